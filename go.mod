@@ -1,0 +1,3 @@
+module vtoken
+
+go 1.26.8

@@ -1,0 +1,67 @@
+package ck
+
+// Mechanism is CK_MECHANISM: a type and its parameter, decoded.
+type Mechanism struct {
+	Type MechanismType
+	// Parameter is nil where the caller gave none, RawParameter for bytes that
+	// are the parameter themselves (an IV) or that no decoder knows, or one of
+	// the structures below.
+	Parameter Parameter
+}
+
+// Parameter is the parameter of a mechanism: [RawParameter] or one of the
+// CK_*_PARAMS structures of this package.
+type Parameter interface{ parameter() }
+
+// RawParameter is a parameter that is plain bytes: the IV of CKM_AES_CBC, or
+// the parameter of a mechanism that has no structure here. Integers in it are
+// in the sender's host form, so a mechanism that needs integers gets a
+// structure of its own.
+type RawParameter []byte
+
+// RSAPkcsPssParams is CK_RSA_PKCS_PSS_PARAMS (section 6.1.10).
+type RSAPkcsPssParams struct {
+	HashAlg MechanismType // such as CKM_SHA256
+	MGF     uint64        // CKG_MGF1_*
+	SLen    uint64        // length of the salt in bytes
+}
+
+// RSAPkcsOaepParams is CK_RSA_PKCS_OAEP_PARAMS (section 6.1.8).
+type RSAPkcsOaepParams struct {
+	HashAlg    MechanismType
+	MGF        uint64 // CKG_MGF1_*
+	Source     uint64 // CKZ_DATA_SPECIFIED, or 0 where SourceData is empty
+	SourceData []byte // the label, PSource
+}
+
+// ECDH1DeriveParams is CK_ECDH1_DERIVE_PARAMS (section 6.3.17).
+type ECDH1DeriveParams struct {
+	KDF        KDF
+	SharedData []byte
+	PublicData []byte
+}
+
+// AESCtrParams is CK_AES_CTR_PARAMS (section 6.11).
+type AESCtrParams struct {
+	CounterBits uint64
+	CB          [16]byte // the first counter block
+}
+
+// GCMParams is CK_GCM_PARAMS (section 6.13.5).
+type GCMParams struct {
+	IV      []byte
+	IVBits  uint64
+	AAD     []byte
+	TagBits uint64
+}
+
+// MACGeneralParams is CK_MAC_GENERAL_PARAMS: the length of the MAC in bytes.
+type MACGeneralParams uint64
+
+func (RawParameter) parameter()      {}
+func (RSAPkcsPssParams) parameter()  {}
+func (RSAPkcsOaepParams) parameter() {}
+func (ECDH1DeriveParams) parameter() {}
+func (AESCtrParams) parameter()      {}
+func (GCMParams) parameter()         {}
+func (MACGeneralParams) parameter()  {}

@@ -1,0 +1,145 @@
+// Package record holds the things that vtoken stores, as plain values: tenants,
+// users, tokens, API keys. Objects of tokens are in package object.
+//
+// The engine, the provisioning core and the keystore exchange these values; it
+// is the one place where their fields are written down. Nothing here does I/O.
+package record
+
+import (
+	"errors"
+	"time"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/secret"
+)
+
+// The ids of records: GUIDs in lower case with hyphens (RFC 9562).
+type (
+	TenantID string
+	UserID   string
+	TokenID  string
+)
+
+// DefaultTenant is the name of the tenant that is made on first start.
+const DefaultTenant = "default"
+
+// Tenant is one organisation's part of the store, under a key of its own.
+type Tenant struct {
+	ID        TenantID
+	Name      string
+	CreatedAt time.Time
+	// ExchangeKey is the PKCS#8 form of the RSA key under which clients may
+	// encrypt passwords and PINs that they send.
+	ExchangeKey secret.Bytes
+}
+
+// User is a person or a service that holds tokens.
+type User struct {
+	ID        UserID
+	Tenant    TenantID
+	Login     string // unique in the tenant, compared as it is
+	Enabled   bool
+	CreatedAt time.Time
+	// OSUsers are the operating system users, by name or as "#uid", that an
+	// administrator mapped to this user. Without any, in the default tenant,
+	// the OS user of the same name as Login is mapped.
+	OSUsers []string
+}
+
+// APIKey is a credential of the provisioning API. The key itself is not stored.
+type APIKey struct {
+	Name      string // unique in the tenant
+	Tenant    TenantID
+	Role      Role
+	Hash      []byte // keyed hash of the key
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero is never
+}
+
+// Role is what an API key may do.
+type Role string
+
+// The roles of API keys, each including the ones before it.
+const (
+	RoleView   Role = "view"   // read
+	RoleEdit   Role = "edit"   // and create and change
+	RoleAdmin  Role = "admin"  // and delete, and manage API keys of the tenant
+	RoleSystem Role = "system" // everything, in every tenant
+)
+
+// Token is a virtual smart card.
+type Token struct {
+	ID     TokenID
+	Tenant TenantID
+	// Slot is the token's slot for life: below 2^31, never reused.
+	Slot ck.SlotID
+	// Serial is unique, 16 upper-case hexadecimal digits where we made it.
+	Serial string
+	// Label is UTF-8 of up to 255 bytes. PKCS#11 shows the first 32 bytes of it,
+	// cut between characters.
+	Label string
+	// Holder is the user who holds the token.
+	Holder UserID
+	// Initialized is false for the blank token that waits for C_InitToken.
+	Initialized bool
+	// Complete is false while the token is still being provisioned: until then
+	// no application sees it, afterwards no administrator changes it.
+	Complete bool
+	// Enabled is false for a token that its administrator switched off.
+	Enabled bool
+	// MaxRSABits is 2048 for tokens made by the V1.0 API, otherwise 4096.
+	MaxRSABits int
+	UserPIN    pin.State
+	SOPIN      pin.State
+	CreatedAt  time.Time
+	// Version counts the changes of the record. The store sets it.
+	Version uint64
+}
+
+// Visible reports whether applications of the holder may see the token.
+func (t *Token) Visible() bool { return t.Complete && t.Enabled }
+
+// PIN is the state of the role's PIN, to read or to change.
+func (t *Token) PIN(r pin.Role) *pin.State {
+	if r == pin.SO {
+		return &t.SOPIN
+	}
+	return &t.UserPIN
+}
+
+// Clone is a copy that shares no memory with t.
+func (t *Token) Clone() *Token {
+	c := *t
+	c.UserPIN.Verifier = append([]byte(nil), t.UserPIN.Verifier...)
+	c.SOPIN.Verifier = append([]byte(nil), t.SOPIN.Verifier...)
+	return &c
+}
+
+// Peer is the process at the other end of a Unix socket, as the kernel told it
+// (SO_PEERCRED).
+type Peer struct {
+	UID, GID uint32
+	PID      int32
+}
+
+// Change is one committed change of a token or of one of its objects, as the
+// store tells it to its watchers. Values in it are shared: nobody changes them.
+type Change struct {
+	TokenID TokenID
+	// Token is the new record, or nil where the change is to an object or the
+	// token is gone.
+	Token *Token
+	// Deleted says that the token is gone with all its objects.
+	Deleted bool
+	// ObjectID is the object that changed, or 0.
+	ObjectID object.ID
+	// Object is the new object without its secret attributes, or nil where the
+	// object is gone.
+	Object *object.Object
+}
+
+// ErrNotFound is what reading a record returns where there is none. It may be
+// wrapped.
+var ErrNotFound = errors.New("not found")
