@@ -1,0 +1,70 @@
+# vtoken: build, test, install. `make` alone prints the targets.
+
+GO      ?= go
+PREFIX  ?= /usr/local
+DESTDIR ?=
+LIBDIR  ?= $(PREFIX)/lib
+FUZZTIME ?= 1m
+
+BIN     := bin
+
+# Packages whose concurrency is worth the price of the race detector. The rest
+# are scripts around real binaries, which it cannot see into.
+RACE := ./vtoken/... ./keystore/... ./provisioning/... ./daemon/... ./p11module/remote/...
+
+# See p11module/doc.go for what these flags are for.
+MODULE_LDFLAGS := -s -w -extldflags "-Wl,--version-script=$(CURDIR)/p11module/exports.map"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build bench lint fuzz generate install clean packages-test packages-build
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## show the main job end to end: create a token over the API, sign with it
+	@tools/sh/packages.sh demo
+	@$(MAKE) --no-print-directory build
+	@tools/sh/demo.sh
+
+test: packages-test ## set up what is missing, then lint, build, and run every test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory build
+	$(GO) test ./...
+	$(GO) test -race $(RACE)
+
+build: packages-build ## build the daemon, the CLI, the PKCS#11 module and p11bench into bin/
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -o $(BIN)/vtokend ./daemon
+	$(GO) build -trimpath -o $(BIN)/vtoken ./tools/vtokenctl
+	$(GO) build -trimpath -o $(BIN)/p11bench ./tools/p11bench
+	$(GO) build -trimpath -buildmode=c-shared -ldflags='$(MODULE_LDFLAGS)' -o $(BIN)/vtoken-pkcs11.so ./p11module
+	@rm -f $(BIN)/vtoken-pkcs11.h
+
+bench: packages-test build ## measure the module beside SoftHSM, and print a table with ratios
+	@tools/sh/bench.sh
+
+lint: packages-build ## gofmt, go vet and staticcheck
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
+	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh
+
+generate: ## write the generated files again (tests/arch checks that they are current)
+	$(GO) generate ./...
+
+install: ## install what `make build` made under DESTDIR and PREFIX
+	install -D -m 0755 $(BIN)/vtokend $(DESTDIR)$(PREFIX)/sbin/vtokend
+	install -D -m 0755 $(BIN)/vtoken $(DESTDIR)$(PREFIX)/bin/vtoken
+	install -D -m 0755 $(BIN)/p11bench $(DESTDIR)$(PREFIX)/bin/p11bench
+	install -D -m 0644 $(BIN)/vtoken-pkcs11.so $(DESTDIR)$(LIBDIR)/pkcs11/vtoken-pkcs11.so
+
+clean: ## remove what was built
+	rm -rf $(BIN)
+
+packages-build:
+	@tools/sh/packages.sh build
+
+packages-test:
+	@tools/sh/packages.sh test

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing, of those that the named sets
+# hold; does nothing where all are there.
+#
+#   tools/sh/packages.sh make        make alone
+#   tools/sh/packages.sh build       what `make build` needs beside Go
+#   tools/sh/packages.sh demo        and what `make demo` needs
+#   tools/sh/packages.sh test        and what `make test` and `make bench` need
+set -euo pipefail
+
+build="make gcc libc6-dev"
+demo="$build openssl curl ca-certificates opensc"
+test="$demo softhsm2 p11-kit p11-kit-modules gnutls-bin binutils passwd util-linux"
+
+case "${1:-}" in
+make) want="make" ;;
+build) want=$build ;;
+demo) want=$demo ;;
+test) want=$test ;;
+*)
+	echo "usage: $0 make|build|demo|test" >&2
+	exit 2
+	;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "this is no Debian system: install the counterparts of these packages by hand: $want" >&2
+	exit 0
+fi
+
+missing=
+for p in $want; do
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)
+	[ "$status" = installed ] || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "these packages are missing; install them as root: apt-get install$missing" >&2
+		exit 1
+	fi
+	sudo=sudo
+fi
+echo "installing the missing packages:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
