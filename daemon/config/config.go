@@ -1,0 +1,154 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is everything that the daemon can be told. The names in the file are
+// those of the flags.
+type Config struct {
+	// DataDir holds the store and, with the embedded defaults, the key file and
+	// the certificate of the API. Only the daemon's user may read it.
+	DataDir string `yaml:"data-dir"`
+	// P11Socket is the Unix socket for applications, AdminSocket that of the
+	// administrator.
+	P11Socket   string `yaml:"p11-socket"`
+	AdminSocket string `yaml:"admin-socket"`
+	// AdminGroup is the group whose members may use the admin socket, beside
+	// root and the daemon's own user, and may make tokens with C_InitToken.
+	// Empty is no group.
+	AdminGroup string `yaml:"admin-group"`
+	// APIListen is the HOST:PORT of the provisioning API over TLS; empty is no
+	// such listener.
+	APIListen string `yaml:"api-listen"`
+	// TLSCert and TLSKey are PEM files. Without them a self-signed certificate is
+	// made once and kept as api.crt and api.key in the data folder.
+	TLSCert string `yaml:"tls-cert"`
+	TLSKey  string `yaml:"tls-key"`
+	// KEKs are the URIs of the key-encryption keys that open the store; any one
+	// of them is enough. Empty is "file:" with a key file in the data folder.
+	KEKs []string `yaml:"kek"`
+	// Dialects are the provisioning APIs that are served beside the native one.
+	Dialects []string `yaml:"dialects"`
+	// LogLevel is debug, info, warn or error; LogFormat is text or json.
+	LogLevel  string `yaml:"log-level"`
+	LogFormat string `yaml:"log-format"`
+}
+
+// SystemConfigFile is read where no --config is given and the daemon runs as
+// root; it need not exist.
+const SystemConfigFile = "/etc/vtoken/vtokend.yaml"
+
+// Default is the configuration without file and flags: for the system where the
+// daemon runs as root, else for the user. getenv is os.Getenv.
+func Default(uid int, getenv func(string) string) Config {
+	c := Config{
+		Dialects:  []string{"idprime"},
+		LogLevel:  "info",
+		LogFormat: "text",
+	}
+	if uid == 0 {
+		c.DataDir = "/var/lib/vtoken"
+		c.P11Socket = "/run/vtoken/p11.sock"
+		c.AdminSocket = "/run/vtoken/admin.sock"
+		return c
+	}
+	state := getenv("XDG_STATE_HOME")
+	if state == "" && getenv("HOME") != "" {
+		state = filepath.Join(getenv("HOME"), ".local", "state")
+	}
+	if state != "" {
+		c.DataDir = filepath.Join(state, "vtoken")
+	}
+	if run := getenv("XDG_RUNTIME_DIR"); run != "" {
+		c.P11Socket = filepath.Join(run, "vtoken", "p11.sock")
+		c.AdminSocket = filepath.Join(run, "vtoken", "admin.sock")
+	}
+	return c
+}
+
+// ReadFile fills c from a YAML file. A key that c does not have is an error, so
+// that a misspelled one is not silently ignored.
+func (c *Config) ReadFile(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the configuration %s: %w", path, err)
+	}
+	return nil
+}
+
+// Validate checks the configuration as a whole. dialects are the names that
+// this build knows.
+func (c *Config) Validate(dialects []string) error {
+	var errs []error
+	need := func(value, flag, hint string) {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("--%s is not set and has no default here; %s", flag, hint))
+		}
+	}
+	need(c.DataDir, "data-dir", "give a folder, or set HOME")
+	need(c.P11Socket, "p11-socket", "give a path, or set XDG_RUNTIME_DIR")
+	need(c.AdminSocket, "admin-socket", "give a path, or set XDG_RUNTIME_DIR")
+	for flag, path := range map[string]string{"p11-socket": c.P11Socket, "admin-socket": c.AdminSocket} {
+		if len(path) > maxSocketPath {
+			errs = append(errs, fmt.Errorf("--%s: the path of a Unix socket has at most %d bytes, %q has %d", flag, maxSocketPath, path, len(path)))
+		}
+	}
+	if c.P11Socket != "" && c.P11Socket == c.AdminSocket {
+		errs = append(errs, errors.New("--p11-socket and --admin-socket are the same path; give two"))
+	}
+	if c.APIListen != "" {
+		if _, _, err := net.SplitHostPort(c.APIListen); err != nil {
+			errs = append(errs, fmt.Errorf("--api-listen %q is not HOST:PORT: %w", c.APIListen, err))
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		errs = append(errs, errors.New("--tls-cert and --tls-key are given together or not at all"))
+	}
+	for _, d := range c.Dialects {
+		if !slices.Contains(dialects, d) {
+			errs = append(errs, fmt.Errorf("--dialect %q is not known; there are: %v", d, dialects))
+		}
+	}
+	if _, err := c.Level(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		errs = append(errs, fmt.Errorf("--log-format is text or json, not %q", c.LogFormat))
+	}
+	return errors.Join(errs...)
+}
+
+// maxSocketPath is the room in sockaddr_un less the final zero (unix(7)).
+const maxSocketPath = 107
+
+// Level is LogLevel as slog has it.
+func (c *Config) Level() (slog.Level, error) {
+	l, ok := levels[c.LogLevel]
+	if !ok {
+		return 0, fmt.Errorf("--log-level is debug, info, warn or error, not %q", c.LogLevel)
+	}
+	return l, nil
+}
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug,
+	"info":  slog.LevelInfo,
+	"warn":  slog.LevelWarn,
+	"error": slog.LevelError,
+}

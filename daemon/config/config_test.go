@@ -1,0 +1,123 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+func env(pairs map[string]string) func(string) string {
+	return func(k string) string { return pairs[k] }
+}
+
+// TestSampleIsTheDefault proves that the documented sample names every key and
+// shows the defaults of a daemon that runs as root.
+func TestSampleIsTheDefault(t *testing.T) {
+	var c Config
+	if err := c.ReadFile("vtokend.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	want := Default(0, env(nil))
+	want.KEKs = []string{}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("the sample says\n%+v\nthe defaults are\n%+v", c, want)
+	}
+	text, err := os.ReadFile("vtokend.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]any{}
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		t.Fatal(err)
+	}
+	typ := reflect.TypeFor[Config]()
+	for i := range typ.NumField() {
+		if key := typ.Field(i).Tag.Get("yaml"); keys[key] == nil {
+			t.Errorf("the sample does not name %s", key)
+		}
+	}
+}
+
+func TestDefaultAsUser(t *testing.T) {
+	c := Default(1000, env(map[string]string{"HOME": "/home/ann", "XDG_RUNTIME_DIR": "/run/user/1000"}))
+	if c.DataDir != "/home/ann/.local/state/vtoken" || c.P11Socket != "/run/user/1000/vtoken/p11.sock" || c.AdminSocket != "/run/user/1000/vtoken/admin.sock" {
+		t.Errorf("%+v", c)
+	}
+	if c := Default(1000, env(map[string]string{"XDG_STATE_HOME": "/s"})); c.DataDir != "/s/vtoken" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestFlagsWinOverFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(file, []byte("data-dir: /from/file\nlog-level: debug\nkek: [\"file:/a\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load([]string{"--config", file, "--data-dir", "/from/flag", "--kek", "file:/b", "--kek", "file:/c"}, 1000, env(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.DataDir != "/from/flag" || c.LogLevel != "debug" || !reflect.DeepEqual(c.KEKs, []string{"file:/b", "file:/c"}) {
+		t.Errorf("%+v", c)
+	}
+	if !reflect.DeepEqual(c.Dialects, []string{"idprime"}) {
+		t.Errorf("dialects %v", c.Dialects)
+	}
+	if l, err := c.Level(); err != nil || l != slog.LevelDebug {
+		t.Errorf("level %v, %v", l, err)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("data-dri: /x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--config", bad}, "data-dri"},
+		{[]string{"--config", bad + ".none"}, "no such file"},
+		{[]string{"start"}, `"start"`},
+		{[]string{"--nonsense"}, "nonsense"},
+	} {
+		if _, err := Load(test.args, 1000, env(nil)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v: %v, want something with %q", test.args, err, test.want)
+		}
+	}
+	if _, err := Load([]string{"--help"}, 1000, env(nil)); !errors.Is(err, pflag.ErrHelp) {
+		t.Errorf("--help: %v", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	ok := Default(0, env(nil))
+	if err := ok.Validate([]string{"idprime"}); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*Config){
+		"--data-dir":      func(c *Config) { c.DataDir = "" },
+		"XDG_RUNTIME_DIR": func(c *Config) { c.P11Socket = "" },
+		"same path":       func(c *Config) { c.AdminSocket = c.P11Socket },
+		"at most 107":     func(c *Config) { c.P11Socket = "/" + strings.Repeat("x", 107) },
+		"HOST:PORT":       func(c *Config) { c.APIListen = "localhost" },
+		"together":        func(c *Config) { c.TLSCert = "/x" },
+		"not known":       func(c *Config) { c.Dialects = []string{"esperanto"} },
+		"--log-level":     func(c *Config) { c.LogLevel = "loud" },
+		"--log-format":    func(c *Config) { c.LogFormat = "xml" },
+	} {
+		c := ok
+		change(&c)
+		if err := c.Validate([]string{"idprime"}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want something with %q", err, want)
+		}
+	}
+}

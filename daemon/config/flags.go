@@ -1,0 +1,73 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/pflag"
+)
+
+// Load is the configuration of this process: the defaults, then the file, then
+// the flags in args (without the program's name). It returns pflag.ErrHelp
+// after it has printed the usage to standard output, for --help.
+func Load(args []string, uid int, getenv func(string) string) (Config, error) {
+	// The flags are parsed twice: once to learn the file, and once more on top
+	// of what the file says.
+	c, file := Default(uid, getenv), ""
+	if err := c.parse(args, &file); err != nil {
+		return c, err
+	}
+	c = Default(uid, getenv)
+	if err := c.readFile(file, uid); err != nil {
+		return c, err
+	}
+	return c, c.parse(args, &file)
+}
+
+func (c *Config) parse(args []string, file *string) error {
+	flags := c.flags(file)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("vtokend takes no arguments, only flags; %q is neither", flags.Arg(0))
+	}
+	return nil
+}
+
+// readFile reads the file of --config, or the system's own one where there is
+// one and the daemon runs as root.
+func (c *Config) readFile(file string, uid int) error {
+	if file != "" {
+		return c.ReadFile(file)
+	}
+	if uid != 0 {
+		return nil
+	}
+	if err := c.ReadFile(SystemConfigFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// flags declares the flags: each fills the field of c that it names.
+func (c *Config) flags(file *string) *pflag.FlagSet {
+	f := pflag.NewFlagSet("vtokend", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.SetOutput(os.Stdout)
+	f.StringVar(file, "config", "", "configuration `FILE` (YAML)")
+	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "`DIR` of the store; only the daemon's user may read it")
+	f.StringVar(&c.P11Socket, "p11-socket", c.P11Socket, "`PATH` of the socket for applications")
+	f.StringVar(&c.AdminSocket, "admin-socket", c.AdminSocket, "`PATH` of the socket for administrators")
+	f.StringVar(&c.AdminGroup, "admin-group", c.AdminGroup, "`GROUP` whose members are administrators, beside root")
+	f.StringVar(&c.APIListen, "api-listen", c.APIListen, "`HOST:PORT` of the provisioning API over TLS")
+	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "`FILE` with the API's certificate (PEM); self-signed where not given")
+	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "`FILE` with its private key (PEM)")
+	f.StringArrayVar(&c.KEKs, "kek", c.KEKs, "`URI` of a key-encryption key; repeatable, any one opens the store")
+	f.StringArrayVar(&c.Dialects, "dialect", c.Dialects, "`NAME` of a provisioning API to serve beside the native one; repeatable")
+	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "`LEVEL`: debug, info, warn or error")
+	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`FORMAT` of the log: text or json")
+	return f
+}
