@@ -1,0 +1,117 @@
+package ck
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+)
+
+func TestNames(t *testing.T) {
+	for want, got := range map[string]string{
+		"CKM_AES_GCM":       CKM_AES_GCM.String(),
+		"CKA_LABEL":         CKA_LABEL.String(),
+		"CKO_PRIVATE_KEY":   CKO_PRIVATE_KEY.String(),
+		"CKK_EC":            CKK_EC.String(),
+		"CKR_PIN_INCORRECT": CKR_PIN_INCORRECT.Error(),
+		"CKM_0x80001234":    MechanismType(0x80001234).String(),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestValues holds some constants against the text of the standard, so that a
+// wrong list is noticed.
+func TestValues(t *testing.T) {
+	for name, pair := range map[string][2]uint64{
+		"CKA_ALLOWED_MECHANISMS": {uint64(CKA_ALLOWED_MECHANISMS), 0x40000600},
+		"CKM_ECDSA_SHA256":       {uint64(CKM_ECDSA_SHA256), 0x1044},
+		"CKR_BUFFER_TOO_SMALL":   {uint64(CKR_BUFFER_TOO_SMALL), 0x150},
+		"CKF_RW_SESSION":         {uint64(CKF_RW_SESSION), 2},
+		"CKK_AES":                {uint64(CKK_AES), 0x1f},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %#x, want %#x", name, pair[0], pair[1])
+		}
+	}
+}
+
+func TestCodeOf(t *testing.T) {
+	wrapped := fmt.Errorf("signing: %w", Errorf(CKR_KEY_HANDLE_INVALID, "no key has handle %d", 7))
+	for err, want := range map[error]Error{
+		nil:                     CKR_OK,
+		CKR_PIN_LOCKED:          CKR_PIN_LOCKED,
+		wrapped:                 CKR_KEY_HANDLE_INVALID,
+		errors.New("a bad day"): CKR_GENERAL_ERROR,
+	} {
+		if got := CodeOf(err); got != want {
+			t.Errorf("CodeOf(%v) = %v, want %v", err, got, want)
+		}
+	}
+	cause := errors.New("disk full")
+	if !errors.Is(Errorf(CKR_DEVICE_MEMORY, "storing: %w", cause), cause) {
+		t.Error("Errorf loses the cause")
+	}
+}
+
+func TestCanonicalValues(t *testing.T) {
+	if v, ok := Ulong(CKA_CLASS, CKO_CERTIFICATE).Ulong(); !ok || v != uint64(CKO_CERTIFICATE) {
+		t.Errorf("Ulong: %v %v", v, ok)
+	}
+	if v, ok := Bool(CKA_TOKEN, true).Bool(); !ok || !v {
+		t.Errorf("Bool: %v %v", v, ok)
+	}
+	if _, ok := Bytes(CKA_CLASS, []byte{1, 2, 3, 4}).Ulong(); ok {
+		t.Error("a CK_ULONG of 4 bytes was read")
+	}
+	list, ok := Mechanisms(CKA_ALLOWED_MECHANISMS, CKM_ECDSA, CKM_RSA_PKCS).MechanismList()
+	if !ok || !reflect.DeepEqual(list, []MechanismType{CKM_ECDSA, CKM_RSA_PKCS}) {
+		t.Errorf("Mechanisms: %v %v", list, ok)
+	}
+	if _, ok := Bytes(CKA_ALLOWED_MECHANISMS, make([]byte, 9)).MechanismList(); ok {
+		t.Error("9 bytes were read as mechanisms")
+	}
+}
+
+// FuzzDecodeTemplate checks that what decodes encodes to the same bytes.
+func FuzzDecodeTemplate(f *testing.F) {
+	seeds := []Template{
+		{},
+		{Ulong(CKA_CLASS, CKO_SECRET_KEY), String(CKA_LABEL, "x"), Bool(CKA_EXTRACTABLE, false)},
+		{Bytes(CKA_WRAP_TEMPLATE, EncodeTemplate(Template{Bool(CKA_TOKEN, true)}))},
+	}
+	for _, s := range seeds {
+		f.Add(EncodeTemplate(s))
+	}
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, v []byte) {
+		template, err := DecodeTemplate(v)
+		if err != nil {
+			return
+		}
+		if len(template) > MaxNested {
+			t.Fatalf("%d attributes", len(template))
+		}
+		if again := EncodeTemplate(template); string(again) != string(v) {
+			t.Fatalf("%x became %x", v, again)
+		}
+		for _, a := range template {
+			if KindOf(a.Type) == KindTemplate {
+				t.Fatalf("%v is nested twice", a.Type)
+			}
+		}
+	})
+}
+
+func TestNestedTemplateIsBounded(t *testing.T) {
+	long := make(Template, MaxNested+1)
+	if _, err := DecodeTemplate(EncodeTemplate(long)); CodeOf(err) != CKR_ATTRIBUTE_VALUE_INVALID {
+		t.Errorf("%d attributes: %v", len(long), err)
+	}
+	deep := Template{Bytes(CKA_UNWRAP_TEMPLATE, nil)}
+	if _, err := DecodeTemplate(EncodeTemplate(deep)); CodeOf(err) != CKR_ATTRIBUTE_VALUE_INVALID {
+		t.Errorf("a template in a template: %v", err)
+	}
+}
