@@ -1,0 +1,152 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"time"
+
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/vtoken/secret"
+)
+
+const (
+	// MaxAnswer is the greatest answer that is read, in bytes.
+	MaxAnswer = 16 << 20
+	// timeout ends a call to a daemon that accepts and then says nothing.
+	timeout = 60 * time.Second
+)
+
+// Client speaks to one daemon.
+type Client struct {
+	http  *http.Client
+	base  *url.URL
+	where string // what errors call the daemon's address
+	key   secret.Bytes
+}
+
+// Close ends the idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Status asks how the daemon does.
+func (c *Client) Status(ctx context.Context) (*api.Status, error) {
+	return get[api.Status](ctx, c, "ask for the status", path("status"), nil)
+}
+
+// path joins the segments of an operation's path, each escaped.
+func path(segments ...string) string {
+	p := api.Prefix
+	for _, s := range segments {
+		p += "/" + url.PathEscape(s)
+	}
+	return p
+}
+
+func get[T any](ctx context.Context, c *Client, doing, path string, query url.Values) (*T, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return send[T](ctx, c, doing, http.MethodGet, path, nil)
+}
+
+// send sends in as JSON, where it is not nil, and reads a T.
+func send[T any](ctx context.Context, c *Client, doing, method, path string, in any) (*T, error) {
+	out := new(T)
+	if err := c.do(ctx, doing, method, path, in, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// do does one operation. Errors begin with what was being done.
+func (c *Client) do(ctx context.Context, doing, method, path string, in, out any) error {
+	req, err := c.request(ctx, method, path, in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, c.notSent(err))
+	}
+	defer resp.Body.Close()
+	body, err := readAnswer(resp)
+	if err != nil {
+		return fmt.Errorf("%s: read the answer of %s: %w", doing, c.where, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return refusal(doing, resp, body)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%s: %s does not answer like vtokend (%w); check the address", doing, c.where, err)
+	}
+	return nil
+}
+
+func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	ref, err := url.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	target := *c.base
+	target.Path, target.RawPath, target.RawQuery = c.base.Path+ref.Path, "", ref.RawQuery
+	if ref.RawPath != "" {
+		target.RawPath = c.base.EscapedPath() + ref.RawPath
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept", "application/json")
+	if len(c.key) > 0 {
+		req.Header.Set("Authorization", "Bearer "+string(c.key))
+	}
+	return req, nil
+}
+
+func readAnswer(resp *http.Response) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > MaxAnswer {
+		return nil, errors.New("it is longer than any answer of vtokend; check the address")
+	}
+	return body, nil
+}
+
+// refusal is the error of an answer that is not a success.
+func refusal(doing string, resp *http.Response, body []byte) error {
+	e := &Error{Doing: doing, Status: resp.StatusCode}
+	var p api.Problem
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind == "application/problem+json" && json.Unmarshal(body, &p) == nil {
+		e.Kind, e.Detail, e.RequestID = p.Kind, p.Detail, p.RequestID
+		if e.Detail == "" {
+			e.Detail = p.Title
+		}
+	}
+	if e.Detail == "" {
+		e.Detail = fmt.Sprintf("the server answered %s without saying why; check that the address is that of vtokend", resp.Status)
+	}
+	return e
+}

@@ -1,0 +1,113 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"vtoken/vtoken/secret"
+)
+
+// Unix is a client of the daemon that listens at the admin socket of that path.
+// Nothing is sent yet.
+func Unix(socket string) *Client {
+	var d net.Dialer
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", socket)
+		},
+		IdleConnTimeout: time.Minute,
+	}
+	return &Client{
+		http:  newHTTP(t),
+		base:  &url.URL{Scheme: "http", Host: "localhost"},
+		where: socket,
+	}
+}
+
+// HTTPS is a client of the daemon at an https URL, with an API key. roots are
+// the certificates to trust; nil is those of the system. Nothing is sent yet.
+func HTTPS(address string, key secret.Bytes, roots *x509.CertPool) (*Client, error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the address of the API: %w", err)
+	case u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("the address of the API is like https://host:8443, not %q", address)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("the address of the API has a host, a port and a path only; the key goes into a file")
+	case len(key) == 0:
+		return nil, errors.New("the API over HTTPS needs an API key; make one on its machine with: vtoken apikey create NAME")
+	}
+	t := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     time.Minute,
+		ForceAttemptHTTP2:   true,
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return &Client{http: newHTTP(t), base: u, where: u.String(), key: key}, nil
+}
+
+// newHTTP follows no redirect: it could carry the API key or a PIN elsewhere.
+func newHTTP(t http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     t,
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// ReadRoots reads the certificates to trust from a PEM file.
+func ReadRoots(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificates to trust: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read the certificates to trust: %s holds no certificate in PEM form; the daemon's own is api.crt in its data folder", file)
+	}
+	return roots, nil
+}
+
+// notSent is the error of a request that got no answer, without the request
+// itself, whose URL is ours and says nothing to the user.
+func (c *Client) notSent(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var cert *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("open %s: %w", c.where, ErrAccess)
+	case errors.As(err, &cert):
+		return fmt.Errorf("trust the certificate of %s: %w", c.where, cert.Err)
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return fmt.Errorf("%w at %s (%v)", ErrUnreachable, c.where, rootCause(err))
+}
+
+// rootCause is the innermost error: "connection refused" rather than the five
+// words that the net package puts before it.
+func rootCause(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}

@@ -1,0 +1,48 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/url"
+
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// pages reads a listing page by page, and stops at the first error.
+func pages[T any](ctx context.Context, c *Client, doing, path string, query url.Values) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		q := url.Values{}
+		for k, v := range query {
+			q[k] = v
+		}
+		for {
+			page, err := get[api.Page[T]](ctx, c, doing, path, q)
+			if err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			q.Set("cursor", page.Next)
+		}
+	}
+}
+
+// All gathers a listing.
+func All[T any](seq iter.Seq2[T, error]) ([]T, error) {
+	items := []T{}
+	for item, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}

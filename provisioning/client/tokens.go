@@ -1,0 +1,87 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// TokenFilter narrows a listing of tokens; what is empty asks for nothing.
+type TokenFilter struct {
+	User  string // the holder's login
+	Label string // the whole label
+}
+
+// Tokens lists the tokens of a tenant.
+func (c *Client) Tokens(ctx context.Context, tenant string, f TokenFilter) iter.Seq2[api.Token, error] {
+	q := url.Values{}
+	if f.User != "" {
+		q.Set("user", f.User)
+	}
+	if f.Label != "" {
+		q.Set("label", f.Label)
+	}
+	return pages[api.Token](ctx, c, "list the tokens", path("tenants", tenant, "tokens"), q)
+}
+
+// CreateToken makes a token.
+func (c *Client) CreateToken(ctx context.Context, tenant string, t api.NewToken) (*api.Token, error) {
+	return send[api.Token](ctx, c, fmt.Sprintf("create a token for %q", t.User),
+		http.MethodPost, path("tenants", tenant, "tokens"), t)
+}
+
+// Token reads one token.
+func (c *Client) Token(ctx context.Context, id string) (*api.Token, error) {
+	return get[api.Token](ctx, c, "read the token "+id, path("tokens", id), nil)
+}
+
+// ChangeToken changes the label or switches the token on or off.
+func (c *Client) ChangeToken(ctx context.Context, id string, change api.TokenChange) (*api.Token, error) {
+	return send[api.Token](ctx, c, "change the token "+id, http.MethodPatch, path("tokens", id), change)
+}
+
+// DeleteToken removes a token with all that is on it.
+func (c *Client) DeleteToken(ctx context.Context, id string) error {
+	return c.do(ctx, "delete the token "+id, http.MethodDelete, path("tokens", id), nil, nil)
+}
+
+// CompleteToken ends the provisioning: applications see the token, and
+// administrators no longer change what is on it.
+func (c *Client) CompleteToken(ctx context.Context, id string) (*api.Token, error) {
+	return send[api.Token](ctx, c, "complete the token "+id, http.MethodPost, path("tokens", id, "complete"), nil)
+}
+
+// ResetPIN sets the user PIN, the SO PIN or both anew.
+func (c *Client) ResetPIN(ctx context.Context, id string, pins api.NewPIN) error {
+	return c.do(ctx, "reset the PIN of the token "+id, http.MethodPost, path("tokens", id, "pin"), pins, nil)
+}
+
+// ImportPFX stores the key and the certificates of a PFX file, all or nothing,
+// and answers with the certificates, the key's own first.
+func (c *Client) ImportPFX(ctx context.Context, id string, pfx api.PFX) ([]api.Certificate, error) {
+	page, err := send[api.Page[api.Certificate]](ctx, c, "import into the token "+id, http.MethodPost, path("tokens", id, "pfx"), pfx)
+	if err != nil {
+		return nil, err
+	}
+	return page.Items, nil
+}
+
+// Certificates lists the certificates of a token.
+func (c *Client) Certificates(ctx context.Context, id string) iter.Seq2[api.Certificate, error] {
+	return pages[api.Certificate](ctx, c, "list the certificates of the token "+id, path("tokens", id, "certificates"), nil)
+}
+
+// Objects lists the objects of a token in overview.
+func (c *Client) Objects(ctx context.Context, id string) iter.Seq2[api.Object, error] {
+	return pages[api.Object](ctx, c, "list the objects of the token "+id, path("tokens", id, "objects"), nil)
+}
+
+// Unlock starts the count of wrong tries of the role's PIN anew and keeps the
+// PIN. role is user or so.
+func (c *Client) Unlock(ctx context.Context, id, role string) (*api.Token, error) {
+	return send[api.Token](ctx, c, "unlock the token "+id, http.MethodPost, path("tokens", id, "unlock"), api.Unlock{Role: role})
+}

@@ -1,0 +1,208 @@
+package api
+
+import "time"
+
+// Prefix is what the path of every operation begins with.
+const Prefix = "/v1"
+
+// MaxPage is the greatest number of items that one page of a listing holds, and
+// what a listing gives where the request names no limit.
+const MaxPage = 200
+
+// Page is one page of a listing. Next is what to send as the query parameter
+// "cursor" to read on, or empty on the last page.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Problem is an error (RFC 9457). Kind is the stable name of the error: scripts
+// decide by it, people read Detail.
+type Problem struct {
+	Type      string `json:"type,omitempty"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty"`
+	Kind      string `json:"kind,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
+}
+
+// Status is how the daemon does.
+type Status struct {
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"startedAt"`
+	// P11Socket is where the PKCS#11 module and p11-kit clients connect.
+	P11Socket   string `json:"p11Socket,omitempty"`
+	AdminSocket string `json:"adminSocket,omitempty"`
+	// API is the URL of the HTTPS listener, empty where there is none.
+	API      string   `json:"api,omitempty"`
+	DataDir  string   `json:"dataDir,omitempty"`
+	Dialects []string `json:"dialects"`
+	// Caller is whom the daemon took the request for.
+	Caller Caller `json:"caller"`
+}
+
+// Caller is the identity and the role of whoever sent a request.
+type Caller struct {
+	Name string `json:"name"`
+	Role string `json:"role"`
+	// Tenant is the id of the one tenant that the caller sees, empty for all.
+	Tenant string `json:"tenant,omitempty"`
+}
+
+// Tenant is one organisation's part of the store.
+type Tenant struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// NewTenant asks for a tenant.
+type NewTenant struct {
+	Name string `json:"name"`
+}
+
+// User holds tokens.
+type User struct {
+	ID        string    `json:"id"`
+	Tenant    string    `json:"tenant"`
+	Login     string    `json:"login"`
+	Enabled   bool      `json:"enabled"`
+	OSUsers   []string  `json:"osUsers"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// NewUser asks for a user.
+type NewUser struct {
+	Login string `json:"login"`
+	// OSUsers are the operating system users that act for the user: names, or
+	// "#uid". With none, in the default tenant, it is the one named as Login.
+	OSUsers []string `json:"osUsers,omitempty"`
+}
+
+// UserChange changes what it names and leaves the rest.
+type UserChange struct {
+	Enabled *bool     `json:"enabled,omitempty"`
+	OSUsers *[]string `json:"osUsers,omitempty"`
+}
+
+// APIKey is a credential of the API, without the key itself.
+type APIKey struct {
+	Name      string     `json:"name"`
+	Tenant    string     `json:"tenant"`
+	Role      string     `json:"role"`
+	CreatedAt time.Time  `json:"createdAt"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+}
+
+// NewAPIKey asks for an API key.
+type NewAPIKey struct {
+	Name string `json:"name"`
+	// Role is view, edit, admin or system; empty is edit.
+	Role      string     `json:"role,omitempty"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+}
+
+// CreatedAPIKey is the answer to NewAPIKey. Nobody can read the key again.
+type CreatedAPIKey struct {
+	APIKey
+	Key Secret `json:"key"`
+}
+
+// Token is a virtual smart card.
+type Token struct {
+	ID          string    `json:"id"`
+	Tenant      string    `json:"tenant"`
+	Slot        uint64    `json:"slot"`
+	Serial      string    `json:"serial"`
+	Label       string    `json:"label"`
+	User        string    `json:"user"`
+	UserID      string    `json:"userId"`
+	Complete    bool      `json:"complete"`
+	Enabled     bool      `json:"enabled"`
+	MaxRSABits  int       `json:"maxRsaBits"`
+	UserPIN     PINStatus `json:"userPin"`
+	SOPIN       PINStatus `json:"soPin"`
+	CreatedAt   time.Time `json:"createdAt"`
+	Initialized bool      `json:"initialized"`
+}
+
+// PINStatus is the state of one role's PIN.
+type PINStatus struct {
+	Set    bool `json:"set"`
+	Locked bool `json:"locked"`
+	// TriesLeft is the number of wrong tries until the PIN is locked, -1 for no
+	// limit.
+	TriesLeft int `json:"triesLeft"`
+	// MustChange says that the holder is asked to change the PIN.
+	MustChange bool `json:"mustChange"`
+}
+
+// NewToken asks for a token.
+type NewToken struct {
+	// User is the login of the holder, who exists.
+	User    string `json:"user"`
+	Label   string `json:"label"`
+	UserPIN Secret `json:"userPin,omitempty"`
+	SOPIN   Secret `json:"soPin,omitempty"`
+	// Complete ends the provisioning at once, for a token whose holder fills it.
+	Complete bool `json:"complete,omitempty"`
+}
+
+// TokenChange changes what it names and leaves the rest.
+type TokenChange struct {
+	Label   *string `json:"label,omitempty"`
+	Enabled *bool   `json:"enabled,omitempty"`
+}
+
+// NewPIN sets PINs anew; the wrong tries are counted anew. It names one at
+// least.
+type NewPIN struct {
+	UserPIN Secret `json:"userPin,omitempty"`
+	SOPIN   Secret `json:"soPin,omitempty"`
+}
+
+// PFX is a file to import (PKCS #12, RFC 7292). In JSON the file is base64.
+type PFX struct {
+	File     []byte `json:"pfx"`
+	Password Secret `json:"password"`
+}
+
+// Certificate is one certificate of a token.
+type Certificate struct {
+	// SerialNumber is in upper-case hexadecimal digits, two for each byte.
+	SerialNumber string    `json:"serialNumber"`
+	Subject      string    `json:"subject"`
+	Issuer       string    `json:"issuer"`
+	NotBefore    time.Time `json:"notBefore"`
+	NotAfter     time.Time `json:"notAfter"`
+	// HasKey tells the holder's certificate from those of its chain.
+	HasKey bool `json:"hasKey"`
+	// ID is CKA_ID in hexadecimal digits, Label is CKA_LABEL.
+	ID    string `json:"id,omitempty"`
+	Label string `json:"label,omitempty"`
+	// PEM is the certificate as text.
+	PEM string `json:"pem"`
+}
+
+// Object is an object of a token, in overview.
+type Object struct {
+	// Class is certificate, public key, private key, secret key or data.
+	Class string `json:"class"`
+	Label string `json:"label,omitempty"`
+	// ID is CKA_ID in hexadecimal digits.
+	ID string `json:"id,omitempty"`
+	// Kind is the type of a key with its size, the subject of a certificate.
+	Kind string `json:"kind,omitempty"`
+	// Uses are what a key may do: sign, verify, encrypt, decrypt, wrap, unwrap,
+	// derive.
+	Uses []string `json:"uses,omitempty"`
+	// Extractable says that the key can leave the token.
+	Extractable bool `json:"extractable"`
+}
+
+// Unlock starts the count of wrong tries of a PIN anew.
+type Unlock struct {
+	// Role is user or so.
+	Role string `json:"role"`
+}
