@@ -140,6 +140,14 @@ type Change struct {
 	Object *object.Object
 }
 
-// ErrNotFound is what reading a record returns where there is none. It may be
-// wrapped.
-var ErrNotFound = errors.New("not found")
+// Errors of the store that callers tell apart. They may be wrapped.
+var (
+	// ErrNotFound is what reading, replacing or deleting a record returns where
+	// there is none.
+	ErrNotFound = errors.New("not found")
+	// ErrExists is what storing a record returns where another one has its
+	// name, login, serial number or key.
+	ErrExists = errors.New("exists already")
+	// ErrInUse is what deleting a record returns where others depend on it.
+	ErrInUse = errors.New("in use")
+)
