@@ -44,6 +44,9 @@ type ReadTx interface {
 	UsersOf(peer record.Peer) ([]*record.User, error)
 	// Objects lists the token's objects, without their secret attributes.
 	Objects(token record.TokenID) ([]*object.Object, error)
+	// Object is one object of the token, without its secret attributes. It
+	// fails with record.ErrNotFound.
+	Object(token record.TokenID, id object.ID) (*object.Object, error)
 }
 
 // Tx reads and writes.
