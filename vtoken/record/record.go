@@ -138,6 +138,10 @@ type Change struct {
 	// Object is the new object without its secret attributes, or nil where the
 	// object is gone.
 	Object *object.Object
+	// UserID is the user whose record changed (login, mapping, enabled or not)
+	// or who is gone, or "". TokenID is empty then. Watchers ask again who sees
+	// what.
+	UserID UserID
 }
 
 // Errors of the store that callers tell apart. They may be wrapped.
