@@ -1,0 +1,334 @@
+package object
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+
+	"vtoken/vtoken/ck"
+)
+
+// Origin is the way in which an object comes to be. Rules differ by it.
+type Origin byte
+
+// The origins. A copy is made by [Object.Copy], not by [Build].
+const (
+	Create   Origin = iota // C_CreateObject, and import by the provisioning API
+	Generate               // C_GenerateKey, C_GenerateKeyPair
+	Unwrap                 // C_UnwrapKey
+	Derive                 // C_DeriveKey
+)
+
+// Source says where a new object comes from.
+type Source struct {
+	Origin Origin
+	// Mechanism is the mechanism that generated the key (CKA_KEY_GEN_MECHANISM).
+	Mechanism ck.MechanismType
+	// Made are the attributes that the mechanism contributes: class, key type,
+	// the material. What the template says too has to agree.
+	Made ck.Template
+	// Base is the key that the new one is derived from, for [Derive].
+	Base *Object
+	// SO says that the security officer is logged in: only then may the template
+	// set CKA_TRUSTED to true.
+	SO bool
+}
+
+// Build makes an object from an application's template, with every default and
+// computed attribute (section 4.1). The object shares no memory with the
+// template and has its secret attributes loaded. It fails with
+//
+//   - CKR_TEMPLATE_INCOMPLETE where the class, key type or another attribute is
+//     missing;
+//   - CKR_ATTRIBUTE_TYPE_INVALID for an attribute that such an object does not
+//     have;
+//   - CKR_ATTRIBUTE_READ_ONLY for one that only the token sets, and for
+//     CKA_TRUSTED without the security officer;
+//   - CKR_ATTRIBUTE_VALUE_INVALID for a value of the wrong length or form, a
+//     class or key type that is not known, and material that is no good key;
+//   - CKR_TEMPLATE_INCONSISTENT for attributes that stand twice or contradict
+//     each other, the material or the way of making the object, and for keys
+//     that could both wrap and decrypt or unwrap and encrypt (S01).
+func Build(src Source, t ck.Template) (*Object, error) {
+	d, err := newDraft(src, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkTemplate(); err != nil {
+		return nil, err
+	}
+	if err := d.merge(src.Made); err != nil {
+		return nil, err
+	}
+	d.setDefaults()
+	if d.schema.complete != nil {
+		if err := d.schema.complete(d); err != nil {
+			return nil, err
+		}
+	}
+	d.setHistory()
+	if err := checkUses(d.attrs, nil); err != nil {
+		return nil, err
+	}
+	return d.object()
+}
+
+// A draft is an object while it is built. attrs holds secret attributes too.
+type draft struct {
+	src    Source
+	class  ck.ObjectClass
+	schema *schema
+	given  Set // what the application's template says
+	attrs  Set
+}
+
+func newDraft(src Source, t ck.Template) (*draft, error) {
+	if len(t) > MaxAttributes {
+		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT,
+			"the template has %d attributes; an object has at most %d", len(t), MaxAttributes)
+	}
+	given, err := NewSet(t)
+	if err != nil {
+		return nil, err
+	}
+	d := &draft{src: src, given: given.Clone()}
+	class, err := d.ulongOf(ck.CKA_CLASS)
+	if err != nil {
+		return nil, err
+	}
+	d.class = ck.ObjectClass(class)
+	k := kind{class: d.class}
+	if sub, ok := subtype(d.class); ok {
+		if k.sub, err = d.ulongOf(sub); err != nil {
+			return nil, err
+		}
+	}
+	if d.schema = schemas[k]; d.schema == nil {
+		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
+			"objects of class %v, type 0x%x are not known here", d.class, k.sub)
+	}
+	if src.Origin != Create && k.class != ck.CKO_PUBLIC_KEY && k.class != ck.CKO_PRIVATE_KEY && k.class != ck.CKO_SECRET_KEY {
+		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an object of class %v is no key", d.class)
+	}
+	return d, nil
+}
+
+// ulongOf reads an attribute that decides about the kind of the object from the
+// template, or else from what the mechanism made.
+func (d *draft) ulongOf(t ck.AttributeType) (uint64, error) {
+	a, ok := d.given.Find(t)
+	if !ok {
+		a, ok = d.src.Made.Find(t)
+	}
+	if !ok {
+		return 0, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the template gives no %v", t)
+	}
+	v, ok := a.Ulong()
+	if !ok {
+		return 0, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v has %d bytes and is a CK_ULONG", t, len(a.Value))
+	}
+	return v, nil
+}
+
+// checkTemplate applies each rule by itself to what the application gave.
+func (d *draft) checkTemplate() error {
+	ban := d.src.Origin.ban()
+	for i, a := range d.given {
+		r := d.schema.rules[a.Type]
+		switch {
+		case r == nil:
+			return ck.Errorf(ck.CKR_ATTRIBUTE_TYPE_INVALID, "an object of class %v has no %v", d.class, a.Type)
+		case r.flags&computed != 0:
+			return ck.Errorf(ck.CKR_ATTRIBUTE_READ_ONLY, "%v is set by the token; leave it out", a.Type)
+		case r.flags&ban != 0:
+			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "%v must not be given when an object is made this way", a.Type)
+		}
+		v, err := r.normal(a)
+		if err != nil {
+			return err
+		}
+		d.given[i].Value = v
+		if r.flags&bySO != 0 && v[0] != 0 && !d.src.SO {
+			return ck.Errorf(ck.CKR_ATTRIBUTE_READ_ONLY, "%v is for the security officer to set", a.Type)
+		}
+	}
+	return d.checkComplete()
+}
+
+func (d *draft) checkComplete() error {
+	need := d.src.Origin.need()
+	for t, r := range d.schema.rules {
+		if r.flags&need == 0 || need == 0 {
+			continue
+		}
+		a, ok := d.given.Find(t)
+		if !ok {
+			a, ok = d.src.Made.Find(t)
+		}
+		if !ok {
+			return ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the template gives no %v", t)
+		}
+		if r.flags&notEmpty != 0 && len(a.Value) == 0 {
+			return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v is empty", t)
+		}
+	}
+	return nil
+}
+
+// normal checks the form of a value and returns its one form: a boolean is 0
+// or 1.
+func (r *rule) normal(a ck.Attribute) ([]byte, error) {
+	bad := func(why string) ([]byte, error) {
+		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v of %d bytes: %s", a.Type, len(a.Value), why)
+	}
+	switch ck.KindOf(a.Type) {
+	case ck.KindBool:
+		v, ok := a.Bool()
+		if !ok {
+			return bad("a CK_BBOOL has 1 byte")
+		}
+		return ck.Bool(a.Type, v).Value, nil
+	case ck.KindUlong:
+		if _, ok := a.Ulong(); !ok {
+			return bad("it is a CK_ULONG")
+		}
+	case ck.KindDate:
+		if !validDate(a.Value) {
+			return bad("a date is 8 digits or nothing")
+		}
+	case ck.KindMechanisms:
+		if _, ok := a.MechanismList(); !ok {
+			return bad("a list of mechanisms is a row of CK_ULONG")
+		}
+	case ck.KindTemplate:
+		if _, err := ck.DecodeTemplate(a.Value); err != nil {
+			return nil, err
+		}
+	}
+	if a.Type == ck.CKA_EC_PARAMS {
+		return normalCurve(a.Value)
+	}
+	if limit := r.limit(); len(a.Value) > limit {
+		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
+			"%v has %d bytes; at most %d are stored", a.Type, len(a.Value), limit)
+	}
+	return a.Value, nil
+}
+
+func (r *rule) limit() int {
+	if r.max == 0 {
+		return MaxValue
+	}
+	return r.max
+}
+
+// validDate accepts CK_DATE: a year, month and day in digits, or none at all.
+func validDate(v []byte) bool {
+	if len(v) == 0 {
+		return true
+	}
+	return len(v) == 8 && !slices.ContainsFunc(v, func(c byte) bool { return c < '0' || c > '9' })
+}
+
+// merge adds what the mechanism made to what the application gave.
+func (d *draft) merge(made ck.Template) error {
+	m, err := NewSet(made)
+	if err != nil {
+		return err
+	}
+	d.attrs = d.given
+	for _, a := range m.Clone() {
+		if d.schema.rules[a.Type] == nil {
+			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "the mechanism makes %v, which class %v does not have", a.Type, d.class)
+		}
+		if g, ok := d.given.Find(a.Type); ok && !bytes.Equal(g.Value, a.Value) {
+			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "the template's %v is not what the mechanism makes", a.Type)
+		}
+		d.attrs = d.attrs.With(a)
+	}
+	return nil
+}
+
+// setDefaults puts in what neither the template nor the mechanism said.
+func (d *draft) setDefaults() {
+	uses := d.defaultUses()
+	add := make([]ck.Attribute, 0, len(d.schema.rules))
+	for t, r := range d.schema.rules {
+		switch {
+		case d.attrs.Has(t):
+		case slices.Contains(uses, t):
+			add = append(add, ck.Bool(t, true))
+		case t == ck.CKA_WRAP_WITH_TRUSTED:
+			add = append(add, ck.Bool(t, d.class == ck.CKO_PRIVATE_KEY && d.src.Origin == Generate))
+		case r.def != nil:
+			add = append(add, ck.Attribute{Type: t, Value: r.def})
+		}
+	}
+	d.attrs = d.attrs.With(add...)
+	d.attrs = d.attrs.With(uniqueID())
+}
+
+// defaultUses are the uses of a key whose template turns none on.
+func (d *draft) defaultUses() []ck.AttributeType {
+	for _, t := range usages() {
+		if d.given.Bool(t) {
+			return nil
+		}
+	}
+	return d.schema.usage
+}
+
+func usages() []ck.AttributeType {
+	return []ck.AttributeType{
+		ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_SIGN_RECOVER, ck.CKA_VERIFY,
+		ck.CKA_VERIFY_RECOVER, ck.CKA_WRAP, ck.CKA_UNWRAP, ck.CKA_DERIVE,
+	}
+}
+
+// uniqueID is a new CKA_UNIQUE_ID: 32 random hexadecimal digits.
+func uniqueID() ck.Attribute {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	return ck.String(ck.CKA_UNIQUE_ID, hex.EncodeToString(id[:]))
+}
+
+// setHistory sets what PKCS#11 records of a key's past (section 4.9).
+func (d *draft) setHistory() {
+	if d.class == ck.CKO_DATA || d.class == ck.CKO_CERTIFICATE {
+		return
+	}
+	generated := d.src.Origin == Generate
+	mechanism := ck.UnavailableInformation
+	if generated {
+		mechanism = uint64(d.src.Mechanism)
+	}
+	d.attrs = d.attrs.With(ck.Bool(ck.CKA_LOCAL, generated), ck.Ulong(ck.CKA_KEY_GEN_MECHANISM, mechanism))
+	if d.class == ck.CKO_PUBLIC_KEY {
+		return
+	}
+	always, never := generated, generated
+	if d.src.Origin == Derive && d.src.Base != nil {
+		always = d.src.Base.Bool(ck.CKA_ALWAYS_SENSITIVE)
+		never = d.src.Base.Bool(ck.CKA_NEVER_EXTRACTABLE)
+	}
+	d.attrs = d.attrs.With(
+		ck.Bool(ck.CKA_ALWAYS_SENSITIVE, always && d.attrs.Bool(ck.CKA_SENSITIVE)),
+		ck.Bool(ck.CKA_NEVER_EXTRACTABLE, never && !d.attrs.Bool(ck.CKA_EXTRACTABLE)))
+}
+
+// object splits the draft into what is secret and what is not.
+func (d *draft) object() (*Object, error) {
+	o := &Object{Attrs: make(Set, 0, len(d.attrs))}
+	for _, a := range d.attrs {
+		if IsSecret(d.class, a.Type) {
+			o.Secret = append(o.Secret, a)
+		} else {
+			o.Attrs = append(o.Attrs, a)
+		}
+	}
+	if o.HasSecret() && o.Secret == nil {
+		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the key has no material")
+	}
+	return o, nil
+}

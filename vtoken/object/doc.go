@@ -1,0 +1,36 @@
+// Package object is the objects of PKCS#11 and their rules: which attributes an
+// object of each class has, which of them a template may give, which may change
+// and in which direction, and which may be read (sections 4.2 to 4.12).
+//
+// The rules are tables (see schema.go and the files of the classes): one row is
+// one attribute of one class. [Build] makes an object from a template,
+// [Object.Change] is C_SetAttributeValue, [Object.Copy] is C_CopyObject and
+// [Object.Read] is C_GetAttributeValue. Nothing here knows sessions, logins or
+// storage; the engine asks those questions before it calls.
+//
+// # Defaults that PKCS#11 leaves to the token
+//
+//   - CKA_TOKEN is false. CKA_PRIVATE is false for certificates and public
+//     keys, so that listing needs no PIN (C02), and true for everything else.
+//   - CKA_SENSITIVE is true and CKA_EXTRACTABLE is false. A private key that was
+//     generated here has CKA_WRAP_WITH_TRUSTED true (S05), other keys false.
+//   - A template that turns no usage on gets the uses that fit the key: sign
+//     and decrypt for an RSA private key, verify and encrypt for its public key,
+//     sign and derive for EC, encrypt, decrypt, sign and verify for AES, sign,
+//     verify and derive for other secrets. Wrapping and unwrapping have to be
+//     asked for. A template that turns any usage on gets exactly those.
+//   - CKA_LABEL and CKA_ID are there and empty (C04); a label has at most 255
+//     bytes, an id at most 128.
+//   - CKA_EC_POINT is there on EC private keys as well as public ones, because
+//     clients look for it where there is no public key object.
+//
+// # What is stricter than PKCS#11
+//
+//   - One key may not both wrap and decrypt, nor unwrap and encrypt, by
+//     whatever way it came to be so (S01, S02).
+//   - CKA_PRIVATE goes from false to true in a copy, never back.
+//   - Key material is checked when it comes in: a point off the curve, an RSA
+//     key whose numbers do not fit together are CKR_ATTRIBUTE_VALUE_INVALID.
+//   - The subject, issuer and serial number of a certificate are those inside
+//     its CKA_VALUE (C82); a template that says otherwise is inconsistent.
+package object

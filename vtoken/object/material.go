@@ -1,0 +1,146 @@
+package object
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"math/big"
+
+	"vtoken/vtoken/ck"
+)
+
+// PrivateTemplate is the class, type and material of a private key as
+// attributes, for [Build]: to it the caller adds the label, the id and the uses.
+// It takes *rsa.PrivateKey and *ecdsa.PrivateKey; another key is
+// CKR_KEY_TYPE_INCONSISTENT. The values are secret, wipe them after use.
+func PrivateTemplate(key crypto.PrivateKey) (ck.Template, error) {
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		if len(key.Primes) != 2 {
+			return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the RSA key has %d primes; keys of 2 are taken", len(key.Primes))
+		}
+		t := ck.Template{
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_RSA),
+			ck.Bytes(ck.CKA_MODULUS, key.N.Bytes()), exponent(&key.PublicKey),
+		}
+		return append(t, rsaSecret(key)...), nil
+	case *ecdsa.PrivateKey:
+		c, err := curveOfKey(&key.PublicKey)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := key.Bytes()
+		if err != nil {
+			return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "encode the private number: %w", err)
+		}
+		return ck.Template{
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC),
+			ck.Bytes(ck.CKA_EC_PARAMS, c.Params), ck.Bytes(ck.CKA_VALUE, raw),
+		}, nil
+	}
+	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %T are not taken; RSA and ECDSA are", key)
+}
+
+// PublicTemplate does the same for *rsa.PublicKey and *ecdsa.PublicKey.
+func PublicTemplate(key crypto.PublicKey) (ck.Template, error) {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return ck.Template{
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_RSA),
+			ck.Bytes(ck.CKA_MODULUS, key.N.Bytes()), exponent(key),
+		}, nil
+	case *ecdsa.PublicKey:
+		c, err := curveOfKey(key)
+		if err != nil {
+			return nil, err
+		}
+		point, err := EncodePoint(key)
+		if err != nil {
+			return nil, err
+		}
+		return ck.Template{
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC),
+			ck.Bytes(ck.CKA_EC_PARAMS, c.Params), ck.Bytes(ck.CKA_EC_POINT, point),
+		}, nil
+	}
+	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "public keys of type %T are not taken; RSA and ECDSA are", key)
+}
+
+// CertificateTemplate is the class, type and value of an X.509 certificate; the
+// subject, issuer and serial number are filled in by [Build].
+func CertificateTemplate(der []byte) ck.Template {
+	return ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_CERTIFICATE), ck.Ulong(ck.CKA_CERTIFICATE_TYPE, ck.CKC_X_509),
+		ck.Bytes(ck.CKA_VALUE, der),
+	}
+}
+
+func exponent(pub *rsa.PublicKey) ck.Attribute {
+	return ck.Bytes(ck.CKA_PUBLIC_EXPONENT, big.NewInt(int64(pub.E)).Bytes())
+}
+
+func curveOfKey(pub *ecdsa.PublicKey) (Curve, error) {
+	for _, c := range Curves() {
+		if c.Curve == pub.Curve {
+			return c, nil
+		}
+	}
+	return Curve{}, ck.Errorf(ck.CKR_CURVE_NOT_SUPPORTED, "curve %v is not one of P-224, P-256, P-384, P-521", pub.Params().Name)
+}
+
+// PublicKey is the key that CKA_PUBLIC_KEY_INFO holds: of a public key, a
+// private key or a certificate, an *rsa.PublicKey or *ecdsa.PublicKey. An object
+// without one is CKR_KEY_TYPE_INCONSISTENT.
+func (o *Object) PublicKey() (crypto.PublicKey, error) {
+	pub, err := x509.ParsePKIXPublicKey(o.Attrs.Get(ck.CKA_PUBLIC_KEY_INFO))
+	if err != nil {
+		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "read CKA_PUBLIC_KEY_INFO of the object: %w", err)
+	}
+	switch pub.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey:
+		return pub, nil
+	}
+	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "the public key is a %T", pub)
+}
+
+// PrivateKey is the key of a private key object, an *rsa.PrivateKey, with its
+// CRT numbers computed, or *ecdsa.PrivateKey. The secret attributes have to be
+// loaded ([ErrSealed]).
+func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
+	if o.Class() != ck.CKO_PRIVATE_KEY {
+		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "an object of class %v is no private key", o.Class())
+	}
+	if o.Sealed() {
+		return nil, ErrSealed
+	}
+	switch t, _ := o.KeyType(); t {
+	case ck.CKK_RSA:
+		return o.rsaPrivate()
+	case ck.CKK_EC:
+		c, err := CurveOf(o.Attrs.Get(ck.CKA_EC_PARAMS))
+		if err != nil {
+			return nil, err
+		}
+		return c.privateKey(o.Secret.Get(ck.CKA_VALUE))
+	default:
+		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %v are not known here", t)
+	}
+}
+
+func (o *Object) rsaPrivate() (*rsa.PrivateKey, error) {
+	number := func(s Set, t ck.AttributeType) *big.Int { return new(big.Int).SetBytes(s.Get(t)) }
+	pub, err := rsaPublic(number(o.Attrs, ck.CKA_MODULUS), number(o.Attrs, ck.CKA_PUBLIC_EXPONENT), MinRSAPrivateBits)
+	if err != nil {
+		return nil, err
+	}
+	key := &rsa.PrivateKey{
+		PublicKey: *pub, D: number(o.Secret, ck.CKA_PRIVATE_EXPONENT),
+		Primes: []*big.Int{number(o.Secret, ck.CKA_PRIME_1), number(o.Secret, ck.CKA_PRIME_2)},
+	}
+	key.Precompute()
+	if err := key.Validate(); err != nil {
+		return nil, ck.Errorf(ck.CKR_DEVICE_ERROR, "the stored numbers of the RSA key do not fit together")
+	}
+	return key, nil
+}

@@ -1,0 +1,60 @@
+package object
+
+import (
+	"vtoken/vtoken/ck"
+)
+
+// A key that wraps and decrypts hands out every key that it can wrap; one that
+// unwraps and encrypts makes keys of known value (S01). So no key has both uses
+// of a pair. Later changes are no way round it: wrapping and unwrapping can be
+// given up but not gained, which also holds for copies, and a key that gave
+// them up remembers it and gains no opposite use (S02).
+var separated = []struct {
+	wraps, ciphers ck.AttributeType
+	bit            byte // in attrGaveUp
+}{
+	{ck.CKA_WRAP, ck.CKA_DECRYPT, 1},
+	{ck.CKA_UNWRAP, ck.CKA_ENCRYPT, 2},
+}
+
+// attrGaveUp is an attribute of our own, of 1 byte, on keys that gave up
+// wrapping or unwrapping. Applications neither give nor read nor find it.
+const attrGaveUp = ck.CKA_VENDOR_DEFINED | 0x76540001
+
+// checkUses refuses combinations of attributes that no key may have. old is the
+// key before the change, or nil for a new key.
+func checkUses(attrs, old Set) error {
+	past := gaveUp(old)
+	for _, s := range separated {
+		wraps := attrs.Bool(s.wraps) || old.Bool(s.wraps) || past&s.bit != 0
+		if wraps && attrs.Bool(s.ciphers) {
+			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT,
+				"one key cannot have both %v and %v; use two keys", s.wraps, s.ciphers)
+		}
+	}
+	if attrs.Bool(ck.CKA_ALWAYS_AUTHENTICATE) && !attrs.Bool(ck.CKA_PRIVATE) {
+		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "CKA_ALWAYS_AUTHENTICATE needs CKA_PRIVATE true")
+	}
+	return nil
+}
+
+// withGivenUp records in the new attributes what the change gave up.
+func withGivenUp(old, attrs Set) Set {
+	bits := gaveUp(old)
+	for _, s := range separated {
+		if old.Bool(s.wraps) && !attrs.Bool(s.wraps) {
+			bits |= s.bit
+		}
+	}
+	if bits == 0 {
+		return attrs
+	}
+	return attrs.With(ck.Bytes(attrGaveUp, []byte{bits}))
+}
+
+func gaveUp(s Set) byte {
+	if v := s.Get(attrGaveUp); len(v) == 1 {
+		return v[0]
+	}
+	return 0
+}

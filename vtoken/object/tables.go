@@ -1,0 +1,218 @@
+package object
+
+import (
+	"vtoken/vtoken/ck"
+)
+
+// Values that defaults are made of.
+var (
+	no    = []byte{0}
+	yes   = []byte{1}
+	empty = []byte{}
+	zero  = make([]byte, 8)
+)
+
+const (
+	readOnly = computed | banCreate | banGenerate | banUnwrap
+
+	maxLabel = 255
+	maxID    = 128
+	maxName  = 64 << 10 // subjects, issuers, URLs
+)
+
+// storageRules are common to every object that can be stored (section 4.4).
+// CKA_TOKEN and its like can be changed while copying, the label always.
+var storageRules = []rule{
+	{typ: ck.CKA_CLASS, flags: needCreate},
+	{typ: ck.CKA_TOKEN, flags: inCopy, def: no},
+	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: yes},
+	{typ: ck.CKA_MODIFIABLE, flags: inCopy, def: yes},
+	{typ: ck.CKA_COPYABLE, flags: onlyDown, def: yes},
+	{typ: ck.CKA_DESTROYABLE, flags: inCopy, def: yes},
+	{typ: ck.CKA_LABEL, flags: change, def: empty, max: maxLabel},
+	{typ: ck.CKA_UNIQUE_ID, flags: readOnly},
+}
+
+// publicByDefault replaces a row of storageRules (C02).
+var publicByDefault = []rule{
+	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: no},
+}
+
+// dataRules are data objects (section 4.5).
+var dataRules = []rule{
+	{typ: ck.CKA_APPLICATION, flags: change, def: empty, max: maxName},
+	{typ: ck.CKA_OBJECT_ID, flags: change, def: empty, max: maxName},
+	{typ: ck.CKA_VALUE, flags: change, def: empty},
+}
+
+// certificateRules are X.509 public key certificates (sections 4.6.2, 4.6.3).
+var certificateRules = []rule{
+	{typ: ck.CKA_CERTIFICATE_TYPE, flags: needCreate},
+	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: no},
+	{typ: ck.CKA_CERTIFICATE_CATEGORY, def: zero},
+	{typ: ck.CKA_CHECK_VALUE, max: 3},
+	{typ: ck.CKA_START_DATE, flags: change, def: empty},
+	{typ: ck.CKA_END_DATE, flags: change, def: empty},
+	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
+	{typ: ck.CKA_SUBJECT, max: maxName},
+	{typ: ck.CKA_ID, flags: change, def: empty, max: maxID},
+	{typ: ck.CKA_ISSUER, flags: change, def: empty, max: maxName},
+	{typ: ck.CKA_SERIAL_NUMBER, flags: change, def: empty, max: 256},
+	{typ: ck.CKA_VALUE, def: empty},
+	{typ: ck.CKA_URL, def: empty, max: maxName},
+	{typ: ck.CKA_HASH_OF_SUBJECT_PUBLIC_KEY, def: empty, max: 64},
+	{typ: ck.CKA_HASH_OF_ISSUER_PUBLIC_KEY, def: empty, max: 64},
+	{typ: ck.CKA_JAVA_MIDP_SECURITY_DOMAIN, def: zero},
+	{typ: ck.CKA_NAME_HASH_ALGORITHM},
+}
+
+// keyRules are common to every key (section 4.7).
+var keyRules = []rule{
+	{typ: ck.CKA_KEY_TYPE, flags: needCreate | needUnwrap},
+	{typ: ck.CKA_ID, flags: change, def: empty, max: maxID},
+	{typ: ck.CKA_START_DATE, flags: change, def: empty},
+	{typ: ck.CKA_END_DATE, flags: change, def: empty},
+	{typ: ck.CKA_DERIVE, flags: change, def: no},
+	{typ: ck.CKA_LOCAL, flags: readOnly},
+	{typ: ck.CKA_KEY_GEN_MECHANISM, flags: readOnly},
+	{typ: ck.CKA_ALLOWED_MECHANISMS, max: 8 << 10},
+}
+
+// publicKeyRules are common to public keys (section 4.8).
+var publicKeyRules = []rule{
+	{typ: ck.CKA_SUBJECT, flags: change, def: empty, max: maxName},
+	{typ: ck.CKA_ENCRYPT, flags: change, def: no},
+	{typ: ck.CKA_VERIFY, flags: change, def: no},
+	{typ: ck.CKA_VERIFY_RECOVER, flags: change, def: no},
+	{typ: ck.CKA_WRAP, flags: onlyDown, def: no},
+	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: no},
+	{typ: ck.CKA_WRAP_TEMPLATE},
+	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
+}
+
+// guardRules are what private and secret keys have in common: the attributes
+// that keep the material in (sections 4.9 and 4.10).
+var guardRules = []rule{
+	{typ: ck.CKA_SENSITIVE, flags: onlyUp, def: yes},
+	{typ: ck.CKA_EXTRACTABLE, flags: onlyDown, def: no},
+	{typ: ck.CKA_ALWAYS_SENSITIVE, flags: readOnly},
+	{typ: ck.CKA_NEVER_EXTRACTABLE, flags: readOnly},
+	{typ: ck.CKA_WRAP_WITH_TRUSTED, flags: onlyUp},
+	{typ: ck.CKA_UNWRAP_TEMPLATE},
+	{typ: ck.CKA_DERIVE_TEMPLATE},
+	{typ: ck.CKA_SIGN, flags: change, def: no},
+	{typ: ck.CKA_DECRYPT, flags: change, def: no},
+	{typ: ck.CKA_UNWRAP, flags: onlyDown, def: no},
+}
+
+// privateKeyRules are common to private keys (section 4.9).
+var privateKeyRules = []rule{
+	{typ: ck.CKA_SUBJECT, flags: change, def: empty, max: maxName},
+	{typ: ck.CKA_SIGN_RECOVER, flags: change, def: no},
+	{typ: ck.CKA_ALWAYS_AUTHENTICATE, def: no},
+	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
+}
+
+// secretKeyRules are common to secret keys (section 4.10).
+var secretKeyRules = []rule{
+	{typ: ck.CKA_ENCRYPT, flags: change, def: no},
+	{typ: ck.CKA_VERIFY, flags: change, def: no},
+	{typ: ck.CKA_WRAP, flags: onlyDown, def: no},
+	{typ: ck.CKA_CHECK_VALUE, max: 3},
+	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: no},
+	{typ: ck.CKA_WRAP_TEMPLATE},
+	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxSecret},
+}
+
+// Lengths of secret keys: AES says it when a key is generated and never else,
+// other secrets may say it when they are unwrapped or derived.
+var (
+	aesRules     = []rule{{typ: ck.CKA_VALUE_LEN, flags: banCreate | needGenerate | banUnwrap}}
+	genericRules = []rule{{typ: ck.CKA_VALUE_LEN, flags: banCreate | needGenerate}}
+	// hmacRules: the length of an HMAC key may be left to the mechanism.
+	hmacRules = []rule{{typ: ck.CKA_VALUE_LEN, flags: banCreate}}
+)
+
+// rsaPublicRules are RSA public keys (section 6.1.2).
+var rsaPublicRules = []rule{
+	{typ: ck.CKA_MODULUS, flags: needCreate | banGenerate | notEmpty, max: maxRSABytes},
+	{typ: ck.CKA_MODULUS_BITS, flags: banCreate | needGenerate},
+	{typ: ck.CKA_PUBLIC_EXPONENT, flags: needCreate | notEmpty, max: maxRSABytes},
+}
+
+// rsaPrivateRules are RSA private keys (section 6.1.3). A key needs its private
+// exponent or its primes; the rest is computed.
+var rsaPrivateRules = []rule{
+	{typ: ck.CKA_MODULUS, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxRSABytes},
+	{typ: ck.CKA_PUBLIC_EXPONENT, flags: banGenerate | banUnwrap | notEmpty, max: maxRSABytes},
+	{typ: ck.CKA_PRIVATE_EXPONENT, flags: banGenerate | banUnwrap | notEmpty, max: maxRSABytes},
+	{typ: ck.CKA_PRIME_1, flags: banGenerate | banUnwrap, max: maxRSABytes},
+	{typ: ck.CKA_PRIME_2, flags: banGenerate | banUnwrap, max: maxRSABytes},
+	{typ: ck.CKA_EXPONENT_1, flags: banGenerate | banUnwrap, max: maxRSABytes},
+	{typ: ck.CKA_EXPONENT_2, flags: banGenerate | banUnwrap, max: maxRSABytes},
+	{typ: ck.CKA_COEFFICIENT, flags: banGenerate | banUnwrap, max: maxRSABytes},
+}
+
+// ecPublicRules are EC public keys (section 6.3.3).
+var ecPublicRules = []rule{
+	{typ: ck.CKA_EC_PARAMS, flags: needCreate | needGenerate | notEmpty, max: 64},
+	{typ: ck.CKA_EC_POINT, flags: needCreate | banGenerate | notEmpty, max: 256},
+}
+
+// ecPrivateRules are EC private keys (section 6.3.4). The point is ours.
+var ecPrivateRules = []rule{
+	{typ: ck.CKA_EC_PARAMS, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 64},
+	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 128},
+	{typ: ck.CKA_EC_POINT, flags: banGenerate | banUnwrap, max: 256},
+}
+
+// kinds is the one list of the kinds of object that can be made.
+var kinds = func() []struct {
+	kind
+	tables   [][]rule
+	usage    []ck.AttributeType
+	complete func(*draft) error
+} {
+	type row = struct {
+		kind
+		tables   [][]rule
+		usage    []ck.AttributeType
+		complete func(*draft) error
+	}
+	key := func(class ck.ObjectClass, t ck.KeyType) kind { return kind{class, uint64(t)} }
+	public := [][]rule{storageRules, publicByDefault, keyRules, publicKeyRules}
+	private := [][]rule{storageRules, keyRules, guardRules, privateKeyRules}
+	sec := [][]rule{storageRules, keyRules, guardRules, secretKeyRules}
+	with := func(t [][]rule, more []rule) [][]rule { return append(t[:len(t):len(t)], more) }
+	mac := []ck.AttributeType{ck.CKA_SIGN, ck.CKA_VERIFY}
+
+	list := []row{
+		{kind{ck.CKO_DATA, 0}, [][]rule{storageRules, dataRules}, nil, nil},
+		{kind{ck.CKO_CERTIFICATE, uint64(ck.CKC_X_509)},
+			[][]rule{storageRules, publicByDefault, certificateRules}, nil, completeCertificate},
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_RSA), with(public, rsaPublicRules),
+			[]ck.AttributeType{ck.CKA_VERIFY, ck.CKA_ENCRYPT}, completeRSAPublic},
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_RSA), with(private, rsaPrivateRules),
+			[]ck.AttributeType{ck.CKA_SIGN, ck.CKA_DECRYPT}, completeRSAPrivate},
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_EC), with(public, ecPublicRules),
+			[]ck.AttributeType{ck.CKA_VERIFY, ck.CKA_DERIVE}, completeECPublic},
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_EC), with(private, ecPrivateRules),
+			[]ck.AttributeType{ck.CKA_SIGN, ck.CKA_DERIVE}, completeECPrivate},
+		{key(ck.CKO_SECRET_KEY, ck.CKK_AES), with(sec, aesRules),
+			append(mac[:2:2], ck.CKA_ENCRYPT, ck.CKA_DECRYPT), completeAES},
+		{key(ck.CKO_SECRET_KEY, ck.CKK_GENERIC_SECRET), with(sec, genericRules),
+			append(mac[:2:2], ck.CKA_DERIVE), completeGeneric},
+	}
+	for _, t := range HMACKeyTypes() {
+		list = append(list, row{key(ck.CKO_SECRET_KEY, t), with(sec, hmacRules), mac, completeGeneric})
+	}
+	return list
+}()
+
+// HMACKeyTypes are the key types of secrets that are for one HMAC only.
+func HMACKeyTypes() []ck.KeyType {
+	return []ck.KeyType{
+		ck.CKK_SHA_1_HMAC, ck.CKK_SHA224_HMAC, ck.CKK_SHA256_HMAC, ck.CKK_SHA384_HMAC,
+		ck.CKK_SHA512_HMAC, ck.CKK_SHA512_224_HMAC, ck.CKK_SHA512_256_HMAC,
+	}
+}
