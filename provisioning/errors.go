@@ -1,0 +1,119 @@
+package provisioning
+
+import (
+	"errors"
+	"fmt"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
+
+// Kind says what went wrong, in the terms that a dialect maps to its own codes.
+type Kind int
+
+// The kinds of error. Internal is the kind of every error that carries none.
+const (
+	Internal        Kind = iota // our fault, or the machine's; the details are for the log only
+	Unauthenticated             // no credential, or one that is unknown, revoked or expired
+	Forbidden                   // the credential is good but not for this
+	BadInput                    // a value that can never work
+	TenantNotFound              // no such tenant
+	UserNotFound                // no such user in the tenant
+	TokenNotFound               // no such token with that holder
+	RoleNotFound                // a PIN role other than the two there are
+	KeyNotFound                 // no API key of that name
+	WrongState                  // the thing's state does not allow it now
+	Sealed                      // the token is complete
+	Conflict                    // there is one already
+	NotSupported                // not built for this kind of thing
+	TooLarge                    // over a limit of size
+	RateLimited                 // too many requests; later is fine
+	StorageFull                 // nothing was changed for want of space
+	numberOfKinds               // keep last
+)
+
+var kindNames = [numberOfKinds]string{
+	"internal error", "not authenticated", "not allowed", "bad input", "tenant not found", "user not found",
+	"token not found", "role not found", "API key not found", "wrong state", "token is complete", "already there",
+	"not supported", "too large", "too many requests", "storage is full",
+}
+
+// Kinds are all kinds, for tests that a dialect maps every one.
+func Kinds() []Kind {
+	all := make([]Kind, numberOfKinds)
+	for i := range all {
+		all[i] = Kind(i)
+	}
+	return all
+}
+
+// String is a short title of the kind, in lower case.
+func (k Kind) String() string {
+	if k < 0 || k >= numberOfKinds {
+		return fmt.Sprintf("kind %d", int(k))
+	}
+	return kindNames[k]
+}
+
+// Error is an error with its kind and a sentence for the person who called.
+type Error struct {
+	Kind Kind
+	// Detail names the cause and what to do about it. It holds no secret and
+	// nothing that the caller may not know.
+	Detail string
+	// Err is what happened below, for the log only; it may be nil.
+	Err error
+}
+
+// Error is the sentence, and the cause where the sentence does not have it.
+func (e *Error) Error() string {
+	if e.Kind == Internal && e.Err != nil {
+		return e.Detail + ": " + e.Err.Error()
+	}
+	return e.Detail
+}
+
+// Unwrap is the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf is an [Error] of the kind with the sentence. A %w in the format ends
+// up in the sentence as well as among the causes.
+func Errorf(k Kind, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Kind: k, Detail: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// AsError is the [Error] inside err. Any other error becomes one of kind
+// [StorageFull] where the store said so, else [Internal], whose sentence tells
+// nothing of the cause.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY {
+		return &Error{StorageFull, "the store has no space left, so nothing was changed; free some space and try again", err}
+	}
+	return &Error{Internal, "something went wrong inside vtoken, and nothing was changed; the daemon's log has the cause under this request's id", err}
+}
+
+// KindOf is the kind of err.
+func KindOf(err error) Kind { return AsError(err).Kind }
+
+// notFound turns record.ErrNotFound into an error of the kind and leaves other
+// errors as they are.
+func notFound(err error, k Kind, format string, args ...any) error {
+	if errors.Is(err, record.ErrNotFound) {
+		return Errorf(k, format, args...)
+	}
+	return err
+}
+
+// taken turns record.ErrExists into a Conflict and leaves other errors as they
+// are.
+func taken(err error, format string, args ...any) error {
+	if errors.Is(err, record.ErrExists) {
+		return Errorf(Conflict, format, args...)
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+package provisioning
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// exchangeBits is the size of tenants' exchange keys, and maxEncrypted what a
+// value encrypted under one may have as text: base64 of 256 bytes with room for
+// a later, larger key.
+const (
+	exchangeBits = 2048
+	maxEncrypted = 1024
+)
+
+// ExchangeKey is the public key under which callers may encrypt passwords and
+// PINs for this tenant (see [Service.Decrypt]). The tenant's first call makes
+// the key; after that it stays.
+func (s *Service) ExchangeKey(ctx context.Context, c Caller, tenant record.TenantID) (*rsa.PublicKey, error) {
+	if err := c.authorize(OpExchangeKey, tenant); err != nil {
+		return nil, err
+	}
+	key, err := s.exchangeKey(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return &key.PublicKey, nil
+}
+
+// Decrypt reads a value that a caller encrypted under the tenant's exchange key:
+// RSA-OAEP with SHA-256, also as the mask's hash, and no label, in base64
+// (ordinary or URL alphabet). Everything that is wrong with it is the same
+// BadInput. The caller wipes the value.
+func (s *Service) Decrypt(ctx context.Context, c Caller, tenant record.TenantID, text string) (secret.Bytes, error) {
+	if err := c.authorize(OpExchangeKey, tenant); err != nil {
+		return nil, err
+	}
+	key, err := s.exchangeKey(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	refused := Errorf(BadInput, "the encrypted value cannot be decrypted; encrypt it with RSA-OAEP and SHA-256 under this tenant's exchange key, and send it as base64")
+	ciphertext, ok := decodeBase64(text)
+	if !ok {
+		return nil, refused
+	}
+	plain, err := rsa.DecryptOAEP(sha256.New(), nil, key, ciphertext, nil)
+	if err != nil {
+		return nil, refused
+	}
+	return plain, nil
+}
+
+// decodeBase64 reads either alphabet, with or without padding.
+func decodeBase64(text string) ([]byte, bool) {
+	if len(text) > maxEncrypted {
+		return nil, false
+	}
+	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+		if v, err := enc.Strict().DecodeString(text); err == nil {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// exchangeKey is the tenant's key, made and stored where there is none yet. Two
+// callers who find none both make one, and the first that is stored wins.
+func (s *Service) exchangeKey(ctx context.Context, tenant record.TenantID) (*rsa.PrivateKey, error) {
+	var stored secret.Bytes
+	err := s.view(ctx, func(tx ReadTx) error {
+		t, err := tenantOf(tx, tenant)
+		if err == nil {
+			stored = t.ExchangeKey
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(stored) == 0 {
+		if stored, err = s.makeExchangeKey(ctx, tenant); err != nil {
+			return nil, err
+		}
+	}
+	key, err := x509.ParsePKCS8PrivateKey(stored)
+	if err != nil {
+		return nil, fmt.Errorf("reading the exchange key of tenant %s: %w", tenant, err)
+	}
+	private, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("reading the exchange key of tenant %s: it is a %T", tenant, key)
+	}
+	return private, nil
+}
+
+func (s *Service) makeExchangeKey(ctx context.Context, tenant record.TenantID) (secret.Bytes, error) {
+	key, err := rsa.GenerateKey(rand.Reader, exchangeBits)
+	if err != nil {
+		return nil, fmt.Errorf("making the exchange key of tenant %s: %w", tenant, err)
+	}
+	fresh, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the exchange key of tenant %s: %w", tenant, err)
+	}
+	var stored secret.Bytes
+	err = s.update(ctx, func(tx Tx) error {
+		t, err := tenantOf(tx, tenant)
+		if err != nil {
+			return err
+		}
+		if stored = t.ExchangeKey; len(stored) > 0 {
+			return nil
+		}
+		with := *t
+		with.ExchangeKey, stored = fresh, fresh
+		return tx.PutTenant(&with)
+	})
+	return stored, err
+}

@@ -1,0 +1,112 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// Service is the provisioning core. It is safe for concurrent use and keeps no
+// state outside of the store. Every method answers an error that [AsError]
+// classifies.
+type Service struct {
+	store Store
+	opt   Options
+}
+
+// Options are what an installation chooses. The zero value is good.
+type Options struct {
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// UserPIN and SOPIN are the policies that new tokens get; the zero value is
+	// pin.Default.
+	UserPIN, SOPIN pin.Policy
+}
+
+// MaxPFX is the size in bytes that a PFX may have.
+const MaxPFX = 1 << 20
+
+// New is the core on a store.
+func New(store Store, o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.UserPIN == (pin.Policy{}) {
+		o.UserPIN = pin.Default
+	}
+	if o.SOPIN == (pin.Policy{}) {
+		o.SOPIN = pin.Default
+	}
+	return &Service{store: store, opt: o}
+}
+
+// now is the time as records keep it.
+func (s *Service) now() time.Time { return s.opt.Now().UTC().Truncate(time.Second) }
+
+// update runs fn in one transaction of the store. A request that was given up
+// before it began changes nothing.
+func (s *Service) update(ctx context.Context, fn func(tx Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.store.Update(fn)
+}
+
+// view runs fn in a snapshot of the store.
+func (s *Service) view(ctx context.Context, fn func(tx ReadTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.store.View(fn)
+}
+
+// ParseID reads a GUID in its ordinary form of 36 characters, in either case,
+// and returns it as it is stored: in lower case. It fails with BadInput.
+func ParseID[T ~string](what, s string) (T, error) {
+	id, err := uuid.Parse(s)
+	if err != nil || len(s) != 36 {
+		return "", Errorf(BadInput, "the %s id is not a GUID such as 123e4567-e89b-42d3-a456-426614174000; check it", what)
+	}
+	return T(id.String()), nil
+}
+
+// newID is a fresh random id (RFC 9562 version 4).
+func newID[T ~string]() T { return T(uuid.NewString()) }
+
+// maxName is the length in characters that names of tenants, users and API keys
+// may have, and in bytes that labels of tokens may have.
+const maxName = 255
+
+// checkName refuses texts that make no name: empty, over-long, not UTF-8, with
+// control characters, or with blanks at an end.
+func checkName(what, s string) error {
+	switch {
+	case !utf8.ValidString(s):
+		return Errorf(BadInput, "the %s is not UTF-8 text", what)
+	case s == "":
+		return Errorf(BadInput, "the %s is empty; give one of 1 to %d characters", what, maxName)
+	case utf8.RuneCountInString(s) > maxName:
+		return Errorf(BadInput, "the %s has %d characters; give one of 1 to %d", what, utf8.RuneCountInString(s), maxName)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return Errorf(BadInput, "the %s has a control character in it; leave it out", what)
+	case strings.TrimSpace(s) != s:
+		return Errorf(BadInput, "the %s begins or ends with a blank; leave it out", what)
+	}
+	return nil
+}
+
+// exists reports whether err is nil, and fails with any error but ErrNotFound.
+func exists(err error) (bool, error) {
+	if errors.Is(err, record.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

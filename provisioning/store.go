@@ -1,0 +1,78 @@
+package provisioning
+
+import (
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Store is what provisioning needs of the keystore. All of it is safe for
+// concurrent use.
+type Store interface {
+	// View runs fn in a consistent snapshot.
+	View(fn func(tx ReadTx) error) error
+	// Update runs fn and commits what it wrote, all or nothing, to stable
+	// storage before it returns. fn may run more than once and has no effect but
+	// through tx. A full disk is CKR_DEVICE_MEMORY.
+	Update(fn func(tx Tx) error) error
+	// HashPIN makes the verifier of a new PIN. It is slow on purpose and is
+	// called outside of transactions.
+	HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error)
+	// HashAPIKey is the keyed hash under which an API key is stored and found.
+	HashAPIKey(key secret.Bytes) []byte
+}
+
+// ReadTx reads. Where there is no such record it fails with
+// record.ErrNotFound; a list of nothing is empty and no error. What it returns
+// may be kept, and must not be changed.
+type ReadTx interface {
+	Tenant(id record.TenantID) (*record.Tenant, error)
+	TenantByName(name string) (*record.Tenant, error)
+	// Tenants are all tenants, by name, without their exchange keys.
+	Tenants() ([]*record.Tenant, error)
+	User(id record.UserID) (*record.User, error)
+	UserByLogin(tenant record.TenantID, login string) (*record.User, error)
+	// Users are all users of a tenant, by login.
+	Users(tenant record.TenantID) ([]*record.User, error)
+	APIKey(tenant record.TenantID, name string) (*record.APIKey, error)
+	// APIKeyByHash finds a key, of any tenant, by what HashAPIKey made of it.
+	APIKeyByHash(hash []byte) (*record.APIKey, error)
+	// APIKeys are all API keys of a tenant, by name.
+	APIKeys(tenant record.TenantID) ([]*record.APIKey, error)
+	Token(id record.TokenID) (*record.Token, error)
+	// TokensOf lists the tokens that a user holds, by slot id.
+	TokensOf(user record.UserID) ([]*record.Token, error)
+	// TokensOfTenant lists at most limit tokens of a tenant by slot id, beginning
+	// after the slot given (0 is from the start).
+	TokensOfTenant(tenant record.TenantID, after uint64, limit int) ([]*record.Token, error)
+	// Objects lists the token's objects, without their secret attributes.
+	Objects(token record.TokenID) ([]*object.Object, error)
+}
+
+// Tx reads and writes.
+type Tx interface {
+	ReadTx
+	// PutTenant stores a tenant: with ID "" a new one, which gets its id and
+	// creation time, otherwise in place of the one there is. A name that is taken
+	// is record.ErrExists, and so it is for the other records. ExchangeKey nil
+	// keeps the key that is stored.
+	PutTenant(t *record.Tenant) error
+	// DeleteTenant removes a tenant with everything in it.
+	DeleteTenant(id record.TenantID) error
+	// PutUser stores a user as PutTenant does a tenant.
+	PutUser(u *record.User) error
+	// PutAPIKey stores an API key, new or changed, under its tenant and name.
+	PutAPIKey(k *record.APIKey) error
+	DeleteAPIKey(tenant record.TenantID, name string) error
+	// NewToken stores a new token. An ID that is set is kept: the verifiers of its
+	// PINs are bound to it. The store gives it its slot, serial number (where
+	// empty), version and creation time.
+	NewToken(t *record.Token) error
+	// PutToken replaces the record of a token that exists.
+	PutToken(t *record.Token) error
+	// DeleteToken removes a token with all its objects.
+	DeleteToken(id record.TokenID) error
+	// PutObject stores an object: with ID 0 a new one, which gets its id.
+	PutObject(token record.TokenID, o *object.Object) error
+}

@@ -1,0 +1,126 @@
+package provisioning
+
+import (
+	"context"
+	"time"
+
+	"vtoken/vtoken/record"
+)
+
+// Tenant is what callers see of a tenant.
+type Tenant struct {
+	ID        record.TenantID
+	Name      string
+	CreatedAt time.Time
+}
+
+func tenantView(t *record.Tenant) Tenant {
+	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt}
+}
+
+// CreateTenant makes a tenant. A name that is taken is a Conflict.
+func (s *Service) CreateTenant(ctx context.Context, c Caller, name string) (Tenant, error) {
+	if err := c.mayDo(OpTenantCreate); err != nil {
+		return Tenant{}, err
+	}
+	if err := checkName("tenant name", name); err != nil {
+		return Tenant{}, err
+	}
+	var view Tenant
+	err := s.update(ctx, func(tx Tx) error {
+		t := &record.Tenant{Name: name}
+		if err := tx.PutTenant(t); err != nil {
+			return taken(err, "there is a tenant %q already; choose another name", clip(name))
+		}
+		view = tenantView(t)
+		return nil
+	})
+	return view, err
+}
+
+// Tenants lists the tenants that the caller may touch, by name.
+func (s *Service) Tenants(ctx context.Context, c Caller) ([]Tenant, error) {
+	if err := c.mayDo(OpTenantList); err != nil {
+		return nil, err
+	}
+	list := []Tenant{}
+	err := s.view(ctx, func(tx ReadTx) error {
+		all, err := tx.Tenants()
+		for _, t := range all {
+			if c.sees(t.ID) {
+				list = append(list, tenantView(t))
+			}
+		}
+		return err
+	})
+	return list, err
+}
+
+// Tenant is one tenant.
+func (s *Service) Tenant(ctx context.Context, c Caller, id record.TenantID) (Tenant, error) {
+	var t *record.Tenant
+	if err := c.authorize(OpTenantGet, id); err != nil {
+		return Tenant{}, err
+	}
+	err := s.view(ctx, func(tx ReadTx) (err error) {
+		t, err = tenantOf(tx, id)
+		return err
+	})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return tenantView(t), nil
+}
+
+// TenantNamed is the tenant of that id or name, of those that the caller may
+// touch. An empty name means the caller's own tenant, or the default tenant for
+// callers of RoleSystem.
+func (s *Service) TenantNamed(ctx context.Context, c Caller, name string) (Tenant, error) {
+	if name == "" && c.Role != record.RoleSystem {
+		name = string(c.Tenant)
+	} else if name == "" {
+		name = record.DefaultTenant
+	}
+	list, err := s.Tenants(ctx, c)
+	if err != nil {
+		return Tenant{}, err
+	}
+	for _, t := range list {
+		if t.Name == name || string(t.ID) == name {
+			return t, nil
+		}
+	}
+	return Tenant{}, Errorf(TenantNotFound, "there is no tenant %q that you may use; list them with `vtoken tenant list`", name)
+}
+
+// DeleteTenant removes a tenant for good, with its users and API keys. It
+// refuses the default tenant, and a tenant that has tokens unless withTokens is
+// set (WrongState).
+func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID, withTokens bool) error {
+	if err := c.authorize(OpTenantDelete, id); err != nil {
+		return err
+	}
+	return s.update(ctx, func(tx Tx) error {
+		t, err := tenantOf(tx, id)
+		if err != nil {
+			return err
+		}
+		if t.Name == record.DefaultTenant {
+			return Errorf(WrongState, "the tenant %q stays: users of this machine belong to it by default", t.Name)
+		}
+		tokens, err := tx.TokensOfTenant(id, 0, 1)
+		if err != nil {
+			return err
+		}
+		if len(tokens) > 0 && !withTokens {
+			return Errorf(WrongState, "tenant %q still has tokens; delete them first, or ask for them to be deleted too", t.Name)
+		}
+		return tx.DeleteTenant(id)
+	})
+}
+
+// tenantOf reads a tenant, or fails with TenantNotFound.
+func tenantOf(tx ReadTx, id record.TenantID) (*record.Tenant, error) {
+	t, err := tx.Tenant(id)
+	return t, notFound(err, TenantNotFound, "there is no tenant %s; check the id", id)
+}

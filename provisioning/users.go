@@ -1,0 +1,161 @@
+package provisioning
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"vtoken/vtoken/record"
+)
+
+// CreateUser makes an enabled user. A login that is taken is a Conflict.
+func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.TenantID, login string) (record.User, error) {
+	if err := c.authorize(OpUserCreate, tenant); err != nil {
+		return record.User{}, err
+	}
+	if err := checkName("login", login); err != nil {
+		return record.User{}, err
+	}
+	var user record.User
+	err := s.update(ctx, func(tx Tx) error {
+		if _, err := tenantOf(tx, tenant); err != nil {
+			return err
+		}
+		u := newUser(tenant, login)
+		if err := tx.PutUser(u); err != nil {
+			return taken(err, "there is a user %q already; choose another login", clip(login))
+		}
+		user = *u
+		return nil
+	})
+	return user, err
+}
+
+// Users lists the users of a tenant, by login.
+func (s *Service) Users(ctx context.Context, c Caller, tenant record.TenantID) ([]record.User, error) {
+	if err := c.authorize(OpUserList, tenant); err != nil {
+		return nil, err
+	}
+	list := []record.User{}
+	err := s.view(ctx, func(tx ReadTx) error {
+		if _, err := tenantOf(tx, tenant); err != nil {
+			return err
+		}
+		all, err := tx.Users(tenant)
+		for _, u := range all {
+			list = append(list, *u)
+		}
+		return err
+	})
+	return list, err
+}
+
+// User is the user of that login, or else of that id.
+func (s *Service) User(ctx context.Context, c Caller, tenant record.TenantID, name string) (record.User, error) {
+	if err := c.authorize(OpUserGet, tenant); err != nil {
+		return record.User{}, err
+	}
+	var u *record.User
+	err := s.view(ctx, func(tx ReadTx) (err error) {
+		u, err = userOf(tx, tenant, name)
+		return err
+	})
+	if err != nil {
+		return record.User{}, err
+	}
+	return *u, nil
+}
+
+// MapUser sets the operating system users that act as the user: names, or uids
+// as "#1000". An empty list goes back to the default, which in the default
+// tenant is the OS user of the same name as the login.
+func (s *Service) MapUser(ctx context.Context, c Caller, tenant record.TenantID, name string, osUsers []string) (record.User, error) {
+	if err := checkOSUsers(osUsers); err != nil {
+		return record.User{}, err
+	}
+	return s.changeUser(ctx, c, OpUserMap, tenant, name, func(u *record.User) {
+		u.OSUsers = append([]string(nil), osUsers...)
+	})
+}
+
+// SetUserEnabled switches a user on or off. The tokens of a user who is off are
+// not shown to applications. It is no error if the user is so already.
+func (s *Service) SetUserEnabled(ctx context.Context, c Caller, tenant record.TenantID, name string, on bool) (record.User, error) {
+	op := OpUserDisable
+	if on {
+		op = OpUserEnable
+	}
+	return s.changeUser(ctx, c, op, tenant, name, func(u *record.User) { u.Enabled = on })
+}
+
+func (s *Service) changeUser(ctx context.Context, c Caller, op Operation, tenant record.TenantID, name string, change func(*record.User)) (record.User, error) {
+	var changed record.User
+	if err := c.authorize(op, tenant); err != nil {
+		return changed, err
+	}
+	err := s.update(ctx, func(tx Tx) error {
+		u, err := userOf(tx, tenant, name)
+		if err != nil {
+			return err
+		}
+		changed = *u
+		change(&changed)
+		stored := changed
+		return tx.PutUser(&stored)
+	})
+	return changed, err
+}
+
+func newUser(tenant record.TenantID, login string) *record.User {
+	return &record.User{Tenant: tenant, Login: login, Enabled: true}
+}
+
+// userOf reads the user of that login, or else of that id, in a tenant that
+// exists.
+func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error) {
+	if _, err := tenantOf(tx, tenant); err != nil {
+		return nil, err
+	}
+	u, err := tx.UserByLogin(tenant, name)
+	if there, err := exists(err); there || err != nil {
+		return u, err
+	}
+	if u, err = tx.User(record.UserID(strings.ToLower(name))); err == nil && u.Tenant == tenant {
+		return u, nil
+	}
+	if _, err := exists(err); err != nil {
+		return nil, err
+	}
+	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`", clip(name))
+}
+
+// maxOSUsers bounds the map of one user.
+const maxOSUsers = 64
+
+func checkOSUsers(list []string) error {
+	if len(list) > maxOSUsers {
+		return Errorf(BadInput, "%d operating system users for one user are too many; give at most %d", len(list), maxOSUsers)
+	}
+	for _, name := range list {
+		if err := checkName("operating system user", name); err != nil {
+			return err
+		}
+		if uid, ok := strings.CutPrefix(name, "#"); ok {
+			if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
+				return Errorf(BadInput, "%q is no uid; write a uid as #1000, or give a name", clip(name))
+			}
+		}
+	}
+	return nil
+}
+
+// clip shortens what a caller sent, for error messages.
+func clip(s string) string {
+	const most = 64
+	for n := range s {
+		if n > most {
+			return s[:n] + "…"
+		}
+	}
+	return s
+}
