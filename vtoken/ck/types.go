@@ -140,6 +140,10 @@ type Output struct {
 type AttributeQuery struct {
 	Type AttributeType
 	Buffer
+	// Nested are the entries of the array of CK_ATTRIBUTE that the memory is,
+	// for the CKA_*_TEMPLATE attributes; Len is then not used. Their types mean
+	// nothing: the token sets them.
+	Nested []AttributeQuery
 }
 
 // AttributeResult is the answer to an [AttributeQuery].
@@ -151,4 +155,8 @@ type AttributeResult struct {
 	// Len is the length of the value in its canonical form, or
 	// UnavailableInformation where the attribute cannot be told.
 	Len uint64
+	// Nested are the attributes of a CKA_*_TEMPLATE as they reach the caller's
+	// memory, each with its value or its length alone, and Len is then 24 times
+	// their number. The engine leaves it nil and returns the whole Value.
+	Nested []AttributeResult
 }

@@ -1,0 +1,244 @@
+package p11rpc
+
+// CallID is the number of a call on the wire.
+type CallID uint32
+
+// The calls of the protocol. Their numbers are fixed: protocol 0 ends with
+// [CallWaitForSlotEvent], the calls of PKCS#11 3.0 and [CallInitToken2] came
+// with protocol 1, [CallDeriveKey2] with protocol 2.
+const (
+	// CallError is the answer to a call that failed: a CK_RV and nothing else.
+	// Nobody calls it.
+	CallError CallID = iota
+	CallInitialize
+	CallFinalize
+	CallGetInfo
+	CallGetSlotList
+	CallGetSlotInfo
+	CallGetTokenInfo
+	CallGetMechanismList
+	CallGetMechanismInfo
+	CallInitToken
+	CallOpenSession
+	CallCloseSession
+	CallCloseAllSessions
+	CallGetSessionInfo
+	CallInitPIN
+	CallSetPIN
+	CallGetOperationState
+	CallSetOperationState
+	CallLogin
+	CallLogout
+	CallCreateObject
+	CallCopyObject
+	CallDestroyObject
+	CallGetObjectSize
+	CallGetAttributeValue
+	CallSetAttributeValue
+	CallFindObjectsInit
+	CallFindObjects
+	CallFindObjectsFinal
+	CallEncryptInit
+	CallEncrypt
+	CallEncryptUpdate
+	CallEncryptFinal
+	CallDecryptInit
+	CallDecrypt
+	CallDecryptUpdate
+	CallDecryptFinal
+	CallDigestInit
+	CallDigest
+	CallDigestUpdate
+	CallDigestKey
+	CallDigestFinal
+	CallSignInit
+	CallSign
+	CallSignUpdate
+	CallSignFinal
+	CallSignRecoverInit
+	CallSignRecover
+	CallVerifyInit
+	CallVerify
+	CallVerifyUpdate
+	CallVerifyFinal
+	CallVerifyRecoverInit
+	CallVerifyRecover
+	CallDigestEncryptUpdate
+	CallDecryptDigestUpdate
+	CallSignEncryptUpdate
+	CallDecryptVerifyUpdate
+	CallGenerateKey
+	CallGenerateKeyPair
+	CallWrapKey
+	CallUnwrapKey
+	CallDeriveKey
+	CallSeedRandom
+	CallGenerateRandom
+	CallWaitForSlotEvent
+	CallLoginUser
+	CallSessionCancel
+	CallMessageEncryptInit
+	CallEncryptMessage
+	CallEncryptMessageBegin
+	CallEncryptMessageNext
+	CallMessageEncryptFinal
+	CallMessageDecryptInit
+	CallDecryptMessage
+	CallDecryptMessageBegin
+	CallDecryptMessageNext
+	CallMessageDecryptFinal
+	CallMessageSignInit
+	CallSignMessage
+	CallSignMessageBegin
+	CallSignMessageNext
+	CallMessageSignFinal
+	CallMessageVerifyInit
+	CallVerifyMessage
+	CallVerifyMessageBegin
+	CallVerifyMessageNext
+	CallMessageVerifyFinal
+	CallInitToken2
+	CallDeriveKey2
+
+	// NumCalls is one more than the largest number of a call.
+	NumCalls
+)
+
+// Call says how a call travels.
+//
+// Its signatures describe the bodies of request and response, one letter for
+// each value: y a byte, u a CK_ULONG, v a CK_VERSION, s a blank-padded text, z a
+// zero-terminated text, M a CK_MECHANISM, P an update of its parameter, A a
+// CK_ATTRIBUTE; a before a letter makes an array of it and f a buffer to be
+// filled, of which only the size travels.
+type Call struct {
+	ID       CallID
+	Name     string // as in the standard, such as "C_Sign"
+	Request  string // signature of the request
+	Response string // signature of the response
+}
+
+// calls is the whole protocol; codec, server and client are driven by it.
+var calls = [NumCalls]Call{
+	{CallError, "ERROR", "", "u"},
+	{CallInitialize, "C_Initialize", "ayyay", ""},
+	{CallFinalize, "C_Finalize", "", ""},
+	{CallGetInfo, "C_GetInfo", "", "vsusv"},
+	{CallGetSlotList, "C_GetSlotList", "yfu", "au"},
+	{CallGetSlotInfo, "C_GetSlotInfo", "u", "ssuvv"},
+	{CallGetTokenInfo, "C_GetTokenInfo", "u", "ssssuuuuuuuuuuuvvs"},
+	{CallGetMechanismList, "C_GetMechanismList", "ufu", "au"},
+	{CallGetMechanismInfo, "C_GetMechanismInfo", "uu", "uuu"},
+	{CallInitToken, "C_InitToken", "uayz", ""},
+	{CallOpenSession, "C_OpenSession", "uu", "u"},
+	{CallCloseSession, "C_CloseSession", "u", ""},
+	{CallCloseAllSessions, "C_CloseAllSessions", "u", ""},
+	{CallGetSessionInfo, "C_GetSessionInfo", "u", "uuuu"},
+	{CallInitPIN, "C_InitPIN", "uay", ""},
+	{CallSetPIN, "C_SetPIN", "uayay", ""},
+	{CallGetOperationState, "C_GetOperationState", "ufy", "ay"},
+	{CallSetOperationState, "C_SetOperationState", "uayuu", ""},
+	{CallLogin, "C_Login", "uuay", ""},
+	{CallLogout, "C_Logout", "u", ""},
+	{CallCreateObject, "C_CreateObject", "uaA", "u"},
+	{CallCopyObject, "C_CopyObject", "uuaA", "u"},
+	{CallDestroyObject, "C_DestroyObject", "uu", ""},
+	{CallGetObjectSize, "C_GetObjectSize", "uu", "u"},
+	{CallGetAttributeValue, "C_GetAttributeValue", "uufA", "aAu"},
+	{CallSetAttributeValue, "C_SetAttributeValue", "uuaA", ""},
+	{CallFindObjectsInit, "C_FindObjectsInit", "uaA", ""},
+	{CallFindObjects, "C_FindObjects", "ufu", "au"},
+	{CallFindObjectsFinal, "C_FindObjectsFinal", "u", ""},
+	{CallEncryptInit, "C_EncryptInit", "uMu", ""},
+	{CallEncrypt, "C_Encrypt", "uayfy", "ay"},
+	{CallEncryptUpdate, "C_EncryptUpdate", "uayfy", "ay"},
+	{CallEncryptFinal, "C_EncryptFinal", "ufy", "ay"},
+	{CallDecryptInit, "C_DecryptInit", "uMu", ""},
+	{CallDecrypt, "C_Decrypt", "uayfy", "ay"},
+	{CallDecryptUpdate, "C_DecryptUpdate", "uayfy", "ay"},
+	{CallDecryptFinal, "C_DecryptFinal", "ufy", "ay"},
+	{CallDigestInit, "C_DigestInit", "uM", ""},
+	{CallDigest, "C_Digest", "uayfy", "ay"},
+	{CallDigestUpdate, "C_DigestUpdate", "uay", ""},
+	{CallDigestKey, "C_DigestKey", "uu", ""},
+	{CallDigestFinal, "C_DigestFinal", "ufy", "ay"},
+	{CallSignInit, "C_SignInit", "uMu", ""},
+	{CallSign, "C_Sign", "uayfy", "ay"},
+	{CallSignUpdate, "C_SignUpdate", "uay", ""},
+	{CallSignFinal, "C_SignFinal", "ufy", "ay"},
+	{CallSignRecoverInit, "C_SignRecoverInit", "uMu", ""},
+	{CallSignRecover, "C_SignRecover", "uayfy", "ay"},
+	{CallVerifyInit, "C_VerifyInit", "uMu", ""},
+	{CallVerify, "C_Verify", "uayay", ""},
+	{CallVerifyUpdate, "C_VerifyUpdate", "uay", ""},
+	{CallVerifyFinal, "C_VerifyFinal", "uay", ""},
+	{CallVerifyRecoverInit, "C_VerifyRecoverInit", "uMu", ""},
+	{CallVerifyRecover, "C_VerifyRecover", "uayfy", "ay"},
+	{CallDigestEncryptUpdate, "C_DigestEncryptUpdate", "uayfy", "ay"},
+	{CallDecryptDigestUpdate, "C_DecryptDigestUpdate", "uayfy", "ay"},
+	{CallSignEncryptUpdate, "C_SignEncryptUpdate", "uayfy", "ay"},
+	{CallDecryptVerifyUpdate, "C_DecryptVerifyUpdate", "uayfy", "ay"},
+	{CallGenerateKey, "C_GenerateKey", "uMaA", "u"},
+	{CallGenerateKeyPair, "C_GenerateKeyPair", "uMaAaA", "uu"},
+	{CallWrapKey, "C_WrapKey", "uMuufy", "ay"},
+	{CallUnwrapKey, "C_UnwrapKey", "uMuayaA", "u"},
+	{CallDeriveKey, "C_DeriveKey", "uMuaA", "u"},
+	{CallSeedRandom, "C_SeedRandom", "uay", ""},
+	{CallGenerateRandom, "C_GenerateRandom", "ufy", "ay"},
+	{CallWaitForSlotEvent, "C_WaitForSlotEvent", "u", "u"},
+	{CallLoginUser, "C_LoginUser", "uuayay", ""},
+	{CallSessionCancel, "C_SessionCancel", "uu", ""},
+	{CallMessageEncryptInit, "C_MessageEncryptInit", "uMu", ""},
+	{CallEncryptMessage, "C_EncryptMessage", "uayayayfy", "ay"},
+	{CallEncryptMessageBegin, "C_EncryptMessageBegin", "uayay", ""},
+	{CallEncryptMessageNext, "C_EncryptMessageNext", "uayayfyu", "ay"},
+	{CallMessageEncryptFinal, "C_MessageEncryptFinal", "u", ""},
+	{CallMessageDecryptInit, "C_MessageDecryptInit", "uMu", ""},
+	{CallDecryptMessage, "C_DecryptMessage", "uayayayfy", "ay"},
+	{CallDecryptMessageBegin, "C_DecryptMessageBegin", "uayay", ""},
+	{CallDecryptMessageNext, "C_DecryptMessageNext", "uayayfyu", "ay"},
+	{CallMessageDecryptFinal, "C_MessageDecryptFinal", "u", ""},
+	{CallMessageSignInit, "C_MessageSignInit", "uMu", ""},
+	{CallSignMessage, "C_SignMessage", "uayayfy", "ay"},
+	{CallSignMessageBegin, "C_SignMessageBegin", "uay", ""},
+	{CallSignMessageNext, "C_SignMessageNext", "uayayyfy", "ay"},
+	{CallMessageSignFinal, "C_MessageSignFinal", "u", ""},
+	{CallMessageVerifyInit, "C_MessageVerifyInit", "uMu", ""},
+	{CallVerifyMessage, "C_VerifyMessage", "uayayay", ""},
+	{CallVerifyMessageBegin, "C_VerifyMessageBegin", "uay", ""},
+	{CallVerifyMessageNext, "C_VerifyMessageNext", "uayayay", ""},
+	{CallMessageVerifyFinal, "C_MessageVerifyFinal", "u", ""},
+	{CallInitToken2, "C_InitToken2", "uays", ""},
+	{CallDeriveKey2, "C_DeriveKey2", "uMuaA", "uPu"},
+}
+
+// Valid reports whether id is one of the calls above.
+func (id CallID) Valid() bool { return id < NumCalls }
+
+// Describe is the table's row of id, which must be valid.
+func (id CallID) Describe() Call { return calls[id] }
+
+// String is the name of the call in the standard's spelling.
+func (id CallID) String() string {
+	if !id.Valid() {
+		return "unknown call"
+	}
+	return calls[id].Name
+}
+
+// FirstIsSession reports whether the first value of the request is a session
+// handle, so that the order of calls within the session matters.
+func (id CallID) FirstIsSession() bool { return id.Valid() && sessionCalls[id] }
+
+var sessionCalls = func() (is [NumCalls]bool) {
+	for _, c := range calls {
+		is[c.ID] = c.Request != "" && c.Request[0] == 'u'
+	}
+	for _, id := range []CallID{
+		CallGetSlotInfo, CallGetTokenInfo, CallGetMechanismList, CallGetMechanismInfo, CallInitToken,
+		CallInitToken2, CallOpenSession, CallCloseAllSessions, CallWaitForSlotEvent,
+	} {
+		is[id] = false
+	}
+	return is
+}()
