@@ -1,0 +1,193 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// readyWithin is how long a daemon may take to be ready. It is not a measure of
+// speed: only a daemon that hangs reaches it.
+const readyWithin = 60 * time.Second
+
+// Daemon is a vtokend in a folder of its own. Its methods are for one
+// goroutine, Log excepted.
+type Daemon struct {
+	Dir         string // holds all the rest
+	DataDir     string
+	P11Socket   string
+	AdminSocket string
+	API         string // https://127.0.0.1:PORT
+	CA          string // file of the API's certificate
+
+	bin  string
+	port string // of the API, the same after a restart
+	log  log
+	cmd  *exec.Cmd
+	done chan error // gets the end of the process
+}
+
+// NewDaemon prepares a daemon in dir, which others can enter. It is not started.
+// The path of dir must be short: a socket's path has 107 bytes.
+func NewDaemon(bin, dir string) *Daemon {
+	return &Daemon{
+		Dir:         dir,
+		DataDir:     filepath.Join(dir, "data"),
+		P11Socket:   filepath.Join(dir, "run", "p11.sock"),
+		AdminSocket: filepath.Join(dir, "run", "admin.sock"),
+		CA:          filepath.Join(dir, "data", "api.crt"),
+		bin:         bin,
+		port:        "0",
+	}
+}
+
+// Start runs the daemon and waits until it is ready. More flags may be given.
+func (d *Daemon) Start(flags ...string) error {
+	d.cmd = exec.Command(filepath.Join(d.bin, "vtokend"), append([]string{
+		"--data-dir", d.DataDir, "--p11-socket", d.P11Socket, "--admin-socket", d.AdminSocket,
+		"--api-listen", "127.0.0.1:" + d.port,
+	}, flags...)...)
+	d.cmd.Stderr = &d.log
+	out, err := d.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := d.cmd.Start(); err != nil {
+		return fmt.Errorf("starting the daemon: %w", err)
+	}
+	ready := make(chan string, 1)
+	d.done = make(chan error, 1)
+	go d.watch(d.cmd, out, ready, d.done)
+	return d.wait(ready)
+}
+
+// watch tells the first line of the daemon's output and the end of its process.
+func (d *Daemon) watch(cmd *exec.Cmd, out io.Reader, ready chan<- string, done chan<- error) {
+	lines := bufio.NewScanner(io.TeeReader(out, &d.log))
+	if lines.Scan() {
+		ready <- lines.Text()
+	}
+	for lines.Scan() {
+		continue // so that the daemon never waits for a reader
+	}
+	done <- cmd.Wait()
+}
+
+var apiAddress = regexp.MustCompile(`127\.0\.0\.1:([0-9]+)`)
+
+// wait waits for the ready line and reads the address of the API from it.
+func (d *Daemon) wait(ready <-chan string) error {
+	select {
+	case line := <-ready:
+		m := apiAddress.FindStringSubmatch(line)
+		if m == nil {
+			return fmt.Errorf("the ready line %q names no address of the API", line)
+		}
+		d.port, d.API = m[1], "https://"+m[0]
+		for _, socket := range []string{d.P11Socket, d.AdminSocket} {
+			if err := dial(socket); err != nil {
+				return fmt.Errorf("the daemon says that it is ready, but: %w", err)
+			}
+		}
+		return nil
+	case err := <-d.done:
+		d.cmd = nil
+		return fmt.Errorf("the daemon ended before it was ready: %v\n%s", err, d.log.String())
+	case <-time.After(readyWithin):
+		return fmt.Errorf("the daemon was not ready within %v\n%s", readyWithin, d.log.String())
+	}
+}
+
+func dial(socket string) error {
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// Kill ends the daemon with SIGKILL, as a power cut would.
+func (d *Daemon) Kill() error { return d.end(syscall.SIGKILL) }
+
+// Stop ends the daemon with SIGTERM and reports how it ended: nil for exit
+// status 0.
+func (d *Daemon) Stop() error { return d.end(syscall.SIGTERM) }
+
+func (d *Daemon) end(signal syscall.Signal) error {
+	if d.cmd == nil {
+		return nil
+	}
+	if err := d.cmd.Process.Signal(signal); err != nil {
+		return fmt.Errorf("sending %v to the daemon: %w", signal, err)
+	}
+	d.cmd = nil
+	select {
+	case err := <-d.done:
+		if signal == syscall.SIGKILL {
+			return nil
+		}
+		return err
+	case <-time.After(readyWithin):
+		return fmt.Errorf("the daemon did not end within %v of %v", readyWithin, signal)
+	}
+}
+
+// PID is the daemon's process id, 0 when it does not run.
+func (d *Daemon) PID() int {
+	if d.cmd == nil {
+		return 0
+	}
+	return d.cmd.Process.Pid
+}
+
+// Log is what the daemon wrote so far, over all its starts.
+func (d *Daemon) Log() string { return d.log.String() }
+
+// Environment is what programs need to find the daemon: our module, the stock
+// p11-kit client and the CLI.
+func (d *Daemon) Environment() map[string]string {
+	return map[string]string{
+		"VTOKEN_P11_SOCKET":      d.P11Socket,
+		"VTOKEN_ADMIN_SOCKET":    d.AdminSocket,
+		"P11_KIT_SERVER_ADDRESS": "unix:path=" + d.P11Socket,
+		"API":                    d.API,
+		"CA":                     d.CA,
+		"DATA":                   d.DataDir,
+	}
+}
+
+// TempDir makes a folder with a short path that other users can enter.
+func TempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "vt")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
+// log collects output of several goroutines.
+type log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
