@@ -5,33 +5,32 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/url"
 
 	"vtoken/provisioning/dialect/native/api"
 )
 
 // TokenFilter narrows a listing of tokens; what is empty asks for nothing.
 type TokenFilter struct {
-	User  string // the holder's login
+	User  string // the holder's login or id
 	Label string // the whole label
 }
 
 // Tokens lists the tokens of a tenant.
 func (c *Client) Tokens(ctx context.Context, tenant string, f TokenFilter) iter.Seq2[api.Token, error] {
-	q := url.Values{}
+	q := in(tenant)
 	if f.User != "" {
 		q.Set("user", f.User)
 	}
 	if f.Label != "" {
 		q.Set("label", f.Label)
 	}
-	return pages[api.Token](ctx, c, "list the tokens", path("tenants", tenant, "tokens"), q)
+	return pages[api.Token](ctx, c, "list the tokens", path("tokens"), q)
 }
 
 // CreateToken makes a token.
 func (c *Client) CreateToken(ctx context.Context, tenant string, t api.NewToken) (*api.Token, error) {
 	return send[api.Token](ctx, c, fmt.Sprintf("create a token for %q", t.User),
-		http.MethodPost, path("tenants", tenant, "tokens"), t)
+		http.MethodPost, within(tenant, path("tokens")), t)
 }
 
 // Token reads one token.
@@ -60,14 +59,9 @@ func (c *Client) ResetPIN(ctx context.Context, id string, pins api.NewPIN) error
 	return c.do(ctx, "reset the PIN of the token "+id, http.MethodPost, path("tokens", id, "pin"), pins, nil)
 }
 
-// ImportPFX stores the key and the certificates of a PFX file, all or nothing,
-// and answers with the certificates, the key's own first.
-func (c *Client) ImportPFX(ctx context.Context, id string, pfx api.PFX) ([]api.Certificate, error) {
-	page, err := send[api.Page[api.Certificate]](ctx, c, "import into the token "+id, http.MethodPost, path("tokens", id, "pfx"), pfx)
-	if err != nil {
-		return nil, err
-	}
-	return page.Items, nil
+// ImportPFX stores the key and the certificates of a PFX file, all or nothing.
+func (c *Client) ImportPFX(ctx context.Context, id string, pfx api.PFX) (*api.Imported, error) {
+	return send[api.Imported](ctx, c, "import into the token "+id, http.MethodPost, path("tokens", id, "pfx"), pfx)
 }
 
 // Certificates lists the certificates of a token.

@@ -5,9 +5,12 @@ import "time"
 // Prefix is what the path of every operation begins with.
 const Prefix = "/v1"
 
-// MaxPage is the greatest number of items that one page of a listing holds, and
-// what a listing gives where the request names no limit.
-const MaxPage = 200
+// DefaultPage is the number of items in a page of a listing where the request
+// names no limit, and MaxPage the greatest number that it may name.
+const (
+	DefaultPage = 100
+	MaxPage     = 1000
+)
 
 // Page is one page of a listing. Next is what to send as the query parameter
 // "cursor" to read on, or empty on the last page.
@@ -80,7 +83,8 @@ type NewUser struct {
 	OSUsers []string `json:"osUsers,omitempty"`
 }
 
-// UserChange changes what it names and leaves the rest.
+// UserChange changes what it names and leaves the rest. With no OSUsers left,
+// the default holds again.
 type UserChange struct {
 	Enabled *bool     `json:"enabled,omitempty"`
 	OSUsers *[]string `json:"osUsers,omitempty"`
@@ -98,7 +102,7 @@ type APIKey struct {
 // NewAPIKey asks for an API key.
 type NewAPIKey struct {
 	Name string `json:"name"`
-	// Role is view, edit, admin or system; empty is edit.
+	// Role is view, edit, admin or system; empty is admin.
 	Role      string     `json:"role,omitempty"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }
@@ -111,20 +115,22 @@ type CreatedAPIKey struct {
 
 // Token is a virtual smart card.
 type Token struct {
-	ID          string    `json:"id"`
-	Tenant      string    `json:"tenant"`
-	Slot        uint64    `json:"slot"`
-	Serial      string    `json:"serial"`
-	Label       string    `json:"label"`
-	User        string    `json:"user"`
-	UserID      string    `json:"userId"`
-	Complete    bool      `json:"complete"`
-	Enabled     bool      `json:"enabled"`
-	MaxRSABits  int       `json:"maxRsaBits"`
-	UserPIN     PINStatus `json:"userPin"`
-	SOPIN       PINStatus `json:"soPin"`
-	CreatedAt   time.Time `json:"createdAt"`
-	Initialized bool      `json:"initialized"`
+	ID         string    `json:"id"`
+	Tenant     string    `json:"tenant"`
+	Slot       uint64    `json:"slot"`
+	Serial     string    `json:"serial"`
+	Label      string    `json:"label"`
+	User       string    `json:"user"`
+	UserID     string    `json:"userId"`
+	Complete   bool      `json:"complete"`
+	Enabled    bool      `json:"enabled"`
+	MaxRSABits int       `json:"maxRsaBits"`
+	UserPIN    PINStatus `json:"userPin"`
+	SOPIN      PINStatus `json:"soPin"`
+	CreatedAt  time.Time `json:"createdAt"`
+	// URI names the token in other programs (RFC 7512), by its serial number, so
+	// that a new label does not change it.
+	URI string `json:"uri"`
 }
 
 // PINStatus is the state of one role's PIN.
@@ -136,13 +142,17 @@ type PINStatus struct {
 	TriesLeft int `json:"triesLeft"`
 	// MustChange says that the holder is asked to change the PIN.
 	MustChange bool `json:"mustChange"`
+	// MinLength and MaxLength are what a new PIN may have, in characters.
+	MinLength int `json:"minLength"`
+	MaxLength int `json:"maxLength"`
 }
 
 // NewToken asks for a token.
 type NewToken struct {
-	// User is the login of the holder, who exists.
-	User    string `json:"user"`
-	Label   string `json:"label"`
+	// User is the login or the id of the holder, who exists.
+	User string `json:"user"`
+	// Label may be empty: then the token is called after its serial number.
+	Label   string `json:"label,omitempty"`
 	UserPIN Secret `json:"userPin,omitempty"`
 	SOPIN   Secret `json:"soPin,omitempty"`
 	// Complete ends the provisioning at once, for a token whose holder fills it.
@@ -185,6 +195,19 @@ type Certificate struct {
 	PEM string `json:"pem"`
 }
 
+// Imported is what came out of a PFX.
+type Imported struct {
+	// SerialNumbers are those of the certificates, the key's own first, in
+	// upper-case hexadecimal digits.
+	SerialNumbers []string `json:"serialNumbers"`
+	// ID is CKA_ID of the key and its certificate in hexadecimal digits, Label is
+	// their CKA_LABEL.
+	ID    string `json:"id"`
+	Label string `json:"label"`
+	// Warnings say what may surprise applications.
+	Warnings []string `json:"warnings"`
+}
+
 // Object is an object of a token, in overview.
 type Object struct {
 	// Class is certificate, public key, private key, secret key or data.
@@ -192,13 +215,16 @@ type Object struct {
 	Label string `json:"label,omitempty"`
 	// ID is CKA_ID in hexadecimal digits.
 	ID string `json:"id,omitempty"`
-	// Kind is the type of a key with its size, the subject of a certificate.
-	Kind string `json:"kind,omitempty"`
-	// Uses are what a key may do: sign, verify, encrypt, decrypt, wrap, unwrap,
-	// derive.
-	Uses []string `json:"uses,omitempty"`
-	// Extractable says that the key can leave the token.
-	Extractable bool `json:"extractable"`
+	// KeyType is that of a key, such as RSA, EC or AES; Bits is its size, where
+	// one is known.
+	KeyType string `json:"keyType,omitempty"`
+	Bits    int    `json:"bits,omitempty"`
+	// Subject, SerialNumber and NotAfter are of certificates.
+	Subject      string     `json:"subject,omitempty"`
+	SerialNumber string     `json:"serialNumber,omitempty"`
+	NotAfter     *time.Time `json:"notAfter,omitempty"`
+	// URI names the object in other programs (RFC 7512).
+	URI string `json:"uri"`
 }
 
 // Unlock starts the count of wrong tries of a PIN anew.

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// destructive are the flags of a command that cannot be undone.
+type destructive struct {
+	yes    bool
+	dryRun bool
+}
+
+func (d *destructive) addFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&d.dryRun, "dry-run", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVarP(&d.yes, "yes", "y", false, "do not ask")
+}
+
+// confirm says what is about to be done and asks whether to go on. It returns
+// false where nothing is to be done.
+func (a *app) confirm(cmd *cobra.Command, d destructive, what string) (bool, error) {
+	switch {
+	case d.dryRun:
+		fmt.Fprintf(a.out, "would %s\n", printable(what))
+		return false, nil
+	case d.yes:
+		return true, nil
+	case !a.interactive():
+		return false, usagef(cmd, "this would %s; add --yes to do so, or --dry-run to look first", what)
+	}
+	fmt.Fprintf(a.err, "This will %s. Go on? [y/N] ", printable(what))
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return false, fmt.Errorf("not confirmed, nothing was changed")
+	}
+	return true, nil
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// paste is what the lines to paste are made from (C34).
+type paste struct {
+	token   *api.Token
+	objects []api.Object
+	module  string // path of vtoken-pkcs11.so
+	socket  string // where the daemon serves PKCS#11
+}
+
+// pasteText is what people paste. The PIN is asked for by each program; it is
+// in none of the lines.
+const pasteText = `
+{{- if .Closed}}
+# Applications do not see this token now: {{.Closed}}.
+{{- end}}
+
+# pkcs11-tool
+{{.Export}}pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --list-objects
+{{- if eq .KeyType "RSA"}}
+pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --sign -m SHA256-RSA-PKCS --id {{.KeyID}} -i FILE -o FILE.sig
+{{- else if eq .KeyType "EC"}}
+openssl dgst -sha256 -binary FILE | pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --sign -m ECDSA --signature-format openssl --id {{.KeyID}} -o FILE.sig
+{{- else}}
+pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --keypairgen --key-type EC:prime256v1 --id 01 --label NAME
+{{- end}}
+
+# OpenSSL 3, with the engine of libp11 (Debian: libengine-pkcs11-openssl)
+cat > vtoken-openssl.cnf <<'END'
+openssl_conf = vtoken_init
+[vtoken_init]
+engines = vtoken_engines
+[vtoken_engines]
+pkcs11 = vtoken_pkcs11
+[vtoken_pkcs11]
+engine_id = pkcs11
+MODULE_PATH = {{.RawModule}}
+END
+{{.Export}}OPENSSL_CONF=$PWD/vtoken-openssl.cnf openssl dgst -engine pkcs11 -keyform engine -sign {{.KeyURI}} -sha256 -out FILE.sig FILE
+
+# ssh: print the public keys for authorized_keys, log in with one
+{{.Export}}ssh-keygen -D {{.Module}}
+{{.Export}}ssh -I {{.Module}} USER@HOST
+
+# p11-kit: tell every program that uses it of the module
+mkdir -p ~/.config/pkcs11/modules
+echo 'module: {{.RawModule}}' > ~/.config/pkcs11/modules/vtoken.module
+{{.Export}}p11tool --list-all {{.TokenURI}}
+
+# p11-kit without our module: its own client, and where the daemon is
+export P11_KIT_SERVER_ADDRESS={{.Address}}
+pkcs11-tool --module {{.KitClient}} --slot {{.Slot}} --login --list-objects
+`
+
+// pasteFields are the values in pasteText, quoted for the shell but for the
+// "raw" ones.
+type pasteFields struct {
+	Closed            string
+	Export            string // VTOKEN_P11_SOCKET=... where the module needs it
+	Module, RawModule string
+	Slot              string
+	KeyType, KeyID    string
+	KeyURI, TokenURI  string
+	Address           string
+	KitClient         string
+}
+
+func (a *app) writePaste(w io.Writer, p paste) error {
+	t, err := template.New("paste").Parse(pasteText)
+	if err != nil {
+		return err
+	}
+	return t.Execute(w, a.pasteFields(p))
+}
+
+func (a *app) pasteFields(p paste) pasteFields {
+	socket := p.socket
+	if socket == "" {
+		socket = a.defaultSocket(p11SocketName)
+	}
+	f := pasteFields{
+		Closed:    closed(p.token),
+		Module:    shellQuote(p.module),
+		RawModule: printable(p.module),
+		Slot:      strconv.FormatUint(p.token.Slot, 10),
+		KeyURI:    shellQuote(p.token.URI + ";id=ID;type=private"),
+		TokenURI:  shellQuote(p.token.URI),
+		Address:   shellQuote("unix:path=" + socket),
+		KitClient: shellQuote(findKitClient()),
+	}
+	if !a.usualP11Socket(socket) {
+		f.Export = "VTOKEN_P11_SOCKET=" + shellQuote(socket) + " "
+	}
+	for _, o := range p.objects {
+		if o.Class == "private key" {
+			f.KeyType, f.KeyID, f.KeyURI = o.KeyType, o.ID, shellQuote(o.URI)
+			break
+		}
+	}
+	return f
+}
+
+// closed is why applications do not see a token, or empty.
+func closed(t *api.Token) string {
+	switch {
+	case !t.Complete:
+		return "it is not complete (vtoken token complete " + t.ID + ")"
+	case !t.Enabled:
+		return "it is disabled (vtoken token enable " + t.ID + ")"
+	}
+	return ""
+}
+
+// moduleName is the file name of the PKCS#11 module.
+const moduleName = "vtoken-pkcs11.so"
+
+// findModule is the path of the PKCS#11 module: the one asked for, else the one
+// that was built or installed with this program, else its name alone.
+func findModule(asked string) string {
+	if asked != "" {
+		return absolute(asked)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return moduleName
+	}
+	dir := filepath.Dir(self)
+	return firstThatIs(moduleName,
+		filepath.Join(dir, moduleName),
+		filepath.Join(dir, "../lib/*/pkcs11", moduleName),
+		filepath.Join(dir, "../lib/pkcs11", moduleName),
+		filepath.Join(dir, "../lib64/pkcs11", moduleName))
+}
+
+// findKitClient is the path of p11-kit's client module.
+func findKitClient() string {
+	const name = "p11-kit-client.so"
+	return firstThatIs(name, "/usr/lib/*/pkcs11/"+name, "/usr/lib/pkcs11/"+name, "/usr/lib64/pkcs11/"+name)
+}
+
+// firstThatIs is the first file that matches one of the patterns, else name.
+func firstThatIs(name string, patterns ...string) string {
+	for _, p := range patterns {
+		if found, err := filepath.Glob(p); err == nil && len(found) > 0 {
+			return found[0]
+		}
+	}
+	return name
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// shellQuote makes s one word of a POSIX shell, as it is where that is safe.
+func shellQuote(s string) string {
+	s = printable(s)
+	safe := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._/:=@%+,", r)
+	}
+	if s != "" && strings.TrimFunc(s, safe) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

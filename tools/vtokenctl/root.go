@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot is the whole command line. The list of commands is here and in the
+// groups (tenant.go, user.go, apikey.go, token.go).
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vtoken",
+		Short: "Administer virtual smart cards",
+		Long: `vtoken administers the virtual smart cards (tokens) of a vtokend: it creates
+tokens for users, imports keys and certificates from PFX files, sets labels and
+PINs, and tells what to paste into the applications that use a token.
+
+It speaks to the daemon of this machine over its admin socket, or with --api to
+one anywhere over HTTPS.`,
+		Example: `  vtoken status
+  vtoken user create alice
+  vtoken token create --user alice --label "Alice's card" --user-pin-file alice.pin
+  vtoken token list --user alice`,
+		Args:              cobra.NoArgs,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+	}
+	a.conn.addFlags(root.PersistentFlags())
+	root.AddCommand(
+		statusCommand(a),
+		tenantCommand(a),
+		userCommand(a),
+		apikeyCommand(a),
+		tokenCommand(a),
+		manCommand(a),
+	)
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultCompletionCmd()
+	finish(root)
+	return root
+}
+
+// helpCommand is "vtoken help COMMAND", for those who type it that way.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Short:  "Tell about a command",
+		Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef(root, "there is no command %q", args)
+			}
+			return cmd.Help()
+		},
+	}
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short}
+	g.AddCommand(commands...)
+	return g
+}
+
+// finish gives every command below cmd the same manners: a wrong command line
+// is a usage error, and a group called alone says what it holds.
+func finish(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usagef(c, "%v", err) })
+	cmd.Flags().SortFlags = false
+	cmd.SuggestionsMinimumDistance = 2
+	if check := cmd.Args; check != nil && cmd.HasParent() {
+		cmd.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usagef(c, "%v", err)
+			}
+			return nil
+		}
+	}
+	if cmd.HasSubCommands() && cmd.RunE == nil && cmd.Run == nil {
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.RunE = runGroup
+	}
+	for _, sub := range cmd.Commands() {
+		finish(sub)
+	}
+}
+
+func runGroup(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		cmd.SetOut(cmd.ErrOrStderr())
+		if err := cmd.Help(); err != nil {
+			return err
+		}
+		return usagef(cmd, "say which command")
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef(cmd, "there is no command %q; did you mean %q?", args[0], near[0])
+	}
+	return usagef(cmd, "there is no command %q", args[0])
+}
+
+// arguments are the positional arguments that a command takes, by the names
+// that its help gives them.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("%s is missing", names[len(args)])
+		case len(args) > len(names):
+			return fmt.Errorf("%q is one argument too many", args[len(names)])
+		}
+		return nil
+	}
+}

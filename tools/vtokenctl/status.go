@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+func statusCommand(a *app) *cobra.Command {
+	var out format
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell whether the daemon runs, and where it listens",
+		Example: `  vtoken status
+  vtoken status -o json`,
+		Args: arguments(),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			s, err := c.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if out == formatJSON {
+				return writeJSON(a.out, s)
+			}
+			return writeFields(a.out, statusFields(s))
+		}),
+	}
+	out.addFlag(cmd)
+	return cmd
+}
+
+func statusFields(s *api.Status) [][2]string {
+	return [][2]string{
+		{"Daemon", "running, version " + s.Version},
+		{"Since", date(s.StartedAt)},
+		{"PKCS#11 socket", s.P11Socket},
+		{"Admin socket", s.AdminSocket},
+		{"API", s.API},
+		{"Dialects", strings.Join(s.Dialects, ", ")},
+		{"Data", s.DataDir},
+		{"You are", s.Caller.Name + ", role " + s.Caller.Role},
+	}
+}

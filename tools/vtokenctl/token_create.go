@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// pinFiles are the flags that say where PINs come from.
+type pinFiles struct{ user, so string }
+
+func (p *pinFiles) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.user, "user-pin-file", "", "`FILE` with the user PIN (- is standard input)")
+	cmd.Flags().StringVar(&p.so, "so-pin-file", "", "`FILE` with the SO PIN (- is standard input)")
+}
+
+// read reads the PINs that the flags name.
+func (p *pinFiles) read(a *app, cmd *cobra.Command) (user, so api.Secret, err error) {
+	if p.user != "" {
+		if user, err = a.readSecret(cmd, "--user-pin-file", p.user); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p.so != "" {
+		if so, err = a.readSecret(cmd, "--so-pin-file", p.so); err != nil {
+			user.Wipe()
+			return nil, nil, err
+		}
+	}
+	return user, so, nil
+}
+
+func tokenCreateCommand(a *app) *cobra.Command {
+	var out format
+	var tenant string
+	var request api.NewToken
+	var pins pinFiles
+	var module string
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:   "create --user NAME",
+		Short: "Create a token for a user",
+		Long: `Create a token for a user. Its id alone is printed on standard output; what to
+do next is told on standard error.
+
+Applications do not see the token until it is complete: import keys with "vtoken
+token import", then call "vtoken token complete". With --complete it is so from
+the start: an empty card that its user fills with pkcs11-tool and the like.
+
+There is no default PIN. Without --user-pin-file the token has none, and needs
+one (vtoken token reset-pin) before it is complete. PINs are read from files or
+standard input; one newline at their end does not count.`,
+		Example: `  vtoken token create --user alice --label "Alice's card" --user-pin-file alice.pin
+  vtoken token create --user alice --label empty --user-pin-file alice.pin --so-pin-file so.pin --complete`,
+		Args: arguments(),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) (err error) {
+			if request.User == "" {
+				return usagef(cmd, "say with --user who holds the token")
+			}
+			if request.UserPIN, request.SOPIN, err = pins.read(a, cmd); err != nil {
+				return err
+			}
+			defer request.UserPIN.Wipe()
+			defer request.SOPIN.Wipe()
+			t, err := c.CreateToken(cmd.Context(), tenant, request)
+			if err != nil {
+				return err
+			}
+			if out == formatJSON {
+				return writeJSON(a.out, t)
+			}
+			if _, err := fmt.Fprintln(a.out, t.ID); err != nil || quiet {
+				return err
+			}
+			return a.tellNext(cmd, c, t, module)
+		}),
+	}
+	cmd.Flags().StringVar(&request.User, "user", "", "`NAME` of the user who holds the token: login or id")
+	cmd.Flags().StringVar(&request.Label, "label", "", "`TEXT` that applications show (else the serial number)")
+	addTenantFlag(cmd, &tenant)
+	pins.addFlags(cmd)
+	cmd.Flags().BoolVar(&request.Complete, "complete", false, "make it complete from the start")
+	cmd.Flags().StringVar(&module, "module", "", "`PATH` of vtoken-pkcs11.so in what is told (else where it is found)")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not tell what to do next")
+	out.addFlag(cmd)
+	return cmd
+}
+
+// tellNext says on standard error what to do with a new token.
+func (a *app) tellNext(cmd *cobra.Command, c *client.Client, t *api.Token, module string) error {
+	status, err := c.Status(cmd.Context())
+	if err != nil {
+		return nil // the token is made, and its id is told: that is what counts
+	}
+	if !t.Complete {
+		fmt.Fprintf(a.err, "\n# Fill the token, then complete it. Applications see it from then on.\n")
+		if !t.UserPIN.Set {
+			fmt.Fprintf(a.err, "vtoken token reset-pin %s\n", t.ID)
+		}
+		fmt.Fprintf(a.err, "vtoken token import %s --pfx FILE\nvtoken token complete %s\n", t.ID, t.ID)
+	}
+	return a.writePaste(a.err, paste{token: t, module: findModule(module), socket: status.P11Socket})
+}

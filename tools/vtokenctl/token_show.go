@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// tokenDetails is what "token show -o json" writes.
+type tokenDetails struct {
+	*api.Token
+	Objects []api.Object `json:"objects"`
+}
+
+func tokenShowCommand(a *app) *cobra.Command {
+	var out format
+	var module string
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a token, what is on it, and how to use it",
+		Long: `Show a token, the objects on it, and lines to paste that use it from
+pkcs11-tool, OpenSSL, ssh and p11-kit.`,
+		Example: `  vtoken token show 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10
+  vtoken token show 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 -o json`,
+		Args: arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			t, err := c.Token(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			objects, err := client.All(c.Objects(cmd.Context(), t.ID))
+			if err != nil {
+				return err
+			}
+			if out == formatJSON {
+				return writeJSON(a.out, tokenDetails{t, objects})
+			}
+			status, err := c.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := a.writeToken(t, objects); err != nil {
+				return err
+			}
+			return a.writePaste(a.out, paste{token: t, objects: objects, module: findModule(module), socket: status.P11Socket})
+		}),
+	}
+	cmd.Flags().StringVar(&module, "module", "", "`PATH` of vtoken-pkcs11.so in the lines to paste (else where it is found)")
+	out.addFlag(cmd)
+	return cmd
+}
+
+func (a *app) writeToken(t *api.Token, objects []api.Object) error {
+	state := tokenState(t)
+	if !t.Complete {
+		state += "; applications see it after: vtoken token complete " + t.ID
+	}
+	err := writeFields(a.out, [][2]string{
+		{"Token", t.ID},
+		{"Label", t.Label},
+		{"User", t.User},
+		{"State", state},
+		{"Slot", strconv.FormatUint(t.Slot, 10)},
+		{"Serial", t.Serial},
+		{"User PIN", pinState(t.UserPIN)},
+		{"SO PIN", pinState(t.SOPIN)},
+		{"RSA keys", fmt.Sprintf("up to %d bits", t.MaxRSABits)},
+		{"Created", date(t.CreatedAt)},
+		{"URI", t.URI},
+	})
+	if err != nil || len(objects) == 0 {
+		return err
+	}
+	fmt.Fprintln(a.out)
+	return writeTable(a.out, []string{"OBJECT", "LABEL", "ID", "KIND"}, objectRows(objects))
+}
+
+func objectRows(objects []api.Object) [][]string {
+	var rows [][]string
+	for _, o := range objects {
+		rows = append(rows, []string{o.Class, o.Label, o.ID, objectKind(o)})
+	}
+	return rows
+}
+
+// objectKind is the type of a key, or whose a certificate is and until when.
+func objectKind(o api.Object) string {
+	switch {
+	case o.KeyType != "" && o.Bits > 0:
+		return o.KeyType + " " + strconv.Itoa(o.Bits)
+	case o.KeyType != "":
+		return o.KeyType
+	case o.NotAfter != nil:
+		return o.Subject + ", until " + o.NotAfter.Local().Format("2006-01-02")
+	}
+	return o.Subject
+}

@@ -1,0 +1,13 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func userCommand(a *app) *cobra.Command {
+	return group("user", "Create, list, map and disable users",
+		userCreateCommand(a),
+		userListCommand(a),
+		userMapCommand(a),
+		userEnableCommand(a, true),
+		userEnableCommand(a, false),
+	)
+}
