@@ -1,0 +1,39 @@
+// Package dialect is what a vendor's provisioning API has to be to be served: a
+// name, routes and a document. Each is a package below this one that decodes
+// requests, calls the provisioning core and encodes answers, and that never
+// imports another dialect. Package dialect/all has the one list of them, package
+// dialecttest the suite that each has to pass.
+package dialect
+
+import (
+	"net/http"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/httpkit"
+)
+
+// Dialect is an HTTP API on the provisioning core.
+type Dialect interface {
+	// Name is what the configuration calls it: lower-case letters.
+	Name() string
+	// Mount adds the dialect's paths, which no other dialect has.
+	Mount(mux *http.ServeMux)
+	// OpenAPI is the document of all its operations: OpenAPI 3.0 in YAML.
+	OpenAPI() []byte
+}
+
+// New makes a dialect on a core.
+type New func(core *provisioning.Service, kit *httpkit.Kit) Dialect
+
+// DocumentPath is where a dialect's document is served, to anybody.
+func DocumentPath(d Dialect) string { return "/docs/" + d.Name() + "/openapi.yaml" }
+
+// Mount mounts a dialect and its document.
+func Mount(mux *http.ServeMux, d Dialect) {
+	d.Mount(mux)
+	document := d.OpenAPI()
+	mux.HandleFunc("GET "+DocumentPath(d), func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(document)
+	})
+}

@@ -1,0 +1,185 @@
+package httpkit
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"vtoken/provisioning"
+	"vtoken/vtoken/secret"
+)
+
+// MaxBody bounds every request's body: a PFX of the greatest size with the
+// multipart envelope around it.
+const MaxBody = provisioning.MaxPFX + 64<<10
+
+// maxJSON bounds a JSON body, and maxDepth its nesting.
+const (
+	maxJSON  = 64 << 10
+	maxDepth = 16
+)
+
+// ReadJSON decodes a JSON body into v: one value, of a bounded size and depth,
+// without fields that v does not have. Any media type of JSON will do; none is
+// taken for application/json.
+func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := readJSONBody(w, r)
+	if err != nil {
+		return err
+	}
+	defer clear(body) // it may be a PIN
+	return decodeJSON(body, v)
+}
+
+// ReadSecret decodes a body that is one JSON string and a secret: a PIN. The
+// caller wipes it.
+func ReadSecret(w http.ResponseWriter, r *http.Request) (secret.Bytes, error) {
+	body, err := readJSONBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(body)
+	var text string
+	if err := decodeJSON(body, &text); err != nil {
+		return nil, provisioning.Errorf(provisioning.BadInput, "the body has to be one JSON string, in double quotes")
+	}
+	return secret.Bytes(text), nil
+}
+
+func readJSONBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if t := r.Header.Get("Content-Type"); t != "" && !isJSON(t) {
+		return nil, &httpError{http.StatusUnsupportedMediaType, "the body has to be JSON; send Content-Type: application/json"}
+	}
+	return readAll(w, r, maxJSON)
+}
+
+// isJSON accepts application/json, text/json and application/*+json.
+func isJSON(contentType string) bool {
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (t == "application/json" || t == "text/json" ||
+		strings.HasPrefix(t, "application/") && strings.HasSuffix(t, "+json"))
+}
+
+// readAll reads a body of at most limit bytes. One that says that it is longer
+// is refused before it is read.
+func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	return body, explainRead(err, limit)
+}
+
+func tooLarge(limit int64) error {
+	return provisioning.Errorf(provisioning.TooLarge, "the body is larger than the %d bytes that are accepted here", limit)
+}
+
+// explainRead tells a body that is too large from one that broke off.
+func explainRead(err error, limit int64) error {
+	var max *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &max):
+		return tooLarge(limit)
+	}
+	return provisioning.Errorf(provisioning.BadInput, "the body broke off; send it again")
+}
+
+func decodeJSON(body []byte, v any) error {
+	if err := checkDepth(body); err != nil {
+		return err
+	}
+	d := json.NewDecoder(strings.NewReader(string(body)))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			return provisioning.Errorf(provisioning.BadInput, "the body has something after its JSON value; send one value")
+		}
+		return nil
+	}
+	return explainJSON(err)
+}
+
+// explainJSON says what is wrong with a body without quoting it.
+func explainJSON(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	const unknown = "json: unknown field "
+	switch {
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return provisioning.Errorf(provisioning.BadInput, "the field %q cannot be a %s; it is a %s", wrongType.Field, wrongType.Value, wrongType.Type)
+	case strings.HasPrefix(err.Error(), unknown):
+		return provisioning.Errorf(provisioning.BadInput, "there is no field %.64s here; leave it out", strings.TrimPrefix(err.Error(), unknown))
+	case errors.Is(err, io.EOF):
+		return provisioning.Errorf(provisioning.BadInput, "the body is empty; send JSON")
+	}
+	return provisioning.Errorf(provisioning.BadInput, "the body is not the JSON that is expected here; check it against the API's document under /docs")
+}
+
+// checkDepth refuses deep nesting before anything is built of it.
+func checkDepth(body []byte) error {
+	depth, text, escaped := 0, false, false
+	for _, b := range body {
+		switch {
+		case escaped:
+			escaped = false
+		case text && b == '\\':
+			escaped = true
+		case b == '"':
+			text = !text
+		case text:
+		case b == '[' || b == '{':
+			if depth++; depth > maxDepth {
+				return provisioning.Errorf(provisioning.BadInput, "the body is nested more than %d deep", maxDepth)
+			}
+		case b == ']' || b == '}':
+			depth--
+		}
+	}
+	return nil
+}
+
+// ReadFile reads the file in the named field of a multipart form, of at most
+// limit bytes, and leaves out everything else that the form has.
+func ReadFile(w http.ResponseWriter, r *http.Request, field string, limit int64) ([]byte, error) {
+	whole := limit + 64<<10 // the envelope
+	if r.ContentLength > whole {
+		return nil, tooLarge(limit)
+	}
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
+		return nil, provisioning.Errorf(provisioning.BadInput, "the body has to be multipart/form-data with the file in its field %q", field)
+	}
+	form := multipart.NewReader(http.MaxBytesReader(w, r.Body, whole), params["boundary"])
+	for range maxParts {
+		part, err := form.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, explainRead(err, limit)
+		}
+		if part.FormName() != field {
+			continue
+		}
+		file, err := io.ReadAll(io.LimitReader(part, limit+1))
+		switch {
+		case err != nil:
+			return nil, explainRead(err, limit)
+		case int64(len(file)) > limit:
+			return nil, tooLarge(limit)
+		case len(file) == 0:
+			return nil, provisioning.Errorf(provisioning.BadInput, "the file in the field %q is empty", field)
+		}
+		return file, nil
+	}
+	return nil, provisioning.Errorf(provisioning.BadInput, "the form has no field %q with the file in it; add one", field)
+}
+
+// maxParts bounds the parts of a form that are looked at.
+const maxParts = 16

@@ -1,0 +1,55 @@
+package httpkit
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"vtoken/provisioning"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Authenticator knows API keys; provisioning.Service is one.
+type Authenticator interface {
+	Authenticate(ctx context.Context, key secret.Bytes) (provisioning.Caller, error)
+}
+
+// Kit is what handlers need besides the core.
+type Kit struct {
+	Keys Authenticator
+	// Admin is the caller that a process at the other end of the admin socket
+	// is, or an error for a process that is no administrator. Nil admits nobody
+	// without an API key.
+	Admin func(record.Peer) (provisioning.Caller, error)
+	// Log gets one line a request.
+	Log *slog.Logger
+}
+
+// caller finds out who sent a request. An API key goes before the socket, so
+// that an administrator can try what a key may do.
+func (k *Kit) caller(r *http.Request) (provisioning.Caller, error) {
+	if key := apiKey(r.Header); key != nil {
+		defer key.Wipe()
+		return k.Keys.Authenticate(r.Context(), key)
+	}
+	if peer, ok := PeerOf(r.Context()); ok && k.Admin != nil {
+		return k.Admin(peer)
+	}
+	return k.Keys.Authenticate(r.Context(), nil)
+}
+
+// apiKey is the key in the Authorization header, nil where there is none. The
+// header is removed, so that nothing later can tell it.
+func apiKey(h http.Header) secret.Bytes {
+	value := strings.TrimSpace(h.Get("Authorization"))
+	h.Del("Authorization")
+	if scheme, rest, ok := strings.Cut(value, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		value = strings.TrimSpace(rest)
+	}
+	if value == "" {
+		return nil
+	}
+	return secret.Bytes(value)
+}

@@ -1,0 +1,38 @@
+package httpkit
+
+import (
+	"context"
+	"net"
+	"syscall"
+
+	"vtoken/vtoken/record"
+)
+
+type peerKey struct{}
+
+// PeerOf is the process at the other end of the Unix socket that a request came
+// through; ok is false where it came another way.
+func PeerOf(ctx context.Context) (p record.Peer, ok bool) {
+	p, ok = ctx.Value(peerKey{}).(record.Peer)
+	return p, ok
+}
+
+// WithPeer is the ConnContext of servers on Unix sockets: it asks the kernel
+// once a connection (SO_PEERCRED).
+func WithPeer(ctx context.Context, c net.Conn) context.Context {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return ctx
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return ctx
+	}
+	var cred *syscall.Ucred
+	if cerr := raw.Control(func(fd uintptr) {
+		cred, err = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	}); cerr != nil || err != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, peerKey{}, record.Peer{UID: cred.Uid, GID: cred.Gid, PID: cred.Pid})
+}

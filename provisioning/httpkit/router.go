@@ -1,0 +1,133 @@
+package httpkit
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"vtoken/provisioning"
+)
+
+// Handler serves one operation for a caller who was authenticated. What it
+// returns goes to the dialect's ErrorWriter, unless the answer has begun.
+type Handler func(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error
+
+// Route is an operation of a dialect.
+type Route struct {
+	Method string
+	// Path is segments such as /v1/tokens/{tokenId}. Literal segments match in
+	// either case, as vendors' servers do; a {name} matches any one segment,
+	// empty ones too, and the handler reads it with r.PathValue, decoded.
+	Path  string
+	Serve Handler
+}
+
+// Router serves a dialect's routes. An unknown path is 404 and a wrong method
+// 405, both without asking who calls.
+type Router struct {
+	kit    *Kit
+	routes []compiled
+	errors ErrorWriter
+}
+
+type compiled struct {
+	Route
+	segments []string
+}
+
+// Router makes the handler of a dialect's routes. Where two match, the first
+// is taken.
+func (k *Kit) Router(routes []Route, errors ErrorWriter) *Router {
+	rt := &Router{kit: k, errors: errors}
+	for _, r := range routes {
+		rt.routes = append(rt.routes, compiled{r, strings.Split(r.Path, "/")})
+	}
+	return rt
+}
+
+// NotFound answers every request with the 404 of unknown paths, for the root of
+// a server's mux.
+func (k *Kit) NotFound() http.Handler { return k.Router(nil, Problems(nil)) }
+
+// ServeHTTP finds the route and serves it.
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	route, allowed, ok := rt.find(r)
+	switch {
+	case ok:
+		note(r, route.Path)
+		if err := rt.serve(route, w, r); err != nil {
+			rt.fail(w, r, err)
+		}
+	case len(allowed) > 0:
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		rt.fail(w, r, &httpError{http.StatusMethodNotAllowed, "this path does not know " + r.Method + "; it knows " + strings.Join(allowed, ", ")})
+	default:
+		rt.fail(w, r, &httpError{http.StatusNotFound, "there is no such path; check the URL against the API's document under /docs"})
+	}
+}
+
+func (rt *Router) serve(route compiled, w http.ResponseWriter, r *http.Request) error {
+	c, err := rt.kit.caller(r)
+	if err != nil {
+		return err
+	}
+	noteCaller(r, c)
+	return route.Serve(w, r, c)
+}
+
+// fail answers with an error and keeps it for the log line.
+func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
+	noteError(r, err)
+	rt.errors(w, r, err)
+}
+
+// find is the route of a request; without one, the methods that its path has.
+func (rt *Router) find(r *http.Request) (route compiled, allowed []string, ok bool) {
+	segments := strings.Split(r.URL.EscapedPath(), "/")
+	for _, c := range rt.routes {
+		values, match := c.match(segments)
+		if !match {
+			continue
+		}
+		if c.Method != r.Method && (c.Method != http.MethodGet || r.Method != http.MethodHead) {
+			if !slices.Contains(allowed, c.Method) {
+				allowed = append(allowed, c.Method)
+			}
+			continue
+		}
+		for name, value := range values {
+			r.SetPathValue(name, value)
+		}
+		return c, nil, true
+	}
+	return compiled{}, allowed, false
+}
+
+// match compares a path's segments, which are still percent-encoded, so that an
+// encoded slash stays inside of its segment.
+func (c compiled) match(segments []string) (values map[string]string, ok bool) {
+	if len(segments) != len(c.segments) {
+		return nil, false
+	}
+	values = map[string]string{}
+	for i, want := range c.segments {
+		got, err := url.PathUnescape(segments[i])
+		switch name, isName := parameter(want); {
+		case err != nil:
+			return nil, false
+		case isName:
+			values[name] = got
+		case !strings.EqualFold(got, want):
+			return nil, false
+		}
+	}
+	return values, true
+}
+
+func parameter(segment string) (name string, ok bool) {
+	if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}") {
+		return segment[1 : len(segment)-1], true
+	}
+	return "", false
+}
