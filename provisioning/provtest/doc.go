@@ -1,0 +1,5 @@
+// Package provtest is for tests of what stands on the provisioning core: a store
+// in memory that behaves as the contract of provisioning.Store allows, which is
+// harsher than the real one is on most days. It runs every update twice and
+// throws the first away, and fails when told to.
+package provtest

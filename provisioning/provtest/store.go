@@ -1,0 +1,153 @@
+package provtest
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"sync"
+
+	"vtoken/provisioning"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Store is a provisioning.Store in memory. It starts with the default tenant.
+type Store struct {
+	mu   sync.Mutex
+	data state
+	// fail is what the next commits fail with, nil for none.
+	fail error
+	// commits counts the updates that were committed.
+	commits int
+}
+
+type keyName struct {
+	tenant record.TenantID
+	name   string
+}
+
+type state struct {
+	last    uint64 // number given out last, for slots and objects
+	tenants map[record.TenantID]record.Tenant
+	users   map[record.UserID]record.User
+	keys    map[keyName]record.APIKey
+	tokens  map[record.TokenID]*record.Token
+	objects map[record.TokenID][]*object.Object
+}
+
+// New is a store with the default tenant in it.
+func New() *Store {
+	s := &Store{data: state{
+		tenants: map[record.TenantID]record.Tenant{},
+		users:   map[record.UserID]record.User{},
+		keys:    map[keyName]record.APIKey{},
+		tokens:  map[record.TokenID]*record.Token{},
+		objects: map[record.TokenID][]*object.Object{},
+	}}
+	t := &tx{&s.data}
+	if err := t.PutTenant(&record.Tenant{Name: record.DefaultTenant}); err != nil {
+		panic(err) // an empty map has no such name
+	}
+	return s
+}
+
+// Fail makes commits fail with err until it is called with nil.
+func (s *Store) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+// FillDisk makes commits fail as a full disk does.
+func (s *Store) FillDisk() {
+	s.Fail(ck.Errorf(ck.CKR_DEVICE_MEMORY, "writing the store: no space left on device"))
+}
+
+// Commits is the number of updates that were committed.
+func (s *Store) Commits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.commits
+}
+
+// View runs fn on what is committed.
+func (s *Store) View(fn func(provisioning.ReadTx) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snapshot := s.data.clone()
+	return fn(&tx{&snapshot})
+}
+
+// Update runs fn twice, each time on a copy of what is committed, and keeps the
+// second if fn succeeded.
+func (s *Store) Update(fn func(provisioning.Tx) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	discarded := s.data.clone()
+	_ = fn(&tx{&discarded})
+	next := s.data.clone()
+	if err := fn(&tx{&next}); err != nil {
+		return err
+	}
+	if s.fail != nil {
+		return s.fail
+	}
+	s.data = next
+	s.commits++
+	return nil
+}
+
+// HashPIN is a verifier that is bound to token and role like a real one, but
+// fast.
+func (*Store) HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error) {
+	return mac(fmt.Sprintf("PIN %s %v ", token, role), p), nil
+}
+
+// CheckPIN tells whether the verifier of a token's PIN is that of p.
+func (s *Store) CheckPIN(token record.TokenID, role pin.Role, p secret.Bytes) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want, _ := s.HashPIN(token, role, p)
+	t := s.data.tokens[token]
+	return t != nil && hmac.Equal(want, t.PIN(role).Verifier)
+}
+
+// Tries sets the count of wrong tries of a token's PIN, as the engine would.
+func (s *Store) Tries(token record.TokenID, role pin.Role, failed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.data.tokens[token].Clone()
+	t.PIN(role).Failed = failed
+	s.data.tokens[token] = t
+}
+
+// HashAPIKey is a keyed hash.
+func (*Store) HashAPIKey(key secret.Bytes) []byte { return mac("API key ", key) }
+
+// ObjectsOf are the objects of a token with their secrets.
+func (s *Store) ObjectsOf(token record.TokenID) []*object.Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*object.Object(nil), s.data.objects[token]...)
+}
+
+func mac(what string, v []byte) []byte {
+	h := hmac.New(sha256.New, []byte("a key for tests"))
+	h.Write([]byte(what))
+	h.Write(v)
+	return h.Sum(nil)
+}
+
+func (d *state) clone() state {
+	c := *d
+	c.tenants, c.users, c.keys = maps.Clone(d.tenants), maps.Clone(d.users), maps.Clone(d.keys)
+	c.tokens, c.objects = maps.Clone(d.tokens), maps.Clone(d.objects)
+	return c
+}
+
+// The contract.
+var _ provisioning.Store = (*Store)(nil)

@@ -1,0 +1,233 @@
+package provtest
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/record"
+)
+
+// tx is a transaction on a copy of the state.
+type tx struct{ d *state }
+
+func notFound(what string, id any) error { return fmt.Errorf("%s %v: %w", what, id, record.ErrNotFound) }
+
+func get[K comparable, V any](m map[K]V, what string, id K) (*V, error) {
+	v, ok := m[id]
+	if !ok {
+		return nil, notFound(what, id)
+	}
+	return &v, nil
+}
+
+func sorted[K comparable, V any](m map[K]V, keep func(V) bool, order func(a, b V) int) []*V {
+	var list []*V
+	for v := range maps.Values(m) {
+		if keep(v) {
+			list = append(list, &v)
+		}
+	}
+	slices.SortFunc(list, func(a, b *V) int { return order(*a, *b) })
+	return list
+}
+
+func (t *tx) Tenant(id record.TenantID) (*record.Tenant, error) {
+	return get(t.d.tenants, "tenant", id)
+}
+
+func (t *tx) TenantByName(name string) (*record.Tenant, error) {
+	for _, v := range t.d.tenants {
+		if v.Name == name {
+			return &v, nil
+		}
+	}
+	return nil, notFound("tenant", name)
+}
+
+func (t *tx) Tenants() ([]*record.Tenant, error) {
+	list := sorted(t.d.tenants, func(record.Tenant) bool { return true },
+		func(a, b record.Tenant) int { return cmp.Compare(a.Name, b.Name) })
+	for _, v := range list {
+		v.ExchangeKey = nil
+	}
+	return list, nil
+}
+
+func (t *tx) PutTenant(v *record.Tenant) error {
+	if other, err := t.TenantByName(v.Name); err == nil && other.ID != v.ID {
+		return record.ErrExists
+	}
+	old, known := t.d.tenants[v.ID]
+	switch {
+	case v.ID == "":
+		v.ID, v.CreatedAt = record.TenantID(uuid.NewString()), time.Now().UTC()
+	case !known:
+		return notFound("tenant", v.ID)
+	case v.ExchangeKey == nil:
+		v.ExchangeKey = old.ExchangeKey
+	}
+	t.d.tenants[v.ID] = *v
+	return nil
+}
+
+func (t *tx) DeleteTenant(id record.TenantID) error {
+	if _, err := t.Tenant(id); err != nil {
+		return err
+	}
+	delete(t.d.tenants, id)
+	maps.DeleteFunc(t.d.users, func(_ record.UserID, u record.User) bool { return u.Tenant == id })
+	maps.DeleteFunc(t.d.keys, func(k keyName, _ record.APIKey) bool { return k.tenant == id })
+	maps.DeleteFunc(t.d.tokens, func(_ record.TokenID, v *record.Token) bool { return v.Tenant == id })
+	return nil
+}
+
+func (t *tx) User(id record.UserID) (*record.User, error) { return get(t.d.users, "user", id) }
+
+func (t *tx) UserByLogin(tenant record.TenantID, login string) (*record.User, error) {
+	for _, u := range t.d.users {
+		if u.Tenant == tenant && u.Login == login {
+			return &u, nil
+		}
+	}
+	return nil, notFound("user", login)
+}
+
+func (t *tx) Users(tenant record.TenantID) ([]*record.User, error) {
+	return sorted(t.d.users, func(u record.User) bool { return u.Tenant == tenant },
+		func(a, b record.User) int { return cmp.Compare(a.Login, b.Login) }), nil
+}
+
+func (t *tx) PutUser(u *record.User) error {
+	if other, err := t.UserByLogin(u.Tenant, u.Login); err == nil && other.ID != u.ID {
+		return record.ErrExists
+	}
+	if _, known := t.d.users[u.ID]; u.ID != "" && !known {
+		return notFound("user", u.ID)
+	}
+	if u.ID == "" {
+		u.ID, u.CreatedAt = record.UserID(uuid.NewString()), time.Now().UTC()
+	}
+	t.d.users[u.ID] = *u
+	return nil
+}
+
+func (t *tx) APIKey(tenant record.TenantID, name string) (*record.APIKey, error) {
+	return get(t.d.keys, "API key", keyName{tenant, name})
+}
+
+func (t *tx) APIKeyByHash(hash []byte) (*record.APIKey, error) {
+	for _, k := range t.d.keys {
+		if bytes.Equal(k.Hash, hash) {
+			return &k, nil
+		}
+	}
+	return nil, notFound("API key", "by hash")
+}
+
+func (t *tx) APIKeys(tenant record.TenantID) ([]*record.APIKey, error) {
+	return sorted(t.d.keys, func(k record.APIKey) bool { return k.Tenant == tenant },
+		func(a, b record.APIKey) int { return cmp.Compare(a.Name, b.Name) }), nil
+}
+
+func (t *tx) PutAPIKey(k *record.APIKey) error {
+	t.d.keys[keyName{k.Tenant, k.Name}] = *k
+	return nil
+}
+
+func (t *tx) DeleteAPIKey(tenant record.TenantID, name string) error {
+	if _, err := t.APIKey(tenant, name); err != nil {
+		return err
+	}
+	delete(t.d.keys, keyName{tenant, name})
+	return nil
+}
+
+func (t *tx) Token(id record.TokenID) (*record.Token, error) {
+	v, ok := t.d.tokens[id]
+	if !ok {
+		return nil, notFound("token", id)
+	}
+	return v, nil
+}
+
+func (t *tx) tokens(keep func(*record.Token) bool) []*record.Token {
+	var list []*record.Token
+	for _, v := range t.d.tokens {
+		if keep(v) {
+			list = append(list, v)
+		}
+	}
+	slices.SortFunc(list, func(a, b *record.Token) int { return cmp.Compare(a.Slot, b.Slot) })
+	return list
+}
+
+func (t *tx) TokensOf(user record.UserID) ([]*record.Token, error) {
+	return t.tokens(func(v *record.Token) bool { return v.Holder == user }), nil
+}
+
+func (t *tx) TokensOfTenant(tenant record.TenantID, after uint64, limit int) ([]*record.Token, error) {
+	list := t.tokens(func(v *record.Token) bool { return v.Tenant == tenant && uint64(v.Slot) > after })
+	return list[:min(len(list), limit)], nil
+}
+
+func (t *tx) NewToken(v *record.Token) error {
+	if v.ID == "" {
+		v.ID = record.TokenID(uuid.NewString())
+	}
+	if t.d.tokens[v.ID] != nil {
+		return record.ErrExists
+	}
+	t.d.last++
+	v.Slot, v.Version, v.CreatedAt = ck.SlotID(t.d.last), 1, time.Now().UTC()
+	t.d.tokens[v.ID] = v.Clone()
+	return nil
+}
+
+func (t *tx) PutToken(v *record.Token) error {
+	old, err := t.Token(v.ID)
+	if err != nil {
+		return err
+	}
+	v.Version = old.Version + 1
+	t.d.tokens[v.ID] = v.Clone()
+	return nil
+}
+
+func (t *tx) DeleteToken(id record.TokenID) error {
+	if _, err := t.Token(id); err != nil {
+		return err
+	}
+	delete(t.d.tokens, id)
+	delete(t.d.objects, id)
+	return nil
+}
+
+func (t *tx) Objects(token record.TokenID) ([]*object.Object, error) {
+	list := make([]*object.Object, 0, len(t.d.objects[token]))
+	for _, o := range t.d.objects[token] {
+		list = append(list, o.WithoutSecret())
+	}
+	return list, nil
+}
+
+func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
+	if _, err := t.Token(token); err != nil {
+		return err
+	}
+	if o.ID != 0 {
+		return fmt.Errorf("object %d is not new, and provisioning only stores new ones", o.ID)
+	}
+	t.d.last++
+	o.ID, o.Version = object.ID(t.d.last), 1
+	list := t.d.objects[token]
+	t.d.objects[token] = append(list[:len(list):len(list)], o)
+	return nil
+}
