@@ -1,0 +1,195 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layer says what the packages of a folder may import of the module.
+type layer struct {
+	name  string
+	of    []string // packages that the rule is for; "x/..." takes all below x, too
+	may   []string // what they may import of the module
+	never []string // what must not be among all that they depend on, such as net/http
+	only  bool     // nothing outside of the module and the standard library
+}
+
+// layers are the import rules, the first that fits a package counts. What no
+// layer is for fails the test, so that a new folder gets its rule.
+var layers = [...]layer{
+	{name: "the vocabulary knows nobody", only: true,
+		of: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11uri"}},
+	{name: "the wire codec knows the vocabulary", only: true,
+		of: []string{"vtoken/p11rpc"}, may: []string{"vtoken/ck", "vtoken/secret"}, never: []string{"net/http"}},
+	{name: "inside the engine imports go down only", only: true,
+		of: []string{"vtoken/pin"}, may: []string{"vtoken/ck", "vtoken/secret"}},
+	{name: "inside the engine imports go down only",
+		of: []string{"vtoken/object"}, may: []string{"vtoken/ck", "vtoken/secret"}, never: []string{"net/http"}},
+	{name: "records are values",
+		of: []string{"vtoken/record"}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/pin", "vtoken/object"}, never: []string{"net/http"}},
+	{name: "mechanisms know objects and the vocabulary",
+		of: []string{"vtoken/mech/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/object", "vtoken/mech/..."}, never: []string{"net/http"}},
+	{name: "the engine knows no store, no socket, no HTTP",
+		of: []string{"vtoken"}, may: []string{"vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt", "vtoken/vtoken/p11rpc"}},
+	{name: "no package of the engine looks upwards",
+		of: []string{"vtoken/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/pin", "vtoken/object", "vtoken/record"}, never: []string{"net/http"}},
+
+	{name: "the module in the host process is small and silent",
+		of: []string{"p11module/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/..."},
+		never: []string{"net/http", "log/slog", "vtoken/vtoken", "go.etcd.io/bbolt"}},
+
+	{name: "key-value stores know bytes only",
+		of: []string{"keystore/kv/..."}, may: []string{"keystore/kv/...", "vtoken/secret"}, never: []string{"net/http", "vtoken/vtoken/ck"}},
+	{name: "KEK providers know KEKs only",
+		of: []string{"keystore/kek/..."}, may: []string{"keystore/kek/...", "vtoken/secret"}, never: []string{"net/http", "go.etcd.io/bbolt"}},
+	{name: "the envelope knows bytes only",
+		of: []string{"keystore/envelope"}, may: []string{"vtoken/secret"}, never: []string{"net/http", "go.etcd.io/bbolt"}},
+	{name: "the keystore knows values of the engine, not the engine",
+		of: []string{"keystore/..."}, may: []string{"keystore/...", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret"},
+		never: []string{"net/http", "vtoken/vtoken"}},
+
+	{name: "the provisioning core knows no HTTP and no dialect",
+		of: []string{"provisioning"}, may: []string{"vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret", "vtoken/mech"},
+		never: []string{"net/http", "go.etcd.io/bbolt", "vtoken/vtoken"}},
+	{name: "the store for tests of provisioning knows the core",
+		of: []string{"provisioning/provtest"}, may: []string{"provisioning", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret"}},
+	{name: "the HTTP kit knows the core",
+		of: []string{"provisioning/httpkit/..."}, may: []string{"provisioning", "provisioning/httpkit/...", "vtoken/record", "vtoken/secret"}},
+	{name: "the interface of dialects knows none of them",
+		of: []string{"provisioning/dialect"}, may: []string{"provisioning", "provisioning/httpkit", "vtoken/secret"}},
+	{name: "the list of dialects knows them all",
+		of: []string{"provisioning/dialect/all"}, may: []string{"provisioning", "provisioning/httpkit", "provisioning/dialect/..."}},
+	{name: "the suite for dialects knows none of them",
+		of:  []string{"provisioning/dialect/dialecttest"},
+		may: []string{"provisioning", "provisioning/httpkit", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret"}},
+	{name: "the JSON of the native API knows nobody",
+		of: []string{"provisioning/dialect/native/api"}, may: []string{"vtoken/secret"}},
+	{name: "a dialect knows the core and no other dialect",
+		of:  []string{"provisioning/dialect/..."},
+		may: []string{"provisioning", "provisioning/httpkit", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
+	{name: "the client of the API knows its JSON",
+		of: []string{"provisioning/client"}, may: []string{"provisioning/dialect/native/api", "vtoken/secret"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
+
+	{name: "the server of the wire joins codec and engine",
+		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
+	{name: "the configuration knows nobody",
+		of: []string{"daemon/config"}, may: nil},
+	{name: "the daemon joins everything but the module, the tools and the tests",
+		of: []string{"daemon"}, may: []string{"daemon/...", "keystore/...", "provisioning/...", "vtoken/..."}},
+
+	{name: "tools talk to the daemon through its API",
+		of: []string{"tools/..."}, may: []string{"provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
+		never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
+	{name: "tests of whole programs know what programs offer",
+		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/remote"}},
+}
+
+// within reports whether a package is one of the patterns. self is what "."
+// stands for: the folder of the package and what is below.
+func within(path string, patterns []string, self string) bool {
+	for _, p := range patterns {
+		if p == "." {
+			p = self + "/..."
+		}
+		tree, below := strings.CutSuffix(p, "/...")
+		if path == p || below && (path == tree || strings.HasPrefix(path, tree+"/")) {
+			return true
+		}
+	}
+	return false
+}
+
+func layerOf(path string) *layer {
+	for i := range layers {
+		if within(path, layers[i].of, path) {
+			return &layers[i]
+		}
+	}
+	return nil
+}
+
+func TestImportRules(t *testing.T) {
+	for _, p := range packages(t) {
+		l := layerOf(p.path())
+		if l == nil {
+			t.Errorf("%s: no import rule is for it; add one to the layers", p.path())
+			continue
+		}
+		for _, i := range p.Imports {
+			ours, isOurs := strings.CutPrefix(i, module)
+			if isOurs && !within(ours, l.may, p.path()) {
+				t.Errorf("%s imports %s, but %s", p.path(), ours, l.name)
+			}
+			if !isOurs && l.only && strings.Contains(strings.Split(i, "/")[0], ".") {
+				t.Errorf("%s imports %s, but it may use the standard library only", p.path(), i)
+			}
+		}
+		for _, n := range l.never {
+			if slices.Contains(p.Deps, n) {
+				t.Errorf("%s depends on %s, but %s", p.path(), n, l.name)
+			}
+		}
+	}
+}
+
+// silent are the folders that never log: what they have to say is an error. The
+// daemon logs it, and the host process of the module is not ours to write to.
+// Package secret alone knows the logger, to refuse to be logged.
+var silent = []string{"vtoken/...", "p11module/...", "provisioning", "keystore/envelope", "keystore/kv/..."}
+
+func TestNobodyLogsBelowTheDaemon(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, i := range p.Imports {
+			if i == "log" && !within(p.path(), []string{"tools/..."}, "") {
+				t.Errorf("%s imports the default logger; take a *slog.Logger, or return an error", p.path())
+			}
+			if i == "log/slog" && within(p.path(), silent, "") && p.path() != "vtoken/secret" {
+				t.Errorf("%s logs; return an error", p.path())
+			}
+		}
+	}
+}
+
+// TestCoreKnowsNoJSON: the forms of requests and answers are the dialects'.
+func TestCoreKnowsNoJSON(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.path() == "provisioning" && slices.Contains(p.Imports, "encoding/json") {
+			t.Errorf("provisioning imports encoding/json, but dialects alone know the forms of requests")
+		}
+	}
+}
+
+// TestOneDoorToTheEnvelope: what is sealed is sealed in one place.
+func TestOneDoorToTheEnvelope(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.path() != "keystore" && slices.Contains(p.Imports, module+"keystore/envelope") {
+			t.Errorf("%s imports keystore/envelope; only keystore does", p.path())
+		}
+	}
+}
+
+func TestNobodyImportsProgramsOrTests(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, i := range p.Imports {
+			ours := strings.TrimPrefix(i, module)
+			if strings.HasPrefix(ours, "tests/") && !strings.HasPrefix(p.path(), "tests/") {
+				t.Errorf("%s imports %s, but nobody imports tests", p.path(), ours)
+			}
+			if strings.HasPrefix(ours, "daemon/") && !strings.HasPrefix(p.path(), "daemon") {
+				t.Errorf("%s imports %s, but nobody imports the daemon", p.path(), ours)
+			}
+		}
+	}
+}
+
+// cgoAllowed are the packages that may use cgo.
+var cgoAllowed = [...]string{"p11module", "tools/p11bench"}
+
+func TestCgoWhereAllowed(t *testing.T) {
+	for _, p := range packages(t) {
+		if len(p.CgoFiles) > 0 && !slices.Contains(cgoAllowed[:], p.path()) {
+			t.Errorf("%s uses cgo; only %v may", p.path(), cgoAllowed)
+		}
+	}
+}
