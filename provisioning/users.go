@@ -8,13 +8,23 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// CreateUser makes an enabled user. A login that is taken is a Conflict.
-func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.TenantID, login string) (record.User, error) {
+// CreateUser makes an enabled user. It is mapped to operating system users as
+// [Service.MapUser] does, if any are given; that takes the role for both. A
+// login that is taken is a Conflict.
+func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.TenantID, login string, osUsers ...string) (record.User, error) {
 	if err := c.authorize(OpUserCreate, tenant); err != nil {
 		return record.User{}, err
 	}
 	if err := checkName("login", login); err != nil {
 		return record.User{}, err
+	}
+	if len(osUsers) > 0 {
+		if err := c.authorize(OpUserMap, tenant); err != nil {
+			return record.User{}, err
+		}
+		if err := checkOSUsers(osUsers); err != nil {
+			return record.User{}, err
+		}
 	}
 	var user record.User
 	err := s.update(ctx, func(tx Tx) error {
@@ -22,6 +32,7 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.Tenant
 			return err
 		}
 		u := newUser(tenant, login)
+		u.OSUsers = append([]string(nil), osUsers...)
 		if err := tx.PutUser(u); err != nil {
 			return taken(err, "there is a user %q already; choose another login", clip(login))
 		}
