@@ -177,7 +177,7 @@ func (d *draft) checkComplete() error {
 }
 
 // normal checks the form of a value and returns its one form: a boolean is 0
-// or 1.
+// or 1, a curve is its OID, a big integer has no leading zero.
 func (r *rule) normal(a ck.Attribute) ([]byte, error) {
 	bad := func(why string) ([]byte, error) {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v of %d bytes: %s", a.Type, len(a.Value), why)
@@ -206,12 +206,15 @@ func (r *rule) normal(a ck.Attribute) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if a.Type == ck.CKA_EC_PARAMS {
-		return normalCurve(a.Value)
-	}
 	if limit := r.limit(); len(a.Value) > limit {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
 			"%v has %d bytes; at most %d are stored", a.Type, len(a.Value), limit)
+	}
+	switch a.Type {
+	case ck.CKA_EC_PARAMS:
+		return normalCurve(a.Value)
+	case ck.CKA_MODULUS, ck.CKA_PUBLIC_EXPONENT:
+		return bytes.TrimLeft(a.Value, "\x00"), nil
 	}
 	return a.Value, nil
 }

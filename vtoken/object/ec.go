@@ -12,9 +12,9 @@ import (
 // Curve is an elliptic curve that keys may be on.
 type Curve struct {
 	elliptic.Curve
-	// Params is CKA_EC_PARAMS: the DER encoding of the curve's OID.
-	Params []byte
-	names  []string
+	// OID is CKA_EC_PARAMS: the DER encoding of the curve's object identifier.
+	OID   []byte
+	names []string
 }
 
 // Curves are the curves of SEC 2 and FIPS 186 that are supported. A curve may
@@ -37,7 +37,7 @@ func CurveOf(params []byte) (Curve, error) {
 		return Curve{}, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_PARAMS is not DER")
 	}
 	for _, c := range Curves() {
-		if bytes.Equal(c.Params, params) {
+		if bytes.Equal(c.OID, params) {
 			return c, nil
 		}
 		for _, name := range c.names {
@@ -51,14 +51,11 @@ func CurveOf(params []byte) (Curve, error) {
 
 func normalCurve(params []byte) ([]byte, error) {
 	c, err := CurveOf(params)
-	return c.Params, err
+	return c.OID, err
 }
 
 // size is the number of bytes of a coordinate.
-func (c Curve) size() int { return (c.numbers().BitSize + 7) / 8 }
-
-// numbers are the numbers of the curve.
-func (c Curve) numbers() *elliptic.CurveParams { return c.Curve.Params() }
+func (c Curve) size() int { return (c.Params().BitSize + 7) / 8 }
 
 // DecodePoint reads a public point in any of the forms that are about: an OCTET
 // STRING around the point, which PKCS#11 wants, or the bare point, compressed
@@ -73,17 +70,27 @@ func (c Curve) DecodePoint(v []byte) (*ecdsa.PublicKey, error) {
 		v = inner
 	}
 	if len(v) == 1+n {
-		x, y := elliptic.UnmarshalCompressed(c.Curve, v)
-		if x == nil {
-			return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is no point of the curve")
-		}
-		return &ecdsa.PublicKey{Curve: c.Curve, X: x, Y: y}, nil
+		v = c.expand(v)
 	}
 	pub, err := ecdsa.ParseUncompressedPublicKey(c.Curve, v)
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is no point of the curve")
 	}
 	return pub, nil
+}
+
+// expand is the uncompressed form of a compressed point, nil where it is none.
+func (c Curve) expand(v []byte) []byte {
+	x, y := elliptic.UnmarshalCompressed(c.Curve, v)
+	if x == nil {
+		return nil
+	}
+	n := c.size()
+	out := make([]byte, 1+2*n)
+	out[0] = 4
+	x.FillBytes(out[1 : 1+n])
+	y.FillBytes(out[1+n:])
+	return out
 }
 
 // EncodePoint is CKA_EC_POINT: an OCTET STRING around the uncompressed point.
@@ -145,7 +152,7 @@ func completeECPrivate(d *draft) error {
 // privateKey reads a private number of any length that is in range.
 func (c Curve) privateKey(v []byte) (*ecdsa.PrivateKey, error) {
 	v = bytes.TrimLeft(v, "\x00")
-	n := (c.numbers().N.BitLen() + 7) / 8
+	n := (c.Params().N.BitLen() + 7) / 8
 	if len(v) > n {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the private number exceeds the order of the curve")
 	}

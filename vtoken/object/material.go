@@ -36,7 +36,7 @@ func PrivateTemplate(key crypto.PrivateKey) (ck.Template, error) {
 		}
 		return ck.Template{
 			ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC),
-			ck.Bytes(ck.CKA_EC_PARAMS, c.Params), ck.Bytes(ck.CKA_VALUE, raw),
+			ck.Bytes(ck.CKA_EC_PARAMS, c.OID), ck.Bytes(ck.CKA_VALUE, raw),
 		}, nil
 	}
 	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %T are not taken; RSA and ECDSA are", key)
@@ -61,7 +61,7 @@ func PublicTemplate(key crypto.PublicKey) (ck.Template, error) {
 		}
 		return ck.Template{
 			ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC),
-			ck.Bytes(ck.CKA_EC_PARAMS, c.Params), ck.Bytes(ck.CKA_EC_POINT, point),
+			ck.Bytes(ck.CKA_EC_PARAMS, c.OID), ck.Bytes(ck.CKA_EC_POINT, point),
 		}, nil
 	}
 	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "public keys of type %T are not taken; RSA and ECDSA are", key)

@@ -1,0 +1,22 @@
+package mech
+
+import "slices"
+
+// all is the one list of mechanisms.
+func all() []*Descriptor {
+	return slices.Concat(
+		digestMechanisms(),
+		hmacMechanisms(),
+		secretKeyMechanisms(),
+		rsaKeyMechanisms(),
+		rsaPKCS1Mechanisms(),
+		rsaPSSMechanisms(),
+		rsaOAEPMechanisms(),
+		rsaRawMechanisms(),
+		ecKeyMechanisms(),
+		ecdsaMechanisms(),
+		aesBlockMechanisms(),
+		aesCTRMechanisms(),
+		aesGCMMechanisms(),
+	)
+}

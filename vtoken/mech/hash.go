@@ -1,0 +1,88 @@
+package mech
+
+import (
+	"crypto"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
+
+	"vtoken/vtoken/ck"
+)
+
+// hashAlg is a hash function and the mechanisms that are made with it. A field
+// that is 0 is one that PKCS#11 does not have.
+type hashAlg struct {
+	hash    crypto.Hash
+	new     func() hash.Hash
+	digest  ck.MechanismType
+	keyType ck.KeyType // keys for its HMAC only
+	keyGen  ck.MechanismType
+	hmac    ck.MechanismType
+	general ck.MechanismType // HMAC of a length that the parameter says
+	rsaPKCS ck.MechanismType
+	rsaPSS  ck.MechanismType
+	ecdsa   ck.MechanismType
+	mgf     uint64 // CKG_MGF1_*
+}
+
+// hashAlgs is the one table of hash functions.
+func hashAlgs() []hashAlg {
+	return []hashAlg{
+		{crypto.SHA1, sha1.New, ck.CKM_SHA_1, ck.CKK_SHA_1_HMAC, ck.CKM_SHA_1_KEY_GEN,
+			ck.CKM_SHA_1_HMAC, ck.CKM_SHA_1_HMAC_GENERAL,
+			ck.CKM_SHA1_RSA_PKCS, ck.CKM_SHA1_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA1, ck.CKG_MGF1_SHA1},
+		{crypto.SHA224, sha256.New224, ck.CKM_SHA224, ck.CKK_SHA224_HMAC, ck.CKM_SHA224_KEY_GEN,
+			ck.CKM_SHA224_HMAC, ck.CKM_SHA224_HMAC_GENERAL,
+			ck.CKM_SHA224_RSA_PKCS, ck.CKM_SHA224_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA224, ck.CKG_MGF1_SHA224},
+		{crypto.SHA256, sha256.New, ck.CKM_SHA256, ck.CKK_SHA256_HMAC, ck.CKM_SHA256_KEY_GEN,
+			ck.CKM_SHA256_HMAC, ck.CKM_SHA256_HMAC_GENERAL,
+			ck.CKM_SHA256_RSA_PKCS, ck.CKM_SHA256_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA256, ck.CKG_MGF1_SHA256},
+		{crypto.SHA384, sha512.New384, ck.CKM_SHA384, ck.CKK_SHA384_HMAC, ck.CKM_SHA384_KEY_GEN,
+			ck.CKM_SHA384_HMAC, ck.CKM_SHA384_HMAC_GENERAL,
+			ck.CKM_SHA384_RSA_PKCS, ck.CKM_SHA384_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA384, ck.CKG_MGF1_SHA384},
+		{crypto.SHA512, sha512.New, ck.CKM_SHA512, ck.CKK_SHA512_HMAC, ck.CKM_SHA512_KEY_GEN,
+			ck.CKM_SHA512_HMAC, ck.CKM_SHA512_HMAC_GENERAL,
+			ck.CKM_SHA512_RSA_PKCS, ck.CKM_SHA512_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA512, ck.CKG_MGF1_SHA512},
+		{hash: crypto.SHA512_224, new: sha512.New512_224, digest: ck.CKM_SHA512_224,
+			keyType: ck.CKK_SHA512_224_HMAC, keyGen: ck.CKM_SHA512_224_KEY_GEN,
+			hmac: ck.CKM_SHA512_224_HMAC, general: ck.CKM_SHA512_224_HMAC_GENERAL},
+		{hash: crypto.SHA512_256, new: sha512.New512_256, digest: ck.CKM_SHA512_256,
+			keyType: ck.CKK_SHA512_256_HMAC, keyGen: ck.CKM_SHA512_256_KEY_GEN,
+			hmac: ck.CKM_SHA512_256_HMAC, general: ck.CKM_SHA512_256_HMAC_GENERAL},
+	}
+}
+
+// hashOf finds the hash of a digest mechanism, as parameters name it.
+func hashOf(t ck.MechanismType) (hashAlg, bool) {
+	for _, h := range hashAlgs() {
+		if h.digest == t {
+			return h, true
+		}
+	}
+	return hashAlg{}, false
+}
+
+// hashOfMGF finds the hash of a mask generation function.
+func hashOfMGF(mgf uint64) (hashAlg, bool) {
+	for _, h := range hashAlgs() {
+		if h.mgf == mgf && mgf != 0 {
+			return h, true
+		}
+	}
+	return hashAlg{}, false
+}
+
+// digestMechanisms are the plain digests (sections 6.21 to 6.28).
+func digestMechanisms() []*Descriptor {
+	var list []*Descriptor
+	for _, h := range hashAlgs() {
+		list = append(list, &Descriptor{
+			Type: h.digest,
+			Digest: func(p ck.Parameter) (hash.Hash, error) {
+				return h.new(), noParameter(p)
+			},
+		})
+	}
+	return list
+}

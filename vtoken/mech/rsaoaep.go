@@ -1,0 +1,76 @@
+package mech
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+)
+
+// rsaOAEPMechanisms is RSAES-OAEP (RFC 8017 section 7.1; PKCS#11 section
+// 6.1.8), with any hash for the message and any for the mask.
+func rsaOAEPMechanisms() []*Descriptor {
+	d := rsaMechanism(ck.CKM_RSA_PKCS_OAEP)
+	d.MinKeySize = object.MinRSAPrivateBits
+	d.Encrypt, d.Decrypt = encryptOAEP, decryptOAEP
+	return []*Descriptor{d}
+}
+
+// oaepParameter checks a parameter. most is the longest message for a modulus
+// of size bytes.
+func oaepParameter(p ck.Parameter, size int) (opts *rsa.OAEPOptions, most int, err error) {
+	params, err := parameterOf[ck.RSAPkcsOaepParams](p)
+	if err != nil {
+		return nil, 0, err
+	}
+	h, ok := hashOf(params.HashAlg)
+	if !ok {
+		return nil, 0, badParameter("%v is no hash that is supported", params.HashAlg)
+	}
+	mgf, ok := hashOfMGF(params.MGF)
+	if !ok {
+		return nil, 0, badParameter("mask generation function 0x%x is not supported", params.MGF)
+	}
+	if params.Source != ck.CKZ_DATA_SPECIFIED && (params.Source != 0 || len(params.SourceData) > 0) {
+		return nil, 0, badParameter("the source of the label, 0x%x, is not CKZ_DATA_SPECIFIED", params.Source)
+	}
+	most = size - 2*h.hash.Size() - 2 // above 0 for 2048 bits and every hash
+	return &rsa.OAEPOptions{Hash: h.hash, MGFHash: mgf.hash, Label: params.SourceData}, most, nil
+}
+
+func encryptOAEP(k *Key, p ck.Parameter) (Cipher, error) {
+	key, err := rsaPublic(k, object.MinRSAPrivateBits)
+	if err != nil {
+		return nil, err
+	}
+	opts, most, err := oaepParameter(p, key.Size())
+	if err != nil {
+		return nil, err
+	}
+	return rsaEncryption(k, most, func(in []byte) ([]byte, error) {
+		out, err := rsa.EncryptOAEPWithOptions(rand.Reader, key, in, opts)
+		if err != nil {
+			return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "encrypt with RSA OAEP: %w", err)
+		}
+		return out, nil
+	}), nil
+}
+
+func decryptOAEP(k *Key, p ck.Parameter) (Cipher, error) {
+	key, err := rsaPrivate(k)
+	if err != nil {
+		return nil, err
+	}
+	opts, most, err := oaepParameter(p, key.Size())
+	if err != nil {
+		return nil, err
+	}
+	return rsaDecryption(k, most, func(in []byte) ([]byte, error) {
+		out, err := key.Decrypt(nil, in, opts)
+		if err != nil {
+			return nil, ck.CKR_ENCRYPTED_DATA_INVALID // one answer, whatever the fault
+		}
+		return out, nil
+	}), nil
+}

@@ -1,0 +1,117 @@
+package mech
+
+import (
+	"crypto/rsa"
+	"crypto/subtle"
+	"math/big"
+
+	"filippo.io/bigmod"
+
+	"vtoken/vtoken/ck"
+)
+
+// rawRSA is an RSA key as numbers for the bare operations, which crypto/rsa does
+// not offer. All arithmetic on secrets is in constant time, so no blinding is
+// needed (filippo.io/bigmod is crypto/rsa's own arithmetic). Schemes that
+// crypto/rsa has are left to crypto/rsa.
+type rawRSA struct {
+	n *bigmod.Modulus
+	e uint
+	// The rest is of private keys only.
+	p, q   *bigmod.Modulus
+	dp, dq []byte
+	qInv   *bigmod.Nat
+}
+
+// rawKey is the key's numbers, computed on first use.
+func (k *Key) rawKey() (*rawRSA, error) {
+	k.raw.once.Do(func() {
+		switch {
+		case k.RSA != nil:
+			k.raw.key, k.raw.err = newRawPrivate(k.RSA)
+		case k.RSAPublic != nil:
+			k.raw.key, k.raw.err = newRawPublic(k.RSAPublic)
+		default:
+			k.raw.err = wrongKey(k, "RSA key")
+		}
+	})
+	return k.raw.key, k.raw.err
+}
+
+func newRawPublic(pub *rsa.PublicKey) (*rawRSA, error) {
+	n, err := bigmod.NewModulus(pub.N.Bytes())
+	if err != nil {
+		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare the RSA modulus: %w", err)
+	}
+	return &rawRSA{n: n, e: uint(pub.E)}, nil
+}
+
+func newRawPrivate(key *rsa.PrivateKey) (*rawRSA, error) {
+	r, err := newRawPublic(&key.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	if r.p, err = bigmod.NewModulus(key.Primes[0].Bytes()); err != nil {
+		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare an RSA prime: %w", err)
+	}
+	if r.q, err = bigmod.NewModulus(key.Primes[1].Bytes()); err != nil {
+		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare an RSA prime: %w", err)
+	}
+	one := big.NewInt(1)
+	exponent := func(prime *big.Int) []byte {
+		return new(big.Int).Mod(key.D, new(big.Int).Sub(prime, one)).FillBytes(make([]byte, (prime.BitLen()+7)/8))
+	}
+	r.dp, r.dq = exponent(key.Primes[0]), exponent(key.Primes[1])
+	qInv := new(big.Int).ModInverse(key.Primes[1], key.Primes[0])
+	r.qInv, err = bigmod.NewNat().SetBytes(qInv.FillBytes(make([]byte, r.p.Size())), r.p)
+	if err != nil {
+		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare the RSA coefficient: %w", err)
+	}
+	return r, nil
+}
+
+// size is the length of the modulus in bytes.
+func (r *rawRSA) size() int { return r.n.Size() }
+
+// number reads a big-endian number of up to size bytes; ok is false where it is
+// not below the modulus.
+func (r *rawRSA) number(b []byte) (*bigmod.Nat, bool) {
+	padded := make([]byte, r.size())
+	copy(padded[len(padded)-len(b):], b)
+	x, err := bigmod.NewNat().SetBytes(padded, r.n)
+	return x, err == nil
+}
+
+// public is in^e mod n, of size bytes; ok is false where in is not below n.
+func (r *rawRSA) public(in []byte) (out []byte, ok bool) {
+	x, ok := r.number(in)
+	if !ok {
+		return nil, false
+	}
+	return bigmod.NewNat().ExpShortVarTime(x, r.e, r.n).Bytes(r.n), true
+}
+
+// private is in^d mod n, of size bytes, by the Chinese remainder theorem
+// (RFC 8017 section 5.1.2). The result is checked with the public exponent, as
+// a result that a fault made wrong would reveal the key. ok is false where in
+// is not below n.
+func (r *rawRSA) private(in []byte) (out []byte, ok bool, err error) {
+	c, ok := r.number(in)
+	if !ok {
+		return nil, false, nil
+	}
+	t := bigmod.NewNat()
+	m := bigmod.NewNat().Exp(t.Mod(c, r.p), r.dp, r.p)  // m = c^dp mod p
+	m2 := bigmod.NewNat().Exp(t.Mod(c, r.q), r.dq, r.q) // m2 = c^dq mod q
+	m.Sub(t.Mod(m2, r.p), r.p)
+	m.Mul(r.qInv, r.p) // m = (m - m2) / q mod p
+	m.ExpandFor(r.n)
+	m.Mul(t.Mod(r.q.Nat(), r.n), r.n)
+	m.Add(m2.ExpandFor(r.n), r.n)
+	out = m.Bytes(r.n)
+	check := bigmod.NewNat().ExpShortVarTime(m, r.e, r.n).Bytes(r.n)
+	if subtle.ConstantTimeCompare(check, c.Bytes(r.n)) != 1 {
+		return nil, true, ck.Errorf(ck.CKR_DEVICE_ERROR, "an RSA operation came out wrong; check the host's memory")
+	}
+	return out, true, nil
+}

@@ -1,0 +1,98 @@
+package mech
+
+import (
+	"crypto/subtle"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+)
+
+// rsaRawMechanisms is the bare RSA operation (section 6.1.11): data of up to
+// the length of the modulus, as a number, with zeroes in front.
+func rsaRawMechanisms() []*Descriptor {
+	d := rsaMechanism(ck.CKM_RSA_X_509)
+	d.Sign, d.Verify = signRaw, verifyRaw
+	d.Encrypt, d.Decrypt = encryptRaw, decryptRaw
+	return []*Descriptor{d}
+}
+
+// rawPrivate and rawPublic check key and parameter.
+func rawPrivate(k *Key, p ck.Parameter) (*rawRSA, error) {
+	if _, err := rsaPrivate(k); err != nil {
+		return nil, err
+	}
+	if err := noParameter(p); err != nil {
+		return nil, err
+	}
+	return k.rawKey()
+}
+
+func rawPublic(k *Key, p ck.Parameter, minBits int) (*rawRSA, error) {
+	if _, err := rsaPublic(k, minBits); err != nil {
+		return nil, err
+	}
+	if err := noParameter(p); err != nil {
+		return nil, err
+	}
+	return k.rawKey()
+}
+
+func signRaw(k *Key, p ck.Parameter) (Signer, error) {
+	raw, err := rawPrivate(k, p)
+	if err != nil {
+		return nil, err
+	}
+	c := &collector{max: raw.size(), code: ck.CKR_DATA_LEN_RANGE}
+	return &signer{c, raw.size(), func(message []byte) ([]byte, error) {
+		out, ok, err := raw.private(message)
+		if err == nil && !ok {
+			err = ck.Errorf(ck.CKR_DATA_INVALID, "the data, as a number, exceeds the modulus")
+		}
+		return out, err
+	}}, nil
+}
+
+func verifyRaw(k *Key, p ck.Parameter) (Verifier, error) {
+	raw, err := rawPublic(k, p, object.MinRSABits)
+	if err != nil {
+		return nil, err
+	}
+	c := &collector{max: raw.size(), code: ck.CKR_DATA_LEN_RANGE}
+	return &verifier{c, raw.size(), func(message, signature []byte) error {
+		got, ok := raw.public(signature)
+		want := make([]byte, raw.size())
+		copy(want[len(want)-len(message):], message)
+		if !ok || subtle.ConstantTimeCompare(got, want) != 1 {
+			return ck.CKR_SIGNATURE_INVALID
+		}
+		return nil
+	}}, nil
+}
+
+func encryptRaw(k *Key, p ck.Parameter) (Cipher, error) {
+	raw, err := rawPublic(k, p, object.MinRSAPrivateBits)
+	if err != nil {
+		return nil, err
+	}
+	return rsaEncryption(k, raw.size(), func(in []byte) ([]byte, error) {
+		out, ok := raw.public(in)
+		if !ok {
+			return nil, ck.Errorf(ck.CKR_DATA_INVALID, "the data, as a number, exceeds the modulus")
+		}
+		return out, nil
+	}), nil
+}
+
+func decryptRaw(k *Key, p ck.Parameter) (Cipher, error) {
+	raw, err := rawPrivate(k, p)
+	if err != nil {
+		return nil, err
+	}
+	return rsaDecryption(k, raw.size(), func(in []byte) ([]byte, error) {
+		out, ok, err := raw.private(in)
+		if err == nil && !ok {
+			err = ck.Errorf(ck.CKR_ENCRYPTED_DATA_INVALID, "the encrypted number exceeds the modulus")
+		}
+		return out, err
+	}), nil
+}
