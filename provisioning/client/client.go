@@ -55,7 +55,7 @@ func get[T any](ctx context.Context, c *Client, doing, path string, query url.Va
 	return send[T](ctx, c, doing, http.MethodGet, path, nil)
 }
 
-// send sends in as JSON, where it is not nil, and reads a T.
+// send sends in, where it is not nil, and reads a T.
 func send[T any](ctx context.Context, c *Client, doing, method, path string, in any) (*T, error) {
 	out := new(T)
 	if err := c.do(ctx, doing, method, path, in, out); err != nil {
@@ -96,31 +96,46 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 	if err != nil {
 		return nil, err
 	}
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(b)
+	b, err := encode(in)
+	if err != nil {
+		return nil, err
 	}
 	target := *c.base
 	target.Path, target.RawPath, target.RawQuery = c.base.Path+ref.Path, "", ref.RawQuery
 	if ref.RawPath != "" {
 		target.RawPath = c.base.EscapedPath() + ref.RawPath
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(b.data))
 	if err != nil {
 		return nil, err
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if b.mediaType != "" {
+		req.Header.Set("Content-Type", b.mediaType)
 	}
 	req.Header.Set("Accept", "application/json")
 	if len(c.key) > 0 {
 		req.Header.Set("Authorization", "Bearer "+string(c.key))
 	}
 	return req, nil
+}
+
+// body is what a request sends.
+type body struct {
+	mediaType string
+	data      []byte
+}
+
+// encode makes the body of a request: none of nil, a form of a PFX, JSON of
+// everything else.
+func encode(in any) (body, error) {
+	switch in := in.(type) {
+	case nil:
+		return body{}, nil
+	case pfxForm:
+		return in.encode()
+	}
+	b, err := json.Marshal(in)
+	return body{"application/json", b}, err
 }
 
 func readAnswer(resp *http.Response) ([]byte, error) {

@@ -54,14 +54,11 @@ func (c *Client) CompleteToken(ctx context.Context, id string) (*api.Token, erro
 	return send[api.Token](ctx, c, "complete the token "+id, http.MethodPost, path("tokens", id, "complete"), nil)
 }
 
-// ResetPIN sets the user PIN, the SO PIN or both anew.
-func (c *Client) ResetPIN(ctx context.Context, id string, pins api.NewPIN) error {
-	return c.do(ctx, "reset the PIN of the token "+id, http.MethodPost, path("tokens", id, "pin"), pins, nil)
-}
-
-// ImportPFX stores the key and the certificates of a PFX file, all or nothing.
-func (c *Client) ImportPFX(ctx context.Context, id string, pfx api.PFX) (*api.Imported, error) {
-	return send[api.Imported](ctx, c, "import into the token "+id, http.MethodPost, path("tokens", id, "pfx"), pfx)
+// ResetPIN sets the PIN of a role, user or so, anew. The caller keeps pin and
+// wipes it.
+func (c *Client) ResetPIN(ctx context.Context, id, role string, pin api.Secret) error {
+	return c.do(ctx, fmt.Sprintf("reset the %s PIN of the token %s", role, id),
+		http.MethodPost, path("tokens", id, "pin"), api.NewPIN{Role: role, PIN: pin}, nil)
 }
 
 // Certificates lists the certificates of a token.

@@ -29,12 +29,12 @@ The password is read from --pfx-password-file, or asked for.`,
 		Example: `  vtoken token import 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --pfx alice.pfx --pfx-password-file alice.password`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
-			pfx, err := a.readPFX(cmd, file, passwordFile)
+			pfx, password, err := a.readPFX(cmd, file, passwordFile)
 			if err != nil {
 				return err
 			}
-			defer pfx.Password.Wipe()
-			done, err := c.ImportPFX(cmd.Context(), args[0], pfx)
+			defer password.Wipe()
+			done, err := c.ImportPFX(cmd.Context(), args[0], pfx, password)
 			if err != nil {
 				return err
 			}
@@ -56,16 +56,15 @@ The password is read from --pfx-password-file, or asked for.`,
 	return cmd
 }
 
-func (a *app) readPFX(cmd *cobra.Command, file, passwordFile string) (api.PFX, error) {
+func (a *app) readPFX(cmd *cobra.Command, file, passwordFile string) (pfx []byte, password api.Secret, err error) {
 	if file == "" {
-		return api.PFX{}, usagef(cmd, "say with --pfx which file to import")
+		return nil, nil, usagef(cmd, "say with --pfx which file to import")
 	}
-	data, err := readBounded(file, maxPFX)
-	if err != nil {
-		return api.PFX{}, fmt.Errorf("read --pfx: %w", err)
+	if pfx, err = readBounded(file, maxPFX); err != nil {
+		return nil, nil, fmt.Errorf("read --pfx: %w", err)
 	}
-	password, err := a.secretFrom(cmd, "--pfx-password-file", passwordFile, "password of "+file, a.prompt)
-	return api.PFX{File: data, Password: password}, err
+	password, err = a.secretFrom(cmd, "--pfx-password-file", passwordFile, "password of "+file, a.prompt)
+	return pfx, password, err
 }
 
 func readBounded(file string, most int64) ([]byte, error) {

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 func tokenResetPINCommand(a *app) *cobra.Command {
@@ -30,7 +29,13 @@ was typed wrongly too often.`,
 			}
 			defer user.Wipe()
 			defer so.Wipe()
-			return c.ResetPIN(cmd.Context(), args[0], api.NewPIN{UserPIN: user, SOPIN: so})
+			if user != nil {
+				err = c.ResetPIN(cmd.Context(), args[0], "user", user)
+			}
+			if so != nil && err == nil {
+				err = c.ResetPIN(cmd.Context(), args[0], "so", so)
+			}
+			return err
 		}),
 	}
 	files.addFlags(cmd)

@@ -83,8 +83,8 @@ type NewUser struct {
 	OSUsers []string `json:"osUsers,omitempty"`
 }
 
-// UserChange changes what it names and leaves the rest. With no OSUsers left,
-// the default holds again.
+// UserChange changes the one thing that it names. An empty list of OSUsers goes
+// back to the default.
 type UserChange struct {
 	Enabled *bool     `json:"enabled,omitempty"`
 	OSUsers *[]string `json:"osUsers,omitempty"`
@@ -159,33 +159,29 @@ type NewToken struct {
 	Complete bool `json:"complete,omitempty"`
 }
 
-// TokenChange changes what it names and leaves the rest.
+// TokenChange changes the one thing that it names.
 type TokenChange struct {
 	Label   *string `json:"label,omitempty"`
 	Enabled *bool   `json:"enabled,omitempty"`
 }
 
-// NewPIN sets PINs anew; the wrong tries are counted anew. It names one at
-// least.
+// NewPIN sets a PIN anew; the wrong tries are counted anew.
 type NewPIN struct {
-	UserPIN Secret `json:"userPin,omitempty"`
-	SOPIN   Secret `json:"soPin,omitempty"`
-}
-
-// PFX is a file to import (PKCS #12, RFC 7292). In JSON the file is base64.
-type PFX struct {
-	File     []byte `json:"pfx"`
-	Password Secret `json:"password"`
+	// Role is user or so.
+	Role string `json:"role"`
+	PIN  Secret `json:"pin"`
 }
 
 // Certificate is one certificate of a token.
 type Certificate struct {
 	// SerialNumber is in upper-case hexadecimal digits, two for each byte.
-	SerialNumber string    `json:"serialNumber"`
-	Subject      string    `json:"subject"`
-	Issuer       string    `json:"issuer"`
-	NotBefore    time.Time `json:"notBefore"`
-	NotAfter     time.Time `json:"notAfter"`
+	SerialNumber string `json:"serialNumber"`
+	// Subject, Issuer and the times are missing where the certificate does not
+	// parse.
+	Subject   string     `json:"subject,omitempty"`
+	Issuer    string     `json:"issuer,omitempty"`
+	NotBefore *time.Time `json:"notBefore,omitempty"`
+	NotAfter  *time.Time `json:"notAfter,omitempty"`
 	// HasKey tells the holder's certificate from those of its chain.
 	HasKey bool `json:"hasKey"`
 	// ID is CKA_ID in hexadecimal digits, Label is CKA_LABEL.

@@ -1,0 +1,106 @@
+package native
+
+import (
+	"context"
+	_ "embed"
+	"net/http"
+	"time"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/record"
+)
+
+// Info is what the daemon knows of itself and the core does not.
+type Info struct {
+	Version   string
+	StartedAt time.Time
+	P11Socket string
+	// AdminSocket and DataDir are told to callers of RoleSystem only.
+	AdminSocket, DataDir string
+	API                  string // URL of the HTTPS listener, or empty
+	Dialects             []string
+}
+
+// Handler serves the native API on a core. It is a dialect.Dialect.
+type Handler struct {
+	core *provisioning.Service
+	kit  *httpkit.Kit
+	info Info
+}
+
+// New makes the native API. Mount it on the admin socket and on HTTPS alike.
+func New(core *provisioning.Service, kit *httpkit.Kit, info Info) *Handler {
+	return &Handler{core: core, kit: kit, info: info}
+}
+
+// Name is "native".
+func (h *Handler) Name() string { return "native" }
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// OpenAPI is the description of the API.
+func (h *Handler) OpenAPI() []byte { return openAPI }
+
+// Mount adds everything below /v1/.
+func (h *Handler) Mount(mux *http.ServeMux) {
+	var routes []httpkit.Route
+	for _, r := range h.routes() {
+		routes = append(routes, httpkit.Route{Method: r.method, Path: api.Prefix + r.path, Serve: r.serve})
+	}
+	mux.Handle(api.Prefix+"/", h.kit.Router(routes, httpkit.Problems(statuses)))
+}
+
+// serve does the operation and writes its answer.
+func (rt route) serve(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
+	answer, err := rt.do(&request{ctx: r.Context(), caller: c, w: w, http: r})
+	if err != nil {
+		return err
+	}
+	if rt.status == http.StatusNoContent {
+		w.WriteHeader(rt.status)
+		return nil
+	}
+	return httpkit.WriteJSON(w, rt.status, answer)
+}
+
+// request is one request of an authenticated caller.
+type request struct {
+	ctx    context.Context
+	caller provisioning.Caller
+	w      http.ResponseWriter
+	http   *http.Request
+}
+
+// path is a part of the path, by its name in the route.
+func (r *request) path(name string) string { return r.http.PathValue(name) }
+
+// query is a query parameter, or empty.
+func (r *request) query(name string) string { return r.http.URL.Query().Get(name) }
+
+// read decodes the body.
+func read[T any](r *request) (T, error) {
+	var in T
+	err := httpkit.ReadJSON(r.w, r.http, &in)
+	return in, err
+}
+
+// tenant is the tenant that the request is about.
+func (h *Handler) tenant(r *request) (record.TenantID, error) {
+	t, err := h.core.TenantNamed(r.ctx, r.caller, r.query("tenant"))
+	return t.ID, err
+}
+
+func (h *Handler) readStatus(r *request) (any, error) {
+	s := api.Status{
+		Version: h.info.Version, StartedAt: h.info.StartedAt.UTC(), P11Socket: h.info.P11Socket, API: h.info.API,
+		Dialects: append([]string{}, h.info.Dialects...),
+		Caller:   api.Caller{Name: r.caller.Name, Role: string(r.caller.Role), Tenant: string(r.caller.Tenant)},
+	}
+	if r.caller.Role == record.RoleSystem {
+		s.AdminSocket, s.DataDir, s.Caller.Tenant = h.info.AdminSocket, h.info.DataDir, ""
+	}
+	return s, nil
+}

@@ -1,0 +1,74 @@
+package native
+
+import (
+	"strconv"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// listed is a page of items that the core lists whole and in the order of their
+// keys. The cursor is the key of the last item of the page before, so that what
+// comes and goes meanwhile moves nothing.
+func listed[In, Out any](r *request, all []In, to func(In) Out, key func(In) string) (any, error) {
+	limit, err := r.limit()
+	if err != nil {
+		return nil, err
+	}
+	if after := r.query("cursor"); after != "" {
+		for len(all) > 0 && key(all[0]) <= after {
+			all = all[1:]
+		}
+	}
+	page := api.Page[Out]{}
+	if len(all) > limit {
+		all = all[:limit]
+		page.Next = key(all[limit-1])
+	}
+	page.Items = convert(all, to)
+	return page, nil
+}
+
+// listedByPlace is a page of items that have no key. The cursor is the number of
+// items in the pages before.
+func listedByPlace[In, Out any](r *request, all []In, to func(In) Out) (any, error) {
+	limit, err := r.limit()
+	if err != nil {
+		return nil, err
+	}
+	from := 0
+	if text := r.query("cursor"); text != "" {
+		if from, err = strconv.Atoi(text); err != nil || from < 0 {
+			return nil, provisioning.Errorf(provisioning.BadInput, "the cursor is not one that a listing returned; leave it out to begin anew")
+		}
+	}
+	all = all[min(from, len(all)):]
+	page := api.Page[Out]{}
+	if len(all) > limit {
+		all = all[:limit]
+		page.Next = strconv.Itoa(from + limit)
+	}
+	page.Items = convert(all, to)
+	return page, nil
+}
+
+func convert[In, Out any](all []In, to func(In) Out) []Out {
+	out := make([]Out, len(all))
+	for i, item := range all {
+		out[i] = to(item)
+	}
+	return out
+}
+
+// limit is the number of items that a page may hold.
+func (r *request) limit() (int, error) {
+	text := r.query("limit")
+	if text == "" {
+		return api.DefaultPage, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > api.MaxPage {
+		return 0, provisioning.Errorf(provisioning.BadInput, "the query parameter limit is a number from 1 to %d", api.MaxPage)
+	}
+	return n, nil
+}

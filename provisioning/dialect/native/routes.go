@@ -1,0 +1,47 @@
+package native
+
+import "net/http"
+
+// route is one operation: what it is reached by, what it does, and the status
+// of its success. Without an answer the status is 204.
+type route struct {
+	method, path string
+	status       int
+	do           func(*request) (any, error)
+}
+
+// routes are all operations. Each is described in openapi.yaml too; a test
+// compares the two.
+func (h *Handler) routes() []route {
+	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
+	const ok, created, none = http.StatusOK, http.StatusCreated, http.StatusNoContent
+	return []route{
+		{get, "/status", ok, h.readStatus},
+
+		{get, "/tenants", ok, h.listTenants},
+		{post, "/tenants", created, h.createTenant},
+		{get, "/tenants/{tenant}", ok, h.readTenant},
+		{del, "/tenants/{tenant}", none, h.deleteTenant},
+
+		{get, "/users", ok, h.listUsers},
+		{post, "/users", created, h.createUser},
+		{get, "/users/{user}", ok, h.readUser},
+		{patch, "/users/{user}", ok, h.changeUser},
+
+		{get, "/apikeys", ok, h.listAPIKeys},
+		{post, "/apikeys", created, h.createAPIKey},
+		{del, "/apikeys/{name}", none, h.revokeAPIKey},
+
+		{get, "/tokens", ok, h.listTokens},
+		{post, "/tokens", created, h.createToken},
+		{get, "/tokens/{token}", ok, h.readToken},
+		{patch, "/tokens/{token}", ok, h.changeToken},
+		{del, "/tokens/{token}", none, h.deleteToken},
+		{post, "/tokens/{token}/pfx", ok, h.importPFX},
+		{post, "/tokens/{token}/pin", none, h.resetPIN},
+		{post, "/tokens/{token}/unlock", ok, h.unlock},
+		{post, "/tokens/{token}/complete", ok, h.completeToken},
+		{get, "/tokens/{token}/certificates", ok, h.listCertificates},
+		{get, "/tokens/{token}/objects", ok, h.listObjects},
+	}
+}

@@ -1,0 +1,46 @@
+package native
+
+import (
+	"strconv"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+func (h *Handler) listTenants(r *request) (any, error) {
+	all, err := h.core.Tenants(r.ctx, r.caller)
+	if err != nil {
+		return nil, err
+	}
+	return listed(r, all, tenantJSON, func(t provisioning.Tenant) string { return t.Name })
+}
+
+func (h *Handler) createTenant(r *request) (any, error) {
+	in, err := read[api.NewTenant](r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.core.CreateTenant(r.ctx, r.caller, in.Name)
+	return tenantJSON(t), err
+}
+
+func (h *Handler) readTenant(r *request) (any, error) {
+	t, err := h.core.TenantNamed(r.ctx, r.caller, r.path("tenant"))
+	return tenantJSON(t), err
+}
+
+func (h *Handler) deleteTenant(r *request) (any, error) {
+	withTokens := false
+	if text := r.query("withTokens"); text != "" {
+		yes, err := strconv.ParseBool(text)
+		if err != nil {
+			return nil, provisioning.Errorf(provisioning.BadInput, "the query parameter withTokens is true or false")
+		}
+		withTokens = yes
+	}
+	t, err := h.core.TenantNamed(r.ctx, r.caller, r.path("tenant"))
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.core.DeleteTenant(r.ctx, r.caller, t.ID, withTokens)
+}

@@ -1,0 +1,169 @@
+package native
+
+import (
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/vtoken/record"
+)
+
+// ref is the token that the path names.
+func ref(r *request) (provisioning.TokenRef, error) {
+	id, err := provisioning.ParseID[record.TokenID]("token", r.path("token"))
+	return provisioning.TokenRef{ID: id}, err
+}
+
+func (h *Handler) listTokens(r *request) (any, error) {
+	limit, err := r.limit()
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := h.tenant(r)
+	if err != nil {
+		return nil, err
+	}
+	page, err := h.core.ListTokens(r.ctx, r.caller, provisioning.TokenFilter{
+		Tenant: tenant, User: r.query("user"), Label: r.query("label"), Limit: limit, Cursor: r.query("cursor"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.Page[api.Token]{Items: convert(page.Tokens, tokenJSON), Next: page.Next}, nil
+}
+
+func (h *Handler) createToken(r *request) (any, error) {
+	in, err := read[api.NewToken](r)
+	defer in.UserPIN.Wipe()
+	defer in.SOPIN.Wipe()
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := h.tenant(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.core.CreateToken(r.ctx, r.caller, provisioning.NewToken{
+		Tenant: tenant, User: in.User, Label: in.Label,
+		UserPIN: in.UserPIN.Bytes(), SOPIN: in.SOPIN.Bytes(), Complete: in.Complete,
+	})
+	return tokenJSON(t), err
+}
+
+func (h *Handler) readToken(r *request) (any, error) {
+	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
+		return h.core.Token(r.ctx, r.caller, ref)
+	})
+}
+
+// onToken does something to the token that the path names and answers with the
+// token as it is afterwards.
+func (h *Handler) onToken(r *request, do func(provisioning.TokenRef) (provisioning.Token, error)) (any, error) {
+	ref, err := ref(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := do(ref)
+	return tokenJSON(t), err
+}
+
+func (h *Handler) changeToken(r *request) (any, error) {
+	in, err := read[api.TokenChange](r)
+	if err != nil {
+		return nil, err
+	}
+	if (in.Label == nil) == (in.Enabled == nil) {
+		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a token names one thing: give either label or enabled")
+	}
+	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
+		if in.Label != nil {
+			return h.core.SetLabel(r.ctx, r.caller, ref, *in.Label, provisioning.LabelRule{})
+		}
+		return h.core.SetEnabled(r.ctx, r.caller, ref, *in.Enabled)
+	})
+}
+
+func (h *Handler) deleteToken(r *request) (any, error) {
+	ref, err := ref(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.core.DeleteToken(r.ctx, r.caller, ref)
+}
+
+func (h *Handler) completeToken(r *request) (any, error) {
+	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
+		return h.core.Complete(r.ctx, r.caller, ref, false)
+	})
+}
+
+func (h *Handler) importPFX(r *request) (any, error) {
+	ref, err := ref(r)
+	if err != nil {
+		return nil, err
+	}
+	file, password, err := readPFX(r)
+	defer password.Wipe()
+	if err != nil {
+		return nil, err
+	}
+	done, err := h.core.ImportPFX(r.ctx, r.caller, ref, file, password.Bytes())
+	return importedJSON(done), err
+}
+
+func (h *Handler) resetPIN(r *request) (any, error) {
+	in, err := read[api.NewPIN](r)
+	defer in.PIN.Wipe()
+	if err != nil {
+		return nil, err
+	}
+	ref, err := ref(r)
+	if err != nil {
+		return nil, err
+	}
+	role, err := provisioning.ParseRole(in.Role)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.core.ResetPIN(r.ctx, r.caller, ref, role, in.PIN.Bytes(), provisioning.PINRule{})
+}
+
+func (h *Handler) unlock(r *request) (any, error) {
+	in, err := read[api.Unlock](r)
+	if err != nil {
+		return nil, err
+	}
+	role, err := provisioning.ParseRole(in.Role)
+	if err != nil {
+		return nil, err
+	}
+	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
+		return h.core.UnlockPIN(r.ctx, r.caller, ref, role)
+	})
+}
+
+func (h *Handler) listCertificates(r *request) (any, error) {
+	ref, err := ref(r)
+	if err != nil {
+		return nil, err
+	}
+	all, err := h.core.Certificates(r.ctx, r.caller, ref)
+	if err != nil {
+		return nil, err
+	}
+	return listedByPlace(r, all, certificateJSON)
+}
+
+func (h *Handler) listObjects(r *request) (any, error) {
+	ref, err := ref(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.core.Token(r.ctx, r.caller, ref)
+	if err != nil {
+		return nil, err
+	}
+	all, err := h.core.Objects(r.ctx, r.caller, ref)
+	if err != nil {
+		return nil, err
+	}
+	return listedByPlace(r, all, func(o provisioning.ObjectInfo) api.Object { return objectJSON(t, o) })
+}
