@@ -18,7 +18,9 @@ import (
 // tx is a transaction on a copy of the state.
 type tx struct{ d *state }
 
-func notFound(what string, id any) error { return fmt.Errorf("%s %v: %w", what, id, record.ErrNotFound) }
+func notFound(what string, id any) error {
+	return fmt.Errorf("%s %v: %w", what, id, record.ErrNotFound)
+}
 
 func get[K comparable, V any](m map[K]V, what string, id K) (*V, error) {
 	v, ok := m[id]
