@@ -1,6 +1,11 @@
 package vtoken
 
 import (
+	"crypto/rand"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"vtoken/vtoken/ck"
@@ -21,26 +26,99 @@ type Options struct {
 // Engine serves the tokens of one store to any number of applications. All its
 // methods are safe for concurrent use.
 type Engine struct {
-	store Store
-	opts  Options
+	store   Store
+	opts    Options
+	pinKey  [32]byte // of the PIN memory; this process's own
+	seed    maphash.Seed
+	handles atomic.Uint64 // the last handle given to a session or session object
+
+	applyMu sync.Mutex
+
+	mu         sync.RWMutex
+	clients    map[*Client]struct{}
+	holders    map[record.UserID]holder
+	known      map[record.TokenID]*record.Token // those that stand in holders
+	tokens     map[record.TokenID]*token        // the loaded ones
+	idle       []*token                         // loaded and unused, longest first
+	recordings map[*recording]struct{}
+	ownPINs    map[string]struct{} // verifiers that a C_SetPIN is storing
 }
 
-// New makes an engine on a store and subscribes to the store's changes.
+// New makes an engine on a store and subscribes to the store's changes. A store
+// has one engine at a time.
 func New(store Store, opts Options) (*Engine, error) {
-	return &Engine{store: store, opts: opts}, nil
+	if store == nil {
+		return nil, errors.New("the engine needs a store")
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.MayMake == nil {
+		opts.MayMake = func(record.Peer) bool { return false }
+	}
+	e := &Engine{
+		store: store, opts: opts, seed: maphash.MakeSeed(),
+		clients:    map[*Client]struct{}{},
+		holders:    map[record.UserID]holder{},
+		known:      map[record.TokenID]*record.Token{},
+		tokens:     map[record.TokenID]*token{},
+		recordings: map[*recording]struct{}{},
+		ownPINs:    map[string]struct{}{},
+	}
+	if _, err := rand.Read(e.pinKey[:]); err != nil {
+		return nil, err
+	}
+	store.Watch(e.apply)
+	return e, nil
 }
 
 // Connect begins the work of one application: one C_Initialize in one process.
-// The peer is what the kernel said, never what the application said.
-func (e *Engine) Connect(peer record.Peer) *Client { return &Client{engine: e, peer: peer} }
-
-// Client is one application's view of the engine; its methods are the functions
-// of PKCS#11 without the C_. All are safe for concurrent use; calls in one
-// session wait for each other.
-type Client struct {
-	engine *Engine
-	peer   record.Peer
+// The peer is what the kernel said, never what the application said. The caller
+// closes the client when the application's connection ends.
+func (e *Engine) Connect(peer record.Peer) *Client {
+	c := &Client{
+		engine: e, peer: peer,
+		sessions:    map[ck.SessionHandle]*session{},
+		attachments: map[record.TokenID]*attachment{},
+		seen:        map[ck.SlotID]struct{}{},
+		mayMake:     e.opts.MayMake(peer),
+	}
+	c.events.wake = make(chan struct{}, 1)
+	c.events.closed = make(chan struct{})
+	e.mu.Lock()
+	e.clients[c] = struct{}{}
+	e.mu.Unlock()
+	return c
 }
 
-// Close ends the application at once: its sessions, logins and session objects.
-func (c *Client) Close() {}
+// everyClient is the clients of the moment.
+func (e *Engine) everyClient() []*Client {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	list := make([]*Client, 0, len(e.clients))
+	for c := range e.clients {
+		list = append(list, c)
+	}
+	return list
+}
+
+// recording keeps the changes that arrive while something is being read, so
+// that no commit falls between the snapshot and the feed.
+type recording struct{ changes []record.Change }
+
+// load reads in a snapshot and then calls install, under e.mu, with the changes
+// that arrived meanwhile. Some of them may be in the snapshot already.
+func (e *Engine) load(read func(tx ReadTx) error, install func(missed []record.Change)) error {
+	r := &recording{}
+	e.mu.Lock()
+	e.recordings[r] = struct{}{}
+	e.mu.Unlock()
+	err := e.store.View(read)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.recordings, r)
+	if err == nil {
+		install(r.changes)
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package vtoken
+
+import (
+	"errors"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/record"
+)
+
+// GetObjectSize is C_GetObjectSize (section 5.7): the bytes of the attributes
+// that are not secret, with a little for each.
+func (c *Client) GetObjectSize(h ck.SessionHandle, obj ck.ObjectHandle) (uint64, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	o, err := s.object(obj)
+	if err != nil {
+		return 0, err
+	}
+	return o.WithoutSecret().Size(), nil
+}
+
+// GetAttributeValue is C_GetAttributeValue (section 5.7). The results are always
+// complete, one for each query and in its order, also with an error: what can be
+// told is told (C21). The error is CKR_ATTRIBUTE_SENSITIVE, else
+// CKR_ATTRIBUTE_TYPE_INVALID, else CKR_BUFFER_TOO_SMALL, where one of the results
+// is of that kind. Other errors come without results.
+func (c *Client) GetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, queries []ck.AttributeQuery) ([]ck.AttributeResult, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	o, err := s.object(obj)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{session: s, handle: obj, object: o}
+	results := make([]ck.AttributeResult, len(queries))
+	for i, q := range queries {
+		if results[i], err = r.answer(q); err != nil {
+			return nil, err
+		}
+	}
+	return results, r.worst()
+}
+
+// reader answers the queries of one C_GetAttributeValue.
+type reader struct {
+	session *session
+	handle  ck.ObjectHandle
+	object  *object.Object
+	// what was met so far
+	sensitive, invalid, short bool
+}
+
+func (r *reader) worst() error {
+	switch {
+	case r.sensitive:
+		return ck.CKR_ATTRIBUTE_SENSITIVE
+	case r.invalid:
+		return ck.CKR_ATTRIBUTE_TYPE_INVALID
+	case r.short:
+		return ck.CKR_BUFFER_TOO_SMALL
+	}
+	return nil
+}
+
+// answer answers one query; an error is one that ends the call.
+func (r *reader) answer(q ck.AttributeQuery) (ck.AttributeResult, error) {
+	result := ck.AttributeResult{Type: q.Type, Len: ck.UnavailableInformation}
+	v, err := r.read(q.Type)
+	switch ck.CodeOf(err) {
+	case ck.CKR_OK:
+	case ck.CKR_ATTRIBUTE_SENSITIVE:
+		r.sensitive = true
+		return result, nil
+	case ck.CKR_ATTRIBUTE_TYPE_INVALID:
+		r.invalid = true
+		return result, nil
+	default:
+		return result, err
+	}
+	switch {
+	case q.Null:
+		result.Len = uint64(len(v))
+	case q.Len < hostLen(q.Type, v):
+		r.short = true
+	default:
+		result.Len = uint64(len(v))
+		result.Value = append([]byte{}, v...)
+	}
+	return result, nil
+}
+
+// read reads a value, with the secret attributes where they may be read.
+func (r *reader) read(t ck.AttributeType) ([]byte, error) {
+	v, err := r.object.Read(t)
+	if !errors.Is(err, object.ErrSealed) {
+		return v, err
+	}
+	o, err := r.session.unsealed(r.handle, r.object)
+	if err != nil {
+		return nil, err
+	}
+	// Not wiped: whoever may read the key's value is given it.
+	r.object = o
+	return o.Read(t)
+}
+
+// hostLen is the length that a value takes in the memory of a 64-bit host.
+func hostLen(t ck.AttributeType, v []byte) uint64 {
+	if ck.KindOf(t) == ck.KindTemplate {
+		inner, _ := ck.DecodeTemplate(v)
+		return uint64(len(inner)) * sizeofAttribute
+	}
+	return uint64(len(v))
+}
+
+// sizeofAttribute is sizeof(CK_ATTRIBUTE) on a 64-bit host.
+const sizeofAttribute = 24
+
+// SetAttributeValue is C_SetAttributeValue (section 5.7): all of the template or
+// nothing.
+func (c *Client) SetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Template) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	o, err := s.object(obj)
+	if err != nil {
+		return err
+	}
+	if err := s.mayWrite(o); err != nil {
+		return err
+	}
+	if obj&sessionObjectBit != 0 {
+		return s.attachment.change(obj, t, s.soIn())
+	}
+	err = s.update(func(tx Tx) error {
+		// The store's object, not ours: another session may just change it.
+		o, err := tx.Object(s.token().id, object.ID(obj))
+		if err != nil {
+			return err
+		}
+		next, err := o.Change(t, s.soIn())
+		if err != nil {
+			return err
+		}
+		return tx.PutObject(s.token().id, next)
+	})
+	if errors.Is(err, record.ErrNotFound) {
+		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
+	}
+	return err
+}
+
+// change changes a session object.
+func (a *attachment) change(h ck.ObjectHandle, t ck.Template, so bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.objects.get(h)
+	if o == nil {
+		return ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	next, err := o.Change(t, so)
+	if err != nil {
+		return err
+	}
+	a.objects.put(h, next)
+	return nil
+}

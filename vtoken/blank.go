@@ -1,0 +1,48 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// maxRSABits is the limit of tokens that are made by C_InitToken.
+const maxRSABits = 4096
+
+// ensureBlank makes sure that the first of the users has a blank token, which
+// waits for C_InitToken.
+func (e *Engine) ensureBlank(users []*record.User) error {
+	if len(users) == 0 || e.hasBlank(users) {
+		return nil
+	}
+	u := users[0]
+	return e.store.Update(func(tx Tx) error {
+		tokens, err := tx.TokensOf(u.ID)
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			if isBlank(t) {
+				return nil
+			}
+		}
+		return tx.NewToken(&record.Token{
+			Tenant: u.Tenant, Holder: u.ID, Complete: true, Enabled: true, MaxRSABits: maxRSABits,
+			UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
+		})
+	})
+}
+
+func (e *Engine) hasBlank(users []*record.User) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, u := range users {
+		for _, t := range e.holders[u.ID] {
+			if isBlank(t) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isBlank(t *record.Token) bool { return !t.Initialized && t.Visible() }

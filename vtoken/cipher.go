@@ -1,0 +1,189 @@
+package vtoken
+
+import (
+	"bytes"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+)
+
+// cipher is a running encryption or decryption.
+type cipher struct {
+	mech.Cipher
+	// again makes a fresh one, for a caller who comes back with other data after
+	// a buffer was too short.
+	again func() (mech.Cipher, error)
+	// ready is a result whose caller's buffer was too short: a decryption's
+	// length is known only when it is done.
+	ready *result
+}
+
+// result is what a decryption put out, and the data that it is of.
+type result struct{ in, out []byte }
+
+func beginEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+	return op.beginCipher(d.Encrypt, k, p)
+}
+
+func beginDecrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+	return op.beginCipher(d.Decrypt, k, p)
+}
+
+func (op *operation) beginCipher(begin func(*mech.Key, ck.Parameter) (mech.Cipher, error), k *mech.Key, p ck.Parameter) (ok bool, err error) {
+	if begin == nil {
+		return false, nil
+	}
+	again := func() (mech.Cipher, error) { return begin(k, p) }
+	running, err := again()
+	op.cipher = &cipher{Cipher: running, again: again}
+	return true, err
+}
+
+// EncryptInit is C_EncryptInit (section 5.8).
+func (c *Client) EncryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
+	return c.beginIn(h, encrypting, m, key)
+}
+
+// DecryptInit is C_DecryptInit (section 5.10).
+func (c *Client) DecryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
+	return c.beginIn(h, decrypting, m, key)
+}
+
+// Encrypt is C_Encrypt (section 5.8). A query answers the exact length.
+func (c *Client) Encrypt(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.cipherAll(h, encrypting, in, buf)
+}
+
+// Decrypt is C_Decrypt (section 5.10). A query answers an upper bound.
+func (c *Client) Decrypt(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.cipherAll(h, decrypting, in, buf)
+}
+
+// EncryptUpdate is C_EncryptUpdate (section 5.8).
+func (c *Client) EncryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.cipherUpdate(h, encrypting, in, buf)
+}
+
+// DecryptUpdate is C_DecryptUpdate (section 5.10).
+func (c *Client) DecryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.cipherUpdate(h, decrypting, in, buf)
+}
+
+// EncryptFinal is C_EncryptFinal (section 5.8).
+func (c *Client) EncryptFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
+	return c.cipherFinal(h, encrypting, buf)
+}
+
+// DecryptFinal is C_DecryptFinal (section 5.10). A query answers an upper bound.
+func (c *Client) DecryptFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
+	return c.cipherFinal(h, decrypting, buf)
+}
+
+func (c *Client) cipherAll(h ck.SessionHandle, k kind, in []byte, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.onePart(k)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	if r := op.cipher.ready; r != nil && !bytes.Equal(r.in, in) {
+		if err := s.restart(k, op); err != nil {
+			return ck.Output{}, err
+		}
+	}
+	bound := func() int { return op.cipher.UpdateLen(len(in)) + op.cipher.FinalLen(len(in)) }
+	return s.finish(k, op, in, buf, bound, func() ([]byte, error) {
+		out, err := op.cipher.Update(in)
+		if err != nil {
+			return nil, err
+		}
+		last, err := op.cipher.Final()
+		return append(out, last...), err
+	})
+}
+
+// restart begins an operation anew with the key and parameter that it has.
+func (s *session) restart(k kind, op *operation) error {
+	op.cipher.ready = nil
+	return s.use(k, op, func() (err error) {
+		op.cipher.Cipher, err = op.cipher.again()
+		return err
+	})
+}
+
+func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.active(k)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	if op.cipher.ready != nil {
+		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits to be fetched with a longer buffer")
+	}
+	if answer, done, err := fits(op.cipher.UpdateLen(len(in)), buf); done {
+		return answer, err
+	}
+	var out []byte
+	err = s.use(k, op, func() (err error) {
+		out, err = op.cipher.Update(in)
+		return err
+	})
+	if err != nil {
+		return ck.Output{}, err
+	}
+	op.multi = true
+	return output(out), nil
+}
+
+func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.active(k)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	if r := op.cipher.ready; r != nil && !op.multi {
+		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the result of a one-part call waits to be fetched by it")
+	}
+	bound := func() int { return op.cipher.FinalLen(0) }
+	return s.finish(k, op, nil, buf, bound, op.cipher.Final)
+}
+
+// finish makes the last step of an operation and ends it where the output fits
+// the buffer. An encryption knows its length before; a decryption knows a bound,
+// and where a buffer is shorter than that it has to be done to know more.
+func (s *session) finish(k kind, op *operation, in []byte, buf ck.Buffer, bound func() int, run func() ([]byte, error)) (ck.Output, error) {
+	if op.cipher.ready == nil {
+		n := bound()
+		if answer, done, err := fits(n, buf); done && (buf.Null || k == encrypting) {
+			return answer, err
+		}
+		var out []byte
+		err := s.use(k, op, func() (err error) {
+			out, err = run()
+			return err
+		})
+		if err != nil {
+			return ck.Output{}, err
+		}
+		op.cipher.ready = &result{in: in, out: out}
+	}
+	out := op.cipher.ready.out
+	if answer, done, err := fits(len(out), buf); done {
+		// The caller's memory of the input is its own again after this call.
+		op.cipher.ready.in = bytes.Clone(in)
+		return answer, err
+	}
+	s.ops[k] = nil
+	return output(out), nil
+}

@@ -1,0 +1,201 @@
+package vtoken
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// Client is one application's view of the engine; its methods are the functions
+// of PKCS#11 without the C_, in the order of the standard's chapters one file
+// each. All are safe for concurrent use; calls in one session wait for each
+// other. Errors carry their CK_RV ([ck.CodeOf]).
+type Client struct {
+	engine  *Engine
+	peer    record.Peer
+	mayMake bool
+	users   atomic.Pointer[[]*record.User] // nil until first asked for
+	stale   atomic.Bool                    // users have to be asked for again
+	events  events
+
+	mu          sync.RWMutex
+	closed      bool
+	sessions    map[ck.SessionHandle]*session
+	attachments map[record.TokenID]*attachment
+	seen        map[ck.SlotID]struct{} // slots that the application was told of
+}
+
+// attachment is one application's use of one token. It begins with the first
+// session and ends with the last.
+type attachment struct {
+	client   *Client
+	token    *token
+	sessions int // Client.mu
+	writable int // how many of them are read-write; Client.mu
+	login    atomic.Pointer[login]
+	home                                  // the session objects
+	owners   map[ck.ObjectHandle]*session // whose session objects they are; home.mu
+}
+
+// login is one login of one application, from C_Login to its end by whatever.
+type login struct {
+	role  pin.Role
+	ended atomic.Bool
+	// fresh is true until a key that asks for the PIN at each use was used once (C05).
+	fresh atomic.Bool
+}
+
+// Close ends the application at once: its sessions, its logins and its session
+// objects, and a C_WaitForSlotEvent that waits. Later calls answer
+// CKR_CRYPTOKI_NOT_INITIALIZED or CKR_SESSION_HANDLE_INVALID.
+func (c *Client) Close() {
+	c.engine.mu.Lock()
+	delete(c.engine.clients, c)
+	c.engine.mu.Unlock()
+	c.mu.Lock()
+	already := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if already {
+		return
+	}
+	c.events.close()
+	c.closeWhere(func(*session) bool { return true })
+}
+
+// actsFor is the users that the process acts for, as last asked.
+func (c *Client) actsFor() []*record.User {
+	if users := c.users.Load(); users != nil {
+		return *users
+	}
+	return nil
+}
+
+// refresh asks the store for the users of the process and closes what the
+// process may no longer see.
+func (c *Client) refresh() error {
+	c.stale.Store(false)
+	var users []*record.User
+	err := c.engine.store.View(func(tx ReadTx) (err error) {
+		users, err = tx.UsersOf(c.peer)
+		return err
+	})
+	if err == nil {
+		c.users.Store(&users)
+		for _, u := range users {
+			err = errors.Join(err, c.engine.hold(u.ID))
+		}
+	}
+	if err != nil {
+		c.stale.Store(true)
+		return err
+	}
+	c.closeWhere(func(s *session) bool { return !c.sees(s.token().record()) })
+	return nil
+}
+
+// current makes sure that the users are known and current.
+func (c *Client) current() error {
+	if c.users.Load() != nil && !c.stale.Load() {
+		return nil
+	}
+	return c.refresh()
+}
+
+// sees reports whether the application may see the token: a visible one of a
+// user it acts for, and the blank one only where it may make tokens.
+func (c *Client) sees(t *record.Token) bool {
+	if t == nil || !t.Visible() || !t.Initialized && !c.mayMake {
+		return false
+	}
+	for _, u := range c.actsFor() {
+		if u.ID == t.Holder {
+			return true
+		}
+	}
+	return false
+}
+
+// feel takes the effect that a change of a token has on this application.
+func (c *Client) feel(f effect) {
+	sees := c.sees(f.new)
+	if !sees {
+		c.closeWhere(func(s *session) bool { return s.token().id == f.id })
+	}
+	for role, ends := range f.ends {
+		if ends {
+			c.endLogin(f.id, pin.Role(role))
+		}
+	}
+	if (sees || c.sees(f.old)) && f.raises() {
+		t := f.new
+		if t == nil {
+			t = f.old
+		}
+		c.events.raise(t.Slot)
+	}
+}
+
+// attach is the attachment to a token, made where there is none. c.mu is locked
+// and the caller has acquired t; used is false where that use is not needed.
+func (c *Client) attach(t *token) (a *attachment, used bool) {
+	if a = c.attachments[t.id]; a != nil {
+		return a, false
+	}
+	a = &attachment{client: c, token: t, home: newHome(c.engine.seed), owners: map[ck.ObjectHandle]*session{}}
+	c.attachments[t.id] = a
+	return a, true
+}
+
+// remains is what a closed session leaves to be done once Client.mu is unlocked.
+type remains struct {
+	keys []*liveKey
+	free *token
+}
+
+func (c *Client) bury(r remains) {
+	for _, k := range r.keys {
+		k.kill()
+	}
+	if r.free != nil {
+		c.engine.release(r.free)
+	}
+}
+
+// closeWhere closes the sessions that are chosen.
+func (c *Client) closeWhere(chosen func(*session) bool) {
+	var all []remains
+	c.mu.Lock()
+	for _, s := range c.sessions {
+		if chosen(s) {
+			all = append(all, c.closeLocked(s))
+		}
+	}
+	c.mu.Unlock()
+	for _, r := range all {
+		c.bury(r)
+	}
+}
+
+// closeLocked closes a session; the last one of an attachment ends its login and
+// the attachment. c.mu is locked.
+func (c *Client) closeLocked(s *session) remains {
+	a := s.attachment
+	s.closed.Store(true)
+	delete(c.sessions, s.handle)
+	a.sessions--
+	if s.writable {
+		a.writable--
+	}
+	r := remains{keys: a.dropObjects(s)}
+	if a.sessions == 0 {
+		delete(c.attachments, a.token.id)
+		r.keys = append(r.keys, a.endLogin()...)
+		r.free = a.token
+	}
+	return r
+}

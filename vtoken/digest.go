@@ -1,0 +1,116 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+)
+
+func beginDigest(op *operation, d *mech.Descriptor, _ *mech.Key, p ck.Parameter) (ok bool, err error) {
+	if d.Digest == nil {
+		return false, nil
+	}
+	op.digest, err = d.Digest(p)
+	return true, err
+}
+
+// DigestInit is C_DigestInit (section 5.12).
+func (c *Client) DigestInit(h ck.SessionHandle, m ck.Mechanism) error {
+	return c.beginIn(h, digesting, m, ck.InvalidHandle)
+}
+
+// Digest is C_Digest (section 5.12).
+func (c *Client) Digest(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.onePart(digesting)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	return s.digest(op, data, buf)
+}
+
+// DigestUpdate is C_DigestUpdate (section 5.12).
+func (c *Client) DigestUpdate(h ck.SessionHandle, data []byte) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	op, err := s.active(digesting)
+	if err != nil {
+		return err
+	}
+	op.multi = true
+	_, err = op.digest.Write(data)
+	return err
+}
+
+// DigestKey is C_DigestKey (section 5.12): the value of a secret key goes into
+// the digest. It is CKR_KEY_INDIGESTIBLE for other keys, and for a key that may
+// not leave the token: digests of a known prefix and a key, or of a short key,
+// tell something of it.
+func (c *Client) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	op, err := s.active(digesting)
+	if err != nil {
+		return err
+	}
+	if err := s.digestKey(op, key); err != nil {
+		s.ops[digesting] = nil
+		return err
+	}
+	return nil
+}
+
+func (s *session) digestKey(op *operation, key ck.ObjectHandle) error {
+	o := s.homeOf(key).get(key)
+	if o == nil || !s.sees(o) || !o.IsKey() {
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	if o.Class() != ck.CKO_SECRET_KEY || o.Sensitive() || !o.Extractable() {
+		return ck.Errorf(ck.CKR_KEY_INDIGESTIBLE, "only secret keys that may be read can be digested")
+	}
+	k, err := s.liveKey(key, o)
+	if err != nil {
+		return err
+	}
+	if !k.hold() {
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	defer k.letGo()
+	op.multi = true
+	_, err = op.digest.Write(k.key.Secret)
+	return err
+}
+
+// DigestFinal is C_DigestFinal (section 5.12).
+func (c *Client) DigestFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.active(digesting)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	return s.digest(op, nil, buf)
+}
+
+func (s *session) digest(op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
+	if answer, done, err := fits(op.digest.Size(), buf); done {
+		return answer, err
+	}
+	s.ops[digesting] = nil
+	if _, err := op.digest.Write(data); err != nil {
+		return ck.Output{}, err
+	}
+	return output(op.digest.Sum(nil)), nil
+}

@@ -1,0 +1,62 @@
+// Package vtoken is the token engine: slots, logins, sessions, objects and
+// operations of PKCS#11, for many applications at once. It knows no sockets, no
+// files and no HTTP; it declares the [Store] that it needs and is given one.
+//
+// # The model
+//
+// An [Engine] stands on one store. Each application (one C_Initialize in one
+// process) is a [Client], whose methods are the functions of the standard. A
+// client sees as slots the tokens of the users that its process acts for. Where
+// it opens a session, the token is loaded: its record and its objects are kept
+// in memory, shared by all clients, and an attachment ties client and token
+// together. The attachment has the client's login and its session objects, so
+// that neither is ever shared between applications (C92).
+//
+// What is stored changes through Store.Update only, and what is in memory
+// changes through the store's feed only, our own writes included: one function
+// (Engine.apply) does it. So memory never runs ahead of the disk, and a change
+// that an administrator makes reaches running applications at once. Changes
+// carry versions and may be applied twice.
+//
+// Parsed private keys live while a user is logged in to their token. The last
+// logout wipes them, and an operation that still has one is over (S07).
+//
+// # Choices where the standard leaves one
+//
+//   - Slots are removable (C63) and keep their id for life. A slot that an
+//     application was told of and whose token is gone still answers
+//     C_GetSlotInfo, without CKF_TOKEN_PRESENT.
+//   - When a token goes away, its sessions are closed: later calls on them
+//     answer CKR_SESSION_HANDLE_INVALID, a call that is under way
+//     CKR_DEVICE_REMOVED. Clients recover from both (C67).
+//   - The handle of a token object is its id, for all sessions and for life. A
+//     private object cannot be reached without login: its handle is
+//     CKR_OBJECT_HANDLE_INVALID, and using it as a key CKR_USER_NOT_LOGGED_IN.
+//   - A PIN of length 0 is wrong and costs no try: it could not be right.
+//   - A new PIN by C_SetPIN leaves logins alone; one that somebody else set
+//     ends them, and so does a locked PIN.
+//   - C_SeedRandom is CKR_RANDOM_SEED_NOT_SUPPORTED: the kernel's generator
+//     needs no seed from strangers.
+//   - A one-part call after a multi-part one is CKR_OPERATION_ACTIVE and leaves
+//     the operation as it is.
+//   - Where a decryption's exact length is not known before, a query answers an
+//     upper bound. A buffer that turns out too short keeps the result for the
+//     next call.
+//   - A key with CKA_ALWAYS_AUTHENTICATE may be used once right after a login
+//     without a further PIN (C05); an operation that waits for its PIN gives
+//     way to a new one (C06).
+//
+// # Locks, in the order in which they may be taken
+//
+//	session.mu     one call at a time in a session; held across store calls
+//	token.pinMu    one PIN check at a time for a token and role; held across store calls
+//	Engine.applyMu the feed, one commit at a time
+//	Engine.mu      who holds what, which tokens are loaded, which clients there are
+//	Client.mu      sessions and attachments of one application
+//	home.mu        objects and keys of a token, or of the session objects of an attachment
+//	liveKey.mu     read-locked while a key is used, locked to wipe it
+//	Client.events  its own small lock
+//
+// The feed takes those from applyMu on, and may be called from inside any
+// Update. So none of those is ever held across a call of the store.
+package vtoken

@@ -1,0 +1,212 @@
+package enginetest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"sync"
+	"time"
+
+	"vtoken/vtoken"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Store is a [vtoken.Store] in memory.
+type Store struct {
+	// BeforeCommit, where set, is called before each commit; its error fails the
+	// update and nothing of it is stored. Set it before the store is used.
+	BeforeCommit func() error
+	// Hashes counts the calls of CheckPIN and HashPIN, which are slow in a real store.
+	hashes int
+
+	commitMu sync.Mutex // one update at a time, its watchers included
+
+	mu       sync.RWMutex
+	users    map[uint32][]*record.User
+	tokens   map[record.TokenID]*record.Token
+	objects  map[record.TokenID]map[object.ID]*object.Object
+	watchers []func([]record.Change)
+	lastSlot ck.SlotID
+	lastID   object.ID
+	runs     int
+}
+
+var _ vtoken.Store = (*Store)(nil)
+
+// New is an empty store.
+func New() *Store {
+	return &Store{
+		users:   map[uint32][]*record.User{},
+		tokens:  map[record.TokenID]*record.Token{},
+		objects: map[record.TokenID]map[object.ID]*object.Object{},
+	}
+}
+
+// MapUser makes the processes of uid act for the user, beside those it acts for.
+func (s *Store) MapUser(uid uint32, user record.UserID) {
+	s.mu.Lock()
+	s.users[uid] = append(s.users[uid], &record.User{ID: user, Login: string(user), Enabled: true})
+	s.mu.Unlock()
+	s.tell([]record.Change{{UserID: user}})
+}
+
+// UnmapUser ends all that processes of uid act for.
+func (s *Store) UnmapUser(uid uint32) {
+	s.mu.Lock()
+	users := s.users[uid]
+	delete(s.users, uid)
+	s.mu.Unlock()
+	for _, u := range users {
+		s.tell([]record.Change{{UserID: u.ID}})
+	}
+}
+
+// AddToken stores a complete token of the user with both PINs set.
+func (s *Store) AddToken(user record.UserID, label, userPIN, soPIN string) (*record.Token, error) {
+	t := &record.Token{
+		Holder: user, Label: label, Initialized: true, Complete: true, Enabled: true, MaxRSABits: 4096,
+		UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
+	}
+	err := s.Update(func(tx vtoken.Tx) error {
+		stored := *t
+		if err := tx.NewToken(&stored); err != nil {
+			return err
+		}
+		t = &stored
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, s.Update(func(tx vtoken.Tx) error {
+		old, err := tx.Token(t.ID)
+		if err != nil {
+			return err
+		}
+		t = old.Clone()
+		for role, p := range map[pin.Role]string{pin.User: userPIN, pin.SO: soPIN} {
+			v, err := s.HashPIN(t.ID, role, secret.Bytes(p))
+			if err != nil {
+				return err
+			}
+			*t.PIN(role) = t.PIN(role).Change(v, time.Now())
+		}
+		return tx.PutToken(t)
+	})
+}
+
+// ChangeToken is an administrator's change of a token.
+func (s *Store) ChangeToken(id record.TokenID, change func(*record.Token)) error {
+	return s.Update(func(tx vtoken.Tx) error {
+		t, err := tx.Token(id)
+		if err != nil {
+			return err
+		}
+		t = t.Clone()
+		change(t)
+		return tx.PutToken(t)
+	})
+}
+
+// DeleteToken removes a token and its objects.
+func (s *Store) DeleteToken(id record.TokenID) error {
+	return s.Update(func(t vtoken.Tx) error { return t.(*tx).deleteToken(id) })
+}
+
+// Hashes is how often a PIN was hashed or compared.
+func (s *Store) Hashes() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.hashes
+}
+
+// View implements [vtoken.Store].
+func (s *Store) View(fn func(tx vtoken.ReadTx) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return fn(newTx(s))
+}
+
+// Update implements [vtoken.Store]. Every third closure runs twice.
+func (s *Store) Update(fn func(tx vtoken.Tx) error) error {
+	s.commitMu.Lock()
+	defer s.commitMu.Unlock()
+	s.runs++
+	if s.runs%3 == 0 {
+		if err := s.run(fn, newTx(s)); err != nil {
+			return err
+		}
+	}
+	t := newTx(s)
+	if err := s.run(fn, t); err != nil {
+		return err
+	}
+	if s.BeforeCommit != nil {
+		if err := s.BeforeCommit(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	t.commit()
+	s.mu.Unlock()
+	s.tell(t.changes)
+	return nil
+}
+
+func (s *Store) run(fn func(tx vtoken.Tx) error, t *tx) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return fn(t)
+}
+
+func (s *Store) tell(changes []record.Change) {
+	for _, fn := range s.watchers {
+		fn(changes)
+	}
+}
+
+// Watch implements [vtoken.Store].
+func (s *Store) Watch(fn func([]record.Change)) { s.watchers = append(s.watchers, fn) }
+
+// HashPIN implements [vtoken.Store], quickly and without any strength.
+func (s *Store) HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error) {
+	salt := make([]byte, 16)
+	if _, err := rand.Read(salt); err != nil {
+		return nil, err
+	}
+	return append(salt, digest(salt, token, role, p)...), nil
+}
+
+// CheckPIN implements [vtoken.Store].
+func (s *Store) CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (bool, error) {
+	s.mu.Lock()
+	s.hashes++
+	s.mu.Unlock()
+	if len(verifier) < 16 {
+		return false, nil
+	}
+	want := digest(verifier[:16], token, role, p)
+	return subtle.ConstantTimeCompare(want, verifier[16:]) == 1, nil
+}
+
+func digest(salt []byte, token record.TokenID, role pin.Role, p secret.Bytes) []byte {
+	sum := sha256.Sum256(bytes.Join([][]byte{salt, []byte(token), {byte(role)}, p}, []byte{0}))
+	return sum[:]
+}
+
+// OpenSecret implements [vtoken.Store].
+func (s *Store) OpenSecret(token record.TokenID, id object.ID) (object.Set, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o := s.objects[token][id]
+	if o == nil {
+		return nil, fmt.Errorf("object %d: %w", id, record.ErrNotFound)
+	}
+	return o.Secret.Clone(), nil
+}

@@ -1,0 +1,91 @@
+package vtoken
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"vtoken/vtoken/ck"
+)
+
+// events is the slots of which an application has not yet heard that something
+// happened: at most one event for a slot, as the standard has it.
+type events struct {
+	mu     sync.Mutex
+	slots  []ck.SlotID
+	wake   chan struct{} // holds one token while slots is not empty
+	closed chan struct{}
+	over   bool
+}
+
+func (e *events) raise(slot ck.SlotID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !slices.Contains(e.slots, slot) {
+		e.slots = append(e.slots, slot)
+	}
+	e.ring()
+}
+
+func (e *events) take() (ck.SlotID, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.slots) == 0 {
+		return 0, false
+	}
+	slot := e.slots[0]
+	e.slots = e.slots[1:]
+	e.ring()
+	return slot, true
+}
+
+// ring wakes one of those who wait while there is something to take. e.mu is
+// locked.
+func (e *events) ring() {
+	if len(e.slots) == 0 {
+		return
+	}
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (e *events) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.over {
+		e.over = true
+		close(e.closed)
+	}
+}
+
+// WaitForSlotEvent is C_WaitForSlotEvent (section 5.5): the slot of a token that
+// was made, completed, removed, relabelled, initialized, switched on or off,
+// locked or unlocked. Without such it waits, or answers CKR_NO_EVENT with
+// dontBlock. It answers CKR_CRYPTOKI_NOT_INITIALIZED when the client is closed or
+// ctx is done while it waits (C64).
+func (c *Client) WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.SlotID, error) {
+	// The slots have to be known for their changes to be noticed.
+	if err := c.current(); err != nil {
+		return 0, err
+	}
+	for {
+		if slot, ok := c.events.take(); ok {
+			c.mu.Lock()
+			c.seen[slot] = struct{}{}
+			c.mu.Unlock()
+			return slot, nil
+		}
+		if dontBlock {
+			return 0, ck.CKR_NO_EVENT
+		}
+		select {
+		case <-c.events.wake:
+		case <-c.events.closed:
+			return 0, ck.CKR_CRYPTOKI_NOT_INITIALIZED
+		case <-ctx.Done():
+			return 0, ck.Errorf(ck.CKR_CRYPTOKI_NOT_INITIALIZED, "waiting for a slot event: %w", ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package vtoken
+
+import (
+	"bytes"
+
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// effect is what a change of a token's record means for applications.
+type effect struct {
+	old, new *record.Token // nil where it was not known, or is gone
+	id       record.TokenID
+	ends     [2]bool // the logins of this pin.Role are over
+}
+
+// apply takes the changes of one commit into memory: the only way in which
+// anything there changes. The store calls it inside of Update, so it waits for
+// no session, no PIN check and no store call.
+func (e *Engine) apply(changes []record.Change) {
+	e.applyMu.Lock()
+	defer e.applyMu.Unlock()
+	var effects []effect
+	var doomed []*liveKey
+	stale := false
+	e.mu.Lock()
+	for r := range e.recordings {
+		r.changes = append(r.changes, changes...)
+	}
+	for _, change := range changes {
+		stale = stale || change.UserID != ""
+		if change.Token != nil || change.Deleted {
+			effects = e.appendEffect(effects, change)
+		}
+		if t := e.tokens[change.TokenID]; t != nil {
+			doomed = append(doomed, t.applyChange(change)...)
+		}
+		e.placeChange(change)
+	}
+	e.mu.Unlock()
+	for _, k := range doomed {
+		k.kill()
+	}
+	if len(effects) == 0 && !stale {
+		return
+	}
+	for _, c := range e.everyClient() {
+		if stale {
+			c.stale.Store(true)
+		}
+		for _, f := range effects {
+			c.feel(f)
+		}
+	}
+}
+
+// appendEffect compares the change of a record with what is known. e.mu is locked.
+func (e *Engine) appendEffect(list []effect, change record.Change) []effect {
+	f := effect{old: e.known[change.TokenID], new: change.Token, id: change.TokenID}
+	if t := e.tokens[change.TokenID]; t != nil && f.old == nil {
+		f.old = t.record()
+	}
+	if change.Deleted {
+		f.new = nil
+	}
+	if f.old == nil && f.new == nil {
+		return list
+	}
+	if f.old != nil && f.new != nil {
+		if f.old.Version >= f.new.Version {
+			return list
+		}
+		for _, role := range []pin.Role{pin.User, pin.SO} {
+			f.ends[role] = e.endsLogins(f.old.PIN(role), f.new.PIN(role))
+		}
+	}
+	return append(list, f)
+}
+
+// endsLogins reports whether the PIN was set by somebody other than its holder.
+func (e *Engine) endsLogins(old, now *pin.State) bool {
+	if bytes.Equal(old.Verifier, now.Verifier) {
+		return false
+	}
+	_, own := e.ownPINs[string(now.Verifier)]
+	return !own
+}
+
+// raises reports whether an application that could see the old record or the
+// new one hears of the change as a slot event (C64).
+func (f effect) raises() bool {
+	switch {
+	case f.old == nil:
+		return f.new.Initialized
+	case f.new == nil:
+		return f.old.Initialized
+	}
+	o, n := f.old, f.new
+	return o.Visible() != n.Visible() || o.Holder != n.Holder || o.Label != n.Label ||
+		o.Initialized != n.Initialized ||
+		o.UserPIN.Locked() != n.UserPIN.Locked() || o.SOPIN.Locked() != n.SOPIN.Locked()
+}

@@ -1,0 +1,118 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+)
+
+// GenerateKey is C_GenerateKey (section 5.18).
+func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) (ck.ObjectHandle, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	d, ok := mech.Lookup(m.Type)
+	if !ok || d.GenerateKey == nil {
+		return 0, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v generates no key", m.Type)
+	}
+	if err := s.mayGenerate(t, true); err != nil {
+		return 0, err
+	}
+	made, err := d.GenerateKey(m.Parameter, t)
+	if err != nil {
+		return 0, err
+	}
+	o, err := s.generated(m.Type, made, t)
+	if err != nil {
+		return 0, err
+	}
+	return s.addOne(o)
+}
+
+// GenerateKeyPair is C_GenerateKeyPair (section 5.18): both keys are there, in
+// one commit, or neither.
+func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv ck.Template) (ck.ObjectHandle, ck.ObjectHandle, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer s.leave()
+	public, private, err := s.generatePair(m, pub, priv)
+	if err != nil {
+		return 0, 0, err
+	}
+	handles, err := s.add(public, private)
+	if err != nil {
+		return 0, 0, err
+	}
+	return handles[0], handles[1], nil
+}
+
+func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, private *object.Object, err error) {
+	d, ok := mech.Lookup(m.Type)
+	if !ok || d.GenerateKeyPair == nil {
+		return nil, nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v generates no key pair", m.Type)
+	}
+	if err := s.mayGenerate(pub, false); err != nil {
+		return nil, nil, err
+	}
+	if err := s.mayGenerate(priv, true); err != nil {
+		return nil, nil, err
+	}
+	if err := s.withinSize(pub); err != nil {
+		return nil, nil, err
+	}
+	madePub, madePriv, err := d.GenerateKeyPair(m.Parameter, pub, priv)
+	if err != nil {
+		return nil, nil, err
+	}
+	if public, err = s.generated(m.Type, madePub, pub); err != nil {
+		return nil, nil, err
+	}
+	private, err = s.generated(m.Type, madePriv, priv)
+	return public, private, err
+}
+
+// generated makes the object of a generated key and wipes the secret part of
+// what the mechanism made.
+func (s *session) generated(m ck.MechanismType, made, t ck.Template) (*object.Object, error) {
+	o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: m, Made: made, SO: s.soIn()}, t)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range made {
+		if object.IsSecret(o.Class(), a.Type) {
+			clear(a.Value)
+		}
+	}
+	return o, nil
+}
+
+// mayGenerate refuses, before seconds go into making a key, one that the session
+// could not keep.
+func (s *session) mayGenerate(t ck.Template, private bool) error {
+	flag := func(typ ck.AttributeType, unset bool) ck.Attribute {
+		if a, ok := t.Find(typ); ok {
+			return a
+		}
+		return ck.Bool(typ, unset)
+	}
+	return s.mayWrite(&object.Object{Attrs: object.Set{
+		flag(ck.CKA_TOKEN, false), flag(ck.CKA_PRIVATE, private),
+	}})
+}
+
+// withinSize holds RSA keys to the token's limit.
+func (s *session) withinSize(pub ck.Template) error {
+	a, ok := pub.Find(ck.CKA_MODULUS_BITS)
+	if !ok {
+		return nil
+	}
+	bits, _ := a.Ulong()
+	if limit := s.token().record().MaxRSABits; limit > 0 && bits > uint64(limit) {
+		return ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "this token takes RSA keys of up to %d bits", limit)
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package vtoken_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/asn1"
+	"math/big"
+	"testing"
+
+	"vtoken/vtoken"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/enginetest"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+const (
+	aliceUID, bobUID, strangerUID = 1001, 1002, 1003
+
+	userPIN, soPIN = "1234", "so-secret"
+
+	rw = ck.CKF_SERIAL_SESSION | ck.CKF_RW_SESSION
+	ro = ck.CKF_SERIAL_SESSION
+)
+
+// world is a store with a token each for alice and bob, and an engine on it.
+// Alice may make tokens.
+type world struct {
+	t      testing.TB
+	store  *enginetest.Store
+	engine *vtoken.Engine
+	alice  *record.Token
+	bob    *record.Token
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, store: enginetest.New()}
+	w.store.MapUser(aliceUID, "alice")
+	w.store.MapUser(bobUID, "bob")
+	var err error
+	if w.alice, err = w.store.AddToken("alice", "alice's card", userPIN, soPIN); err != nil {
+		t.Fatal(err)
+	}
+	if w.bob, err = w.store.AddToken("bob", "bob's card", userPIN, soPIN); err != nil {
+		t.Fatal(err)
+	}
+	w.engine, err = vtoken.New(w.store, vtoken.Options{
+		MayMake: func(p record.Peer) bool { return p.UID == aliceUID },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) connect(uid uint32) *vtoken.Client {
+	c := w.engine.Connect(record.Peer{UID: uid})
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+// open is a new application of alice with a session.
+func (w *world) open(flags ck.Flags) (*vtoken.Client, ck.SessionHandle) {
+	w.t.Helper()
+	c := w.connect(aliceUID)
+	return c, w.session(c, flags)
+}
+
+func (w *world) session(c *vtoken.Client, flags ck.Flags) ck.SessionHandle {
+	w.t.Helper()
+	h, err := c.OpenSession(w.alice.Slot, flags)
+	w.ok(err)
+	return h
+}
+
+// loggedIn is a new application of alice with a session in which she is logged in.
+func (w *world) loggedIn(flags ck.Flags) (*vtoken.Client, ck.SessionHandle) {
+	w.t.Helper()
+	c, h := w.open(flags)
+	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	return c, h
+}
+
+func pinOf(s string) secret.Bytes { return secret.Bytes(s) }
+
+func (w *world) ok(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// want checks the code of an error.
+func want(t testing.TB, err error, code ck.Error) {
+	t.Helper()
+	if ck.CodeOf(err) != code {
+		t.Fatalf("got %v, want %v", err, code)
+	}
+}
+
+var p256 = func() []byte {
+	der, err := asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7})
+	if err != nil {
+		panic(err)
+	}
+	return der
+}()
+
+// ecPair generates a P-256 key pair; extra goes into the private template.
+func (w *world) ecPair(c *vtoken.Client, h ck.SessionHandle, token bool, extra ...ck.Attribute) (pub, priv ck.ObjectHandle) {
+	w.t.Helper()
+	pub, priv, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
+		ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256), ck.Bool(ck.CKA_TOKEN, token)},
+		append(ck.Template{ck.Bool(ck.CKA_TOKEN, token)}, extra...))
+	w.ok(err)
+	return pub, priv
+}
+
+// data is a template of a data object.
+func data(label, value string, attrs ...ck.Attribute) ck.Template {
+	return append(ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA), ck.String(ck.CKA_LABEL, label), ck.String(ck.CKA_VALUE, value),
+	}, attrs...)
+}
+
+var (
+	onToken = ck.Bool(ck.CKA_TOKEN, true)
+	public  = ck.Bool(ck.CKA_PRIVATE, false)
+	private = ck.Bool(ck.CKA_PRIVATE, true)
+	big1K   = ck.Buffer{Len: 1024}
+	query   = ck.Buffer{Null: true}
+)
+
+// verifyP256 checks a raw signature with the point of a public key object.
+func (w *world) verifyP256(c *vtoken.Client, h ck.SessionHandle, pub ck.ObjectHandle, digest, sig []byte) {
+	w.t.Helper()
+	r, err := c.GetAttributeValue(h, pub, []ck.AttributeQuery{{Type: ck.CKA_PUBLIC_KEY_INFO, Buffer: big1K}})
+	w.ok(err)
+	parsed, err := x509.ParsePKIXPublicKey(r[0].Value)
+	w.ok(err)
+	k := parsed.(*ecdsa.PublicKey)
+	if k.Curve != elliptic.P256() || len(sig) != 64 {
+		w.t.Fatalf("curve %v, signature of %d bytes", k.Curve.Params().Name, len(sig))
+	}
+	if !ecdsa.Verify(k, digest, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) {
+		w.t.Fatal("the signature does not verify")
+	}
+}

@@ -1,0 +1,186 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Login is C_Login (section 5.6). The login is the application's, for all its
+// sessions with the token. CKU_CONTEXT_SPECIFIC gives the PIN for the operation
+// of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
+func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	var role pin.Role
+	switch user {
+	case ck.CKU_USER:
+		role = pin.User
+	case ck.CKU_SO:
+		role = pin.SO
+	case ck.CKU_CONTEXT_SPECIFIC:
+		return s.loginContext(p)
+	default:
+		return ck.CKR_USER_TYPE_INVALID
+	}
+	if err := c.mayLogin(s, role); err != nil {
+		return err
+	}
+	if _, err := c.engine.checkPIN(s.token(), role, p); err != nil {
+		return err
+	}
+	return c.beginLogin(s, role)
+}
+
+// LoginUser is C_LoginUser (section 5.6). Tokens here have one user, who has no
+// name: a user name that is not empty is CKR_USER_TYPE_INVALID.
+func (c *Client) LoginUser(h ck.SessionHandle, user ck.UserType, p secret.Bytes, username []byte) error {
+	if len(username) > 0 {
+		return ck.Errorf(ck.CKR_USER_TYPE_INVALID, "the token knows no user names; log in without one")
+	}
+	return c.Login(h, user, p)
+}
+
+// Logout is C_Logout (section 5.6): for all sessions of the application with the
+// token. Its private session objects are destroyed and its operations with
+// private keys are over at once (S07).
+func (c *Client) Logout(h ck.SessionHandle) error {
+	s, err := c.session(h)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	in := s.attachment.login.Load() != nil
+	keys := s.attachment.endLogin()
+	c.mu.Unlock()
+	for _, k := range keys {
+		k.kill()
+	}
+	if !in {
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	return nil
+}
+
+// is reports whether that role is logged in.
+func (a *attachment) is(r pin.Role) bool {
+	l := a.login.Load()
+	return l != nil && l.role == r
+}
+
+// mayLogin checks everything about a login but the PIN.
+func (c *Client) mayLogin(s *session, role pin.Role) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return s.mayLogin(role)
+}
+
+// mayLogin is for when c.mu is locked.
+func (s *session) mayLogin(role pin.Role) error {
+	a := s.attachment
+	switch l := a.login.Load(); {
+	case s.closed.Load():
+		return ck.CKR_SESSION_HANDLE_INVALID
+	case l != nil && l.role == role:
+		return ck.CKR_USER_ALREADY_LOGGED_IN
+	case l != nil:
+		return ck.Errorf(ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "the %v is logged in; log out first", l.role)
+	case role == pin.SO && a.sessions > a.writable:
+		return ck.Errorf(ck.CKR_SESSION_READ_ONLY_EXISTS, "the SO logs in only where no read-only session is open")
+	}
+	return nil
+}
+
+// beginLogin makes a login once its PIN was right. The checks are made again:
+// another thread may have been quicker.
+func (c *Client) beginLogin(s *session, role pin.Role) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := s.mayLogin(role); err != nil {
+		return err
+	}
+	l := &login{role: role}
+	l.fresh.Store(true)
+	s.attachment.login.Store(l)
+	if role == pin.User {
+		t := s.token()
+		t.mu.Lock()
+		t.userLogins++
+		t.mu.Unlock()
+	}
+	return nil
+}
+
+// endLogin ends the login of an application, if there is one, and returns the
+// keys that nobody may use any longer, for the caller to kill. Client.mu is
+// locked.
+func (a *attachment) endLogin() []*liveKey {
+	l := a.login.Load()
+	if l == nil {
+		return nil
+	}
+	l.ended.Store(true)
+	a.login.Store(nil)
+	if l.role != pin.User {
+		return nil
+	}
+	keys := a.dropPrivate()
+	t := a.token
+	t.mu.Lock()
+	t.userLogins--
+	last := t.userLogins == 0
+	t.mu.Unlock()
+	if last {
+		keys = append(keys, t.takePrivateKeys()...)
+	}
+	return keys
+}
+
+// takePrivateKeys removes the keys of private objects, unless somebody has
+// logged in meanwhile.
+func (t *token) takePrivateKeys() []*liveKey {
+	return t.takeKeys(func(o *object.Object) bool { return t.userLogins == 0 && o.Private() })
+}
+
+// endLogin ends the application's login to a token, if it is that role's.
+func (c *Client) endLogin(id record.TokenID, role pin.Role) {
+	var keys []*liveKey
+	c.mu.Lock()
+	if a := c.attachments[id]; a != nil && a.is(role) {
+		keys = a.endLogin()
+	}
+	c.mu.Unlock()
+	for _, k := range keys {
+		k.kill()
+	}
+}
+
+// endLogins ends the logins of a role in all applications.
+func (e *Engine) endLogins(id record.TokenID, role pin.Role) {
+	for _, c := range e.everyClient() {
+		c.endLogin(id, role)
+	}
+}
+
+// loginContext gives the PIN for the operation that waits for it.
+func (s *session) loginContext(p secret.Bytes) error {
+	if !s.userIn() {
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	for _, op := range s.ops {
+		if op == nil || !op.waits {
+			continue
+		}
+		if _, err := s.engine().checkPIN(s.token(), pin.User, p); err != nil {
+			return err
+		}
+		op.waits = false
+		return nil
+	}
+	return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN")
+}

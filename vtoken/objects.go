@@ -1,0 +1,273 @@
+package vtoken
+
+import (
+	"errors"
+	"slices"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// What one application can make the daemon hold in memory.
+const (
+	maxSessionObjects = 1 << 16
+	maxSearchResults  = 1 << 20
+)
+
+// homeOf is where the object with the handle would live.
+func (s *session) homeOf(h ck.ObjectHandle) *home {
+	if h&sessionObjectBit != 0 {
+		return &s.attachment.home
+	}
+	return &s.token().home
+}
+
+// sees reports whether the session may know of the object.
+func (s *session) sees(o *object.Object) bool { return !o.Private() || s.userIn() }
+
+// object is the object with the handle, if the session may know of it;
+// otherwise CKR_OBJECT_HANDLE_INVALID.
+func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
+	o := s.homeOf(h).get(h)
+	if o == nil || !s.sees(o) {
+		return nil, ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	return o, nil
+}
+
+// mayWrite checks that the session may make or change an object that is, or is
+// to be, like o (section 4.4: sessions and access to objects).
+func (s *session) mayWrite(o *object.Object) error {
+	switch {
+	case o.Token() && !s.writable:
+		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "token objects are changed in a read-write session")
+	case o.Private() && !s.userIn():
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "private objects need the user to be logged in")
+	}
+	return nil
+}
+
+// soIn reports whether the SO is logged in, who may do what others may not.
+func (s *session) soIn() bool {
+	r, in := s.role()
+	return in && r == pin.SO
+}
+
+// CreateObject is C_CreateObject (section 5.7).
+func (c *Client) CreateObject(h ck.SessionHandle, t ck.Template) (ck.ObjectHandle, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	o, err := object.Build(object.Source{Origin: object.Create, SO: s.soIn()}, t)
+	if err != nil {
+		return 0, err
+	}
+	return s.addOne(o)
+}
+
+// addOne adds a new object, see add.
+func (s *session) addOne(o *object.Object) (ck.ObjectHandle, error) {
+	handles, err := s.add(o)
+	if err != nil {
+		return 0, err
+	}
+	return handles[0], nil
+}
+
+// add adds new objects, those of the token in one commit and before those of the
+// session, so that there are all or none.
+func (s *session) add(objects ...*object.Object) ([]ck.ObjectHandle, error) {
+	inSession := 0
+	for _, o := range objects {
+		if err := s.mayWrite(o); err != nil {
+			return nil, err
+		}
+		if !o.Token() {
+			inSession++
+		}
+	}
+	if err := s.attachment.room(inSession); err != nil {
+		return nil, err
+	}
+	handles, err := s.store(objects)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range objects {
+		if !o.Token() {
+			handles[i] = s.attachment.keep(s, o)
+		}
+	}
+	return handles, nil
+}
+
+// store commits the token objects among the new ones.
+func (s *session) store(objects []*object.Object) ([]ck.ObjectHandle, error) {
+	handles := make([]ck.ObjectHandle, len(objects))
+	if !slices.ContainsFunc(objects, (*object.Object).Token) {
+		return handles, nil
+	}
+	id := s.token().id
+	err := s.update(func(tx Tx) error {
+		for i, o := range objects {
+			if !o.Token() {
+				continue
+			}
+			stored := *o
+			if err := tx.PutObject(id, &stored); err != nil {
+				return err
+			}
+			handles[i] = ck.ObjectHandle(stored.ID)
+		}
+		return nil
+	})
+	return handles, err
+}
+
+// update commits a change of the token's objects, if the token is still there.
+// fn may be called more than once.
+func (s *session) update(fn func(tx Tx) error) error {
+	id := s.token().id
+	return s.engine().store.Update(func(tx Tx) error {
+		r, err := tx.Token(id)
+		if err != nil {
+			return asRemoved(err, "changing objects")
+		}
+		if !r.Visible() || !r.Initialized {
+			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token was switched off")
+		}
+		return fn(tx)
+	})
+}
+
+// room checks that n more session objects fit.
+func (a *attachment) room(n int) error {
+	if n > 0 && a.count()+n > maxSessionObjects {
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the application has %d session objects; destroy some", maxSessionObjects)
+	}
+	return nil
+}
+
+// keep adds a session object; it goes with the session, and a private one with
+// the login. Where either is over already, its handle is never valid.
+func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
+	h := sessionObjectBit | ck.ObjectHandle(a.client.engine.handles.Add(1))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.closed.Load() || !s.sees(o) {
+		return h
+	}
+	a.objects.put(h, o)
+	a.owners[h] = s
+	return h
+}
+
+// dropObjects destroys the objects of a session and returns their keys.
+func (a *attachment) dropObjects(s *session) []*liveKey {
+	return a.dropWhere(func(h ck.ObjectHandle) bool { return a.owners[h] == s })
+}
+
+// dropPrivate destroys the private session objects and returns their keys.
+func (a *attachment) dropPrivate() []*liveKey {
+	return a.dropWhere(func(h ck.ObjectHandle) bool { return a.objects.get(h).Private() })
+}
+
+func (a *attachment) dropWhere(chosen func(ck.ObjectHandle) bool) []*liveKey {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var keys []*liveKey
+	for h := range a.owners {
+		if chosen(h) {
+			keys = append(keys, a.dropLocked(h)...)
+		}
+	}
+	return keys
+}
+
+// dropLocked destroys a session object. home.mu is locked.
+func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
+	a.objects.remove(h)
+	delete(a.owners, h)
+	return a.takeKey(h)
+}
+
+// CopyObject is C_CopyObject (section 5.7).
+func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Template) (ck.ObjectHandle, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	o, err := s.object(obj)
+	if err != nil {
+		return 0, err
+	}
+	o, err = s.unsealed(obj, o)
+	if err != nil {
+		return 0, err
+	}
+	if obj&sessionObjectBit == 0 {
+		defer o.Secret.Wipe()
+	}
+	next, err := o.Copy(t, s.soIn())
+	if err != nil {
+		return 0, err
+	}
+	return s.addOne(next)
+}
+
+// unsealed is the object with its secret attributes. The caller wipes those of a
+// token object.
+func (s *session) unsealed(h ck.ObjectHandle, o *object.Object) (*object.Object, error) {
+	if !o.Sealed() {
+		return o, nil
+	}
+	set, err := s.engine().store.OpenSecret(s.token().id, object.ID(h))
+	if errors.Is(err, record.ErrNotFound) {
+		return nil, ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.WithSecret(set), nil
+}
+
+// DestroyObject is C_DestroyObject (section 5.7). The handle stays valid until
+// the object is gone from the disk (P16).
+func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	o, err := s.object(obj)
+	if err != nil {
+		return err
+	}
+	if err := s.mayWrite(o); err != nil {
+		return err
+	}
+	if !o.Destroyable() {
+		return ck.Errorf(ck.CKR_ACTION_PROHIBITED, "the object's CKA_DESTROYABLE is false")
+	}
+	if obj&sessionObjectBit != 0 {
+		return s.attachment.destroy(obj)
+	}
+	err = s.update(func(tx Tx) error { return tx.DeleteObject(s.token().id, object.ID(obj)) })
+	if errors.Is(err, record.ErrNotFound) {
+		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
+	}
+	return err
+}
+
+func (a *attachment) destroy(h ck.ObjectHandle) error {
+	keys := a.dropWhere(func(other ck.ObjectHandle) bool { return other == h })
+	for _, k := range keys {
+		k.kill()
+	}
+	return nil
+}

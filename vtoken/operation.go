@@ -1,0 +1,282 @@
+package vtoken
+
+import (
+	"hash"
+	"slices"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+)
+
+// kind is one of the operations of which a session has one of each at a time.
+type kind int
+
+const (
+	encrypting kind = iota
+	decrypting
+	digesting
+	signing
+	verifying
+	kinds
+)
+
+// rule is what an operation asks of a key and of a mechanism.
+type rule struct {
+	usage  ck.AttributeType // the key's flag that permits it
+	cancel ck.Flags         // the flag of C_SessionCancel that ends it
+	// begin makes the mechanism's part of the operation; ok is false where the
+	// mechanism has none.
+	begin func(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error)
+}
+
+// rules is the one table of what operations need (S08).
+var rules = [kinds]rule{
+	encrypting: {ck.CKA_ENCRYPT, ck.CKF_ENCRYPT, beginEncrypt},
+	decrypting: {ck.CKA_DECRYPT, ck.CKF_DECRYPT, beginDecrypt},
+	digesting:  {cancel: ck.CKF_DIGEST, begin: beginDigest},
+	signing:    {ck.CKA_SIGN, ck.CKF_SIGN, beginSign},
+	verifying:  {ck.CKA_VERIFY, ck.CKF_VERIFY, beginVerify},
+}
+
+// operation is a running operation of a session. Its session's lock guards it.
+type operation struct {
+	key   *liveKey // nil for a digest
+	login *login   // nil where the key is not private
+	// waits is true until the PIN was given for this operation (C_Login with
+	// CKU_CONTEXT_SPECIFIC).
+	waits bool
+	multi bool // an Update was made
+
+	signer   mech.Signer
+	verifier mech.Verifier
+	cipher   *cipher
+	digest   hash.Hash
+}
+
+// over reports whether the operation was cancelled from outside: by a logout, or
+// because its key is gone (S07).
+func (op *operation) over() bool { return op.login != nil && op.login.ended.Load() }
+
+// hold begins a use of the operation's key; the caller lets go of it.
+func (op *operation) hold() error {
+	switch {
+	case op.waits:
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use: C_Login with CKU_CONTEXT_SPECIFIC first")
+	case op.key != nil && !op.key.hold():
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	return nil
+}
+
+func (op *operation) letGo() {
+	if op.key != nil {
+		op.key.letGo()
+	}
+}
+
+// begin starts an operation: the only place that decides which key may be used
+// for what and with which mechanism (S08).
+func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
+	if err := s.vacant(k); err != nil {
+		return err
+	}
+	d, ok := mech.Lookup(m.Type)
+	if !ok {
+		return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v is not supported", m.Type)
+	}
+	op := &operation{}
+	var material *mech.Key
+	if k != digesting {
+		o, err := s.usableKey(key, rules[k].usage, d)
+		if err != nil {
+			return err
+		}
+		if op.key, err = s.liveKey(key, o); err != nil {
+			return err
+		}
+		if !op.key.hold() {
+			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
+		}
+		defer op.key.letGo()
+		material = op.key.key
+		s.bindLogin(op, o)
+	}
+	ok, err := rules[k].begin(op, d, material, m.Parameter)
+	switch {
+	case !ok:
+		return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v does not do this", m.Type)
+	case err != nil:
+		return err
+	}
+	s.ops[k] = op
+	return nil
+}
+
+// vacant checks that no such operation is active. One that was cancelled, or
+// that waits for its PIN, gives way (C06).
+func (s *session) vacant(k kind) error {
+	if op := s.ops[k]; op != nil && !op.waits && !op.over() {
+		return ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the session has such an operation; end it first")
+	}
+	s.ops[k] = nil
+	return nil
+}
+
+// usableKey is the key with the handle if the session may use it so with the
+// mechanism.
+func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.Descriptor) (*object.Object, error) {
+	o := s.homeOf(h).get(h)
+	switch {
+	case o == nil:
+		return nil, ck.CKR_KEY_HANDLE_INVALID
+	case !s.sees(o):
+		return nil, ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key is private; log in first")
+	case !o.IsKey():
+		return nil, ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the object is no key")
+	}
+	typ, _ := o.KeyType()
+	switch {
+	case !slices.Contains(d.KeyTypes, typ):
+		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "%v does not work with a key of type %v", d.Type, typ)
+	case !o.Bool(usage):
+		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "the key's %v is false", usage)
+	case !o.Allows(d.Type):
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "the key's CKA_ALLOWED_MECHANISMS do not list %v", d.Type)
+	}
+	return o, nil
+}
+
+// bindLogin ties an operation with a private key to the login that permits it.
+func (s *session) bindLogin(op *operation, o *object.Object) {
+	if !o.Private() {
+		return
+	}
+	if op.login = s.attachment.login.Load(); op.login == nil {
+		op.login = &login{}
+		op.login.ended.Store(true)
+		return
+	}
+	op.waits = o.AlwaysAuthenticate() && !op.login.fresh.Swap(false)
+}
+
+// liveKey is the parsed key of an object, from the home's cache.
+func (s *session) liveKey(handle ck.ObjectHandle, o *object.Object) (*liveKey, error) {
+	h := s.homeOf(handle)
+	h.mu.RLock()
+	k := h.keys[handle]
+	h.mu.RUnlock()
+	if k != nil {
+		return k, nil
+	}
+	full, err := s.unsealed(handle, o)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := mech.ParseKey(full)
+	if full != o {
+		full.Secret.Wipe()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.keepKey(h, handle, &liveKey{key: parsed})
+}
+
+// keepKey puts a parsed key into the cache, unless another thread was quicker,
+// or the object or the login is gone.
+func (s *session) keepKey(h *home, handle ck.ObjectHandle, k *liveKey) (*liveKey, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o, other := h.objects.get(handle), h.keys[handle]
+	switch {
+	case other != nil:
+		k.kill()
+		return other, nil
+	case o == nil:
+		k.kill()
+		return nil, ck.CKR_KEY_HANDLE_INVALID
+	case !s.sees(o) || s.closed.Load():
+		k.kill()
+		return nil, ck.CKR_USER_NOT_LOGGED_IN
+	}
+	h.keys[handle] = k
+	return k, nil
+}
+
+// active is the session's operation of that kind.
+func (s *session) active(k kind) (*operation, error) {
+	op := s.ops[k]
+	if op == nil {
+		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	if op.over() {
+		s.ops[k] = nil
+		return nil, ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the operation ended with the login")
+	}
+	return op, nil
+}
+
+// onePart is active for a function that does all of an operation at once.
+func (s *session) onePart(k kind) (*operation, error) {
+	op, err := s.active(k)
+	if err == nil && op.multi {
+		return nil, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the operation was begun in parts; end it with the Final function")
+	}
+	return op, err
+}
+
+// use runs one step of an operation with its key held. An error ends the
+// operation, but for a missing PIN and a short buffer.
+func (s *session) use(k kind, op *operation, step func() error) error {
+	err := op.hold()
+	if err == nil {
+		err = step()
+		op.letGo()
+	} else if op.waits {
+		return err
+	}
+	if err != nil && ck.CodeOf(err) != ck.CKR_BUFFER_TOO_SMALL {
+		s.ops[k] = nil
+	}
+	return err
+}
+
+// fits tells what to do about an output of n bytes: answer with the length
+// alone, or put it out.
+func fits(n int, buf ck.Buffer) (answer ck.Output, done bool, err error) {
+	switch {
+	case buf.Null:
+		return ck.Output{Len: uint64(n)}, true, nil
+	case buf.Len < uint64(n):
+		return ck.Output{Len: uint64(n)}, true, ck.CKR_BUFFER_TOO_SMALL
+	}
+	return ck.Output{}, false, nil
+}
+
+// output is a complete output.
+func output(data []byte) ck.Output {
+	if data == nil {
+		data = []byte{}
+	}
+	return ck.Output{Data: data, Len: uint64(len(data))}
+}
+
+// SessionCancel is C_SessionCancel (section 5.6): it ends the operations whose
+// CKF_ flags are given; those that are not active are no error.
+func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	for k, r := range rules {
+		if flags.Has(r.cancel) {
+			s.ops[k] = nil
+		}
+	}
+	if flags.Has(ck.CKF_FIND_OBJECTS) {
+		s.finder = nil
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package vtoken
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// checkPIN compares a PIN with the stored one. The try is committed before the
+// comparison (S33), so no crash gives a free guess; checks of one PIN wait for
+// each other, so that right PINs that come at the same time do not look like
+// wrong ones. It fails with CKR_PIN_INCORRECT, with CKR_PIN_LOCKED where no try
+// is left, and with the store's error where the try cannot be stored. Without an
+// error it returns the verifier that the PIN was compared with.
+func (e *Engine) checkPIN(t *token, role pin.Role, p secret.Bytes) (verifier []byte, err error) {
+	if len(p) == 0 {
+		return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is not empty", role)
+	}
+	t.pinMu[role].Lock()
+	defer t.pinMu[role].Unlock()
+	if verifier, err := e.checkRemembered(t, role, p); verifier != nil {
+		return verifier, err
+	}
+	tried, err := e.countTry(t, role)
+	if err != nil {
+		return nil, err
+	}
+	right, err := e.store.CheckPIN(t.id, role, tried.Verifier, p)
+	switch {
+	case err != nil:
+		return nil, err
+	case right:
+		if err := e.clearTries(t, role, tried.Verifier); err != nil {
+			return nil, err
+		}
+		t.memory[role] = e.pinHash(t.id, role, tried.Verifier, p)
+		return tried.Verifier, nil
+	case tried.Locked():
+		e.endLogins(t.id, role)
+		return nil, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
+	}
+	return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is wrong; %d tries are left", role, tried.TriesLeft())
+}
+
+// checkRemembered takes a PIN that was right before without Argon2id and without
+// a commit, so that short-lived processes stay fast. Anything but that PIN is
+// left to the whole check: the verifier is nil.
+func (e *Engine) checkRemembered(t *token, role pin.Role, p secret.Bytes) (verifier []byte, err error) {
+	state := t.record().PIN(role)
+	if t.memory[role] == nil || !state.Set() || state.Locked() {
+		return nil, nil
+	}
+	if !hmac.Equal(t.memory[role], e.pinHash(t.id, role, state.Verifier, p)) {
+		return nil, nil
+	}
+	if state.Failed > 0 {
+		err = e.clearTries(t, role, state.Verifier)
+	}
+	return state.Verifier, err
+}
+
+// pinHash is what is remembered of a right PIN: a hash under a key of this
+// process, bound to the verifier so that a new PIN makes it worthless.
+func (e *Engine) pinHash(id record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) []byte {
+	m := hmac.New(sha256.New, e.pinKey[:])
+	for _, part := range [][]byte{[]byte(id), {byte(role)}, verifier, p} {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+		m.Write(n[:])
+		m.Write(part)
+	}
+	return m.Sum(nil)
+}
+
+// countTry commits one more wrong try and returns the state with it.
+func (e *Engine) countTry(t *token, role pin.Role) (tried pin.State, err error) {
+	err = e.changeToken(t.id, func(r *record.Token) (err error) {
+		state := r.PIN(role)
+		if tried, err = state.Try(); err != nil {
+			return err
+		}
+		*state = tried
+		return nil
+	})
+	if err != nil && role == pin.SO && ck.CodeOf(err) == ck.CKR_USER_PIN_NOT_INITIALIZED {
+		err = ck.Errorf(ck.CKR_PIN_INCORRECT, "the token has no SO PIN; an administrator can set one")
+	}
+	return tried, err
+}
+
+// clearTries commits that the PIN was right, if it is still the same PIN.
+func (e *Engine) clearTries(t *token, role pin.Role, verifier []byte) error {
+	return e.changeToken(t.id, func(r *record.Token) error {
+		state := r.PIN(role)
+		if !bytes.Equal(state.Verifier, verifier) {
+			return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
+		}
+		*state = state.Right()
+		return nil
+	})
+}
+
+// changeToken commits a change of a token's record. change may be called more
+// than once, each time with a record of its own.
+func (e *Engine) changeToken(id record.TokenID, change func(r *record.Token) error) error {
+	return e.store.Update(func(tx Tx) error {
+		r, err := tx.Token(id)
+		if err != nil {
+			return asRemoved(err, "changing a token")
+		}
+		if !r.Visible() {
+			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token was switched off")
+		}
+		r = r.Clone()
+		if err := change(r); err != nil {
+			return err
+		}
+		return tx.PutToken(r)
+	})
+}
+
+// asRemoved turns "not found" for a token into CKR_DEVICE_REMOVED.
+func asRemoved(err error, doing string) error {
+	if errors.Is(err, record.ErrNotFound) {
+		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "%s: the token is gone: %w", doing, err)
+	}
+	return err
+}

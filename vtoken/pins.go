@@ -1,0 +1,186 @@
+package vtoken
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// InitToken is C_InitToken (section 5.5): the token is emptied and takes the
+// label; the user PIN is unset. A blank token takes the SO PIN, any other has to
+// be given the one that it has. No application may have a session with it. The
+// label may be padded with blanks, as C callers do.
+func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
+	rec, err := c.present(slot)
+	if err != nil {
+		return err
+	}
+	label = strings.TrimRight(label, " ")
+	if !utf8.ValidString(label) || len(label) > maxLabel {
+		return ck.Errorf(ck.CKR_ARGUMENTS_BAD, "a label is UTF-8 text of at most %d bytes", maxLabel)
+	}
+	t, err := c.engine.acquire(rec.ID)
+	if err != nil {
+		return err
+	}
+	defer c.engine.release(t)
+	if c.engine.inSession(rec.ID) {
+		return ck.Errorf(ck.CKR_SESSION_EXISTS, "the token in slot %d has open sessions; close them first", slot)
+	}
+	set := func(*record.Token) error { return nil }
+	if rec.Initialized {
+		_, err = c.engine.checkPIN(t, pin.SO, soPIN)
+	} else {
+		set, err = c.engine.firstPIN(t, soPIN)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.engine.initialize(t.id, label, set); err != nil {
+		return err
+	}
+	if c.mayMake {
+		// The next blank token is wanted, but this call has done its work.
+		_ = c.engine.ensureBlank(c.actsFor())
+	}
+	return nil
+}
+
+// firstPIN prepares the SO PIN of a blank token.
+func (e *Engine) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
+	if err := t.record().SOPIN.Policy.Check(soPIN); err != nil {
+		return nil, err
+	}
+	verifier, err := e.store.HashPIN(t.id, pin.SO, soPIN)
+	if err != nil {
+		return nil, err
+	}
+	now := e.opts.Now()
+	return func(r *record.Token) error {
+		if r.Initialized {
+			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "another application has just initialized the token")
+		}
+		r.SOPIN = r.SOPIN.Change(verifier, now)
+		return nil
+	}, nil
+}
+
+// initialize empties and labels a token in one commit.
+func (e *Engine) initialize(id record.TokenID, label string, set func(*record.Token) error) error {
+	return e.store.Update(func(tx Tx) error {
+		r, err := tx.Token(id)
+		if err != nil {
+			return asRemoved(err, "initializing a token")
+		}
+		r = r.Clone()
+		if err := set(r); err != nil {
+			return err
+		}
+		r.Label, r.Initialized, r.Complete = label, true, true
+		r.UserPIN = pin.State{Policy: r.UserPIN.Policy}
+		if err := tx.DeleteObjects(id); err != nil {
+			return err
+		}
+		return tx.PutToken(r)
+	})
+}
+
+// inSession reports whether any application has a session with the token.
+func (e *Engine) inSession(id record.TokenID) bool {
+	for _, c := range e.everyClient() {
+		c.mu.RLock()
+		open := c.attachments[id] != nil
+		c.mu.RUnlock()
+		if open {
+			return true
+		}
+	}
+	return false
+}
+
+// InitPIN is C_InitPIN (section 5.5): the SO sets the user PIN. The user's
+// logins, which are with the old PIN, end in all applications.
+func (c *Client) InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.state() != ck.CKS_RW_SO_FUNCTIONS {
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "only the SO sets the user PIN; log in as SO in a read-write session")
+	}
+	return c.engine.storePIN(s.token(), pin.User, newPIN, nil)
+}
+
+// SetPIN is C_SetPIN (section 5.5): the SO's own PIN in a session of the SO, the
+// user's otherwise, also without login. It needs a read-write session. Logins
+// stay.
+func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	if !s.writable {
+		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "a PIN is changed in a read-write session")
+	}
+	role := pin.User
+	if r, in := s.role(); in {
+		role = r
+	}
+	t := s.token()
+	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
+		return err
+	}
+	old, err := c.engine.checkPIN(t, role, oldPIN)
+	if err != nil {
+		return err
+	}
+	return c.engine.storePIN(t, role, newPIN, old)
+}
+
+// storePIN stores a new PIN. With old given it is the holder's own change: it is
+// refused where the PIN is no longer the one that old verifies, and logins stay.
+func (e *Engine) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old []byte) error {
+	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
+		return err
+	}
+	verifier, err := e.store.HashPIN(t.id, role, newPIN)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		e.markOwn(verifier, true)
+		defer e.markOwn(verifier, false)
+	}
+	t.pinMu[role].Lock()
+	defer t.pinMu[role].Unlock()
+	err = e.changeToken(t.id, func(r *record.Token) error {
+		state := r.PIN(role)
+		if old != nil && !bytes.Equal(state.Verifier, old) {
+			return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
+		}
+		*state = state.Change(verifier, e.opts.Now())
+		return nil
+	})
+	if err == nil {
+		t.memory[role] = e.pinHash(t.id, role, verifier, newPIN)
+	}
+	return err
+}
+
+// markOwn tells the feed that a verifier is the holder's own change.
+func (e *Engine) markOwn(verifier []byte, own bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if own {
+		e.ownPINs[string(verifier)] = struct{}{}
+	} else {
+		delete(e.ownPINs, string(verifier))
+	}
+}

@@ -1,0 +1,188 @@
+package vtoken
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+)
+
+// session is one session of one application. Calls in it wait for each other.
+type session struct {
+	handle     ck.SessionHandle
+	writable   bool
+	attachment *attachment
+	closed     atomic.Bool
+
+	mu     sync.Mutex
+	ops    [kinds]*operation
+	finder *finder
+}
+
+// maxSessions bounds what one application can make the daemon remember. It is
+// far above what any application opens, so tokens report no limit.
+const maxSessions = 1 << 20
+
+func (s *session) token() *token { return s.attachment.token }
+
+func (s *session) engine() *Engine { return s.attachment.client.engine }
+
+// role is whose login the session is under; ok is false in a public session.
+func (s *session) role() (r pin.Role, ok bool) {
+	l := s.attachment.login.Load()
+	if l == nil {
+		return 0, false
+	}
+	return l.role, true
+}
+
+// userIn reports whether the user is logged in, so that private objects are seen.
+func (s *session) userIn() bool {
+	r, ok := s.role()
+	return ok && r == pin.User
+}
+
+// state is CK_SESSION_INFO's state (section 5.6).
+func (s *session) state() ck.State {
+	r, in := s.role()
+	switch {
+	case in && r == pin.SO:
+		return ck.CKS_RW_SO_FUNCTIONS
+	case in && s.writable:
+		return ck.CKS_RW_USER_FUNCTIONS
+	case in:
+		return ck.CKS_RO_USER_FUNCTIONS
+	case s.writable:
+		return ck.CKS_RW_PUBLIC_SESSION
+	}
+	return ck.CKS_RO_PUBLIC_SESSION
+}
+
+// session finds a session.
+func (c *Client) session(h ck.SessionHandle) (*session, error) {
+	if c.stale.Load() {
+		if err := c.refresh(); err != nil {
+			return nil, err
+		}
+	}
+	c.mu.RLock()
+	s := c.sessions[h]
+	c.mu.RUnlock()
+	if s == nil {
+		return nil, ck.CKR_SESSION_HANDLE_INVALID
+	}
+	return s, nil
+}
+
+// enter finds a session and begins a call in it; the caller calls leave.
+func (c *Client) enter(h ck.SessionHandle) (*session, error) {
+	s, err := c.session(h)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if s.closed.Load() {
+		s.mu.Unlock()
+		return nil, ck.CKR_SESSION_HANDLE_INVALID
+	}
+	return s, nil
+}
+
+func (s *session) leave() { s.mu.Unlock() }
+
+// OpenSession is C_OpenSession (section 5.6). CKF_SERIAL_SESSION has to be set.
+func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
+	if !flags.Has(ck.CKF_SERIAL_SESSION) {
+		return 0, ck.Errorf(ck.CKR_SESSION_PARALLEL_NOT_SUPPORTED, "C_OpenSession needs CKF_SERIAL_SESSION")
+	}
+	if flags.Has(ck.CKF_ASYNC_SESSION) {
+		return 0, ck.CKR_SESSION_ASYNC_NOT_SUPPORTED
+	}
+	if err := c.refresh(); err != nil {
+		return 0, err
+	}
+	rec, err := c.present(slot)
+	if err != nil {
+		return 0, err
+	}
+	if !rec.Initialized {
+		return 0, ck.Errorf(ck.CKR_TOKEN_NOT_RECOGNIZED, "the token in slot %d is not initialized; call C_InitToken first", slot)
+	}
+	t, err := c.engine.acquire(rec.ID)
+	if err != nil {
+		return 0, err
+	}
+	h, used, err := c.addSession(t, flags.Has(ck.CKF_RW_SESSION))
+	if !used {
+		c.engine.release(t)
+	}
+	return h, err
+}
+
+// addSession adds a session on a token that the caller acquired; used tells
+// whether that use is now the attachment's.
+func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.attachments[t.id]
+	switch {
+	case c.closed:
+		return 0, false, ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	case !c.sees(t.record()):
+		return 0, false, ck.CKR_DEVICE_REMOVED
+	case len(c.sessions) >= maxSessions:
+		return 0, false, ck.Errorf(ck.CKR_SESSION_COUNT, "the application has %d sessions open; close some", maxSessions)
+	case old != nil && !writable && old.is(pin.SO):
+		return 0, false, ck.Errorf(ck.CKR_SESSION_READ_WRITE_SO_EXISTS, "the SO is logged in, so only read-write sessions can be opened")
+	}
+	a, used := c.attach(t)
+	s := &session{
+		handle:   ck.SessionHandle(c.engine.handles.Add(1)),
+		writable: writable, attachment: a,
+	}
+	a.sessions++
+	if writable {
+		a.writable++
+	}
+	c.sessions[s.handle] = s
+	return s.handle, used, nil
+}
+
+// CloseSession is C_CloseSession (section 5.6). The session's objects go with
+// it; with the last session of a token goes the login.
+func (c *Client) CloseSession(h ck.SessionHandle) error {
+	c.mu.Lock()
+	s := c.sessions[h]
+	if s == nil {
+		c.mu.Unlock()
+		return ck.CKR_SESSION_HANDLE_INVALID
+	}
+	r := c.closeLocked(s)
+	c.mu.Unlock()
+	c.bury(r)
+	return nil
+}
+
+// CloseAllSessions is C_CloseAllSessions (section 5.6): those of this
+// application with the token in the slot.
+func (c *Client) CloseAllSessions(slot ck.SlotID) error {
+	if _, err := c.inSlot(slot); err != nil {
+		return err
+	}
+	c.closeWhere(func(s *session) bool { return s.token().slot == slot })
+	return nil
+}
+
+// GetSessionInfo is C_GetSessionInfo (section 5.6).
+func (c *Client) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
+	s, err := c.session(h)
+	if err != nil {
+		return ck.SessionInfo{}, err
+	}
+	info := ck.SessionInfo{SlotID: s.token().slot, State: s.state(), Flags: ck.CKF_SERIAL_SESSION}
+	if s.writable {
+		info.Flags |= ck.CKF_RW_SESSION
+	}
+	return info, nil
+}

@@ -1,0 +1,166 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+)
+
+func beginSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+	if d.Sign == nil {
+		return false, nil
+	}
+	op.signer, err = d.Sign(k, p)
+	return true, err
+}
+
+func beginVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+	if d.Verify == nil {
+		return false, nil
+	}
+	op.verifier, err = d.Verify(k, p)
+	return true, err
+}
+
+// SignInit is C_SignInit (section 5.13).
+func (c *Client) SignInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
+	return c.beginIn(h, signing, m, key)
+}
+
+// VerifyInit is C_VerifyInit (section 5.15).
+func (c *Client) VerifyInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
+	return c.beginIn(h, verifying, m, key)
+}
+
+func (c *Client) beginIn(h ck.SessionHandle, k kind, m ck.Mechanism, key ck.ObjectHandle) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.begin(k, m, key)
+}
+
+// Sign is C_Sign (section 5.13). Asking for the length signs nothing.
+func (c *Client) Sign(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.onePart(signing)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	return s.sign(op, data, buf)
+}
+
+// SignUpdate is C_SignUpdate (section 5.13).
+func (c *Client) SignUpdate(h ck.SessionHandle, data []byte) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	op, err := s.active(signing)
+	if err != nil {
+		return err
+	}
+	op.multi = true
+	return s.use(signing, op, func() error { return op.signer.Update(data) })
+}
+
+// SignFinal is C_SignFinal (section 5.13).
+func (c *Client) SignFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.active(signing)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	return s.sign(op, nil, buf)
+}
+
+// sign adds the last data and makes the signature, where it fits.
+func (s *session) sign(op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
+	if answer, done, err := fits(op.signer.Len(), buf); done {
+		return answer, err
+	}
+	var signature []byte
+	err := s.use(signing, op, func() (err error) {
+		if len(data) > 0 || !op.multi {
+			if err := op.signer.Update(data); err != nil {
+				return err
+			}
+		}
+		signature, err = op.signer.Final()
+		return err
+	})
+	if err != nil {
+		return ck.Output{}, err
+	}
+	s.ops[signing] = nil
+	return output(signature), nil
+}
+
+// Verify is C_Verify (section 5.15). It ends the operation, whatever it finds.
+func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	op, err := s.onePart(verifying)
+	if err != nil {
+		return err
+	}
+	err = s.use(verifying, op, func() error {
+		if err := op.verifier.Update(data); err != nil {
+			return err
+		}
+		return op.verifier.Final(signature)
+	})
+	return s.endUnlessWaiting(verifying, err)
+}
+
+// VerifyUpdate is C_VerifyUpdate (section 5.15).
+func (c *Client) VerifyUpdate(h ck.SessionHandle, data []byte) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	op, err := s.active(verifying)
+	if err != nil {
+		return err
+	}
+	op.multi = true
+	return s.use(verifying, op, func() error { return op.verifier.Update(data) })
+}
+
+// VerifyFinal is C_VerifyFinal (section 5.15). It ends the operation, whatever it
+// finds.
+func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	op, err := s.active(verifying)
+	if err != nil {
+		return err
+	}
+	err = s.use(verifying, op, func() error { return op.verifier.Final(signature) })
+	return s.endUnlessWaiting(verifying, err)
+}
+
+// endUnlessWaiting ends an operation after its last step, unless that step was
+// not made because the PIN for it is missing.
+func (s *session) endUnlessWaiting(k kind, err error) error {
+	if op := s.ops[k]; op != nil && !op.waits {
+		s.ops[k] = nil
+	}
+	return err
+}

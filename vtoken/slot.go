@@ -1,0 +1,194 @@
+package vtoken
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+const (
+	manufacturer = "vtoken"
+	model        = "vtoken"
+	maxLabel     = 32 // bytes of CK_TOKEN_INFO.label
+	maxSerial    = 16 // bytes of CK_TOKEN_INFO.serialNumber
+)
+
+// GetInfo is C_GetInfo (section 5.4).
+func (c *Client) GetInfo() ck.Info {
+	return ck.Info{
+		CryptokiVersion:    ck.Version{Major: 3, Minor: 0},
+		ManufacturerID:     manufacturer,
+		LibraryDescription: "vtoken virtual smart card",
+		LibraryVersion:     c.engine.opts.Version,
+	}
+}
+
+// GetSlotList is C_GetSlotList (section 5.5), in the order of slot ids. Every
+// slot has a token, so tokenPresent makes no difference. For an application that
+// may make tokens there is one blank token among them, made when it is missing;
+// where it cannot be made, because the disk is full, the others are listed.
+func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
+	if err := c.refresh(); err != nil {
+		return nil, err
+	}
+	if c.mayMake {
+		// Not having a blank token must not hide the others.
+		_ = c.engine.ensureBlank(c.actsFor())
+	}
+	var list []ck.SlotID
+	c.engine.mu.RLock()
+	for _, u := range c.actsFor() {
+		for slot, t := range c.engine.holders[u.ID] {
+			if c.sees(t) {
+				list = append(list, slot)
+			}
+		}
+	}
+	c.engine.mu.RUnlock()
+	slices.Sort(list)
+	list = slices.Compact(list)
+	c.mu.Lock()
+	for _, slot := range list {
+		c.seen[slot] = struct{}{}
+	}
+	c.mu.Unlock()
+	return list, nil
+}
+
+// inSlot is the record of the token in a slot, or nil where the application was
+// told of the slot and its token is gone: CKR_SLOT_ID_INVALID for other slots.
+// It works in any order of calls, also before C_GetSlotList (P14).
+func (c *Client) inSlot(slot ck.SlotID) (*record.Token, error) {
+	if err := c.current(); err != nil {
+		return nil, err
+	}
+	if t := c.lookup(slot); t != nil {
+		return t, nil
+	}
+	c.mu.RLock()
+	_, seen := c.seen[slot]
+	c.mu.RUnlock()
+	if !seen {
+		return nil, ck.Errorf(ck.CKR_SLOT_ID_INVALID, "there is no slot %d for this application", slot)
+	}
+	return nil, nil
+}
+
+// present is the record of the token in a slot; CKR_TOKEN_NOT_PRESENT where it
+// is gone.
+func (c *Client) present(slot ck.SlotID) (*record.Token, error) {
+	t, err := c.inSlot(slot)
+	if err == nil && t == nil {
+		err = ck.Errorf(ck.CKR_TOKEN_NOT_PRESENT, "the token in slot %d is gone", slot)
+	}
+	return t, err
+}
+
+func (c *Client) lookup(slot ck.SlotID) *record.Token {
+	c.engine.mu.RLock()
+	defer c.engine.mu.RUnlock()
+	for _, u := range c.actsFor() {
+		if t := c.engine.holders[u.ID][slot]; c.sees(t) {
+			return t
+		}
+	}
+	return nil
+}
+
+// GetSlotInfo is C_GetSlotInfo (section 5.5). Slots are removable, so that
+// applications look again (C63).
+func (c *Client) GetSlotInfo(slot ck.SlotID) (ck.SlotInfo, error) {
+	t, err := c.inSlot(slot)
+	if err != nil {
+		return ck.SlotInfo{}, err
+	}
+	info := ck.SlotInfo{
+		SlotDescription: "vtoken virtual slot",
+		ManufacturerID:  manufacturer,
+		Flags:           ck.CKF_REMOVABLE_DEVICE,
+		FirmwareVersion: c.engine.opts.Version,
+	}
+	if t != nil {
+		info.Flags |= ck.CKF_TOKEN_PRESENT
+	}
+	return info, nil
+}
+
+// GetTokenInfo is C_GetTokenInfo (section 5.5). Session counts are those of this
+// application; sessions have no limit (C65, P45).
+func (c *Client) GetTokenInfo(slot ck.SlotID) (ck.TokenInfo, error) {
+	t, err := c.present(slot)
+	if err != nil {
+		return ck.TokenInfo{}, err
+	}
+	info := ck.TokenInfo{
+		Label:              cut(t.Label, maxLabel),
+		ManufacturerID:     manufacturer,
+		Model:              model,
+		SerialNumber:       cut(t.Serial, maxSerial),
+		Flags:              tokenFlags(t),
+		MaxSessionCount:    ck.EffectivelyInfinite,
+		MaxRwSessionCount:  ck.EffectivelyInfinite,
+		MinPinLen:          uint64(t.UserPIN.Policy.MinLen),
+		MaxPinLen:          uint64(t.UserPIN.Policy.MaxLen),
+		TotalPublicMemory:  ck.UnavailableInformation,
+		FreePublicMemory:   ck.UnavailableInformation,
+		TotalPrivateMemory: ck.UnavailableInformation,
+		FreePrivateMemory:  ck.UnavailableInformation,
+		FirmwareVersion:    c.engine.opts.Version,
+	}
+	c.mu.RLock()
+	if a := c.attachments[t.ID]; a != nil {
+		info.SessionCount, info.RwSessionCount = uint64(a.sessions), uint64(a.writable)
+	}
+	c.mu.RUnlock()
+	return info, nil
+}
+
+func tokenFlags(t *record.Token) ck.Flags {
+	f := ck.CKF_RNG | ck.CKF_LOGIN_REQUIRED | t.UserPIN.Flags(pin.User) | t.SOPIN.Flags(pin.SO)
+	if t.Initialized {
+		f |= ck.CKF_TOKEN_INITIALIZED
+	}
+	return f
+}
+
+// cut is the start of a text, at most n bytes and whole characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// GetMechanismList is C_GetMechanismList (section 5.5).
+func (c *Client) GetMechanismList(slot ck.SlotID) ([]ck.MechanismType, error) {
+	if _, err := c.present(slot); err != nil {
+		return nil, err
+	}
+	return mech.List(), nil
+}
+
+// GetMechanismInfo is C_GetMechanismInfo (section 5.5).
+func (c *Client) GetMechanismInfo(slot ck.SlotID, m ck.MechanismType) (ck.MechanismInfo, error) {
+	t, err := c.present(slot)
+	if err != nil {
+		return ck.MechanismInfo{}, err
+	}
+	d, ok := mech.Lookup(m)
+	if !ok {
+		return ck.MechanismInfo{}, ck.CKR_MECHANISM_INVALID
+	}
+	info := d.Info()
+	if m == ck.CKM_RSA_PKCS_KEY_PAIR_GEN && t.MaxRSABits > 0 {
+		info.MaxKeySize = min(info.MaxKeySize, uint64(t.MaxRSABits))
+	}
+	return info, nil
+}

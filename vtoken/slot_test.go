@@ -1,0 +1,322 @@
+package vtoken_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"vtoken/vtoken"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
+
+func slots(t testing.TB, c *vtoken.Client) []ck.SlotID {
+	t.Helper()
+	list, err := c.GetSlotList(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// Each user sees the own tokens only; who is nobody's user sees none.
+func TestSlotsAreTheUsers(t *testing.T) {
+	w := newWorld(t)
+	if got := slots(t, w.connect(bobUID)); !slices.Equal(got, []ck.SlotID{w.bob.Slot}) {
+		t.Errorf("bob sees %v", got)
+	}
+	stranger := w.connect(strangerUID)
+	if got := slots(t, stranger); len(got) != 0 {
+		t.Errorf("a stranger sees %v", got)
+	}
+	_, err := stranger.GetTokenInfo(w.alice.Slot)
+	want(t, err, ck.CKR_SLOT_ID_INVALID)
+	_, err = w.connect(bobUID).OpenSession(w.alice.Slot, rw)
+	want(t, err, ck.CKR_SLOT_ID_INVALID)
+}
+
+// Every function takes a slot id in any order, also before C_GetSlotList (P14).
+func TestSlotBeforeList(t *testing.T) {
+	w := newWorld(t)
+	for name, call := range map[string]func(c *vtoken.Client) error{
+		"GetSlotInfo":      func(c *vtoken.Client) error { _, err := c.GetSlotInfo(w.bob.Slot); return err },
+		"GetTokenInfo":     func(c *vtoken.Client) error { _, err := c.GetTokenInfo(w.bob.Slot); return err },
+		"GetMechanismList": func(c *vtoken.Client) error { _, err := c.GetMechanismList(w.bob.Slot); return err },
+		"GetMechanismInfo": func(c *vtoken.Client) error {
+			_, err := c.GetMechanismInfo(w.bob.Slot, ck.CKM_ECDSA)
+			return err
+		},
+		"OpenSession":      func(c *vtoken.Client) error { _, err := c.OpenSession(w.bob.Slot, ro); return err },
+		"CloseAllSessions": func(c *vtoken.Client) error { return c.CloseAllSessions(w.bob.Slot) },
+	} {
+		if err := call(w.connect(bobUID)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSlotAndTokenInfo(t *testing.T) {
+	w := newWorld(t)
+	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = strings.Repeat("ä", 20) }))
+	c := w.connect(bobUID)
+	slot, err := c.GetSlotInfo(w.bob.Slot)
+	w.ok(err)
+	if slot.Flags != ck.CKF_TOKEN_PRESENT|ck.CKF_REMOVABLE_DEVICE {
+		t.Errorf("slot flags %x", slot.Flags)
+	}
+	info, err := c.GetTokenInfo(w.bob.Slot)
+	w.ok(err)
+	if info.Label != strings.Repeat("ä", 16) {
+		t.Errorf("label %q", info.Label)
+	}
+	if len(info.SerialNumber) != 16 {
+		t.Errorf("serial number %q", info.SerialNumber)
+	}
+	flags := ck.CKF_RNG | ck.CKF_LOGIN_REQUIRED | ck.CKF_TOKEN_INITIALIZED | ck.CKF_USER_PIN_INITIALIZED
+	if info.Flags != flags {
+		t.Errorf("token flags %x, want %x", info.Flags, flags)
+	}
+	if info.MaxSessionCount != ck.EffectivelyInfinite || info.MaxRwSessionCount != ck.EffectivelyInfinite {
+		t.Error("session limits are reported")
+	}
+	for _, f := range []ck.Flags{ro, rw, rw} {
+		if _, err := c.OpenSession(w.bob.Slot, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err = c.GetTokenInfo(w.bob.Slot)
+	w.ok(err)
+	if info.SessionCount != 3 || info.RwSessionCount != 2 {
+		t.Errorf("%d sessions, %d read-write", info.SessionCount, info.RwSessionCount)
+	}
+}
+
+// What an administrator does to a token reaches running applications: the slot
+// goes and comes, sessions end, and there is an event for each (C64).
+func TestTokenChangesReachApplications(t *testing.T) {
+	w := newWorld(t)
+	c, bystander := w.connect(bobUID), w.connect(strangerUID)
+	slots(t, bystander)
+	slots(t, c)
+	h, err := c.OpenSession(w.bob.Slot, rw)
+	w.ok(err)
+	event := func(step string) {
+		t.Helper()
+		if slot, err := c.WaitForSlotEvent(context.Background(), true); err != nil || slot != w.bob.Slot {
+			t.Fatalf("%s: event on slot %d, %v", step, slot, err)
+		}
+		_, err := c.WaitForSlotEvent(context.Background(), true)
+		want(t, err, ck.CKR_NO_EVENT)
+	}
+
+	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = "new" }))
+	event("label")
+	info, err := c.GetTokenInfo(w.bob.Slot)
+	w.ok(err)
+	if info.Label != "new" {
+		t.Errorf("label %q after the change", info.Label)
+	}
+
+	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = false }))
+	event("disable")
+	_, err = c.GetSessionInfo(h)
+	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	_, err = c.GetTokenInfo(w.bob.Slot)
+	want(t, err, ck.CKR_TOKEN_NOT_PRESENT)
+	slot, err := c.GetSlotInfo(w.bob.Slot)
+	w.ok(err)
+	if slot.Flags != ck.CKF_REMOVABLE_DEVICE {
+		t.Errorf("slot flags %x without a token", slot.Flags)
+	}
+	if got := slots(t, c); len(got) != 0 {
+		t.Errorf("slots %v after the token was switched off", got)
+	}
+
+	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = true }))
+	event("enable")
+	if h, err = c.OpenSession(w.bob.Slot, rw); err != nil {
+		t.Fatal(err)
+	}
+	w.ok(w.store.DeleteToken(w.bob.ID))
+	event("delete")
+	_, err = c.GetSessionInfo(h)
+	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	_, err = c.OpenSession(w.bob.Slot, rw)
+	want(t, err, ck.CKR_TOKEN_NOT_PRESENT)
+
+	made, err := w.store.AddToken("bob", "second", userPIN, soPIN)
+	w.ok(err)
+	if slot, err := c.WaitForSlotEvent(context.Background(), true); err != nil || slot != made.Slot {
+		t.Fatalf("event on slot %d, %v", slot, err)
+	}
+	_, err = bystander.WaitForSlotEvent(context.Background(), true)
+	want(t, err, ck.CKR_NO_EVENT)
+}
+
+// A token that is being provisioned is not seen before it is complete.
+func TestIncompleteTokenIsHidden(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect(bobUID)
+	slots(t, c)
+	token := &record.Token{Holder: "bob", Label: "in work", Initialized: true, Enabled: true}
+	w.ok(w.store.Update(func(tx vtoken.Tx) error {
+		made := *token
+		err := tx.NewToken(&made)
+		token = &made
+		return err
+	}))
+	if got := slots(t, c); len(got) != 1 {
+		t.Fatalf("slots %v", got)
+	}
+	_, err := c.WaitForSlotEvent(context.Background(), true)
+	want(t, err, ck.CKR_NO_EVENT)
+	w.ok(w.store.ChangeToken(token.ID, func(r *record.Token) { r.Complete = true }))
+	if got := slots(t, c); len(got) != 2 {
+		t.Fatalf("slots %v after completion", got)
+	}
+	if slot, err := c.WaitForSlotEvent(context.Background(), true); err != nil || slot != token.Slot {
+		t.Fatalf("event on slot %d, %v", slot, err)
+	}
+}
+
+// A user who is switched off or mapped elsewhere loses tokens and sessions.
+func TestUnmappedUser(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect(bobUID)
+	h, err := c.OpenSession(w.bob.Slot, rw)
+	w.ok(err)
+	w.store.UnmapUser(bobUID)
+	_, err = c.GetSessionInfo(h)
+	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	if got := slots(t, c); len(got) != 0 {
+		t.Errorf("slots %v", got)
+	}
+	w.store.MapUser(bobUID, "bob")
+	if got := slots(t, c); len(got) != 1 {
+		t.Errorf("slots %v after being mapped again", got)
+	}
+}
+
+// Who may make tokens finds one blank token, and after C_InitToken another.
+func TestBlankToken(t *testing.T) {
+	w := newWorld(t)
+	c, other := w.connect(aliceUID), w.connect(aliceUID)
+	list := slots(t, c)
+	if len(list) != 2 || !slices.Equal(list, slots(t, other)) || !slices.Equal(list, slots(t, c)) {
+		t.Fatalf("slots %v, then %v", list, slots(t, c))
+	}
+	blank := list[1]
+	info, err := c.GetTokenInfo(blank)
+	w.ok(err)
+	if info.Flags.Has(ck.CKF_TOKEN_INITIALIZED) || info.Flags.Has(ck.CKF_USER_PIN_INITIALIZED) {
+		t.Errorf("flags %x of a blank token", info.Flags)
+	}
+	_, err = c.OpenSession(blank, rw)
+	want(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
+
+	want(t, c.InitToken(blank, pinOf("abc"), "short PIN"), ck.CKR_PIN_LEN_RANGE)
+	w.ok(c.InitToken(blank, pinOf("abcdef"), "mine                            "))
+	info, err = c.GetTokenInfo(blank)
+	w.ok(err)
+	if info.Label != "mine" || !info.Flags.Has(ck.CKF_TOKEN_INITIALIZED) {
+		t.Errorf("label %q, flags %x", info.Label, info.Flags)
+	}
+	if slot, err := other.WaitForSlotEvent(context.Background(), true); err != nil || slot != blank {
+		t.Errorf("event on slot %d, %v", slot, err)
+	}
+	if got := slots(t, other); len(got) != 3 || got[1] != blank {
+		t.Errorf("slots %v", got)
+	}
+
+	h, err := c.OpenSession(blank, rw)
+	w.ok(err)
+	want(t, c.Login(h, ck.CKU_USER, pinOf("1234")), ck.CKR_USER_PIN_NOT_INITIALIZED)
+	want(t, c.InitPIN(h, pinOf("1234")), ck.CKR_USER_NOT_LOGGED_IN)
+	w.ok(c.Login(h, ck.CKU_SO, pinOf("abcdef")))
+	w.ok(c.InitPIN(h, pinOf("1234")))
+	w.ok(c.Logout(h))
+	w.ok(c.Login(h, ck.CKU_USER, pinOf("1234")))
+}
+
+// Initializing again takes the SO PIN, empties the token and unsets the user PIN.
+func TestInitTokenAgain(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	if _, err := c.CreateObject(h, data("a", "b", onToken)); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w.connect(aliceUID).InitToken(w.alice.Slot, pinOf(soPIN), "x"), ck.CKR_SESSION_EXISTS)
+	w.ok(c.CloseSession(h))
+	want(t, c.InitToken(w.alice.Slot, pinOf("wrong"), "x"), ck.CKR_PIN_INCORRECT)
+	info, err := c.GetTokenInfo(w.alice.Slot)
+	w.ok(err)
+	if !info.Flags.Has(ck.CKF_SO_PIN_COUNT_LOW) || info.Label != "alice's card" {
+		t.Errorf("flags %x, label %q after a wrong SO PIN", info.Flags, info.Label)
+	}
+	want(t, c.InitToken(w.alice.Slot, pinOf(soPIN), strings.Repeat("x", 33)), ck.CKR_ARGUMENTS_BAD)
+	w.ok(c.InitToken(w.alice.Slot, pinOf(soPIN), "x"))
+	info, err = c.GetTokenInfo(w.alice.Slot)
+	w.ok(err)
+	if info.Label != "x" || info.Flags.Has(ck.CKF_USER_PIN_INITIALIZED) || info.Flags.Has(ck.CKF_SO_PIN_COUNT_LOW) {
+		t.Errorf("label %q, flags %x", info.Label, info.Flags)
+	}
+	h = w.session(c, rw)
+	if found := findAll(t, c, h, nil); len(found) != 0 {
+		t.Errorf("objects %v are left", found)
+	}
+}
+
+// A waiting call hears of an event, and of the end of the application and of its
+// own context.
+func TestWaitForSlotEventBlocks(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect(bobUID)
+	slots(t, c)
+	type answer struct {
+		slot ck.SlotID
+		err  error
+	}
+	answers := make(chan answer)
+	wait := func(ctx context.Context) {
+		slot, err := c.WaitForSlotEvent(ctx, false)
+		answers <- answer{slot, err}
+	}
+	go wait(context.Background())
+	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = "new" }))
+	if a := <-answers; a.err != nil || a.slot != w.bob.Slot {
+		t.Errorf("event on slot %d, %v", a.slot, a.err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go wait(ctx)
+	cancel()
+	if a := <-answers; !errors.Is(a.err, context.Canceled) || ck.CodeOf(a.err) != ck.CKR_CRYPTOKI_NOT_INITIALIZED {
+		t.Errorf("a cancelled wait answers %v", a.err)
+	}
+	go wait(context.Background())
+	go wait(context.Background())
+	c.Close()
+	want(t, (<-answers).err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	want(t, (<-answers).err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+}
+
+func TestMechanisms(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect(bobUID)
+	list, err := c.GetMechanismList(w.bob.Slot)
+	w.ok(err)
+	for _, m := range list {
+		if _, err := c.GetMechanismInfo(w.bob.Slot, m); err != nil {
+			t.Errorf("%v: %v", m, err)
+		}
+	}
+	_, err = c.GetMechanismInfo(w.bob.Slot, ck.CKM_VENDOR_DEFINED)
+	want(t, err, ck.CKR_MECHANISM_INVALID)
+	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.MaxRSABits = 2048 }))
+	info, err := c.GetMechanismInfo(w.bob.Slot, ck.CKM_RSA_PKCS_KEY_PAIR_GEN)
+	w.ok(err)
+	if info.MaxKeySize != 2048 {
+		t.Errorf("RSA keys of up to %d bits on a token limited to 2048", info.MaxKeySize)
+	}
+}
