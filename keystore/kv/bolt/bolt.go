@@ -1,0 +1,288 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+
+	"vtoken/keystore/kv"
+)
+
+// lockWait bounds the wait for another process to let go of the file, as a
+// daemon that is being replaced does.
+const lockWait = 2 * time.Second
+
+const (
+	mapSize   = 16 << 30 // bytes of address space for the file
+	allocSize = 1 << 20  // bytes by which the file grows
+)
+
+// bucketName is the one bucket that holds all keys.
+const bucketName = "v"
+
+// Engine is a bbolt file.
+type Engine struct {
+	db *bbolt.DB
+
+	mu     sync.RWMutex // held for reading by views and updates, for writing by Close
+	broken error        // set by the update that broke it; guarded by update
+	update sync.Mutex
+}
+
+var _ kv.Engine = (*Engine)(nil)
+
+// Create makes a new file, readable by its owner only, and opens it. It fails
+// with fs.ErrExist where there is one.
+func Create(path string) (*Engine, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create the store file: %w", classify(err))
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("create the store file: %w", classify(err))
+	}
+	e, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	err = e.db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket([]byte(bucketName))
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lay out the store file %s: %w", path, classify(err)), e.Close())
+	}
+	return e, nil
+}
+
+// Open checks the structure of an existing file and opens it. It fails with
+// fs.ErrNotExist, kv.ErrCorrupt, kv.ErrLocked or kv.ErrReadOnly, and then has
+// not changed the file.
+func Open(path string) (*Engine, error) {
+	if err := checkFile(path); err != nil {
+		return nil, fmt.Errorf("open the store file %s: %w", path, err)
+	}
+	e, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	err = e.View(func(kv.Reader) error { return nil })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store file %s: %w", path, err), e.Close())
+	}
+	return e, nil
+}
+
+// open opens the file with bbolt.
+func open(path string) (e *Engine, err error) {
+	defer recovered(&err, "open the store file "+path)
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:      lockWait,
+		FreelistType: bbolt.FreelistMapType,
+		OpenFile:     openNoFollow,
+		// Address space only. bbolt stops all readers to map more, and a reader
+		// that waits for a writer would wait for ever.
+		InitialMmapSize: mapSize,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the store file %s: %w", path, classify(err))
+	}
+	db.AllocSize = allocSize
+	return &Engine{db: db}, nil
+}
+
+// openNoFollow refuses a symbolic link, so that nobody can point the daemon at
+// another file.
+func openNoFollow(path string, flag int, mode os.FileMode) (*os.File, error) {
+	return os.OpenFile(path, flag|unix.O_NOFOLLOW, mode)
+}
+
+// Close waits for views and updates and closes the file.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.db.Close()
+}
+
+// View runs fn on the newest committed snapshot.
+func (e *Engine) View(fn func(kv.Reader) error) error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	tx, err := e.begin(false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	r, err := newReader(tx)
+	if err != nil {
+		return err
+	}
+	return fn(r)
+}
+
+// Update runs fn and commits what it wrote.
+func (e *Engine) Update(fn func(kv.Writer) error) error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	e.update.Lock()
+	defer e.update.Unlock()
+	if e.broken != nil {
+		return e.broken
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	tx, err := e.begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	r, err := newReader(tx)
+	if err != nil {
+		return err
+	}
+	if err := fn(writer{r}); err != nil {
+		return err
+	}
+	id := tx.ID()
+	if err := commit(tx); err != nil {
+		return e.failed(id, err)
+	}
+	return nil
+}
+
+func (e *Engine) begin(writable bool) (tx *bbolt.Tx, err error) {
+	defer recovered(&err, "begin a transaction")
+	tx, err = e.db.Begin(writable)
+	return tx, classify(err)
+}
+
+func commit(tx *bbolt.Tx) (err error) {
+	defer recovered(&err, "commit")
+	return tx.Commit()
+}
+
+// failed says what a failed commit means: the old state stands, or, where the
+// meta page of the transaction may have reached the file, nobody knows.
+func (e *Engine) failed(id int, cause error) error {
+	cause = classify(cause)
+	tx, err := e.begin(false)
+	if err == nil {
+		defer func() { _ = tx.Rollback() }()
+		if tx.ID() < id && !errors.Is(cause, kv.ErrCorrupt) {
+			return fmt.Errorf("commit to the store file: %w", cause)
+		}
+	}
+	e.broken = fmt.Errorf("%w; restart the daemon and see whether the last change is there: %w", kv.ErrBroken, cause)
+	return e.broken
+}
+
+// reader is a snapshot. It converts what bbolt throws at a damaged page.
+type reader struct{ b *bbolt.Bucket }
+
+func newReader(tx *bbolt.Tx) (r reader, err error) {
+	defer recovered(&err, "find the keys")
+	if r.b = tx.Bucket([]byte(bucketName)); r.b == nil {
+		return r, fmt.Errorf("%w: it has no bucket %q, so it is no store of ours", kv.ErrCorrupt, bucketName)
+	}
+	return r, nil
+}
+
+// Get returns the value of a key.
+func (r reader) Get(key []byte) (value []byte, err error) {
+	defer recovered(&err, "read a key")
+	if value = r.b.Get(key); value == nil {
+		return nil, kv.ErrNotFound
+	}
+	// A copy, so that a fault over a file that was cut off happens here.
+	return append(make([]byte, 0, len(value)), value...), nil
+}
+
+// Scan walks over the keys with a prefix.
+func (r reader) Scan(prefix, after []byte, fn func(key, value []byte) error) error {
+	c := r.b.Cursor()
+	from := prefix
+	if bytes.Compare(after, prefix) > 0 {
+		from = after
+	}
+	key, value, err := move(func() ([]byte, []byte) { return c.Seek(from) })
+	if after != nil && bytes.Equal(key, after) && err == nil {
+		key, value, err = move(c.Next)
+	}
+	for ; err == nil && key != nil && bytes.HasPrefix(key, prefix); key, value, err = move(c.Next) {
+		if err := fn(key, value); err == kv.Stop {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// move is one step of a cursor.
+func move(step func() (key, value []byte)) (key, value []byte, err error) {
+	defer recovered(&err, "go to the next key")
+	key, value = step()
+	return key, value, nil
+}
+
+type writer struct{ reader }
+
+// Put sets the value of a key.
+func (w writer) Put(key, value []byte) (err error) {
+	if err := kv.CheckPut(key, value); err != nil {
+		return err
+	}
+	defer recovered(&err, "write a key")
+	return classify(w.b.Put(key, value))
+}
+
+// Delete removes a key.
+func (w writer) Delete(key []byte) (err error) {
+	defer recovered(&err, "delete a key")
+	return classify(w.b.Delete(key))
+}
+
+// recovered turns a panic or a fault over a damaged page into kv.ErrCorrupt.
+func recovered(err *error, doing string) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%s: %w: %v", doing, kv.ErrCorrupt, r)
+	}
+}
+
+// classify wraps an error of bbolt or of the system in the kv error that it is.
+func classify(err error) error {
+	for _, row := range errorTable {
+		if errors.Is(err, row.cause) {
+			return fmt.Errorf("%w: %w", row.kind, err)
+		}
+	}
+	return err
+}
+
+// errorTable lists what an error of bbolt or the system means, the first match
+// winning.
+var errorTable = []struct{ cause, kind error }{
+	{kv.ErrCorrupt, kv.ErrCorrupt},
+	{syscall.ENOSPC, kv.ErrNoSpace},
+	{syscall.EDQUOT, kv.ErrNoSpace},
+	{syscall.EFBIG, kv.ErrNoSpace},
+	{berrors.ErrMaxSizeReached, kv.ErrNoSpace},
+	{syscall.EROFS, kv.ErrReadOnly},
+	{fs.ErrPermission, kv.ErrReadOnly},
+	{berrors.ErrDatabaseReadOnly, kv.ErrReadOnly},
+	{berrors.ErrTimeout, kv.ErrLocked},
+	{berrors.ErrDatabaseNotOpen, kv.ErrClosed},
+	{berrors.ErrInvalid, kv.ErrCorrupt},
+	{berrors.ErrVersionMismatch, kv.ErrCorrupt},
+	{berrors.ErrChecksum, kv.ErrCorrupt},
+}

@@ -1,0 +1,203 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// maxGroup bounds the updates that share a commit, so that the first of them
+// does not wait for ever longer.
+const maxGroup = 256
+
+// DB is an engine whose concurrent updates share commits. It is safe for
+// concurrent use.
+type DB struct {
+	engine Engine
+
+	mu    sync.Mutex
+	queue []*call // updates that wait for a leader
+
+	lead chan struct{} // holds one value while somebody leads
+}
+
+// Group puts group commit on top of an engine, which belongs to the DB then.
+func Group(e Engine) *DB { return &DB{engine: e, lead: make(chan struct{}, 1)} }
+
+// View runs fn on the newest committed snapshot and returns its error.
+func (db *DB) View(fn func(Reader) error) error { return db.engine.View(fn) }
+
+// Close closes the engine.
+func (db *DB) Close() error { return db.engine.Close() }
+
+// call is one Update.
+type call struct {
+	fn       func(Tx) error
+	done     chan struct{} // closed when err stands
+	err      error
+	panicked any // what fn panicked with
+	onCommit []func()
+}
+
+// Update runs fn and commits what it wrote to stable storage, or nothing where
+// fn or the commit fails. It returns the error of fn as it is.
+func (db *DB) Update(fn func(Tx) error) error {
+	c := &call{fn: fn, done: make(chan struct{})}
+	db.mu.Lock()
+	db.queue = append(db.queue, c)
+	db.mu.Unlock()
+	select {
+	case <-c.done:
+	case db.lead <- struct{}{}:
+		db.leadOnce(c)
+	}
+	if c.panicked != nil {
+		panic(c.panicked)
+	}
+	return c.err
+}
+
+// leadOnce commits groups until c is done. The queue is in order, so that one
+// group nearly always suffices.
+func (db *DB) leadOnce(c *call) {
+	defer func() { <-db.lead }()
+	for {
+		select {
+		case <-c.done:
+			return
+		default:
+			db.commit(db.take())
+		}
+	}
+}
+
+// take removes the next group from the queue.
+func (db *DB) take() []*call {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	n := min(len(db.queue), maxGroup)
+	group := slices.Clone(db.queue[:n])
+	db.queue = slices.Delete(db.queue, 0, n)
+	return group
+}
+
+// errNothing ends an engine's update in which no closure succeeded.
+var errNothing = errors.New("nothing to commit")
+
+// commit runs a group in one transaction and tells every member how it went.
+func (db *DB) commit(group []*call) {
+	defer func() {
+		for _, c := range group {
+			close(c.done)
+		}
+	}()
+	err := db.engine.Update(func(w Writer) error {
+		wrote := false
+		for _, c := range group {
+			tx := &savepoint{Writer: w}
+			c.run(tx)
+			c.onCommit = tx.onCommit
+			if c.failed() {
+				if err := tx.undo(); err != nil {
+					return fmt.Errorf("undo a failed update: %w", err)
+				}
+				continue
+			}
+			wrote = wrote || len(tx.log) > 0 || len(tx.onCommit) > 0
+		}
+		if !wrote {
+			return errNothing
+		}
+		return nil
+	})
+	if errors.Is(err, errNothing) {
+		err = nil
+	}
+	for _, c := range group {
+		c.finish(err)
+	}
+}
+
+func (c *call) failed() bool { return c.err != nil || c.panicked != nil }
+
+// run calls fn, anew if it must.
+func (c *call) run(tx *savepoint) {
+	c.err, c.panicked = nil, nil
+	defer func() { c.panicked = recover() }()
+	c.err = c.fn(tx)
+}
+
+// finish settles the outcome of a call whose group ended with err.
+func (c *call) finish(err error) {
+	if c.failed() {
+		return
+	}
+	if c.err = err; err != nil {
+		return
+	}
+	defer func() { c.panicked = recover() }()
+	for _, fn := range c.onCommit {
+		fn()
+	}
+}
+
+// savepoint is the part of one update in the transaction of a group. It keeps
+// what it overwrote, so that it can be undone alone.
+type savepoint struct {
+	Writer
+	log      []undo
+	onCommit []func()
+}
+
+// undo is one key and the value that it had; nil where there was none.
+type undo struct{ key, old []byte }
+
+// OnCommit has fn called after the commit.
+func (s *savepoint) OnCommit(fn func()) { s.onCommit = append(s.onCommit, fn) }
+
+// Put sets the value of a key.
+func (s *savepoint) Put(key, value []byte) error {
+	if err := s.remember(key); err != nil {
+		return err
+	}
+	return s.Writer.Put(key, value)
+}
+
+// Delete removes a key.
+func (s *savepoint) Delete(key []byte) error {
+	if err := s.remember(key); err != nil {
+		return err
+	}
+	return s.Writer.Delete(key)
+}
+
+func (s *savepoint) remember(key []byte) error {
+	old, err := s.Get(key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		old = nil
+	case err != nil:
+		return err
+	default:
+		old = append(make([]byte, 0, len(old)), old...)
+	}
+	s.log = append(s.log, undo{slices.Clone(key), old})
+	return nil
+}
+
+// undo takes the writes back, the last one first.
+func (s *savepoint) undo() error {
+	for _, u := range slices.Backward(s.log) {
+		var err error
+		if u.old == nil {
+			err = s.Writer.Delete(u.key)
+		} else {
+			err = s.Writer.Put(u.key, u.old)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,355 @@
+// Package kvtest is the suite that every storage engine passes, and an engine
+// that fails on demand.
+package kvtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"vtoken/keystore/kv"
+)
+
+// Run runs the suite. open makes a new and empty engine; the suite closes it.
+func Run(t *testing.T, open func(t *testing.T) kv.Engine) {
+	for name, test := range map[string]func(*testing.T, kv.Engine){
+		"Basics":      basics,
+		"Bounds":      bounds,
+		"Scan":        scan,
+		"Rollback":    rollback,
+		"Snapshot":    snapshot,
+		"Walk":        walk,
+		"Closed":      closed,
+		"Group":       group,
+		"GroupErrors": groupErrors,
+		"GroupPanic":  groupPanic,
+		"GroupOrder":  groupOrder,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := open(t)
+			t.Cleanup(func() { _ = e.Close() })
+			test(t, e)
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t *testing.T, e kv.Engine, pairs ...string) {
+	t.Helper()
+	must(t, e.Update(func(w kv.Writer) error {
+		for i := 0; i < len(pairs); i += 2 {
+			if err := w.Put([]byte(pairs[i]), []byte(pairs[i+1])); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// Dump reads everything that is stored.
+func Dump(t *testing.T, e interface {
+	View(func(kv.Reader) error) error
+}) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	must(t, e.View(func(r kv.Reader) error {
+		return r.Scan(nil, nil, func(k, v []byte) error {
+			all[string(k)] = string(v)
+			return nil
+		})
+	}))
+	return all
+}
+
+func basics(t *testing.T, e kv.Engine) {
+	must(t, e.Update(func(w kv.Writer) error {
+		if _, err := w.Get([]byte("a")); !errors.Is(err, kv.ErrNotFound) {
+			t.Errorf("Get of nothing: %v", err)
+		}
+		if err := w.Put([]byte("a"), []byte("1")); err != nil {
+			return err
+		}
+		if v, err := w.Get([]byte("a")); err != nil || string(v) != "1" {
+			t.Errorf("own write reads %q, %v", v, err)
+		}
+		if err := w.Put([]byte("empty"), nil); err != nil {
+			return err
+		}
+		return w.Delete([]byte("never"))
+	}))
+	if got := Dump(t, e); !maps.Equal(got, map[string]string{"a": "1", "empty": ""}) {
+		t.Errorf("stored %v", got)
+	}
+	must(t, e.View(func(r kv.Reader) error {
+		v, err := r.Get([]byte("empty"))
+		if err != nil || len(v) != 0 {
+			t.Errorf("empty value reads %q, %v", v, err)
+		}
+		return nil
+	}))
+	put(t, e, "a", "2")
+	must(t, e.Update(func(w kv.Writer) error { return w.Delete([]byte("empty")) }))
+	if got := Dump(t, e); !maps.Equal(got, map[string]string{"a": "2"}) {
+		t.Errorf("stored %v", got)
+	}
+}
+
+func bounds(t *testing.T, e kv.Engine) {
+	long := bytes.Repeat([]byte("k"), kv.MaxKey)
+	big := bytes.Repeat([]byte("v"), 1<<20)
+	must(t, e.Update(func(w kv.Writer) error {
+		for _, key := range [][]byte{nil, {}, append(long, 'k')} {
+			if err := w.Put(key, nil); !errors.Is(err, kv.ErrTooLarge) {
+				t.Errorf("key of %d bytes: %v", len(key), err)
+			}
+		}
+		return w.Put(long, big)
+	}))
+	if got := Dump(t, e); got[string(long)] != string(big) {
+		t.Error("the longest key and a big value do not read back")
+	}
+}
+
+func scan(t *testing.T, e kv.Engine) {
+	put(t, e, "a", "", "b", "", "b\x00", "", "ba", "", "b\xff", "", "b\xff\xff", "", "c", "")
+	cases := []struct {
+		prefix, after string
+		want          []string
+	}{
+		{"", "", []string{"a", "b", "b\x00", "ba", "b\xff", "b\xff\xff", "c"}},
+		{"b", "", []string{"b", "b\x00", "ba", "b\xff", "b\xff\xff"}},
+		{"b", "b", []string{"b\x00", "ba", "b\xff", "b\xff\xff"}},
+		{"b", "a", []string{"b", "b\x00", "ba", "b\xff", "b\xff\xff"}},
+		{"b", "b5", []string{"ba", "b\xff", "b\xff\xff"}},
+		{"b", "b\xff\xff", nil},
+		{"b", "c", nil},
+		{"b\xff", "", []string{"b\xff", "b\xff\xff"}},
+		{"d", "", nil},
+	}
+	must(t, e.View(func(r kv.Reader) error {
+		for _, c := range cases {
+			var after []byte
+			if c.after != "" {
+				after = []byte(c.after)
+			}
+			var got []string
+			err := r.Scan([]byte(c.prefix), after, func(k, _ []byte) error {
+				got = append(got, string(k))
+				return nil
+			})
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("scan of %q after %q: %q, %v, want %q", c.prefix, c.after, got, err, c.want)
+			}
+		}
+		n, boom := 0, errors.New("boom")
+		if err := r.Scan(nil, nil, func(_, _ []byte) error { n++; return kv.Stop }); err != nil || n != 1 {
+			t.Errorf("stopped scan: %d, %v", n, err)
+		}
+		if err := r.Scan(nil, nil, func(_, _ []byte) error { return boom }); !errors.Is(err, boom) {
+			t.Errorf("failed scan: %v", err)
+		}
+		return nil
+	}))
+}
+
+func rollback(t *testing.T, e kv.Engine) {
+	put(t, e, "a", "1", "b", "1")
+	boom := errors.New("boom")
+	err := e.Update(func(w kv.Writer) error {
+		return errors.Join(w.Put([]byte("a"), []byte("2")), w.Delete([]byte("b")), w.Put([]byte("c"), nil), boom)
+	})
+	if !errors.Is(err, boom) {
+		t.Errorf("Update: %v", err)
+	}
+	if got := Dump(t, e); !maps.Equal(got, map[string]string{"a": "1", "b": "1"}) {
+		t.Errorf("after a failed update: %v", got)
+	}
+}
+
+func snapshot(t *testing.T, e kv.Engine) {
+	put(t, e, "a", "1")
+	must(t, e.View(func(r kv.Reader) error {
+		done := make(chan error)
+		go func() {
+			done <- e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), []byte("2")) })
+		}()
+		must(t, <-done)
+		if v, err := r.Get([]byte("a")); err != nil || string(v) != "1" {
+			t.Errorf("the snapshot changed to %q, %v", v, err)
+		}
+		return nil
+	}))
+	if got := Dump(t, e)["a"]; got != "2" {
+		t.Errorf("the next snapshot has %q", got)
+	}
+}
+
+// walk compares random updates with a map.
+func walk(t *testing.T, e kv.Engine) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	model := make(map[string]string)
+	boom := errors.New("boom")
+	for range 300 {
+		next, fail := maps.Clone(model), rng.IntN(4) == 0
+		err := e.Update(func(w kv.Writer) error {
+			for range rng.IntN(20) {
+				key := fmt.Sprintf("%x", rng.IntN(200))
+				if rng.IntN(3) == 0 {
+					delete(next, key)
+					must(t, w.Delete([]byte(key)))
+					continue
+				}
+				value := string(bytes.Repeat([]byte{byte(rng.Int())}, rng.IntN(3000)))
+				next[key] = value
+				must(t, w.Put([]byte(key), []byte(value)))
+			}
+			if fail {
+				return boom
+			}
+			return nil
+		})
+		if fail != errors.Is(err, boom) {
+			t.Fatalf("Update: %v", err)
+		}
+		if !fail {
+			model = next
+		}
+	}
+	if got := Dump(t, e); !maps.Equal(got, model) {
+		t.Error("the engine and the model differ")
+	}
+}
+
+func closed(t *testing.T, e kv.Engine) {
+	must(t, e.Close())
+	if err := e.View(func(kv.Reader) error { return nil }); !errors.Is(err, kv.ErrClosed) {
+		t.Errorf("View: %v", err)
+	}
+	if err := e.Update(func(kv.Writer) error { return nil }); !errors.Is(err, kv.ErrClosed) {
+		t.Errorf("Update: %v", err)
+	}
+}
+
+// group counts up one key from many goroutines.
+func group(t *testing.T, e kv.Engine) {
+	const writers, each = 16, 20
+	db := kv.Group(e)
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for range each {
+				if err := db.Update(count); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := len(Dump(t, db)["n"]); got != writers*each {
+		t.Errorf("counted %d, want %d", got, writers*each)
+	}
+}
+
+func count(tx kv.Tx) error {
+	v, err := tx.Get([]byte("n"))
+	if err != nil && !errors.Is(err, kv.ErrNotFound) {
+		return err
+	}
+	return tx.Put([]byte("n"), append(bytes.Clone(v), '+'))
+}
+
+// groupErrors has half of the updates fail after they wrote; the other half
+// must not notice, though they share commits.
+func groupErrors(t *testing.T, e kv.Engine) {
+	db := kv.Group(e)
+	put(t, e, "kept", "1")
+	boom := errors.New("boom")
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 20 {
+				bad := (i+j)%2 == 0
+				err := db.Update(func(tx kv.Tx) error {
+					if !bad {
+						return count(tx)
+					}
+					return errors.Join(tx.Put([]byte("n"), []byte("?")), tx.Put([]byte("kept"), nil),
+						tx.Delete([]byte("kept")), tx.Put([]byte("new"), nil), boom)
+				})
+				if bad != errors.Is(err, boom) {
+					t.Errorf("Update: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got := Dump(t, db)
+	if len(got["n"]) != 160 || len(got) != 2 || got["kept"] != "1" {
+		t.Errorf("stored %q", got)
+	}
+}
+
+func groupPanic(t *testing.T, e kv.Engine) {
+	db := kv.Group(e)
+	func() {
+		defer func() {
+			if r := recover(); r != "ouch" {
+				t.Errorf("recovered %v", r)
+			}
+		}()
+		_ = db.Update(func(tx kv.Tx) error {
+			must(t, tx.Put([]byte("a"), nil))
+			panic("ouch")
+		})
+	}()
+	must(t, db.Update(count))
+	if got := Dump(t, db); !maps.Equal(got, map[string]string{"n": "+"}) {
+		t.Errorf("after a panic: %v", got)
+	}
+}
+
+// groupOrder checks that commit hooks see updates in order, before Update
+// returns, and only for those that were committed.
+func groupOrder(t *testing.T, e kv.Engine) {
+	db := kv.Group(e)
+	var told []int // guarded by the DB: hooks run one at a time
+	boom := errors.New("boom")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 25 {
+				length, seen := 0, false
+				err := db.Update(func(tx kv.Tx) error {
+					if err := count(tx); err != nil {
+						return err
+					}
+					v, err := tx.Get([]byte("n"))
+					length = len(v)
+					tx.OnCommit(func() { told, seen = append(told, length), true })
+					if (i+j)%5 == 0 {
+						return boom
+					}
+					return err
+				})
+				if seen != (err == nil) {
+					t.Errorf("hook ran: %v, Update: %v", seen, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if len(told) != 160 || !slices.IsSorted(told) || told[len(told)-1] != 160 {
+		t.Errorf("told %v", told)
+	}
+}
