@@ -1,0 +1,16 @@
+// Package all is the one list of KEK providers.
+package all
+
+import (
+	"vtoken/keystore/kek"
+	"vtoken/keystore/kek/file"
+	"vtoken/keystore/kek/passphrase"
+)
+
+// Providers is a fresh map from scheme to provider.
+func Providers() map[string]kek.OpenFunc {
+	return map[string]kek.OpenFunc{
+		file.Scheme:       file.Open,
+		passphrase.Scheme: passphrase.Open,
+	}
+}

@@ -1,0 +1,42 @@
+package kek
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]URI{
+		"file:/a/b":            {"file", "/a/b", ""},
+		"passphrase:file=/p":   {"passphrase", "file=/p", ""},
+		"tpm2:device=/d?pcr=7": {"tpm2", "device=/d", "pcr=7"},
+		"x-1+2.3:a:b?c?d":      {"x-1+2.3", "a:b", "c?d"},
+	} {
+		if got, err := Parse(text); err != nil || got != want || got.String() != text {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "file", ":x", "file:", "file:?x", "FILE:/x", "1x:/y", "/path:x", "file:/a\nb", "file:" + strings.Repeat("x", maxURI)} {
+		if _, err := Parse(text); !errors.Is(err, ErrURI) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"file:/a", "passphrase:file=/p", "tpm2:device=/dev/tpmrm0?pcrs=7+11", ":", "a:b?"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := Parse(s)
+		if err != nil {
+			return
+		}
+		again, err := Parse(u.String())
+		if err != nil || again != u {
+			t.Errorf("%q: %+v, then %+v, %v", s, u, again, err)
+		}
+		_, _ = Attributes(u.Opaque)
+	})
+}
