@@ -1,0 +1,58 @@
+// Command p11module is the PKCS #11 module: a shared library that applications
+// load and that asks the daemon for everything. It holds no keys and decides
+// nothing.
+//
+// # Layers
+//
+// C front (front.c, interfaces.c, image.c and the generated zfront.c): the 92
+// functions of PKCS #11 2.40 and 3.0, which refuse null pointers and calls
+// before C_Initialize, and hand over. Go edge (edge.go, convert.go and the
+// generated zedge.go): converts host memory to values of package ck, calls the
+// client in package remote, and converts back. Below that nobody has seen a C
+// pointer.
+//
+// The table of functions is in tools/gen/cedge. After a change of it:
+//
+//	go generate ./p11module
+//
+// # Building
+//
+// From the root of the repository:
+//
+//	go build -buildmode=c-shared -trimpath -o bin/vtoken-pkcs11.so \
+//	    -ldflags="-s -w -extldflags '-Wl,--version-script=$PWD/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'" \
+//	    ./p11module
+//
+// The version script makes the library export the functions of the table and
+// nothing else (C97). Its path must be absolute, since the linker runs elsewhere.
+// -Bsymbolic makes the library call its own functions also where a host has
+// another PKCS #11 library in its global scope, which the copy for a forked child
+// depends on. A Go runtime cannot be unloaded, so nodelete makes dlclose keep the
+// library; loading it again is then free. (Go's linker passes both by itself; we
+// say so because we depend on it.)
+//
+// # Loading does nothing
+//
+// Loading maps one page and registers a fork handler, and the Go runtime starts
+// its threads; no file, no socket, no environment variable (C09). All of that is
+// for C_Initialize and the calls after it.
+//
+// # Fork
+//
+// A forked child has the memory of its parent and one thread, so the Go runtime
+// in it is dead. The front knows a child by a page that the kernel wipes on fork.
+// There it closes the inherited socket without a word (C25), answers
+// CKR_CRYPTOKI_NOT_INITIALIZED as PKCS #11 asks, and when the child calls
+// C_Initialize it copies the library's own file into memory, loads that copy as
+// another library, with a fresh Go runtime, and hands every call to it. The
+// pointers that the host got before the fork stay good. A child of a child gets
+// a copy of its own. A child that never calls C_Initialize pays nothing.
+//
+// # Memory and threads
+//
+// The Go runtime is told to collect early, because a host has little use for
+// megabytes of its garbage. Its threads never call into the host, so a host that
+// forbids the library to make threads is served (C61).
+package main
+
+//go:generate go run vtoken/tools/gen/cedge -dir .

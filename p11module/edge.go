@@ -1,0 +1,133 @@
+package main
+
+// #cgo CFLAGS: -std=gnu11 -Wall -O2
+// #include <stdlib.h>
+// #include "cryptoki.h"
+// #include "front.h"
+import "C"
+
+import (
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"vtoken/p11module/remote"
+	"vtoken/vtoken/ck"
+)
+
+// main is never called: the library is entered through its functions.
+func main() {}
+
+// state is what C_Initialize makes and C_Finalize takes away. A C function has
+// nowhere else to find it, so it is the one variable of this package.
+var state struct {
+	changing sync.Mutex // one C_Initialize or C_Finalize at a time (C71)
+	client   atomic.Pointer[remote.Client]
+}
+
+const notInitialized = C.CK_RV(ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+
+// client is nil where the library is not initialized.
+func client() *remote.Client { return state.client.Load() }
+
+// garbage is the growth of the heap, in percent, at which the runtime collects.
+const garbage = 25
+
+//export vtokenInitialize
+func vtokenInitialize() (rv C.CK_RV) {
+	defer recoverTo("C_Initialize", &rv)
+	state.changing.Lock()
+	defer state.changing.Unlock()
+	if client() != nil {
+		return C.CK_RV(ck.CKR_CRYPTOKI_ALREADY_INITIALIZED)
+	}
+	debug.SetGCPercent(garbage)
+	o := remote.FromEnvironment(getenv)
+	o.Descriptors = descriptors{}
+	c := remote.New(o)
+	state.client.Store(c)
+	C.front_set_ready(1)
+	if t := c.Trace(); t != nil {
+		t.Call("C_Initialize", nil)
+	}
+	return C.CKR_OK
+}
+
+//export vtokenFinalize
+func vtokenFinalize() (rv C.CK_RV) {
+	defer recoverTo("C_Finalize", &rv)
+	state.changing.Lock()
+	defer state.changing.Unlock()
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	C.front_set_ready(0)
+	state.client.Store(nil)
+	c.Close()
+	if t := c.Trace(); t != nil {
+		t.Call("C_Finalize", nil)
+		t.Close()
+	}
+	return C.CKR_OK
+}
+
+// code is the CK_RV of err.
+func code(err error) C.CK_RV {
+	if err == nil {
+		return C.CKR_OK
+	}
+	return C.CK_RV(ck.CodeOf(err))
+}
+
+// fail is the end of a call whose arguments could not be converted.
+func fail(c *remote.Client, name string, err error) C.CK_RV {
+	if t := c.Trace(); t != nil {
+		t.Call(name, err)
+	}
+	return code(err)
+}
+
+// tellsLength reports whether a call tells the length of its output.
+func tellsLength(err error) bool {
+	return err == nil || ck.CodeOf(err) == ck.CKR_BUFFER_TOO_SMALL
+}
+
+// recoverTo turns a panic into CKR_GENERAL_ERROR: a mistake of ours must not end
+// the host.
+func recoverTo(name string, rv *C.CK_RV) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	*rv = C.CKR_GENERAL_ERROR
+	if c := client(); c != nil {
+		if t := c.Trace(); t != nil {
+			t.Panic(name, p, debug.Stack())
+		}
+	}
+}
+
+// getenv asks C, which knows of variables that the host has set since it was
+// started and of programs that must not listen to them.
+func getenv(name string) string {
+	n := C.CString(name)
+	defer C.free(unsafe.Pointer(n))
+	return C.GoString(C.front_getenv(n))
+}
+
+// descriptors are sockets that the front closes in a forked child.
+type descriptors struct{}
+
+func (descriptors) Open() (int, error) {
+	var errno C.int
+	fd := C.front_socket_open(&errno)
+	if fd < 0 {
+		return -1, syscall.Errno(errno)
+	}
+	return int(fd), nil
+}
+
+func (descriptors) Close(fd int) { C.front_socket_close(C.int(fd)) }

@@ -1,0 +1,24 @@
+/*
+ * A second, private instance of this library for a forked child.
+ */
+#ifndef VTOKEN_IMAGE_H
+#define VTOKEN_IMAGE_H
+
+#include "cryptoki.h"
+
+/*
+ * Holds the file of this library open, so that a child can be served after the
+ * file was moved away, replaced by an upgrade, or put out of reach by a change
+ * of root or user. It is called after each successful C_Initialize; failing is
+ * no error, the path is tried then.
+ */
+void image_keep(void);
+
+/*
+ * Loads a private copy of this library and returns its functions, or NULL where
+ * the file cannot be had or the system refuses. The Go runtime in the copy is a
+ * fresh one.
+ */
+const CK_FUNCTION_LIST_3_0 *image_load_copy(void);
+
+#endif

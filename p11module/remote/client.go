@@ -1,0 +1,153 @@
+package remote
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+)
+
+// Client is the daemon as one C_Initialize sees it. Its methods are the
+// functions of PKCS #11 without their C_, and are safe for concurrent use. Their
+// errors carry a CK_RV (see ck.CodeOf), CKR_CRYPTOKI_NOT_INITIALIZED after Close.
+//
+// Slices that are passed in are not kept, and nothing that is returned belongs
+// to the connection.
+type Client struct {
+	options Options
+	closed  atomic.Bool
+	closing atomic.Uint32 // futex of those that wait for a daemon
+	conn    atomic.Pointer[conn]
+
+	dialing sync.Mutex
+	newest  byte // version of the protocol to offer
+
+	sessions sessionTable
+}
+
+// New is a client that has not connected yet. It fails with nothing: a daemon
+// that is not there is met by the calls.
+func New(o Options) *Client {
+	if o.Descriptors == nil {
+		o.Descriptors = systemDescriptors{}
+	}
+	c := &Client{options: o, newest: p11rpc.MaxVersion}
+	c.sessions.init(firstHandle())
+	return c
+}
+
+// firstHandle is where session handles start. It differs from client to client,
+// so that a handle from before C_Finalize is hardly ever one after it.
+func firstHandle() ck.SessionHandle {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return ck.SessionHandle(binary.BigEndian.Uint32(b[:])>>2 + 1)
+}
+
+// Trace is where calls are written to, or nil.
+func (c *Client) Trace() *Trace { return c.options.Trace }
+
+// Close ends the client: C_Finalize. Every call under way answers
+// CKR_CRYPTOKI_NOT_INITIALIZED at once (C64). The daemon sees the connection
+// end, which takes everything else with it.
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.closing.Store(1)
+	futexWake(&c.closing)
+	if n := c.conn.Load(); n != nil {
+		n.lose(errClosed())
+	}
+	c.dialing.Lock() // one that was dialling meanwhile
+	defer c.dialing.Unlock()
+	if n := c.conn.Load(); n != nil {
+		n.lose(errClosed())
+	}
+}
+
+func errClosed() error {
+	return ck.Errorf(ck.CKR_CRYPTOKI_NOT_INITIALIZED, "the library was finalized meanwhile")
+}
+
+// connected is the connection, made anew where there is none.
+func (c *Client) connected() (*conn, error) {
+	if n := c.conn.Load(); n != nil && !n.lost() && !n.hungUp() {
+		return n, nil
+	}
+	c.dialing.Lock()
+	defer c.dialing.Unlock()
+	if c.closed.Load() {
+		return nil, errClosed()
+	}
+	if n := c.conn.Load(); n != nil && !n.lost() {
+		return n, nil
+	}
+	n, err := c.dial()
+	if err != nil {
+		c.options.Trace.note(err)
+		return nil, err
+	}
+	c.conn.Store(n)
+	return n, nil
+}
+
+// dial tries the newest version, and version 0 where the server hangs up on
+// that: p11-kit up to 0.24 does.
+func (c *Client) dial() (*conn, error) {
+	n, err := dial(c.options, c.newest)
+	if err == nil || c.newest == 0 || ck.CodeOf(err) != ck.CKR_GENERAL_ERROR || errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, dialError(err)
+	}
+	n, older := dial(c.options, 0)
+	if older != nil {
+		return nil, dialError(err)
+	}
+	c.newest = 0
+	return n, nil
+}
+
+// dialError gives the errors of the handshake a code.
+func dialError(err error) error {
+	if err != nil && ck.CodeOf(err) == ck.CKR_GENERAL_ERROR {
+		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "what listens on the socket is no daemon that we understand: %w", err)
+	}
+	return err
+}
+
+// hungUp looks whether the daemon closed an idle connection, and gives it up
+// then: calls that need no session go on with a new one.
+func (n *conn) hungUp() bool {
+	n.mu.Lock()
+	busy := n.users > 0 || n.dead != nil
+	if !busy {
+		n.users++
+	}
+	n.mu.Unlock()
+	if busy {
+		return n.lost()
+	}
+	defer n.leave()
+	var b [1]byte
+	got, _, err := syscall.Recvfrom(n.sock.fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	if err == nil && got == 0 || errors.Is(err, syscall.ECONNRESET) {
+		n.lose(lostError(errHungUp))
+		return true
+	}
+	return false
+}
+
+var errHungUp = errors.New("the daemon closed it")
+
+// begin starts a request that needs no session.
+func (c *Client) begin(call p11rpc.CallID) (*exchange, error) {
+	n, err := c.connected()
+	if err != nil {
+		return nil, err
+	}
+	return n.begin(call), nil
+}

@@ -1,0 +1,172 @@
+package remote
+
+import (
+	"strings"
+	"time"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+	"vtoken/vtoken/secret"
+)
+
+// GetInfo is C_GetInfo (section 5.4.3). It is about the library, so it is
+// answered here, daemon or not.
+func (c *Client) GetInfo() (ck.Info, error) {
+	return ck.Info{
+		CryptokiVersion:    ck.Version{Major: 3},
+		ManufacturerID:     "vtoken",
+		LibraryDescription: "vtoken virtual smart card",
+		LibraryVersion:     ck.Version{Major: 0, Minor: 1},
+	}, nil
+}
+
+// firstList is for how many entries a list is asked for at first.
+const firstList = 256
+
+// GetSlotList is C_GetSlotList (section 5.5.1), whole. Without a daemon there
+// are no slots.
+func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
+	if _, err := c.connected(); err != nil {
+		if c.closed.Load() {
+			return nil, err
+		}
+		return nil, nil
+	}
+	var flag byte
+	if tokenPresent {
+		flag = 1
+	}
+	return list[ck.SlotID](c, p11rpc.CallGetSlotList, func(x *exchange) { x.enc.Byte(flag) })
+}
+
+// GetMechanismList is C_GetMechanismList (section 5.5.5), whole.
+func (c *Client) GetMechanismList(slot ck.SlotID) ([]ck.MechanismType, error) {
+	return list[ck.MechanismType](c, p11rpc.CallGetMechanismList, func(x *exchange) { x.enc.Ulong(uint64(slot)) })
+}
+
+// list asks for a list, again with more room where it has grown.
+func list[T ~uint64](c *Client, call p11rpc.CallID, args func(*exchange)) ([]T, error) {
+	for room := uint64(firstList); ; {
+		all, n, err := listOnce[T](c, call, args, room)
+		if err != nil || all != nil || n <= room {
+			return all, err
+		}
+		room = n
+	}
+}
+
+func listOnce[T ~uint64](c *Client, call p11rpc.CallID, args func(*exchange), room uint64) ([]T, uint64, error) {
+	x, err := c.begin(call)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer x.free()
+	args(x)
+	x.enc.UlongBuffer(room)
+	if err := x.run(); err != nil {
+		return nil, 0, err
+	}
+	all, n := p11rpc.UlongList[T](&x.dec)
+	return all, n, x.done()
+}
+
+// GetSlotInfo is C_GetSlotInfo (section 5.5.2).
+func (c *Client) GetSlotInfo(slot ck.SlotID) (info ck.SlotInfo, err error) {
+	err = c.aboutSlot(p11rpc.CallGetSlotInfo, func(d *p11rpc.Decoder) { info = d.SlotInfo() }, uint64(slot))
+	return info, err
+}
+
+// GetTokenInfo is C_GetTokenInfo (section 5.5.3).
+func (c *Client) GetTokenInfo(slot ck.SlotID) (info ck.TokenInfo, err error) {
+	err = c.aboutSlot(p11rpc.CallGetTokenInfo, func(d *p11rpc.Decoder) { info = d.TokenInfo() }, uint64(slot))
+	return info, err
+}
+
+// GetMechanismInfo is C_GetMechanismInfo (section 5.5.6).
+func (c *Client) GetMechanismInfo(slot ck.SlotID, m ck.MechanismType) (info ck.MechanismInfo, err error) {
+	err = c.aboutSlot(p11rpc.CallGetMechanismInfo, func(d *p11rpc.Decoder) { info = d.MechanismInfo() }, uint64(slot), uint64(m))
+	return info, err
+}
+
+func (c *Client) aboutSlot(call p11rpc.CallID, read func(*p11rpc.Decoder), args ...uint64) error {
+	x, err := c.begin(call)
+	if err != nil {
+		return err
+	}
+	defer x.free()
+	for _, arg := range args {
+		x.enc.Ulong(arg)
+	}
+	if err := x.run(); err != nil {
+		return err
+	}
+	read(&x.dec)
+	return x.done()
+}
+
+// labelLen is the length of a token label, padded with blanks.
+const labelLen = 32
+
+// InitToken is C_InitToken (section 5.5.7).
+func (c *Client) InitToken(slot ck.SlotID, pin secret.Bytes, label string) error {
+	n, err := c.connected()
+	if err != nil {
+		return err
+	}
+	call := p11rpc.CallInitToken2
+	if n.version == 0 {
+		call = p11rpc.CallInitToken
+	}
+	x := n.begin(call)
+	defer x.free()
+	x.enc.Ulong(uint64(slot))
+	x.enc.Data(pin)
+	if n.version == 0 {
+		x.enc.ZeroString(label + strings.Repeat(" ", max(0, labelLen-len(label))))
+	} else {
+		x.enc.SpaceString(label, labelLen)
+	}
+	return x.plain()
+}
+
+// WaitForSlotEvent is C_WaitForSlotEvent (section 5.5.4). Without a daemon a
+// call that may block waits for one; a daemon that comes back counts as an event
+// of its first slot, since everything may have changed.
+func (c *Client) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
+	block := !flags.Has(ck.CKF_DONT_BLOCK)
+	for lost := false; ; {
+		n, err := c.connected()
+		if err == nil && lost {
+			if slots, err := c.GetSlotList(false); err == nil && len(slots) > 0 {
+				return slots[0], nil
+			}
+			lost = false
+		}
+		if err == nil {
+			slot, err := n.waitForSlotEvent(flags)
+			if !block || !n.lost() || c.closed.Load() {
+				return slot, err
+			}
+		}
+		lost = true
+		switch {
+		case c.closed.Load():
+			return 0, errClosed()
+		case !block:
+			return 0, ck.CKR_NO_EVENT
+		}
+		futexWait(&c.closing, 0, time.Now().Add(lookAgain))
+	}
+}
+
+// lookAgain is how long a thread that waits for events waits for a daemon
+// before it looks again.
+const lookAgain = time.Second
+
+func (n *conn) waitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
+	x := n.begin(p11rpc.CallWaitForSlotEvent)
+	defer x.free()
+	x.enc.Ulong(uint64(flags))
+	slot, err := x.number()
+	return ck.SlotID(slot), err
+}

@@ -1,0 +1,139 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// errTimeout is a deadline that passed. It is os.ErrDeadlineExceeded.
+var errTimeout = fmt.Errorf("no answer in time: %w", os.ErrDeadlineExceeded)
+
+// socket is a Unix stream socket with a deadline for reads, which the one who
+// reads sets before it does. One thread reads and one writes at a time.
+type socket struct {
+	fd       int
+	deadline time.Time // of reads; zero is none
+	spin     spinner
+}
+
+const (
+	pollIn  = 1
+	pollOut = 4
+)
+
+type pollFD struct {
+	fd      int32
+	events  int16
+	revents int16
+}
+
+// Read reads what is there, or waits for it until the deadline.
+func (s *socket) Read(p []byte) (int, error) {
+	n, errno := s.spin.read(s.fd, p)
+	for {
+		switch {
+		case errno == 0 && n > 0:
+			return n, nil
+		case errno == 0:
+			return 0, io.EOF
+		case errno == syscall.EAGAIN || errno == syscall.EINTR:
+			if err := wait(s.fd, pollIn, s.deadline); err != nil {
+				return 0, err
+			}
+		default:
+			return 0, errno
+		}
+		n, errno = receive(s.fd, p)
+	}
+}
+
+// write writes all of p until the deadline.
+func (s *socket) write(p []byte, deadline time.Time) error {
+	for len(p) > 0 {
+		n, errno := send(s.fd, p)
+		switch errno {
+		case 0:
+			p = p[n:]
+		case syscall.EAGAIN, syscall.EINTR:
+			if err := wait(s.fd, pollOut, deadline); err != nil {
+				return err
+			}
+		default:
+			return errno
+		}
+	}
+	return nil
+}
+
+// smallWrite is what a socket takes without a pause that matters.
+const smallWrite = 16 << 10
+
+// The system calls below never block, so the Go scheduler need not know of them.
+
+func receive(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)), syscall.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+func send(fd int, p []byte) (int, syscall.Errno) {
+	const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
+	if len(p) > smallWrite {
+		n, _, errno := syscall.Syscall6(syscall.SYS_SENDTO, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+		return int(n), errno
+	}
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+	return int(n), errno
+}
+
+func shutdown(fd int) { _ = syscall.Shutdown(fd, syscall.SHUT_RDWR) }
+
+// isPermission reports whether connect failed because the user may not.
+func isPermission(err error) bool { return errors.Is(err, os.ErrPermission) }
+
+// wait sleeps until the descriptor is ready or the deadline has passed.
+func wait(fd int, events int16, deadline time.Time) error {
+	p := pollFD{fd: int32(fd), events: events}
+	for {
+		var timeout *syscall.Timespec
+		if !deadline.IsZero() {
+			left := time.Until(deadline)
+			if left <= 0 {
+				return errTimeout
+			}
+			ts := syscall.NsecToTimespec(left.Nanoseconds())
+			timeout = &ts
+		}
+		n, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1,
+			uintptr(unsafe.Pointer(timeout)), 0, 0, 0)
+		switch {
+		case errno == syscall.EINTR:
+		case errno != 0:
+			return errno
+		case n > 0:
+			return nil
+		}
+	}
+}
+
+// connect connects to the socket at path.
+func connect(fd int, path string, limit time.Duration) error {
+	tv := syscall.NsecToTimeval(limit.Nanoseconds())
+	// A full queue of connections makes connect wait as long as sending may.
+	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &tv); err != nil {
+		return err
+	}
+	for {
+		err := syscall.Connect(fd, &syscall.SockaddrUnix{Name: path})
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}

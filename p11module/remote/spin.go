@@ -1,0 +1,54 @@
+package remote
+
+import (
+	"syscall"
+	"time"
+)
+
+// A sleeping thread takes some 30 µs to come back after the answer arrived; one
+// that asks again and again sees it at once. So reading first asks for a while,
+// as long as that has been paying off: the time is a little above what answers
+// took lately, and nothing while answers take longer than maxSpin.
+const (
+	maxSpin   = 60 * time.Microsecond
+	retryEach = 64 // reads between two tries while spinning does not pay
+)
+
+type spinner struct {
+	budget time.Duration
+	reads  uint
+}
+
+// read reads at once or within the time that spinning is worth; else EAGAIN.
+func (s *spinner) read(fd int, p []byte) (int, syscall.Errno) {
+	n, errno := receive(fd, p)
+	if errno != syscall.EAGAIN {
+		return n, errno
+	}
+	s.reads++
+	budget := s.budget
+	if budget == 0 && s.reads%retryEach == 1 {
+		budget = maxSpin
+	}
+	if budget == 0 {
+		return n, errno
+	}
+	start := time.Now()
+	for {
+		yield()
+		n, errno = receive(fd, p)
+		took := time.Since(start)
+		if errno != syscall.EAGAIN {
+			s.budget = min(2*took+maxSpin/4, maxSpin)
+			return n, errno
+		}
+		if took > budget {
+			s.budget = 0
+			return n, errno
+		}
+	}
+}
+
+// yield lets another thread have the processor, such as the one that works on
+// the answer.
+func yield() { _, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }

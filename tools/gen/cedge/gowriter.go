@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/format"
+	"strings"
+)
+
+// goEdge writes the exported Go functions.
+func goEdge(list []function) ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "// %s\n\npackage main\n\n// #include \"cryptoki.h\"\nimport \"C\"\n\n", generated)
+	b.WriteString("import (\n\t\"vtoken/p11module/remote\"\n\t\"vtoken/vtoken/ck\"\n\t\"vtoken/vtoken/secret\"\n)\n")
+	for _, f := range list {
+		if f.answer == toGo {
+			f.writeEdge(&b)
+		}
+	}
+	return format.Source(b.Bytes())
+}
+
+func (f function) writeEdge(b *bytes.Buffer) {
+	fmt.Fprintf(b, "\n//export %s\nfunc %s(%s) (rv C.CK_RV) {\n", f.exported(), f.exported(), f.goParams())
+	b.WriteString("\tc := client()\n\tif c == nil {\n\t\treturn notInitialized\n\t}\n")
+	fmt.Fprintf(b, "\tdefer recoverTo(%q, &rv)\n", f.name)
+	var args, results []string
+	var stores, late []string
+	for _, p := range f.params {
+		s := shapes[p.kind]
+		switch {
+		case s.fails:
+			v := fmt.Sprintf("v%d", len(args))
+			fmt.Fprintf(b, "\t%s, err := %s\n\tif err != nil {\n\t\treturn fail(c, %q, err)\n\t}\n", v, p.fill(s.goIn), f.name)
+			args = append(args, v)
+		case s.goIn != "":
+			args = append(args, p.fill(s.goIn))
+		}
+		if s.goOut != "" {
+			r := fmt.Sprintf("r%d", len(results))
+			results = append(results, r)
+			store := strings.ReplaceAll(p.fill(s.goOut), "{r}", r)
+			if s.always {
+				late = append(late, store)
+			} else {
+				stores = append(stores, store)
+			}
+		}
+	}
+	f.writeCall(b, args, results, stores, late)
+}
+
+func (f function) writeCall(b *bytes.Buffer, args, results, stores, late []string) {
+	lhs := strings.Join(append(results, "err"), ", ")
+	assign := ":="
+	if len(results) == 0 && f.hasFailing() {
+		assign = "="
+	}
+	fmt.Fprintf(b, "\t%s %s c.%s(%s)\n", lhs, assign, f.goName(), strings.Join(args, ", "))
+	if len(stores) > 0 {
+		fmt.Fprintf(b, "\tif err == nil {\n\t\t%s\n\t}\n", strings.Join(stores, "\n\t\t"))
+	}
+	if len(late) > 0 {
+		fmt.Fprintf(b, "\tif tellsLength(err) {\n\t\t%s\n\t}\n", strings.Join(late, "\n\t\t"))
+	}
+	fmt.Fprintf(b, "\tif t := c.Trace(); t != nil {\n\t\tt.Call(%q, err%s)\n\t}\n", f.name, f.traceArgs())
+	b.WriteString("\treturn code(err)\n}\n")
+}
+
+func (f function) traceArgs() string {
+	var b strings.Builder
+	for _, p := range f.params {
+		if t := shapes[p.kind].trace; t != "" {
+			b.WriteString(", " + p.fill(t))
+		}
+	}
+	return b.String()
+}
+
+func (f function) hasFailing() bool {
+	for _, p := range f.params {
+		if shapes[p.kind].fails {
+			return true
+		}
+	}
+	return false
+}
+
+func (f function) goParams() string {
+	var list []string
+	for _, p := range f.params {
+		for i, name := range p.names {
+			list = append(list, name+" "+goType(shapes[p.kind].ctypes[i]))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// goType is the cgo spelling of a C type.
+func goType(ctype string) string { return "C." + ctype }
