@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,6 +37,9 @@ func (d *Daemon) NewToken(label, pin, soPIN string) error {
 // NewTokenFor makes a complete token for a user, who must exist or is made, and
 // returns its id.
 func (d *Daemon) NewTokenFor(login, label, pin, soPIN string) (string, error) {
+	if err := d.NewUser(login); err != nil {
+		return "", err
+	}
 	pinFile, err := d.secretFile(pin)
 	if err != nil {
 		return "", err
@@ -45,8 +49,33 @@ func (d *Daemon) NewTokenFor(login, label, pin, soPIN string) (string, error) {
 		return "", err
 	}
 	return d.Vtoken("token", "create", "--user", login, "--label", label,
-		"--user-pin-file", pinFile, "--so-pin-file", soFile, "--complete")
+		"--user-pin-file", pinFile, "--so-pin-file", soFile, "--complete", "--quiet")
 }
+
+// NewUser makes a user of the default tenant, unless there is one already.
+func (d *Daemon) NewUser(login string) error {
+	_, err := d.Vtoken("user", "create", login)
+	if err == nil {
+		return nil
+	}
+	out, listErr := d.Vtoken("user", "list", "-o", "json")
+	var users []struct{ Login string }
+	if listErr != nil || json.Unmarshal([]byte(out), &users) != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.Login == login {
+			return nil
+		}
+	}
+	return err
+}
+
+// Bin is the path of one of our programs.
+func (d *Daemon) Bin(name string) string { return filepath.Join(d.bin, name) }
+
+// Module is the path of our PKCS#11 module.
+func (d *Daemon) Module() string { return d.Bin("vtoken-pkcs11.so") }
 
 // secretFile writes a secret to a file that nobody else reads.
 func (d *Daemon) secretFile(secret string) (string, error) {

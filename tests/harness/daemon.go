@@ -19,8 +19,8 @@ import (
 // speed: only a daemon that hangs reaches it.
 const readyWithin = 60 * time.Second
 
-// Daemon is a vtokend in a folder of its own. Its methods are for one
-// goroutine, Log excepted.
+// Daemon is a vtokend in a folder of its own. Its methods are for one goroutine;
+// only Log, Environment and what runs programs may be called beside them.
 type Daemon struct {
 	Dir         string // holds all the rest
 	DataDir     string

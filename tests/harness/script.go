@@ -44,6 +44,12 @@ type Script struct {
 //	                        KEY is rsa:2048 and the like, or a curve
 //	daemon start|stop|kill  (with our daemon behind the module; it runs at first)
 //	pin FILE TEXT           writes a PIN into a file, without a newline
+//	apikey NAME [ROLE]      makes an API key in the default tenant and uses it from then
+//	                        on; sets $TENANT, $V1 and $V2, the paths of the IDPrime API
+//	api STATUS METHOD PATH [ARGUMENT...]
+//	                        calls the API with curl, the arguments are curl's; the
+//	                        body of the answer is in stdout
+//	keep NAME               sets $NAME to what stdout holds, without quotes
 //
 // and these variables: MODULE, PIN, SOPIN, those of the backend.
 func (s Script) Params() testscript.Params {
@@ -57,6 +63,9 @@ func (s Script) Params() testscript.Params {
 			"pfx":    pfxCommand,
 			"daemon": daemonCommand,
 			"pin":    pinCommand,
+			"apikey": apikeyCommand,
+			"api":    apiCommand,
+			"keep":   keepCommand,
 		},
 	}
 }

@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// storeFile is the database in the data folder.
+func storeFile(t *testing.T, d *harness.Daemon) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(d.DataDir, "*.db"))
+	must(t, err)
+	if len(found) != 1 {
+		t.Fatalf("the data folder has %d databases, not one: %v", len(found), found)
+	}
+	return found[0]
+}
+
+// refused starts the daemon, which must not start, and say why in words.
+func refused(t *testing.T, d *harness.Daemon, words ...string) {
+	t.Helper()
+	err := d.Start()
+	if err == nil {
+		t.Error("the daemon started")
+		must(t, d.Stop())
+		return
+	}
+	sound(t, err.Error())
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("the reason does not name %q: %v", w, err)
+		}
+	}
+}
+
+// sound fails where the daemon crashed rather than ended.
+func sound(t *testing.T, log string) {
+	t.Helper()
+	for _, crash := range []string{"panic:", "goroutine ", "fatal error:", "SIGSEGV", "SIGBUS"} {
+		if strings.Contains(log, crash) {
+			t.Errorf("the daemon crashed:\n%s", log)
+			return
+		}
+	}
+}
+
+// card makes a token with a key and a data object, and stops the daemon.
+func card(t *testing.T) *harness.Daemon {
+	t.Helper()
+	d := start(t)
+	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	_, err := tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "kept")...)
+	must(t, err)
+	must(t, d.Stop())
+	return d
+}
+
+func TestTruncatedStoreIsRefused(t *testing.T) {
+	d := card(t)
+	db := storeFile(t, d)
+	whole, err := os.ReadFile(db)
+	must(t, err)
+	for _, size := range []int{0, 1, 100, 4096, len(whole) / 2, len(whole) - 4096} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			must(t, os.WriteFile(db, whole[:size], 0o600))
+			if size == 0 {
+				refused(t, d, db)
+			} else {
+				survives(t, d)
+			}
+			after, err := os.ReadFile(db)
+			must(t, err)
+			if size > 0 && size < 4096 && !bytes.Equal(after, whole[:size]) {
+				t.Error("the broken file was changed")
+			}
+		})
+	}
+	must(t, os.WriteFile(db, whole, 0o600))
+	must(t, d.Start())
+	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
+	must(t, err)
+}
+
+// survives starts the daemon on a broken store. It may refuse, or find that
+// nothing that counts is broken; it must not crash, or show anything wrong.
+func survives(t *testing.T, d *harness.Daemon) {
+	t.Helper()
+	if err := d.Start(); err != nil {
+		sound(t, err.Error())
+		return
+	}
+	out, err := tool(d, append(login("Card", harness.PIN), "-O")...)
+	if err == nil && !strings.Contains(out, "kept") {
+		t.Errorf("the key is gone, and no one says why:\n%s", out)
+	}
+	must(t, d.Stop())
+	sound(t, d.Log())
+}
+
+func TestFlippedBytesAreNoticed(t *testing.T) {
+	d := card(t)
+	db := storeFile(t, d)
+	whole, err := os.ReadFile(db)
+	must(t, err)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 12 {
+		at := random.IntN(len(whole))
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			broken := bytes.Clone(whole)
+			broken[at] ^= byte(1 + random.IntN(255))
+			must(t, os.WriteFile(db, broken, 0o600))
+			survives(t, d)
+		})
+	}
+}
+
+func TestOnlyOneDaemonPerStore(t *testing.T) {
+	d := start(t)
+	second := harness.NewDaemon(filepath.Dir(d.Bin("vtokend")), filepath.Join(d.Dir, "2"))
+	second.DataDir = d.DataDir
+	refused(t, second, d.DataDir)
+	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN)) // the first one goes on
+}
+
+func TestDataFolderOpenToOthersIsRefused(t *testing.T) {
+	d := card(t)
+	must(t, os.Chmod(d.DataDir, 0o755))
+	refused(t, d, d.DataDir)
+}
+
+// TestFullDisk writes until the disk is full: what was acknowledged stays, what
+// was refused is not there, and with space again the daemon goes on.
+func TestFullDisk(t *testing.T) {
+	d := start(t)
+	must(t, d.Stop())
+	must(t, os.RemoveAll(d.DataDir))
+	must(t, os.Mkdir(d.DataDir, 0o700))
+	mount(t, d.DataDir, "size=4m,mode=0700")
+	must(t, d.Start())
+	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	blob := filepath.Join(d.Dir, "blob")
+	must(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 30_000), 0o600))
+
+	write := func(label string) error {
+		_, err := tool(d, append(login("Card", harness.PIN), "--write-object", blob, "--type", "data", "--label", label)...)
+		return err
+	}
+	var written []string
+	var err error
+	for i := 0; err == nil && i < 1000; i++ {
+		label := fmt.Sprintf("object-%03d", i)
+		if err = write(label); err == nil {
+			written = append(written, label)
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_MEMORY") {
+		t.Fatalf("after %d objects on a disk of 4 MiB: %v", len(written), err)
+	}
+	lists(t, d, written)
+	remount := exec.Command("mount", "-o", "remount,size=64m", d.DataDir)
+	if out, err := remount.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", remount, err, out)
+	}
+	if err := write("after"); err != nil {
+		t.Errorf("with space again: %v", err)
+	}
+	must(t, d.Kill())
+	must(t, d.Start())
+	lists(t, d, append(written, "after"))
+}
+
+// lists compares the objects on the card with those that were acknowledged.
+func lists(t *testing.T, d *harness.Daemon, want []string) {
+	t.Helper()
+	out, err := tool(d, append(login("Card", harness.PIN), "-O")...)
+	must(t, err)
+	for _, label := range want {
+		if !strings.Contains(out, label) {
+			t.Errorf("%s was acknowledged and is gone", label)
+		}
+	}
+	if n := strings.Count(out, "Data object"); n != len(want) {
+		t.Errorf("the card has %d objects; %d were acknowledged", n, len(want))
+	}
+}
+
+// mount mounts a file system in memory for the time of the test.
+func mount(t *testing.T, dir, options string) {
+	t.Helper()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Fatalf("this test mounts a small file system, so run it as root (sudo make test): %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "--lazy", dir).CombinedOutput(); err != nil {
+			t.Errorf("unmounting %s: %v\n%s", dir, err, out)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// tool runs pkcs11-tool with our module against the daemon and returns all that
+// it printed.
+func tool(d *harness.Daemon, args ...string) (string, error) {
+	return command(d, "", append([]string{"pkcs11-tool", "--module", d.Module()}, args...)...)
+}
+
+// command runs a program that finds the daemon, as another user where uid is
+// not empty.
+func command(d *harness.Daemon, uid string, args ...string) (string, error) {
+	if uid != "" {
+		args = append([]string{"setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--"}, args...)
+	}
+	c := exec.Command(args[0], args[1:]...)
+	c.Dir = "/"
+	c.Env = os.Environ()
+	for name, value := range d.Environment() {
+		c.Env = append(c.Env, name+"="+value)
+	}
+	out, err := c.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), err
+}
+
+// login are the arguments with which the holder of a token logs in.
+func login(label, pin string) []string {
+	return []string{"--token-label", label, "--login", "--pin", pin}
+}
+
+// must ends the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// me is the name of the user who runs the test.
+func me(t *testing.T) string {
+	t.Helper()
+	u, err := user.Current()
+	must(t, err)
+	return u.Username
+}

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// Users of the operating system that exist nowhere else: the kernel needs no
+// name for them.
+const alice, bob, nobody = "61001", "61002", "61003"
+
+// TestUsersSeeTheirOwnTokensOnly has two users, and one that is nobody's, at the
+// same socket.
+func TestUsersSeeTheirOwnTokensOnly(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test acts as other users: run it as root (sudo make test)")
+	}
+	d := start(t)
+	for login, uid := range map[string]string{"alice": alice, "bob": bob} {
+		_, err := d.NewTokenFor(login, "card-of-"+login, harness.PIN, harness.SOPIN)
+		must(t, err)
+		_, err = d.Vtoken("user", "map", login, "--os-user", "#"+uid)
+		must(t, err)
+	}
+	for name, module := range modules(t) {
+		module = public(t, d, module)
+		t.Run(name, func(t *testing.T) {
+			seen := func(uid string) string {
+				out, err := command(d, uid, "pkcs11-tool", "--module", module, "-L")
+				must(t, err)
+				return out
+			}
+			expect(t, seen(alice), "card-of-alice", "card-of-bob")
+			expect(t, seen(bob), "card-of-bob", "card-of-alice")
+			expect(t, seen(nobody), "", "card-of")
+			ask := append([]string{"pkcs11-tool", "--module", module}, append(login("card-of-alice", harness.PIN), "-O")...)
+			if _, err := command(d, alice, ask...); err != nil {
+				t.Errorf("alice cannot log in to her own token: %v", err)
+			}
+			for _, uid := range []string{bob, nobody} {
+				if out, err := command(d, uid, ask...); err == nil {
+					t.Errorf("user %s logged in to alice's token:\n%s", uid, out)
+				}
+			}
+		})
+	}
+	t.Run("remap", func(t *testing.T) { remap(t, d) })
+	t.Run("admin socket", func(t *testing.T) {
+		if out, err := command(d, alice, public(t, d, d.Bin("vtoken")), "token", "list"); err == nil {
+			t.Errorf("alice is no administrator and listed tokens:\n%s", out)
+		}
+	})
+}
+
+// remap takes the token from a user by the map alone.
+func remap(t *testing.T, d *harness.Daemon) {
+	_, err := d.Vtoken("user", "map", "alice", "--os-user", "#"+nobody)
+	must(t, err)
+	for uid, sees := range map[string]bool{alice: false, nobody: true} {
+		out, err := command(d, uid, "pkcs11-tool", "--module", public(t, d, d.Module()), "-L")
+		must(t, err)
+		if strings.Contains(out, "card-of-alice") != sees {
+			t.Errorf("after the new map user %s sees:\n%s", uid, out)
+		}
+	}
+}
+
+// public copies a program to where every user can read it: the folder that the
+// tests run in may be closed to others.
+func public(t *testing.T, d *harness.Daemon, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	copied := filepath.Join(d.Dir, filepath.Base(path))
+	must(t, os.RemoveAll(copied)) // a module that is loaded is not written to
+	must(t, os.WriteFile(copied, b, 0o755))
+	must(t, os.Chmod(copied, 0o755))
+	return copied
+}
+
+func expect(t *testing.T, out, has, hasNot string) {
+	t.Helper()
+	if !strings.Contains(out, has) || strings.Contains(out, hasNot) {
+		t.Errorf("want %q and not %q in:\n%s", has, hasNot, out)
+	}
+}

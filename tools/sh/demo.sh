@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# The main job, end to end, with real programs and nothing prepared: an
+# administrator creates a token over the provisioning API, and the user's
+# application signs with it. Every step is said in plain words and shown as the
+# command that does it.
+#
+# Everything happens in a temporary folder, as the current user. Nothing of it
+# is left behind, unless DEMO_KEEP is set: then folder and daemon stay.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bin=$PWD/bin
+export PATH="$bin:$PATH"
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/vtoken-demo.XXXXXX")
+daemon=
+cleanup() {
+	status=$?
+	if [ $status -ne 0 ] && [ -s "$dir/daemon.log" ]; then
+		echo "the demo stopped with status $status; the end of the daemon's log:" >&2
+		tail -n 20 "$dir/daemon.log" >&2
+	fi
+	if [ -n "${DEMO_KEEP:-}" ] && [ $status -eq 0 ]; then
+		return
+	fi
+	if [ -n "$daemon" ]; then
+		kill "$daemon" 2>/dev/null || true
+		wait "$daemon" 2>/dev/null || true
+	fi
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+cd "$dir"
+
+step=0
+say() {
+	step=$((step + 1))
+	printf '\n%d. %s\n' "$step" "$1"
+}
+show() { printf '   $ %s\n' "$1"; }
+# run shows a command and runs it; what it prints is indented.
+run() {
+	show "$*"
+	"$@" 2>&1 | sed 's/^/     /'
+}
+
+umask 077
+export VTOKEN_P11_SOCKET=$dir/run/p11.sock VTOKEN_ADMIN_SOCKET=$dir/run/admin.sock
+user=$(id -un)
+module=$bin/vtoken-pkcs11.so
+
+say "Start the daemon on its defaults, with everything in a temporary folder ($dir)."
+show "vtokend --data-dir data --p11-socket run/p11.sock --admin-socket run/admin.sock --api-listen 127.0.0.1:0 &"
+vtokend --data-dir data --p11-socket "$VTOKEN_P11_SOCKET" --admin-socket "$VTOKEN_ADMIN_SOCKET" \
+	--api-listen 127.0.0.1:0 >ready 2>daemon.log &
+daemon=$!
+until [ -s ready ]; do # the daemon prints one line when both sockets accept
+	kill -0 "$daemon" 2>/dev/null || { echo "the daemon ended before it was ready" >&2; exit 1; }
+	sleep 0.05
+done
+sed 's/^/     /' ready
+api=https://$(grep -o '127\.0\.0\.1:[0-9]*' ready | head -n 1)
+
+say "Take an API key for the provisioning system. It is shown once; here it goes to a file."
+show "vtoken apikey create demo >api.key"
+vtoken apikey create demo >api.key
+show "vtoken tenant list"
+vtoken tenant list | tee tenants | sed 's/^/     /'
+tenant=$(awk '$1 == "default" { print $2 }' tenants)
+printf 'Authorization: %s\n' "$(cat api.key)" >auth.header
+
+say "Make a key and a certificate for the user, and pack them into a PFX file, with openssl."
+run openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 30 -subj "/CN=$user/O=vtoken demo"
+printf 'pfx-password' >pfx.password
+run openssl pkcs12 -export -in cert.pem -inkey key.pem -name "$user" -passout file:pfx.password -out user.pfx
+show "rm key.pem"
+rm key.pem
+
+users="$api/IDPrimeVirtual/Provisioning/V2.0/Tenants/$tenant/Users/$user/Tokens"
+curl="curl --silent --show-error --fail-with-body --cacert data/api.crt --header @auth.header"
+
+say "Create a token for $user over HTTPS, in the way of the IDPrime Virtual API."
+show "$curl -X POST $users"
+token=$($curl -X POST "$users" | tr -d '"\r\n')
+echo "     $token"
+item="$api/IDPrimeVirtual/Provisioning/V1.0/Tenants/$tenant/Users/$user/Tokens/$token"
+
+say "Import the PFX file. The answer is the serial number of the certificate."
+printf 'X-IDPrimeVirtual-CertificatePassword: %s\n' "$(cat pfx.password)" >pfx.header
+run $curl --header @pfx.header -F pfxCertificate=@user.pfx "$item/Certificate"
+
+say "Set a label and the user's PIN, then complete the token: from now on it is the user's."
+run $curl -X PUT "$item/Label/demo"
+pin=24681357
+printf '"%s"' "$pin" >pin.json
+run $curl -X POST --header 'Content-Type: application/json' --data @pin.json "$item/Role/User/ResetPin"
+run $curl -X PUT "$item/Complete"
+
+say "The user's side: a stock PKCS#11 program sees the token as a slot."
+run pkcs11-tool --module "$module" -L
+
+say "It lists the objects, and with the PIN the private key as well."
+run pkcs11-tool --module "$module" --token-label demo --login --pin "$pin" -O
+
+say "Sign a message with the key that never leaves the daemon."
+echo "signed by a virtual smart card" >message
+id=$(pkcs11-tool --module "$module" --token-label demo -O --type cert 2>/dev/null | awk '/ID:/ { print $2; exit }')
+run pkcs11-tool --module "$module" --token-label demo --login --pin "$pin" \
+	--sign --mechanism SHA256-RSA-PKCS --id "$id" --input-file message --output-file message.sig
+
+say "Verify the signature with openssl and the certificate."
+run openssl x509 -in cert.pem -noout -pubkey -out cert.pub
+run openssl dgst -sha256 -verify cert.pub -signature message.sig message
+
+cat <<END
+
+That was the whole way: API, store, daemon, socket, module, application.
+
+What to type next, to have a daemon of your own that stays:
+   $bin/vtokend --api-listen 127.0.0.1:8443 &
+   $bin/vtoken token create --user $user --label mine --complete --user-pin-file FILE --so-pin-file FILE
+   pkcs11-tool --module $module --token-label mine --login --keypairgen --key-type EC:prime256v1
+README.md has the rest. DEMO_KEEP=1 make demo keeps this demo's daemon running.
+END
+if [ -n "${DEMO_KEEP:-}" ]; then
+	cat <<END
+
+The demo's daemon (process $daemon) goes on; its folder is $dir.
+   export VTOKEN_P11_SOCKET=$VTOKEN_P11_SOCKET VTOKEN_ADMIN_SOCKET=$VTOKEN_ADMIN_SOCKET
+   pkcs11-tool --module $module --token-label demo --login --pin $pin -O
+   kill $daemon && rm -r $dir        when you are done
+END
+	disown "$daemon"
+fi
