@@ -25,8 +25,18 @@ func (h *Handler) createTenant(r *request) (any, error) {
 }
 
 func (h *Handler) readTenant(r *request) (any, error) {
-	t, err := h.core.TenantNamed(r.ctx, r.caller, r.path("tenant"))
+	t, err := h.tenantInPath(r)
 	return tenantJSON(t), err
+}
+
+// tenantInPath is the tenant that the path names. An empty name is nobody's: it
+// must not stand for the default tenant here.
+func (h *Handler) tenantInPath(r *request) (provisioning.Tenant, error) {
+	name := r.path("tenant")
+	if name == "" {
+		return provisioning.Tenant{}, provisioning.Errorf(provisioning.TenantNotFound, "the path names no tenant; put its name or id at the end")
+	}
+	return h.core.TenantNamed(r.ctx, r.caller, name)
 }
 
 func (h *Handler) deleteTenant(r *request) (any, error) {
@@ -38,7 +48,7 @@ func (h *Handler) deleteTenant(r *request) (any, error) {
 		}
 		withTokens = yes
 	}
-	t, err := h.core.TenantNamed(r.ctx, r.caller, r.path("tenant"))
+	t, err := h.tenantInPath(r)
 	if err != nil {
 		return nil, err
 	}

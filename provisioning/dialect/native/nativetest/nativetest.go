@@ -1,0 +1,111 @@
+// Package nativetest serves the native API to tests: on a Unix socket and over
+// HTTPS, on a core with a store in memory. It holds every exchange against the
+// OpenAPI document.
+package nativetest
+
+import (
+	"crypto/tls"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect"
+	"vtoken/provisioning/dialect/native"
+	"vtoken/provisioning/httpkit"
+	"vtoken/provisioning/provtest"
+	"vtoken/vtoken/record"
+)
+
+// Server is a daemon's API without the daemon.
+type Server struct {
+	Store *provtest.Store
+	Core  *provisioning.Service
+	// Socket is the admin socket: whoever connects is an administrator.
+	Socket string
+	// URL is the HTTPS address, and CAFile its certificate.
+	URL, CAFile string
+}
+
+// Version is the version that the server tells.
+const Version = "1.2.3"
+
+// Start serves until the test ends.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	dir := shortDir(t)
+	store := provtest.New()
+	core := provisioning.New(store, provisioning.Options{})
+	s := &Server{Store: store, Core: core, Socket: filepath.Join(dir, "admin.sock"), CAFile: filepath.Join(dir, "api.crt")}
+	kit := &httpkit.Kit{
+		Keys:  core,
+		Admin: func(record.Peer) (provisioning.Caller, error) { return provisioning.System("test"), nil },
+		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	api := native.New(core, kit, native.Info{
+		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
+		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
+		Dialects: []string{"native"},
+	})
+	mux := http.NewServeMux()
+	dialect.Mount(mux, api)
+	mux.Handle("/", kit.NotFound())
+	handler := check(t, api.OpenAPI(), kit.Wrap(mux))
+	s.serveSocket(t, httpkit.NewServer(handler, kit.Log))
+	s.serveHTTPS(t, handler)
+	return s
+}
+
+func (s *Server) serveSocket(t testing.TB, server *http.Server) {
+	l, err := net.Listen("unix", s.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-done; err != http.ErrServerClosed {
+			t.Error(err)
+		}
+	})
+}
+
+func (s *Server) serveHTTPS(t testing.TB, handler http.Handler) {
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelDebug)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	s.URL = server.URL
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(s.CAFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Client is a client on the admin socket.
+func (s *Server) Client(t testing.TB) *client.Client {
+	c := client.Unix(s.Socket)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// shortDir is a folder whose path leaves room for the name of a Unix socket,
+// which may have 107 bytes in all.
+func shortDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("", "native")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
