@@ -13,7 +13,7 @@ BIN     := bin
 RACE := ./vtoken/... ./keystore/... ./provisioning/... ./daemon/... ./p11module/remote/...
 
 # See p11module/doc.go for what these flags are for.
-MODULE_LDFLAGS := -s -w -extldflags "-Wl,--version-script=$(CURDIR)/p11module/exports.map"
+MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test build bench lint fuzz generate install clean packages-test packages-build
@@ -37,7 +37,7 @@ build: packages-build ## build the daemon, the CLI, the PKCS#11 module and p11be
 	$(GO) build -trimpath -o $(BIN)/vtokend ./daemon
 	$(GO) build -trimpath -o $(BIN)/vtoken ./tools/vtokenctl
 	$(GO) build -trimpath -o $(BIN)/p11bench ./tools/p11bench
-	$(GO) build -trimpath -buildmode=c-shared -ldflags='$(MODULE_LDFLAGS)' -o $(BIN)/vtoken-pkcs11.so ./p11module
+	$(GO) build -trimpath -buildmode=c-shared -ldflags="$(MODULE_LDFLAGS)" -o $(BIN)/vtoken-pkcs11.so ./p11module
 	@rm -f $(BIN)/vtoken-pkcs11.h
 
 bench: packages-test build ## measure the module beside SoftHSM, and print a table with ratios
