@@ -1,5 +1,11 @@
 package p11rpc
 
+import (
+	"encoding/binary"
+
+	"vtoken/vtoken/ck"
+)
+
 // CallID is the number of a call on the wire.
 type CallID uint32
 
@@ -242,3 +248,22 @@ var sessionCalls = func() (is [NumCalls]bool) {
 	}
 	return is
 }()
+
+// Peek returns which call the body of a request is, and its session where that
+// is its first value, without reading the rest. A body that is too short for
+// that is NumCalls and 0.
+func Peek(body []byte) (CallID, ck.SessionHandle) {
+	if len(body) < 8 {
+		return NumCalls, 0
+	}
+	call := CallID(binary.BigEndian.Uint32(body))
+	if !call.FirstIsSession() {
+		return min(call, NumCalls), 0
+	}
+	rest := body[8:]
+	n := uint64(binary.BigEndian.Uint32(body[4:]))
+	if uint64(len(rest)) < n+8 {
+		return NumCalls, 0
+	}
+	return call, ck.SessionHandle(binary.BigEndian.Uint64(rest[n:]))
+}

@@ -1,0 +1,114 @@
+package p11server
+
+import (
+	"context"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Connect begins the work of one application in the engine. It is called with
+// what the kernel says of the peer.
+type Connect func(record.Peer) Client
+
+// Client is one application in the engine: the functions of PKCS#11 without
+// their C_. All are safe for concurrent use. Byte slices that they are given
+// are overwritten when they return, except those in templates and mechanisms,
+// which are theirs to keep.
+type Client interface {
+	Slots
+	Sessions
+	Objects
+	Encryption
+	Digests
+	Signatures
+	Keys
+	// Close ends the application: sessions, logins, session objects.
+	Close()
+}
+
+// Slots are the functions about slots and tokens (PKCS#11 section 5.5).
+type Slots interface {
+	GetInfo() ck.Info
+	GetSlotList(tokenPresent bool) ([]ck.SlotID, error)
+	GetSlotInfo(ck.SlotID) (ck.SlotInfo, error)
+	GetTokenInfo(ck.SlotID) (ck.TokenInfo, error)
+	GetMechanismList(ck.SlotID) ([]ck.MechanismType, error)
+	GetMechanismInfo(ck.SlotID, ck.MechanismType) (ck.MechanismInfo, error)
+	InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) error
+	// WaitForSlotEvent returns when ctx ends, at the latest.
+	WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.SlotID, error)
+}
+
+// Sessions are the functions about sessions and logins (section 5.6).
+type Sessions interface {
+	OpenSession(ck.SlotID, ck.Flags) (ck.SessionHandle, error)
+	CloseSession(ck.SessionHandle) error
+	CloseAllSessions(ck.SlotID) error
+	GetSessionInfo(ck.SessionHandle) (ck.SessionInfo, error)
+	SessionCancel(ck.SessionHandle, ck.Flags) error
+	InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error
+	SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error
+	Login(h ck.SessionHandle, user ck.UserType, pin secret.Bytes) error
+	LoginUser(h ck.SessionHandle, user ck.UserType, pin secret.Bytes, username []byte) error
+	Logout(ck.SessionHandle) error
+}
+
+// Objects are the functions about objects (section 5.7).
+type Objects interface {
+	CreateObject(ck.SessionHandle, ck.Template) (ck.ObjectHandle, error)
+	CopyObject(ck.SessionHandle, ck.ObjectHandle, ck.Template) (ck.ObjectHandle, error)
+	DestroyObject(ck.SessionHandle, ck.ObjectHandle) error
+	GetObjectSize(ck.SessionHandle, ck.ObjectHandle) (uint64, error)
+	// GetAttributeValue returns results also with the errors
+	// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID and CKR_BUFFER_TOO_SMALL.
+	GetAttributeValue(ck.SessionHandle, ck.ObjectHandle, []ck.AttributeQuery) ([]ck.AttributeResult, error)
+	SetAttributeValue(ck.SessionHandle, ck.ObjectHandle, ck.Template) error
+	FindObjectsInit(ck.SessionHandle, ck.Template) error
+	FindObjects(h ck.SessionHandle, limit uint64) ([]ck.ObjectHandle, error)
+	FindObjectsFinal(ck.SessionHandle) error
+}
+
+// Encryption are the functions that encrypt and decrypt (sections 5.8, 5.10).
+// Functions with an output return CKR_BUFFER_TOO_SMALL and the length where the
+// buffer is too short, and the operation goes on.
+type Encryption interface {
+	EncryptInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
+	Encrypt(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
+	EncryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
+	EncryptFinal(ck.SessionHandle, ck.Buffer) (ck.Output, error)
+	DecryptInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
+	Decrypt(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
+	DecryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
+	DecryptFinal(ck.SessionHandle, ck.Buffer) (ck.Output, error)
+}
+
+// Digests are the functions that digest (section 5.12).
+type Digests interface {
+	DigestInit(ck.SessionHandle, ck.Mechanism) error
+	Digest(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error)
+	DigestUpdate(h ck.SessionHandle, data []byte) error
+	DigestKey(ck.SessionHandle, ck.ObjectHandle) error
+	DigestFinal(ck.SessionHandle, ck.Buffer) (ck.Output, error)
+}
+
+// Signatures are the functions that sign and verify (sections 5.13, 5.15).
+type Signatures interface {
+	SignInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
+	Sign(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error)
+	SignUpdate(h ck.SessionHandle, data []byte) error
+	SignFinal(ck.SessionHandle, ck.Buffer) (ck.Output, error)
+	VerifyInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
+	Verify(h ck.SessionHandle, data, signature []byte) error
+	VerifyUpdate(h ck.SessionHandle, data []byte) error
+	VerifyFinal(h ck.SessionHandle, signature []byte) error
+}
+
+// Keys are the functions about keys and random numbers (sections 5.18, 5.19).
+type Keys interface {
+	GenerateKey(ck.SessionHandle, ck.Mechanism, ck.Template) (ck.ObjectHandle, error)
+	GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv ck.Template) (ck.ObjectHandle, ck.ObjectHandle, error)
+	SeedRandom(h ck.SessionHandle, seed []byte) error
+	GenerateRandom(h ck.SessionHandle, n uint64) ([]byte, error)
+}

@@ -1,0 +1,254 @@
+package p11server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+	"vtoken/vtoken/record"
+)
+
+const (
+	// handshakeTime is how long a client may take for its first byte, and
+	// farewellTime how long the last answers may take to leave.
+	handshakeTime = 10 * time.Second
+	farewellTime  = 2 * time.Second
+)
+
+// conn is one connection: one application.
+type conn struct {
+	srv     *Server
+	sock    *net.UnixConn
+	peer    record.Peer
+	log     *slog.Logger
+	version byte
+	client  application
+	ctx     context.Context // ends with the connection
+	cancel  context.CancelFunc
+
+	in       *p11rpc.Reader
+	polls    *pollReader
+	crowd    crowd
+	lines    lines
+	writeMu  sync.Mutex
+	finishMu sync.Mutex
+	finished bool
+	reason   error // why the connection ended
+}
+
+func newConn(s *Server, sock *net.UnixConn, peer record.Peer) *conn {
+	c := &conn{srv: s, sock: sock, peer: peer, log: s.log.With("uid", peer.UID, "pid", peer.PID)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.lines.init()
+	return c
+}
+
+// serve runs the connection to its end.
+func (c *conn) serve() {
+	defer c.sock.Close()
+	defer c.cancel()
+	if err := c.handshake(); err != nil {
+		c.log.Debug("PKCS#11 connection without a handshake", "error", err)
+		return
+	}
+	c.read()
+	c.cancel()
+	_ = c.sock.SetWriteDeadline(time.Now().Add(farewellTime))
+	c.lines.workers.Wait()
+	c.client.close()
+	c.logEnd()
+}
+
+func (c *conn) handshake() error {
+	_ = c.sock.SetReadDeadline(time.Now().Add(handshakeTime))
+	version, err := p11rpc.Accept(c.sock)
+	if err != nil {
+		return err
+	}
+	_ = c.sock.SetReadDeadline(time.Time{})
+	raw, err := c.sock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	c.version = version
+	c.polls = newPollReader(raw, c.srv.poll)
+	c.in = p11rpc.NewReader(c.polls)
+	return nil
+}
+
+// read reads requests until the connection ends. It works on a request itself
+// where no other is likely to wait meanwhile.
+func (c *conn) read() {
+	t := c.srv.newTask(c.version)
+	defer c.srv.freeTask(t)
+	for !c.isFinished() {
+		together := c.in.Ready()
+		if !together {
+			c.flush(t)
+			c.polls.expect()
+		}
+		f, err := c.in.Next()
+		if err != nil {
+			c.finish(err)
+			break
+		}
+		t.load(f)
+		pending := c.lines.pending()
+		if !together {
+			c.crowd.observe(pending > 0 || !c.polls.waited && t.session != c.crowd.last)
+		}
+		c.crowd.last = t.session
+		switch {
+		case t.call == p11rpc.CallWaitForSlotEvent:
+			c.startWaiting(t)
+		case t.slow(), c.crowd.is, pending > 0 && c.lines.has(t.session):
+			c.hand(t)
+		default:
+			c.do(t)
+		}
+	}
+	c.flush(t)
+}
+
+// crowd tells, from what was seen lately, whether calls overlap. If they do,
+// the goroutine that reads had better not do the work.
+type crowd struct {
+	is    bool
+	score int              // 0 to crowdScore
+	last  ck.SessionHandle // of the request before
+}
+
+// crowdScore is how many sightings in a row change the mind.
+const crowdScore = 8
+
+func (c *crowd) observe(overlap bool) {
+	if overlap {
+		c.score = min(c.score+1, crowdScore)
+	} else {
+		c.score = max(c.score-1, 0)
+	}
+	switch c.score {
+	case 0:
+		c.is = false
+	case crowdScore:
+		c.is = true
+	}
+}
+
+// hand gives the task's request to another goroutine.
+func (c *conn) hand(t *task) {
+	if !c.lines.hasRoom(len(t.body)) {
+		c.flush(t) // before waiting
+	}
+	own := c.srv.newTask(c.version)
+	own.keep(t)
+	if c.lines.join(own) {
+		c.srv.poll.working.Add(1)
+		go c.work(own)
+	}
+}
+
+// Answers of requests in a row leave together, but not after a request that may
+// take long, nor beyond this many bytes.
+const maxTogether = 16 << 10
+
+// work does a request and those that joined its line meanwhile.
+func (c *conn) work(t *task) {
+	defer c.lines.workers.Done()
+	defer c.srv.poll.working.Add(-1)
+	for t != nil {
+		size := len(t.body)
+		c.do(t)
+		next := c.lines.next(t.session, size)
+		if next == nil || next.slow() || len(t.out.Bytes()) > maxTogether {
+			c.flush(t)
+		} else {
+			t.out, next.out = next.out, t.out // one write for both
+		}
+		c.srv.freeTask(t)
+		t = next
+	}
+}
+
+// startWaiting lets a C_WaitForSlotEvent wait.
+func (c *conn) startWaiting(t *task) {
+	if !c.lines.addWait() {
+		c.log.Warn("refused C_WaitForSlotEvent: too many wait on this connection already", "limit", maxWaits)
+		t.out.Error(t.code, ck.CKR_FUNCTION_FAILED)
+		return
+	}
+	own := c.srv.newTask(c.version)
+	own.keep(t)
+	go func() {
+		defer c.lines.endWait()
+		defer c.srv.freeTask(own)
+		c.do(own)
+		c.flush(own)
+	}()
+}
+
+// flush sends the answers that gathered in the task.
+func (c *conn) flush(t *task) {
+	if len(t.out.Bytes()) == 0 {
+		return
+	}
+	c.writeMu.Lock()
+	_, err := c.sock.Write(t.out.Bytes())
+	c.writeMu.Unlock()
+	t.out.Reset()
+	if err != nil {
+		c.finish(err)
+		c.stopReading()
+	}
+}
+
+// stopReading makes the reader see the end of the connection.
+func (c *conn) stopReading() { _ = c.sock.CloseRead() }
+
+// finish records why the connection ends; the first reason stays.
+func (c *conn) finish(err error) {
+	c.finishMu.Lock()
+	defer c.finishMu.Unlock()
+	if !c.finished {
+		c.finished, c.reason = true, err
+	}
+}
+
+func (c *conn) isFinished() bool {
+	c.finishMu.Lock()
+	defer c.finishMu.Unlock()
+	return c.finished
+}
+
+func (c *conn) logEnd() {
+	switch {
+	case errors.Is(c.reason, p11rpc.ErrMalformed):
+		c.log.Warn("PKCS#11 connection cut off: the client does not keep the protocol", "error", c.reason)
+	case errors.Is(c.reason, io.EOF):
+		c.log.Debug("PKCS#11 connection closed")
+	default:
+		c.log.Debug("PKCS#11 connection lost", "error", c.reason)
+	}
+}
+
+// logFailure writes down a call that failed, as loud as its code deserves.
+func (c *conn) logFailure(call p11rpc.CallID, rv ck.Error, err error) {
+	level := slog.LevelDebug
+	switch rv {
+	case ck.CKR_GENERAL_ERROR, ck.CKR_FUNCTION_FAILED, ck.CKR_HOST_MEMORY, ck.CKR_DEVICE_ERROR, ck.CKR_DEVICE_MEMORY:
+		level = slog.LevelError
+	case ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_TEMPLATE_INCONSISTENT, ck.CKR_ATTRIBUTE_READ_ONLY,
+		ck.CKR_ATTRIBUTE_VALUE_INVALID:
+		level = slog.LevelInfo // whoever wrote the application wants to know which attribute (P35)
+	}
+	if errors.Is(err, errPanicked) || !c.log.Enabled(c.ctx, level) {
+		return
+	}
+	c.log.Log(c.ctx, level, "PKCS#11 call failed", "call", call.String(), "code", rv.Error(), "error", err)
+}

@@ -1,0 +1,216 @@
+package p11server
+
+import (
+	"context"
+	"slices"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+)
+
+// request is one call under way: its values to read, its answer to write, and
+// the application that it is for.
+type request struct {
+	*p11rpc.Decoder
+	out    *p11rpc.Encoder
+	client Client
+	ctx    context.Context // ends with the connection
+}
+
+// handler does one call: it reads the values, calls Done, calls the client, and
+// writes the values of the answer. It writes nothing where it returns an error.
+type handler func(r *request) error
+
+// A route is the row of one call in the table.
+type route struct {
+	run handler
+	// slow is for calls that may take long by their nature (they wait, write to
+	// the disk, stretch a PIN or make a key): other calls on the connection do
+	// not wait for them.
+	slow bool
+}
+
+// routes is the one table of what is served. A call without a row answers
+// CKR_FUNCTION_NOT_SUPPORTED. C_Initialize and C_Finalize are the connection's.
+var routes = [p11rpc.NumCalls]route{
+	p11rpc.CallGetInfo:          {run: getInfo},
+	p11rpc.CallGetSlotList:      {run: getSlotList},
+	p11rpc.CallGetSlotInfo:      {run: getSlotInfo},
+	p11rpc.CallGetTokenInfo:     {run: getTokenInfo},
+	p11rpc.CallGetMechanismList: {run: getMechanismList},
+	p11rpc.CallGetMechanismInfo: {run: getMechanismInfo},
+	p11rpc.CallInitToken:        {run: initToken, slow: true},
+	p11rpc.CallInitToken2:       {run: initToken2, slow: true},
+	p11rpc.CallWaitForSlotEvent: {run: waitForSlotEvent, slow: true},
+
+	p11rpc.CallOpenSession:      {run: openSession},
+	p11rpc.CallCloseSession:     {run: onSession(Client.CloseSession)},
+	p11rpc.CallCloseAllSessions: {run: closeAllSessions},
+	p11rpc.CallGetSessionInfo:   {run: getSessionInfo},
+	p11rpc.CallSessionCancel:    {run: sessionCancel},
+	p11rpc.CallInitPIN:          {run: initPIN, slow: true},
+	p11rpc.CallSetPIN:           {run: setPIN, slow: true},
+	p11rpc.CallLogin:            {run: login, slow: true},
+	p11rpc.CallLoginUser:        {run: loginUser, slow: true},
+	p11rpc.CallLogout:           {run: onSession(Client.Logout)},
+
+	p11rpc.CallCreateObject:      {run: createObject, slow: true},
+	p11rpc.CallCopyObject:        {run: copyObject, slow: true},
+	p11rpc.CallDestroyObject:     {run: onObject(Client.DestroyObject), slow: true},
+	p11rpc.CallGetObjectSize:     {run: getObjectSize},
+	p11rpc.CallGetAttributeValue: {run: getAttributeValue},
+	p11rpc.CallSetAttributeValue: {run: setAttributeValue, slow: true},
+	p11rpc.CallFindObjectsInit:   {run: findObjectsInit},
+	p11rpc.CallFindObjects:       {run: findObjects},
+	p11rpc.CallFindObjectsFinal:  {run: onSession(Client.FindObjectsFinal)},
+
+	p11rpc.CallEncryptInit:   {run: begin(Client.EncryptInit, ck.CKF_ENCRYPT)},
+	p11rpc.CallEncrypt:       {run: transform(Client.Encrypt)},
+	p11rpc.CallEncryptUpdate: {run: transform(Client.EncryptUpdate)},
+	p11rpc.CallEncryptFinal:  {run: finish(Client.EncryptFinal)},
+	p11rpc.CallDecryptInit:   {run: begin(Client.DecryptInit, ck.CKF_DECRYPT)},
+	p11rpc.CallDecrypt:       {run: transform(Client.Decrypt)},
+	p11rpc.CallDecryptUpdate: {run: transform(Client.DecryptUpdate)},
+	p11rpc.CallDecryptFinal:  {run: finish(Client.DecryptFinal)},
+
+	p11rpc.CallDigestInit:   {run: digestInit},
+	p11rpc.CallDigest:       {run: transform(Client.Digest)},
+	p11rpc.CallDigestUpdate: {run: feed(Client.DigestUpdate)},
+	p11rpc.CallDigestKey:    {run: onObject(Client.DigestKey)},
+	p11rpc.CallDigestFinal:  {run: finish(Client.DigestFinal)},
+
+	p11rpc.CallSignInit:     {run: begin(Client.SignInit, ck.CKF_SIGN)},
+	p11rpc.CallSign:         {run: transform(Client.Sign)},
+	p11rpc.CallSignUpdate:   {run: feed(Client.SignUpdate)},
+	p11rpc.CallSignFinal:    {run: finish(Client.SignFinal)},
+	p11rpc.CallVerifyInit:   {run: begin(Client.VerifyInit, ck.CKF_VERIFY)},
+	p11rpc.CallVerify:       {run: verify},
+	p11rpc.CallVerifyUpdate: {run: feed(Client.VerifyUpdate)},
+	p11rpc.CallVerifyFinal:  {run: feed(Client.VerifyFinal)},
+
+	p11rpc.CallGenerateKey:     {run: generateKey, slow: true},
+	p11rpc.CallGenerateKeyPair: {run: generateKeyPair, slow: true},
+	p11rpc.CallSeedRandom:      {run: feed(Client.SeedRandom)},
+	p11rpc.CallGenerateRandom:  {run: generateRandom},
+}
+
+// The shapes that many calls share.
+
+// onSession is a call with nothing but the session.
+func onSession(do func(Client, ck.SessionHandle) error) handler {
+	return func(r *request) error {
+		h := r.Session()
+		if err := r.Done(); err != nil {
+			return err
+		}
+		return do(r.client, h)
+	}
+}
+
+// onObject is a call with a session and an object.
+func onObject(do func(Client, ck.SessionHandle, ck.ObjectHandle) error) handler {
+	return func(r *request) error {
+		h, obj := r.Session(), r.Object()
+		if err := r.Done(); err != nil {
+			return err
+		}
+		return do(r.client, h, obj)
+	}
+}
+
+// begin starts an operation with a key. Without a mechanism it cancels the
+// operation instead (section 5.8.1 and its likes).
+func begin(do func(Client, ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error, op ck.Flags) handler {
+	return func(r *request) error {
+		h, m, key := r.Session(), r.Mechanism(), r.Object()
+		if err := r.Done(); err != nil {
+			return err
+		}
+		if m == nil {
+			return r.client.SessionCancel(h, op)
+		}
+		return do(r.client, h, ownMechanism(m), key)
+	}
+}
+
+// feed is a call with a session and bytes, and no output.
+func feed(do func(Client, ck.SessionHandle, []byte) error) handler {
+	return func(r *request) error {
+		h, data := r.Session(), r.Data()
+		if err := r.Done(); err != nil {
+			return err
+		}
+		return do(r.client, h, data)
+	}
+}
+
+// transform is a call with a session, an input and an output.
+func transform(do func(Client, ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error)) handler {
+	return func(r *request) error {
+		h, data, buf := r.Session(), r.Data(), r.Buffer()
+		if err := r.Done(); err != nil {
+			return err
+		}
+		out, err := do(r.client, h, data, buf)
+		return r.output(out, err)
+	}
+}
+
+// finish is a call with a session and an output.
+func finish(do func(Client, ck.SessionHandle, ck.Buffer) (ck.Output, error)) handler {
+	return func(r *request) error {
+		h, buf := r.Session(), r.Buffer()
+		if err := r.Done(); err != nil {
+			return err
+		}
+		out, err := do(r.client, h, buf)
+		return r.output(out, err)
+	}
+}
+
+// output writes an output. The protocol has no code for a buffer that is too
+// short: it is the length without the bytes.
+func (r *request) output(out ck.Output, err error) error {
+	if err != nil {
+		if ck.CodeOf(err) != ck.CKR_BUFFER_TOO_SMALL || out.Len == 0 {
+			return err
+		}
+		out.Data = nil
+	}
+	r.out.Output(out)
+	return nil
+}
+
+// handle writes a handle.
+func (r *request) handle(h uint64, err error) error {
+	if err == nil {
+		r.out.Ulong(h)
+	}
+	return err
+}
+
+// ownTemplate is a template with memory of its own, for the engine to keep.
+func ownTemplate(t ck.Template) ck.Template {
+	for i := range t {
+		t[i].Value = slices.Clone(t[i].Value)
+	}
+	return t
+}
+
+// ownMechanism is a mechanism with memory of its own, for the engine to keep.
+func ownMechanism(m *ck.Mechanism) ck.Mechanism {
+	switch p := m.Parameter.(type) {
+	case ck.RawParameter:
+		m.Parameter = slices.Clone(p)
+	case ck.RSAPkcsOaepParams:
+		p.SourceData = slices.Clone(p.SourceData)
+		m.Parameter = p
+	case ck.ECDH1DeriveParams:
+		p.SharedData, p.PublicData = slices.Clone(p.SharedData), slices.Clone(p.PublicData)
+		m.Parameter = p
+	case ck.GCMParams:
+		p.IV, p.AAD = slices.Clone(p.IV), slices.Clone(p.AAD)
+		m.Parameter = p
+	}
+	return *m
+}

@@ -1,0 +1,27 @@
+// Package p11server serves PKCS#11 on a Unix socket: it accepts connections,
+// asks the kernel who is at the other end, reads requests of the p11-kit RPC
+// protocol (vtoken/p11rpc), lets the token engine do the work and writes the
+// answers. It is the boundary where an error becomes a CK_RV.
+//
+// It holds no token and no key, and it knows of the engine only the interface
+// [Client]: what that lacks, it answers with CKR_FUNCTION_NOT_SUPPORTED.
+//
+// # Connections
+//
+// A connection is one application. Its sessions, logins and session objects end
+// with it. The number of connections is limited, in total and for each user. A
+// message that breaks the protocol ends the connection it came on, with one
+// line in the log; a panic ends the one request that met it.
+//
+// # Order
+//
+// Requests of one session are worked on in the order of their arrival, requests
+// of different sessions side by side. Answers carry the code of their request
+// and leave as they get ready, so several threads share a connection.
+//
+// One goroutine at a time reads a connection. While the application has one
+// call under way at a time, that goroutine also does the work, and no call
+// costs a switch between goroutines. Where calls are seen to overlap, and
+// before a call that may take long, it first hands the reading to another
+// goroutine. Requests that arrive together are answered together.
+package p11server

@@ -1,0 +1,116 @@
+package p11server
+
+import (
+	"io"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A client that has its answer often sends the next request within
+// microseconds, while to put a thread to sleep and wake it costs several times
+// as much. So a reader asks again for a short time before it goes to sleep.
+
+// pollFor is how long a reader asks again after its last byte.
+const pollFor = 40 * time.Microsecond
+
+// pollBudget keeps those who ask again from taking processors from those who
+// have work. All connections of a server share it.
+type pollBudget struct {
+	limit   int32
+	polling atomic.Int32 // readers that ask again
+	working atomic.Int32 // requests being worked on
+}
+
+func newPollBudget() *pollBudget {
+	return &pollBudget{limit: int32(runtime.GOMAXPROCS(0) / 2)}
+}
+
+// allows reports whether a reader may go on asking.
+func (b *pollBudget) allows() bool { return b.working.Load() == 0 }
+
+// pollReader reads a socket, asking again for a while before it sleeps.
+type pollReader struct {
+	raw    syscall.RawConn
+	budget *pollBudget
+	try    func(fd uintptr) bool // readPolling, bound once
+
+	// waited tells whether the first Read after expect had to wait.
+	waited   bool
+	expected bool
+
+	asked bool // again, in this Read
+	into  []byte
+	n     int
+	err   error
+}
+
+func newPollReader(raw syscall.RawConn, budget *pollBudget) *pollReader {
+	p := &pollReader{raw: raw, budget: budget}
+	p.try = p.readPolling
+	return p
+}
+
+// expect is called before the first Read for a request.
+func (p *pollReader) expect() { p.expected = true }
+
+// Read implements io.Reader.
+func (p *pollReader) Read(into []byte) (int, error) {
+	p.into, p.n, p.err, p.asked = into, 0, nil, false
+	err := p.raw.Read(p.try)
+	p.into = nil
+	if p.expected {
+		p.expected, p.waited = false, p.asked
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case p.err != nil:
+		return 0, p.err
+	case p.n == 0:
+		return 0, io.EOF
+	}
+	return p.n, nil
+}
+
+// readPolling reads what is there; it returns false to be called again when
+// there is something.
+func (p *pollReader) readPolling(fd uintptr) (done bool) {
+	if p.readOnce(fd) {
+		return true
+	}
+	first := !p.asked
+	p.asked = true
+	return first && p.askAgain(fd)
+}
+
+func (p *pollReader) askAgain(fd uintptr) (done bool) {
+	b := p.budget
+	if !b.allows() {
+		return false
+	}
+	defer b.polling.Add(-1)
+	if b.polling.Add(1) > b.limit {
+		return false
+	}
+	for start := time.Now(); b.allows() && time.Since(start) < pollFor; {
+		if p.readOnce(fd) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pollReader) readOnce(fd uintptr) (done bool) {
+	n, err := syscall.Read(int(fd), p.into)
+	switch err {
+	case nil:
+		p.n = n
+		return true
+	case syscall.EAGAIN, syscall.EINTR:
+		return false
+	}
+	p.err = err
+	return true
+}

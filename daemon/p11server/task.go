@@ -1,0 +1,145 @@
+package p11server
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+)
+
+// task is one request, and the memory in which it is read and answered. Several
+// requests in a row may use one task; their answers gather in it.
+type task struct {
+	code    uint32
+	call    p11rpc.CallID
+	session ck.SessionHandle // 0 where the call has none
+	body    []byte
+
+	own []byte // memory of the task's own for a body
+	dec p11rpc.Decoder
+	out p11rpc.Encoder
+	req request
+}
+
+// load makes f the request of the task. The body stays where it is.
+func (t *task) load(f p11rpc.Frame) {
+	t.code, t.body = f.Code, f.Body
+	t.call, t.session = p11rpc.Peek(f.Body)
+}
+
+// slow reports whether the request may take long by its nature.
+func (t *task) slow() bool { return t.call.Valid() && routes[t.call].slow }
+
+// keep takes over the request of another task, with a body of its own.
+func (t *task) keep(from *task) {
+	t.code, t.call, t.session = from.code, from.call, from.session
+	t.own = append(t.own[:0], from.body...)
+	t.body = t.own
+}
+
+// maxKept is the largest body memory that a task keeps for the next request.
+const maxKept = 64 << 10
+
+// wipe forgets the request. Its body may hold a PIN or a key.
+func (t *task) wipe() {
+	clear(t.body)
+	t.body = nil
+	t.req = request{}
+	if cap(t.own) > maxKept {
+		t.own = nil
+	}
+}
+
+func (s *Server) newTask(version byte) *task {
+	t := s.tasks.Get().(*task)
+	t.dec.Version, t.out.Version = version, version
+	return t
+}
+
+func (s *Server) freeTask(t *task) {
+	t.wipe()
+	t.out.Reset()
+	s.tasks.Put(t)
+}
+
+// errPanicked is the error of a request that panicked. It is in the log already.
+var errPanicked = ck.Errorf(ck.CKR_GENERAL_ERROR, "panic in the handler")
+
+// do works on the task's request and adds the answer to the task's output. A
+// request that breaks the protocol has no answer; it ends the connection.
+func (c *conn) do(t *task) {
+	c.srv.poll.working.Add(1)
+	err := c.handle(t)
+	c.srv.poll.working.Add(-1)
+	if err == nil {
+		err = t.out.End()
+	}
+	t.wipe()
+	if err == nil {
+		return
+	}
+	t.out.Abandon()
+	if errors.Is(err, p11rpc.ErrMalformed) {
+		c.finish(err)
+		c.stopReading()
+		return
+	}
+	rv := ck.CodeOf(err)
+	c.logFailure(t.call, rv, err)
+	t.out.Error(t.code, rv)
+}
+
+// handle decodes the request, calls the client and encodes the answer, all but
+// its end.
+func (c *conn) handle(t *task) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("panic in a PKCS#11 call", "call", t.call.String(), "panic", p, "stack", string(debug.Stack()))
+			err = errPanicked
+		}
+	}()
+	call, err := t.dec.Request(t.body)
+	if err != nil {
+		return err
+	}
+	t.out.BeginResponse(t.code, call)
+	switch call {
+	case p11rpc.CallInitialize:
+		return c.initialize(&t.dec)
+	case p11rpc.CallFinalize:
+		return c.finalize(&t.dec)
+	}
+	run := routes[call].run
+	if run == nil {
+		return ck.CKR_FUNCTION_NOT_SUPPORTED
+	}
+	t.req = request{Decoder: &t.dec, out: &t.out, client: c.client.get(), ctx: c.ctx}
+	if t.req.client == nil {
+		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	return run(&t.req)
+}
+
+// initialize is C_Initialize: the application begins.
+func (c *conn) initialize(d *p11rpc.Decoder) error {
+	magic, _, _ := d.Data(), d.Byte(), d.Data()
+	if err := d.Done(); err != nil {
+		return err
+	}
+	if string(magic) != p11rpc.Magic {
+		return ck.Errorf(ck.CKR_GENERAL_ERROR, "C_Initialize without the text that p11-kit clients begin with")
+	}
+	return c.client.begin(func() Client { return c.srv.connect(c.peer) })
+}
+
+// finalize is C_Finalize: the application ends, and may begin again.
+func (c *conn) finalize(d *p11rpc.Decoder) error {
+	if err := d.Done(); err != nil {
+		return err
+	}
+	if !c.client.end() {
+		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	return nil
+}
