@@ -16,7 +16,7 @@ RACE := ./vtoken/... ./keystore/... ./provisioning/... ./daemon/... ./p11module/
 MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench lint fuzz generate install clean packages-test packages-build
+.PHONY: FORCE help demo test build bench lint fuzz generate install clean packages-test packages-build
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,13 +32,23 @@ test: packages-test ## set up what is missing, then lint, build, and run every t
 	$(GO) test ./...
 	$(GO) test -race $(RACE)
 
-build: packages-build ## build the daemon, the CLI, the PKCS#11 module and p11bench into bin/
-	@mkdir -p $(BIN)
-	$(GO) build -trimpath -o $(BIN)/vtokend ./daemon
-	$(GO) build -trimpath -o $(BIN)/vtoken ./tools/vtokenctl
-	$(GO) build -trimpath -o $(BIN)/p11bench ./tools/p11bench
-	$(GO) build -trimpath -buildmode=c-shared -ldflags="$(MODULE_LDFLAGS)" -o $(BIN)/vtoken-pkcs11.so ./p11module
+build: packages-build $(BIN)/vtokend $(BIN)/vtoken $(BIN)/p11bench $(BIN)/vtoken-pkcs11.so ## build daemon, CLI, PKCS#11 module and p11bench into bin/
+
+# go build itself knows what is up to date.
+$(BIN)/vtokend: FORCE
+	$(GO) build -trimpath -o $@ ./daemon
+
+$(BIN)/vtoken: FORCE
+	$(GO) build -trimpath -o $@ ./tools/vtokenctl
+
+$(BIN)/p11bench: FORCE
+	$(GO) build -trimpath -o $@ ./tools/p11bench
+
+$(BIN)/vtoken-pkcs11.so: FORCE
+	$(GO) build -trimpath -buildmode=c-shared -ldflags="$(MODULE_LDFLAGS)" -o $@ ./p11module
 	@rm -f $(BIN)/vtoken-pkcs11.h
+
+FORCE:
 
 bench: packages-test build ## measure the module beside SoftHSM, and print a table with ratios
 	@tools/sh/bench.sh
