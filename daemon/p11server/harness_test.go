@@ -290,3 +290,6 @@ func (s *served) rawDial(t testing.TB) net.Conn {
 	t.Cleanup(func() { nc.Close() })
 	return nc
 }
+
+// forgetAll waits until every connection has ended.
+func (s *served) forgetAll() { s.running.Wait() }
