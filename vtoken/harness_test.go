@@ -46,17 +46,24 @@ func newWorld(t testing.TB) *world {
 	if w.bob, err = w.store.AddToken("bob", "bob's card", userPIN, soPIN); err != nil {
 		t.Fatal(err)
 	}
-	w.engine, err = vtoken.New(w.store, vtoken.Options{
-		MayMake: func(p record.Peer) bool { return p.UID == aliceUID },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.restart()
 	return w
 }
 
+// restart puts a new engine on the store, as a restart of the daemon does.
+func (w *world) restart() {
+	w.t.Helper()
+	e, err := vtoken.New(w.store, vtoken.Options{
+		MayMake: func(p record.Peer) bool { return p.UID == aliceUID },
+	})
+	w.ok(err)
+	w.engine = e
+}
+
+func peerOf(uid uint32) record.Peer { return record.Peer{UID: uid} }
+
 func (w *world) connect(uid uint32) *vtoken.Client {
-	c := w.engine.Connect(record.Peer{UID: uid})
+	c := w.engine.Connect(peerOf(uid))
 	w.t.Cleanup(c.Close)
 	return c
 }

@@ -20,9 +20,9 @@ import (
 // Store is a [vtoken.Store] in memory.
 type Store struct {
 	// BeforeCommit, where set, is called before each commit; its error fails the
-	// update and nothing of it is stored. Set it before the store is used.
+	// update and nothing of it is stored. Change it only while no update runs.
 	BeforeCommit func() error
-	// Hashes counts the calls of CheckPIN and HashPIN, which are slow in a real store.
+	// hashes counts the calls of CheckPIN, which is slow in a real store.
 	hashes int
 
 	commitMu sync.Mutex // one update at a time, its watchers included
@@ -119,7 +119,7 @@ func (s *Store) DeleteToken(id record.TokenID) error {
 	return s.Update(func(t vtoken.Tx) error { return t.(*tx).deleteToken(id) })
 }
 
-// Hashes is how often a PIN was hashed or compared.
+// Hashes is how often a PIN was compared with a verifier.
 func (s *Store) Hashes() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -1,0 +1,211 @@
+package vtoken_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+func (w *world) flags() ck.Flags {
+	w.t.Helper()
+	info, err := w.connect(aliceUID).GetTokenInfo(w.alice.Slot)
+	w.ok(err)
+	return info.Flags
+}
+
+// Wrong tries count down to the lock, with the right flag at each step (C27); a
+// right PIN in between starts over.
+func TestPINTries(t *testing.T) {
+	w := newWorld(t)
+	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Policy.MaxTries = 3 }))
+	c, h := w.open(rw)
+	wrong := func() error { return c.Login(h, ck.CKU_USER, pinOf("wrong")) }
+	states := ck.CKF_USER_PIN_COUNT_LOW | ck.CKF_USER_PIN_FINAL_TRY | ck.CKF_USER_PIN_LOCKED
+	expect := func(step string, f ck.Flags) {
+		t.Helper()
+		if got := w.flags() & states; got != f {
+			t.Errorf("%s: flags %x, want %x", step, got, f)
+		}
+	}
+	want(t, wrong(), ck.CKR_PIN_INCORRECT)
+	expect("one wrong try", ck.CKF_USER_PIN_COUNT_LOW)
+	want(t, wrong(), ck.CKR_PIN_INCORRECT)
+	expect("two wrong tries", ck.CKF_USER_PIN_COUNT_LOW|ck.CKF_USER_PIN_FINAL_TRY)
+	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	expect("a right try", 0)
+	w.ok(c.Logout(h))
+	want(t, wrong(), ck.CKR_PIN_INCORRECT)
+	want(t, c.Login(h, ck.CKU_USER, nil), ck.CKR_PIN_INCORRECT)
+	want(t, wrong(), ck.CKR_PIN_INCORRECT)
+	want(t, wrong(), ck.CKR_PIN_LOCKED)
+	expect("three wrong tries", ck.CKF_USER_PIN_LOCKED)
+	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_LOCKED)
+	want(t, c.SetPIN(h, pinOf(userPIN), pinOf("5678")), ck.CKR_PIN_LOCKED)
+	want(t, c.Login(h, 77, pinOf(userPIN)), ck.CKR_USER_TYPE_INVALID)
+	want(t, c.LoginUser(h, ck.CKU_USER, pinOf(userPIN), []byte("me")), ck.CKR_USER_TYPE_INVALID)
+
+	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	w.ok(c.InitPIN(h, pinOf("5678")))
+	expect("a reset", 0)
+	w.ok(c.Logout(h))
+	w.ok(c.LoginUser(h, ck.CKU_USER, pinOf("5678"), nil))
+}
+
+// A right PIN is remembered for the daemon's run: no slow hash, no commit. A new
+// PIN is another PIN.
+func TestRememberedPIN(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	w.ok(c.Logout(h))
+	hashes := w.store.Hashes()
+	w.store.BeforeCommit = func() error { return errors.New("a commit") }
+	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	w.store.BeforeCommit = nil
+	if w.store.Hashes() != hashes {
+		t.Error("the PIN was hashed again")
+	}
+	w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	w.ok(c.Logout(h))
+	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_INCORRECT)
+	hashes = w.store.Hashes()
+	w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+	if w.store.Hashes() != hashes {
+		t.Error("the new PIN was hashed again")
+	}
+	if got := w.flags(); got.Has(ck.CKF_USER_PIN_COUNT_LOW) {
+		t.Error("the wrong try still counts")
+	}
+}
+
+// A try that cannot be stored is no try, and no login (S33).
+func TestLoginNeedsCommit(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.open(rw)
+	w.store.BeforeCommit = func() error { return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the disk is full") }
+	hashes := w.store.Hashes()
+	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_DEVICE_MEMORY)
+	if w.store.Hashes() != hashes {
+		t.Error("the PIN was compared before the try was stored")
+	}
+	first := true
+	w.store.BeforeCommit = func() error {
+		if first {
+			first = false
+			return nil
+		}
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the disk is full")
+	}
+	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_DEVICE_MEMORY)
+	w.store.BeforeCommit = nil
+	if info, err := c.GetSessionInfo(h); err != nil || info.State != ck.CKS_RW_PUBLIC_SESSION {
+		t.Errorf("%+v, %v after a login that was not stored", info, err)
+	}
+	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+}
+
+// A login belongs to one application (C92).
+func TestLoginIsTheApplications(t *testing.T) {
+	w := newWorld(t)
+	w.loggedIn(rw)
+	other, h := w.open(rw)
+	want(t, other.Login(h, ck.CKU_USER, pinOf("wrong")), ck.CKR_PIN_INCORRECT)
+	if info, err := other.GetSessionInfo(h); err != nil || info.State != ck.CKS_RW_PUBLIC_SESSION {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// Parallel wrong tries are limited like others, and parallel right ones never
+// look wrong.
+func TestParallelTries(t *testing.T) {
+	w := newWorld(t)
+	codes := make(chan ck.Error, 100)
+	race := func(p string) map[ck.Error]int {
+		var wg sync.WaitGroup
+		for range 50 {
+			c, h := w.open(rw)
+			wg.Go(func() { codes <- ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(p))) })
+		}
+		wg.Wait()
+		count := map[ck.Error]int{}
+		for range 50 {
+			count[<-codes]++
+		}
+		return count
+	}
+	if got := race(userPIN); got[ck.CKR_OK] != 50 {
+		t.Errorf("right PINs: %v", got)
+	}
+	hashes := w.store.Hashes()
+	if got := race("wrong"); got[ck.CKR_PIN_INCORRECT] != pin.Default.MaxTries-1 || got[ck.CKR_PIN_LOCKED] != 51-pin.Default.MaxTries {
+		t.Errorf("wrong PINs: %v", got)
+	}
+	if n := w.store.Hashes() - hashes; n != pin.Default.MaxTries {
+		t.Errorf("%d comparisons of a PIN with %d tries", n, pin.Default.MaxTries)
+	}
+}
+
+// A locked PIN ends the logins of all applications (S07).
+func TestLockEndsLogins(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	other, oh := w.open(rw)
+	for range pin.Default.MaxTries {
+		_ = other.Login(oh, ck.CKU_USER, pinOf("wrong"))
+	}
+	if info, err := c.GetSessionInfo(h); err != nil || info.State != ck.CKS_RW_PUBLIC_SESSION {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// The holder's change of the PIN leaves logins alone; anyone else's ends them.
+func TestPINChangesAndLogins(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	other, oh := w.loggedIn(ro)
+	state := func() ck.State {
+		t.Helper()
+		info, err := other.GetSessionInfo(oh)
+		w.ok(err)
+		return info.State
+	}
+	want(t, other.SetPIN(oh, pinOf(userPIN), pinOf("5678")), ck.CKR_SESSION_READ_ONLY)
+	want(t, c.SetPIN(h, pinOf(userPIN), pinOf("1")), ck.CKR_PIN_LEN_RANGE)
+	want(t, c.SetPIN(h, pinOf(userPIN), pinOf("\xff\xff\xff\xff")), ck.CKR_PIN_INVALID)
+	want(t, c.SetPIN(h, pinOf("wrong"), pinOf("5678")), ck.CKR_PIN_INCORRECT)
+	w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	if state() != ck.CKS_RO_USER_FUNCTIONS {
+		t.Error("C_SetPIN ended a login")
+	}
+	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) {
+		r.UserPIN.Verifier = append([]byte("another"), r.UserPIN.Verifier...)
+	}))
+	if state() != ck.CKS_RO_PUBLIC_SESSION {
+		t.Error("a reset PIN left a login")
+	}
+}
+
+// In a public session C_SetPIN is for the user PIN, in the SO's for the SO's.
+func TestWhosePINIsSet(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.open(rw)
+	w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	w.ok(c.SetPIN(h, pinOf(soPIN), pinOf("so-secret-2")))
+	w.ok(c.Logout(h))
+	want(t, c.Login(h, ck.CKU_SO, pinOf(soPIN)), ck.CKR_PIN_INCORRECT)
+	w.ok(c.Login(h, ck.CKU_SO, pinOf("so-secret-2")))
+	w.ok(c.Logout(h))
+	w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+}
+
+// A token without an SO PIN has no PIN that the SO could give.
+func TestNoSOPIN(t *testing.T) {
+	w := newWorld(t)
+	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.SOPIN = pin.State{Policy: pin.Default} }))
+	c, h := w.open(rw)
+	want(t, c.Login(h, ck.CKU_SO, pinOf(soPIN)), ck.CKR_PIN_INCORRECT)
+}

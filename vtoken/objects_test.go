@@ -1,0 +1,279 @@
+package vtoken_test
+
+import (
+	"slices"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
+
+// Which objects can be made and destroyed in which session (section 4.4).
+func TestWhoMayWrite(t *testing.T) {
+	type row struct {
+		name    string
+		flags   ck.Flags
+		login   string
+		attrs   []ck.Attribute
+		code    ck.Error
+		visible bool // to the session afterwards
+	}
+	secretKey := []ck.Attribute{onToken, private}
+	for _, tc := range []row{
+		{"public token object, RO", ro, "", []ck.Attribute{onToken, public}, ck.CKR_SESSION_READ_ONLY, false},
+		{"public token object, RO user", ro, "user", []ck.Attribute{onToken, public}, ck.CKR_SESSION_READ_ONLY, false},
+		{"public token object, RW", rw, "", []ck.Attribute{onToken, public}, ck.CKR_OK, true},
+		{"public token object, RW user", rw, "user", []ck.Attribute{onToken, public}, ck.CKR_OK, true},
+		{"public token object, SO", rw, "so", []ck.Attribute{onToken, public}, ck.CKR_OK, true},
+		{"private token object, RW", rw, "", secretKey, ck.CKR_USER_NOT_LOGGED_IN, false},
+		{"private token object, RW user", rw, "user", secretKey, ck.CKR_OK, true},
+		{"private token object, SO", rw, "so", secretKey, ck.CKR_USER_NOT_LOGGED_IN, false},
+		{"public session object, RO", ro, "", []ck.Attribute{public}, ck.CKR_OK, true},
+		{"private session object, RO", ro, "", []ck.Attribute{private}, ck.CKR_USER_NOT_LOGGED_IN, false},
+		{"private session object, RO user", ro, "user", []ck.Attribute{private}, ck.CKR_OK, true},
+		{"private session object, SO", rw, "so", []ck.Attribute{private}, ck.CKR_USER_NOT_LOGGED_IN, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			c, h := w.open(tc.flags)
+			switch tc.login {
+			case "user":
+				w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+			case "so":
+				w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+			}
+			o, err := c.CreateObject(h, data("x", "v", tc.attrs...))
+			want(t, err, tc.code)
+			if found := findAll(t, c, h, nil); slices.Contains(found, o) != tc.visible {
+				t.Errorf("found %v", found)
+			}
+			if tc.code == ck.CKR_OK {
+				w.ok(c.DestroyObject(h, o))
+				want(t, c.DestroyObject(h, o), ck.CKR_OBJECT_HANDLE_INVALID)
+			}
+		})
+	}
+}
+
+// Private objects cannot be reached without login, by any function, and private
+// session objects do not survive a logout.
+func TestPrivateObjects(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	onCard, err := c.CreateObject(h, data("card", "v", onToken, private))
+	w.ok(err)
+	inSession, err := c.CreateObject(h, data("session", "v", private))
+	w.ok(err)
+	shared, err := c.CreateObject(h, data("public", "v", public))
+	w.ok(err)
+	w.ok(c.Logout(h))
+	for _, o := range []ck.ObjectHandle{onCard, inSession} {
+		_, err := c.GetAttributeValue(h, o, nil)
+		want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+		_, err = c.GetObjectSize(h, o)
+		want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+		_, err = c.CopyObject(h, o, nil)
+		want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+		want(t, c.SetAttributeValue(h, o, ck.Template{ck.String(ck.CKA_LABEL, "x")}), ck.CKR_OBJECT_HANDLE_INVALID)
+		want(t, c.DestroyObject(h, o), ck.CKR_OBJECT_HANDLE_INVALID)
+	}
+	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	if found := findAll(t, c, h, nil); !slices.Equal(found, []ck.ObjectHandle{onCard, shared}) {
+		t.Errorf("found %v, want %v", found, []ck.ObjectHandle{onCard, shared})
+	}
+}
+
+// A session object is there for all sessions of its application with the token,
+// and goes with its own.
+func TestSessionObjects(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.open(ro)
+	second := w.session(c, ro)
+	o, err := c.CreateObject(h, data("x", "v", public))
+	w.ok(err)
+	if _, err := c.GetObjectSize(second, o); err != nil {
+		t.Error(err)
+	}
+	other, oh := w.open(ro)
+	_, err = other.GetObjectSize(oh, o)
+	want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+	w.ok(c.SetAttributeValue(second, o, ck.Template{ck.String(ck.CKA_LABEL, "y")}))
+	if found := findAll(t, c, h, ck.Template{ck.String(ck.CKA_LABEL, "y")}); !slices.Equal(found, []ck.ObjectHandle{o}) {
+		t.Errorf("found %v", found)
+	}
+	w.ok(c.CloseSession(h))
+	_, err = c.GetObjectSize(second, o)
+	want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+}
+
+// A read tells what it can and marks the rest (C21).
+func TestGetAttributeValue(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	_, priv := w.ecPair(c, h, true, ck.String(ck.CKA_LABEL, "key"))
+	unavailable := ck.UnavailableInformation
+	type row struct {
+		query ck.AttributeQuery
+		value string
+		null  bool
+		len   uint64
+	}
+	label := row{ck.AttributeQuery{Type: ck.CKA_LABEL, Buffer: big1K}, "key", false, 3}
+	length := row{ck.AttributeQuery{Type: ck.CKA_LABEL, Buffer: query}, "", true, 3}
+	empty := row{ck.AttributeQuery{Type: ck.CKA_ID, Buffer: ck.Buffer{}}, "", false, 0}
+	sensitive := row{ck.AttributeQuery{Type: ck.CKA_VALUE, Buffer: query}, "", true, unavailable}
+	invalid := row{ck.AttributeQuery{Type: ck.CKA_MODULUS, Buffer: big1K}, "", true, unavailable}
+	unset := row{ck.AttributeQuery{Type: ck.CKA_ALLOWED_MECHANISMS, Buffer: big1K}, "", true, unavailable}
+	short := row{ck.AttributeQuery{Type: ck.CKA_LABEL, Buffer: ck.Buffer{Len: 2}}, "", true, unavailable}
+	for name, tc := range map[string]struct {
+		rows []row
+		code ck.Error
+	}{
+		"all good":           {[]row{label, length, empty}, ck.CKR_OK},
+		"a sensitive one":    {[]row{label, sensitive, label}, ck.CKR_ATTRIBUTE_SENSITIVE},
+		"an invalid one":     {[]row{invalid, label}, ck.CKR_ATTRIBUTE_TYPE_INVALID},
+		"an unset list":      {[]row{unset, label}, ck.CKR_ATTRIBUTE_TYPE_INVALID},
+		"a short buffer":     {[]row{label, short, label}, ck.CKR_BUFFER_TOO_SMALL},
+		"one of everything":  {[]row{short, invalid, sensitive, label, length, unset, empty}, ck.CKR_ATTRIBUTE_SENSITIVE},
+		"nothing asked":      {nil, ck.CKR_OK},
+		"invalid before all": {[]row{short, invalid, empty}, ck.CKR_ATTRIBUTE_TYPE_INVALID},
+	} {
+		var queries []ck.AttributeQuery
+		for _, r := range tc.rows {
+			queries = append(queries, r.query)
+		}
+		results, err := c.GetAttributeValue(h, priv, queries)
+		if ck.CodeOf(err) != tc.code || len(results) != len(tc.rows) {
+			t.Errorf("%s: %d results, %v", name, len(results), err)
+			continue
+		}
+		for i, r := range tc.rows {
+			got := results[i]
+			if got.Type != r.query.Type || string(got.Value) != r.value || (got.Value == nil) != r.null || got.Len != r.len {
+				t.Errorf("%s: result %d is %+v", name, i, got)
+			}
+		}
+	}
+}
+
+// The value of a key that may be read is read from the store when asked for.
+func TestReadExtractableKey(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	value := []byte("0123456789abcdef")
+	for _, token := range []bool{true, false} {
+		key, err := c.CreateObject(h, ck.Template{
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES),
+			ck.Bytes(ck.CKA_VALUE, value), ck.Bool(ck.CKA_TOKEN, token),
+			ck.Bool(ck.CKA_SENSITIVE, false), ck.Bool(ck.CKA_EXTRACTABLE, true),
+		})
+		w.ok(err)
+		queries := []ck.AttributeQuery{{Type: ck.CKA_VALUE, Buffer: big1K}}
+		results, err := c.GetAttributeValue(h, key, queries)
+		w.ok(err)
+		if string(results[0].Value) != string(value) {
+			t.Error("another value")
+		}
+		w.ok(c.SetAttributeValue(h, key, ck.Template{ck.Bool(ck.CKA_SENSITIVE, true)}))
+		_, err = c.GetAttributeValue(h, key, queries)
+		want(t, err, ck.CKR_ATTRIBUTE_SENSITIVE)
+		want(t, c.SetAttributeValue(h, key, ck.Template{ck.Bool(ck.CKA_SENSITIVE, false)}), ck.CKR_ATTRIBUTE_READ_ONLY)
+	}
+}
+
+func TestSetAttributeValue(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	_, priv := w.ecPair(c, h, true)
+	label := func(s string) ck.Template { return ck.Template{ck.String(ck.CKA_LABEL, s)} }
+	readOnly := w.session(c, ro)
+	want(t, c.SetAttributeValue(readOnly, priv, label("x")), ck.CKR_SESSION_READ_ONLY)
+	w.ok(c.SetAttributeValue(h, priv, label("x")))
+	// All or nothing.
+	want(t, c.SetAttributeValue(h, priv, append(label("y"), ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA))), ck.CKR_ATTRIBUTE_READ_ONLY)
+	if found := findAll(t, c, h, label("x")); !slices.Equal(found, []ck.ObjectHandle{priv}) {
+		t.Errorf("found %v", found)
+	}
+	// The key still works: its secret was not lost with the change.
+	w.ok(c.SignInit(h, ecdsaMech, priv))
+	_, err := c.Sign(h, make([]byte, 32), big1K)
+	w.ok(err)
+	c.Close()
+	c, h = w.loggedIn(ro)
+	w.ok(c.SignInit(h, ecdsaMech, priv))
+	_, err = c.Sign(h, make([]byte, 32), big1K)
+	w.ok(err)
+}
+
+// Copies work between token and session, and loosen nothing (C22).
+func TestCopyObject(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	pub, priv := w.ecPair(c, h, true)
+	inSession, err := c.CopyObject(h, priv, ck.Template{ck.Bool(ck.CKA_TOKEN, false), ck.String(ck.CKA_LABEL, "copy")})
+	w.ok(err)
+	digest := make([]byte, 32)
+	w.ok(c.SignInit(h, ecdsaMech, inSession))
+	out, err := c.Sign(h, digest, big1K)
+	w.ok(err)
+	w.verifyP256(c, h, pub, digest, out.Data)
+	results, err := c.GetAttributeValue(h, inSession, []ck.AttributeQuery{
+		{Type: ck.CKA_SENSITIVE, Buffer: big1K}, {Type: ck.CKA_EXTRACTABLE, Buffer: big1K}, {Type: ck.CKA_LABEL, Buffer: big1K}})
+	w.ok(err)
+	if results[0].Value[0] != 1 || results[1].Value[0] != 0 || string(results[2].Value) != "copy" {
+		t.Errorf("%v", results)
+	}
+	_, err = c.CopyObject(h, priv, ck.Template{ck.Bool(ck.CKA_EXTRACTABLE, true)})
+	want(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+	back, err := c.CopyObject(h, inSession, ck.Template{onToken})
+	w.ok(err)
+	w.ok(c.CloseAllSessions(w.alice.Slot))
+	c, h = w.loggedIn(ro)
+	w.ok(c.SignInit(h, ecdsaMech, back))
+	out, err = c.Sign(h, digest, big1K)
+	w.ok(err)
+	w.verifyP256(c, h, pub, digest, out.Data)
+	_, err = c.CopyObject(h, priv, nil)
+	want(t, err, ck.CKR_SESSION_READ_ONLY)
+}
+
+func TestUndestroyableObject(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.open(rw)
+	o, err := c.CreateObject(h, data("x", "v", onToken, public, ck.Bool(ck.CKA_DESTROYABLE, false)))
+	w.ok(err)
+	want(t, c.DestroyObject(h, o), ck.CKR_ACTION_PROHIBITED)
+}
+
+// The token's limit on RSA keys holds before anything is generated.
+func TestRSALimit(t *testing.T) {
+	w := newWorld(t)
+	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.MaxRSABits = 2048 }))
+	c, h := w.loggedIn(rw)
+	_, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
+		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(3072))}, nil)
+	want(t, err, ck.CKR_KEY_SIZE_RANGE)
+	_, _, err = c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, nil, nil)
+	want(t, err, ck.CKR_MECHANISM_INVALID)
+	_, err = c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, nil)
+	want(t, err, ck.CKR_MECHANISM_INVALID)
+	_, _, err = c.GenerateKeyPair(w.session(c, ro), ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
+		ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256)}, ck.Template{onToken})
+	want(t, err, ck.CKR_SESSION_READ_ONLY)
+}
+
+func TestRandom(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.open(ro)
+	a, err := c.GenerateRandom(h, 32)
+	w.ok(err)
+	b, err := c.GenerateRandom(h, 32)
+	w.ok(err)
+	if len(a) != 32 || slices.Equal(a, b) {
+		t.Error("not random")
+	}
+	_, err = c.GenerateRandom(h, 1<<40)
+	want(t, err, ck.CKR_ARGUMENTS_BAD)
+	want(t, c.SeedRandom(h, a), ck.CKR_RANDOM_SEED_NOT_SUPPORTED)
+	want(t, c.SeedRandom(h+1000, a), ck.CKR_SESSION_HANDLE_INVALID)
+}

@@ -1,0 +1,232 @@
+package vtoken_test
+
+import (
+	"crypto/sha256"
+	"testing"
+
+	"vtoken/vtoken"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/record"
+)
+
+// aes makes an AES session key.
+func (w *world) aes(c *vtoken.Client, h ck.SessionHandle, attrs ...ck.Attribute) ck.ObjectHandle {
+	w.t.Helper()
+	key, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_AES_KEY_GEN},
+		append(ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))}, attrs...))
+	w.ok(err)
+	return key
+}
+
+type initFunc func(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error
+
+func inits(c *vtoken.Client) map[ck.AttributeType]initFunc {
+	return map[ck.AttributeType]initFunc{
+		ck.CKA_ENCRYPT: c.EncryptInit, ck.CKA_DECRYPT: c.DecryptInit,
+		ck.CKA_SIGN: c.SignInit, ck.CKA_VERIFY: c.VerifyInit,
+	}
+}
+
+var cancels = map[ck.AttributeType]ck.Flags{
+	ck.CKA_ENCRYPT: ck.CKF_ENCRYPT, ck.CKA_DECRYPT: ck.CKF_DECRYPT,
+	ck.CKA_SIGN: ck.CKF_SIGN, ck.CKA_VERIFY: ck.CKF_VERIFY,
+}
+
+// Each usage flag is asked by its own function and by no other (S08).
+func TestUsageFlags(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	cmac := ck.Mechanism{Type: ck.CKM_SHA256_HMAC}
+	cbc := ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.RawParameter(make([]byte, 16))}
+	for usage := range cancels {
+		aes := w.aes(c, h, ck.Bool(usage, true))
+		hmac, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN},
+			ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32)), ck.Bool(usage, true)})
+		w.ok(err)
+		for tried, begin := range inits(c) {
+			m, key := cbc, aes
+			if tried == ck.CKA_SIGN || tried == ck.CKA_VERIFY {
+				m, key = cmac, hmac
+			}
+			code := ck.CKR_KEY_FUNCTION_NOT_PERMITTED
+			if tried == usage {
+				code = ck.CKR_OK
+			}
+			if err := begin(h, m, key); ck.CodeOf(err) != code {
+				t.Errorf("a key with %v, asked for %v: %v", usage, tried, err)
+			}
+			w.ok(c.SessionCancel(h, cancels[tried]))
+		}
+	}
+}
+
+// CKA_ALLOWED_MECHANISMS holds for every mechanism and every function (S08).
+func TestAllowedMechanisms(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	key := w.aes(c, h, ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS, ck.CKM_AES_CBC),
+		ck.Bool(ck.CKA_ENCRYPT, true), ck.Bool(ck.CKA_DECRYPT, true))
+	for _, begin := range []initFunc{c.EncryptInit, c.DecryptInit} {
+		for _, m := range mech.List() {
+			err := begin(h, ck.Mechanism{Type: m, Parameter: ck.RawParameter(make([]byte, 16))}, key)
+			if (err == nil) != (m == ck.CKM_AES_CBC) {
+				t.Errorf("%v: %v", m, err)
+			}
+		}
+		w.ok(c.SessionCancel(h, ck.CKF_ENCRYPT|ck.CKF_DECRYPT))
+	}
+}
+
+func TestBadKeys(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	pub, priv := w.ecPair(c, h, true)
+	o, err := c.CreateObject(h, data("x", "v"))
+	w.ok(err)
+	want(t, c.SignInit(h, ecdsaMech, 99999), ck.CKR_KEY_HANDLE_INVALID)
+	want(t, c.SignInit(h, ecdsaMech, o), ck.CKR_KEY_HANDLE_INVALID)
+	want(t, c.SignInit(h, ecdsaMech, w.aes(c, h)), ck.CKR_KEY_TYPE_INCONSISTENT)
+	want(t, c.SignInit(h, ecdsaMech, pub), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_VENDOR_DEFINED}, priv), ck.CKR_MECHANISM_INVALID)
+	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256}, priv), ck.CKR_KEY_TYPE_INCONSISTENT)
+	other, oh := w.open(rw)
+	want(t, other.SignInit(oh, ecdsaMech, priv), ck.CKR_USER_NOT_LOGGED_IN)
+	want(t, other.VerifyInit(oh, ecdsaMech, pub), ck.CKR_OK)
+}
+
+// Whatever takes the right to a key away ends the operations with it, in all
+// sessions at once, and wipes the key when nobody has that right any more (S07).
+func TestOperationsEndWithTheRight(t *testing.T) {
+	digest := make([]byte, 32)
+	for name, tc := range map[string]struct {
+		end  func(w *world, c *vtoken.Client, h ck.SessionHandle, priv ck.ObjectHandle)
+		code ck.Error
+	}{
+		"logout": {func(w *world, c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) {
+			w.ok(c.Logout(h))
+		}, ck.CKR_OPERATION_NOT_INITIALIZED},
+		"logout and login": {func(w *world, c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) {
+			w.ok(c.Logout(h))
+			w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+		}, ck.CKR_OPERATION_NOT_INITIALIZED},
+		"destroy": {func(w *world, c *vtoken.Client, h ck.SessionHandle, priv ck.ObjectHandle) {
+			w.ok(c.DestroyObject(h, priv))
+		}, ck.CKR_OPERATION_NOT_INITIALIZED},
+		"PIN reset": {func(w *world, _ *vtoken.Client, _ ck.SessionHandle, _ ck.ObjectHandle) {
+			w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Verifier = []byte("another") }))
+		}, ck.CKR_OPERATION_NOT_INITIALIZED},
+		"disable": {func(w *world, _ *vtoken.Client, _ ck.SessionHandle, _ ck.ObjectHandle) {
+			w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Enabled = false }))
+		}, ck.CKR_SESSION_HANDLE_INVALID},
+		"delete": {func(w *world, _ *vtoken.Client, _ ck.SessionHandle, _ ck.ObjectHandle) {
+			w.ok(w.store.DeleteToken(w.alice.ID))
+		}, ck.CKR_SESSION_HANDLE_INVALID},
+	} {
+		for _, token := range []bool{true, false} {
+			w := newWorld(t)
+			c, h := w.loggedIn(rw)
+			second := w.session(c, rw)
+			pub, priv := w.ecPair(c, h, token)
+			w.ok(c.SignInit(second, ecdsaMech, priv))
+			w.ok(c.VerifyInit(second, ecdsaMech, pub))
+			tc.end(w, c, h, priv)
+			_, err := c.Sign(second, digest, big1K)
+			if ck.CodeOf(err) != tc.code {
+				t.Errorf("%s, token object %v: %v", name, token, err)
+			}
+			if private, _ := w.engine.ParsedKeys(); private != 0 && name != "logout and login" {
+				t.Errorf("%s, token object %v: %d private keys are in memory", name, token, private)
+			}
+			if tc.code == ck.CKR_OPERATION_NOT_INITIALIZED {
+				want(t, c.Verify(second, digest, make([]byte, 64)), ck.CKR_SIGNATURE_INVALID)
+			}
+		}
+	}
+}
+
+// One application's logout leaves the operations of another alone.
+func TestLogoutOfAnother(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	other, oh := w.loggedIn(rw)
+	_, priv := w.ecPair(c, h, true)
+	w.ok(c.SignInit(h, ecdsaMech, priv))
+	w.ok(other.SignInit(oh, ecdsaMech, priv))
+	w.ok(other.Logout(oh))
+	_, err := c.Sign(h, make([]byte, 32), big1K)
+	w.ok(err)
+	if private, _ := w.engine.ParsedKeys(); private != 1 {
+		t.Errorf("%d private keys in memory", private)
+	}
+	c.Close()
+	if private, public := w.engine.ParsedKeys(); private != 0 || public != 0 {
+		t.Errorf("%d private and %d public keys in memory", private, public)
+	}
+}
+
+// A key that asks for the PIN at each use works once right after a login (C05);
+// then each use needs its own, and one that waits gives way to a new one (C06).
+func TestAlwaysAuthenticate(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	_, priv := w.ecPair(c, h, true, ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, true))
+	digest := make([]byte, 32)
+	context := func(p string) error { return c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(p)) }
+	want(t, context(userPIN), ck.CKR_OPERATION_NOT_INITIALIZED)
+	w.ok(c.SignInit(h, ecdsaMech, priv))
+	_, err := c.Sign(h, digest, big1K)
+	w.ok(err)
+	w.ok(c.SignInit(h, ecdsaMech, priv))
+	_, err = c.Sign(h, digest, big1K)
+	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
+	w.ok(c.SignInit(h, ecdsaMech, priv))
+	want(t, context("wrong"), ck.CKR_PIN_INCORRECT)
+	_, err = c.Sign(h, digest, big1K)
+	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
+	w.ok(context(userPIN))
+	_, err = c.Sign(h, digest, big1K)
+	w.ok(err)
+	w.ok(c.Logout(h))
+	want(t, context(userPIN), ck.CKR_USER_NOT_LOGGED_IN)
+}
+
+func TestDigest(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	m := ck.Mechanism{Type: ck.CKM_SHA256}
+	wanted := sha256.Sum256([]byte("message"))
+	w.ok(c.DigestInit(h, m))
+	out, err := c.Digest(h, []byte("message"), query)
+	w.ok(err)
+	if out.Len != 32 {
+		t.Errorf("length %d", out.Len)
+	}
+	out, err = c.Digest(h, []byte("message"), ck.Buffer{Len: 32})
+	w.ok(err)
+	if string(out.Data) != string(wanted[:]) {
+		t.Error("wrong digest")
+	}
+	key, err := c.CreateObject(h, ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET),
+		ck.String(ck.CKA_VALUE, "essa"), ck.Bool(ck.CKA_SENSITIVE, false), ck.Bool(ck.CKA_EXTRACTABLE, true),
+	})
+	w.ok(err)
+	w.ok(c.DigestInit(h, m))
+	w.ok(c.DigestUpdate(h, []byte("m")))
+	w.ok(c.DigestKey(h, key))
+	_, err = c.Digest(h, []byte("ge"), big1K)
+	want(t, err, ck.CKR_OPERATION_ACTIVE)
+	w.ok(c.DigestUpdate(h, []byte("ge")))
+	_, err = c.DigestFinal(h, ck.Buffer{Len: 31})
+	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	out, err = c.DigestFinal(h, big1K)
+	w.ok(err)
+	if string(out.Data) != string(wanted[:]) {
+		t.Error("wrong digest in parts")
+	}
+	w.ok(c.DigestInit(h, m))
+	want(t, c.DigestKey(h, w.aes(c, h)), ck.CKR_KEY_INDIGESTIBLE)
+	want(t, c.DigestUpdate(h, nil), ck.CKR_OPERATION_NOT_INITIALIZED)
+	want(t, c.DigestInit(h, ecdsaMech), ck.CKR_MECHANISM_INVALID)
+}
