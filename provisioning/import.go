@@ -1,8 +1,17 @@
 package provisioning
 
 import (
+	"bytes"
 	"context"
+	"crypto/rsa"
+	"crypto/sha1"
+	"fmt"
+	"slices"
+	"time"
 
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
@@ -30,5 +39,148 @@ func (s *Service) ImportPFX(ctx context.Context, c Caller, ref TokenRef, data []
 	if len(data) > MaxPFX {
 		return Import{}, Errorf(TooLarge, "the PFX has %d bytes; a PFX here has at most %d", len(data), MaxPFX)
 	}
-	return s.importPFX(ctx, c, ref, data, password)
+	// Who may not, or names what is not there, learns nothing of the PFX and
+	// costs no work.
+	err := s.view(ctx, func(tx ReadTx) error {
+		_, _, err := c.token(tx, OpTokenImport, ref)
+		return err
+	})
+	if err != nil {
+		return Import{}, err
+	}
+	b, err := readPFX(data, password)
+	if err != nil {
+		return Import{}, err
+	}
+	pair, err := b.pair()
+	if err != nil {
+		return Import{}, err
+	}
+	var result Import
+	err = s.update(ctx, func(tx Tx) error {
+		t, _, err := c.token(tx, OpTokenImport, ref)
+		if err != nil {
+			return err
+		}
+		result, err = b.store(tx, t, pair, s.now())
+		return err
+	})
+	return result, err
+}
+
+// pair makes the objects of the key, its public key and its certificate.
+func (b *bundle) pair() ([]*object.Object, error) {
+	id, label := keyID(b.leaf), labelOf(b.name, b.leaf)
+	private, public, err := keyTemplates(b.key, b.leaf, id, label)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := certTemplate(b.leaf, categoryUser, id, label)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*object.Object, 0, 3)
+	for _, t := range []ck.Template{private, public, cert} {
+		o, err := build(t)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+// build makes an object. What the rules refuse is told to the caller word for
+// word (P35): the words name the attribute and the rule, and no value.
+func build(t ck.Template) (*object.Object, error) {
+	o, err := object.Build(object.Source{Origin: object.Create}, t)
+	if err != nil {
+		return nil, &Error{BadInput, "the PFX makes no good object: " + err.Error(), err}
+	}
+	return o, nil
+}
+
+// store writes everything into the transaction.
+func (b *bundle) store(tx Tx, t *record.Token, pair []*object.Object, now time.Time) (Import, error) {
+	if k, ok := b.key.(*rsa.PrivateKey); ok && k.N.BitLen() > t.MaxRSABits {
+		return Import{}, Errorf(BadInput, "the PFX has an RSA key of %d bits, and token %s is for up to %d; create a token for larger keys", k.N.BitLen(), t.ID, t.MaxRSABits)
+	}
+	there, err := tx.Objects(t.ID)
+	if err != nil {
+		return Import{}, err
+	}
+	result := Import{KeyID: pair[0].KeyID(), Label: pair[0].Label(), Serials: []string{serialText(b.leaf)}}
+	if len(withID(there, ck.CKO_PRIVATE_KEY, result.KeyID)) > 0 {
+		return Import{}, Errorf(Conflict, "token %s has this key already (id %x); delete the token, or import into another one", t.ID, result.KeyID)
+	}
+	if b.leaf.NotAfter.Before(now) {
+		result.Warnings = append(result.Warnings, fmt.Sprintf("the certificate expired on %s", b.leaf.NotAfter.Format(time.DateOnly)))
+	}
+	chain, err := b.chainObjects(append(there[:len(there):len(there)], pair...))
+	if err != nil {
+		return Import{}, err
+	}
+	for _, cert := range b.chain {
+		result.Serials = append(result.Serials, serialText(cert))
+	}
+	for _, o := range slices.Concat(pair, chain) {
+		if o.Class() == ck.CKO_CERTIFICATE && labelTaken(there, o) {
+			result.Warnings = append(result.Warnings, fmt.Sprintf("there is another certificate with the label %q; Java then treats the token as read-only", o.Label()))
+		}
+		fresh := *o // the store sets ID and Version, and may run this again
+		if err := tx.PutObject(t.ID, &fresh); err != nil {
+			return Import{}, fmt.Errorf("storing %v %q on token %s: %w", o.Class(), o.Label(), t.ID, err)
+		}
+	}
+	return result, nil
+}
+
+// chainObjects makes the objects of the chain's certificates that the token does
+// not have yet.
+func (b *bundle) chainObjects(there []*object.Object) ([]*object.Object, error) {
+	var made []*object.Object
+	for _, cert := range b.chain {
+		if slices.ContainsFunc(there, func(o *object.Object) bool {
+			return o.Class() == ck.CKO_CERTIFICATE && bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), cert.Raw)
+		}) {
+			continue
+		}
+		id := keyID(cert)
+		if len(withID(there, ck.CKO_CERTIFICATE, id)) > 0 {
+			// Another certificate of the same key: two with one id stop Java (C81).
+			sum := sha1.Sum(cert.Raw)
+			id = sum[:]
+		}
+		category := categoryOther
+		if cert.IsCA {
+			category = categoryAuthority
+		}
+		t, err := certTemplate(cert, category, id, labelOf("", cert))
+		if err != nil {
+			return nil, err
+		}
+		o, err := build(t)
+		if err != nil {
+			return nil, err
+		}
+		made, there = append(made, o), append(there, o)
+	}
+	return made, nil
+}
+
+// withID are the objects of a class with that CKA_ID.
+func withID(list []*object.Object, class ck.ObjectClass, id []byte) []*object.Object {
+	var found []*object.Object
+	for _, o := range list {
+		if o.Class() == class && bytes.Equal(o.KeyID(), id) {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+func labelTaken(there []*object.Object, o *object.Object) bool {
+	return slices.ContainsFunc(there, func(other *object.Object) bool {
+		return other.Class() == o.Class() && other.Label() == o.Label()
+	})
 }

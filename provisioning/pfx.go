@@ -69,7 +69,7 @@ var pfxReasons = []struct{ words, reason string }{
 	{"private key missing", "the PFX has no private key; export the key together with its certificate"},
 	{"certificate missing", "the PFX has no certificate; export the certificate together with its key"},
 	{"expected exactly one certificate", "the PFX has a certificate entry that does not hold one certificate; export it again"},
-	{"unknown elliptic curve", "the PFX has a key on an elliptic curve that is not supported; use P-256, P-384 or P-521"},
+	{"unsupported elliptic curve", "the PFX has a key on an elliptic curve that is not supported; use P-256, P-384 or P-521"},
 	{"decryption error", "the PFX password is wrong, or the contents are encrypted under another one than the integrity check; export it again with one password"},
 	{"x509: ", "the PFX has a certificate or key that cannot be read"},
 }
@@ -80,7 +80,7 @@ func explainPFX(err error) error {
 	}
 	var missing pkcs12.NotImplementedError
 	if errors.As(err, &missing) {
-		return Errorf(BadInput, "the PFX uses something that is not supported (%s); export it again with AES-256 and SHA-256", strings.TrimPrefix(string(missing), "pkcs12: "))
+		return Errorf(BadInput, "the PFX is built in a way that is not supported (%s); convert it with `openssl pkcs12` and import the result", strings.TrimPrefix(string(missing), "pkcs12: "))
 	}
 	for _, r := range pfxReasons {
 		if strings.Contains(err.Error(), r.words) {
@@ -107,11 +107,13 @@ func supportedKey(key any) (crypto.Signer, error) {
 		}
 		return k, nil
 	}
-	return nil, Errorf(BadInput, "the PFX has a %s key; use RSA, or EC on P-256, P-384 or P-521", keyKind(key))
+	return nil, Errorf(BadInput, "the PFX has a key of type %s; use RSA, or EC on P-256, P-384 or P-521", keyKind(key))
 }
 
+// keyKind is the name of the package that a key's type is from, such as ED25519.
 func keyKind(key any) string {
-	return strings.TrimPrefix(strings.ToUpper(strings.SplitN(strings.TrimPrefix(fmt.Sprintf("%T", key), "*"), ".", 2)[0]), "*")
+	pkg, _, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf("%T", key), "*"), ".")
+	return strings.ToUpper(pkg)
 }
 
 // arrange sorts certificates into the one of the key and the others: first its
