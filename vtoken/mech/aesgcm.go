@@ -1,6 +1,7 @@
 package mech
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"crypto/subtle"
 
@@ -67,7 +68,7 @@ func newGCM(k *Key, p ck.Parameter) (*gcm, error) {
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "set up AES-GCM: %w", err)
 	}
-	return &gcm{aead, iv, params.AAD, int(params.TagBits / 8)}, nil
+	return &gcm{aead, bytes.Clone(iv), bytes.Clone(params.AAD), int(params.TagBits / 8)}, nil
 }
 
 func (g *gcm) encrypt(in []byte) ([]byte, error) {

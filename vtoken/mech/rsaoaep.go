@@ -1,6 +1,7 @@
 package mech
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 
@@ -36,7 +37,7 @@ func oaepParameter(p ck.Parameter, size int) (opts *rsa.OAEPOptions, most int, e
 		return nil, 0, badParameter("the source of the label, 0x%x, is not CKZ_DATA_SPECIFIED", params.Source)
 	}
 	most = size - 2*h.hash.Size() - 2 // above 0 for 2048 bits and every hash
-	return &rsa.OAEPOptions{Hash: h.hash, MGFHash: mgf.hash, Label: params.SourceData}, most, nil
+	return &rsa.OAEPOptions{Hash: h.hash, MGFHash: mgf.hash, Label: bytes.Clone(params.SourceData)}, most, nil
 }
 
 func encryptOAEP(k *Key, p ck.Parameter) (Cipher, error) {

@@ -1,0 +1,510 @@
+package mech_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"math/big"
+	mathrand "math/rand/v2"
+	"slices"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+)
+
+// keysOfAllKinds is one key of each kind that there is.
+func keysOfAllKinds(t testing.TB) []*mech.Key {
+	r, ec := testRSA(), ecKey(t, elliptic.P256())
+	list := []*mech.Key{
+		privateKey(t, r), publicKey(t, &r.PublicKey), privateKey(t, ec), publicKey(t, &ec.PublicKey),
+		secretKey(t, ck.CKK_AES, random(16)), secretKey(t, ck.CKK_GENERIC_SECRET, random(16)),
+	}
+	for _, kt := range object.HMACKeyTypes() {
+		list = append(list, secretKey(t, kt, random(20)))
+	}
+	return list
+}
+
+// parametersOfAllKinds has good and bad ones, zero values included (S42).
+func parametersOfAllKinds() []ck.Parameter {
+	return []ck.Parameter{
+		nil, ck.RawParameter(nil), ck.RawParameter(make([]byte, 16)), ck.RawParameter(make([]byte, 15)),
+		ck.RSAPkcsPssParams{}, ck.RSAPkcsPssParams{HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_SHA256, SLen: 32},
+		ck.RSAPkcsPssParams{HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_SHA256, SLen: 1 << 63},
+		ck.RSAPkcsPssParams{HashAlg: ck.CKM_SHA256, MGF: 99},
+		ck.RSAPkcsOaepParams{}, ck.RSAPkcsOaepParams{HashAlg: ck.CKM_SHA_1, MGF: ck.CKG_MGF1_SHA1, Source: 7},
+		ck.RSAPkcsOaepParams{HashAlg: ck.CKM_SHA_1, MGF: ck.CKG_MGF1_SHA1},
+		ck.AESCtrParams{}, ck.AESCtrParams{CounterBits: 129}, ck.AESCtrParams{CounterBits: 32},
+		ck.GCMParams{}, ck.GCMParams{IV: make([]byte, 12), TagBits: 32}, ck.GCMParams{IV: make([]byte, 12), TagBits: 128},
+		ck.GCMParams{IV: make([]byte, 12), IVBits: 95, TagBits: 128}, ck.GCMParams{IV: make([]byte, 257), TagBits: 128},
+		ck.MACGeneralParams(0), ck.MACGeneralParams(1), ck.MACGeneralParams(1 << 63), ck.ECDH1DeriveParams{},
+	}
+}
+
+// Every mechanism with every kind of key and parameter: an answer, never a
+// panic, and a key of a type that the mechanism does not list is always
+// CKR_KEY_TYPE_INCONSISTENT, or its parameter is refused before (S09).
+func TestCrossProduct(t *testing.T) {
+	keys := keysOfAllKinds(t)
+	starts := 0
+	for _, m := range mech.List() {
+		d := lookup(t, m)
+		for _, k := range keys {
+			for _, p := range parametersOfAllKinds() {
+				for _, err := range startAll(d, k, p) {
+					switch ck.CodeOf(err) {
+					case ck.CKR_OK:
+						starts++
+						if !slices.Contains(d.KeyTypes, k.Type) {
+							t.Errorf("%v works with a key of type %v", m, k.Type)
+						}
+					case ck.CKR_KEY_TYPE_INCONSISTENT, ck.CKR_MECHANISM_PARAM_INVALID:
+					default:
+						t.Errorf("%v, key %v, parameter %#v: %v", m, k.Type, p, err)
+					}
+				}
+			}
+		}
+	}
+	if starts < 100 {
+		t.Errorf("only %d operations start", starts)
+	}
+}
+
+// startAll starts each operation that the mechanism has and, where it starts,
+// runs it to its end on a few bytes.
+func startAll(d *mech.Descriptor, k *mech.Key, p ck.Parameter) (errs []error) {
+	if d.Sign != nil {
+		s, err := d.Sign(k, p)
+		errs = append(errs, err)
+		if err == nil {
+			_ = s.Update([]byte("data"))
+			_, _ = s.Final()
+		}
+	}
+	if d.Verify != nil {
+		v, err := d.Verify(k, p)
+		errs = append(errs, err)
+		if err == nil {
+			_ = v.Update([]byte("data"))
+			_ = v.Final(make([]byte, 64))
+		}
+	}
+	for _, start := range []startFunc{d.Encrypt, d.Decrypt} {
+		if start == nil {
+			continue
+		}
+		c, err := start(k, p)
+		errs = append(errs, err)
+		if err == nil {
+			_, _ = c.Update([]byte("data"))
+			_, _ = c.Final()
+		}
+	}
+	return errs
+}
+
+func TestInfoFollowsFromFunctions(t *testing.T) {
+	for _, m := range mech.List() {
+		d := lookup(t, m)
+		i := d.Info()
+		for flag, can := range map[ck.Flags]bool{
+			ck.CKF_SIGN: d.Sign != nil, ck.CKF_VERIFY: d.Verify != nil, ck.CKF_ENCRYPT: d.Encrypt != nil,
+			ck.CKF_DECRYPT: d.Decrypt != nil, ck.CKF_DIGEST: d.Digest != nil, ck.CKF_GENERATE: d.GenerateKey != nil,
+			ck.CKF_GENERATE_KEY_PAIR: d.GenerateKeyPair != nil, ck.CKF_WRAP: d.Wrap != nil,
+			ck.CKF_UNWRAP: d.Unwrap != nil, ck.CKF_DERIVE: d.Derive != nil,
+		} {
+			if i.Flags.Has(flag) != can {
+				t.Errorf("%v: flag 0x%x is %t", m, flag, !can)
+			}
+		}
+		if len(d.KeyTypes) > 0 && (i.MinKeySize == 0 || i.MaxKeySize < i.MinKeySize) {
+			t.Errorf("%v: key sizes %d to %d", m, i.MinKeySize, i.MaxKeySize)
+		}
+	}
+	if !slices.IsSorted(mech.List()) {
+		t.Error("the list is not sorted")
+	}
+}
+
+func TestSmallRSAKeysOnlyVerify(t *testing.T) {
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub := publicKey(t, &small.PublicKey)
+	digest := sha256.Sum256([]byte("old"))
+	sig, err := rsa.SignPKCS1v15(nil, small, crypto.SHA256, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verify(t, ck.CKM_SHA256_RSA_PKCS, pub, nil, sig, []byte("old")); err != nil {
+		t.Error(err)
+	}
+	_, err = lookup(t, ck.CKM_RSA_PKCS).Encrypt(pub, nil)
+	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+	// A key that came in by no template.
+	_, err = lookup(t, ck.CKM_RSA_PKCS).Sign(&mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: small}, nil)
+	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+}
+
+func TestDataLengths(t *testing.T) {
+	r := testRSA()
+	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
+	pss := ck.RSAPkcsPssParams{HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_SHA256, SLen: 32}
+	oaep := ck.RSAPkcsOaepParams{HashAlg: ck.CKM_SHA_1, MGF: ck.CKG_MGF1_SHA1}
+	aes := secretKey(t, ck.CKK_AES, random(16))
+	iv := ck.RawParameter(random(16))
+	gcm := ck.GCMParams{IV: random(12), TagBits: 128}
+	ctr := ck.AESCtrParams{CounterBits: 4, CB: [16]byte{15: 0xfd}} // 3 blocks are left
+
+	signing := func(m ck.MechanismType, p ck.Parameter, n int) error {
+		s, err := lookup(t, m).Sign(priv, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Update(make([]byte, n)); err != nil {
+			return err
+		}
+		_, err = s.Final()
+		return err
+	}
+	ciphering := func(start startFunc, k *mech.Key, p ck.Parameter, n int) error {
+		_, err := run(t, start, k, p, make([]byte, n))
+		return err
+	}
+	get := func(m ck.MechanismType) *mech.Descriptor { return lookup(t, m) }
+	for _, c := range []struct {
+		name string
+		err  error
+		want ck.Error
+	}{
+		{"PKCS1 sign 245", signing(ck.CKM_RSA_PKCS, nil, 245), ck.CKR_OK},
+		{"PKCS1 sign 0", signing(ck.CKM_RSA_PKCS, nil, 0), ck.CKR_OK},
+		{"PKCS1 sign 246", signing(ck.CKM_RSA_PKCS, nil, 246), ck.CKR_DATA_LEN_RANGE},
+		{"raw sign 257", signing(ck.CKM_RSA_X_509, nil, 257), ck.CKR_DATA_LEN_RANGE},
+		{"PSS sign 31", signing(ck.CKM_RSA_PKCS_PSS, pss, 31), ck.CKR_DATA_LEN_RANGE},
+		{"PSS sign 33", signing(ck.CKM_RSA_PKCS_PSS, pss, 33), ck.CKR_DATA_LEN_RANGE},
+		{"PKCS1 encrypt 246", ciphering(get(ck.CKM_RSA_PKCS).Encrypt, pub, nil, 246), ck.CKR_DATA_LEN_RANGE},
+		{"PKCS1 decrypt 255", ciphering(get(ck.CKM_RSA_PKCS).Decrypt, priv, nil, 255), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"PKCS1 decrypt 257", ciphering(get(ck.CKM_RSA_PKCS).Decrypt, priv, nil, 257), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"OAEP encrypt 215", ciphering(get(ck.CKM_RSA_PKCS_OAEP).Encrypt, pub, oaep, 215), ck.CKR_DATA_LEN_RANGE},
+		{"OAEP encrypt 214", ciphering(get(ck.CKM_RSA_PKCS_OAEP).Encrypt, pub, oaep, 214), ck.CKR_OK},
+		{"OAEP decrypt 255", ciphering(get(ck.CKM_RSA_PKCS_OAEP).Decrypt, priv, oaep, 255), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"OAEP decrypt zeroes", ciphering(get(ck.CKM_RSA_PKCS_OAEP).Decrypt, priv, oaep, 256), ck.CKR_ENCRYPTED_DATA_INVALID},
+		{"ECB encrypt 17", ciphering(get(ck.CKM_AES_ECB).Encrypt, aes, nil, 17), ck.CKR_DATA_LEN_RANGE},
+		{"ECB decrypt 17", ciphering(get(ck.CKM_AES_ECB).Decrypt, aes, nil, 17), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"CBC encrypt 1", ciphering(get(ck.CKM_AES_CBC).Encrypt, aes, iv, 1), ck.CKR_DATA_LEN_RANGE},
+		{"CBC decrypt 31", ciphering(get(ck.CKM_AES_CBC).Decrypt, aes, iv, 31), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"CBC_PAD decrypt 0", ciphering(get(ck.CKM_AES_CBC_PAD).Decrypt, aes, iv, 0), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"CBC_PAD decrypt 20", ciphering(get(ck.CKM_AES_CBC_PAD).Decrypt, aes, iv, 20), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"GCM decrypt 15", ciphering(get(ck.CKM_AES_GCM).Decrypt, aes, gcm, 15), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{"GCM decrypt zeroes", ciphering(get(ck.CKM_AES_GCM).Decrypt, aes, gcm, 16), ck.CKR_ENCRYPTED_DATA_INVALID},
+		{"CTR 48", ciphering(get(ck.CKM_AES_CTR).Encrypt, aes, ctr, 48), ck.CKR_OK},
+		{"CTR 49", ciphering(get(ck.CKM_AES_CTR).Encrypt, aes, ctr, 49), ck.CKR_DATA_LEN_RANGE},
+		{"CTR decrypt 49", ciphering(get(ck.CKM_AES_CTR).Decrypt, aes, ctr, 49), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+	} {
+		if ck.CodeOf(c.err) != c.want {
+			t.Errorf("%s: %v, want %v", c.name, c.err, c.want)
+		}
+	}
+}
+
+func TestNumbersAboveTheModulus(t *testing.T) {
+	r := testRSA()
+	n := r.N.FillBytes(make([]byte, 256))
+	s, err := lookup(t, ck.CKM_RSA_X_509).Sign(privateKey(t, r), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(n); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Final()
+	wantCode(t, err, ck.CKR_DATA_INVALID)
+	for _, m := range []ck.MechanismType{ck.CKM_RSA_X_509, ck.CKM_RSA_PKCS} {
+		_, err = run(t, lookup(t, m).Decrypt, privateKey(t, r), nil, n)
+		wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+	}
+	wantCode(t, verify(t, ck.CKM_RSA_X_509, publicKey(t, &r.PublicKey), nil, n, []byte{1}), ck.CKR_SIGNATURE_INVALID)
+}
+
+func TestRawRSAIsThePowerModuloN(t *testing.T) {
+	r := testRSA()
+	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
+	for range 20 {
+		x, err := rand.Int(rand.Reader, r.N)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := x.Bytes()
+		want := new(big.Int).Exp(x, r.D, r.N).FillBytes(make([]byte, 256))
+		if got := sign(t, ck.CKM_RSA_X_509, priv, nil, in); !bytes.Equal(got, want) {
+			t.Fatal("the private operation is not the power")
+		}
+		back := mustRun(t, lookup(t, ck.CKM_RSA_X_509).Encrypt, pub, nil, want)
+		if new(big.Int).SetBytes(back).Cmp(x) != 0 {
+			t.Fatal("the public operation does not undo the private one")
+		}
+	}
+}
+
+// Whatever is inside a ciphertext of PKCS #1 v1.5, decrypting it gives no error,
+// and the same bytes each time (S15 to S17).
+func TestPKCS1DecryptionNeverRefuses(t *testing.T) {
+	r := testRSA()
+	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
+	bad := func(change func(em []byte)) []byte {
+		em := append([]byte{0, 2}, bytes.Repeat([]byte{0x55}, 254)...)
+		em[200] = 0
+		change(em)
+		return mustRun(t, lookup(t, ck.CKM_RSA_X_509).Encrypt, pub, nil, em)
+	}
+	for name, c := range map[string][]byte{
+		"first byte":     bad(func(em []byte) { em[0] = 1 }),
+		"block type 1":   bad(func(em []byte) { em[1] = 1 }),
+		"block type 0":   bad(func(em []byte) { em[1] = 0 }),
+		"no zero":        bad(func(em []byte) { em[200] = 1 }),
+		"early zero":     bad(func(em []byte) { em[9] = 0 }),
+		"zero in second": bad(func(em []byte) { em[2] = 0 }),
+	} {
+		a := mustRun(t, lookup(t, ck.CKM_RSA_PKCS).Decrypt, priv, nil, c)
+		b := mustRun(t, lookup(t, ck.CKM_RSA_PKCS).Decrypt, priv, nil, c)
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s: two decryptions differ", name)
+		}
+		if len(a) > 245 || bytes.Contains(a, bytes.Repeat([]byte{0x55}, 16)) {
+			t.Errorf("%s: the message is real, or too long", name)
+		}
+	}
+	// The shortest padding that counts, and the empty message.
+	for _, zero := range []int{10, 255} {
+		c := bad(func(em []byte) { em[200], em[zero] = 0x55, 0 })
+		if got := mustRun(t, lookup(t, ck.CKM_RSA_PKCS).Decrypt, priv, nil, c); len(got) != 255-zero {
+			t.Errorf("zero at %d: message of %d bytes", zero, len(got))
+		}
+	}
+}
+
+// Every last byte of a CBC_PAD plaintext: good padding is taken off, bad padding
+// is one code (S18).
+func TestCBCPadding(t *testing.T) {
+	k := secretKey(t, ck.CKK_AES, random(32))
+	iv := ck.RawParameter(random(16))
+	for last := range 256 {
+		for _, spoil := range []int{-1, 0, 8, 14} {
+			block := bytes.Repeat([]byte{byte(last)}, 16)
+			want := ck.CKR_OK
+			if last == 0 || last > 16 {
+				want = ck.CKR_ENCRYPTED_DATA_INVALID
+			}
+			if spoil >= 0 {
+				block[spoil] ^= 0x80
+				if spoil >= 16-last {
+					want = ck.CKR_ENCRYPTED_DATA_INVALID
+				}
+			}
+			enc := mustRun(t, lookup(t, ck.CKM_AES_CBC).Encrypt, k, iv, block)
+			out, err := run(t, lookup(t, ck.CKM_AES_CBC_PAD).Decrypt, k, iv, enc)
+			if ck.CodeOf(err) != want {
+				t.Errorf("padding %d, byte %d spoiled: %v", last, spoil, err)
+			}
+			if err == nil && len(out) != 16-last {
+				t.Errorf("padding %d: %d bytes", last, len(out))
+			}
+		}
+	}
+}
+
+func TestGCMReleasesNothingUnverified(t *testing.T) {
+	k := secretKey(t, ck.CKK_AES, random(32))
+	for _, tag := range []uint64{96, 128} {
+		p := ck.GCMParams{IV: random(12), AAD: random(5), TagBits: tag}
+		enc := mustRun(t, lookup(t, ck.CKM_AES_GCM).Encrypt, k, p, random(100))
+		for range 50 {
+			bad := bytes.Clone(enc)
+			bad[mathrand.IntN(len(bad))] ^= 1 << mathrand.IntN(8)
+			out, err := run(t, lookup(t, ck.CKM_AES_GCM).Decrypt, k, p, pieces(bad)...)
+			wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+			if len(out) > 0 {
+				t.Fatalf("%d bytes were put out", len(out))
+			}
+		}
+		other := p
+		other.AAD = nil
+		_, err := run(t, lookup(t, ck.CKM_AES_GCM).Decrypt, k, other, enc)
+		wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+	}
+}
+
+func TestGCMIsBounded(t *testing.T) {
+	k := secretKey(t, ck.CKK_AES, random(16))
+	c, err := lookup(t, ck.CKM_AES_GCM).Encrypt(k, ck.GCMParams{IV: random(12), TagBits: 128})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.Update(make([]byte, mech.MaxGCM)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Update([]byte{1})
+	wantCode(t, err, ck.CKR_DATA_LEN_RANGE)
+}
+
+// A long stream through the modes that have no bound: what comes out is what one
+// call on the same data gives, and no more memory than a piece is held.
+func TestStreams(t *testing.T) {
+	k := secretKey(t, ck.CKK_AES, random(16))
+	piece := random(1 << 20)
+	for m, p := range map[ck.MechanismType]ck.Parameter{
+		ck.CKM_AES_CBC: ck.RawParameter(random(16)), ck.CKM_AES_CBC_PAD: ck.RawParameter(random(16)),
+		ck.CKM_AES_CTR: ck.AESCtrParams{CounterBits: 128},
+	} {
+		enc, err := lookup(t, m).Encrypt(k, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec, err := lookup(t, m).Decrypt(k, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, out := sha256.New(), sha256.New()
+		for range 32 {
+			in.Write(piece)
+			c, err := enc.Update(piece)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := dec.Update(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.Write(d)
+		}
+		c, err := enc.Final()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []func() ([]byte, error){func() ([]byte, error) { return dec.Update(c) }, dec.Final} {
+			d, err := step()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.Write(d)
+		}
+		if !bytes.Equal(in.Sum(nil), out.Sum(nil)) {
+			t.Errorf("%v: the stream comes back as another", m)
+		}
+	}
+}
+
+func TestGenerateKey(t *testing.T) {
+	for _, c := range []struct {
+		m    ck.MechanismType
+		kt   ck.KeyType
+		len  uint64 // 0: the template has none
+		want ck.Error
+	}{
+		{ck.CKM_AES_KEY_GEN, ck.CKK_AES, 16, ck.CKR_OK},
+		{ck.CKM_AES_KEY_GEN, ck.CKK_AES, 24, ck.CKR_OK},
+		{ck.CKM_AES_KEY_GEN, ck.CKK_AES, 32, ck.CKR_OK},
+		{ck.CKM_AES_KEY_GEN, ck.CKK_AES, 20, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_AES_KEY_GEN, ck.CKK_AES, 1 << 62, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_AES_KEY_GEN, ck.CKK_AES, 0, ck.CKR_TEMPLATE_INCOMPLETE},
+		{ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET, 5, ck.CKR_OK},
+		{ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET, object.MaxSecretLen + 1, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_SHA256_KEY_GEN, ck.CKK_SHA256_HMAC, 0, ck.CKR_OK},
+		{ck.CKM_SHA256_KEY_GEN, ck.CKK_SHA256_HMAC, 40, ck.CKR_OK},
+	} {
+		var tpl ck.Template
+		if c.len != 0 {
+			tpl = append(tpl, ck.Ulong(ck.CKA_VALUE_LEN, c.len))
+		}
+		made, err := lookup(t, c.m).GenerateKey(nil, tpl)
+		if ck.CodeOf(err) != c.want {
+			t.Errorf("%v of %d bytes: %v", c.m, c.len, err)
+		}
+		if err != nil {
+			continue
+		}
+		o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: c.m, Made: made}, tpl)
+		if err != nil {
+			t.Fatalf("%v: %v", c.m, err)
+		}
+		if kt, _ := o.KeyType(); kt != c.kt || !o.Bool(ck.CKA_LOCAL) || !o.Bool(ck.CKA_ALWAYS_SENSITIVE) || !o.Bool(ck.CKA_NEVER_EXTRACTABLE) {
+			t.Errorf("%v makes %v", c.m, o.Attrs)
+		}
+	}
+}
+
+func TestGenerateKeyPair(t *testing.T) {
+	bits := func(n uint64) ck.Template { return ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, n)} }
+	curve := func(b ...byte) ck.Template { return ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, b)} }
+	name := func(s string) ck.Template { return curve(append([]byte{0x13, byte(len(s))}, s...)...) }
+	exponent := func(e ...byte) ck.Template { return append(bits(2048), ck.Bytes(ck.CKA_PUBLIC_EXPONENT, e)) }
+	for _, c := range []struct {
+		m    ck.MechanismType
+		tpl  ck.Template
+		want ck.Error
+	}{
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, bits(2048), ck.CKR_OK},
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, exponent(1, 0, 1), ck.CKR_OK},
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, exponent(0, 1, 0, 1), ck.CKR_OK},
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, exponent(3), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, bits(1024), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, bits(2049), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, bits(16384), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, nil, ck.CKR_TEMPLATE_INCOMPLETE},
+		{ck.CKM_EC_KEY_PAIR_GEN, curve(6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7), ck.CKR_OK},
+		{ck.CKM_EC_KEY_PAIR_GEN, name("secp384r1"), ck.CKR_OK},
+		{ck.CKM_EC_KEY_PAIR_GEN, name("P-521"), ck.CKR_OK},
+		{ck.CKM_EC_KEY_PAIR_GEN, name("P-224"), ck.CKR_OK},
+		{ck.CKM_EC_KEY_PAIR_GEN, name("sect163k1"), ck.CKR_CURVE_NOT_SUPPORTED},
+		{ck.CKM_EC_KEY_PAIR_GEN, curve(0x30, 0), ck.CKR_CURVE_NOT_SUPPORTED},
+		{ck.CKM_EC_KEY_PAIR_GEN, curve(1), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{ck.CKM_EC_KEY_PAIR_GEN, nil, ck.CKR_TEMPLATE_INCOMPLETE},
+	} {
+		pub, priv, err := lookup(t, c.m).GenerateKeyPair(nil, c.tpl, nil)
+		if ck.CodeOf(err) != c.want {
+			t.Errorf("%v with %v: %v, want %v", c.m, c.tpl, err, c.want)
+		}
+		if err != nil {
+			continue
+		}
+		src := object.Source{Origin: object.Generate, Mechanism: c.m, Made: pub}
+		if _, err = object.Build(src, c.tpl); err != nil {
+			t.Errorf("%v with %v: public key: %v", c.m, c.tpl, err)
+		}
+		src.Made = priv
+		o, err := object.Build(src, nil)
+		if err != nil {
+			t.Fatalf("%v: private key: %v", c.m, err)
+		}
+		if !o.Bool(ck.CKA_WRAP_WITH_TRUSTED) || !o.Sensitive() || o.Extractable() {
+			t.Errorf("%v: private key is not guarded", c.m)
+		}
+	}
+}
+
+func TestParseKeyRefuses(t *testing.T) {
+	o, err := object.Build(object.Source{}, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = mech.ParseKey(o)
+	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	tpl, err := object.PrivateTemplate(testRSA())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err = object.Build(object.Source{}, tpl); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = mech.ParseKey(o.WithoutSecret()); err != object.ErrSealed {
+		t.Errorf("a sealed key: %v", err)
+	}
+}
