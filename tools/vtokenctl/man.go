@@ -83,7 +83,7 @@ func manPage(root *cobra.Command) string {
 
 // leaves are the commands that do something, in the order of the help.
 func leaves(cmd *cobra.Command) []*cobra.Command {
-	if cmd.Hidden || cmd.Name() == "completion" && !cmd.HasParent() {
+	if cmd.Hidden {
 		return nil
 	}
 	if !cmd.HasSubCommands() {

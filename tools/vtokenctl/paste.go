@@ -22,17 +22,15 @@ type paste struct {
 // pasteText is what people paste. The PIN is asked for by each program; it is
 // in none of the lines.
 const pasteText = `
-{{- if .Closed}}
-# Applications do not see this token now: {{.Closed}}.
-{{- end}}
+{{if .Closed}}# Applications do not see this token now: {{.Closed}}.
 
-# pkcs11-tool
+{{end}}# pkcs11-tool
 {{.Export}}pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --list-objects
 {{- if eq .KeyType "RSA"}}
 pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --sign -m SHA256-RSA-PKCS --id {{.KeyID}} -i FILE -o FILE.sig
 {{- else if eq .KeyType "EC"}}
 openssl dgst -sha256 -binary FILE | pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --sign -m ECDSA --signature-format openssl --id {{.KeyID}} -o FILE.sig
-{{- else}}
+{{- else if not .Closed}}
 pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --keypairgen --key-type EC:prime256v1 --id 01 --label NAME
 {{- end}}
 
@@ -94,7 +92,7 @@ func (a *app) pasteFields(p paste) pasteFields {
 		Module:    shellQuote(p.module),
 		RawModule: printable(p.module),
 		Slot:      strconv.FormatUint(p.token.Slot, 10),
-		KeyURI:    shellQuote(p.token.URI + ";id=ID;type=private"),
+		KeyURI:    shellQuote(p.token.URI + ";id=%01;type=private"),
 		TokenURI:  shellQuote(p.token.URI),
 		Address:   shellQuote("unix:path=" + socket),
 		KitClient: shellQuote(findKitClient()),

@@ -34,10 +34,11 @@ one anywhere over HTTPS.`,
 		userCommand(a),
 		apikeyCommand(a),
 		tokenCommand(a),
+		completionCommand(a),
 		manCommand(a),
 	)
 	root.SetHelpCommand(helpCommand(root))
-	root.InitDefaultCompletionCmd()
+	root.CompletionOptions.DisableDefaultCmd = true
 	finish(root)
 	return root
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"vtoken/provisioning/dialect/native/api"
@@ -58,46 +59,29 @@ func (a *app) interactive() bool { return term.IsTerminal(int(a.in.Fd())) }
 
 // prompt asks for a secret at the terminal, without showing it.
 func (a *app) prompt(ctx context.Context, what string) (api.Secret, error) {
-	fd := int(a.in.Fd())
-	before, err := term.GetState(fd)
+	restore, err := noEcho(int(a.in.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("ask for the %s: %w", what, err)
 	}
-	defer term.Restore(fd, before)
-	fmt.Fprintf(a.err, "%s: ", what)
-	type answer struct {
-		b   []byte
-		err error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		b, err := term.ReadPassword(fd)
-		answers <- answer{b, err}
-	}()
-	select {
-	case <-ctx.Done():
-		// The reader still waits for a line; the process is about to end.
-		fmt.Fprintln(a.err)
-		return nil, ctx.Err()
-	case got := <-answers:
-		fmt.Fprintln(a.err)
-		if got.err != nil {
-			return nil, fmt.Errorf("ask for the %s: %w", what, got.err)
-		}
-		return got.b, nil
-	}
+	defer restore()
+	return a.ask(ctx, what)
 }
 
 // promptNew asks for a new secret, twice.
 func (a *app) promptNew(ctx context.Context, what string) (api.Secret, error) {
-	first, err := a.prompt(ctx, "New "+what)
+	restore, err := noEcho(int(a.in.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the %s: %w", what, err)
+	}
+	defer restore()
+	first, err := a.ask(ctx, "New "+what)
 	if err != nil {
 		return nil, err
 	}
 	if len(first) == 0 {
 		return nil, fmt.Errorf("no %s was typed, nothing was changed", what)
 	}
-	second, err := a.prompt(ctx, "New "+what+" again")
+	second, err := a.ask(ctx, "New "+what+" again")
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +91,45 @@ func (a *app) promptNew(ctx context.Context, what string) (api.Secret, error) {
 		return nil, fmt.Errorf("the two %ss differ, nothing was changed; try again", what)
 	}
 	return first, nil
+}
+
+// noEcho stops a terminal from showing what is typed, until restore. That is
+// done before anything is asked, so that not even a fast typist is shown.
+func noEcho(fd int) (restore func(), err error) {
+	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, err
+	}
+	quiet := *before
+	quiet.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }, nil
+}
+
+// ask asks for one line at a terminal that shows nothing.
+func (a *app) ask(ctx context.Context, what string) (api.Secret, error) {
+	fmt.Fprintf(a.err, "%s: ", printable(what))
+	defer fmt.Fprintln(a.err)
+	type answer struct {
+		line []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		line, err := term.ReadPassword(int(a.in.Fd()))
+		answers <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err() // the reader still waits, but the process ends now
+	case got := <-answers:
+		if got.err != nil {
+			return nil, fmt.Errorf("read the %s: %w", what, got.err)
+		}
+		return got.line, nil
+	}
 }
 
 // secretFrom reads a secret from the file that a flag names, or asks for it
