@@ -158,19 +158,19 @@ func (d *draft) checkTemplate() error {
 
 func (d *draft) checkComplete() error {
 	need := d.src.Origin.need()
-	for t, r := range d.schema.rules {
-		if r.flags&need == 0 || need == 0 {
+	for _, r := range d.schema.order {
+		if r.flags&need == 0 {
 			continue
 		}
-		a, ok := d.given.Find(t)
+		a, ok := d.given.Find(r.typ)
 		if !ok {
-			a, ok = d.src.Made.Find(t)
+			a, ok = d.src.Made.Find(r.typ)
 		}
 		if !ok {
-			return ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the template gives no %v", t)
+			return ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the template gives no %v", r.typ)
 		}
 		if r.flags&notEmpty != 0 && len(a.Value) == 0 {
-			return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v is empty", t)
+			return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v is empty", r.typ)
 		}
 	}
 	return nil
@@ -256,16 +256,16 @@ func (d *draft) merge(made ck.Template) error {
 // setDefaults puts in what neither the template nor the mechanism said.
 func (d *draft) setDefaults() {
 	uses := d.defaultUses()
-	add := make([]ck.Attribute, 0, len(d.schema.rules))
-	for t, r := range d.schema.rules {
+	add := make([]ck.Attribute, 0, len(d.schema.order))
+	for _, r := range d.schema.order {
 		switch {
-		case d.attrs.Has(t):
-		case slices.Contains(uses, t):
-			add = append(add, ck.Bool(t, true))
-		case t == ck.CKA_WRAP_WITH_TRUSTED:
-			add = append(add, ck.Bool(t, d.class == ck.CKO_PRIVATE_KEY && d.src.Origin == Generate))
+		case d.attrs.Has(r.typ):
+		case slices.Contains(uses, r.typ):
+			add = append(add, ck.Bool(r.typ, true))
+		case r.typ == ck.CKA_WRAP_WITH_TRUSTED:
+			add = append(add, ck.Bool(r.typ, d.class == ck.CKO_PRIVATE_KEY && d.src.Origin == Generate))
 		case r.def != nil:
-			add = append(add, ck.Attribute{Type: t, Value: r.def})
+			add = append(add, ck.Attribute{Type: r.typ, Value: r.def})
 		}
 	}
 	d.attrs = d.attrs.With(add...)

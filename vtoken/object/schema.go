@@ -1,6 +1,9 @@
 package object
 
 import (
+	"cmp"
+	"slices"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -63,6 +66,7 @@ func (o Origin) need() ruleFlag {
 // object of that kind once every row was applied by itself.
 type schema struct {
 	rules map[ck.AttributeType]*rule
+	order []*rule // by type
 	// usage are the uses that an object gets whose template turns none on.
 	usage []ck.AttributeType
 	// complete checks the material and computes the attributes that follow from
@@ -112,6 +116,10 @@ var schemas = func() map[kind]*schema {
 				s.rules[table[i].typ] = &table[i]
 			}
 		}
+		for _, r := range s.rules {
+			s.order = append(s.order, r)
+		}
+		slices.SortFunc(s.order, func(a, b *rule) int { return cmp.Compare(a.typ, b.typ) })
 		all[k.kind] = s
 	}
 	return all
