@@ -209,9 +209,13 @@ func (c *Client) SeedRandom(h ck.SessionHandle, seed []byte) error {
 // randomPart is how much one call asks for.
 const randomPart = 1 << 20
 
-// GenerateRandom is C_GenerateRandom (section 5.19.2): it fills to.
+// GenerateRandom is C_GenerateRandom (section 5.19.2): it fills to. Nothing is
+// asked for no bytes, which older protocols cannot tell from no memory.
 func (c *Client) GenerateRandom(h ck.SessionHandle, to []byte) error {
-	for first := true; first || len(to) > 0; first = false {
+	if _, err := c.session(h); err != nil {
+		return err
+	}
+	for len(to) > 0 {
 		part := to[:min(len(to), randomPart)]
 		if err := c.random(h, part); err != nil {
 			return err

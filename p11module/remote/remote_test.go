@@ -1,0 +1,381 @@
+package remote
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+	"vtoken/vtoken/secret"
+)
+
+func TestNoDaemon(t *testing.T) {
+	c := New(Options{Socket: func() string { return filepath.Join(t.TempDir(), "none") }, Timeout: patience})
+	defer c.Close()
+	slots, err := c.GetSlotList(false)
+	if err != nil || len(slots) != 0 {
+		t.Errorf("got slots %v, %v; want none", slots, err)
+	}
+	_, err = c.OpenSession(1, 0)
+	wantCode(t, err, ck.CKR_DEVICE_REMOVED)
+	_, err = c.WaitForSlotEvent(ck.CKF_DONT_BLOCK)
+	wantCode(t, err, ck.CKR_NO_EVENT)
+	if info, err := c.GetInfo(); err != nil || info.CryptokiVersion.Major != 3 {
+		t.Errorf("got %v, %v", info, err)
+	}
+}
+
+// TestPermission checks the code that a user gets who may not open the socket.
+// Root may, so the error of the system stands in for the socket.
+func TestPermission(t *testing.T) {
+	wantCode(t, connectError("/run/x", os.ErrPermission), ck.CKR_ACTION_PROHIBITED)
+	wantCode(t, connectError("/run/x", os.ErrNotExist), ck.CKR_DEVICE_REMOVED)
+}
+
+// TestDaemonThatComesLater: what was not there at first is found without a new
+// client (P08).
+func TestDaemonThatComesLater(t *testing.T) {
+	d := startFake(t)
+	path := filepath.Join(t.TempDir(), "none")
+	c := New(Options{Socket: func() string { return path }, Timeout: patience})
+	defer c.Close()
+	if slots, err := c.GetSlotList(true); err != nil || len(slots) != 0 {
+		t.Fatalf("got %v, %v", slots, err)
+	}
+	path = d.path
+	if slots, err := c.GetSlotList(true); err != nil || len(slots) != 1 {
+		t.Fatalf("got %v, %v", slots, err)
+	}
+}
+
+func TestOldServer(t *testing.T) {
+	d := startFake(t)
+	d.mu.Lock()
+	d.newest = 0
+	d.mu.Unlock()
+	c := d.client(patience)
+	h := openSession(t, c)
+	wantCode(t, c.SessionCancel(h, ck.CKF_SIGN), ck.CKR_FUNCTION_NOT_SUPPORTED)
+	wantCode(t, c.LoginUser(h, ck.CKU_USER, nil, nil), ck.CKR_FUNCTION_NOT_SUPPORTED)
+	wantCode(t, c.InitToken(7, secret.Bytes("1"), "label"), ck.CKR_OK)
+}
+
+func TestLostDaemon(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	old := openSession(t, c)
+	held := make(chan struct{})
+	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		if call == p11rpc.CallLogout {
+			close(held)
+			return true // no answer
+		}
+		return false
+	})
+	done := make(chan error)
+	go func() { done <- c.Logout(old) }()
+	<-held
+	d.hangUp()
+	wantCode(t, <-done, ck.CKR_DEVICE_REMOVED)
+	wantCode(t, c.Logout(old), ck.CKR_SESSION_HANDLE_INVALID)
+	wantCode(t, c.CloseSession(old), ck.CKR_SESSION_HANDLE_INVALID)
+	fresh := openSession(t, c)
+	if fresh == old {
+		t.Errorf("the handle %d of a lost session is used again", old)
+	}
+	wantCode(t, c.Logout(old), ck.CKR_SESSION_HANDLE_INVALID)
+}
+
+// TestDaemonThatWasRestarted: an idle connection that ended is noticed by the
+// next call that needs no session, which then succeeds.
+func TestDaemonThatWasRestarted(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	openSession(t, c)
+	for range 20 {
+		d.hangUp()
+		if slots, err := c.GetSlotList(true); err != nil || len(slots) != 1 {
+			t.Fatalf("got %v, %v", slots, err)
+		}
+		openSession(t, c)
+	}
+}
+
+// TestDeadline is C66: a daemon that does not answer costs the limit, and the
+// connection.
+func TestDeadline(t *testing.T) {
+	d := startFake(t)
+	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		return call == p11rpc.CallLogout
+	})
+	c := d.client(50 * time.Millisecond)
+	h := openSession(t, c)
+	err := c.Logout(h)
+	wantCode(t, err, ck.CKR_DEVICE_REMOVED)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v does not say that time was up", err)
+	}
+	wantCode(t, c.Logout(h), ck.CKR_SESSION_HANDLE_INVALID)
+}
+
+// TestDeadlineOfFollower: a thread that does not read itself has a deadline too,
+// while the one that reads waits without one.
+func TestDeadlineOfFollower(t *testing.T) {
+	d := startFake(t)
+	waiting := make(chan struct{})
+	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		if call == p11rpc.CallWaitForSlotEvent {
+			close(waiting)
+		}
+		return call == p11rpc.CallWaitForSlotEvent || call == p11rpc.CallLogout
+	})
+	c := d.client(50 * time.Millisecond)
+	h := openSession(t, c)
+	n := c.conn.Load()
+	event := make(chan error)
+	go func() { _, err := n.waitForSlotEvent(0); event <- err }()
+	<-waiting
+	wantCode(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
+	wantCode(t, <-event, ck.CKR_DEVICE_REMOVED)
+}
+
+// TestCloseWakes is C64: C_Finalize ends every call under way.
+func TestCloseWakes(t *testing.T) {
+	d := startFake(t)
+	waiting := make(chan struct{}, 2)
+	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		if call == p11rpc.CallWaitForSlotEvent || call == p11rpc.CallLogout {
+			waiting <- struct{}{}
+			return true
+		}
+		return false
+	})
+	c := d.client(patience)
+	h := openSession(t, c)
+	done := make(chan error)
+	go func() { _, err := c.WaitForSlotEvent(0); done <- err }()
+	go func() { done <- c.Logout(h) }()
+	<-waiting
+	<-waiting
+	c.Close()
+	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	wantCode(t, c.Logout(h), ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	_, err := c.GetSlotList(true)
+	wantCode(t, err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+}
+
+// TestCloseWakesWithoutDaemon: the same while the wait is for a daemon.
+func TestCloseWakesWithoutDaemon(t *testing.T) {
+	asked := make(chan struct{})
+	var once sync.Once
+	c := New(Options{Timeout: patience, Socket: func() string {
+		once.Do(func() { close(asked) })
+		return filepath.Join(t.TempDir(), "none")
+	}})
+	done := make(chan error)
+	go func() { _, err := c.WaitForSlotEvent(0); done <- err }()
+	<-asked
+	c.Close()
+	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+}
+
+// TestThreads: many threads, one connection, answers in any order, each to its
+// owner.
+func TestThreads(t *testing.T) {
+	d := startFake(t)
+	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, dec *p11rpc.Decoder) bool {
+		if call != p11rpc.CallGetObjectSize {
+			return false
+		}
+		dec.Ulong()
+		v := dec.Ulong()
+		go f.reply(code, call, func(e *p11rpc.Encoder) { e.Ulong(v) })
+		return true
+	})
+	c := d.client(patience)
+	h := openSession(t, c)
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 300 {
+				want := uint64(i*1000 + j)
+				if got, err := c.GetObjectSize(h, ck.ObjectHandle(want)); err != nil || got != want {
+					t.Errorf("got %d, %v; want %d", got, err, want)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestThreadsAndLoss: the same while connections come and go. Every call ends.
+func TestThreadsAndLoss(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 100 {
+				h, err := c.OpenSession(7, 0)
+				if err == nil {
+					_, err = c.GetObjectSize(h, 5)
+				}
+				if code := ck.CodeOf(err); code != ck.CKR_OK && code != ck.CKR_DEVICE_REMOVED && code != ck.CKR_SESSION_HANDLE_INVALID {
+					t.Errorf("got %v", err)
+				}
+			}
+		})
+	}
+	stop := make(chan struct{})
+	var chaos sync.WaitGroup
+	chaos.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				d.hangUp()
+			}
+		}
+	})
+	wg.Wait()
+	close(stop)
+	chaos.Wait()
+}
+
+// TestPINIsWiped is S55 for the module's own memory.
+func TestPINIsWiped(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	h := openSession(t, c)
+	x, err := c.beginSession(h, p11rpc.CallLogin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.enc.Ulong(uint64(ck.CKU_USER))
+	x.enc.Data([]byte("my secret PIN"))
+	if err := x.plain(); err != nil {
+		t.Fatal(err)
+	}
+	sent := x.enc.Bytes()
+	if !bytes.Contains(sent, []byte("my secret PIN")) {
+		t.Fatal("the request holds no PIN: the test looks at the wrong memory")
+	}
+	x.free()
+	if bytes.Contains(sent, []byte("secret")) {
+		t.Error("the PIN is still there after the call")
+	}
+}
+
+func TestGenerateRandomInParts(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	h := openSession(t, c)
+	if err := c.GenerateRandom(h, make([]byte, 3*randomPart/2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.GenerateRandom(h, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.seen(); len(got) != 3 {
+		t.Errorf("got calls %v, want OpenSession and two of GenerateRandom", got)
+	}
+}
+
+func TestSocketPath(t *testing.T) {
+	dir := t.TempDir()
+	if got := socketPath("/given", dir); got != "/given" {
+		t.Errorf("got %s", got)
+	}
+	if got := socketPath("", dir); got != SystemSocket {
+		t.Errorf("got %s, want the system's while the user's is not there", got)
+	}
+	user := filepath.Join(dir, "vtoken", "p11.sock")
+	if err := os.MkdirAll(filepath.Dir(user), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(user, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := socketPath("", dir); got != user {
+		t.Errorf("got %s, want %s", got, user)
+	}
+}
+
+func TestFromEnvironment(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"": DefaultTimeout, "500ms": 500 * time.Millisecond, "1ms": DefaultTimeout, "soon": DefaultTimeout, "2h": DefaultTimeout,
+	} {
+		o := FromEnvironment(func(name string) string {
+			if name == "VTOKEN_P11_TIMEOUT" {
+				return value
+			}
+			return ""
+		})
+		if o.Timeout != want || o.Trace != nil {
+			t.Errorf("%q: got %v, %v; want %v and no trace", value, o.Timeout, o.Trace, want)
+		}
+	}
+}
+
+// FuzzHostileDaemon answers a call with any bytes (S41): the call ends with an
+// error or with what the bytes say, in time and without a panic.
+func FuzzHostileDaemon(f *testing.F) {
+	add := func(frames ...[]byte) { f.Add(bytes.Join(frames, nil)) }
+	add()
+	add([]byte("HTTP/1.1 400 Bad Request\r\n"))
+	add(binary.BigEndian.AppendUint32(nil, 0xffffffff))
+	var e p11rpc.Encoder
+	e.BeginResponse(2, p11rpc.CallGetSlotList)
+	p11rpc.Ulongs(&e, []ck.SlotID{1, 2})
+	_ = e.End()
+	add(e.Bytes())
+	e.Error(2, ck.CKR_HOST_MEMORY)
+	add(e.Bytes())
+	path := filepath.Join(f.TempDir(), "p11.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { l.Close() })
+	var stream atomic.Pointer[[]byte]
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go hostile(c, *stream.Load())
+		}
+	}()
+	f.Fuzz(func(t *testing.T, bytes []byte) {
+		stream.Store(&bytes)
+		c := New(Options{Socket: func() string { return path }, Timeout: patience})
+		defer c.Close()
+		_, _ = c.GetSlotList(true)
+	})
+}
+
+// hostile introduces itself properly and answers with stream.
+func hostile(c net.Conn, stream []byte) {
+	defer c.Close()
+	var e p11rpc.Encoder
+	e.Version = p11rpc.MaxVersion
+	e.BeginResponse(1, p11rpc.CallInitialize)
+	_ = e.End()
+	_, _ = c.Write(append([]byte{p11rpc.MaxVersion}, e.Bytes()...))
+	// The requests must have come before the answers are written.
+	_, _ = io.ReadFull(c, make([]byte, 1))
+	_, _ = c.Write(stream)
+}

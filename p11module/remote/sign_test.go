@@ -1,0 +1,207 @@
+package remote
+
+import (
+	"slices"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+)
+
+var ecdsa = &ck.Mechanism{Type: ck.CKM_ECDSA}
+
+func sign(t testing.TB, c *Client, h ck.SessionHandle, key ck.ObjectHandle) error {
+	t.Helper()
+	if err := c.SignInit(h, ecdsa, key); err != nil {
+		return err
+	}
+	var out [8]byte
+	n, err := c.Sign(h, []byte("abc"), Out{To: out[:]})
+	if err == nil && string(out[:n]) != "cba" {
+		t.Errorf("got signature %q", out[:n])
+	}
+	return err
+}
+
+// TestSignInOneRoundTrip: after the first, SignInit is there together with Sign.
+func TestSignInOneRoundTrip(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	h := openSession(t, c)
+	for range 5 {
+		if err := sign(t, c, h, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := d.pairs(p11rpc.CallSignInit); got != 4 {
+		t.Errorf("%d of the last 4 SignInit came with their Sign", got)
+	}
+	if got := len(d.seen()); got != 1+2*5 {
+		t.Errorf("got %d calls: %v", got, d.seen())
+	}
+}
+
+// TestSignWithOtherKey: what was accepted is the key, the mechanism and the
+// session.
+func TestSignWithOtherKey(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	h, other := openSession(t, c), openSession(t, c)
+	for _, s := range []struct {
+		session ck.SessionHandle
+		key     ck.ObjectHandle
+	}{{h, 3}, {h, 4}, {other, 4}, {h, 3}} {
+		if err := sign(t, c, s.session, s.key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := d.pairs(p11rpc.CallSignInit); got != 0 {
+		t.Errorf("%d SignInit were held back that had not been accepted before", got)
+	}
+}
+
+// TestSignAfterLogin: a login may change what is accepted.
+func TestSignAfterLogin(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	h := openSession(t, c)
+	for range 3 {
+		if err := sign(t, c, h, 3); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, c.Logout(h), ck.CKR_OK)
+	}
+	if got := d.pairs(p11rpc.CallSignInit); got != 0 {
+		t.Errorf("%d SignInit were held back over a C_Logout", got)
+	}
+}
+
+// refuseAfter lets that many SignInit pass.
+func refuseAfter(d *fakeDaemon, n int) {
+	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		if call != p11rpc.CallSignInit {
+			return false
+		}
+		if n--; n < 0 {
+			f.refuse(code, ck.CKR_KEY_HANDLE_INVALID)
+			return true
+		}
+		return false
+	})
+}
+
+// TestRefusedAfterAll: Sign answers with the code of the SignInit it carries, and
+// the next SignInit is asked again.
+func TestRefusedAfterAll(t *testing.T) {
+	d := startFake(t)
+	refuseAfter(d, 1)
+	c := d.client(patience)
+	h := openSession(t, c)
+	if err := sign(t, c, h, 3); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+	_, err := c.Sign(h, []byte("abc"), Out{To: make([]byte, 8)})
+	wantCode(t, err, ck.CKR_KEY_HANDLE_INVALID)
+	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_KEY_HANDLE_INVALID)
+}
+
+// TestOtherCallSendsFirst: any other call in the session finds the operation
+// started, and what was refused then is what Sign answers.
+func TestOtherCallSendsFirst(t *testing.T) {
+	for name, call := range map[string]func(c *Client, h ck.SessionHandle) error{
+		"other":  func(c *Client, h ck.SessionHandle) error { _, err := c.GetObjectSize(h, 1); return err },
+		"second": func(c *Client, h ck.SessionHandle) error { return c.SignInit(h, ecdsa, 3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startFake(t)
+			c := d.client(patience)
+			h := openSession(t, c)
+			if err := sign(t, c, h, 3); err != nil {
+				t.Fatal(err)
+			}
+			wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+			before := len(d.seen())
+			wantCode(t, call(c, h), ck.CKR_OK)
+			if got := d.seen()[before:]; len(got) != 2 || got[0] != p11rpc.CallSignInit {
+				t.Errorf("got calls %v, want SignInit first", got)
+			}
+		})
+	}
+}
+
+func TestRefusedWhenSentFirst(t *testing.T) {
+	for name, next := range map[string]func(c *Client, h ck.SessionHandle) error{
+		"Sign":       func(c *Client, h ck.SessionHandle) error { _, err := c.Sign(h, nil, Out{Null: true}); return err },
+		"SignUpdate": func(c *Client, h ck.SessionHandle) error { return c.SignUpdate(h, []byte("a")) },
+		"SignFinal":  func(c *Client, h ck.SessionHandle) error { _, err := c.SignFinal(h, Out{Null: true}); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startFake(t)
+			refuseAfter(d, 1)
+			c := d.client(patience)
+			h := openSession(t, c)
+			if err := sign(t, c, h, 3); err != nil {
+				t.Fatal(err)
+			}
+			wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+			_, err := c.GetObjectSize(h, 1)
+			wantCode(t, err, ck.CKR_OK)
+			wantCode(t, next(c, h), ck.CKR_KEY_HANDLE_INVALID)
+		})
+	}
+}
+
+// TestOperationUnderWay: a SignInit while the daemon is signing is not held back,
+// for the daemon refuses it.
+func TestOperationUnderWay(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	h := openSession(t, c)
+	if err := sign(t, c, h, 3); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+	wantCode(t, c.SignUpdate(h, []byte("a")), ck.CKR_OK)
+	before := len(d.seen())
+	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+	if got := d.seen()[before:]; !slices.Equal(got, []p11rpc.CallID{p11rpc.CallSignInit}) {
+		t.Errorf("got calls %v, want the SignInit", got)
+	}
+}
+
+// TestCloseForgets: a session that is closed takes what it held back with it.
+func TestCloseForgets(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	h := openSession(t, c)
+	if err := sign(t, c, h, 3); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+	before := len(d.seen())
+	wantCode(t, c.CloseSession(h), ck.CKR_OK)
+	if got := d.seen()[before:]; !slices.Equal(got, []p11rpc.CallID{p11rpc.CallCloseSession}) {
+		t.Errorf("got calls %v, want CloseSession alone", got)
+	}
+	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_SESSION_HANDLE_INVALID)
+}
+
+// BenchmarkSign is the module's share of a signature and the socket; the other
+// end does nothing.
+func BenchmarkSign(b *testing.B) {
+	d := startFake(b)
+	c := d.client(patience)
+	h := openSession(b, c)
+	var out [64]byte
+	data := make([]byte, 32)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := c.SignInit(h, ecdsa, 3); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Sign(h, data, Out{To: out[:]}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
