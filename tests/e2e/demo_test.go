@@ -1,0 +1,35 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// TestDemo runs what make demo shows, and looks that it leaves nothing behind.
+func TestDemo(t *testing.T) {
+	build(t)
+	root, err := harness.Root()
+	must(t, err)
+	tmp := t.TempDir()
+	c := exec.Command(filepath.Join(root, "tools", "sh", "demo.sh"))
+	c.Env = append(os.Environ(), "TMPDIR="+tmp)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"Verified OK", "Private Key Object", "What to type next"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the demo does not show %q:\n%s", want, out)
+		}
+	}
+	left, err := os.ReadDir(tmp)
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("the demo left %v behind", left)
+	}
+}
