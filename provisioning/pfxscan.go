@@ -7,9 +7,9 @@ import (
 )
 
 // Limits on what a PFX may ask of us before its password is known to be right.
-// Exporters use 2,000 to 600,000 iterations.
+// Exporters use 2,000 to 600,000 iterations for each of two to four keys.
 const (
-	maxIterations = 2_000_000
+	maxIterations = 4_000_000 // in all
 	maxSafes      = 8
 	maxBags       = 64
 )
@@ -17,6 +17,7 @@ const (
 // pfxScan is what can be read of a PFX without its password.
 type pfxScan struct {
 	keyName string // friendly name of the first key, or empty
+	work    int    // iterations of key derivation so far
 }
 
 // The shapes of RFC 7292 and RFC 8018 that the scan looks at. They are no
@@ -44,7 +45,6 @@ type (
 		Info    struct {
 			Type      asn1.ObjectIdentifier
 			Algorithm pkix.AlgorithmIdentifier
-			Content   []byte `asn1:"tag:0,optional"`
 		}
 	}
 	bagShape struct {
@@ -58,18 +58,15 @@ type (
 	}
 	shroudedShape struct {
 		Algorithm pkix.AlgorithmIdentifier
-		Data      []byte
 	}
-	// pbeShape is PBEParameter and, with more after it, PBKDF2-params.
+	// pbeShape begins PBEParameter and PBKDF2-params.
 	pbeShape struct {
 		Salt       asn1.RawValue
 		Iterations int
-		KeyLength  int                      `asn1:"optional"`
-		PRF        pkix.AlgorithmIdentifier `asn1:"optional"`
 	}
-	// twoAlgorithms is PBES2-params and PBMAC1-params.
-	twoAlgorithms struct {
-		KDF, Scheme pkix.AlgorithmIdentifier
+	// kdfShape begins PBES2-params and PBMAC1-params.
+	kdfShape struct {
+		KDF pkix.AlgorithmIdentifier
 	}
 )
 
@@ -96,11 +93,9 @@ func scanPFX(data []byte) (pfxScan, error) {
 	if rest, err := asn1.Unmarshal(data, &pfx); err != nil || len(rest) > 0 {
 		return scan, damaged
 	}
-	work := pfx.MacData.Iterations
-	if n, ok := kdfIterations(pfx.MacData.Mac.Algorithm); ok {
-		work = n
-	}
-	if err := checkWork(work); err != nil {
+	// One of the two counts, by the algorithm; both are looked at, so that it does
+	// not matter which.
+	if err := scan.add(max(pfx.MacData.Iterations, kdfIterations(pfx.MacData.Mac.Algorithm))); err != nil {
 		return scan, err
 	}
 	var content []byte
@@ -128,8 +123,7 @@ func (s *pfxScan) safe(c contentShape) error {
 		if _, err := asn1.Unmarshal(c.Content.Bytes, &e); err != nil {
 			return nil
 		}
-		n, _ := kdfIterations(e.Info.Algorithm)
-		return checkWork(n)
+		return s.add(kdfIterations(e.Info.Algorithm))
 	case c.Type.Equal(oidData):
 		var content []byte
 		var bags []bagShape
@@ -162,29 +156,29 @@ func (s *pfxScan) bag(b bagShape) error {
 	if _, err := asn1.Unmarshal(b.Value.Bytes, &shrouded); err != nil {
 		return nil
 	}
-	n, _ := kdfIterations(shrouded.Algorithm)
-	return checkWork(n)
+	return s.add(kdfIterations(shrouded.Algorithm))
 }
 
-// kdfIterations is the count of a password-based algorithm; ok is false where it
-// has none.
-func kdfIterations(a pkix.AlgorithmIdentifier) (n int, ok bool) {
+// kdfIterations is the count of a password-based algorithm, 0 where it has none.
+func kdfIterations(a pkix.AlgorithmIdentifier) int {
 	params := a.Parameters.FullBytes
-	var two twoAlgorithms
-	if _, err := asn1.Unmarshal(params, &two); err == nil {
-		params = two.KDF.Parameters.FullBytes
+	var nested kdfShape
+	if _, err := asn1.Unmarshal(params, &nested); err == nil {
+		params = nested.KDF.Parameters.FullBytes
 	}
 	var pbe pbeShape
 	if _, err := asn1.Unmarshal(params, &pbe); err != nil {
-		return 0, false
+		return 0
 	}
-	return pbe.Iterations, true
+	return pbe.Iterations
 }
 
-func checkWork(iterations int) error {
-	if iterations > maxIterations {
-		return Errorf(BadInput, "the PFX asks for %d rounds of key derivation; export it again with at most %d", iterations, maxIterations)
+// add counts iterations and refuses too many of them.
+func (s *pfxScan) add(iterations int) error {
+	if iterations > maxIterations || s.work+iterations > maxIterations {
+		return Errorf(BadInput, "the PFX asks for %d or more rounds of key derivation; export it again with at most %d in all", iterations, maxIterations)
 	}
+	s.work += max(iterations, 0)
 	return nil
 }
 

@@ -1,0 +1,107 @@
+package native
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/httpkit"
+	"vtoken/provisioning/provtest"
+	"vtoken/vtoken/record"
+)
+
+// FuzzRequest sends bodies to every operation. None of them is a fault of ours.
+func FuzzRequest(f *testing.F) {
+	routes := (&Handler{}).routes()
+	seeds := 0
+	for i, r := range routes {
+		for _, body := range []string{"", "{}", `{"login":"bob"}`, `{"user":"alice","userPin":"12345678","complete":true}`,
+			`{"role":"user","pin":"12345678"}`, `{"label":"x"}`, `{"enabled":false}`, `{"name":"n","expiresAt":"2099-01-01T00:00:00Z"}`} {
+			f.Add(byte(i), "limit=1", body)
+			seeds++
+		}
+		if r.path == "" {
+			f.Fatal("a route without path")
+		}
+	}
+	if seeds < 100 {
+		f.Fatalf("only %d seeds", seeds)
+	}
+	f.Fuzz(func(t *testing.T, which byte, query, body string) {
+		mux, token, key := served(t)
+		r := routes[int(which)%len(routes)]
+		path := strings.NewReplacer("{token}", token, "{user}", "alice", "{tenant}", "default", "{name}", "key").Replace(r.path)
+		req := httptest.NewRequest(r.method, api.Prefix+path, strings.NewReader(body))
+		req.URL.RawQuery = query
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", key)
+		answer := httptest.NewRecorder()
+		mux.ServeHTTP(answer, req)
+		if answer.Code >= http.StatusInternalServerError {
+			t.Errorf("%s %s: %d %s", r.method, req.URL, answer.Code, answer.Body)
+		}
+	})
+}
+
+// served is the API with one user and one token in it, for a caller who may do
+// everything.
+func served(t *testing.T) (mux http.Handler, token, key string) {
+	core := provisioning.New(provtest.New(), provisioning.Options{})
+	system := provisioning.System("test")
+	kit := &httpkit.Kit{Keys: core, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	tenant, err := core.TenantNamed(t.Context(), system, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := core.CreateUser(t.Context(), system, tenant.ID, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	made, err := core.CreateToken(t.Context(), system, provisioning.NewToken{Tenant: tenant.ID, User: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secret, err := core.CreateAPIKey(t.Context(), system, tenant.ID, provisioning.NewAPIKey{Name: "key", Role: record.RoleSystem})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := http.NewServeMux()
+	New(core, kit, Info{}).Mount(served)
+	return kit.Wrap(served), string(made.ID), string(secret)
+}
+
+// FuzzForm reads forms. What is read is within its bounds and was in the body.
+func FuzzForm(f *testing.F) {
+	part := func(name, body string) string {
+		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + body + "\r\n"
+	}
+	for _, seed := range []string{
+		part("pfx", "file") + part("password", "secret") + "--x--\r\n",
+		part("pfx", "a") + part("pfx", "b") + "--x--\r\n",
+		part("password", strings.Repeat("p", maxPassword+1)) + "--x--\r\n",
+		"--x\r\n\r\n--x--", "",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		file, password, err := readPFX(&request{http: req})
+		if err != nil {
+			var e *provisioning.Error
+			if !errors.As(err, &e) || e.Kind != provisioning.BadInput && e.Kind != provisioning.TooLarge {
+				t.Errorf("an error of no kind: %v", err)
+			}
+			return
+		}
+		if len(file) == 0 || len(password) > maxPassword || !bytes.Contains(body, file) || !bytes.Contains(body, password) {
+			t.Errorf("read %d and %d bytes that are not in the form", len(file), len(password))
+		}
+	})
+}
