@@ -154,7 +154,9 @@ func TestLogoutOfAnother(t *testing.T) {
 	w.ok(c.SignInit(h, ecdsaMech, priv))
 	w.ok(other.SignInit(oh, ecdsaMech, priv))
 	w.ok(other.Logout(oh))
-	_, err := c.Sign(h, make([]byte, 32), big1K)
+	_, err := other.Sign(oh, make([]byte, 32), big1K)
+	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	_, err = c.Sign(h, make([]byte, 32), big1K)
 	w.ok(err)
 	if private, _ := w.engine.ParsedKeys(); private != 1 {
 		t.Errorf("%d private keys in memory", private)
