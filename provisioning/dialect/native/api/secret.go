@@ -23,8 +23,11 @@ func (s Secret) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(s))
 }
 
-// UnmarshalJSON reads the secret from a JSON string.
+// UnmarshalJSON reads the secret from a JSON string; null is no secret.
 func (s *Secret) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
 		// The cause is left out: it could quote the secret.
