@@ -171,6 +171,7 @@ func (a *attachment) change(h ck.ObjectHandle, t ck.Template, so bool) error {
 	if err != nil {
 		return err
 	}
+	a.bytes += next.Size() - o.Size()
 	a.objects.put(h, next)
 	return nil
 }

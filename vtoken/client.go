@@ -1,7 +1,7 @@
 package vtoken
 
 import (
-	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -39,6 +39,7 @@ type attachment struct {
 	login    atomic.Pointer[login]
 	home                                  // the session objects
 	owners   map[ck.ObjectHandle]*session // whose session objects they are; home.mu
+	bytes    uint64                       // that the session objects take; home.mu
 }
 
 // login is one login of one application, from C_Login to its end by whatever.
@@ -85,16 +86,40 @@ func (c *Client) refresh() error {
 		return err
 	})
 	if err == nil {
-		c.users.Store(&users)
-		for _, u := range users {
-			err = errors.Join(err, c.engine.hold(u.ID))
-		}
+		err = c.actFor(users)
 	}
 	if err != nil {
 		c.stale.Store(true)
-		return err
+	}
+	return err
+}
+
+// actFor makes the users those that the process acts for. Where they are others
+// than before, sessions that it may no longer have are closed, and slots that
+// come or go raise events.
+func (c *Client) actFor(users []*record.User) error {
+	for _, u := range users {
+		if err := c.engine.hold(u.ID); err != nil {
+			return err
+		}
+	}
+	same := func(a, b *record.User) bool { return a.ID == b.ID }
+	old := c.users.Load()
+	if old != nil && slices.EqualFunc(*old, users, same) {
+		return nil
+	}
+	before := c.slots()
+	c.users.Store(&users)
+	if old == nil {
+		return nil
 	}
 	c.closeWhere(func(s *session) bool { return !c.sees(s.token().record()) })
+	after := c.slots()
+	for _, slot := range append(before, after...) {
+		if slices.Contains(before, slot) != slices.Contains(after, slot) {
+			c.events.raise(slot)
+		}
+	}
 	return nil
 }
 
@@ -123,7 +148,7 @@ func (c *Client) sees(t *record.Token) bool {
 // feel takes the effect that a change of a token has on this application.
 func (c *Client) feel(f effect) {
 	sees := c.sees(f.new)
-	if !sees {
+	if !sees && c.attached(f.id) {
 		c.closeWhere(func(s *session) bool { return s.token().id == f.id })
 	}
 	for role, ends := range f.ends {
@@ -138,6 +163,13 @@ func (c *Client) feel(f effect) {
 		}
 		c.events.raise(t.Slot)
 	}
+}
+
+// attached reports whether the application has a session with the token.
+func (c *Client) attached(id record.TokenID) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.attachments[id] != nil
 }
 
 // attach is the attachment to a token, made where there is none. c.mu is locked

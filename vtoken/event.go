@@ -13,7 +13,7 @@ import (
 type events struct {
 	mu     sync.Mutex
 	slots  []ck.SlotID
-	wake   chan struct{} // holds one token while slots is not empty
+	wake   chan struct{} // not empty while slots is not
 	closed chan struct{}
 	over   bool
 }
@@ -42,9 +42,13 @@ func (e *events) take() (ck.SlotID, bool) {
 // ring wakes one of those who wait while there is something to take. e.mu is
 // locked.
 func (e *events) ring() {
-	if len(e.slots) == 0 {
-		return
+	if len(e.slots) > 0 {
+		e.nudge()
 	}
+}
+
+// nudge makes one who waits look again at what the application may see.
+func (e *events) nudge() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
@@ -66,11 +70,11 @@ func (e *events) close() {
 // dontBlock. It answers CKR_CRYPTOKI_NOT_INITIALIZED when the client is closed or
 // ctx is done while it waits (C64).
 func (c *Client) WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.SlotID, error) {
-	// The slots have to be known for their changes to be noticed.
-	if err := c.current(); err != nil {
-		return 0, err
-	}
 	for {
+		// The slots have to be known for their changes to be noticed.
+		if err := c.current(); err != nil {
+			return 0, err
+		}
 		if slot, ok := c.events.take(); ok {
 			c.mu.Lock()
 			c.seen[slot] = struct{}{}

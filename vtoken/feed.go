@@ -47,6 +47,7 @@ func (e *Engine) apply(changes []record.Change) {
 	for _, c := range e.everyClient() {
 		if stale {
 			c.stale.Store(true)
+			c.events.nudge()
 		}
 		for _, f := range effects {
 			c.feel(f)

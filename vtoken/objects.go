@@ -12,7 +12,8 @@ import (
 
 // What one application can make the daemon hold in memory.
 const (
-	maxSessionObjects = 1 << 16
+	maxSessionObjects = 1 << 16  // for each token
+	maxSessionBytes   = 64 << 20 // of their values, for each token
 	maxSearchResults  = 1 << 20
 )
 
@@ -81,17 +82,13 @@ func (s *session) addOne(o *object.Object) (ck.ObjectHandle, error) {
 // add adds new objects, those of the token in one commit and before those of the
 // session, so that there are all or none.
 func (s *session) add(objects ...*object.Object) ([]ck.ObjectHandle, error) {
-	inSession := 0
 	for _, o := range objects {
 		if err := s.mayWrite(o); err != nil {
 			return nil, err
 		}
-		if !o.Token() {
-			inSession++
+		if err := s.attachment.room(o); err != nil {
+			return nil, err
 		}
-	}
-	if err := s.attachment.room(inSession); err != nil {
-		return nil, err
 	}
 	handles, err := s.store(objects)
 	if err != nil {
@@ -144,10 +141,16 @@ func (s *session) update(fn func(tx Tx) error) error {
 	})
 }
 
-// room checks that n more session objects fit.
-func (a *attachment) room(n int) error {
-	if n > 0 && a.count()+n > maxSessionObjects {
-		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the application has %d session objects; destroy some", maxSessionObjects)
+// room checks that one more session object fits. Two calls at the same time may
+// go over the limit by one object each, which does no harm.
+func (a *attachment) room(o *object.Object) error {
+	if o.Token() {
+		return nil
+	}
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if a.objects.len() >= maxSessionObjects || a.bytes+o.Size() > maxSessionBytes {
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the application has %d session objects of %d bytes; destroy some", a.objects.len(), a.bytes)
 	}
 	return nil
 }
@@ -162,6 +165,7 @@ func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
 		return h
 	}
 	a.objects.put(h, o)
+	a.bytes += o.Size()
 	a.owners[h] = s
 	return h
 }
@@ -190,6 +194,7 @@ func (a *attachment) dropWhere(chosen func(ck.ObjectHandle) bool) []*liveKey {
 
 // dropLocked destroys a session object. home.mu is locked.
 func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
+	a.bytes -= a.objects.get(h).Size()
 	a.objects.remove(h)
 	delete(a.owners, h)
 	return a.takeKey(h)

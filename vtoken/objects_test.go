@@ -237,6 +237,28 @@ func TestCopyObject(t *testing.T) {
 	want(t, err, ck.CKR_SESSION_READ_ONLY)
 }
 
+// What session objects an application can make the daemon hold is bounded.
+func TestSessionObjectsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.open(ro)
+	value := string(make([]byte, 1<<20))
+	var last ck.ObjectHandle
+	for n := 0; ; n++ {
+		o, err := c.CreateObject(h, data("x", value, public))
+		if err != nil {
+			want(t, err, ck.CKR_DEVICE_MEMORY)
+			if n < 60 {
+				t.Errorf("no room after %d MiB", n)
+			}
+			break
+		}
+		last = o
+	}
+	w.ok(c.DestroyObject(h, last))
+	_, err := c.CreateObject(h, data("x", value, public))
+	w.ok(err)
+}
+
 func TestUndestroyableObject(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.open(rw)

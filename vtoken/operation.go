@@ -56,7 +56,19 @@ type operation struct {
 
 // over reports whether the operation was cancelled from outside: by a logout, or
 // because its key is gone (S07).
-func (op *operation) over() bool { return op.login != nil && op.login.ended.Load() }
+func (op *operation) over() bool {
+	if op.login != nil && op.login.ended.Load() {
+		return true
+	}
+	if op.key == nil {
+		return false
+	}
+	alive := op.key.hold()
+	if alive {
+		op.key.letGo()
+	}
+	return !alive
+}
 
 // hold begins a use of the operation's key; the caller lets go of it.
 func (op *operation) hold() error {
@@ -212,7 +224,7 @@ func (s *session) active(k kind) (*operation, error) {
 	}
 	if op.over() {
 		s.ops[k] = nil
-		return nil, ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the operation ended with the login")
+		return nil, ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the operation ended with the login or with its key")
 	}
 	return op, nil
 }

@@ -193,6 +193,19 @@ func TestAlwaysAuthenticate(t *testing.T) {
 	want(t, context(userPIN), ck.CKR_USER_NOT_LOGGED_IN)
 }
 
+// An operation whose key is gone is over, and does not stand in the way of the next.
+func TestInitAfterKeyIsGone(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	_, one := w.ecPair(c, h, true)
+	_, two := w.ecPair(c, h, true)
+	w.ok(c.SignInit(h, ecdsaMech, one))
+	w.ok(c.DestroyObject(h, one))
+	w.ok(c.SignInit(h, ecdsaMech, two))
+	_, err := c.Sign(h, make([]byte, 32), big1K)
+	w.ok(err)
+}
+
 func TestDigest(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)

@@ -93,10 +93,7 @@ func (e *Engine) initialize(id record.TokenID, label string, set func(*record.To
 // inSession reports whether any application has a session with the token.
 func (e *Engine) inSession(id record.TokenID) bool {
 	for _, c := range e.everyClient() {
-		c.mu.RLock()
-		open := c.attachments[id] != nil
-		c.mu.RUnlock()
-		if open {
+		if c.attached(id) {
 			return true
 		}
 	}

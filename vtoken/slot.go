@@ -39,8 +39,20 @@ func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 		// Not having a blank token must not hide the others.
 		_ = c.engine.ensureBlank(c.actsFor())
 	}
+	list := c.slots()
+	c.mu.Lock()
+	for _, slot := range list {
+		c.seen[slot] = struct{}{}
+	}
+	c.mu.Unlock()
+	return list, nil
+}
+
+// slots is the slots that the application sees now, in their order.
+func (c *Client) slots() []ck.SlotID {
 	var list []ck.SlotID
 	c.engine.mu.RLock()
+	defer c.engine.mu.RUnlock()
 	for _, u := range c.actsFor() {
 		for slot, t := range c.engine.holders[u.ID] {
 			if c.sees(t) {
@@ -48,15 +60,8 @@ func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 			}
 		}
 	}
-	c.engine.mu.RUnlock()
 	slices.Sort(list)
-	list = slices.Compact(list)
-	c.mu.Lock()
-	for _, slot := range list {
-		c.seen[slot] = struct{}{}
-	}
-	c.mu.Unlock()
-	return list, nil
+	return list
 }
 
 // inSlot is the record of the token in a slot, or nil where the application was

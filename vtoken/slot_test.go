@@ -193,7 +193,17 @@ func TestUnmappedUser(t *testing.T) {
 	if got := slots(t, c); len(got) != 0 {
 		t.Errorf("slots %v", got)
 	}
+	slot, err := c.WaitForSlotEvent(context.Background(), true)
+	w.ok(err)
+	waited := make(chan ck.SlotID)
+	go func() {
+		slot, _ := c.WaitForSlotEvent(context.Background(), false)
+		waited <- slot
+	}()
 	w.store.MapUser(bobUID, "bob")
+	if again := <-waited; slot != w.bob.Slot || again != slot {
+		t.Errorf("events on slots %d and %d", slot, again)
+	}
 	if got := slots(t, c); len(got) != 1 {
 		t.Errorf("slots %v after being mapped again", got)
 	}
