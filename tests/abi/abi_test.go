@@ -1,0 +1,285 @@
+package abi
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// built is the folder of the binaries.
+func built(t *testing.T) string {
+	t.Helper()
+	bin, err := harness.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+func module(t *testing.T) string { return filepath.Join(built(t), "vtoken-pkcs11.so") }
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := harness.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// table is the names of all functions, in the order of the function lists.
+func table(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root(t), "p11module", "exports.map"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`C_\w+`).FindAllString(string(text), -1)
+	if len(names) != 92 {
+		t.Fatalf("the table has %d functions, PKCS#11 3.0 has 92", len(names))
+	}
+	return names
+}
+
+func TestGeneratedFilesAreCurrent(t *testing.T) {
+	c := exec.Command("go", "run", "./tools/gen/cedge", "-check", "-dir", "p11module")
+	c.Dir = root(t)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestExports is C97 and C01: every function by name, and nothing else.
+func TestExports(t *testing.T) {
+	f, err := elf.Open(module(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range symbols {
+		if s.Section != elf.SHN_UNDEF {
+			got = append(got, s.Name)
+		}
+	}
+	want := table(t)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("exported are %v\nwant %v", got, want)
+	}
+}
+
+// TestLibraries: the module needs the C library and no other.
+func TestLibraries(t *testing.T) {
+	f, err := elf.Open(module(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range needed {
+		if !strings.HasPrefix(name, "libc.") && !strings.HasPrefix(name, "libpthread.") && !strings.HasPrefix(name, "ld-linux") {
+			t.Errorf("the module needs %s", name)
+		}
+	}
+}
+
+// host compiles testdata/NAME.c and returns the program.
+func host(t *testing.T, name string, flags ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	var names bytes.Buffer
+	same := "SAME"
+	for _, n := range table(t) {
+		if n == "C_GetInterfaceList" {
+			same = "SAME3"
+		}
+		fmt.Fprintf(&names, "%s(%s)\n", same, n)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "names.h"), names.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, name)
+	args := append([]string{"-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root(t), "p11module"),
+		"-I", dir, "-o", program, filepath.Join("testdata", name+".c"), "-lpthread", "-ldl"}, flags...)
+	if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
+		t.Fatalf("compiling %s.c: %v\n%s", name, err, out)
+	}
+	return program
+}
+
+// peer is what a host finds behind the module.
+type peer struct {
+	*harness.Daemon
+}
+
+// startPeer starts a daemon with one token.
+func startPeer(t *testing.T) peer {
+	t.Helper()
+	dir, err := harness.TempDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	d := harness.NewDaemon(built(t), dir)
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := d.NewToken("abi", harness.PIN, harness.SOPIN); err != nil {
+		t.Fatal(err)
+	}
+	return peer{d}
+}
+
+// environment is that of a host; more has "NAME=value".
+func (p peer) environment(more ...string) []string {
+	env := []string{"PATH=" + os.Getenv("PATH"), "PIN=" + harness.PIN}
+	if p.Daemon != nil {
+		for name, value := range p.Environment() {
+			env = append(env, name+"="+value)
+		}
+	}
+	return append(env, more...)
+}
+
+// run runs a host, which is to exit with 0 and to say nothing but what it
+// returns on standard output.
+func run(t *testing.T, env []string, program string, args ...string) string {
+	t.Helper()
+	c := exec.Command(program, args...)
+	c.Env = env
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil || errs.Len() > 0 {
+		t.Fatalf("%s: %v\n%s%s", filepath.Base(program), err, out.String(), errs.String())
+	}
+	return out.String()
+}
+
+func TestArguments(t *testing.T) {
+	run(t, peer{}.environment("VTOKEN_P11_SOCKET="+t.TempDir()+"/none"), host(t, "arguments"), module(t))
+}
+
+func TestLoading(t *testing.T) {
+	run(t, peer{}.environment("VTOKEN_P11_SOCKET="+t.TempDir()+"/none"), host(t, "loaded"), module(t))
+}
+
+const deviceRemoved = "0x32"
+
+// TestAbsentDaemon is P08 and half of P10.
+func TestAbsentDaemon(t *testing.T) {
+	program := host(t, "absent")
+	for name, socket := range map[string]string{"no file": "/none", "a file": "/file"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(dir+"/file", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			run(t, peer{}.environment("VTOKEN_P11_SOCKET="+dir+socket), program, module(t), deviceRemoved)
+		})
+	}
+}
+
+func TestThreads(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment(), host(t, "threads"), module(t), "events")
+}
+
+// TestFork is P01, C24 and C25; the busy case forks while other threads have
+// requests under way.
+func TestFork(t *testing.T) {
+	p := startPeer(t)
+	program := host(t, "fork")
+	for name, threads := range map[string]string{"quiet parent": "0", "busy parent": "4"} {
+		t.Run(name, func(t *testing.T) { run(t, p.environment(), program, module(t), "40", threads) })
+	}
+}
+
+// TestReplacedFile: children work after the module's file was moved away, or
+// after the host closed what it does not know.
+func TestReplacedFile(t *testing.T) {
+	p := startPeer(t)
+	program := host(t, "replaced")
+	library, err := os.ReadFile(module(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"move", "close"} {
+		t.Run(how, func(t *testing.T) {
+			copied := filepath.Join(t.TempDir(), "module.so")
+			if err := os.WriteFile(copied, library, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			run(t, p.environment(), program, copied, how)
+		})
+	}
+}
+
+func TestReload(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment(), host(t, "reload"), module(t))
+}
+
+// TestStoppedDaemon is C66, with a limit that a test can wait for.
+func TestStoppedDaemon(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment("VTOKEN_P11_TIMEOUT=200ms"), host(t, "stopped"), module(t), strconv.Itoa(p.PID()), "200")
+}
+
+// TestMemory holds the module to the 12 MB of the host's memory that it may take.
+func TestMemory(t *testing.T) {
+	const limit = 12 << 10
+	p := startPeer(t)
+	out := run(t, p.environment(), host(t, "memory"), module(t))
+	kb, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the module took %d kB", kb)
+	if kb > limit {
+		t.Errorf("the module took %d kB, the limit is %d", kb, limit)
+	}
+}
+
+// TestSilence: a host's streams stay its own, also where the daemon is lost, and
+// the trace goes where it is asked for, without secrets.
+func TestTrace(t *testing.T) {
+	p := startPeer(t)
+	trace := filepath.Join(t.TempDir(), "trace")
+	run(t, p.environment("VTOKEN_TRACE="+trace), host(t, "memory"), module(t))
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"C_Initialize = CKR_OK", "C_Login(", "C_Finalize = CKR_OK"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the trace has no %q", want)
+		}
+	}
+	if bytes.Contains(text, []byte(fmt.Sprintf("%x", harness.PIN))) || bytes.Contains(text, []byte(harness.PIN)) {
+		t.Error("the trace has the PIN")
+	}
+}

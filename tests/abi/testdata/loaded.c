@@ -1,0 +1,48 @@
+/*
+ * Loading alone opens nothing and says nothing (C09), and the handlers of
+ * signals that a host has are left alone (P04), but for those that a Go runtime
+ * must see: faults, which it hands on, and its own two.
+ */
+#include <dirent.h>
+#include <signal.h>
+
+#include "host.h"
+
+static int descriptors(void)
+{
+	int n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static int may_change(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGPIPE || sig == SIGURG;
+}
+
+static void mine(int sig) { (void)sig; }
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = {0}, now;
+	int had = descriptors();
+	(void)argc;
+	action.sa_handler = mine;
+	for (int sig = 1; sig < 32; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			sigaction(sig, &action, NULL);
+	load(argv[1]);
+	if (descriptors() != had)
+		FAIL("loading opened %d descriptors", descriptors() - had);
+	OK(f->C_Initialize(NULL));
+	OK(f->C_Finalize(NULL));
+	for (int sig = 1; sig < 32; sig++) {
+		sigaction(sig, NULL, &now);
+		if (sig != SIGKILL && sig != SIGSTOP && !may_change(sig) && now.sa_handler != mine)
+			FAIL("the handler of signal %d was replaced", sig);
+	}
+	return 0;
+}

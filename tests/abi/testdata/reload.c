@@ -1,0 +1,51 @@
+/*
+ * Loading, initializing, finalizing and unloading, many times (P04, C30): what
+ * the process has afterwards is what it had after the first time.
+ */
+#include <dirent.h>
+#include <signal.h>
+
+#include "host.h"
+
+static int descriptors(void)
+{
+	int n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* The dispositions of all signals. */
+static void dispositions(struct sigaction *to)
+{
+	for (int sig = 1; sig < 65; sig++)
+		sigaction(sig, NULL, &to[sig]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct sigaction first[65], last[65];
+	int had = 0;
+	(void)argc;
+	for (int i = 0; i < 1000; i++) {
+		void *library = open_module(argv[1]);
+		load(argv[1]);
+		OK(f->C_Initialize(NULL));
+		use(open_session(), 1);
+		OK(f->C_Finalize(NULL));
+		dlclose(library);
+		if (i == 0) {
+			had = descriptors();
+			dispositions(first);
+		}
+	}
+	if (descriptors() != had)
+		FAIL("%d descriptors after the first time, %d after the last", had, descriptors());
+	dispositions(last);
+	for (int sig = 1; sig < 65; sig++)
+		if (first[sig].sa_sigaction != last[sig].sa_sigaction)
+			FAIL("signal %d has another handler", sig);
+	return 0;
+}
