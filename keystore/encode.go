@@ -1,0 +1,121 @@
+package keystore
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// Records are JSON inside the seal: names are written down here, so that
+// renaming a field of a Go type changes no store. Ids and tenants are in the
+// key and the place, and not in the JSON.
+
+type tenantJSON struct {
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+}
+
+type userJSON struct {
+	Login   string    `json:"login"`
+	Enabled bool      `json:"enabled"`
+	Created time.Time `json:"created"`
+	OSUsers []string  `json:"osUsers,omitempty"`
+}
+
+type apiKeyJSON struct {
+	Name    string    `json:"name"`
+	Role    string    `json:"role"`
+	Hash    []byte    `json:"hash"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+}
+
+type pinJSON struct {
+	MinLen    int       `json:"minLen"`
+	MaxLen    int       `json:"maxLen"`
+	MaxTries  int       `json:"maxTries"`
+	Verifier  []byte    `json:"verifier,omitempty"`
+	Failed    int       `json:"failed"`
+	Change    bool      `json:"change"`
+	ChangedAt time.Time `json:"changedAt"`
+}
+
+type tokenJSON struct {
+	Slot        uint64    `json:"slot"`
+	Serial      string    `json:"serial"`
+	Label       string    `json:"label"`
+	Holder      string    `json:"holder"`
+	Initialized bool      `json:"initialized"`
+	Complete    bool      `json:"complete"`
+	Enabled     bool      `json:"enabled"`
+	MaxRSABits  int       `json:"maxRSABits"`
+	UserPIN     pinJSON   `json:"userPIN"`
+	SOPIN       pinJSON   `json:"soPIN"`
+	Created     time.Time `json:"created"`
+}
+
+func encodePIN(s pin.State) pinJSON {
+	return pinJSON{s.Policy.MinLen, s.Policy.MaxLen, s.Policy.MaxTries, s.Verifier, s.Failed, s.ToBeChanged, s.ChangedAt.UTC()}
+}
+
+func (j pinJSON) state() pin.State {
+	return pin.State{
+		Policy:   pin.Policy{MinLen: j.MinLen, MaxLen: j.MaxLen, MaxTries: j.MaxTries},
+		Verifier: j.Verifier, Failed: j.Failed, ToBeChanged: j.Change, ChangedAt: j.ChangedAt,
+	}
+}
+
+func encodeToken(t *record.Token) tokenJSON {
+	return tokenJSON{
+		Slot: uint64(t.Slot), Serial: t.Serial, Label: t.Label, Holder: string(t.Holder),
+		Initialized: t.Initialized, Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
+		UserPIN: encodePIN(t.UserPIN), SOPIN: encodePIN(t.SOPIN), Created: t.CreatedAt.UTC(),
+	}
+}
+
+func (j tokenJSON) token(id, tenant schema.ID, version uint64) *record.Token {
+	return &record.Token{
+		ID: record.TokenID(text(id)), Tenant: record.TenantID(text(tenant)), Slot: ck.SlotID(j.Slot),
+		Serial: j.Serial, Label: j.Label, Holder: record.UserID(j.Holder),
+		Initialized: j.Initialized, Complete: j.Complete, Enabled: j.Enabled, MaxRSABits: j.MaxRSABits,
+		UserPIN: j.UserPIN.state(), SOPIN: j.SOPIN.state(), CreatedAt: j.Created, Version: version,
+	}
+}
+
+// sealJSON writes a record as JSON, sealed, behind a prefix in the clear.
+func (tx *Tx) sealJSON(k *envelope.Key, key, prefix []byte, p envelope.Place, v any) error {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode a record: %w", err)
+	}
+	defer clear(plain)
+	return tx.seal(k, key, prefix, p, plain)
+}
+
+// openJSON reads what sealJSON wrote, without the prefix, and its version.
+func openJSON(k *envelope.Key, blob []byte, p envelope.Place, v any) (uint64, error) {
+	plain, version, err := k.Open(p, blob)
+	if err != nil {
+		return 0, tampered("open a record: %w", err)
+	}
+	defer clear(plain)
+	if err := json.Unmarshal(plain, v); err != nil {
+		return 0, tampered("decode a record: %w", err)
+	}
+	return version, nil
+}
+
+// cutTenant splits a value that begins with the id of its tenant.
+func cutTenant(value []byte) (tenant schema.ID, blob []byte, err error) {
+	if len(value) < len(tenant) {
+		return tenant, nil, tampered("a record has %d bytes", len(value))
+	}
+	copy(tenant[:], value)
+	return tenant, value[len(tenant):], nil
+}

@@ -1,0 +1,146 @@
+package keystore
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/secret"
+)
+
+// The fields of sealed places. The values are part of the format.
+const (
+	fieldHeader envelope.Field = iota + 1
+	fieldSystemKey
+	fieldTenantKey
+	fieldTenant
+	fieldExchangeKey
+	fieldUser
+	fieldAPIKey
+	fieldTokenKey
+	fieldToken
+	fieldSummary
+	fieldPublic
+	fieldSecret
+)
+
+// place is a place in the current schema.
+func place(tenant, id schema.ID, object uint64, field envelope.Field) envelope.Place {
+	return envelope.Place{Schema: schema.Version, Tenant: tenant, Record: id, Object: object, Field: field}
+}
+
+// systemKeys are what hangs off the system key.
+type systemKeys struct {
+	header *envelope.Key
+	sum    secret.Bytes // of the sum in the header
+	index  secret.Bytes // of the hashes in index keys
+	pepper secret.Bytes // of PINs
+	apiKey secret.Bytes // of API keys
+}
+
+func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
+	k, err := envelope.NewKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	defer k.Wipe()
+	derived := k.Derive("header")
+	defer derived.Wipe()
+	header, err := envelope.NewKey(derived)
+	if err != nil {
+		return nil, err
+	}
+	return &systemKeys{header, k.Derive("sum"), k.Derive("index"), k.Derive("PIN pepper"), k.Derive("API key hash")}, nil
+}
+
+func (k *systemKeys) wipe() {
+	k.header.Wipe()
+	for _, b := range []secret.Bytes{k.sum, k.index, k.pepper, k.apiKey} {
+		b.Wipe()
+	}
+}
+
+// mac is HMAC-SHA256 over parts that cannot run into each other.
+func mac(key secret.Bytes, parts ...[]byte) []byte {
+	h := hmac.New(sha256.New, key)
+	var length [8]byte
+	for _, p := range parts {
+		binary.BigEndian.PutUint64(length[:], uint64(len(p)))
+		h.Write(length[:])
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}
+
+// tokenKeys are what hangs off a token key.
+type tokenKeys struct {
+	tenant schema.ID
+	record *envelope.Key // token record, attributes
+	secret *envelope.Key // secret attributes
+	sum    secret.Bytes  // of the sum over the objects
+}
+
+func newTokenKeys(tenant schema.ID, raw secret.Bytes) (*tokenKeys, error) {
+	k, err := envelope.NewKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	defer k.Wipe()
+	out := &tokenKeys{tenant: tenant, sum: k.Derive("sum")}
+	for purpose, to := range map[string]**envelope.Key{"record": &out.record, "secret": &out.secret} {
+		derived := k.Derive(purpose)
+		if *to, err = envelope.NewKey(derived); err != nil {
+			return nil, err
+		}
+		derived.Wipe()
+	}
+	return out, nil
+}
+
+// keyCache remembers unwrapped keys by the header and nonce of the blob that
+// they came from, which no two blobs share. It is safe for concurrent use.
+type keyCache[K any] struct {
+	mu   sync.RWMutex
+	keys map[cacheID]K
+}
+
+// maxCached bounds a cache. Unwrapping anew costs about a microsecond.
+const maxCached = 8192
+
+type cacheID [envelope.Overhead - 16]byte // without the tag
+
+// get returns the key of a blob, unwrapping it where it is not known.
+func (c *keyCache[K]) get(blob []byte, unwrap func() (K, error)) (K, error) {
+	var id cacheID
+	copy(id[:], blob)
+	c.mu.RLock()
+	k, ok := c.keys[id]
+	c.mu.RUnlock()
+	if ok {
+		return k, nil
+	}
+	k, err := unwrap()
+	if err != nil {
+		return k, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keys == nil || len(c.keys) >= maxCached {
+		c.keys = make(map[cacheID]K)
+	}
+	c.keys[id] = k
+	return k, nil
+}
+
+// wipe forgets all keys.
+func (c *keyCache[K]) wipe(one func(K)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.keys {
+		one(k)
+	}
+	c.keys = nil
+}

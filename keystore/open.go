@@ -1,0 +1,276 @@
+package keystore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/kv/bolt"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/record"
+)
+
+// The files in the data folder that belong to the keystore.
+const (
+	storeFile = "vtoken.db"
+	lockFile  = "vtoken.lock"
+	// DefaultKEK is the KEK of a store that is made without one.
+	DefaultKEK = "file:kek.key"
+)
+
+// migrations brings stores of older versions up to date.
+func migrations() []schema.Migration { return nil }
+
+// Open opens the store of a data folder, and makes it on first start. It fails
+// with [ErrFolder], [ErrNoKEK], [ErrTampered], schema.ErrNewer, or one of the
+// errors of package kv, each in a sentence that says what to do.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := prepareFolder(o.Dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openFile(ctx, o, filepath.Join(o.Dir, storeFile))
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// prepareFolder makes the data folder, or checks that it is ours alone.
+func prepareFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("%w: %w", ErrFolder, err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFolder, err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%w: %s is no folder, or a link to one; name the folder itself", ErrFolder, dir)
+	case !ok || int(stat.Uid) != os.Geteuid():
+		return fmt.Errorf("%w: %s belongs to another user than %d, who runs this daemon", ErrFolder, dir, os.Geteuid())
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("%w: %s has mode %04o and holds keys; run chmod 700 on it", ErrFolder, dir, info.Mode().Perm())
+	}
+	return nil
+}
+
+// lockFolder keeps other daemons out of the folder while the file is open.
+func lockFolder(dir string) (*os.File, error) {
+	path := filepath.Join(dir, lockFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%w: lock it: %w", ErrFolder, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%w: another daemon runs on %s; stop it first: %w", kv.ErrLocked, dir, err)
+	}
+	return f, nil
+}
+
+// openFile opens the store file under the folder's lock.
+func openFile(ctx context.Context, o Options, path string) (*Store, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := createFile(ctx, o, path); err != nil {
+			return nil, fmt.Errorf("make a new store in %s: %w", o.Dir, err)
+		}
+	}
+	s, version, err := openAs(ctx, o, path)
+	if err != nil {
+		return nil, err
+	}
+	if version == schema.Version {
+		return s, nil
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	if err := upgrader(path).Upgrade(version, schema.Version); err != nil {
+		return nil, err
+	}
+	s, _, err = openAs(ctx, o, path)
+	return s, err
+}
+
+func upgrader(path string) schema.Upgrader {
+	return schema.Upgrader{
+		Path: path,
+		List: migrations(),
+		Open: openDB,
+		Verify: func(db *kv.DB) error {
+			return db.View(func(r kv.Reader) error { return r.Scan(nil, nil, func(_, _ []byte) error { return nil }) })
+		},
+	}
+}
+
+func openDB(path string) (*kv.DB, error) {
+	e, err := bolt.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return kv.Group(e), nil
+}
+
+// openAs opens the store file, whatever version it has. It verifies a store of
+// the current version.
+func openAs(ctx context.Context, o Options, path string) (*Store, uint32, error) {
+	db, err := openDB(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	s, version, err := load(ctx, o, db)
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("open the store %s: %w", path, err), db.Close())
+	}
+	return s, version, nil
+}
+
+// load opens the store in a database.
+func load(ctx context.Context, o Options, db *kv.DB) (*Store, uint32, error) {
+	var version uint32
+	var recipients []recipient
+	err := db.View(func(r kv.Reader) (err error) {
+		if version, err = schema.ReadVersion(r); err == nil {
+			recipients, err = readRecipients(r)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	root, err := unwrapRoot(ctx, o, recipients)
+	if err != nil {
+		return nil, 0, err
+	}
+	s := newStore(db, o)
+	if err := s.unlock(root); err != nil {
+		return nil, 0, err
+	}
+	if version == schema.Version {
+		err = s.verify()
+	}
+	return s, version, err
+}
+
+// verify compares the sum over everything but objects with the header.
+func (s *Store) verify() error {
+	return s.View(func(tx *Tx) error {
+		h, err := tx.loadHeader()
+		if err != nil {
+			return err
+		}
+		var got sum
+		add := func(key, value []byte) error {
+			if schema.Summed(key) {
+				got = got.plus(element(s.sys.sum, key, value))
+			}
+			return nil
+		}
+		err = tx.r.Scan(nil, nil, func(key, value []byte) error {
+			if key[0] >= schema.PrefixObject {
+				return kv.Stop
+			}
+			return add(key, value)
+		})
+		if err != nil {
+			return fault(err)
+		}
+		beyond := append([]byte{schema.PrefixObject}, bytes.Repeat([]byte{0xff}, 32)...)
+		if err := tx.r.Scan(nil, beyond, add); err != nil {
+			return fault(err)
+		}
+		if got != h.sum {
+			return tampered("records were removed, added or put back to an older state")
+		}
+		return nil
+	})
+}
+
+// createFile makes a store file under another name and gives it its own when
+// it is complete, so that there never is half a store.
+func createFile(ctx context.Context, o Options, path string) error {
+	work := path + ".new"
+	if err := os.Remove(work); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	root := envelope.RandomKey()
+	defer root.Wipe()
+	uris := o.KEKs
+	if len(uris) == 0 {
+		uris = []string{DefaultKEK}
+	}
+	recipients, err := wrapRoot(ctx, o, uris, root)
+	if err != nil {
+		return err
+	}
+	e, err := bolt.Create(work)
+	if err != nil {
+		return err
+	}
+	db := kv.Group(e)
+	if err := errors.Join(initialize(db, o, root, recipients), db.Close()); err != nil {
+		return errors.Join(err, os.Remove(work))
+	}
+	if err := os.Rename(work, path); err != nil {
+		return err
+	}
+	if err := schema.SyncDir(o.Dir); err != nil {
+		return err
+	}
+	o.Log.Info("made a new store", "file", path, "keks", uris)
+	return nil
+}
+
+// initialize writes what every store has: its format, recipients, system key,
+// header and the default tenant.
+func initialize(db *kv.DB, o Options, root []byte, recipients []recipient) error {
+	key, err := envelope.NewKey(root)
+	if err != nil {
+		return err
+	}
+	system := envelope.RandomKey()
+	defer system.Wipe()
+	s := newStore(db, o)
+	s.root = key
+	if s.sys, err = newSystemKeys(system); err != nil {
+		return err
+	}
+	return s.db.Update(func(w kv.Tx) error {
+		tx := &Tx{s: s, r: w, w: w, header: &header{nextSlot: 1, nextObject: 1}}
+		if err := w.Put(schema.KeyFormat(), schema.Format(schema.Version)); err != nil {
+			return err
+		}
+		for _, r := range recipients {
+			if err := tx.put(schema.Record(schema.PrefixRecipient, r.ID), r.encode()); err != nil {
+				return err
+			}
+		}
+		if err := tx.seal(key, schema.KeySystem(), nil, place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), system); err != nil {
+			return err
+		}
+		if err := tx.PutTenant(&record.Tenant{Name: record.DefaultTenant}); err != nil {
+			return err
+		}
+		return tx.flush()
+	})
+}

@@ -1,0 +1,137 @@
+package keystore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/kek"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/secret"
+)
+
+// maxRecipients bounds how many KEKs a store has.
+const maxRecipients = 64
+
+// recipient is a KEK that opens the store. It is stored in the clear, because
+// it is read before there is a key; the header's sum covers it.
+type recipient struct {
+	ID      schema.ID `json:"-"`
+	URI     string    `json:"uri"`
+	Wrapped []byte    `json:"wrapped"` // the root key
+	Created time.Time `json:"created"`
+}
+
+func (r recipient) encode() []byte {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic("encode a recipient: " + err.Error()) // strings, bytes and a time always encode
+	}
+	return b
+}
+
+// readRecipients reads all recipients of a store, in the order of their ids.
+func readRecipients(rd kv.Reader) (list []recipient, err error) {
+	err = rd.Scan([]byte{schema.PrefixRecipient}, nil, func(key, value []byte) error {
+		r, err := parseRecipient(key, value)
+		if err != nil {
+			return err
+		}
+		if len(list) == maxRecipients {
+			return tampered("there are more than %d recipients", maxRecipients)
+		}
+		list = append(list, r)
+		return nil
+	})
+	return list, err
+}
+
+func parseRecipient(key, value []byte) (r recipient, err error) {
+	id, ok := schema.RecordID(key)
+	if !ok || len(value) > 4*kek.MaxWrapped {
+		return r, tampered("a recipient has a key of %d bytes and %d bytes", len(key), len(value))
+	}
+	if err := json.Unmarshal(value, &r); err != nil {
+		return r, tampered("recipient %x does not read: %w", id, err)
+	}
+	r.ID = id
+	return r, nil
+}
+
+// wrapRoot makes one recipient for each KEK URI.
+func wrapRoot(ctx context.Context, o Options, uris []string, root secret.Bytes) (list []recipient, err error) {
+	for _, uri := range uris {
+		wrapped, err := wrapUnder(ctx, o, uri, root)
+		if err != nil {
+			return nil, fmt.Errorf("wrap the root key under %s: %w", uri, err)
+		}
+		list = append(list, recipient{newID(), uri, wrapped, time.Now().UTC()})
+	}
+	return list, nil
+}
+
+func wrapUnder(ctx context.Context, o Options, uri string, root secret.Bytes) (wrapped []byte, err error) {
+	p, err := openProvider(ctx, o, uri, true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	return p.Wrap(ctx, root)
+}
+
+// unwrapRoot asks one recipient after the other for the root key. It fails with
+// [ErrNoKEK].
+func unwrapRoot(ctx context.Context, o Options, recipients []recipient) (*envelope.Key, error) {
+	failed := new(NoKEKError)
+	for _, r := range recipients {
+		for _, uri := range candidates(r, o.KEKs) {
+			root, err := unwrapUnder(ctx, o, uri, r.Wrapped)
+			if err != nil {
+				failed.Reasons = append(failed.Reasons, RecipientError{uri, err})
+				continue
+			}
+			for _, f := range failed.Reasons {
+				o.Log.Warn("a KEK did not open the store, another one did", "kek", f.URI, "reason", f.Err)
+			}
+			o.Log.Info("opened the store", "kek", uri)
+			defer root.Wipe()
+			return envelope.NewKey(root)
+		}
+	}
+	return nil, failed
+}
+
+// candidates are the URIs to try for a recipient: its own, and those of the
+// same scheme that the administrator named.
+func candidates(r recipient, named []string) []string {
+	list := []string{r.URI}
+	own, err := kek.Parse(r.URI)
+	if err != nil {
+		return list
+	}
+	for _, text := range named {
+		if u, err := kek.Parse(text); err == nil && u.Scheme == own.Scheme && text != r.URI {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+func unwrapUnder(ctx context.Context, o Options, uri string, wrapped []byte) (root secret.Bytes, err error) {
+	p, err := openProvider(ctx, o, uri, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if root, err = p.Unwrap(ctx, wrapped); err != nil {
+		return nil, err
+	}
+	if len(root) != envelope.KeySize {
+		return nil, fmt.Errorf("%w: it gives a root key of %d bytes", kek.ErrWrongKey, len(root))
+	}
+	return root, nil
+}

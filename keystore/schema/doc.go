@@ -1,0 +1,35 @@
+// Package schema is the layout of the store: which keys there are, what version
+// of the layout a store has, and how an older one is brought up to date.
+//
+// # Keys, version 1
+//
+// Ids are the 16 bytes of random GUIDs, numbers are big endian, and h(...) is
+// the first 16 bytes of a keyed hash. No key holds a name, login, label, serial
+// number or anything else that means something outside of the store.
+//
+//	!format                        "vtoken" and the version (4 bytes); in the clear
+//	!header                        sealed: sum over all keys below but o, counters
+//	a <api key>                    API key, sealed under its tenant's key
+//	h <token>                      sealed: sum over the token's objects
+//	i <kind> h(what) ... <id>      index entry; the value is empty
+//	K <token>                      the token's key, sealed under its tenant's key
+//	k <token>                      token record, sealed under the token's key
+//	o <token> <object> 0           attributes of an object, sealed under the token's key
+//	o <token> <object> 1           its secret attributes, likewise
+//	r <recipient>                  recipient: KEK URI and wrapped root key, in the clear
+//	s                              the system key, sealed under the root key
+//	T <tenant>                     the tenant's key, sealed under the root key
+//	t <tenant>                     tenant record, sealed under the tenant's key
+//	u <user>                       user, sealed under its tenant's key
+//	x <tenant>                     the tenant's exchange key, sealed under the tenant's key
+//
+// The values of a, K, k and u begin with the 16 bytes of the tenant's id, so
+// that a reader knows whose key to fetch; the id is authenticated as well.
+//
+// # Versions
+//
+// A store of a newer version than [Version] is refused and not touched. An
+// older one goes through the [Migration] of each version, on a copy that takes
+// the place of the store when all of it was read back; the previous file is
+// kept beside it.
+package schema

@@ -1,0 +1,97 @@
+package schema
+
+import "encoding/binary"
+
+// ID is a GUID as it stands in keys.
+type ID = [16]byte
+
+// The first byte of each kind of key.
+const (
+	PrefixAPIKey    = 'a'
+	PrefixSummary   = 'h'
+	PrefixIndex     = 'i'
+	PrefixTokenKey  = 'K'
+	PrefixToken     = 'k'
+	PrefixObject    = 'o'
+	PrefixRecipient = 'r'
+	PrefixSystem    = 's'
+	PrefixTenantKey = 'T'
+	PrefixTenant    = 't'
+	PrefixUser      = 'u'
+	PrefixExchange  = 'x'
+	prefixMeta      = '!'
+)
+
+// KeyFormat and KeyHeader are the keys of the two values that describe the
+// store.
+func KeyFormat() []byte { return []byte("!format") }
+
+// KeyHeader is the key of the sealed header.
+func KeyHeader() []byte { return []byte("!header") }
+
+// KeySystem is the key of the sealed system key.
+func KeySystem() []byte { return []byte{PrefixSystem} }
+
+// Record is the key of a record with an id.
+func Record(prefix byte, id ID) []byte { return append([]byte{prefix}, id[:]...) }
+
+// RecordID reads the id that ends a key of [Record] or of an index.
+func RecordID(key []byte) (id ID, ok bool) {
+	if len(key) < 1+len(id) {
+		return id, false
+	}
+	copy(id[:], key[len(key)-len(id):])
+	return id, true
+}
+
+// Part is one of the two values of an object.
+type Part byte
+
+// The parts of an object.
+const (
+	PartPublic Part = 0
+	PartSecret Part = 1
+)
+
+// Objects is the prefix of the keys of a token's objects.
+func Objects(token ID) []byte { return Record(PrefixObject, token) }
+
+// Object is the key of a part of an object.
+func Object(token ID, object uint64, part Part) []byte {
+	key := make([]byte, 0, 26)
+	key = append(append(key, PrefixObject), token[:]...)
+	return append(binary.BigEndian.AppendUint64(key, object), byte(part))
+}
+
+// ParseObject reads a key of [Object].
+func ParseObject(key []byte) (object uint64, part Part, ok bool) {
+	if len(key) != 26 || key[0] != PrefixObject || key[25] > byte(PartSecret) {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint64(key[17:]), Part(key[25]), true
+}
+
+// Index says what an index finds.
+type Index byte
+
+// The indexes. What is hashed stands behind each.
+const (
+	IndexTenantName   Index = 'n' // name
+	IndexLogin        Index = 'l' // tenant, login
+	IndexTenantUsers  Index = 'u' // tenant
+	IndexOSUser       Index = 'o' // OS user name or #uid
+	IndexAPIKeyName   Index = 'a' // tenant, name
+	IndexTenantKeys   Index = 'k' // tenant
+	IndexAPIKeyHash   Index = 'h' // hash
+	IndexHolder       Index = 'c' // user; the slot id stands before the token's id
+	IndexTenantTokens Index = 't' // tenant
+	IndexSerial       Index = 's' // serial number
+)
+
+// IndexPrefix is the prefix of all entries under a hash.
+func IndexPrefix(kind Index, hash ID) []byte {
+	return append([]byte{PrefixIndex, byte(kind)}, hash[:]...)
+}
+
+// Summed reports whether a key is covered by the sum in the header.
+func Summed(key []byte) bool { return key[0] != prefixMeta && key[0] != PrefixObject }

@@ -1,0 +1,187 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/user"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/kek"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/record"
+)
+
+// Options are what [Open] needs.
+type Options struct {
+	// Dir is the data folder. It is made where it is missing, for its owner only.
+	Dir string
+	// KEKs are the KEK URIs that the administrator names. A new store gets one
+	// recipient for each; without any, the key file kek.key in the data folder.
+	// For a store that exists, they are tried where a recipient of the same
+	// scheme does not open under its own URI, because its device or file moved.
+	KEKs []string
+	// Providers opens KEK URIs by scheme.
+	Providers map[string]kek.OpenFunc
+	// Log gets what an administrator has to know about the store's files and
+	// KEKs; nil is nowhere. Views and updates do not log.
+	Log *slog.Logger
+	// LookupUser finds the name of an OS user; nil asks the system.
+	LookupUser func(uid uint32) (name string, err error)
+}
+
+// Store is an open store. It is safe for concurrent use.
+type Store struct {
+	db   *kv.DB
+	lock *os.File // held while the store is open; nil in tests without a folder
+	log  *slog.Logger
+
+	root *envelope.Key
+	sys  *systemKeys
+
+	tenantKeys keyCache[*envelope.Key]
+	tokenKeys  keyCache[*tokenKeys]
+	verified   sync.Map // schema.ID of tokens whose sum was compared in this run
+
+	watchers atomic.Pointer[[]func([]record.Change)]
+	argon    chan struct{} // one value for each Argon2id that runs
+	names    userNames
+}
+
+func newStore(db *kv.DB, o Options) *Store {
+	s := &Store{db: db, log: o.Log, argon: make(chan struct{}, maxArgon())}
+	s.names.lookup = o.LookupUser
+	if s.names.lookup == nil {
+		s.names.lookup = lookupUser
+	}
+	return s
+}
+
+// lookupUser asks the system for the name of a user.
+func lookupUser(uid uint32) (string, error) {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return "", err
+	}
+	return u.Username, nil
+}
+
+// Close waits for views and updates, closes the file and wipes the keys.
+func (s *Store) Close() error {
+	err := s.db.Close()
+	s.root.Wipe()
+	s.sys.wipe()
+	s.tenantKeys.wipe((*envelope.Key).Wipe)
+	s.tokenKeys.wipe(func(k *tokenKeys) {
+		k.record.Wipe()
+		k.secret.Wipe()
+		k.sum.Wipe()
+	})
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// View runs fn in a consistent snapshot and returns its error. fn keeps nothing
+// of tx; the records that it got from tx may be kept.
+func (s *Store) View(fn func(tx *Tx) error) error {
+	var fnErr error
+	err := s.db.View(func(r kv.Reader) error {
+		fnErr = fn(&Tx{s: s, r: r})
+		return fnErr
+	})
+	return outcome(err, fnErr)
+}
+
+// Update runs fn and commits what it wrote, all or nothing, to stable storage
+// before it returns. It returns the error of fn as it is. A full disk is
+// CKR_DEVICE_MEMORY and another fault of the storage CKR_DEVICE_ERROR; nothing
+// is changed then.
+//
+// Updates that arrive together share a commit. fn may run more than once and
+// has no effect but through tx, so it makes the records that it stores anew.
+func (s *Store) Update(fn func(tx *Tx) error) error {
+	var fnErr error
+	err := s.db.Update(func(w kv.Tx) error {
+		tx := &Tx{s: s, r: w, w: w}
+		if fnErr = fn(tx); fnErr == nil {
+			fnErr = tx.flush()
+		}
+		return fnErr
+	})
+	return outcome(err, fnErr)
+}
+
+// outcome tells the error of a transaction's function from one of the storage.
+func outcome(err, fnErr error) error {
+	if err == nil || fnErr != nil {
+		return fnErr
+	}
+	return fault(err)
+}
+
+// Watch calls fn with the changes of every commit from now on: in the order of
+// commits, one call at a time, and before the Update that made them returns. fn
+// does not call Update and is quick.
+func (s *Store) Watch(fn func([]record.Change)) {
+	for {
+		old := s.watchers.Load()
+		var list []func([]record.Change)
+		if old != nil {
+			list = append(list, *old...)
+		}
+		list = append(list, fn)
+		if s.watchers.CompareAndSwap(old, &list) {
+			return
+		}
+	}
+}
+
+// tell hands the changes of one update to the watchers.
+func (s *Store) tell(changes []record.Change) {
+	if list := s.watchers.Load(); list != nil {
+		for _, fn := range *list {
+			fn(changes)
+		}
+	}
+}
+
+// unlock takes the root key and loads the keys that hang off it.
+func (s *Store) unlock(root *envelope.Key) error {
+	s.root = root
+	return s.db.View(func(r kv.Reader) error {
+		blob, err := r.Get(schema.KeySystem())
+		if errors.Is(err, kv.ErrNotFound) {
+			return tampered("the system key is missing")
+		}
+		if err != nil {
+			return fault(err)
+		}
+		raw, _, err := root.Open(place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), blob)
+		if err != nil {
+			return tampered("open the system key: %w", err)
+		}
+		defer clear(raw)
+		s.sys, err = newSystemKeys(raw)
+		return err
+	})
+}
+
+// openProvider opens the KEK of a URI.
+func openProvider(ctx context.Context, o Options, text string, create bool) (kek.Provider, error) {
+	uri, err := kek.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	open, ok := o.Providers[uri.Scheme]
+	if !ok {
+		return nil, errors.Join(kek.ErrUnavailable, errors.New("this program has no provider for "+uri.Scheme+":"))
+	}
+	return open(ctx, uri, kek.Env{Dir: o.Dir, Create: create, Log: o.Log})
+}

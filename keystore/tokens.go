@@ -1,0 +1,351 @@
+package keystore
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
+
+// maxSlot is the last slot id: they fit a signed 32-bit integer, which is what
+// some applications keep them in.
+const maxSlot = 1<<31 - 1
+
+// keysOf are the keys of a token.
+func (tx *Tx) keysOf(id schema.ID) (*tokenKeys, error) {
+	value, err := tx.get(schema.Record(schema.PrefixTokenKey, id))
+	if err != nil {
+		return nil, err
+	}
+	if value == nil {
+		return nil, missing("token", text(id))
+	}
+	tenant, blob, err := cutTenant(value)
+	if err != nil {
+		return nil, err
+	}
+	return tx.s.tokenKeys.get(blob, func() (*tokenKeys, error) {
+		key, err := tx.tenantKey(tenant)
+		if err != nil {
+			return nil, err
+		}
+		raw, _, err := key.Open(place(tenant, id, 0, fieldTokenKey), blob)
+		if err != nil {
+			return nil, tampered("open the key of token %s: %w", text(id), err)
+		}
+		defer clear(raw)
+		return newTokenKeys(tenant, raw)
+	})
+}
+
+// newKeys stores a key for a new token.
+func (tx *Tx) newKeys(tenant, id schema.ID) error {
+	key, err := tx.tenantKey(tenant)
+	if err != nil {
+		return err
+	}
+	raw := envelope.RandomKey()
+	defer raw.Wipe()
+	return tx.seal(key, schema.Record(schema.PrefixTokenKey, id), tenant[:], place(tenant, id, 0, fieldTokenKey), raw)
+}
+
+// NewToken stores a new token under its ID, or under a new one where that is
+// empty. The store sets Slot and Version, and Serial and CreatedAt where they
+// are empty. An ID or serial number that is taken is record.ErrExists; a tenant
+// or holder that is not there is record.ErrNotFound.
+func (tx *Tx) NewToken(t *record.Token) error {
+	tenant, err := parseID("tenant", t.Tenant)
+	if err != nil {
+		return err
+	}
+	id, err := idOrNew("token", &t.ID)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.keysOf(id); err == nil {
+		return fmt.Errorf("token %s: %w", t.ID, record.ErrExists)
+	} else if !isMissing(err) {
+		return err
+	}
+	if err := tx.allocateSlot(t); err != nil {
+		return err
+	}
+	if t.Serial == "" {
+		t.Serial = newSerial()
+	}
+	if t.CreatedAt.IsZero() {
+		t.CreatedAt = time.Now().UTC()
+	}
+	if err := tx.newKeys(tenant, id); err != nil {
+		return err
+	}
+	tx.keepSummary(id, &summary{dirty: true})
+	return tx.storeToken(tenant, id, t, nil)
+}
+
+func newSerial() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return fmt.Sprintf("%X", b)
+}
+
+// allocateSlot gives a token the next slot id, which no token ever had.
+func (tx *Tx) allocateSlot(t *record.Token) error {
+	if tx.w == nil {
+		return errReadOnly
+	}
+	h, err := tx.loadHeader()
+	if err != nil {
+		return err
+	}
+	if h.nextSlot > maxSlot {
+		return ck.Errorf(ck.CKR_GENERAL_ERROR, "all %d slot ids have been used; make a new store", maxSlot)
+	}
+	t.Slot = ck.SlotID(h.nextSlot)
+	h.nextSlot++
+	h.dirty = true
+	return nil
+}
+
+// PutToken replaces the record of a token that exists, and sets its Version.
+// Tenant and slot of a token never change.
+func (tx *Tx) PutToken(t *record.Token) error {
+	id, err := parseID("token", t.ID)
+	if err != nil {
+		return err
+	}
+	old, err := tx.token(id)
+	if err != nil {
+		return err
+	}
+	if old.Tenant != t.Tenant || old.Slot != t.Slot {
+		return fmt.Errorf("token %s cannot change its tenant or its slot", t.ID)
+	}
+	tenant, err := parseID("tenant", t.Tenant)
+	if err != nil {
+		return err
+	}
+	return tx.storeToken(tenant, id, t, old)
+}
+
+// storeToken writes the record and its index entries; old is nil for a new one.
+func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
+	if len(t.Label) > maxName || t.Serial == "" || len(t.Serial) > maxName {
+		return fmt.Errorf("a token has a label and a serial number of at most %d bytes", maxName)
+	}
+	if err := tx.checkUnique(id, t); err != nil {
+		return err
+	}
+	now, err := tx.tokenEntries(tenant, id, t)
+	if err != nil {
+		return err
+	}
+	var before [][]byte
+	t.Version = 1
+	if old != nil {
+		t.Version = old.Version + 1
+		if before, err = tx.tokenEntries(tenant, id, old); err != nil {
+			return err
+		}
+	}
+	keys, err := tx.keysOf(id)
+	if err != nil {
+		return err
+	}
+	err = tx.sealJSON(keys.record, schema.Record(schema.PrefixToken, id), tenant[:], place(tenant, id, 0, fieldToken), encodeToken(t))
+	if err != nil {
+		return err
+	}
+	if err := tx.reindex(before, now); err != nil {
+		return err
+	}
+	tx.changes = append(tx.changes, record.Change{TokenID: t.ID, Token: t.Clone()})
+	return nil
+}
+
+// checkUnique checks the serial number, and that the holder is a user of the
+// tenant.
+func (tx *Tx) checkUnique(id schema.ID, t *record.Token) error {
+	other, taken, err := tx.first(tx.indexPrefix(schema.IndexSerial, []byte(t.Serial)))
+	if err != nil {
+		return err
+	}
+	if taken && other != id {
+		return fmt.Errorf("serial number %.40q: %w", t.Serial, record.ErrExists)
+	}
+	if t.Holder == "" {
+		return nil
+	}
+	holder, err := tx.User(t.Holder)
+	if err == nil && holder.Tenant != t.Tenant {
+		err = missing("user", t.Holder)
+	}
+	return err
+}
+
+// tokenEntries are the index entries of a token.
+func (tx *Tx) tokenEntries(tenant, id schema.ID, t *record.Token) ([][]byte, error) {
+	keys := [][]byte{
+		entry(tx.indexPrefix(schema.IndexTenantTokens, tenant[:]), nil, id),
+		entry(tx.indexPrefix(schema.IndexSerial, []byte(t.Serial)), nil, id),
+	}
+	if t.Holder == "" {
+		return keys, nil
+	}
+	holder, err := parseID("user", t.Holder)
+	if err != nil {
+		return nil, err
+	}
+	slot := binary.BigEndian.AppendUint32(nil, uint32(t.Slot))
+	return append(keys, entry(tx.indexPrefix(schema.IndexHolder, holder[:]), slot, id)), nil
+}
+
+// Token reads a token.
+func (tx *Tx) Token(id record.TokenID) (*record.Token, error) {
+	tid, err := parseID("token", id)
+	if err != nil {
+		return nil, err
+	}
+	return tx.token(tid)
+}
+
+func (tx *Tx) token(id schema.ID) (*record.Token, error) {
+	keys, err := tx.keysOf(id)
+	if err != nil {
+		return nil, err
+	}
+	value, err := tx.get(schema.Record(schema.PrefixToken, id))
+	if err != nil {
+		return nil, err
+	}
+	tenant, blob, err := cutTenant(value)
+	if err != nil {
+		return nil, err
+	}
+	if tenant != keys.tenant {
+		return nil, tampered("token %s is of two tenants", text(id))
+	}
+	var j tokenJSON
+	version, err := openJSON(keys.record, blob, place(tenant, id, 0, fieldToken), &j)
+	if err != nil {
+		return nil, err
+	}
+	return j.token(id, tenant, version), nil
+}
+
+// TokensOf lists the tokens that a user holds, by slot id. A user that is not
+// there holds none.
+func (tx *Tx) TokensOf(user record.UserID) ([]*record.Token, error) {
+	uid, err := parseID("user", user)
+	if err != nil {
+		return nil, noneIfMissing(err)
+	}
+	list, err := tx.tokensUnder(tx.indexPrefix(schema.IndexHolder, uid[:]), nil, 0)
+	for _, t := range list {
+		if t.Holder != user {
+			return nil, tampered("the index of holders leads to the token of another one")
+		}
+	}
+	return list, err
+}
+
+// TokensOfTenant lists at most limit tokens of a tenant (0 is all) in the order
+// of their ids, beginning after the given one ("" is from the start). A tenant
+// that is not there has none.
+func (tx *Tx) TokensOfTenant(tenant record.TenantID, after record.TokenID, limit int) ([]*record.Token, error) {
+	tid, err := parseID("tenant", tenant)
+	if err != nil {
+		return nil, noneIfMissing(err)
+	}
+	var from []byte
+	if after != "" {
+		id, err := parseID("token", after)
+		if err != nil {
+			return nil, err
+		}
+		from = id[:]
+	}
+	list, err := tx.tokensUnder(tx.indexPrefix(schema.IndexTenantTokens, tid[:]), from, limit)
+	for _, t := range list {
+		if t.Tenant != tenant {
+			return nil, tampered("the index of tenants leads to the token of another one")
+		}
+	}
+	return list, err
+}
+
+func noneIfMissing(err error) error {
+	if isMissing(err) {
+		return nil
+	}
+	return err
+}
+
+func (tx *Tx) tokensUnder(prefix, after []byte, limit int) ([]*record.Token, error) {
+	ids, err := tx.found(prefix, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*record.Token, 0, len(ids))
+	for _, id := range ids {
+		t, err := tx.token(id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
+// DeleteToken removes a token with all its objects. Its slot id and serial
+// number are not used again by themselves.
+func (tx *Tx) DeleteToken(id record.TokenID) error {
+	tid, err := parseID("token", id)
+	if err != nil {
+		return err
+	}
+	return tx.deleteToken(tid)
+}
+
+func (tx *Tx) deleteToken(id schema.ID) error {
+	if tx.w == nil {
+		return errReadOnly
+	}
+	t, err := tx.token(id)
+	if err != nil {
+		return err
+	}
+	tenant, err := parseID("tenant", t.Tenant)
+	if err != nil {
+		return err
+	}
+	entries, err := tx.tokenEntries(tenant, id, t)
+	if err != nil {
+		return err
+	}
+	if err := tx.reindex(entries, nil); err != nil {
+		return err
+	}
+	parts, err := tx.keysUnder(schema.Objects(id))
+	if err != nil {
+		return err
+	}
+	for _, key := range parts {
+		if err := tx.w.Delete(key); err != nil {
+			return fault(err)
+		}
+	}
+	delete(tx.summaries, id)
+	for _, prefix := range []byte{schema.PrefixToken, schema.PrefixSummary, schema.PrefixTokenKey} {
+		err = errors.Join(err, tx.remove(schema.Record(prefix, id)))
+	}
+	tx.w.OnCommit(func() { tx.s.verified.Delete(id) })
+	tx.changes = append(tx.changes, record.Change{TokenID: t.ID, Deleted: true})
+	return err
+}

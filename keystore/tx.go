@@ -1,0 +1,200 @@
+package keystore
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
+
+// Tx is a transaction: a snapshot to read in a View, and to write to in an
+// Update. It is used by one goroutine and not after its function returns.
+//
+// Reading, replacing or deleting a record that is not there is
+// record.ErrNotFound. Records that come out may be kept and are not shared.
+type Tx struct {
+	s *Store
+	r kv.Reader
+	w kv.Tx // nil in a View
+
+	header    *header
+	summaries map[schema.ID]*summary
+	changes   []record.Change
+}
+
+// header is the sealed head of the store.
+type header struct {
+	sum        sum    // over every key that schema.Summed names
+	nextSlot   uint64 // the slot id of the next token
+	nextObject uint64 // the id of the next object
+	version    uint64 // counts the commits
+	dirty      bool
+}
+
+const headerSize = sumSize + 8 + 8
+
+func placeHeader() envelope.Place { return place(schema.ID{}, schema.ID{}, 0, fieldHeader) }
+
+// loadHeader reads the header once in a transaction.
+func (tx *Tx) loadHeader() (*header, error) {
+	if tx.header != nil {
+		return tx.header, nil
+	}
+	blob, err := tx.get(schema.KeyHeader())
+	if err != nil {
+		return nil, err
+	}
+	if blob == nil {
+		return nil, tampered("the header is missing")
+	}
+	b, version, err := tx.s.sys.header.Open(placeHeader(), blob)
+	if err != nil || len(b) != headerSize {
+		return nil, tampered("open the header: %w", errors.Join(err, lengthError(len(b), headerSize)))
+	}
+	tx.header = &header{
+		sum:        parseSum(b),
+		nextSlot:   binary.BigEndian.Uint64(b[sumSize:]),
+		nextObject: binary.BigEndian.Uint64(b[sumSize+8:]),
+		version:    version,
+	}
+	return tx.header, nil
+}
+
+func (h *header) encode() []byte {
+	b := h.sum.append(make([]byte, 0, headerSize))
+	b = binary.BigEndian.AppendUint64(b, h.nextSlot)
+	return binary.BigEndian.AppendUint64(b, h.nextObject)
+}
+
+// flush writes the sums that changed, and has the watchers told.
+func (tx *Tx) flush() error {
+	for id, sm := range tx.summaries {
+		if err := tx.putSummary(id, sm); err != nil {
+			return err
+		}
+	}
+	if h := tx.header; h != nil && h.dirty {
+		blob, err := tx.s.sys.header.Seal(placeHeader(), h.version+1, h.encode())
+		if err != nil {
+			return err
+		}
+		if err := tx.w.Put(schema.KeyHeader(), blob); err != nil {
+			return fault(err)
+		}
+	}
+	if changes := tx.changes; len(changes) > 0 {
+		tx.w.OnCommit(func() { tx.s.tell(changes) })
+	}
+	return nil
+}
+
+// get reads a value, nil where there is none.
+func (tx *Tx) get(key []byte) ([]byte, error) {
+	v, err := tx.r.Get(key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault(err)
+	}
+	if v == nil {
+		v = []byte{}
+	}
+	return v, nil
+}
+
+// put writes a value that the header's sum covers.
+func (tx *Tx) put(key, value []byte) error {
+	if err := tx.account(key, value); err != nil {
+		return err
+	}
+	return fault(tx.w.Put(key, value))
+}
+
+// remove deletes a value that the header's sum covers.
+func (tx *Tx) remove(key []byte) error {
+	if err := tx.account(key, nil); err != nil {
+		return err
+	}
+	return fault(tx.w.Delete(key))
+}
+
+// account changes the header's sum for a key that gets a value, or loses it
+// where value is nil.
+func (tx *Tx) account(key, value []byte) error {
+	if tx.w == nil {
+		return errReadOnly
+	}
+	h, err := tx.loadHeader()
+	if err != nil {
+		return err
+	}
+	old, err := tx.get(key)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		h.sum = h.sum.minus(element(tx.s.sys.sum, key, old))
+	}
+	if value != nil {
+		h.sum = h.sum.plus(element(tx.s.sys.sum, key, value))
+	}
+	h.dirty = true
+	return nil
+}
+
+// errReadOnly is what writing in a View returns.
+var errReadOnly = ck.Errorf(ck.CKR_GENERAL_ERROR, "a view cannot write; use an update")
+
+// seal writes a sealed value behind a prefix in the clear, one version on from
+// the one that it replaces.
+func (tx *Tx) seal(k *envelope.Key, key, prefix []byte, p envelope.Place, plain []byte) error {
+	old, err := tx.get(key)
+	if err != nil {
+		return err
+	}
+	blob, err := k.Seal(p, nextVersion(old, len(prefix)), plain)
+	if err != nil {
+		return err
+	}
+	return tx.put(key, append(append(make([]byte, 0, len(prefix)+len(blob)), prefix...), blob...))
+}
+
+// nextVersion is the version after the one of a sealed value, 1 where there is
+// none.
+func nextVersion(old []byte, prefix int) uint64 {
+	if len(old) < prefix {
+		return 1
+	}
+	h, err := envelope.Parse(old[prefix:])
+	if err != nil {
+		return 1
+	}
+	return h.Version + 1
+}
+
+// scan lists keys and values; what fn gets is valid during the call.
+func (tx *Tx) scan(prefix, after []byte, fn func(key, value []byte) error) error {
+	var fnErr error
+	err := tx.r.Scan(prefix, after, func(key, value []byte) error {
+		fnErr = fn(key, value)
+		return fnErr
+	})
+	if err == nil || fnErr != nil {
+		return err
+	}
+	return fault(err)
+}
+
+// keysUnder lists the keys with a prefix.
+func (tx *Tx) keysUnder(prefix []byte) (keys [][]byte, err error) {
+	err = tx.scan(prefix, nil, func(key, _ []byte) error {
+		keys = append(keys, append([]byte(nil), key...))
+		return nil
+	})
+	return keys, err
+}

@@ -1,0 +1,200 @@
+package keystore
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/record"
+)
+
+// maxOSUsers bounds the OS users of one user.
+const maxOSUsers = 256
+
+// PutUser stores a user: a new one where its ID is empty or not known, which
+// then gets what it lacks of ID and creation time. A login that another user of
+// the tenant has is record.ErrExists. A user stays in its tenant.
+func (tx *Tx) PutUser(u *record.User) error {
+	if err := checkUser(u); err != nil {
+		return err
+	}
+	tenant, err := parseID("tenant", u.Tenant)
+	if err != nil {
+		return err
+	}
+	key, err := tx.tenantKey(tenant)
+	if err != nil {
+		return err
+	}
+	id, err := idOrNew("user", &u.ID)
+	if err != nil {
+		return err
+	}
+	if other, taken, err := tx.first(tx.loginPrefix(tenant, u.Login)); err != nil {
+		return err
+	} else if taken && other != id {
+		return fmt.Errorf("login %q: %w", u.Login, record.ErrExists)
+	}
+	var before [][]byte
+	if old, err := tx.user(id); err == nil {
+		if old.Tenant != u.Tenant {
+			return fmt.Errorf("user %s is of another tenant: %w", u.ID, record.ErrExists)
+		}
+		before = tx.userEntries(tenant, id, old)
+	} else if !isMissing(err) {
+		return err
+	}
+	if u.CreatedAt.IsZero() {
+		u.CreatedAt = time.Now().UTC()
+	}
+	row := userJSON{u.Login, u.Enabled, u.CreatedAt.UTC(), u.OSUsers}
+	if err := tx.sealJSON(key, schema.Record(schema.PrefixUser, id), tenant[:], place(tenant, id, 0, fieldUser), row); err != nil {
+		return err
+	}
+	return tx.reindex(before, tx.userEntries(tenant, id, u))
+}
+
+func checkUser(u *record.User) error {
+	if err := checkName("login", u.Login); err != nil {
+		return err
+	}
+	if len(u.OSUsers) > maxOSUsers {
+		return fmt.Errorf("a user has at most %d OS users, not %d", maxOSUsers, len(u.OSUsers))
+	}
+	for _, name := range u.OSUsers {
+		if err := checkName("OS user", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) loginPrefix(tenant schema.ID, login string) []byte {
+	return tx.indexPrefix(schema.IndexLogin, tenant[:], []byte(login))
+}
+
+// userEntries are the index entries of a user.
+func (tx *Tx) userEntries(tenant, id schema.ID, u *record.User) [][]byte {
+	keys := [][]byte{
+		entry(tx.loginPrefix(tenant, u.Login), nil, id),
+		entry(tx.indexPrefix(schema.IndexTenantUsers, tenant[:]), nil, id),
+	}
+	for _, name := range u.OSUsers {
+		keys = append(keys, entry(tx.indexPrefix(schema.IndexOSUser, []byte(name)), nil, id))
+	}
+	return keys
+}
+
+// User reads a user.
+func (tx *Tx) User(id record.UserID) (*record.User, error) {
+	uid, err := parseID("user", id)
+	if err != nil {
+		return nil, err
+	}
+	return tx.user(uid)
+}
+
+func (tx *Tx) user(id schema.ID) (*record.User, error) {
+	value, err := tx.get(schema.Record(schema.PrefixUser, id))
+	if err != nil {
+		return nil, err
+	}
+	if value == nil {
+		return nil, missing("user", text(id))
+	}
+	tenant, blob, err := cutTenant(value)
+	if err != nil {
+		return nil, err
+	}
+	key, err := tx.tenantKey(tenant)
+	if err != nil {
+		return nil, err
+	}
+	var j userJSON
+	if _, err := openJSON(key, blob, place(tenant, id, 0, fieldUser), &j); err != nil {
+		return nil, err
+	}
+	return &record.User{
+		ID: record.UserID(text(id)), Tenant: record.TenantID(text(tenant)),
+		Login: j.Login, Enabled: j.Enabled, CreatedAt: j.Created, OSUsers: j.OSUsers,
+	}, nil
+}
+
+// UserByLogin reads the user of a tenant with that login.
+func (tx *Tx) UserByLogin(tenant record.TenantID, login string) (*record.User, error) {
+	tid, err := parseID("tenant", tenant)
+	if err != nil {
+		return nil, err
+	}
+	id, ok, err := tx.first(tx.loginPrefix(tid, login))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, missing("user", fmt.Sprintf("%.40q", login))
+	}
+	u, err := tx.user(id)
+	if err == nil && (u.Login != login || u.Tenant != tenant) {
+		return nil, tampered("the index of logins leads to another user")
+	}
+	return u, err
+}
+
+// UsersOfTenant lists the users of a tenant by login. A tenant that is not
+// there has none.
+func (tx *Tx) UsersOfTenant(tenant record.TenantID) ([]*record.User, error) {
+	tid, err := parseID("tenant", tenant)
+	if err != nil {
+		return nil, err
+	}
+	list, err := tx.usersUnder(tx.indexPrefix(schema.IndexTenantUsers, tid[:]))
+	slices.SortFunc(list, func(a, b *record.User) int { return cmp.Compare(a.Login, b.Login) })
+	return list, err
+}
+
+func (tx *Tx) usersUnder(prefix []byte) ([]*record.User, error) {
+	ids, err := tx.found(prefix, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*record.User, 0, len(ids))
+	for _, id := range ids {
+		u, err := tx.user(id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+// DeleteUser removes a user. One that holds tokens is record.ErrInUse.
+func (tx *Tx) DeleteUser(id record.UserID) error {
+	uid, err := parseID("user", id)
+	if err != nil {
+		return err
+	}
+	if _, held, err := tx.first(tx.indexPrefix(schema.IndexHolder, uid[:])); err != nil {
+		return err
+	} else if held {
+		return fmt.Errorf("user %s holds tokens: %w", id, record.ErrInUse)
+	}
+	return tx.deleteUser(uid)
+}
+
+func (tx *Tx) deleteUser(id schema.ID) error {
+	u, err := tx.user(id)
+	if err != nil {
+		return err
+	}
+	tenant, err := parseID("tenant", u.Tenant)
+	if err != nil {
+		return err
+	}
+	if err := tx.reindex(tx.userEntries(tenant, id, u), nil); err != nil {
+		return err
+	}
+	return tx.remove(schema.Record(schema.PrefixUser, id))
+}
