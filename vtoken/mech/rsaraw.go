@@ -3,7 +3,6 @@ package mech
 import (
 	"crypto/rsa"
 	"crypto/subtle"
-	"math/big"
 
 	"filippo.io/bigmod"
 
@@ -46,6 +45,7 @@ func newRawPublic(pub *rsa.PublicKey) (*rawRSA, error) {
 	return &rawRSA{n: n, e: uint(pub.E)}, nil
 }
 
+// newRawPrivate takes a key whose CRT numbers are computed, as [ParseKey] makes it.
 func newRawPrivate(key *rsa.PrivateKey) (*rawRSA, error) {
 	r, err := newRawPublic(&key.PublicKey)
 	if err != nil {
@@ -57,13 +57,9 @@ func newRawPrivate(key *rsa.PrivateKey) (*rawRSA, error) {
 	if r.q, err = bigmod.NewModulus(key.Primes[1].Bytes()); err != nil {
 		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare an RSA prime: %w", err)
 	}
-	one := big.NewInt(1)
-	exponent := func(prime *big.Int) []byte {
-		return new(big.Int).Mod(key.D, new(big.Int).Sub(prime, one)).FillBytes(make([]byte, (prime.BitLen()+7)/8))
-	}
-	r.dp, r.dq = exponent(key.Primes[0]), exponent(key.Primes[1])
-	qInv := new(big.Int).ModInverse(key.Primes[1], key.Primes[0])
-	r.qInv, err = bigmod.NewNat().SetBytes(qInv.FillBytes(make([]byte, r.p.Size())), r.p)
+	crt := key.Precomputed
+	r.dp, r.dq = crt.Dp.FillBytes(make([]byte, r.p.Size())), crt.Dq.FillBytes(make([]byte, r.q.Size()))
+	r.qInv, err = bigmod.NewNat().SetBytes(crt.Qinv.FillBytes(make([]byte, r.p.Size())), r.p)
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare the RSA coefficient: %w", err)
 	}

@@ -138,6 +138,11 @@ func (o *Object) rsaPrivate() (*rsa.PrivateKey, error) {
 		PublicKey: *pub, D: number(o.Secret, ck.CKA_PRIVATE_EXPONENT),
 		Primes: []*big.Int{number(o.Secret, ck.CKA_PRIME_1), number(o.Secret, ck.CKA_PRIME_2)},
 	}
+	// With the CRT numbers given, Precompute checks them and does not have to
+	// find them again, which would take as long as a signature.
+	key.Precomputed.Dp = number(o.Secret, ck.CKA_EXPONENT_1)
+	key.Precomputed.Dq = number(o.Secret, ck.CKA_EXPONENT_2)
+	key.Precomputed.Qinv = number(o.Secret, ck.CKA_COEFFICIENT)
 	key.Precompute()
 	if err := key.Validate(); err != nil {
 		return nil, ck.Errorf(ck.CKR_DEVICE_ERROR, "the stored numbers of the RSA key do not fit together")
