@@ -141,9 +141,9 @@ func (tx *Tx) APIKeyByHash(hash []byte) (*record.APIKey, error) {
 	return k, err
 }
 
-// APIKeysOfTenant lists the API keys of a tenant by name. A tenant that is not
+// APIKeys lists the API keys of a tenant by name. A tenant that is not
 // there has none.
-func (tx *Tx) APIKeysOfTenant(tenant record.TenantID) ([]*record.APIKey, error) {
+func (tx *Tx) APIKeys(tenant record.TenantID) ([]*record.APIKey, error) {
 	tid, err := parseID("tenant", tenant)
 	if err != nil {
 		return nil, err

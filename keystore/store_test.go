@@ -135,21 +135,21 @@ func state(t testing.TB, s *Store) (lines []string) {
 		}
 		for _, tenant := range tenants {
 			lines = append(lines, fmt.Sprintf("tenant %+v", *tenant))
-			users, err := tx.UsersOfTenant(tenant.ID)
+			users, err := tx.Users(tenant.ID)
 			if err != nil {
 				return err
 			}
 			for _, u := range users {
 				lines = append(lines, fmt.Sprintf("user %+v", *u))
 			}
-			keys, err := tx.APIKeysOfTenant(tenant.ID)
+			keys, err := tx.APIKeys(tenant.ID)
 			if err != nil {
 				return err
 			}
 			for _, k := range keys {
 				lines = append(lines, fmt.Sprintf("key %+v", *k))
 			}
-			tokens, err := tx.TokensOfTenant(tenant.ID, "", 0)
+			tokens, err := tx.TokensOfTenant(tenant.ID, 0, 0)
 			if err != nil {
 				return err
 			}

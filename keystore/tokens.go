@@ -1,10 +1,12 @@
 package keystore
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"vtoken/keystore/envelope"
@@ -191,8 +193,9 @@ func (tx *Tx) checkUnique(id schema.ID, t *record.Token) error {
 
 // tokenEntries are the index entries of a token.
 func (tx *Tx) tokenEntries(tenant, id schema.ID, t *record.Token) ([][]byte, error) {
+	slot := binary.BigEndian.AppendUint32(nil, uint32(t.Slot))
 	keys := [][]byte{
-		entry(tx.indexPrefix(schema.IndexTenantTokens, tenant[:]), nil, id),
+		entry(tx.indexPrefix(schema.IndexTenantTokens, tenant[:]), slot, id),
 		entry(tx.indexPrefix(schema.IndexSerial, []byte(t.Serial)), nil, id),
 	}
 	if t.Holder == "" {
@@ -202,7 +205,6 @@ func (tx *Tx) tokenEntries(tenant, id schema.ID, t *record.Token) ([][]byte, err
 	if err != nil {
 		return nil, err
 	}
-	slot := binary.BigEndian.AppendUint32(nil, uint32(t.Slot))
 	return append(keys, entry(tx.indexPrefix(schema.IndexHolder, holder[:]), slot, id)), nil
 }
 
@@ -255,22 +257,16 @@ func (tx *Tx) TokensOf(user record.UserID) ([]*record.Token, error) {
 	return list, err
 }
 
-// TokensOfTenant lists at most limit tokens of a tenant (0 is all) in the order
-// of their ids, beginning after the given one ("" is from the start). A tenant
-// that is not there has none.
-func (tx *Tx) TokensOfTenant(tenant record.TenantID, after record.TokenID, limit int) ([]*record.Token, error) {
+// TokensOfTenant lists at most limit tokens of a tenant (0 is all) by slot id,
+// beginning after the given slot (0 is from the start). A tenant that is not
+// there has none.
+func (tx *Tx) TokensOfTenant(tenant record.TenantID, after uint64, limit int) ([]*record.Token, error) {
 	tid, err := parseID("tenant", tenant)
 	if err != nil {
 		return nil, noneIfMissing(err)
 	}
-	var from []byte
-	if after != "" {
-		id, err := parseID("token", after)
-		if err != nil {
-			return nil, err
-		}
-		from = id[:]
-	}
+	from := binary.BigEndian.AppendUint32(nil, uint32(min(after, math.MaxUint32)))
+	from = append(from, bytes.Repeat([]byte{0xff}, len(tid))...) // past every id of that slot
 	list, err := tx.tokensUnder(tx.indexPrefix(schema.IndexTenantTokens, tid[:]), from, limit)
 	for _, t := range list {
 		if t.Tenant != tenant {

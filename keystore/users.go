@@ -142,9 +142,9 @@ func (tx *Tx) UserByLogin(tenant record.TenantID, login string) (*record.User, e
 	return u, err
 }
 
-// UsersOfTenant lists the users of a tenant by login. A tenant that is not
+// Users lists the users of a tenant by login. A tenant that is not
 // there has none.
-func (tx *Tx) UsersOfTenant(tenant record.TenantID) ([]*record.User, error) {
+func (tx *Tx) Users(tenant record.TenantID) ([]*record.User, error) {
 	tid, err := parseID("tenant", tenant)
 	if err != nil {
 		return nil, err
