@@ -1,0 +1,77 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"os/user"
+	"strconv"
+	"time"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect"
+	"vtoken/provisioning/dialect/all"
+	"vtoken/provisioning/dialect/native"
+	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/record"
+)
+
+// listenAPI makes the HTTPS listener.
+func (d *daemon) listenAPI() (net.Listener, error) {
+	cert, key := d.cfg.TLSCert, d.cfg.TLSKey
+	if cert == "" {
+		var err error
+		if cert, key, err = httpkit.SelfSigned(d.cfg.DataDir, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	conf, err := httpkit.TLSConfig(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", d.cfg.APIListen)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the API: %w", err)
+	}
+	d.apiURL = "https://" + l.Addr().String()
+	return tls.NewListener(l, conf), nil
+}
+
+// newHTTP is the server of the native API and the dialects, the same on the
+// admin socket and over HTTPS. Callers differ: a process on the admin socket is
+// known by its user, everybody else by an API key.
+func (d *daemon) newHTTP(admins administrators) (*http.Server, error) {
+	core := provisioning.New(coreStore{d.store}, provisioning.Options{})
+	kit := &httpkit.Kit{Keys: core, Log: d.log, Admin: func(p record.Peer) (provisioning.Caller, error) {
+		if !admins.Has(p) {
+			return provisioning.Caller{}, provisioning.Errorf(provisioning.Forbidden,
+				"user %d is no administrator here; ask for root or for a place in the daemon's --admin-group", p.UID)
+		}
+		return provisioning.System(userName(p.UID)), nil
+	}}
+	mux := http.NewServeMux()
+	mux.Handle("/", kit.NotFound())
+	dialect.Mount(mux, native.New(core, kit, native.Info{
+		Version: version.String(), StartedAt: time.Now(),
+		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
+		API: d.apiURL, Dialects: d.cfg.Dialects,
+	}))
+	dialects, err := all.New(d.cfg.Dialects, core, kit)
+	if err != nil {
+		return nil, err
+	}
+	for _, dl := range dialects {
+		dialect.Mount(mux, dl)
+	}
+	return httpkit.NewServer(kit.Wrap(mux), d.log), nil
+}
+
+// userName is the name of a user of the system for logs, or "#uid".
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "#" + id
+}

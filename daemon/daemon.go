@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"vtoken/daemon/config"
+	"vtoken/daemon/p11server"
+	"vtoken/keystore"
+	kekall "vtoken/keystore/kek/all"
+	"vtoken/vtoken"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
+
+// version is the daemon's; it also is the library version in C_GetInfo.
+var version = ck.Version{Major: 0, Minor: 1}
+
+// stopWithin bounds the time from SIGTERM to the end: calls under way get that
+// long to finish.
+const stopWithin = 4 * time.Second
+
+// daemon is what runs: the store and the servers on it.
+type daemon struct {
+	log    *slog.Logger
+	store  *keystore.Store
+	p11    *p11server.Server
+	http   *http.Server
+	cfg    config.Config
+	apiURL string
+
+	serving sync.WaitGroup
+	failed  chan error // what ended a server that should have gone on
+}
+
+// start opens the store and makes all listeners. Where it fails, nothing is
+// left behind.
+func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon, err error) {
+	if err := harden(); err != nil {
+		return nil, err
+	}
+	admins, err := newAdministrators(cfg.AdminGroup)
+	if err != nil {
+		return nil, err
+	}
+	store, err := keystore.Open(ctx, keystore.Options{
+		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{log: log, store: store, cfg: cfg, failed: make(chan error, 3)}
+	defer func() {
+		if err != nil {
+			d.stop()
+		}
+	}()
+	engine, err := vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	d.p11 = p11server.New(func(p record.Peer) p11server.Client { return engine.Connect(p) }, p11server.Options{Logger: log})
+	return d, d.listen(admins)
+}
+
+// listen makes the listeners and serves on them. All are made before any is
+// served, so that a daemon that cannot have all its sockets answers on none.
+func (d *daemon) listen(admins administrators) (err error) {
+	var made []net.Listener
+	defer func() {
+		if err != nil {
+			for _, l := range made {
+				l.Close()
+			}
+		}
+	}()
+	p11, admin := d.sockets()
+	for _, s := range []socket{p11, admin} {
+		l, err := s.listen()
+		if err != nil {
+			return err
+		}
+		made = append(made, l)
+	}
+	if d.cfg.APIListen != "" {
+		l, err := d.listenAPI()
+		if err != nil {
+			return err
+		}
+		made = append(made, l)
+	}
+	if d.http, err = d.newHTTP(admins); err != nil {
+		return err
+	}
+	serves := []func(net.Listener) error{d.p11.Serve, d.http.Serve, d.http.Serve}
+	for i, l := range made {
+		d.serve(l, serves[i])
+	}
+	return nil
+}
+
+// sockets are the two Unix sockets. In a daemon of the system everybody may
+// open the one for applications, because the kernel says who they are; in a
+// user's daemon it is the user's alone.
+func (d *daemon) sockets() (p11, admin socket) {
+	p11 = socket{path: d.cfg.P11Socket, mode: 0o600, dir: 0o700}
+	admin = socket{path: d.cfg.AdminSocket, mode: 0o600, dir: 0o700}
+	if os.Getuid() == 0 {
+		p11.mode, p11.dir, admin.dir = 0o666, 0o755, 0o755
+	}
+	if d.cfg.AdminGroup != "" {
+		admin.mode, admin.group = 0o660, d.cfg.AdminGroup
+	}
+	return p11, admin
+}
+
+// serve runs one server until its listener is closed.
+func (d *daemon) serve(l net.Listener, serve func(net.Listener) error) {
+	d.serving.Go(func() {
+		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			d.failed <- fmt.Errorf("serving %v: %w", l.Addr(), err)
+		}
+	})
+}
+
+// readyLine is what the daemon prints when it is ready.
+func (d *daemon) readyLine() string {
+	line := fmt.Sprintf("vtokend ready: p11=%s admin=%s", d.cfg.P11Socket, d.cfg.AdminSocket)
+	if d.apiURL != "" {
+		line += " api=" + d.apiURL
+	}
+	return line
+}
+
+// wait returns when ctx ends or a server fails, after everything has stopped.
+func (d *daemon) wait(ctx context.Context) error {
+	var err error
+	select {
+	case <-ctx.Done():
+		d.log.Info("stopping")
+	case err = <-d.failed:
+	}
+	d.stop()
+	return err
+}
+
+// stop ends what runs: the servers first, so that no call meets a closed store.
+func (d *daemon) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	var both sync.WaitGroup
+	if d.p11 != nil {
+		both.Go(func() { d.warn("stopping the PKCS#11 server", d.p11.Shutdown(ctx)) })
+	}
+	if d.http != nil {
+		both.Go(func() {
+			if err := d.http.Shutdown(ctx); err != nil {
+				d.warn("stopping the API", errors.Join(err, d.http.Close()))
+			}
+		})
+	}
+	both.Wait()
+	d.serving.Wait()
+	d.warn("closing the store", d.store.Close())
+}
+
+func (d *daemon) warn(doing string, err error) {
+	if err != nil {
+		d.log.Warn(doing, "error", err)
+	}
+}

@@ -1,0 +1,26 @@
+// Command vtokend is the daemon of vtoken: it keeps the keys, serves
+// applications over the PKCS#11 socket and administrators over the admin socket
+// and HTTPS.
+//
+// This package only joins the parts: it reads the configuration, opens the
+// store, makes the engine and the provisioning core on it, and gives each its
+// listeners. What the parts ask of each other they declare as interfaces; the
+// adapters between them are in store.go.
+//
+// # Start and stop
+//
+// The daemon is ready when all sockets accept. It then prints one line to
+// standard output:
+//
+//	vtokend ready: p11=PATH admin=PATH [api=URL]
+//
+// and tells the service manager (sd_notify). It stops on SIGTERM and SIGINT
+// within 5 seconds. The log goes to standard error.
+//
+// # Exit status
+//
+//	0  stopped as asked
+//	1  could not start or go on; the log says why
+//	2  bad flags or configuration
+//	3  the store is there, and no KEK opens it
+package main

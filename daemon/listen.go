@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// socket is a Unix socket to listen on and who may open it.
+type socket struct {
+	path  string
+	mode  fs.FileMode // of the socket
+	dir   fs.FileMode // of its folder, where it has to be made
+	group string      // that owns it; empty leaves the daemon's
+}
+
+// listen makes the socket. Nobody but the daemon's user can open it before its
+// group and mode are as wanted: it is bound under a umask that gives no others
+// any rights, and opened up afterwards. A socket that a killed daemon left
+// behind is replaced; one that somebody listens on is not.
+func (s socket) listen() (*net.UnixListener, error) {
+	if err := os.MkdirAll(filepath.Dir(s.path), s.dir); err != nil {
+		return nil, fmt.Errorf("making the folder of socket %s: %w", s.path, err)
+	}
+	if err := removeStale(s.path); err != nil {
+		return nil, err
+	}
+	old := syscall.Umask(0o177)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.path, Net: "unix"})
+	syscall.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", s.path, err)
+	}
+	if err := s.open(); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("setting group and mode of socket %s: %w", s.path, err)
+	}
+	return l, nil
+}
+
+func (s socket) open() error {
+	if s.group != "" {
+		gid, err := groupID(s.group)
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(s.path, -1, gid); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(s.path, s.mode)
+}
+
+func groupID(name string) (int, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// removeStale removes a socket on which nobody listens.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking at socket %s: %w", path, err)
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is there and is not a socket; move it away or give another path", path)
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("another process listens on %s; stop it or give another path", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("finding out whether anybody listens on %s: %w", path, err)
+	}
+	return os.Remove(path)
+}
