@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 )
 
@@ -66,19 +67,24 @@ func TestCipherRoundTrips(t *testing.T) {
 	}
 }
 
+// cbcPad is alice logged in with an AES key for AES-CBC-PAD.
+func cbcPad(t *testing.T) (*world, *vtoken.Client, ck.SessionHandle, ck.ObjectHandle) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	return w, c, h, w.aes(c, h)
+}
+
+func (w *world) encrypted(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHandle, plain string) []byte {
+	w.t.Helper()
+	w.ok(c.EncryptInit(h, ciphers[0], key))
+	return w.exact(c.Encrypt, h, []byte(plain))
+}
+
 // A buffer of exactly the plaintext's length is enough though the bound is
 // longer; one that is shorter keeps the operation, and what it has decrypted.
 func TestDecryptShortBuffer(t *testing.T) {
-	w := newWorld(t)
-	c, h := w.loggedIn(rw)
-	key, m := w.aes(c, h), ciphers[0]
-	encrypt := func(plain string) []byte {
-		t.Helper()
-		w.ok(c.EncryptInit(h, m, key))
-		return w.exact(c.Encrypt, h, []byte(plain))
-	}
-	one, two := encrypt("0123456789"), encrypt("another")
-
+	w, c, h, key := cbcPad(t)
+	m, one := ciphers[0], w.encrypted(c, h, key, "0123456789")
 	w.ok(c.DecryptInit(h, m, key))
 	out, err := c.Decrypt(h, one, ck.Buffer{Len: 10})
 	w.ok(err)
@@ -105,23 +111,31 @@ func TestDecryptShortBuffer(t *testing.T) {
 		t.Errorf("%q", out.Data)
 	}
 
-	// Whoever comes back with other data gets that, not the kept result.
-	w.ok(c.DecryptInit(h, m, key))
-	_, err = c.Decrypt(h, one, ck.Buffer{Len: 1})
+}
+
+// Whoever comes back with other data gets that, not the kept result.
+func TestDecryptOtherDataAfterShortBuffer(t *testing.T) {
+	w, c, h, key := cbcPad(t)
+	one, two := w.encrypted(c, h, key, "0123456789"), w.encrypted(c, h, key, "another")
+	w.ok(c.DecryptInit(h, ciphers[0], key))
+	_, err := c.Decrypt(h, one, ck.Buffer{Len: 1})
 	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
-	out, err = c.Decrypt(h, two, big1K)
+	out, err := c.Decrypt(h, two, big1K)
 	w.ok(err)
 	if string(out.Data) != "another" {
 		t.Errorf("%q", out.Data)
 	}
+}
 
-	w.ok(c.DecryptInit(h, m, key))
-	if _, err = c.DecryptUpdate(h, one, big1K); err != nil {
-		t.Fatal(err)
-	}
+func TestDecryptFinalShortBuffer(t *testing.T) {
+	w, c, h, key := cbcPad(t)
+	one := w.encrypted(c, h, key, "0123456789")
+	w.ok(c.DecryptInit(h, ciphers[0], key))
+	_, err := c.DecryptUpdate(h, one, big1K)
+	w.ok(err)
 	_, err = c.Decrypt(h, one, big1K)
 	want(t, err, ck.CKR_OPERATION_ACTIVE)
-	out, err = c.DecryptFinal(h, ck.Buffer{Len: 1})
+	out, err := c.DecryptFinal(h, ck.Buffer{Len: 1})
 	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
 	out, err = c.DecryptFinal(h, ck.Buffer{Len: out.Len})
 	w.ok(err)

@@ -24,6 +24,18 @@ func indexed(t testing.TB, label string, class ck.ObjectClass, private bool, ext
 	return &object.Object{Attrs: set}
 }
 
+// scanned is what going through all objects finds.
+func scanned(objects map[ck.ObjectHandle]*object.Object, search ck.Template) []ck.ObjectHandle {
+	var found []ck.ObjectHandle
+	for h, o := range objects {
+		if o.Match(search) {
+			found = append(found, h)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
 // A random walk: after every step, each search answers as going through all
 // objects does.
 func TestCollectionAgainstScan(t *testing.T) {
@@ -53,13 +65,7 @@ func TestCollectionAgainstScan(t *testing.T) {
 				search = append(search, a)
 			}
 		}
-		var scan []ck.ObjectHandle
-		for h, o := range model {
-			if o.Match(search) {
-				scan = append(scan, h)
-			}
-		}
-		slices.Sort(scan)
+		scan := scanned(model, search)
 		c.prepare(search)
 		if !c.ready(search) {
 			t.Fatalf("step %d: not ready for %v", step, search)

@@ -30,3 +30,10 @@ func (e *Engine) ParsedKeys() (private, public int) {
 	}
 	return private, public
 }
+
+// Kept is how many users' tokens are known and how many tokens are loaded.
+func (e *Engine) Kept() (holders, loaded int) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return len(e.holders), len(e.tokens)
+}

@@ -33,91 +33,106 @@ func (w *world) snapshot() map[string]string {
 	return seen
 }
 
+// committing is every function that commits, each as one call that succeeds when
+// nothing fails; o is a token object.
+var committing = map[string]func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error{
+	"create": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
+		_, err := c.CreateObject(h, data("new", "v", onToken))
+		return err
+	},
+	"copy": func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error {
+		_, err := c.CopyObject(h, o, ck.Template{ck.String(ck.CKA_LABEL, "copy")})
+		return err
+	},
+	"set": func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error {
+		return c.SetAttributeValue(h, o, ck.Template{ck.String(ck.CKA_LABEL, "set")})
+	},
+	"destroy": func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error { return c.DestroyObject(h, o) },
+	"generate": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
+		_, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
+			ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256), onToken}, ck.Template{onToken})
+		return err
+	},
+	"SetPIN": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
+		return c.SetPIN(h, pinOf(userPIN), pinOf("5678"))
+	},
+	"InitPIN": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
+		if err := c.Logout(h); err != nil {
+			return err
+		}
+		if err := c.Login(h, ck.CKU_SO, pinOf(soPIN)); err != nil {
+			return err
+		}
+		return c.InitPIN(h, pinOf("9999"))
+	},
+	"InitToken": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
+		info, err := c.GetSessionInfo(h)
+		if err != nil {
+			return err
+		}
+		if err := c.CloseSession(h); err != nil {
+			return err
+		}
+		return c.InitToken(info.SlotID, pinOf(soPIN), "emptied")
+	},
+}
+
 // With each commit of each function failing in turn, the function tells the
 // truth and leaves the old state: in memory, and for an engine that starts anew
 // on the store (P16).
 func TestFailedCommits(t *testing.T) {
-	full := ck.Errorf(ck.CKR_DEVICE_MEMORY, "the disk is full")
-	calls := map[string]func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error{
-		"create": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
-			_, err := c.CreateObject(h, data("new", "v", onToken))
-			return err
-		},
-		"copy": func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error {
-			_, err := c.CopyObject(h, o, ck.Template{ck.String(ck.CKA_LABEL, "copy")})
-			return err
-		},
-		"set": func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error {
-			return c.SetAttributeValue(h, o, ck.Template{ck.String(ck.CKA_LABEL, "set")})
-		},
-		"destroy": func(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle) error { return c.DestroyObject(h, o) },
-		"generate": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
-			_, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
-				ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256), onToken}, ck.Template{onToken})
-			return err
-		},
-		"SetPIN": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
-			return c.SetPIN(h, pinOf(userPIN), pinOf("5678"))
-		},
-		"InitPIN": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
-			if err := c.Logout(h); err != nil {
-				return err
+	for name := range committing {
+		t.Run(name, func(t *testing.T) {
+			fail := 1
+			for failCommit(t, name, fail) {
+				fail++
 			}
-			if err := c.Login(h, ck.CKU_SO, pinOf(soPIN)); err != nil {
-				return err
+			if fail == 1 {
+				t.Error("the function commits nothing")
 			}
-			return c.InitPIN(h, pinOf("9999"))
-		},
-		"InitToken": func(c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) error {
-			info, err := c.GetSessionInfo(h)
-			if err != nil {
-				return err
-			}
-			if err := c.CloseSession(h); err != nil {
-				return err
-			}
-			return c.InitToken(info.SlotID, pinOf(soPIN), "emptied")
-		},
+		})
 	}
-	for name, call := range calls {
-		for fail := 1; ; fail++ {
-			w := newWorld(t)
-			c, h := w.loggedIn(rw)
-			o, err := c.CreateObject(h, data("old", "v", onToken))
-			w.ok(err)
-			before := w.snapshot()
-			n := 0
-			w.store.BeforeCommit = func() error {
-				if n++; n == fail {
-					return full
-				}
-				return nil
-			}
-			err = call(c, h, o)
-			w.store.BeforeCommit = nil
-			after := w.snapshot()
-			if n < fail {
-				w.ok(err)
-				if maps.Equal(before, after) {
-					t.Errorf("%s did nothing", name)
-				}
-				break
-			}
-			// The next blank token is wanted after C_InitToken, but is not part of it.
-			if name == "InitToken" && err == nil && after["label"] == "emptied" {
-				continue
-			}
-			want(t, err, ck.CKR_DEVICE_MEMORY)
-			if !maps.Equal(before, after) {
-				t.Errorf("%s with commit %d failing: %v became %v", name, fail, before, after)
-			}
-			c.Close()
-			w.restart()
-			if again := w.snapshot(); !maps.Equal(after, again) {
-				t.Errorf("%s with commit %d failing: a new engine sees %v, not %v", name, fail, again, after)
-			}
+}
+
+// failCommit calls the function with its commit number fail failing, and returns
+// false where it made fewer.
+func failCommit(t *testing.T, name string, fail int) bool {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	o, err := c.CreateObject(h, data("old", "v", onToken))
+	w.ok(err)
+	before := w.snapshot()
+	n := 0
+	w.store.BeforeCommit = func() error {
+		if n++; n == fail {
+			return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the disk is full")
 		}
+		return nil
 	}
+	err = committing[name](c, h, o)
+	w.store.BeforeCommit = nil
+	after := w.snapshot()
+	if n < fail {
+		w.ok(err)
+		if maps.Equal(before, after) {
+			t.Error("nothing was done")
+		}
+		return false
+	}
+	// The next blank token is wanted after C_InitToken, but is not part of it.
+	if name == "InitToken" && err == nil && after["label"] == "emptied" {
+		return true
+	}
+	want(t, err, ck.CKR_DEVICE_MEMORY)
+	if !maps.Equal(before, after) {
+		t.Errorf("commit %d failed: %v became %v", fail, before, after)
+	}
+	c.Close()
+	w.restart()
+	if again := w.snapshot(); !maps.Equal(after, again) {
+		t.Errorf("commit %d failed: a new engine sees %v, not %v", fail, again, after)
+	}
+	return true
 }
 
 // A listing works where the blank token cannot be made.

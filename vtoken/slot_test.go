@@ -104,11 +104,7 @@ func TestTokenChangesReachApplications(t *testing.T) {
 	w.ok(err)
 	event := func(step string) {
 		t.Helper()
-		if slot, err := c.WaitForSlotEvent(context.Background(), true); err != nil || slot != w.bob.Slot {
-			t.Fatalf("%s: event on slot %d, %v", step, slot, err)
-		}
-		_, err := c.WaitForSlotEvent(context.Background(), true)
-		want(t, err, ck.CKR_NO_EVENT)
+		w.oneEvent(step, c, w.bob.Slot)
 	}
 
 	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = "new" }))
@@ -136,11 +132,29 @@ func TestTokenChangesReachApplications(t *testing.T) {
 
 	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = true }))
 	event("enable")
-	if h, err = c.OpenSession(w.bob.Slot, rw); err != nil {
-		t.Fatal(err)
+	_, err = c.OpenSession(w.bob.Slot, rw)
+	w.ok(err)
+	_, err = bystander.WaitForSlotEvent(context.Background(), true)
+	want(t, err, ck.CKR_NO_EVENT)
+}
+
+func (w *world) oneEvent(step string, c *vtoken.Client, slot ck.SlotID) {
+	w.t.Helper()
+	if got, err := c.WaitForSlotEvent(context.Background(), true); err != nil || got != slot {
+		w.t.Fatalf("%s: event on slot %d, %v", step, got, err)
 	}
+	_, err := c.WaitForSlotEvent(context.Background(), true)
+	want(w.t, err, ck.CKR_NO_EVENT)
+}
+
+func TestTokensComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect(bobUID)
+	slots(t, c)
+	h, err := c.OpenSession(w.bob.Slot, rw)
+	w.ok(err)
 	w.ok(w.store.DeleteToken(w.bob.ID))
-	event("delete")
+	w.oneEvent("delete", c, w.bob.Slot)
 	_, err = c.GetSessionInfo(h)
 	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
 	_, err = c.OpenSession(w.bob.Slot, rw)
@@ -148,11 +162,12 @@ func TestTokenChangesReachApplications(t *testing.T) {
 
 	made, err := w.store.AddToken("bob", "second", userPIN, soPIN)
 	w.ok(err)
-	if slot, err := c.WaitForSlotEvent(context.Background(), true); err != nil || slot != made.Slot {
-		t.Fatalf("event on slot %d, %v", slot, err)
+	w.oneEvent("create", c, made.Slot)
+	w.ok(w.store.ChangeToken(made.ID, func(r *record.Token) { r.Holder = "alice" }))
+	w.oneEvent("assign to another", c, made.Slot)
+	if list := slots(t, c); len(list) != 0 {
+		t.Errorf("slots %v", list)
 	}
-	_, err = bystander.WaitForSlotEvent(context.Background(), true)
-	want(t, err, ck.CKR_NO_EVENT)
 }
 
 // A token that is being provisioned is not seen before it is complete.
