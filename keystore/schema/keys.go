@@ -84,7 +84,7 @@ const (
 	IndexTenantKeys   Index = 'k' // tenant
 	IndexAPIKeyHash   Index = 'h' // hash
 	IndexHolder       Index = 'c' // user; the slot id stands before the token's id
-	IndexTenantTokens Index = 't' // tenant
+	IndexTenantTokens Index = 't' // tenant; the slot id stands before the token's id
 	IndexSerial       Index = 's' // serial number
 )
 

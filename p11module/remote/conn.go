@@ -118,7 +118,7 @@ func (c *conn) closeUnused() {
 }
 
 // roundTrip sends the frames of the exchanges in one write and waits until each
-// has its answer. An exchange without an answer has its error set; what is
+// has its answer, which is when the last has its, as the daemon keeps the order. An exchange without an answer has its error set; what is
 // returned is about the connection.
 func (c *conn) roundTrip(limit time.Duration, list ...*exchange) error {
 	if err := c.join(list); err != nil {
@@ -132,10 +132,22 @@ func (c *conn) roundTrip(limit time.Duration, list ...*exchange) error {
 	if err := c.write(list, deadline); err != nil {
 		c.lose(lostError(err))
 	}
-	for _, x := range list {
-		c.wait(x, deadline)
+	for i := len(list) - 1; i >= 0; i-- {
+		c.attend(list[i])
+		c.wait(list[i], deadline)
 	}
 	return nil
+}
+
+// attend notes that the thread of x waits at x from now on, and so can be given
+// the lead there.
+func (c *conn) attend(x *exchange) {
+	if x.state.Load() == stateDone {
+		return
+	}
+	c.mu.Lock()
+	x.attended = true
+	c.mu.Unlock()
 }
 
 // join registers the exchanges, so that their answers find them.
@@ -146,7 +158,8 @@ func (c *conn) join(list []*exchange) error {
 		return c.dead
 	}
 	c.users++
-	for _, x := range list {
+	for i, x := range list {
+		x.attended = i == len(list)-1
 		c.pending[x.code] = x
 	}
 	return nil
@@ -208,7 +221,7 @@ func (c *conn) passLead() {
 	defer c.mu.Unlock()
 	c.leading = false
 	for _, x := range c.pending {
-		if x.state.CompareAndSwap(stateWaiting, stateLead) {
+		if x.attended && x.state.CompareAndSwap(stateWaiting, stateLead) {
 			futexWake(&x.state)
 			return
 		}

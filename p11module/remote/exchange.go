@@ -18,9 +18,12 @@ type exchange struct {
 	call  p11rpc.CallID
 	state atomic.Uint32
 	err   error // why there is no answer
-	enc   p11rpc.Encoder
-	dec   p11rpc.Decoder
-	body  []byte
+	// attended says that a thread waits at state or will soon. A thread that sent
+	// several waits at one. Guarded by conn.mu.
+	attended bool
+	enc      p11rpc.Encoder
+	dec      p11rpc.Decoder
+	body     []byte
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}

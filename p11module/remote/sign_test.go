@@ -2,6 +2,7 @@ package remote
 
 import (
 	"slices"
+	"sync"
 	"testing"
 
 	"vtoken/vtoken/ck"
@@ -204,4 +205,24 @@ func BenchmarkSign(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestSignInThreads: pairs of requests from many threads on one connection. None
+// may be forgotten while the lead of reading goes from one to another.
+func TestSignInThreads(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			h := openSession(t, c)
+			for range 500 {
+				if err := sign(t, c, h, 3); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -48,15 +48,15 @@ func TestStrangeAnswers(t *testing.T) {
 		want   string
 	}{
 		{"not JSON", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "does not answer like vtokend"},
-		{"a page that says no", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 502) }, "502 Bad Gateway without saying why"},
+		{"a page that says no", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadGateway) }, "502 Bad Gateway without saying why"},
 		{"an empty problem", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
-			w.WriteHeader(409)
+			w.WriteHeader(http.StatusConflict)
 			io.WriteString(w, "{}")
 		}, "409 Conflict without saying why"},
 		{"a problem", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json; charset=utf-8")
-			w.WriteHeader(409)
+			w.WriteHeader(http.StatusConflict)
 			io.WriteString(w, `{"kind":"conflict","detail":"there is one","requestId":"r1"}`)
 		}, "there is one"},
 		{"a redirect", func(w http.ResponseWriter, r *http.Request) {

@@ -29,14 +29,9 @@ func TestUsersSeeTheirOwnTokensOnly(t *testing.T) {
 	for name, module := range modules(t) {
 		module = public(t, d, module)
 		t.Run(name, func(t *testing.T) {
-			seen := func(uid string) string {
-				out, err := command(d, uid, "pkcs11-tool", "--module", module, "-L")
-				must(t, err)
-				return out
-			}
-			expect(t, seen(alice), "card-of-alice", "card-of-bob")
-			expect(t, seen(bob), "card-of-bob", "card-of-alice")
-			expect(t, seen(nobody), "", "card-of")
+			expect(t, slots(t, d, alice, module), "card-of-alice", "card-of-bob")
+			expect(t, slots(t, d, bob, module), "card-of-bob", "card-of-alice")
+			expect(t, slots(t, d, nobody, module), "No slots", "card-of")
 			ask := append([]string{"pkcs11-tool", "--module", module}, append(login("card-of-alice", harness.PIN), "-O")...)
 			if _, err := command(d, alice, ask...); err != nil {
 				t.Errorf("alice cannot log in to her own token: %v", err)
@@ -61,12 +56,22 @@ func remap(t *testing.T, d *harness.Daemon) {
 	_, err := d.Vtoken("user", "map", "alice", "--os-user", "#"+nobody)
 	must(t, err)
 	for uid, sees := range map[string]bool{alice: false, nobody: true} {
-		out, err := command(d, uid, "pkcs11-tool", "--module", public(t, d, d.Module()), "-L")
-		must(t, err)
+		out := slots(t, d, uid, public(t, d, d.Module()))
 		if strings.Contains(out, "card-of-alice") != sees {
 			t.Errorf("after the new map user %s sees:\n%s", uid, out)
 		}
 	}
+}
+
+// slots lists the slots that a user sees. Where there are none, pkcs11-tool 0.23
+// says so and ends with status 1.
+func slots(t *testing.T, d *harness.Daemon, uid, module string) string {
+	t.Helper()
+	out, err := command(d, uid, "pkcs11-tool", "--module", module, "-L")
+	if err != nil && !strings.Contains(out, "No slots") {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // public copies a program to where every user can read it: the folder that the

@@ -50,7 +50,7 @@ func runExample(t *testing.T, line string) {
 	}
 	cmd := exec.Command("sh", "-c", strings.ReplaceAll(line, exampleID, id))
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "VTOKEN_ADMIN_SOCKET="+s.Socket, "HOME="+dir)
+	cmd.Env = append(os.Environ(), "VTOKEN_ADMIN_SOCKET="+s.Socket, "HOME="+dir, "GORACE="+noRaceSleep)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

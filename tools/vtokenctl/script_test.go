@@ -14,6 +14,10 @@ import (
 	"vtoken/provisioning/dialect/native/nativetest"
 )
 
+// noRaceSleep is the value of GORACE for commands: the race detector would have
+// each of them sleep for a second at its end.
+const noRaceSleep = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"vtoken": func() { os.Exit(realMain()) },
@@ -47,6 +51,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	env.Setenv("URL", s.URL)
 	env.Setenv("CA_FILE", s.CAFile)
 	env.Setenv("TZ", "UTC")
+	env.Setenv("GORACE", noRaceSleep)
 	env.Setenv("LEAF", nativetest.LeafSerial)
 	env.Setenv("CA", nativetest.CASerial)
 	return errors.Join(

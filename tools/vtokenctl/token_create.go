@@ -33,13 +33,18 @@ func (p *pinFiles) read(a *app, cmd *cobra.Command) (user, so api.Secret, err er
 	return user, so, nil
 }
 
+// tokenCreation is what the flags of "token create" say.
+type tokenCreation struct {
+	out     format
+	tenant  string
+	request api.NewToken
+	pins    pinFiles
+	module  string
+	quiet   bool
+}
+
 func tokenCreateCommand(a *app) *cobra.Command {
-	var out format
-	var tenant string
-	var request api.NewToken
-	var pins pinFiles
-	var module string
-	var quiet bool
+	var n tokenCreation
 	cmd := &cobra.Command{
 		Use:   "create --user NAME",
 		Short: "Create a token for a user",
@@ -56,37 +61,39 @@ standard input; one newline at their end does not count.`,
 		Example: `  vtoken token create --user alice --label "Alice's card" --user-pin-file alice.pin
   vtoken token create --user alice --label empty --user-pin-file alice.pin --so-pin-file so.pin --complete`,
 		Args: arguments(),
-		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) (err error) {
-			if request.User == "" {
-				return usagef(cmd, "say with --user who holds the token")
-			}
-			if request.UserPIN, request.SOPIN, err = pins.read(a, cmd); err != nil {
-				return err
-			}
-			defer request.UserPIN.Wipe()
-			defer request.SOPIN.Wipe()
-			t, err := c.CreateToken(cmd.Context(), tenant, request)
-			if err != nil {
-				return err
-			}
-			if out == formatJSON {
-				return writeJSON(a.out, t)
-			}
-			if _, err := fmt.Fprintln(a.out, t.ID); err != nil || quiet {
-				return err
-			}
-			return a.tellNext(cmd, c, t, module)
-		}),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error { return a.createToken(cmd, c, n) }),
 	}
-	cmd.Flags().StringVar(&request.User, "user", "", "`NAME` of the user who holds the token: login or id")
-	cmd.Flags().StringVar(&request.Label, "label", "", "`TEXT` that applications show (else the serial number)")
-	addTenantFlag(cmd, &tenant)
-	pins.addFlags(cmd)
-	cmd.Flags().BoolVar(&request.Complete, "complete", false, "make it complete from the start")
-	cmd.Flags().StringVar(&module, "module", "", "`PATH` of vtoken-pkcs11.so in what is told (else where it is found)")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not tell what to do next")
-	out.addFlag(cmd)
+	cmd.Flags().StringVar(&n.request.User, "user", "", "`NAME` of the user who holds the token: login or id")
+	cmd.Flags().StringVar(&n.request.Label, "label", "", "`TEXT` that applications show (else the serial number)")
+	addTenantFlag(cmd, &n.tenant)
+	n.pins.addFlags(cmd)
+	cmd.Flags().BoolVar(&n.request.Complete, "complete", false, "make it complete from the start")
+	cmd.Flags().StringVar(&n.module, "module", "", "`PATH` of vtoken-pkcs11.so in what is told (else where it is found)")
+	cmd.Flags().BoolVarP(&n.quiet, "quiet", "q", false, "do not tell what to do next")
+	n.out.addFlag(cmd)
 	return cmd
+}
+
+func (a *app) createToken(cmd *cobra.Command, c *client.Client, n tokenCreation) (err error) {
+	if n.request.User == "" {
+		return usagef(cmd, "say with --user who holds the token")
+	}
+	if n.request.UserPIN, n.request.SOPIN, err = n.pins.read(a, cmd); err != nil {
+		return err
+	}
+	defer n.request.UserPIN.Wipe()
+	defer n.request.SOPIN.Wipe()
+	t, err := c.CreateToken(cmd.Context(), n.tenant, n.request)
+	if err != nil {
+		return err
+	}
+	if n.out == formatJSON {
+		return writeJSON(a.out, t)
+	}
+	if _, err := fmt.Fprintln(a.out, t.ID); err != nil || n.quiet {
+		return err
+	}
+	return a.tellNext(cmd, c, t, n.module)
 }
 
 // tellNext says on standard error what to do with a new token.

@@ -27,3 +27,6 @@ var statuses = httpkit.StatusTable{
 	provisioning.RateLimited:     http.StatusTooManyRequests,
 	provisioning.StorageFull:     http.StatusInternalServerError,
 }
+
+// StatusOf is the status that a kind of error has here.
+func StatusOf(k provisioning.Kind) int { return statuses[k] }

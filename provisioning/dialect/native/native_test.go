@@ -188,26 +188,18 @@ func TestTenantsAndUsers(t *testing.T) {
 	}
 }
 
-// TestRoles sends every kind of request with API keys of each role.
-func TestRoles(t *testing.T) {
-	s := nativetest.Start(t)
-	admin, ctx := s.Client(t), t.Context()
-	must[*api.Tenant](t)(admin.CreateTenant(ctx, "sales"))
-	must[*api.User](t)(admin.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
-	token := must[*api.Token](t)(admin.CreateToken(ctx, "sales", api.NewToken{User: "bob"}))
-	clients := map[string]*client.Client{}
-	for _, role := range []string{"view", "edit", "admin"} {
-		key := must[*api.CreatedAPIKey](t)(admin.CreateAPIKey(ctx, "sales", api.NewAPIKey{Name: role, Role: role}))
-		clients[role] = must[*client.Client](t)(client.HTTPS(s.URL, key.Key.Bytes(), roots(t, s)))
-		t.Cleanup(clients[role].Close)
-	}
-	for _, op := range []struct {
-		name  string
-		least string
-		do    func(context.Context, *client.Client) error
-	}{
+// roleCase is an operation and the least role that may do it.
+type roleCase struct {
+	name  string
+	least string
+	do    func(context.Context, *client.Client) error
+}
+
+// roleCases has an operation or more for each role.
+func roleCases(token string) []roleCase {
+	return []roleCase{
 		{"status", "view", func(ctx context.Context, c *client.Client) error { _, err := c.Status(ctx); return err }},
-		{"read a token", "view", func(ctx context.Context, c *client.Client) error { _, err := c.Token(ctx, token.ID); return err }},
+		{"read a token", "view", func(ctx context.Context, c *client.Client) error { _, err := c.Token(ctx, token); return err }},
 		{"create a token", "edit", func(ctx context.Context, c *client.Client) error {
 			_, err := c.CreateToken(ctx, "", api.NewToken{User: "bob"})
 			return err
@@ -228,7 +220,23 @@ func TestRoles(t *testing.T) {
 			_, err := c.CreateTenant(ctx, "x")
 			return err
 		}},
-	} {
+	}
+}
+
+// TestRoles sends every kind of request with API keys of each role.
+func TestRoles(t *testing.T) {
+	s := nativetest.Start(t)
+	admin, ctx := s.Client(t), t.Context()
+	must[*api.Tenant](t)(admin.CreateTenant(ctx, "sales"))
+	must[*api.User](t)(admin.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
+	token := must[*api.Token](t)(admin.CreateToken(ctx, "sales", api.NewToken{User: "bob"}))
+	clients := map[string]*client.Client{}
+	for _, role := range []string{"view", "edit", "admin"} {
+		key := must[*api.CreatedAPIKey](t)(admin.CreateAPIKey(ctx, "sales", api.NewAPIKey{Name: role, Role: role}))
+		clients[role] = must[*client.Client](t)(client.HTTPS(s.URL, key.Key.Bytes(), roots(t, s)))
+		t.Cleanup(clients[role].Close)
+	}
+	for _, op := range roleCases(token.ID) {
 		allowed := false
 		for _, role := range []string{"view", "edit", "admin"} {
 			allowed = allowed || role == op.least
