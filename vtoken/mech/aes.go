@@ -51,17 +51,17 @@ func aesBlockMechanisms() []*Descriptor {
 
 type newModeFunc func(cipher.Block, ck.Parameter) (cipher.BlockMode, error)
 
-func newMode(k *Key, p ck.Parameter, make newModeFunc) (cipher.BlockMode, error) {
+func newMode(k *Key, p ck.Parameter, mode newModeFunc) (cipher.BlockMode, error) {
 	b, err := aesBlock(k)
 	if err != nil {
 		return nil, err
 	}
-	return make(b, p)
+	return mode(b, p)
 }
 
-func blockMode(make newModeFunc, length ck.Error) func(*Key, ck.Parameter) (Cipher, error) {
+func blockMode(newBlocks newModeFunc, length ck.Error) func(*Key, ck.Parameter) (Cipher, error) {
 	return func(k *Key, p ck.Parameter) (Cipher, error) {
-		mode, err := newMode(k, p, make)
+		mode, err := newMode(k, p, newBlocks)
 		if err != nil {
 			return nil, err
 		}

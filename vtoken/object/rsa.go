@@ -16,7 +16,8 @@ const (
 	MinRSAPrivateBits = 2048
 	MaxRSABits        = 8192
 
-	maxRSABytes = MaxRSABits/8 + 1 // a leading zero is let through
+	maxRSABytes     = MaxRSABits/8 + 1 // a leading zero is let through
+	maxExponentBits = 31               // of the public exponent
 )
 
 var one = big.NewInt(1)
@@ -77,7 +78,7 @@ func rsaPublic(n, e *big.Int, minBits int) (*rsa.PublicKey, error) {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
 			"the RSA modulus has %d bits; odd ones of %d to %d are taken", bits, minBits, MaxRSABits)
 	}
-	if e.BitLen() > 31 || e.Cmp(big.NewInt(3)) < 0 || e.Bit(0) == 0 {
+	if e.BitLen() > maxExponentBits || e.Cmp(big.NewInt(3)) < 0 || e.Bit(0) == 0 {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
 			"the RSA public exponent is not an odd number of 3 to 2^31-1")
 	}
@@ -136,8 +137,8 @@ func recoverRSA(n *big.Int, e, d, p, q **big.Int) error {
 			return ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE,
 				"an RSA private key needs its primes, or both its exponents")
 		}
-		if (*d).Cmp(n) >= 0 {
-			return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the RSA private exponent exceeds the modulus")
+		if (*d).Cmp(n) >= 0 || (*e).BitLen() > maxExponentBits {
+			return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "an exponent of the RSA key is too large")
 		}
 		*p, *q = factor(n, *e, *d)
 	}
@@ -170,7 +171,8 @@ func recoverExponents(e, d **big.Int, p, q *big.Int) error {
 // factor finds the primes of n by both exponents: e*d-1 is a multiple of the
 // order of every g, so the square roots of 1 along g^((e*d-1)/2^i) reveal a
 // factor for half of all g (NIST SP 800-56B, appendix C). It returns nil where
-// the exponents do not belong to n.
+// the exponents do not belong to n, mostly at the first g; the number of tries
+// bounds the work on an n that was made to resist, and misses one key in 2^32.
 func factor(n, e, d *big.Int) (p, q *big.Int) {
 	k := new(big.Int).Mul(e, d)
 	k.Sub(k, one)
@@ -180,23 +182,38 @@ func factor(n, e, d *big.Int) (p, q *big.Int) {
 	twos := k.TrailingZeroBits()
 	odd := new(big.Int).Rsh(k, twos)
 	last := new(big.Int).Sub(n, one)
-	for range 100 {
+	for range 32 {
 		g, err := rand.Int(rand.Reader, last)
 		if err != nil || g.Cmp(one) <= 0 {
 			continue
 		}
-		y := g.Exp(g, odd, n)
-		for range twos {
-			if y.Cmp(one) == 0 || y.Cmp(last) == 0 {
-				break
-			}
-			x := new(big.Int).Mul(y, y)
-			if x.Mod(x, n).Cmp(one) == 0 {
-				p = new(big.Int).GCD(nil, nil, y.Sub(y, one), n)
-				return p, new(big.Int).Div(n, p)
-			}
-			y = x
+		root, fits := squareRootOfOne(g.Exp(g, odd, n), n, last, twos)
+		if !fits {
+			return nil, nil
+		}
+		if root != nil {
+			p = new(big.Int).GCD(nil, nil, root.Sub(root, one), n)
+			return p, new(big.Int).Div(n, p)
 		}
 	}
 	return nil, nil
+}
+
+// squareRootOfOne squares y up to twos times. root is a square root of 1 that is
+// neither 1 nor -1 (last), or nil; fits is false where 1 is never reached.
+func squareRootOfOne(y, n, last *big.Int, twos uint) (root *big.Int, fits bool) {
+	if y.Cmp(one) == 0 {
+		return nil, true
+	}
+	for range twos {
+		if y.Cmp(last) == 0 {
+			return nil, true
+		}
+		x := new(big.Int).Mul(y, y)
+		if x.Mod(x, n).Cmp(one) == 0 {
+			return y, true
+		}
+		y = x
+	}
+	return nil, false
 }
