@@ -53,6 +53,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixUser, id), tenant[:], place(tenant, id, 0, fieldUser), row); err != nil {
 		return err
 	}
+	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
 	return tx.reindex(before, tx.userEntries(tenant, id, u))
 }
 
@@ -196,5 +197,6 @@ func (tx *Tx) deleteUser(id schema.ID) error {
 	if err := tx.reindex(tx.userEntries(tenant, id, u), nil); err != nil {
 		return err
 	}
+	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
 	return tx.remove(schema.Record(schema.PrefixUser, id))
 }
