@@ -1,0 +1,18 @@
+// Package dialecttest is the suite that every dialect has to pass.
+//
+// A [Server] is a dialect on a core in memory, behind everything that a real
+// server puts around it. Every exchange with it is checked against the
+// dialect's OpenAPI document: each answer has to be one that the document
+// promises, and a request that the document forbids must not succeed.
+//
+// [Run] plays the golden exchanges in testdata/*.txtar. An archive is a scene:
+// pairs of files NAME.request and NAME.response, played in order on a fresh
+// server. A request is a method and a path, headers, an empty line and the body;
+// a response is a status, the headers that matter, an empty line and the body.
+// {{name}} in a response captures a text where the name is new and has to be
+// the text captured before otherwise; {{*}} is any text; in a request {{name}}
+// stands for what was captured. {{oaep TEXT}} is TEXT encrypted under the
+// tenant's exchange key. {{tenant}} and {{key}} are there from the start: the
+// default tenant's id and an administrator's API key. A body of one line "@form
+// FIELD FILE" is a multipart form with that file.
+package dialecttest

@@ -1,0 +1,212 @@
+package dialecttest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"vtoken/provisioning/dialect"
+)
+
+// Run plays every archive in testdata. Together they have to use every operation
+// of the dialect's document with success.
+func Run(t *testing.T, make dialect.New) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no golden exchanges in testdata (%v)", err)
+	}
+	served := map[string]bool{}
+	var d dialect.Dialect
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := New(t, make)
+			sc := &scene{t: t, server: s, known: map[string]string{"tenant": string(s.Tenant), "key": s.Key}}
+			sc.play(archive.Files)
+			d = s.Dialect
+			maps.Copy(served, s.served)
+		})
+	}
+	for path, item := range Document(t, d).Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.OperationID == "" || !served[op.OperationID] {
+				t.Errorf("no golden exchange has %s %s (%q) succeed", method, path, op.OperationID)
+			}
+		}
+	}
+}
+
+// scene is a run of exchanges that know what the ones before brought.
+type scene struct {
+	t      *testing.T
+	server *Server
+	known  map[string]string
+}
+
+func (sc *scene) play(files []txtar.File) {
+	if len(files) == 0 || len(files)%2 != 0 {
+		sc.t.Fatalf("%d files are no pairs of request and response", len(files))
+	}
+	for i := 0; i < len(files); i += 2 {
+		name, ok := strings.CutSuffix(files[i].Name, ".request")
+		if !ok || files[i+1].Name != name+".response" {
+			sc.t.Fatalf("%s and %s are no request and its response", files[i].Name, files[i+1].Name)
+		}
+		answer := sc.server.Do(sc.request(name, files[i].Data))
+		sc.compare(name, answer, files[i+1].Data)
+	}
+}
+
+// request builds the request of a file.
+func (sc *scene) request(name string, data []byte) *http.Request {
+	sc.t.Helper()
+	line, header, body := sc.split(name, sc.fill(string(data)))
+	method, target, ok := strings.Cut(line, " ")
+	if !ok {
+		sc.t.Fatalf("%s: %q is no method and path", name, line)
+	}
+	if rest, ok := strings.CutPrefix(body, "@form "); ok {
+		var contentType string
+		body, contentType = sc.form(rest)
+		header.Set("Content-Type", contentType)
+	}
+	r, err := http.NewRequestWithContext(sc.t.Context(), method, "https://localhost"+target, strings.NewReader(body))
+	if err != nil {
+		sc.t.Fatalf("%s: %v", name, err)
+	}
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	r.RequestURI = target
+	return r
+}
+
+func (sc *scene) form(arguments string) (body, contentType string) {
+	sc.t.Helper()
+	field, file, _ := strings.Cut(arguments, " ")
+	data, err := os.ReadFile(filepath.FromSlash(file))
+	if err != nil {
+		sc.t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	part, err := w.CreateFormFile(field, filepath.Base(file))
+	if err == nil {
+		_, err = part.Write(data)
+	}
+	if err != nil || w.Close() != nil {
+		sc.t.Fatalf("building a form: %v", err)
+	}
+	return b.String(), w.FormDataContentType()
+}
+
+// split takes a message apart into its first line, headers and body.
+func (sc *scene) split(name, text string) (line string, header http.Header, body string) {
+	sc.t.Helper()
+	r := bufio.NewReader(strings.NewReader(text + "\n\n"))
+	tr := textproto.NewReader(r)
+	line, err := tr.ReadLine()
+	if err != nil {
+		sc.t.Fatalf("%s: %v", name, err)
+	}
+	mime, err := tr.ReadMIMEHeader()
+	if err != nil {
+		sc.t.Fatalf("%s: headers: %v", name, err)
+	}
+	rest, _ := io.ReadAll(r)
+	return line, http.Header(mime), strings.TrimRight(string(rest), "\n")
+}
+
+var placeholder = regexp.MustCompile(`\{\{([^}]+)\}\}`)
+
+// fill replaces the placeholders of a request.
+func (sc *scene) fill(text string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(p string) string {
+		name := strings.Trim(p, "{}")
+		if plain, ok := strings.CutPrefix(name, "oaep "); ok {
+			return sc.server.seal(plain)
+		}
+		v, ok := sc.known[name]
+		if !ok {
+			sc.t.Fatalf("nothing was captured as %s", p)
+		}
+		return v
+	})
+}
+
+// compare checks an answer against the file of the expected one.
+func (sc *scene) compare(name string, answer *http.Response, want []byte) {
+	sc.t.Helper()
+	line, header, body := sc.split(name, string(want))
+	got, err := io.ReadAll(answer.Body)
+	if err != nil {
+		sc.t.Fatal(err)
+	}
+	if line != strconv.Itoa(answer.StatusCode) {
+		sc.t.Errorf("%s: status %d, want %s\n%s", name, answer.StatusCode, line, got)
+		return
+	}
+	for k := range header {
+		sc.match(name+": header "+k, answer.Header.Get(k), header.Get(k))
+	}
+	sc.match(name, compact(string(got)), compact(body))
+}
+
+// compact writes JSON in its shortest form and leaves other texts alone.
+func compact(text string) string {
+	var b bytes.Buffer
+	if json.Compact(&b, []byte(text)) != nil {
+		return strings.TrimSpace(text)
+	}
+	return b.String()
+}
+
+// match compares a text with a pattern and captures what is new in it.
+func (sc *scene) match(what, got, pattern string) {
+	sc.t.Helper()
+	var names []string
+	expr := "^"
+	for at := 0; ; {
+		loc := placeholder.FindStringSubmatchIndex(pattern[at:])
+		if loc == nil {
+			expr += regexp.QuoteMeta(pattern[at:]) + "$"
+			break
+		}
+		name := pattern[at+loc[2] : at+loc[3]]
+		expr += regexp.QuoteMeta(pattern[at : at+loc[0]])
+		if v, ok := sc.known[name]; ok {
+			expr += regexp.QuoteMeta(v)
+		} else {
+			expr += `([^"]*)`
+			names = append(names, name)
+		}
+		at += loc[1]
+	}
+	m := regexp.MustCompile(expr).FindStringSubmatch(got)
+	if m == nil {
+		sc.t.Errorf("%s: got  %s\nwant %s", what, got, fmt.Sprint(pattern))
+		return
+	}
+	for i, name := range names {
+		if name != "*" {
+			sc.known[name] = m[i+1]
+		}
+	}
+}
