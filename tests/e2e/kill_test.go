@@ -13,7 +13,7 @@ import (
 )
 
 // rounds is how often the daemon is killed in one test.
-const rounds = 8
+const rounds = 12
 
 // ledger is what was acknowledged to the clients, and so must be there.
 type ledger struct {
