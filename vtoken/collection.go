@@ -165,8 +165,12 @@ func (p postings) with(h ck.ObjectHandle) postings {
 }
 
 func (p postings) without(h ck.ObjectHandle) postings {
-	if i, found := slices.BinarySearch(p, h); found {
-		return slices.Delete(p, i, i+1)
+	i, found := slices.BinarySearch(p, h)
+	switch {
+	case !found:
+		return p
+	case i == 0: // emptying a token takes them from the front
+		return p[1:]
 	}
-	return p
+	return slices.Delete(p, i, i+1)
 }

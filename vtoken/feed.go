@@ -20,24 +20,7 @@ type effect struct {
 func (e *Engine) apply(changes []record.Change) {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
-	var effects []effect
-	var doomed []*liveKey
-	stale := false
-	e.mu.Lock()
-	for r := range e.recordings {
-		r.changes = append(r.changes, changes...)
-	}
-	for _, change := range changes {
-		stale = stale || change.UserID != ""
-		if change.Token != nil || change.Deleted {
-			effects = e.appendEffect(effects, change)
-		}
-		if t := e.tokens[change.TokenID]; t != nil {
-			doomed = append(doomed, t.applyChange(change)...)
-		}
-		e.placeChange(change)
-	}
-	e.mu.Unlock()
+	effects, doomed, stale := e.absorb(changes)
 	for _, k := range doomed {
 		k.kill()
 	}
@@ -53,6 +36,27 @@ func (e *Engine) apply(changes []record.Change) {
 			c.feel(f)
 		}
 	}
+}
+
+// absorb brings what is in memory up to date, and returns what that means: for
+// applications, for parsed keys, and whether users changed.
+func (e *Engine) absorb(changes []record.Change) (effects []effect, doomed []*liveKey, stale bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for r := range e.recordings {
+		r.changes = append(r.changes, changes...)
+	}
+	for _, change := range changes {
+		stale = stale || change.UserID != ""
+		if change.Token != nil || change.Deleted {
+			effects = e.appendEffect(effects, change)
+		}
+		if t := e.tokens[change.TokenID]; t != nil {
+			doomed = append(doomed, t.applyChange(change)...)
+		}
+		e.placeChange(change)
+	}
+	return effects, doomed, stale
 }
 
 // appendEffect compares the change of a record with what is known. e.mu is locked.

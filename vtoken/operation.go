@@ -70,23 +70,6 @@ func (op *operation) over() bool {
 	return !alive
 }
 
-// hold begins a use of the operation's key; the caller lets go of it.
-func (op *operation) hold() error {
-	switch {
-	case op.waits:
-		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use: C_Login with CKU_CONTEXT_SPECIFIC first")
-	case op.key != nil && !op.key.hold():
-		return ck.CKR_OPERATION_NOT_INITIALIZED
-	}
-	return nil
-}
-
-func (op *operation) letGo() {
-	if op.key != nil {
-		op.key.letGo()
-	}
-}
-
 // begin starts an operation: the only place that decides which key may be used
 // for what and with which mechanism (S08).
 func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
@@ -239,18 +222,27 @@ func (s *session) onePart(k kind) (*operation, error) {
 }
 
 // use runs one step of an operation with its key held. An error ends the
-// operation, but for a missing PIN and a short buffer.
-func (s *session) use(k kind, op *operation, step func() error) error {
-	err := op.hold()
-	if err == nil {
-		err = step()
-		op.letGo()
-	} else if op.waits {
-		return err
+// operation, but for a missing PIN, and so does a panic, which lets go of the
+// key on its way (P12).
+func (s *session) use(k kind, op *operation, step func() error) (err error) {
+	if op.waits {
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use: C_Login with CKU_CONTEXT_SPECIFIC first")
 	}
-	if err != nil && ck.CodeOf(err) != ck.CKR_BUFFER_TOO_SMALL {
+	if op.key != nil && !op.key.hold() {
 		s.ops[k] = nil
+		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
+	done := false
+	defer func() {
+		if op.key != nil {
+			op.key.letGo()
+		}
+		if !done || err != nil {
+			s.ops[k] = nil
+		}
+	}()
+	err = step()
+	done = true
 	return err
 }
 

@@ -1,0 +1,37 @@
+package vtoken
+
+import (
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+)
+
+// A step that panics ends its operation and lets go of the key, so that a logout
+// or the feed never waits for it (P12).
+func TestPanicLetsGoOfTheKey(t *testing.T) {
+	key := &liveKey{key: &mech.Key{}}
+	s := &session{}
+	op := &operation{key: key}
+	s.ops[signing] = op
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_ = s.use(signing, op, func() error { panic("in a mechanism") })
+	}()
+	if s.ops[signing] != nil {
+		t.Error("the operation is still there")
+	}
+	if !key.mu.TryLock() {
+		t.Fatal("the key is still held")
+	}
+	key.mu.Unlock()
+	key.kill()
+	s.ops[signing] = op
+	if err := s.use(signing, op, func() error { return nil }); ck.CodeOf(err) != ck.CKR_OPERATION_NOT_INITIALIZED {
+		t.Error(err)
+	}
+}
