@@ -84,7 +84,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"AES without value", object.Source{}, without(aesTemplate(), ck.CKA_VALUE), ck.CKR_TEMPLATE_INCOMPLETE},
 		{"AES empty", object.Source{}, secretTemplate(ck.CKK_AES, nil), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"AES of 15", object.Source{}, secretTemplate(ck.CKK_AES, make([]byte, 15)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		{"AES with length", object.Source{}, aesTemplate(ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))), ck.CKR_TEMPLATE_INCONSISTENT},
+		{"AES with another length", object.Source{}, aesTemplate(ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"AES wrong check value", object.Source{}, aesTemplate(ck.Bytes(ck.CKA_CHECK_VALUE, []byte{1, 2, 3})), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"generic of 4097", object.Source{}, secretTemplate(ck.CKK_GENERIC_SECRET, make([]byte, 4097)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"generated with value", object.Source{Origin: object.Generate}, aesTemplate(), ck.CKR_TEMPLATE_INCONSISTENT},
@@ -100,7 +100,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"ask always, public", object.Source{}, with(rsaPriv, on(ck.CKA_ALWAYS_AUTHENTICATE), off(ck.CKA_PRIVATE)), ck.CKR_TEMPLATE_INCONSISTENT},
 
 		{"RSA without modulus", object.Source{}, without(rsaPub, ck.CKA_MODULUS), ck.CKR_TEMPLATE_INCOMPLETE},
-		{"RSA bits given", object.Source{}, with(rsaPub, ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048))), ck.CKR_TEMPLATE_INCONSISTENT},
+		{"RSA other bits", object.Source{}, with(rsaPub, ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2047))), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"RSA of 512", object.Source{}, replaced(rsaPub, ck.Bytes(ck.CKA_MODULUS, bytes.Repeat([]byte{0xff}, 64))), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"RSA of 16384", object.Source{}, replaced(rsaPub, ck.Bytes(ck.CKA_MODULUS, bytes.Repeat([]byte{0xff}, 2048))), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"RSA even", object.Source{}, replaced(rsaPub, ck.Bytes(ck.CKA_MODULUS, bytes.Repeat([]byte{0xfe}, 256))), ck.CKR_ATTRIBUTE_VALUE_INVALID},

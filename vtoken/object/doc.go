@@ -27,7 +27,7 @@
 // # What is stricter than PKCS#11
 //
 //   - One key may not both wrap and decrypt, nor unwrap and encrypt, by
-//     whatever way it came to be so (S01, S02).
+//     whatever way it came to be so (S01, S02); see separation.go.
 //   - CKA_PRIVATE goes from false to true in a copy, never back.
 //   - Key material is checked when it comes in: a point off the curve, an RSA
 //     key whose numbers do not fit together are CKR_ATTRIBUTE_VALUE_INVALID.

@@ -1,6 +1,8 @@
 package object
 
 import (
+	"slices"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -9,6 +11,9 @@ import (
 // of a pair. Later changes are no way round it: wrapping and unwrapping can be
 // given up but not gained, which also holds for copies, and a key that gave
 // them up remembers it and gains no opposite use (S02).
+//
+// Generic secrets and HMAC keys are left out: no mechanism wraps or encrypts
+// with them, and pkcs11-tool turns all uses on for what it derives.
 var separated = []struct {
 	wraps, ciphers ck.AttributeType
 	bit            byte // in attrGaveUp
@@ -26,6 +31,9 @@ const attrGaveUp = ck.CKA_VENDOR_DEFINED | 0x76540001
 func checkUses(attrs, old Set) error {
 	past := gaveUp(old)
 	for _, s := range separated {
+		if noCipher(attrs) {
+			break
+		}
 		wraps := attrs.Bool(s.wraps) || old.Bool(s.wraps) || past&s.bit != 0
 		if wraps && attrs.Bool(s.ciphers) {
 			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT,
@@ -36,6 +44,12 @@ func checkUses(attrs, old Set) error {
 		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "CKA_ALWAYS_AUTHENTICATE needs CKA_PRIVATE true")
 	}
 	return nil
+}
+
+// noCipher reports whether the key's type is one that no cipher takes.
+func noCipher(attrs Set) bool {
+	t, ok := attrs.Ulong(ck.CKA_KEY_TYPE)
+	return ok && (t == uint64(ck.CKK_GENERIC_SECRET) || slices.Contains(HMACKeyTypes(), ck.KeyType(t)))
 }
 
 // withGivenUp records in the new attributes what the change gave up.

@@ -124,19 +124,19 @@ var secretKeyRules = []rule{
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxSecret},
 }
 
-// Lengths of secret keys: AES says it when a key is generated and never else,
-// other secrets may say it when they are unwrapped or derived.
+// Lengths of secret keys. The standard has them for generated keys only, but
+// pkcs11-tool gives one when it creates a key; one that fits does no harm.
 var (
-	aesRules     = []rule{{typ: ck.CKA_VALUE_LEN, flags: banCreate | needGenerate | banUnwrap}}
-	genericRules = []rule{{typ: ck.CKA_VALUE_LEN, flags: banCreate | needGenerate}}
+	aesRules     = []rule{{typ: ck.CKA_VALUE_LEN, flags: needGenerate | banUnwrap}}
+	genericRules = []rule{{typ: ck.CKA_VALUE_LEN, flags: needGenerate}}
 	// hmacRules: the length of an HMAC key may be left to the mechanism.
-	hmacRules = []rule{{typ: ck.CKA_VALUE_LEN, flags: banCreate}}
+	hmacRules = []rule{{typ: ck.CKA_VALUE_LEN}}
 )
 
 // rsaPublicRules are RSA public keys (section 6.1.2).
 var rsaPublicRules = []rule{
 	{typ: ck.CKA_MODULUS, flags: needCreate | banGenerate | notEmpty, max: maxRSABytes},
-	{typ: ck.CKA_MODULUS_BITS, flags: banCreate | needGenerate},
+	{typ: ck.CKA_MODULUS_BITS, flags: needGenerate},
 	{typ: ck.CKA_PUBLIC_EXPONENT, flags: needCreate | notEmpty, max: maxRSABytes},
 }
 
