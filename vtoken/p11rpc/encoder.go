@@ -153,9 +153,12 @@ func (e *Encoder) version(v ck.Version) {
 // SpaceString writes a text padded with blanks to the length of its field. A
 // longer text is cut.
 func (e *Encoder) SpaceString(s string, length int) {
-	if !e.take("s") {
-		return
+	if e.take("s") {
+		e.padded(s, length)
 	}
+}
+
+func (e *Encoder) padded(s string, length int) {
 	e.uint32(uint32(length))
 	n := min(len(s), length)
 	e.buf = append(e.buf, s[:n]...)
@@ -164,10 +167,11 @@ func (e *Encoder) SpaceString(s string, length int) {
 	}
 }
 
-// ZeroString writes the text of C_InitToken in version 0.
+// ZeroString writes the label of C_InitToken in version 0. It is padded with
+// blanks to 32 bytes, which the server's module reads whatever its length says.
 func (e *Encoder) ZeroString(s string) {
 	if e.take("z") {
-		e.array([]byte(s))
+		e.padded(s, 32)
 	}
 }
 

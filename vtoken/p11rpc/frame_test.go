@@ -1,0 +1,176 @@
+package p11rpc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"vtoken/vtoken/ck"
+)
+
+func header(code, options, body uint32) []byte {
+	h := binary.BigEndian.AppendUint32(nil, code)
+	h = binary.BigEndian.AppendUint32(h, options)
+	return binary.BigEndian.AppendUint32(h, body)
+}
+
+func TestReader(t *testing.T) {
+	var wire []byte
+	var want [][]byte
+	for i, size := range []int{0, 1, 100, 5000, 8, 200_000, 70_000, 3} {
+		body := bytes.Repeat([]byte{byte(i + 1)}, size)
+		wire = append(wire, header(uint32(i+1), uint32(i), uint32(size))...)
+		wire = append(wire, "option "[:i%8]...)
+		wire = append(wire, body...)
+		want = append(want, body)
+	}
+	for name, src := range map[string]io.Reader{
+		"whole":   bytes.NewReader(wire),
+		"halves":  iotest.HalfReader(bytes.NewReader(wire)),
+		"bytes":   iotest.OneByteReader(bytes.NewReader(wire)),
+		"eof too": iotest.DataErrReader(bytes.NewReader(wire)),
+	} {
+		r := NewReader(src)
+		for i, body := range want {
+			f, err := r.Next()
+			if err != nil || f.Code != uint32(i+1) || !bytes.Equal(f.Body, body) {
+				t.Fatalf("%s: frame %d: code %d, %d bytes, %v", name, i, f.Code, len(f.Body), err)
+			}
+		}
+		if _, err := r.Next(); err != io.EOF {
+			t.Errorf("%s: at the end: %v", name, err)
+		}
+	}
+}
+
+func TestReaderFaults(t *testing.T) {
+	for name, tc := range map[string]struct {
+		wire []byte
+		want error
+	}{
+		"nothing":          {nil, io.EOF},
+		"half a header":    {header(1, 0, 0)[:5], io.ErrUnexpectedEOF},
+		"no body":          {header(1, 0, 8), io.ErrUnexpectedEOF},
+		"half a body":      {append(header(1, 0, 8), 1, 2), io.ErrUnexpectedEOF},
+		"code 0":           {header(0, 0, 0), ErrMalformed},
+		"body too large":   {header(1, 0, MaxBody+1), ErrMalformed},
+		"too many options": {header(1, MaxOptions+1, 0), ErrMalformed},
+	} {
+		if _, err := NewReader(bytes.NewReader(tc.wire)).Next(); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+}
+
+// A header that announces more than there is costs no memory (S40).
+func TestLyingHeader(t *testing.T) {
+	r := NewReader(bytes.NewReader(append(header(1, 0, MaxBody), make([]byte, 6000)...)))
+	if _, err := r.Next(); err != io.ErrUnexpectedEOF {
+		t.Fatal(err)
+	}
+	if len(r.buf) > 4*firstBuffer {
+		t.Errorf("a buffer of %d bytes for 6000", len(r.buf))
+	}
+}
+
+// Bodies are gone from the buffer when the next frame is asked for (S55).
+func TestReaderWipes(t *testing.T) {
+	secret := []byte("the PIN is 123456")
+	for _, padding := range []int{0, 3000, 4050, 5000} {
+		wire := append(header(1, 0, uint32(padding)), make([]byte, padding)...)
+		wire = append(append(wire, header(2, 0, uint32(len(secret)))...), secret...)
+		r := NewReader(iotest.HalfReader(bytes.NewReader(wire)))
+		for range 2 {
+			if _, err := r.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.Next(); err != io.EOF {
+			t.Fatal(err)
+		}
+		if bytes.Contains(r.buf[:cap(r.buf)], []byte("123456")) {
+			t.Errorf("padding %d: the secret is in the buffer", padding)
+		}
+	}
+}
+
+func TestEncoderRefusesWhatIsTooLarge(t *testing.T) {
+	var e Encoder
+	e.BeginRequest(1, CallDigestUpdate)
+	e.Ulong(1)
+	e.Data(make([]byte, MaxBody+1))
+	if err := e.End(); ck.CodeOf(err) != ck.CKR_DATA_LEN_RANGE {
+		t.Errorf("%v", err)
+	}
+	e.BeginRequest(2, CallFinalize)
+	if err := e.End(); err != nil || len(e.Bytes()) != headerLen+8 {
+		t.Errorf("the frame after it: %d bytes, %v", len(e.Bytes()), err)
+	}
+}
+
+type duplex struct {
+	io.Reader
+	io.Writer
+}
+
+func TestHandshake(t *testing.T) {
+	for _, tc := range []struct{ offer, agreed byte }{{0, 0}, {1, 1}, {2, 2}, {200, MaxVersion}} {
+		var answer bytes.Buffer
+		v, err := Accept(duplex{bytes.NewReader([]byte{tc.offer}), &answer})
+		if err != nil || v != tc.agreed || !bytes.Equal(answer.Bytes(), []byte{tc.agreed}) {
+			t.Errorf("client offers %d: agreed %d, sent %v, %v", tc.offer, v, answer.Bytes(), err)
+		}
+		var sent bytes.Buffer
+		if v, err := Offer(duplex{&answer, &sent}, tc.offer); err != nil || v != tc.agreed || sent.Bytes()[0] != tc.offer {
+			t.Errorf("offer of %d: %d, %v", tc.offer, v, err)
+		}
+	}
+	if _, err := Offer(duplex{bytes.NewReader([]byte{3}), io.Discard}, 2); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a server that chooses more than was offered: %v", err)
+	}
+	if _, err := Offer(duplex{bytes.NewReader(nil), io.Discard}, 2); !errors.Is(err, io.EOF) {
+		t.Errorf("a server that hangs up: %v", err)
+	}
+}
+
+func TestTable(t *testing.T) {
+	names := make(map[string]bool)
+	for id, c := range calls {
+		if int(c.ID) != id || c.Name == "" || names[c.Name] {
+			t.Errorf("row %d is %+v", id, c)
+		}
+		names[c.Name] = true
+		for _, sig := range []string{c.Request, c.Response} {
+			for sig != "" {
+				sig = sig[len(shapeOf(sig).letters):]
+			}
+		}
+	}
+	for id, number := range map[CallID]uint32{CallInitialize: 1, CallSign: 43, CallWaitForSlotEvent: 65, CallLoginUser: 66, CallInitToken2: 88, CallDeriveKey2: 89} {
+		if uint32(id) != number {
+			t.Errorf("%v has number %d, want %d", id, id, number)
+		}
+	}
+}
+
+func TestPeek(t *testing.T) {
+	var e Encoder
+	e.BeginRequest(1, CallLogout)
+	e.Ulong(77)
+	_ = e.End()
+	whole := frameOf(t, e.Bytes()).Body
+	if call, session := Peek(whole); call != CallLogout || session != 77 {
+		t.Errorf("%v, %d", call, session)
+	}
+	for n := range len(whole) {
+		if call, session := Peek(whole[:n]); call != NumCalls || session != 0 {
+			t.Errorf("%d bytes: %v, %d", n, call, session)
+		}
+	}
+	if call, session := Peek([]byte{0, 0, 0, byte(CallOpenSession), 0, 0, 0, 2, 'u', 'u'}); call != CallOpenSession || session != 0 {
+		t.Errorf("C_OpenSession: %v, %d", call, session)
+	}
+}

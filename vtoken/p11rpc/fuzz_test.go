@@ -1,0 +1,175 @@
+package p11rpc
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"testing"
+
+	"vtoken/vtoken/ck"
+)
+
+// seeds are bodies of every call in every version, one direction of them.
+func seeds(t testing.TB, response bool) (list [][]byte) {
+	t.Helper()
+	for _, x := range readRecorded(t) {
+		body := x.request
+		if response {
+			body = x.response
+		}
+		list = append(list, append([]byte{0}, body...))
+	}
+	for version := byte(0); version <= MaxVersion; version++ {
+		for id := CallInitialize; id < NumCalls; id++ {
+			for n := range 13 {
+				sig := calls[id].Request
+				if response {
+					sig = calls[id].Response
+				}
+				e := Encoder{Version: version}
+				e.begin(1, id, sig)
+				if err := writeAll(&e, sample(id, sig, response, n)); err != nil {
+					t.Fatalf("%v: %v", id, err)
+				}
+				list = append(list, append([]byte{version}, frameOf(t, e.Bytes()).Body...))
+			}
+		}
+	}
+	if len(list) < 13*3*int(NumCalls-1) {
+		t.Fatalf("only %d seeds", len(list))
+	}
+	return list
+}
+
+// depth2 is a template inside a template inside a template, which once ended
+// another decoder's stack (S43).
+func depth2() []byte {
+	b := []byte{2, 0, 0, 0, byte(CallCreateObject), 0, 0, 0, 3, 'u', 'a', 'A', 0, 0, 0, 0, 0, 0, 0, 1}
+	for range 100_000 {
+		b = append(b, 0, 0, 0, 1, 0x40, 0, 2, 0x11, 1, 0, 0, 0, 24)
+	}
+	return b
+}
+
+func TestDeepTemplateIsRefused(t *testing.T) {
+	b := depth2()
+	d := Decoder{Version: b[0]}
+	if _, err := d.Request(b[1:]); err != nil {
+		t.Fatal(err)
+	}
+	d.Session()
+	if d.Template(); !errors.Is(d.Err(), ErrMalformed) {
+		t.Errorf("%v", d.Err())
+	}
+}
+
+// Whatever arrives, reading it ends with values or with an error, and values
+// that are written and read again are the same.
+
+func FuzzRequest(f *testing.F) {
+	for _, s := range seeds(f, false) {
+		f.Add(s)
+	}
+	f.Add(depth2()[:2000])
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) == 0 {
+			return
+		}
+		version := in[0] % (MaxVersion + 1)
+		d := Decoder{Version: version}
+		call, err := d.Request(in[1:])
+		if err != nil {
+			return
+		}
+		Peek(in[1:])
+		values, err := readAll(&d, &body{})
+		if err == nil {
+			again(t, version, call, calls[call].Request, values, body{})
+		}
+	})
+}
+
+func FuzzResponse(f *testing.F) {
+	for _, s := range seeds(f, true) {
+		f.Add(s)
+	}
+	queries := sample(CallGetAttributeValue, "aAu", true, 0)[0].(result).queries
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) < 5 {
+			return
+		}
+		version := in[0] % (MaxVersion + 1)
+		d := Decoder{Version: version}
+		call := min(CallID(in[4]), NumCalls-1)
+		if err := d.Response(in[1:], call); err != nil {
+			return
+		}
+		b := body{response: true, queries: queries, mech: ck.CKM_ECDH1_DERIVE}
+		values, err := readAll(&d, &b)
+		if err == nil {
+			again(t, version, call, calls[call].Response, values, b)
+		}
+	})
+}
+
+// again writes values and reads them.
+func again(t *testing.T, version byte, call CallID, sig string, values []any, b body) {
+	t.Helper()
+	e := Encoder{Version: version}
+	e.begin(1, call, sig)
+	if err := writeAll(&e, values); err != nil {
+		if errors.Is(err, ErrMalformed) {
+			t.Fatalf("%v: what was read cannot be written: %v", call, err)
+		}
+		return // read leniently, such as the mechanism that has no form here
+	}
+	d := Decoder{Version: version}
+	d.start(frameOf(t, e.Bytes()).Body, !b.response)
+	got, err := readAll(&d, &b)
+	if err != nil {
+		t.Fatalf("%v: what was written cannot be read: %v\n%#v", call, err, values)
+	}
+	if !reflect.DeepEqual(normalAll(got), normalAll(values)) {
+		t.Fatalf("%v:\nread    %v\nwritten %v", call, normalAll(got), normalAll(values))
+	}
+}
+
+func normalAll(values []any) (list []string) {
+	for _, v := range values {
+		list = append(list, normal(v))
+	}
+	return list
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add(append(header(1, 2, 3), 1, 2, 3, 4, 5), 1)
+	f.Add(append(header(1, 0, MaxBody), 1, 2, 3), 5)
+	f.Add(append(append(header(9, 0, 1), 7), header(8, 0, 0)...), 100)
+	f.Fuzz(func(t *testing.T, wire []byte, step int) {
+		r := NewReader(&stepReader{wire, max(step&0x1fff, 1)})
+		for {
+			frame, err := r.Next()
+			if err != nil {
+				return
+			}
+			if frame.Code == 0 || !bytes.Contains(wire, frame.Body) {
+				t.Fatalf("frame %d with a body that was not sent", frame.Code)
+			}
+		}
+	})
+}
+
+// stepReader gives at most step bytes at a time.
+type stepReader struct {
+	rest []byte
+	step int
+}
+
+func (s *stepReader) Read(p []byte) (int, error) {
+	n := copy(p[:min(len(p), s.step)], s.rest)
+	s.rest = s.rest[n:]
+	if n == 0 {
+		return 0, errors.New("end")
+	}
+	return n, nil
+}
