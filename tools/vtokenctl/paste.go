@@ -24,8 +24,11 @@ type paste struct {
 const pasteText = `
 {{if .Closed}}# Applications do not see this token now: {{.Closed}}.
 
+{{end}}{{if .Socket}}# The daemon is not at the usual place; this is how the module finds it.
+export VTOKEN_P11_SOCKET={{.Socket}}
+
 {{end}}# pkcs11-tool
-{{.Export}}pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --list-objects
+pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --list-objects
 {{- if eq .KeyType "RSA"}}
 pkcs11-tool --module {{.Module}} --slot {{.Slot}} --login --sign -m SHA256-RSA-PKCS --id {{.KeyID}} -i FILE -o FILE.sig
 {{- else if eq .KeyType "EC"}}
@@ -45,16 +48,16 @@ pkcs11 = vtoken_pkcs11
 engine_id = pkcs11
 MODULE_PATH = {{.RawModule}}
 END
-{{.Export}}OPENSSL_CONF=$PWD/vtoken-openssl.cnf openssl dgst -engine pkcs11 -keyform engine -sign {{.KeyURI}} -sha256 -out FILE.sig FILE
+OPENSSL_CONF=$PWD/vtoken-openssl.cnf openssl dgst -engine pkcs11 -keyform engine -sign {{.KeyURI}} -sha256 -out FILE.sig FILE
 
 # ssh: print the public keys for authorized_keys, log in with one
-{{.Export}}ssh-keygen -D {{.Module}}
-{{.Export}}ssh -I {{.Module}} USER@HOST
+ssh-keygen -D {{.Module}}
+ssh -I {{.Module}} USER@HOST
 
-# p11-kit: tell every program that uses it of the module
-mkdir -p ~/.config/pkcs11/modules
-echo 'module: {{.RawModule}}' > ~/.config/pkcs11/modules/vtoken.module
-{{.Export}}p11tool --list-all {{.TokenURI}}
+# p11-kit: tell every program that uses it of the module ({{.ForWhom}})
+mkdir -p {{.KitDir}}
+echo 'module: {{.RawModule}}' > {{.KitDir}}/vtoken.module
+p11tool --list-all {{.TokenURI}}
 
 # p11-kit without our module: its own client, and where the daemon is
 export P11_KIT_SERVER_ADDRESS={{.Address}}
@@ -65,11 +68,12 @@ pkcs11-tool --module {{.KitClient}} --slot {{.Slot}} --login --list-objects
 // "raw" ones.
 type pasteFields struct {
 	Closed            string
-	Export            string // VTOKEN_P11_SOCKET=... where the module needs it
+	Socket            string // where the module has to be told, else empty
 	Module, RawModule string
 	Slot              string
 	KeyType, KeyID    string
 	KeyURI, TokenURI  string
+	ForWhom, KitDir   string // p11-kit ignores the configuration of root as a user
 	Address           string
 	KitClient         string
 }
@@ -94,11 +98,16 @@ func (a *app) pasteFields(p paste) pasteFields {
 		Slot:      strconv.FormatUint(p.token.Slot, 10),
 		KeyURI:    shellQuote(p.token.URI + ";id=%01;type=private"),
 		TokenURI:  shellQuote(p.token.URI),
+		ForWhom:   "for you; in /etc/pkcs11/modules for all users",
+		KitDir:    "~/.config/pkcs11/modules",
 		Address:   shellQuote("unix:path=" + socket),
 		KitClient: shellQuote(findKitClient()),
 	}
+	if os.Geteuid() == 0 {
+		f.ForWhom, f.KitDir = "for all users; in ~/.config/pkcs11/modules for one", "/etc/pkcs11/modules"
+	}
 	if !a.usualP11Socket(socket) {
-		f.Export = "VTOKEN_P11_SOCKET=" + shellQuote(socket) + " "
+		f.Socket = shellQuote(socket)
 	}
 	for _, o := range p.objects {
 		if o.Class == "private key" {

@@ -89,7 +89,8 @@ func TestUnusualSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`VTOKEN_P11_SOCKET='/tmp/it'\''s/p11.sock' ssh-keygen -D '/m/my module.so'`,
+		`export VTOKEN_P11_SOCKET='/tmp/it'\''s/p11.sock'`,
+		`ssh-keygen -D '/m/my module.so'`,
 		`export P11_KIT_SERVER_ADDRESS='unix:path=/tmp/it'\''s/p11.sock'`,
 		"MODULE_PATH = /m/my module.so\n",
 	} {
