@@ -78,7 +78,7 @@ func tooLarge(limit int64) error {
 	return provisioning.Errorf(provisioning.TooLarge, "the body is larger than the %d bytes that are accepted here", limit)
 }
 
-// explainRead tells a body that is too large from one that broke off.
+// explainRead tells a body that is too large from one that broke off or is no good form.
 func explainRead(err error, limit int64) error {
 	var max *http.MaxBytesError
 	switch {
@@ -87,7 +87,7 @@ func explainRead(err error, limit int64) error {
 	case errors.As(err, &max):
 		return tooLarge(limit)
 	}
-	return provisioning.Errorf(provisioning.BadInput, "the body broke off; send it again")
+	return provisioning.Errorf(provisioning.BadInput, "the body broke off or is malformed; send it again")
 }
 
 func decodeJSON(body []byte, v any) error {
