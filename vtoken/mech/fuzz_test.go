@@ -1,0 +1,57 @@
+package mech_test
+
+import (
+	"crypto/elliptic"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+)
+
+// FuzzParseKey: a stored object of any content gives a key or a code (S45), and
+// what gives a key can be used.
+func FuzzParseKey(f *testing.F) {
+	rsaKey, ecPriv := testRSA(), ecKey(f, elliptic.P256())
+	rsaPriv, err := object.PrivateTemplate(rsaKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	ecTpl, err := object.PrivateTemplate(ecPriv)
+	if err != nil {
+		f.Fatal(err)
+	}
+	pub, err := object.PublicTemplate(&ecPriv.PublicKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	aes := ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Bytes(ck.CKA_VALUE, make([]byte, 16))}
+	for _, tpl := range []ck.Template{rsaPriv, ecTpl, pub, aes} {
+		o, err := object.Build(object.Source{}, tpl)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(o.Attrs.AppendBinary(nil), o.Secret.AppendBinary(nil))
+	}
+	f.Fuzz(func(t *testing.T, attrs, secret []byte) {
+		a, err := object.ParseSet(attrs)
+		if err != nil {
+			return
+		}
+		s, err := object.ParseSet(secret)
+		if err != nil {
+			return
+		}
+		k, err := mech.ParseKey(&object.Object{Attrs: a, Secret: s})
+		if err != nil {
+			if ck.CodeOf(err) == ck.CKR_GENERAL_ERROR {
+				t.Fatalf("an error without a code: %v", err)
+			}
+			return
+		}
+		for _, m := range []ck.MechanismType{ck.CKM_ECDSA, ck.CKM_RSA_PKCS, ck.CKM_AES_ECB, ck.CKM_SHA256_HMAC} {
+			d := lookup(t, m)
+			startAll(d, k, nil)
+		}
+	})
+}
