@@ -31,22 +31,34 @@ cleanup() {
 trap cleanup EXIT
 cd "$dir"
 
+module=$bin/vtoken-pkcs11.so
 step=0
 say() {
 	step=$((step + 1))
 	printf '\n%d. %s\n' "$step" "$1"
 }
-show() { printf '   $ %s\n' "$1"; }
+# show prints a command, with names for what is long.
+show() {
+	local text=$1
+	[ -z "${item:-}" ] || text=${text//"$item"/'$card'}
+	[ -z "${users:-}" ] || text=${text//"$users"/'$users'}
+	text=${text//"$module"/'$module'}
+	printf '   $ %s\n' "$text"
+}
 # run shows a command and runs it; what it prints is indented.
 run() {
-	show "$*"
+	local word line=
+	for word in "$@"; do
+		[[ $word != *' '* ]] || word="'$word'"
+		line="$line${line:+ }$word"
+	done
+	show "$line"
 	"$@" 2>&1 | sed 's/^/     /'
 }
 
 umask 077
 export VTOKEN_P11_SOCKET=$dir/run/p11.sock VTOKEN_ADMIN_SOCKET=$dir/run/admin.sock
 user=$(id -un)
-module=$bin/vtoken-pkcs11.so
 
 say "Start the daemon on its defaults, with everything in a temporary folder ($dir)."
 show "vtokend --data-dir data --p11-socket run/p11.sock --admin-socket run/admin.sock --api-listen 127.0.0.1:0 &"
@@ -66,36 +78,43 @@ vtoken apikey create demo >api.key
 show "vtoken tenant list"
 vtoken tenant list | tee tenants | sed 's/^/     /'
 tenant=$(awk '$1 == "default" { print $2 }' tenants)
-printf 'Authorization: %s\n' "$(cat api.key)" >auth.header
+show 'printf "header = \"Authorization: %s\"\n" "$(cat api.key)" >curl.conf; echo "cacert = data/api.crt" >>curl.conf'
+printf 'header = "Authorization: %s"\n' "$(cat api.key)" >curl.conf
+printf 'cacert = %s\nsilent\nshow-error\nfail-with-body\n' data/api.crt >>curl.conf
 
 say "Make a key and a certificate for the user, and pack them into a PFX file, with openssl."
-run openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 30 -subj "/CN=$user/O=vtoken demo"
+run openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem
+run openssl req -x509 -new -key key.pem -out cert.pem -days 30 -subj "/CN=$user/O=vtoken demo"
 printf 'pfx-password' >pfx.password
 run openssl pkcs12 -export -in cert.pem -inkey key.pem -name "$user" -passout file:pfx.password -out user.pfx
 show "rm key.pem"
 rm key.pem
 
 users="$api/IDPrimeVirtual/Provisioning/V2.0/Tenants/$tenant/Users/$user/Tokens"
-curl="curl --silent --show-error --fail-with-body --cacert data/api.crt --header @auth.header"
 
-say "Create a token for $user over HTTPS, in the way of the IDPrime Virtual API."
-show "$curl -X POST $users"
-token=$($curl -X POST "$users" | tr -d '"\r\n')
+say "Create a token for $user over HTTPS, in the way of the IDPrime Virtual API. The answer is its id."
+printf '   $ users=%s\n' "$users"
+show "curl -K curl.conf -X POST $users"
+token=$(curl -K curl.conf -X POST "$users" | tr -d '"\r\n')
 echo "     $token"
 item="$api/IDPrimeVirtual/Provisioning/V1.0/Tenants/$tenant/Users/$user/Tokens/$token"
+printf '   $ card=%s\n' "$item"
 
 say "Import the PFX file. The answer is the serial number of the certificate."
+show "printf 'X-IDPrimeVirtual-CertificatePassword: %s\n' \"\$(cat pfx.password)\" >pfx.header"
 printf 'X-IDPrimeVirtual-CertificatePassword: %s\n' "$(cat pfx.password)" >pfx.header
-run $curl --header @pfx.header -F pfxCertificate=@user.pfx "$item/Certificate"
+run curl -K curl.conf --header @pfx.header -F pfxCertificate=@user.pfx "$item/Certificate"
 
 say "Set a label and the user's PIN, then complete the token: from now on it is the user's."
-run $curl -X PUT "$item/Label/demo"
+run curl -K curl.conf -X PUT "$item/Label/demo"
 pin=24681357
+show "printf '\"$pin\"' >pin.json"
 printf '"%s"' "$pin" >pin.json
-run $curl -X POST --header 'Content-Type: application/json' --data @pin.json "$item/Role/User/ResetPin"
-run $curl -X PUT "$item/Complete"
+run curl -K curl.conf -X POST --header 'Content-Type: application/json' --data @pin.json "$item/Role/User/ResetPin"
+run curl -K curl.conf -X PUT "$item/Complete"
 
 say "The user's side: a stock PKCS#11 program sees the token as a slot."
+printf '   $ module=%s\n' "$module"
 run pkcs11-tool --module "$module" -L
 
 say "It lists the objects, and with the PIN the private key as well."
@@ -116,8 +135,10 @@ cat <<END
 That was the whole way: API, store, daemon, socket, module, application.
 
 What to type next, to have a daemon of your own that stays:
-   $bin/vtokend --api-listen 127.0.0.1:8443 &
-   $bin/vtoken token create --user $user --label mine --complete --user-pin-file FILE --so-pin-file FILE
+   export PATH=$bin:\$PATH
+   vtokend --api-listen 127.0.0.1:8443 &
+   vtoken user create $user
+   vtoken token create --user $user --label mine --complete --user-pin-file FILE
    pkcs11-tool --module $module --token-label mine --login --keypairgen --key-type EC:prime256v1
 README.md has the rest. DEMO_KEEP=1 make demo keeps this demo's daemon running.
 END
