@@ -2,6 +2,7 @@ package remote
 
 import (
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -212,6 +213,7 @@ func (c *conn) takeLead(x *exchange) bool {
 		return false
 	}
 	c.leading = true
+	c.sock.spin.off = c.users > 1 || runtime.NumCPU() == 1
 	return true
 }
 

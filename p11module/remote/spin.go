@@ -8,13 +8,17 @@ import (
 // A sleeping thread takes some 30 µs to come back after the answer arrived; one
 // that asks again and again sees it at once. So reading first asks for a while,
 // as long as that has been paying off: the time is a little above what answers
-// took lately, and nothing while answers take longer than maxSpin.
+// took lately, and nothing while answers take longer than maxSpin. It does not
+// give up the processor in between: on a busy machine it would get it back late.
 const (
 	maxSpin   = 60 * time.Microsecond
 	retryEach = 64 // reads between two tries while spinning does not pay
 )
 
 type spinner struct {
+	// off where other threads of the host want answers, too, or where the daemon
+	// would have to wait for this processor.
+	off    bool
 	budget time.Duration
 	reads  uint
 }
@@ -22,7 +26,7 @@ type spinner struct {
 // read reads at once or within the time that spinning is worth; else EAGAIN.
 func (s *spinner) read(fd int, p []byte) (int, syscall.Errno) {
 	n, errno := receive(fd, p)
-	if errno != syscall.EAGAIN {
+	if errno != syscall.EAGAIN || s.off {
 		return n, errno
 	}
 	s.reads++
@@ -35,7 +39,6 @@ func (s *spinner) read(fd int, p []byte) (int, syscall.Errno) {
 	}
 	start := time.Now()
 	for {
-		yield()
 		n, errno = receive(fd, p)
 		took := time.Since(start)
 		if errno != syscall.EAGAIN {
@@ -48,7 +51,3 @@ func (s *spinner) read(fd int, p []byte) (int, syscall.Errno) {
 		}
 	}
 }
-
-// yield lets another thread have the processor, such as the one that works on
-// the answer.
-func yield() { _, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
