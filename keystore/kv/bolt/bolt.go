@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -262,11 +263,21 @@ func recovered(err *error, doing string) {
 // classify wraps an error of bbolt or of the system in the kv error that it is.
 func classify(err error) error {
 	for _, row := range errorTable {
-		if errors.Is(err, row.cause) {
+		if is(err, row.cause) {
 			return fmt.Errorf("%w: %w", row.kind, err)
 		}
 	}
 	return err
+}
+
+// is is errors.Is, which also finds a system error that bbolt flattened to text,
+// as it does where it cannot make the file larger.
+func is(err, cause error) bool {
+	if errors.Is(err, cause) {
+		return true
+	}
+	var number syscall.Errno
+	return err != nil && errors.As(cause, &number) && strings.HasSuffix(err.Error(), ": "+number.Error())
 }
 
 // errorTable lists what an error of bbolt or the system means, the first match
