@@ -64,7 +64,7 @@ var layers = [...]layer{
 		of: []string{"provisioning/dialect/all"}, may: []string{"provisioning", "provisioning/httpkit", "provisioning/dialect/..."}},
 	{name: "the suite for dialects knows none of them",
 		of:  []string{"provisioning/dialect/dialecttest"},
-		may: []string{"provisioning", "provisioning/httpkit", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret"}},
+		may: []string{"provisioning", "provisioning/httpkit", "provisioning/provtest", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret"}},
 	{name: "the JSON of the native API knows nobody",
 		of: []string{"provisioning/dialect/native/api"}, may: []string{"vtoken/secret"}},
 	{name: "the server for tests of the native API joins its parts",
