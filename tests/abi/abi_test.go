@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"vtoken/tests/harness"
@@ -187,7 +189,11 @@ func TestLoading(t *testing.T) {
 	run(t, peer{}.environment("VTOKEN_P11_SOCKET="+t.TempDir()+"/none"), host(t, "loaded"), module(t))
 }
 
-const deviceRemoved = "0x32"
+// The codes of C_OpenSession without a daemon, and without the right to reach it.
+const (
+	deviceRemoved    = "0x32"
+	actionProhibited = "0x1b"
+)
 
 // TestAbsentDaemon is P08 and half of P10.
 func TestAbsentDaemon(t *testing.T) {
@@ -201,6 +207,55 @@ func TestAbsentDaemon(t *testing.T) {
 			run(t, peer{}.environment("VTOKEN_P11_SOCKET="+dir+socket), program, module(t), deviceRemoved)
 		})
 	}
+}
+
+// TestForbiddenSocket is the other half of P10. Root may open any socket, so a
+// test that runs as root has another user try.
+func TestForbiddenSocket(t *testing.T) {
+	dir, err := harness.TempDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	copyFile(t, host(t, "absent"), dir+"/absent")
+	copyFile(t, module(t), dir+"/module.so")
+	if err := os.Mkdir(dir+"/closed", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", dir+"/closed/p11.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := exec.Command(dir+"/absent", dir+"/module.so", actionProhibited)
+	c.Env = peer{}.environment("VTOKEN_P11_SOCKET=" + dir + "/closed/p11.sock")
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	} else if err := os.Chmod(dir+"/closed/p11.sock", 0); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, content, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAttributes holds the conversion of values to the standard, against the
+// daemon.
+func TestAttributes(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment(), host(t, "attributes"), module(t))
 }
 
 func TestThreads(t *testing.T) {
@@ -223,16 +278,10 @@ func TestFork(t *testing.T) {
 func TestReplacedFile(t *testing.T) {
 	p := startPeer(t)
 	program := host(t, "replaced")
-	library, err := os.ReadFile(module(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, how := range []string{"move", "close"} {
 		t.Run(how, func(t *testing.T) {
 			copied := filepath.Join(t.TempDir(), "module.so")
-			if err := os.WriteFile(copied, library, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			copyFile(t, module(t), copied)
 			run(t, p.environment(), program, copied, how)
 		})
 	}
@@ -264,8 +313,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestSilence: a host's streams stay its own, also where the daemon is lost, and
-// the trace goes where it is asked for, without secrets.
+// TestTrace: the trace goes where it is asked for, without secrets.
 func TestTrace(t *testing.T) {
 	p := startPeer(t)
 	trace := filepath.Join(t.TempDir(), "trace")
