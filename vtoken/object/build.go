@@ -241,6 +241,9 @@ func (d *draft) merge(made ck.Template) error {
 		return err
 	}
 	d.attrs = d.given
+	if len(d.given.Get(ck.CKA_ALLOWED_MECHANISMS)) == 0 {
+		d.attrs = d.given.Without(ck.CKA_ALLOWED_MECHANISMS) // an empty list is no list (C20)
+	}
 	for _, a := range m.Clone() {
 		if d.schema.rules[a.Type] == nil {
 			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "the mechanism makes %v, which class %v does not have", a.Type, d.class)

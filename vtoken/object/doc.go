@@ -21,6 +21,8 @@
 //     asked for. A template that turns any usage on gets exactly those.
 //   - CKA_LABEL and CKA_ID are there and empty (C04); a label has at most 255
 //     bytes, an id at most 128.
+//   - An empty CKA_ALLOWED_MECHANISMS is an unset one (C20): other tokens answer
+//     it for keys without a list, and programs copy what they read.
 //   - CKA_EC_POINT is there on EC private keys as well as public ones, because
 //     clients look for it where there is no public key object.
 //

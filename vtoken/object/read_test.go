@@ -53,11 +53,17 @@ func TestAllowedMechanisms(t *testing.T) {
 	for _, c := range []struct {
 		o        *object.Object
 		gcm, cbc bool
-	}{{any, true, true}, {some, true, false}, {none, false, false}} {
+	}{{any, true, true}, {some, true, false}, {none, true, true}} {
 		if c.o.Allows(ck.CKM_AES_GCM) != c.gcm || c.o.Allows(ck.CKM_AES_CBC) != c.cbc {
 			t.Errorf("%v allows GCM %t, CBC %t", c.o.Attrs.Get(ck.CKA_ALLOWED_MECHANISMS), !c.gcm, !c.cbc)
 		}
 	}
+}
+
+func TestEmptyListIsNoList(t *testing.T) {
+	o := build(t, aesTemplate(ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS)))
+	_, err := o.Read(ck.CKA_ALLOWED_MECHANISMS)
+	wantCode(t, err, ck.CKR_ATTRIBUTE_TYPE_INVALID)
 }
 
 // What a key gave up is for the rules alone: it is not read and not found.

@@ -1,0 +1,41 @@
+package object_test
+
+import (
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+)
+
+func BenchmarkBuild(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		t    ck.Template
+	}{
+		{"data", data(on(ck.CKA_TOKEN), ck.String(ck.CKA_LABEL, "x"), ck.Bytes(ck.CKA_VALUE, make([]byte, 512)))},
+		{"AES", aesTemplate(on(ck.CKA_TOKEN), ck.String(ck.CKA_LABEL, "x"))},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := object.Build(object.Source{}, c.t); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRead is what C_GetAttributeValue does for each attribute.
+func BenchmarkRead(b *testing.B) {
+	o, err := object.Build(object.Source{}, aesTemplate())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := o.Read(ck.CKA_LABEL); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
