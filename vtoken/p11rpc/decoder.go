@@ -243,8 +243,8 @@ func (d *Decoder) Output(b ck.Buffer) (ck.Output, error) {
 			o.Data = []byte{}
 		}
 		o.Len = uint64(len(o.Data))
-	} else {
-		o.Len = uint64(d.uint32())
+	} else if o.Len = uint64(d.uint32()); o.Len == 0 {
+		o.Data = []byte{}
 	}
 	switch {
 	case d.err != nil:
@@ -257,28 +257,29 @@ func (d *Decoder) Output(b ck.Buffer) (ck.Output, error) {
 	return o, nil
 }
 
-// Buffer reads the size of the memory that a caller offers for bytes.
+// Buffer reads the size of the memory that a caller offers for bytes. No answer
+// is larger than MaxBody, so neither is the size.
 func (d *Decoder) Buffer() ck.Buffer {
 	if !d.take("fy") {
 		return ck.Buffer{Null: true}
 	}
-	switch n := d.uint32(); n {
-	case 0:
+	switch n := d.uint32(); {
+	case n == 0:
 		return ck.Buffer{Null: true}
-	case none:
+	case n == none && d.Version > 0:
 		return ck.Buffer{}
 	default:
-		return ck.Buffer{Len: uint64(n)}
+		return ck.Buffer{Len: min(uint64(n), MaxBody)}
 	}
 }
 
 // UlongBuffer reads for how many values the caller offers memory; 0 asks for
-// their number.
+// their number. It is at most what fits a frame.
 func (d *Decoder) UlongBuffer() uint64 {
 	if !d.take("fu") {
 		return 0
 	}
-	return uint64(d.uint32())
+	return min(uint64(d.uint32()), MaxBody/8)
 }
 
 // UlongList reads a list of handles, slots or mechanisms. Where only its length

@@ -60,7 +60,7 @@ func (d *Decoder) queries(limit uint64, depth int) []ck.AttributeQuery {
 	queries := make([]ck.AttributeQuery, 0, n)
 	for range n {
 		q := ck.AttributeQuery{Type: ck.AttributeType(d.uint32())}
-		q.Len = uint64(d.uint32())
+		q.Len = min(uint64(d.uint32()), MaxBody)
 		q.Null = q.Len == 0
 		if !q.Null && nestedQueries(q.Type, d.Version) {
 			if depth > 0 {
