@@ -420,3 +420,37 @@ func TestParseKeyRefuses(t *testing.T) {
 		t.Errorf("a sealed key: %v", err)
 	}
 }
+
+// Data of no bytes, and digests longer than the order: each signs and verifies,
+// and of a long digest the leftmost bits count (FIPS 186-5 section 6.4.1).
+func TestECDSADigestLengths(t *testing.T) {
+	for _, c := range object.Curves() {
+		key := ecKey(t, c.Curve)
+		priv, pub := privateKey(t, key), publicKey(t, &key.PublicKey)
+		for _, n := range []int{0, 1, 20, 64, 66, 67, 1024} {
+			digest := random(n)
+			sig := sign(t, ck.CKM_ECDSA, priv, nil, digest)
+			if err := verify(t, ck.CKM_ECDSA, pub, nil, sig, digest); err != nil {
+				t.Errorf("%s, %d bytes: %v", c.Params().Name, n, err)
+			}
+			if n > 66 {
+				if err := verify(t, ck.CKM_ECDSA, pub, nil, sig, digest[:66]); err != nil {
+					t.Errorf("%s: the rightmost bytes count: %v", c.Params().Name, err)
+				}
+			}
+		}
+		s, err := lookup(t, ck.CKM_ECDSA).Sign(priv, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, s.Update(make([]byte, 1025)), ck.CKR_DATA_LEN_RANGE)
+	}
+}
+
+// An empty number is 0, whose power is 0: no key is told anything by it.
+func TestRawRSAOfNothing(t *testing.T) {
+	sig := sign(t, ck.CKM_RSA_X_509, privateKey(t, testRSA()), nil)
+	if !bytes.Equal(sig, make([]byte, 256)) {
+		t.Errorf("the signature is %x", sig)
+	}
+}
