@@ -1,0 +1,71 @@
+package keystore
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func create512(s *Store, token record.TokenID) error {
+	return s.Update(func(tx *Tx) error {
+		return tx.PutObject(token, &object.Object{Attrs: object.Set{
+			ck.String(ck.CKA_LABEL, "label"), ck.Bytes(ck.CKA_VALUE, make([]byte, 512)),
+		}})
+	})
+}
+
+// BenchmarkCreate is an acknowledged object of 512 bytes, on disk.
+func BenchmarkCreate(b *testing.B) {
+	s := temp(b)
+	tok := addToken(b, s, addUser(b, s, "alice"), "label")
+	b.Run("alone", func(b *testing.B) {
+		for b.Loop() {
+			if err := create512(s, tok.ID); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("32writers", func(b *testing.B) {
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				for range (b.N + 31) / 32 {
+					if err := create512(s, tok.ID); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func BenchmarkToken(b *testing.B) {
+	s := temp(b)
+	tok := addToken(b, s, addUser(b, s, "alice"), "label")
+	b.ReportAllocs()
+	for b.Loop() {
+		view(b, s, func(tx *Tx) error { _, err := tx.Token(tok.ID); return err })
+	}
+}
+
+func BenchmarkCheckPIN(b *testing.B) {
+	s := temp(b)
+	v, err := s.HashPIN("t", pin.User, secret.Bytes("1234"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if ok, err := s.CheckPIN("t", pin.User, v, secret.Bytes("1234")); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+}

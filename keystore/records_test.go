@@ -1,0 +1,504 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"vtoken/keystore/kek/all"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/kv/kvtest"
+	"vtoken/keystore/kv/mem"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// inMemory is a store on an engine in memory, which the test can make fail.
+func inMemory(t testing.TB) (*Store, *kvtest.Faulty) {
+	t.Helper()
+	engine := &kvtest.Faulty{Engine: mem.New()}
+	db := kv.Group(engine)
+	o := options(t.TempDir())
+	root := secret.Bytes(make([]byte, 32))
+	recipients, err := wrapRoot(t.Context(), Options{Dir: o.Dir, Providers: all.Providers(), Log: discard()}, []string{DefaultKEK}, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := initialize(db, o, root, recipients); err != nil {
+		t.Fatal(err)
+	}
+	o.Log = discard()
+	s, _, err := load(t.Context(), o, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, engine
+}
+
+func TestUsersOf(t *testing.T) {
+	s := temp(t)
+	peer := func(uid uint32, want ...string) {
+		t.Helper()
+		view(t, s, func(tx *Tx) error {
+			users, err := tx.UsersOf(record.Peer{UID: uid})
+			var got []string
+			for _, u := range users {
+				got = append(got, u.Login)
+			}
+			slices.Sort(got)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("uid %d acts for %q, %v, want %q", uid, got, err, want)
+			}
+			return nil
+		})
+	}
+	peer(1000)
+	alice := addUser(t, s, "alice")
+	peer(1000, "alice") // by the name of the OS user
+	peer(1001)          // an OS user without a name
+	byNumber := addUser(t, s, "byNumber", "#1000", "#1001")
+	peer(1000, "byNumber") // a map wins over the name
+	peer(1001, "byNumber")
+	addUser(t, s, "byName", "alice", "#1000")
+	peer(1000, "byName", "byNumber")
+	byNumber.Enabled = false
+	update(t, s, func(tx *Tx) error { return tx.PutUser(&byNumber) })
+	peer(1000, "byName")
+	peer(1001)
+	alice.OSUsers = []string{"#2000"}
+	update(t, s, func(tx *Tx) error { return tx.PutUser(&alice) })
+	peer(2000, "alice")
+}
+
+// Another tenant's user of the same login is not meant by the default rule.
+func TestUsersOfOtherTenant(t *testing.T) {
+	s := temp(t)
+	update(t, s, func(tx *Tx) error {
+		tenant := record.Tenant{Name: "other"}
+		if err := tx.PutTenant(&tenant); err != nil {
+			return err
+		}
+		return tx.PutUser(&record.User{Tenant: tenant.ID, Login: "alice", Enabled: true})
+	})
+	view(t, s, func(tx *Tx) error {
+		if users, err := tx.UsersOf(record.Peer{UID: 1000}); err != nil || len(users) != 0 {
+			t.Errorf("%v, %v", users, err)
+		}
+		return nil
+	})
+}
+
+func TestUniqueNames(t *testing.T) {
+	s := temp(t)
+	u := addUser(t, s, "alice")
+	tok := addToken(t, s, u, "label")
+	hash := s.HashAPIKey(secret.Bytes("key"))
+	update(t, s, func(tx *Tx) error { return tx.PutAPIKey(&record.APIKey{Name: "k", Tenant: u.Tenant, Hash: hash}) })
+	for name, fn := range map[string]func(tx *Tx) error{
+		"tenant":  func(tx *Tx) error { return tx.PutTenant(&record.Tenant{Name: record.DefaultTenant}) },
+		"login":   func(tx *Tx) error { return tx.PutUser(&record.User{Tenant: u.Tenant, Login: "alice"}) },
+		"API key": func(tx *Tx) error { return tx.PutAPIKey(&record.APIKey{Name: "l", Tenant: u.Tenant, Hash: hash}) },
+		"serial":  func(tx *Tx) error { return tx.NewToken(&record.Token{Tenant: u.Tenant, Serial: tok.Serial}) },
+		"token":   func(tx *Tx) error { return tx.NewToken(&record.Token{ID: tok.ID, Tenant: u.Tenant}) },
+	} {
+		if err := s.Update(fn); !errors.Is(err, record.ErrExists) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.Update(func(tx *Tx) error { return tx.DeleteUser(u.ID) }); !errors.Is(err, record.ErrInUse) {
+		t.Errorf("delete a user who holds a token: %v", err)
+	}
+	// A name is free again when its record is gone or has another.
+	update(t, s, func(tx *Tx) error {
+		u.Login = "bob"
+		return errors.Join(tx.PutUser(&u), tx.PutUser(&record.User{Tenant: u.Tenant, Login: "alice"}),
+			tx.DeleteAPIKey(u.Tenant, "k"), tx.PutAPIKey(&record.APIKey{Name: "l", Tenant: u.Tenant, Hash: hash}))
+	})
+}
+
+func TestMissing(t *testing.T) {
+	s := temp(t)
+	u := addUser(t, s, "alice")
+	tok := addToken(t, s, u, "label")
+	gone := "00000000-0000-4000-8000-000000000000"
+	for name, fn := range map[string]func(tx *Tx) error{
+		"tenant":         func(tx *Tx) error { _, err := tx.Tenant(record.TenantID(gone)); return err },
+		"tenant name":    func(tx *Tx) error { _, err := tx.TenantByName("x"); return err },
+		"user":           func(tx *Tx) error { _, err := tx.User(record.UserID(gone)); return err },
+		"login":          func(tx *Tx) error { _, err := tx.UserByLogin(u.Tenant, "x"); return err },
+		"API key":        func(tx *Tx) error { _, err := tx.APIKey(u.Tenant, "x"); return err },
+		"hash":           func(tx *Tx) error { _, err := tx.APIKeyByHash([]byte("x")); return err },
+		"token":          func(tx *Tx) error { _, err := tx.Token(record.TokenID(gone)); return err },
+		"no id":          func(tx *Tx) error { _, err := tx.Token("../etc"); return err },
+		"upper case":     func(tx *Tx) error { _, err := tx.Token(record.TokenID("{" + string(tok.ID) + "}")); return err },
+		"object":         func(tx *Tx) error { _, err := tx.Object(tok.ID, 99); return err },
+		"objects":        func(tx *Tx) error { _, err := tx.Objects(record.TokenID(gone)); return err },
+		"put token":      func(tx *Tx) error { return tx.PutToken(&record.Token{ID: record.TokenID(gone), Tenant: u.Tenant}) },
+		"put object":     func(tx *Tx) error { return tx.PutObject(tok.ID, &object.Object{ID: 99}) },
+		"object of none": func(tx *Tx) error { return tx.PutObject(record.TokenID(gone), &object.Object{}) },
+		"delete object":  func(tx *Tx) error { return tx.DeleteObject(tok.ID, 99) },
+		"delete token":   func(tx *Tx) error { return tx.DeleteToken(record.TokenID(gone)) },
+		"delete user":    func(tx *Tx) error { return tx.DeleteUser(record.UserID(gone)) },
+		"delete key":     func(tx *Tx) error { return tx.DeleteAPIKey(u.Tenant, "x") },
+		"delete tenant":  func(tx *Tx) error { return tx.DeleteTenant(record.TenantID(gone)) },
+		"holder":         func(tx *Tx) error { return tx.NewToken(&record.Token{Tenant: u.Tenant, Holder: record.UserID(gone)}) },
+		"tenant of":      func(tx *Tx) error { return tx.NewToken(&record.Token{Tenant: record.TenantID(gone)}) },
+	} {
+		if err := s.Update(fn); !errors.Is(err, record.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.View(func(tx *Tx) error { return tx.PutUser(&u) }); err == nil {
+		t.Error("a view wrote")
+	}
+}
+
+// Deleting a tenant leaves nothing of it, and nothing else is touched.
+func TestDeleteTenant(t *testing.T) {
+	s, engine := inMemory(t)
+	kept := addToken(t, s, addUser(t, s, "alice", "#1"), "kept")
+	addObject(t, s, kept.ID, "object", "hidden")
+	before, rawBefore := state(t, s), kvtest.Dump(t, engine)
+	var tenant record.Tenant
+	update(t, s, func(tx *Tx) error {
+		tenant = record.Tenant{Name: "other", ExchangeKey: secret.Bytes("x")}
+		return tx.PutTenant(&tenant)
+	})
+	var tok record.Token
+	update(t, s, func(tx *Tx) error {
+		u := record.User{Tenant: tenant.ID, Login: "bob", OSUsers: []string{"#2"}}
+		if err := tx.PutUser(&u); err != nil {
+			return err
+		}
+		tok = record.Token{Tenant: tenant.ID, Holder: u.ID}
+		return errors.Join(tx.NewToken(&tok), tx.PutAPIKey(&record.APIKey{Tenant: tenant.ID, Name: "k", Hash: []byte("h")}))
+	})
+	addObject(t, s, tok.ID, "object", "hidden")
+	update(t, s, func(tx *Tx) error { return tx.DeleteTenant(tenant.ID) })
+	if after := state(t, s); !slices.Equal(before, after) {
+		t.Errorf("before %q, after %q", before, after)
+	}
+	if n, m := len(rawBefore), len(kvtest.Dump(t, engine)); n != m {
+		t.Errorf("%d keys were left", m-n)
+	}
+	if err := s.verify(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTokenIDs(t *testing.T) {
+	s := temp(t)
+	u := addUser(t, s, "alice")
+	seen := make(map[string]bool)
+	for i := range 5 {
+		tok := addToken(t, s, u, "label")
+		if int(tok.Slot) != i+1 || len(tok.Serial) != 16 || seen[tok.Serial] || tok.Version != 1 {
+			t.Errorf("token %+v", tok)
+		}
+		seen[tok.Serial] = true
+		if i%2 == 0 {
+			update(t, s, func(tx *Tx) error { return tx.DeleteToken(tok.ID) })
+		}
+	}
+	view(t, s, func(tx *Tx) error {
+		held, err := tx.TokensOf(u.ID)
+		if err != nil || len(held) != 2 || held[0].Slot != 2 || held[1].Slot != 4 {
+			t.Errorf("held %v, %v", held, err)
+		}
+		for after, want := range map[uint64]int{0: 2, 1: 2, 2: 1, 3: 1, 4: 0, 1 << 40: 0} {
+			if page, err := tx.TokensOfTenant(u.Tenant, after, 0); err != nil || len(page) != want {
+				t.Errorf("after %d: %d tokens, %v", after, len(page), err)
+			}
+		}
+		if page, err := tx.TokensOfTenant(u.Tenant, 0, 1); err != nil || len(page) != 1 || page[0].Slot != 2 {
+			t.Errorf("first page: %v, %v", page, err)
+		}
+		return nil
+	})
+}
+
+func TestObjects(t *testing.T) {
+	s := temp(t)
+	tok := addToken(t, s, addUser(t, s, "alice"), "label")
+	id := addObject(t, s, tok.ID, "one", "hidden")
+	hidden := func(want string) {
+		t.Helper()
+		set, err := s.OpenSecret(tok.ID, id)
+		if err != nil || string(set.Get(ck.CKA_VALUE)) != want {
+			t.Errorf("secret %q, %v, want %q", set.Get(ck.CKA_VALUE), err, want)
+		}
+	}
+	put := func(label string, sec object.Set) {
+		t.Helper()
+		update(t, s, func(tx *Tx) error {
+			o := newObject(label, "")
+			o.ID, o.Secret = id, sec
+			return tx.PutObject(tok.ID, o)
+		})
+	}
+	hidden("hidden")
+	put("two", nil)
+	hidden("hidden")
+	put("three", newObject("", "other").Secret)
+	hidden("other")
+	put("four", object.Set{})
+	hidden("")
+	view(t, s, func(tx *Tx) error {
+		o, err := tx.Object(tok.ID, id)
+		if err != nil || labelOf(o) != "four" || o.Version != 4 || o.Secret != nil {
+			t.Errorf("object %+v, %v", o, err)
+		}
+		return nil
+	})
+	update(t, s, func(tx *Tx) error { return tx.DeleteObjects(tok.ID) })
+	if _, err := s.OpenSecret(tok.ID, id); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("secret of a deleted object: %v", err)
+	}
+}
+
+// The feed tells every change of every update in order, and none of an update
+// that failed.
+func TestWatch(t *testing.T) {
+	s := temp(t)
+	u := addUser(t, s, "alice")
+	var got []string
+	s.Watch(func(changes []record.Change) {
+		for _, c := range changes {
+			switch {
+			case c.Deleted:
+				got = append(got, "token gone")
+			case c.Token != nil:
+				got = append(got, "token "+c.Token.Label)
+			case c.Object == nil:
+				got = append(got, fmt.Sprint("object gone ", c.ObjectID))
+			default:
+				got = append(got, fmt.Sprint("object ", c.ObjectID, " ", labelOf(c.Object), " ", len(c.Object.Secret)))
+			}
+		}
+	})
+	tok := addToken(t, s, u, "label")
+	id := addObject(t, s, tok.ID, "one", "hidden")
+	boom := errors.New("boom")
+	err := s.Update(func(tx *Tx) error { return errors.Join(tx.DeleteObject(tok.ID, id), boom) })
+	if !errors.Is(err, boom) {
+		t.Errorf("Update: %v", err)
+	}
+	update(t, s, func(tx *Tx) error {
+		tok.Label = "new"
+		return errors.Join(tx.PutToken(&tok), tx.DeleteObjects(tok.ID))
+	})
+	update(t, s, func(tx *Tx) error { return tx.DeleteToken(tok.ID) })
+	want := []string{"token label", "object 1 one 0", "token new", "object gone 1", "token gone"}
+	if !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+func TestPINs(t *testing.T) {
+	s := temp(t)
+	right := secret.Bytes("1234")
+	v, err := s.HashPIN("token", pin.User, right)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _ := s.HashPIN("token", pin.User, right)
+	if slices.Equal(v, again) {
+		t.Error("the same PIN gives the same verifier twice")
+	}
+	for name, c := range map[string]struct {
+		token record.TokenID
+		role  pin.Role
+		pin   string
+		want  bool
+	}{
+		"right":          {"token", pin.User, "1234", true},
+		"wrong":          {"token", pin.User, "1235", false},
+		"empty":          {"token", pin.User, "", false},
+		"longer":         {"token", pin.User, "12341", false},
+		"other token":    {"token2", pin.User, "1234", false},
+		"other role":     {"token", pin.SO, "1234", false},
+		"shifted border": {"token\x001", pin.User, "234", false},
+	} {
+		if got, err := s.CheckPIN(c.token, c.role, v, secret.Bytes(c.pin)); err != nil || got != c.want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if got, err := temp(t).CheckPIN("token", pin.User, v, right); err != nil || got {
+		t.Errorf("the verifier works in another store: %v, %v", got, err)
+	}
+	for i := range verifierHeader {
+		bad := slices.Clone(v)
+		bad[i] ^= 0x80
+		if got, err := s.CheckPIN("token", pin.User, bad, right); got || err != nil && ck.CodeOf(err) != ck.CKR_DEVICE_ERROR {
+			t.Errorf("byte %d of the verifier changed: %v, %v", i, got, err)
+		}
+	}
+	for n := range v {
+		if got, err := s.CheckPIN("token", pin.User, v[:n], right); got || err == nil {
+			t.Errorf("a verifier of %d bytes: %v, %v", n, got, err)
+		}
+	}
+}
+
+// Every call of the storage fails once in every kind of update: the update says
+// so with a code, changes nothing, and works when it is repeated.
+func TestStorageFaults(t *testing.T) {
+	for name, fn := range map[string]func(tx *Tx, tok record.Token, id object.ID) error{
+		"create": func(tx *Tx, tok record.Token, _ object.ID) error {
+			return tx.PutObject(tok.ID, newObject("new", "hidden"))
+		},
+		"change": func(tx *Tx, tok record.Token, id object.ID) error {
+			return tx.PutObject(tok.ID, &object.Object{ID: id, Attrs: newObject("b", "").Attrs})
+		},
+		"destroy": func(tx *Tx, tok record.Token, id object.ID) error { return tx.DeleteObject(tok.ID, id) },
+		"clear":   func(tx *Tx, tok record.Token, _ object.ID) error { return tx.DeleteObjects(tok.ID) },
+		"label":   func(tx *Tx, tok record.Token, _ object.ID) error { tok.Label = "new"; return tx.PutToken(&tok) },
+		"delete":  func(tx *Tx, tok record.Token, _ object.ID) error { return tx.DeleteToken(tok.ID) },
+		"new": func(tx *Tx, tok record.Token, _ object.ID) error {
+			return tx.NewToken(&record.Token{Tenant: tok.Tenant, Holder: tok.Holder})
+		},
+		"tenant": func(tx *Tx, tok record.Token, _ object.ID) error { return tx.DeleteTenant(tok.Tenant) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, op := range []kvtest.Op{kvtest.OpGet, kvtest.OpScan, kvtest.OpPut, kvtest.OpDelete, kvtest.OpCommit} {
+				for n := 1; failOnce(t, op, n, fn); n++ {
+				}
+			}
+		})
+	}
+}
+
+// failOnce makes the n-th call of a kind fail in an update of a fresh store. It
+// is false where the update has no n calls of that kind.
+func failOnce(t *testing.T, op kvtest.Op, n int, fn func(*Tx, record.Token, object.ID) error) bool {
+	t.Helper()
+	s, engine := inMemory(t)
+	tok := addToken(t, s, addUser(t, s, "alice"), "label")
+	id := addObject(t, s, tok.ID, "a", "hidden")
+	before, told := state(t, s), 0
+	s.Watch(func([]record.Change) { told++ })
+	cause, code := kv.ErrNoSpace, ck.CKR_DEVICE_MEMORY
+	if n%2 == 0 {
+		cause, code = errors.New("input/output error"), ck.CKR_DEVICE_ERROR
+	}
+	engine.Fail(op, n, cause)
+	err := s.Update(func(tx *Tx) error { return fn(tx, tok, id) })
+	if hit := engine.Hit(); hit != (err != nil) {
+		t.Fatalf("%s %d failed: %v, the update says %v", op, n, hit, err)
+	}
+	if err == nil {
+		return false
+	}
+	if !errors.Is(err, cause) || ck.CodeOf(err) != code {
+		t.Errorf("%s %d: %v", op, n, err)
+	}
+	if !slices.Equal(state(t, s), before) || s.verify() != nil || told != 0 {
+		t.Errorf("%s %d: something was changed", op, n)
+	}
+	update(t, s, func(tx *Tx) error { return fn(tx, tok, id) })
+	if err := s.verify(); err != nil || slices.Equal(state(t, s), before) || told != 1 {
+		t.Errorf("%s %d: it did not work when repeated: %v, told %d times", op, n, err, told)
+	}
+	return true
+}
+
+// TestWalk runs random updates from several goroutines on several tokens and
+// compares with a model; half of the updates fail on purpose.
+func TestWalk(t *testing.T) {
+	dir := tempDir(t)
+	s := open(t, dir)
+	u := addUser(t, s, "alice")
+	boom := errors.New("boom")
+	var wg sync.WaitGroup
+	models := make([]map[object.ID]string, 4)
+	tokens := make([]record.Token, 4)
+	for i := range models {
+		models[i], tokens[i] = make(map[object.ID]string), addToken(t, s, u, "label")
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(7, uint64(i)))
+			for range 150 {
+				next := make(map[object.ID]string)
+				fail := rng.IntN(2) == 0
+				seed := rng.Uint64()
+				err := s.Update(func(tx *Tx) error {
+					clear(next)
+					for id, label := range models[i] {
+						next[id] = label
+					}
+					if err := step(tx, tokens[i].ID, next, rand.New(rand.NewPCG(seed, 0))); err != nil {
+						return err
+					}
+					if fail {
+						return boom
+					}
+					return nil
+				})
+				if fail != errors.Is(err, boom) {
+					t.Errorf("Update: %v", err)
+				}
+				if !fail {
+					models[i] = next
+				}
+			}
+		})
+	}
+	wg.Wait()
+	closeStore(t, s)
+	s = open(t, dir)
+	defer closeStore(t, s)
+	view(t, s, func(tx *Tx) error {
+		for i, tok := range tokens {
+			list, err := tx.Objects(tok.ID)
+			if err != nil || len(list) != len(models[i]) {
+				t.Errorf("token %d has %d objects, %v, want %d", i, len(list), err, len(models[i]))
+			}
+			for _, o := range list {
+				if models[i][o.ID] != labelOf(o) {
+					t.Errorf("object %d is %q, want %q", o.ID, labelOf(o), models[i][o.ID])
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// step does up to three random things to a token and its model.
+func step(tx *Tx, token record.TokenID, model map[object.ID]string, rng *rand.Rand) error {
+	for range rng.IntN(3) + 1 {
+		ids := make([]object.ID, 0, len(model))
+		for id := range model {
+			ids = append(ids, id)
+		}
+		slices.Sort(ids)
+		label := fmt.Sprint(rng.Uint64())
+		var err error
+		switch kind := rng.IntN(10); {
+		case kind < 5 || len(ids) == 0:
+			o := newObject(label, "hidden")
+			err = tx.PutObject(token, o)
+			model[o.ID] = label
+		case kind < 7:
+			o := newObject(label, "")
+			o.ID = ids[rng.IntN(len(ids))]
+			err = tx.PutObject(token, o)
+			model[o.ID] = label
+		case kind < 9:
+			id := ids[rng.IntN(len(ids))]
+			err = tx.DeleteObject(token, id)
+			delete(model, id)
+		case rng.IntN(4) == 0:
+			err = tx.DeleteObjects(token)
+			clear(model)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
