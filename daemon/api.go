@@ -41,8 +41,7 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 // newHTTP is the server of the native API and the dialects, the same on the
 // admin socket and over HTTPS. Callers differ: a process on the admin socket is
 // known by its user, everybody else by an API key.
-func (d *daemon) newHTTP(admins administrators) (*http.Server, error) {
-	core := provisioning.New(coreStore{d.store}, provisioning.Options{})
+func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
 	kit := &httpkit.Kit{Keys: core, Log: d.log, Admin: func(p record.Peer) (provisioning.Caller, error) {
 		if !admins.Has(p) {
 			return provisioning.Caller{}, provisioning.Errorf(provisioning.Forbidden,

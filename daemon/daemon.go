@@ -15,6 +15,7 @@ import (
 	"vtoken/daemon/p11server"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
+	"vtoken/provisioning"
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -67,12 +68,16 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	d.p11 = p11server.New(func(p record.Peer) p11server.Client { return engine.Connect(p) }, p11server.Options{Logger: log})
-	return d, d.listen(admins)
+	core := provisioning.New(coreStore{store}, provisioning.Options{})
+	if err := makeOwner(ctx, core); err != nil {
+		return nil, err
+	}
+	return d, d.listen(core, admins)
 }
 
 // listen makes the listeners and serves on them. All are made before any is
 // served, so that a daemon that cannot have all its sockets answers on none.
-func (d *daemon) listen(admins administrators) (err error) {
+func (d *daemon) listen(core *provisioning.Service, admins administrators) (err error) {
 	var made []net.Listener
 	defer func() {
 		if err != nil {
@@ -96,7 +101,7 @@ func (d *daemon) listen(admins administrators) (err error) {
 		}
 		made = append(made, l)
 	}
-	if d.http, err = d.newHTTP(admins); err != nil {
+	if d.http, err = d.newHTTP(core, admins); err != nil {
 		return err
 	}
 	serves := []func(net.Listener) error{d.p11.Serve, d.http.Serve, d.http.Serve}

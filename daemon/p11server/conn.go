@@ -238,7 +238,7 @@ func (c *conn) logEnd() {
 }
 
 // logFailure writes down a call that failed, as loud as its code deserves.
-func (c *conn) logFailure(call p11rpc.CallID, rv ck.Error, err error) {
+func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 	level := slog.LevelDebug
 	switch rv {
 	case ck.CKR_GENERAL_ERROR, ck.CKR_FUNCTION_FAILED, ck.CKR_HOST_MEMORY, ck.CKR_DEVICE_ERROR, ck.CKR_DEVICE_MEMORY:
@@ -250,5 +250,6 @@ func (c *conn) logFailure(call p11rpc.CallID, rv ck.Error, err error) {
 	if errors.Is(err, errPanicked) || !c.log.Enabled(c.ctx, level) {
 		return
 	}
-	c.log.Log(c.ctx, level, "PKCS#11 call failed", "call", call.String(), "code", rv.Error(), "error", err)
+	c.log.Log(c.ctx, level, "PKCS#11 call failed",
+		"call", t.call.String(), "request", t.code, "code", rv.Error(), "error", err)
 }

@@ -86,7 +86,7 @@ func (c *conn) do(t *task) {
 		return
 	}
 	rv := ck.CodeOf(err)
-	c.logFailure(t.call, rv, err)
+	c.logFailure(t, rv, err)
 	t.out.Error(t.code, rv)
 }
 
