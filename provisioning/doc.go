@@ -14,6 +14,8 @@
 //     no application sees it; afterwards its keys, certificates, PINs and label
 //     are sealed, for every dialect. Listing, enabling, disabling, unlocking and
 //     deleting stay allowed.
+//   - The blank token, of which a user's applications make one of their own
+//     (C_InitToken), is not listed and not found until they have.
 //   - No default PIN exists (P40). A token that is made without PINs has none:
 //     nobody can log in until one is set with [Service.ResetPIN]. Complete
 //     refuses a token without a user PIN unless the caller asks for that.

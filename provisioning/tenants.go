@@ -108,11 +108,11 @@ func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID
 		if t.Name == record.DefaultTenant {
 			return Errorf(WrongState, "the tenant %q stays: users of this machine belong to it by default", t.Name)
 		}
-		tokens, err := tx.TokensOfTenant(id, 0, 1)
-		if err != nil {
+		var some TokenPage
+		if err := some.fill(tx, TokenFilter{Tenant: id, Limit: 1}, 0); err != nil {
 			return err
 		}
-		if len(tokens) > 0 && !withTokens {
+		if len(some.Tokens) > 0 && !withTokens {
 			return Errorf(WrongState, "tenant %q still has tokens; delete them first, or ask for them to be deleted too", t.Name)
 		}
 		return tx.DeleteTenant(id)

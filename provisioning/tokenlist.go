@@ -55,7 +55,7 @@ func (p *TokenPage) fill(tx ReadTx, f TokenFilter, after uint64) error {
 			return err
 		}
 		for _, t := range batch {
-			if holder != "" && t.Holder != holder || f.Label != "" && t.Label != f.Label {
+			if blank(t) || holder != "" && t.Holder != holder || f.Label != "" && t.Label != f.Label {
 				continue
 			}
 			if len(p.Tokens) == f.Limit {
@@ -77,3 +77,7 @@ func (p *TokenPage) fill(tx ReadTx, f TokenFilter, after uint64) error {
 		after = uint64(batch[len(batch)-1].Slot)
 	}
 }
+
+// blank reports whether a token is the blank one that a user's applications make
+// a token of (C_InitToken). It is no administrator's business until then.
+func blank(t *record.Token) bool { return !t.Initialized }

@@ -125,7 +125,9 @@ func (s *Service) TokensOf(ctx context.Context, c Caller, tenant record.TenantID
 		}
 		all, err := tx.TokensOf(u.ID)
 		for _, t := range all {
-			list = append(list, tokenView(t, u.Login))
+			if !blank(t) {
+				list = append(list, tokenView(t, u.Login))
+			}
 		}
 		return err
 	})
@@ -247,7 +249,7 @@ func (c Caller) token(tx ReadTx, op Operation, ref TokenRef) (*record.Token, *re
 	t, err := tx.Token(ref.ID)
 	if there, err := exists(err); err != nil {
 		return nil, nil, err
-	} else if !there || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Holder != holder {
+	} else if !there || blank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Holder != holder {
 		return nil, nil, missing
 	}
 	u, err := tx.User(t.Holder)
