@@ -34,14 +34,14 @@ func (h *Handler) routes() []route {
 
 		{get, "/tokens", ok, h.listTokens},
 		{post, "/tokens", created, h.createToken},
-		{get, "/tokens/{token}", ok, h.readToken},
-		{patch, "/tokens/{token}", ok, h.changeToken},
-		{del, "/tokens/{token}", none, h.deleteToken},
-		{post, "/tokens/{token}/pfx", ok, h.importPFX},
-		{post, "/tokens/{token}/pin", none, h.resetPIN},
-		{post, "/tokens/{token}/unlock", ok, h.unlock},
-		{post, "/tokens/{token}/complete", ok, h.completeToken},
-		{get, "/tokens/{token}/certificates", ok, h.listCertificates},
-		{get, "/tokens/{token}/objects", ok, h.listObjects},
+		{get, "/tokens/{tokenId}", ok, h.readToken},
+		{patch, "/tokens/{tokenId}", ok, h.changeToken},
+		{del, "/tokens/{tokenId}", none, h.deleteToken},
+		{post, "/tokens/{tokenId}/pfx", ok, h.importPFX},
+		{post, "/tokens/{tokenId}/pin", none, h.resetPIN},
+		{post, "/tokens/{tokenId}/unlock", ok, h.unlock},
+		{post, "/tokens/{tokenId}/complete", ok, h.completeToken},
+		{get, "/tokens/{tokenId}/certificates", ok, h.listCertificates},
+		{get, "/tokens/{tokenId}/objects", ok, h.listObjects},
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // ref is the token that the path names.
 func ref(r *request) (provisioning.TokenRef, error) {
-	id, err := provisioning.ParseID[record.TokenID]("token", r.path("token"))
+	id, err := provisioning.ParseID[record.TokenID]("token", r.path("tokenId"))
 	return provisioning.TokenRef{ID: id}, err
 }
 
