@@ -3,7 +3,6 @@
 GO      ?= go
 PREFIX  ?= /usr/local
 DESTDIR ?=
-LIBDIR  ?= $(PREFIX)/lib
 FUZZTIME ?= 1m
 
 BIN     := bin
@@ -67,11 +66,15 @@ fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 generate: ## write the generated files again (tests/arch checks that they are current)
 	$(GO) generate ./...
 
-install: ## install what `make build` made under DESTDIR and PREFIX
+install: ## install what `make build` made under DESTDIR and PREFIX (/usr/local)
 	install -D -m 0755 $(BIN)/vtokend $(DESTDIR)$(PREFIX)/sbin/vtokend
 	install -D -m 0755 $(BIN)/vtoken $(DESTDIR)$(PREFIX)/bin/vtoken
 	install -D -m 0755 $(BIN)/p11bench $(DESTDIR)$(PREFIX)/bin/p11bench
-	install -D -m 0644 $(BIN)/vtoken-pkcs11.so $(DESTDIR)$(LIBDIR)/pkcs11/vtoken-pkcs11.so
+	install -D -m 0644 $(BIN)/vtoken-pkcs11.so $(DESTDIR)$(PREFIX)/lib/pkcs11/vtoken-pkcs11.so
+	install -D -m 0644 docs/man/vtoken.1 $(DESTDIR)$(PREFIX)/share/man/man1/vtoken.1
+	install -D -m 0644 daemon/config/vtokend.yaml $(DESTDIR)$(PREFIX)/share/doc/vtoken/vtokend.yaml
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BIN)/vtoken completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vtoken
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,7 +13,8 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
+	err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "p11bench:", err)
 		os.Exit(1)
 	}
@@ -54,6 +56,10 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	only := flags.String("run", "", "measure only the rows that match this `expression`")
 	flags.DurationVar(&o.time, "time", 2*time.Second, "how `long` each row runs")
 	large := flags.Bool("large", false, "find among 100,000 objects, too; filling the token can take long")
+	flags.Usage = func() {
+		fmt.Fprint(usage, "usage: p11bench --module FILE [flags]\n       p11bench table FILE FILE...\n\n")
+		flags.PrintDefaults()
+	}
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -1,0 +1,35 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// TestInstall installs into a folder and runs what is there.
+func TestInstall(t *testing.T) {
+	build(t)
+	root, err := harness.Root()
+	must(t, err)
+	dest := t.TempDir()
+	c := exec.Command("make", "install", "DESTDIR="+dest, "PREFIX=/opt/vtoken")
+	c.Dir = root
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	prefix := filepath.Join(dest, "opt", "vtoken")
+	for _, name := range []string{"lib/pkcs11/vtoken-pkcs11.so", "share/man/man1/vtoken.1",
+		"share/doc/vtoken/vtokend.yaml", "share/bash-completion/completions/vtoken"} {
+		if info, err := os.Stat(filepath.Join(prefix, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s is not there or empty: %v", name, err)
+		}
+	}
+	for _, program := range []string{"sbin/vtokend", "bin/vtoken", "bin/p11bench"} {
+		if out, err := exec.Command(filepath.Join(prefix, program), "--help").CombinedOutput(); err != nil {
+			t.Errorf("%s --help: %v\n%s", program, err, out)
+		}
+	}
+}
