@@ -1,18 +1,24 @@
-package bolt_test
+package bolt
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"vtoken/keystore/kv"
-	"vtoken/keystore/kv/bolt"
 	"vtoken/keystore/kv/kvtest"
 )
 
-func create(t testing.TB) (*bolt.Engine, string) {
+func create(t testing.TB) (*Engine, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store.db")
-	e, err := bolt.Create(path)
+	e, err := Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,4 +30,189 @@ func TestEngine(t *testing.T) {
 		e, _ := create(t)
 		return e
 	})
+}
+
+// grown is a file with branch pages, overflow pages and a free list.
+func grown(t testing.TB, keys int) (path string, want map[string]string) {
+	t.Helper()
+	e, path := create(t)
+	rng := rand.New(rand.NewPCG(3, 4))
+	want = make(map[string]string)
+	for range 20 {
+		err := e.Update(func(w kv.Writer) error {
+			for range keys / 10 {
+				k := fmt.Sprintf("%04x", rng.IntN(keys))
+				if rng.IntN(4) == 0 {
+					delete(want, k)
+					if err := w.Delete([]byte(k)); err != nil {
+						return err
+					}
+					continue
+				}
+				want[k] = string(bytes.Repeat([]byte{byte(rng.Int())}, rng.IntN(600)*(1+10*(rng.IntN(20)/19))))
+				if err := w.Put([]byte(k), []byte(want[k])); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path, want
+}
+
+// The check accepts whatever bbolt writes.
+func TestCheckAccepts(t *testing.T) {
+	for _, keys := range []int{10, 300, 3000} {
+		path, want := grown(t, keys)
+		e, err := Open(path)
+		if err != nil {
+			t.Fatalf("%d keys: %v", keys, err)
+		}
+		if got := kvtest.Dump(t, e); !maps.Equal(got, want) {
+			t.Errorf("%d keys: read back other ones", keys)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// use opens a file and does everything that can be done with it. Whatever is
+// in the file, this ends, and without a panic.
+func use(path string) error {
+	e, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	if err := e.View(func(r kv.Reader) error {
+		return r.Scan(nil, nil, func(k, v []byte) error { _ = bytes.Count(v, k); return nil })
+	}); err != nil {
+		return err
+	}
+	return e.Update(func(w kv.Writer) error {
+		for i := range 40 {
+			if err := w.Put(fmt.Appendf(nil, "%04x", i*7), make([]byte, 900)); err != nil {
+				return err
+			}
+			if err := w.Delete(fmt.Appendf(nil, "%04x", i*5)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Bytes of the structure are changed at random places.
+func TestDamaged(t *testing.T) {
+	path, _ := grown(t, 300)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	refused := 0
+	for range 250 {
+		bad := bytes.Clone(good)
+		page := rng.IntN(len(bytes.TrimRight(good, "\x00"))/4096 + 1)
+		at := page*4096 + rng.IntN(200)
+		bad[at] ^= byte(1 + rng.IntN(255))
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := use(path); err != nil {
+			refused++
+			if !errors.Is(err, kv.ErrCorrupt) {
+				t.Fatalf("byte %d: %v", at, err)
+			}
+		}
+	}
+	if refused < 50 {
+		t.Errorf("only %d of 250 were refused", refused)
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	path, _ := grown(f, 60)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	good = bytes.TrimRight(good, "\x00")
+	good = append(good, make([]byte, 8192)...)
+	for _, at := range []int{0, 20, 4096 + 70, 8192 + 8, 12288 + 30} {
+		f.Add(uint32(at), []byte{0xff, 0x00, 0x01})
+	}
+	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
+		data := bytes.Clone(good)
+		copy(data[int(at)%len(data):], patch)
+		if err := checkData(data); err != nil && !errors.Is(err, kv.ErrCorrupt) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Open(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing: %v", err)
+	}
+	if _, err := Open(dir); err == nil {
+		t.Error("a folder was opened")
+	}
+	e, path := create(t)
+	if _, err := Create(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made twice: %v", err)
+	}
+	if _, err := Open(path); !errors.Is(err, kv.ErrLocked) {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(link); err == nil {
+		t.Error("a symbolic link was followed")
+	}
+}
+
+// After a commit of which nobody knows whether it reached the disk, updates are
+// refused and reading goes on.
+func TestBroken(t *testing.T) {
+	e, _ := create(t)
+	defer e.Close()
+	cause := errors.New("input/output error")
+	tx, err := e.begin(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := tx.ID()
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.failed(id+1, cause); errors.Is(err, kv.ErrBroken) || !errors.Is(err, cause) {
+		t.Errorf("the meta page is the old one: %v", err)
+	}
+	nothing := func(kv.Writer) error { return nil }
+	if err := e.Update(nothing); err != nil {
+		t.Errorf("and updates go on: %v", err)
+	}
+	if err := e.failed(id, cause); !errors.Is(err, kv.ErrBroken) || !errors.Is(err, cause) {
+		t.Errorf("the meta page is the new one: %v", err)
+	}
+	if err := e.Update(nothing); !errors.Is(err, kv.ErrBroken) {
+		t.Errorf("and updates: %v", err)
+	}
+	if got := kvtest.Dump(t, e); len(got) != 0 {
+		t.Errorf("reading: %v", got)
+	}
 }
