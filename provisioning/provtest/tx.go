@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -187,8 +188,14 @@ func (t *tx) NewToken(v *record.Token) error {
 	if t.d.tokens[v.ID] != nil {
 		return record.ErrExists
 	}
+	if v.Serial == "" {
+		v.Serial = strings.ToUpper(strings.ReplaceAll(uuid.NewString(), "-", "")[:16])
+	}
+	if len(t.tokens(func(other *record.Token) bool { return other.Serial == v.Serial })) > 0 {
+		return record.ErrExists
+	}
 	t.d.last++
-	v.Slot, v.Version, v.CreatedAt = ck.SlotID(t.d.last), 1, time.Now().UTC()
+	v.Slot, v.Version, v.CreatedAt = ck.SlotID(t.d.last), 1, cmp.Or(v.CreatedAt, time.Now().UTC())
 	t.d.tokens[v.ID] = v.Clone()
 	return nil
 }

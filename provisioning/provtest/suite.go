@@ -1,0 +1,363 @@
+package provtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"vtoken/provisioning"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Run checks that a store keeps the contract of provisioning.Store. open makes
+// an empty one with the default tenant in it.
+func Run(t *testing.T, open func(t testing.TB) provisioning.Store) {
+	for _, c := range []struct {
+		name  string
+		check func(*suite)
+	}{
+		{"tenants", (*suite).tenants},
+		{"users", (*suite).users},
+		{"API keys", (*suite).apiKeys},
+		{"tokens", (*suite).tokens},
+		{"pages", (*suite).pages},
+		{"objects", (*suite).objects},
+		{"all or nothing", (*suite).allOrNothing},
+		{"a tenant goes with everything", (*suite).deleteTenant},
+		{"verifiers", (*suite).verifiers},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &suite{TB: t, store: open(t)}
+			s.read(func(tx provisioning.ReadTx) {
+				d, err := tx.TenantByName(record.DefaultTenant)
+				s.must(err)
+				s.tenant = d.ID
+			})
+			c.check(s)
+		})
+	}
+}
+
+type suite struct {
+	testing.TB
+	store  provisioning.Store
+	tenant record.TenantID
+}
+
+const nowhere = "11111111-2222-4333-8444-555555555555"
+
+func (s *suite) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *suite) is(err, want error) {
+	s.Helper()
+	if !errors.Is(err, want) {
+		s.Errorf("%v, want %v", err, want)
+	}
+}
+
+func (s *suite) read(fn func(provisioning.ReadTx)) {
+	s.Helper()
+	s.must(s.store.View(func(tx provisioning.ReadTx) error { fn(tx); return nil }))
+}
+
+func (s *suite) write(fn func(provisioning.Tx) error) {
+	s.Helper()
+	s.must(s.store.Update(fn))
+}
+
+// refused runs an update that has to fail with want.
+func (s *suite) refused(want error, fn func(provisioning.Tx) error) {
+	s.Helper()
+	s.is(s.store.Update(fn), want)
+}
+
+func (s *suite) newUser(login string) *record.User {
+	s.Helper()
+	var u record.User
+	s.write(func(tx provisioning.Tx) error {
+		u = record.User{Tenant: s.tenant, Login: login, Enabled: true}
+		return tx.PutUser(&u)
+	})
+	return &u
+}
+
+func (s *suite) newToken(holder record.UserID, label string) *record.Token {
+	s.Helper()
+	var t record.Token
+	s.write(func(tx provisioning.Tx) error {
+		t = record.Token{Tenant: s.tenant, Holder: holder, Label: label, Enabled: true}
+		return tx.NewToken(&t)
+	})
+	return &t
+}
+
+func (s *suite) tenants() {
+	var made record.Tenant
+	s.write(func(tx provisioning.Tx) error {
+		made = record.Tenant{Name: "a second"}
+		return tx.PutTenant(&made)
+	})
+	if made.ID == "" || made.CreatedAt.IsZero() {
+		s.Errorf("%+v", made)
+	}
+	s.refused(record.ErrExists, func(tx provisioning.Tx) error { return tx.PutTenant(&record.Tenant{Name: "a second"}) })
+	s.write(func(tx provisioning.Tx) error {
+		with := made
+		with.ExchangeKey = secret.Bytes("key")
+		return tx.PutTenant(&with)
+	})
+	s.write(func(tx provisioning.Tx) error { again := made; return tx.PutTenant(&again) }) // nil keeps the key
+	s.read(func(tx provisioning.ReadTx) {
+		got, err := tx.Tenant(made.ID)
+		if s.must(err); string(got.ExchangeKey) != "key" {
+			s.Error("the exchange key did not stay")
+		}
+		all, err := tx.Tenants()
+		if s.must(err); len(all) != 2 || all[0].Name != "a second" {
+			s.Errorf("%d tenants", len(all))
+		}
+		_, err = tx.Tenant(nowhere)
+		s.is(err, record.ErrNotFound)
+		_, err = tx.TenantByName("nobody")
+		s.is(err, record.ErrNotFound)
+	})
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.DeleteTenant(nowhere) })
+}
+
+func (s *suite) users() {
+	anna, bob := s.newUser("anna"), s.newUser("bob")
+	if anna.ID == "" || anna.ID == bob.ID || anna.CreatedAt.IsZero() {
+		s.Errorf("%+v", anna)
+	}
+	taken := &record.User{Tenant: s.tenant, Login: "bob"}
+	s.refused(record.ErrExists, func(tx provisioning.Tx) error { return tx.PutUser(taken) })
+	s.write(func(tx provisioning.Tx) error {
+		u := *bob
+		u.Enabled, u.OSUsers = false, []string{"bob", "#7"}
+		return tx.PutUser(&u)
+	})
+	s.read(func(tx provisioning.ReadTx) {
+		got, err := tx.UserByLogin(s.tenant, "bob")
+		if s.must(err); got.ID != bob.ID || got.Enabled || fmt.Sprint(got.OSUsers) != "[bob #7]" {
+			s.Errorf("%+v", got)
+		}
+		all, err := tx.Users(s.tenant)
+		if s.must(err); len(all) != 2 || all[0].Login != "anna" {
+			s.Errorf("%d users", len(all))
+		}
+		_, err = tx.User(nowhere)
+		s.is(err, record.ErrNotFound)
+		_, err = tx.User("no id at all")
+		s.is(err, record.ErrNotFound)
+		_, err = tx.UserByLogin(s.tenant, "Bob")
+		s.is(err, record.ErrNotFound)
+	})
+}
+
+func (s *suite) apiKeys() {
+	hash := s.store.HashAPIKey(secret.Bytes("key"))
+	if !bytes.Equal(hash, s.store.HashAPIKey(secret.Bytes("key"))) || bytes.Contains(hash, []byte("key")) {
+		s.Error("the hash of a key is not one")
+	}
+	s.write(func(tx provisioning.Tx) error {
+		return tx.PutAPIKey(&record.APIKey{Name: "one", Tenant: s.tenant, Role: record.RoleView, Hash: hash})
+	})
+	s.read(func(tx provisioning.ReadTx) {
+		got, err := tx.APIKeyByHash(hash)
+		if s.must(err); got.Name != "one" || got.Tenant != s.tenant || got.Role != record.RoleView || !got.ExpiresAt.IsZero() {
+			s.Errorf("%+v", got)
+		}
+		_, err = tx.APIKeyByHash(s.store.HashAPIKey(secret.Bytes("other")))
+		s.is(err, record.ErrNotFound)
+		_, err = tx.APIKey(s.tenant, "two")
+		s.is(err, record.ErrNotFound)
+	})
+	s.write(func(tx provisioning.Tx) error { return tx.DeleteAPIKey(s.tenant, "one") })
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.DeleteAPIKey(s.tenant, "one") })
+	s.read(func(tx provisioning.ReadTx) {
+		_, err := tx.APIKeyByHash(hash)
+		s.is(err, record.ErrNotFound)
+		all, err := tx.APIKeys(s.tenant)
+		if s.must(err); len(all) != 0 {
+			s.Errorf("%d keys", len(all))
+		}
+	})
+}
+
+func (s *suite) tokens() {
+	u := s.newUser("anna")
+	first := s.newToken(u.ID, "first")
+	if first.ID == "" || first.Slot == 0 || first.Serial == "" || first.CreatedAt.IsZero() {
+		s.Errorf("%+v", first)
+	}
+	const chosen = "99999999-8888-4777-8666-555555555555"
+	s.write(func(tx provisioning.Tx) error {
+		return tx.NewToken(&record.Token{ID: chosen, Tenant: s.tenant, Holder: u.ID, Serial: "00AA"})
+	})
+	s.refused(record.ErrExists, func(tx provisioning.Tx) error {
+		return tx.NewToken(&record.Token{ID: chosen, Tenant: s.tenant, Holder: u.ID})
+	})
+	s.refused(record.ErrExists, func(tx provisioning.Tx) error {
+		return tx.NewToken(&record.Token{Tenant: s.tenant, Holder: u.ID, Serial: "00AA"})
+	})
+	s.write(func(tx provisioning.Tx) error {
+		t, err := tx.Token(chosen)
+		if err != nil {
+			return err
+		}
+		t = t.Clone()
+		t.Label, t.Complete, t.UserPIN = "named", true, pin.State{Policy: pin.Default, Verifier: []byte("v"), Failed: 3}
+		return tx.PutToken(t)
+	})
+	s.write(func(tx provisioning.Tx) error { return tx.DeleteToken(first.ID) })
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.DeleteToken(first.ID) })
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.PutToken(first) })
+	later := s.newToken(u.ID, "later")
+	s.read(func(tx provisioning.ReadTx) {
+		list, err := tx.TokensOf(u.ID)
+		if s.must(err); len(list) != 2 || list[0].ID != chosen || list[1].ID != later.ID || list[1].Slot <= first.Slot {
+			s.Fatalf("%d tokens", len(list))
+		}
+		got := list[0]
+		if got.Label != "named" || !got.Complete || got.Serial != "00AA" || got.UserPIN.Failed != 3 || string(got.UserPIN.Verifier) != "v" {
+			s.Errorf("%+v", got)
+		}
+		_, err = tx.Token(first.ID)
+		s.is(err, record.ErrNotFound)
+	})
+}
+
+func (s *suite) pages() {
+	u := s.newUser("anna")
+	var want []record.TokenID
+	for i := range 7 {
+		want = append(want, s.newToken(u.ID, fmt.Sprint(i)).ID)
+	}
+	s.read(func(tx provisioning.ReadTx) {
+		var got []record.TokenID
+		after := uint64(0)
+		for {
+			page, err := tx.TokensOfTenant(s.tenant, after, 3)
+			s.must(err)
+			if len(page) == 0 {
+				break
+			}
+			for _, t := range page {
+				got, after = append(got, t.ID), uint64(t.Slot)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			s.Errorf("%v, want %v", got, want)
+		}
+	})
+}
+
+// keyObject is a private key with a secret to look after.
+func (s *suite) keyObject() *object.Object {
+	s.Helper()
+	o, err := object.Build(object.Source{}, ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES),
+		ck.Bool(ck.CKA_TOKEN, true), ck.String(ck.CKA_LABEL, "a key"), ck.Bytes(ck.CKA_VALUE, bytes.Repeat([]byte{7}, 32)),
+	})
+	s.must(err)
+	return o
+}
+
+func (s *suite) objects() {
+	t := s.newToken(s.newUser("anna").ID, "t")
+	o := s.keyObject()
+	var one, two object.Object
+	s.write(func(tx provisioning.Tx) error {
+		one, two = *o, *o
+		return errors.Join(tx.PutObject(t.ID, &one), tx.PutObject(t.ID, &two))
+	})
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { fresh := *o; return tx.PutObject(nowhere, &fresh) })
+	if one.ID == 0 || one.ID == two.ID {
+		s.Errorf("ids %d and %d", one.ID, two.ID)
+	}
+	s.read(func(tx provisioning.ReadTx) {
+		list, err := tx.Objects(t.ID)
+		if s.must(err); len(list) != 2 || list[0].Label() != "a key" || list[0].Secret != nil {
+			s.Errorf("%v", list)
+		}
+	})
+	s.write(func(tx provisioning.Tx) error { return tx.DeleteToken(t.ID) })
+}
+
+// allOrNothing: an update that fails leaves nothing, and sees its own writes
+// while it runs.
+func (s *suite) allOrNothing() {
+	u, canary := s.newUser("anna"), errors.New("given up")
+	s.refused(canary, func(tx provisioning.Tx) error {
+		t := &record.Token{Tenant: s.tenant, Holder: u.ID}
+		if err := tx.NewToken(t); err != nil {
+			return err
+		}
+		o := *s.keyObject()
+		if err := tx.PutObject(t.ID, &o); err != nil {
+			return err
+		}
+		if list, err := tx.Objects(t.ID); err != nil || len(list) != 1 {
+			return fmt.Errorf("%d objects in the same transaction (%w)", len(list), err)
+		}
+		if list, err := tx.TokensOf(u.ID); err != nil || len(list) != 1 {
+			return fmt.Errorf("%d tokens in the same transaction (%w)", len(list), err)
+		}
+		return canary
+	})
+	s.read(func(tx provisioning.ReadTx) {
+		if list, err := tx.TokensOf(u.ID); err != nil || len(list) != 0 {
+			s.Errorf("%d tokens are left (%v)", len(list), err)
+		}
+	})
+}
+
+func (s *suite) deleteTenant() {
+	made := record.Tenant{}
+	s.write(func(tx provisioning.Tx) error {
+		made = record.Tenant{Name: "doomed"}
+		return tx.PutTenant(&made)
+	})
+	s.tenant = made.ID
+	u := s.newUser("anna")
+	t := s.newToken(u.ID, "t")
+	hash := s.store.HashAPIKey(secret.Bytes("doomed"))
+	s.write(func(tx provisioning.Tx) error {
+		o := *s.keyObject()
+		return errors.Join(tx.PutObject(t.ID, &o),
+			tx.PutAPIKey(&record.APIKey{Name: "k", Tenant: made.ID, Role: record.RoleView, Hash: hash}))
+	})
+	s.write(func(tx provisioning.Tx) error { return tx.DeleteTenant(made.ID) })
+	s.read(func(tx provisioning.ReadTx) {
+		_, err := tx.Tenant(made.ID)
+		s.is(err, record.ErrNotFound)
+		_, err = tx.User(u.ID)
+		s.is(err, record.ErrNotFound)
+		_, err = tx.Token(t.ID)
+		s.is(err, record.ErrNotFound)
+		_, err = tx.APIKeyByHash(hash)
+		s.is(err, record.ErrNotFound)
+	})
+}
+
+// verifiers are bound to token and role.
+func (s *suite) verifiers() {
+	p := secret.Bytes("1234")
+	one, err := s.store.HashPIN(nowhere, pin.User, p)
+	s.must(err)
+	two, err := s.store.HashPIN(nowhere, pin.SO, p)
+	s.must(err)
+	if len(one) == 0 || bytes.Equal(one, two) || bytes.Contains(one, p) {
+		s.Error("a verifier is not one")
+	}
+}
