@@ -186,9 +186,10 @@ func (c *conn) startWaiting(t *task) {
 	own := c.srv.newTask(c.version)
 	own.keep(t)
 	go func() {
-		defer c.lines.endWait()
+		defer c.lines.workers.Done()
 		defer c.srv.freeTask(own)
 		c.do(own)
+		c.lines.endWait() // before the client can know
 		c.flush(own)
 	}()
 }

@@ -115,9 +115,9 @@ func (l *lines) addWait() bool {
 	return true
 }
 
+// endWait takes a call that waited out of the count; its worker goes on.
 func (l *lines) endWait() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waits--
-	l.workers.Done()
 }
