@@ -19,7 +19,7 @@ const maxChecked = 4 << 20
 
 // check holds every exchange against the document: an answer is always one that
 // it describes, and a request that it does not describe never succeeds.
-func check(t testing.TB, document []byte, next http.Handler) http.Handler {
+func (s *Server) check(t testing.TB, document []byte, next http.Handler) http.Handler {
 	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
 		t.Fatal(err)
@@ -42,12 +42,30 @@ func check(t testing.TB, document []byte, next http.Handler) http.Handler {
 		answer := httptest.NewRecorder()
 		next.ServeHTTP(answer, r)
 		checkExchange(t, r, body, route, params, answer)
+		s.note(route.Operation.OperationID, answer.Code)
 		for name, values := range answer.Header() {
 			w.Header()[name] = values
 		}
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
 	})
+}
+
+// note keeps which operations succeeded.
+func (s *Server) note(operation string, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if status/100 == 2 {
+		s.served[operation] = true
+	}
+}
+
+// Served reports whether an operation of the document, named by its
+// operationId, has succeeded.
+func (s *Server) Served(operation string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.served[operation]
 }
 
 func checkExchange(t testing.TB, r *http.Request, body []byte, route *routers.Route, params map[string]string, answer *httptest.ResponseRecorder) {

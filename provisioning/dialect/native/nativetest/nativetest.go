@@ -13,6 +13,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +35,11 @@ type Server struct {
 	Socket string
 	// URL is the HTTPS address, and CAFile its certificate.
 	URL, CAFile string
+	// Log is what was logged.
+	Log *Log
+
+	mu     sync.Mutex
+	served map[string]bool // operations that succeeded
 }
 
 // Version is the version that the server tells.
@@ -44,11 +51,14 @@ func Start(t testing.TB) *Server {
 	dir := shortDir(t)
 	store := provtest.New()
 	core := provisioning.New(store, provisioning.Options{})
-	s := &Server{Store: store, Core: core, Socket: filepath.Join(dir, "admin.sock"), CAFile: filepath.Join(dir, "api.crt")}
+	s := &Server{
+		Store: store, Core: core, served: map[string]bool{}, Log: &Log{},
+		Socket: filepath.Join(dir, "admin.sock"), CAFile: filepath.Join(dir, "api.crt"),
+	}
 	kit := &httpkit.Kit{
 		Keys:  core,
 		Admin: func(record.Peer) (provisioning.Caller, error) { return provisioning.System("test"), nil },
-		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:   slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	api := native.New(core, kit, native.Info{
 		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
@@ -58,7 +68,7 @@ func Start(t testing.TB) *Server {
 	mux := http.NewServeMux()
 	dialect.Mount(mux, api)
 	mux.Handle("/", kit.NotFound())
-	handler := check(t, api.OpenAPI(), kit.Wrap(mux))
+	handler := s.check(t, api.OpenAPI(), kit.Wrap(mux))
 	s.serveSocket(t, httpkit.NewServer(handler, kit.Log))
 	s.serveHTTPS(t, handler)
 	return s
@@ -90,6 +100,26 @@ func (s *Server) serveHTTPS(t testing.TB, handler http.Handler) {
 	if err := os.WriteFile(s.CAFile, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Log collects what is logged.
+type Log struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write adds to the log.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String is the log so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // Client is a client on the admin socket.

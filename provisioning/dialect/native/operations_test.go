@@ -1,0 +1,77 @@
+package native_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/dialect/native/nativetest"
+)
+
+// TestEveryOperation has every operation of the document succeed, and the
+// document served to somebody without a key.
+func TestEveryOperation(t *testing.T) {
+	s := nativetest.Start(t)
+	c, ctx := s.Client(t), t.Context()
+	document := must[[]byte](t)(os.ReadFile("openapi.yaml"))
+	if status, served := raw(t, s, http.MethodGet, "/docs/native/openapi.yaml", "", nil); status != http.StatusOK || !bytes.Equal(served, document) {
+		t.Errorf("the document is served as %d, %d bytes", status, len(served))
+	}
+
+	must[*api.Status](t)(c.Status(ctx))
+	must[*api.Tenant](t)(c.CreateTenant(ctx, "sales"))
+	must[[]api.Tenant](t)(client.All(c.Tenants(ctx)))
+	get(t, s, "/v1/tenants/sales", http.StatusOK, &api.Tenant{})
+	must[*api.User](t)(c.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
+	must[[]api.User](t)(client.All(c.Users(ctx, "sales")))
+	get(t, s, "/v1/users/bob?tenant=sales", http.StatusOK, &api.User{})
+	on, label := true, "label"
+	must[*api.User](t)(c.ChangeUser(ctx, "sales", "bob", api.UserChange{Enabled: &on}))
+	key := must[*api.CreatedAPIKey](t)(c.CreateAPIKey(ctx, "sales", api.NewAPIKey{Name: "key"}))
+	must[[]api.APIKey](t)(client.All(c.APIKeys(ctx, "sales")))
+	done(t, c.RevokeAPIKey(ctx, "sales", "key"))
+
+	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})).ID
+	must[[]api.Token](t)(client.All(c.Tokens(ctx, "sales", client.TokenFilter{})))
+	must[*api.Token](t)(c.Token(ctx, id))
+	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Label: &label}))
+	must[*api.Imported](t)(c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary")))
+	done(t, c.ResetPIN(ctx, id, "user", api.Secret("PIN canary")))
+	must[*api.Token](t)(c.Unlock(ctx, id, "user"))
+	must[*api.Token](t)(c.CompleteToken(ctx, id))
+	must[[]api.Certificate](t)(client.All(c.Certificates(ctx, id)))
+	must[[]api.Object](t)(client.All(c.Objects(ctx, id)))
+	done(t, c.DeleteToken(ctx, id))
+	done(t, c.DeleteTenant(ctx, "sales", false))
+
+	for _, secret := range []string{"PFX canary", "PIN canary", string(key.Key)} {
+		if strings.Contains(s.Log.String(), secret) {
+			t.Errorf("the log tells a secret:\n%s", s.Log)
+		}
+	}
+	if !strings.Contains(s.Log.String(), "tokenId="+id) {
+		t.Errorf("the log does not name the token:\n%s", s.Log)
+	}
+
+	doc := must[*openapi3.T](t)(openapi3.NewLoader().LoadFromData(document))
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			if !s.Served(operation.OperationID) {
+				t.Errorf("%s %s (%s) did not succeed", method, path, operation.OperationID)
+			}
+		}
+	}
+}
+
+func done(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
