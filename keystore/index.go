@@ -35,7 +35,7 @@ func (tx *Tx) found(prefix, after []byte, limit int) (ids []schema.ID, err error
 			return tampered("an index entry has %d bytes", len(key))
 		}
 		if ids = append(ids, id); len(ids) == limit {
-			return kv.Stop
+			return kv.ErrStop
 		}
 		return nil
 	})

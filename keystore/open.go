@@ -188,7 +188,7 @@ func (s *Store) verify() error {
 		}
 		err = tx.r.Scan(nil, nil, func(key, value []byte) error {
 			if key[0] >= schema.PrefixObject {
-				return kv.Stop
+				return kv.ErrStop
 			}
 			return add(key, value)
 		})

@@ -31,8 +31,8 @@ var (
 	// ErrTooLarge is returned by Put for a key or value out of bounds.
 	ErrTooLarge = errors.New("key or value is out of bounds")
 
-	// Stop ends a Scan early when its function returns it; Scan then returns nil.
-	Stop = errors.New("stop the scan")
+	// ErrStop ends a Scan early when its function returns it; Scan then returns nil.
+	ErrStop = errors.New("stop the scan")
 )
 
 // Reader reads one consistent snapshot. It is used by one goroutine and not

@@ -220,7 +220,7 @@ func (r reader) Scan(prefix, after []byte, fn func(key, value []byte) error) err
 		key, value, err = move(c.Next)
 	}
 	for ; err == nil && key != nil && bytes.HasPrefix(key, prefix); key, value, err = move(c.Next) {
-		if err := fn(key, value); err == kv.Stop {
+		if err := fn(key, value); err == kv.ErrStop {
 			return nil
 		} else if err != nil {
 			return err

@@ -153,7 +153,7 @@ func scan(t *testing.T, e kv.Engine) {
 			}
 		}
 		n, boom := 0, errors.New("boom")
-		if err := r.Scan(nil, nil, func(_, _ []byte) error { n++; return kv.Stop }); err != nil || n != 1 {
+		if err := r.Scan(nil, nil, func(_, _ []byte) error { n++; return kv.ErrStop }); err != nil || n != 1 {
 			t.Errorf("stopped scan: %d, %v", n, err)
 		}
 		if err := r.Scan(nil, nil, func(_, _ []byte) error { return boom }); !errors.Is(err, boom) {

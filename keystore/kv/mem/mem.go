@@ -94,7 +94,7 @@ func (s *snapshot) Scan(prefix, after []byte, fn func(key, value []byte) error) 
 		i = max(i, j)
 	}
 	for ; i < len(s.entries) && bytes.HasPrefix(s.entries[i].key, prefix); i++ {
-		if err := fn(s.entries[i].key, s.entries[i].value); err == kv.Stop {
+		if err := fn(s.entries[i].key, s.entries[i].value); err == kv.ErrStop {
 			return nil
 		} else if err != nil {
 			return err
