@@ -1,3 +1,9 @@
+// The runtime is not to follow the limits of a container: it would hold two
+// files open in the host for that.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 package main
 
 // #cgo CFLAGS: -std=gnu11 -Wall -O2

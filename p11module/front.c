@@ -162,5 +162,8 @@ CK_RV C_Finalize(CK_VOID_PTR pReserved)
 	FRONT_ENTER(C_Finalize, (pReserved));
 	if (pReserved != NULL)
 		return CKR_ARGUMENTS_BAD;
-	return vtokenFinalize();
+	CK_RV rv = vtokenFinalize();
+	if (rv == CKR_OK)
+		image_drop();
+	return rv;
 }

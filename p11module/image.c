@@ -67,6 +67,15 @@ void image_keep(void)
 	pthread_mutex_unlock(&kept_lock);
 }
 
+void image_drop(void)
+{
+	pthread_mutex_lock(&kept_lock);
+	if (still_kept())
+		close(kept);
+	kept = -1;
+	pthread_mutex_unlock(&kept_lock);
+}
+
 /* A file in memory from which code may be run, closed on exec. */
 static int memory_file(void)
 {

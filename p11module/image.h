@@ -14,6 +14,9 @@
  */
 void image_keep(void);
 
+/* Closes what image_keep holds. Called by C_Finalize. */
+void image_drop(void);
+
 /*
  * Loads a private copy of this library and returns its functions, or NULL where
  * the file cannot be had or the system refuses. The Go runtime in the copy is a

@@ -1,9 +1,8 @@
 package remote
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -25,8 +24,9 @@ type Client struct {
 	closing atomic.Uint32 // futex of those that wait for a daemon
 	conn    atomic.Pointer[conn]
 
-	dialing sync.Mutex
-	newest  byte // version of the protocol to offer
+	dialing  sync.Mutex
+	newest   byte                 // version of the protocol to offer
+	unproven atomic.Pointer[conn] // the connection that is being made
 
 	sessions sessionTable
 }
@@ -43,12 +43,10 @@ func New(o Options) *Client {
 }
 
 // firstHandle is where session handles start. It differs from client to client,
-// so that a handle from before C_Finalize is hardly ever one after it.
-func firstHandle() ck.SessionHandle {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return ck.SessionHandle(binary.BigEndian.Uint32(b[:])>>2 + 1)
-}
+// so that a handle from before C_Finalize is hardly ever one after it. It is no
+// secret; and package crypto/rand would start a timer, which leaves two
+// descriptors open in the host.
+func firstHandle() ck.SessionHandle { return ck.SessionHandle(rand.Uint32()>>2 + 1) }
 
 // Trace is where calls are written to, or nil.
 func (c *Client) Trace() *Trace { return c.options.Trace }
@@ -60,13 +58,18 @@ func (c *Client) Close() {
 	c.closed.Store(true)
 	c.closing.Store(1)
 	futexWake(&c.closing)
-	if n := c.conn.Load(); n != nil {
-		n.lose(errClosed())
-	}
-	c.dialing.Lock() // one that was dialling meanwhile
+	c.giveUp()
+	c.dialing.Lock() // until a connection that was being made is there or is not
 	defer c.dialing.Unlock()
-	if n := c.conn.Load(); n != nil {
-		n.lose(errClosed())
+	c.giveUp()
+}
+
+// giveUp ends the connection and the one that is being made.
+func (c *Client) giveUp() {
+	for _, n := range []*conn{c.conn.Load(), c.unproven.Load()} {
+		if n != nil {
+			n.lose(errClosed())
+		}
 	}
 }
 
@@ -88,6 +91,10 @@ func (c *Client) connected() (*conn, error) {
 		return n, nil
 	}
 	n, err := c.dial()
+	if c.closed.Load() {
+		c.giveUp()
+		return nil, errClosed()
+	}
 	if err != nil {
 		c.options.Trace.note(err)
 		return nil, err
@@ -99,16 +106,25 @@ func (c *Client) connected() (*conn, error) {
 // dial tries the newest version, and version 0 where the server hangs up on
 // that: p11-kit up to 0.24 does.
 func (c *Client) dial() (*conn, error) {
-	n, err := dial(c.options, c.newest)
+	n, err := dial(c.options, c.newest, c.starting)
 	if err == nil || c.newest == 0 || ck.CodeOf(err) != ck.CKR_GENERAL_ERROR || errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, dialError(err)
 	}
-	n, older := dial(c.options, 0)
+	n, older := dial(c.options, 0, c.starting)
 	if older != nil {
 		return nil, dialError(err)
 	}
 	c.newest = 0
 	return n, nil
+}
+
+// starting notes a connection that is being made. It is given up at once where
+// Close came before.
+func (c *Client) starting(n *conn) {
+	c.unproven.Store(n)
+	if c.closed.Load() {
+		n.lose(errClosed())
+	}
 }
 
 // dialError gives the errors of the handshake a code.

@@ -25,6 +25,7 @@ type conn struct {
 	inits  atomic.Uint64 // counts what may change whether a SignInit is accepted
 	isDead atomic.Bool
 
+	spare   sync.Pool  // of *exchange
 	sending sync.Mutex // one frame, or several in a row, at a time
 
 	mu      sync.Mutex
@@ -42,17 +43,22 @@ const (
 )
 
 // dial connects, agrees on a version and introduces itself. newest is the
-// version to offer.
-func dial(o Options, newest byte) (*conn, error) {
+// version to offer; started gets the connection before it is ready, so that
+// another thread can give it up.
+func dial(o Options, newest byte, started func(*conn)) (*conn, error) {
 	fd, err := o.Descriptors.Open()
 	if err != nil {
-		return nil, ck.Errorf(ck.CKR_DEVICE_MEMORY, "make a socket: %w", err)
+		return nil, ck.Errorf(ck.CKR_HOST_MEMORY, "make a socket: %w", err)
 	}
-	c := &conn{descriptors: o.Descriptors, limit: o.Timeout, pending: make(map[uint32]*exchange)}
+	c := &conn{descriptors: o.Descriptors, limit: o.Timeout, pending: make(map[uint32]*exchange), users: 1}
+	defer c.leave()
 	c.sock.fd = fd
-	if err := connect(fd, o.Socket(), o.Timeout); err != nil {
-		o.Descriptors.Close(fd)
-		return nil, connectError(o.Socket(), err)
+	started(c)
+	path := o.Socket()
+	if err := connect(fd, path, o.Timeout); err != nil {
+		err = connectError(path, err)
+		c.lose(err)
+		return nil, err
 	}
 	if err := c.greet(newest); err != nil {
 		c.lose(err)

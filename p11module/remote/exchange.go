@@ -2,7 +2,6 @@ package remote
 
 import (
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,14 +25,15 @@ type exchange struct {
 	body     []byte
 }
 
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
-
 // keepBody is the largest answer whose memory is kept.
 const keepBody = 64 << 10
 
 // begin starts a request; its values are written to enc. The caller frees it.
 func (c *conn) begin(call p11rpc.CallID) *exchange {
-	x := exchanges.Get().(*exchange)
+	x, ok := c.spare.Get().(*exchange)
+	if !ok {
+		x = new(exchange)
+	}
 	x.conn, x.call, x.code, x.err = c, call, c.nextCode(), nil
 	x.state.Store(stateWaiting)
 	x.enc.Version, x.dec.Version = c.version, c.version
@@ -67,8 +67,8 @@ func (x *exchange) free() {
 	if cap(x.body) > keepBody {
 		x.body = nil
 	}
-	x.conn, x.dec = nil, p11rpc.Decoder{}
-	exchanges.Put(x)
+	x.dec = p11rpc.Decoder{}
+	x.conn.spare.Put(x)
 }
 
 // finish wakes the thread that waits for x. Afterwards x belongs to it.

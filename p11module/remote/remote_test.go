@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,6 +189,39 @@ func TestCloseWakesWithoutDaemon(t *testing.T) {
 	c.Close()
 	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 }
+
+// TestCloseWakesDialling: the same while a daemon is met that does not say a word.
+func TestCloseWakesDialling(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p11.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := New(Options{Socket: func() string { return path }, Timeout: time.Hour})
+	done := make(chan error)
+	go func() { _, err := c.GetSlotList(true); done <- err }()
+	mute, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	c.Close()
+	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+}
+
+// TestNoDescriptors: a host that has none left is told, not shown an empty list.
+func TestNoDescriptors(t *testing.T) {
+	c := New(Options{Socket: func() string { return "/none" }, Timeout: patience, Descriptors: noDescriptors{}})
+	defer c.Close()
+	_, err := c.GetSlotList(true)
+	wantCode(t, err, ck.CKR_HOST_MEMORY)
+}
+
+type noDescriptors struct{}
+
+func (noDescriptors) Open() (int, error) { return -1, syscall.EMFILE }
+func (noDescriptors) Close(int)          {}
 
 // TestThreads: many threads, one connection, answers in any order, each to its
 // owner.

@@ -26,10 +26,7 @@ const firstList = 256
 // GetSlotList is C_GetSlotList (section 5.5.1), whole. Without a daemon there
 // are no slots.
 func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
-	if _, err := c.connected(); err != nil {
-		if c.closed.Load() {
-			return nil, err
-		}
+	if _, err := c.connected(); noDaemon(err) {
 		return nil, nil
 	}
 	var flag byte
@@ -37,6 +34,12 @@ func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 		flag = 1
 	}
 	return list[ck.SlotID](c, p11rpc.CallGetSlotList, func(x *exchange) { x.enc.Byte(flag) })
+}
+
+// noDaemon reports whether err says that there is no daemon for this user.
+func noDaemon(err error) bool {
+	code := ck.CodeOf(err)
+	return code == ck.CKR_DEVICE_REMOVED || code == ck.CKR_ACTION_PROHIBITED
 }
 
 // GetMechanismList is C_GetMechanismList (section 5.5.5), whole.
