@@ -67,27 +67,36 @@ func (s *Server) freeTask(t *task) {
 var errPanicked = ck.Errorf(ck.CKR_GENERAL_ERROR, "panic in the handler")
 
 // do works on the task's request and adds the answer to the task's output. A
-// request that breaks the protocol has no answer; it ends the connection.
+// request that breaks the protocol ends the connection.
 func (c *conn) do(t *task) {
 	c.srv.poll.working.Add(1)
-	err := c.handle(t)
+	err := c.answer(t)
 	c.srv.poll.working.Add(-1)
+	if err != nil {
+		c.finish(err)
+		c.stopReading()
+	}
+}
+
+// answer does the request and writes its answer, which may be an error's. It
+// returns an error, and writes nothing, where the request breaks the protocol.
+func (c *conn) answer(t *task) error {
+	err := c.handle(t)
 	if err == nil {
 		err = t.out.End()
 	}
 	t.wipe()
 	if err == nil {
-		return
+		return nil
 	}
 	t.out.Abandon()
 	if errors.Is(err, p11rpc.ErrMalformed) {
-		c.finish(err)
-		c.stopReading()
-		return
+		return err
 	}
 	rv := ck.CodeOf(err)
 	c.logFailure(t, rv, err)
 	t.out.Error(t.code, rv)
+	return nil
 }
 
 // handle decodes the request, calls the client and encodes the answer, all but

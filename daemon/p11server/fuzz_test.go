@@ -1,0 +1,81 @@
+package p11server
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+	"vtoken/vtoken/record"
+)
+
+var _ Client = agreeable{}
+
+// Whatever a client sends, the answer is one frame with the code of the request
+// that its own codec reads, or the end of the connection; nothing panics.
+func FuzzHostileClient(f *testing.F) {
+	for version := byte(0); version <= p11rpc.MaxVersion; version++ {
+		for id := p11rpc.CallInitialize; id < p11rpc.NumCalls; id++ {
+			if version == 0 && strings.Contains(id.Describe().Request, "M") {
+				continue // no null mechanism
+			}
+			e := p11rpc.Encoder{Version: version}
+			e.BeginRequest(1, id)
+			writeZeros(&e, id.Describe().Request)
+			if err := e.End(); err != nil {
+				f.Fatal(err)
+			}
+			f.Add(append([]byte{version}, e.Bytes()[12:]...))
+		}
+	}
+	log := new(logBuffer)
+	s := New(func(record.Peer) Client { return agreeable{} }, Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) == 0 {
+			return
+		}
+		c := newConn(s, nil, record.Peer{})
+		defer c.cancel()
+		c.version = in[0] % (p11rpc.MaxVersion + 1)
+		c.client.client = agreeable{}
+		task := s.newTask(c.version)
+		defer s.freeTask(task)
+		body := bytes.Clone(in[1:])
+		task.load(p11rpc.Frame{Code: 7, Body: body})
+		call := task.call
+		err := c.answer(task)
+		if strings.Contains(log.String(), "panic") {
+			t.Fatal(log.String())
+		}
+		if errors.Is(err, p11rpc.ErrMalformed) {
+			if len(task.out.Bytes()) != 0 {
+				t.Fatal("an answer to a request that breaks the protocol")
+			}
+			return
+		}
+		checkAnswer(t, c.version, call, task.out.Bytes())
+		if !bytes.Equal(body, make([]byte, len(body))) {
+			t.Fatal("the request was not wiped")
+		}
+	})
+}
+
+func checkAnswer(t *testing.T, version byte, call p11rpc.CallID, wire []byte) {
+	t.Helper()
+	in := p11rpc.NewReader(bytes.NewReader(wire))
+	frame, err := in.Next()
+	if err != nil || frame.Code != 7 {
+		t.Fatalf("%v: answer with code %d, %v", call, frame.Code, err)
+	}
+	d := p11rpc.Decoder{Version: version}
+	err = d.Response(frame.Body, call)
+	if code := ck.Error(0); err != nil && !errors.As(err, &code) {
+		t.Fatalf("%v: %v", call, err)
+	}
+	if in.Ready() {
+		t.Fatalf("%v: more than one answer", call)
+	}
+}
