@@ -52,7 +52,10 @@
 //
 // The Go runtime is told to collect early, because a host has little use for
 // megabytes of its garbage. Its threads never call into the host, so a host that
-// forbids the library to make threads is served (C61).
+// forbids the library to make threads is served (C61). What it leaves in a host
+// for good, C_Finalize or not: its threads, the handlers of SIGSEGV, SIGBUS,
+// SIGFPE, SIGPIPE and SIGURG, which hand on what is not Go's, and from its first
+// rest on two descriptors (epoll, eventfd), closed on exec.
 package main
 
 //go:generate go run vtoken/tools/gen/cedge -dir .
