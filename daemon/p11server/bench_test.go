@@ -47,6 +47,21 @@ func BenchmarkRoundTrip(b *testing.B) {
 			}
 		}
 	})
+	b.Run("eight-sessions-one-connection", func(b *testing.B) {
+		c, _ := s.initialized(b)
+		for i := range 8 {
+			c.add(p11rpc.CallSign, signRequest(ck.SessionHandle(i+1), digest))
+			c.send()
+		}
+		for b.Loop() {
+			code, err := c.answer(p11rpc.CallSign, read)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.add(p11rpc.CallSign, signRequest(ck.SessionHandle(code%8+1), digest))
+			c.send()
+		}
+	})
 	b.Run("parallel-connections", func(b *testing.B) {
 		b.SetParallelism(4)
 		b.RunParallel(func(pb *testing.PB) {

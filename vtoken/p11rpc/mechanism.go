@@ -134,57 +134,58 @@ func (e *Encoder) Mechanism(m *ck.Mechanism) {
 	}
 }
 
+// formOf is the form that a parameter of that type has.
+func formOf(p ck.Parameter) form {
+	switch p.(type) {
+	case ck.RSAPkcsPssParams:
+		return formPSS
+	case ck.RSAPkcsOaepParams:
+		return formOAEP
+	case ck.ECDH1DeriveParams:
+		return formECDH
+	case ck.AESCtrParams:
+		return formCTR
+	case ck.GCMParams:
+		return formGCM
+	case ck.MACGeneralParams:
+		return formMAC
+	}
+	return formBytes
+}
+
 // parameter writes p in the form f and reports whether p is of that form.
 func (e *Encoder) parameter(f form, p ck.Parameter) bool {
+	if f == formBytes {
+		v, ok := toHost(p)
+		e.array(v)
+		return ok
+	}
 	switch p := p.(type) {
 	case ck.RSAPkcsPssParams:
-		if f == formPSS {
-			e.uint64(uint64(p.HashAlg))
-			e.uint64(p.MGF)
-			e.uint64(p.SLen)
-			return true
-		}
+		e.uint64(uint64(p.HashAlg))
+		e.uint64(p.MGF)
+		e.uint64(p.SLen)
 	case ck.RSAPkcsOaepParams:
-		if f == formOAEP {
-			e.uint64(uint64(p.HashAlg))
-			e.uint64(p.MGF)
-			e.uint64(p.Source)
-			e.array(p.SourceData)
-			return true
-		}
+		e.uint64(uint64(p.HashAlg))
+		e.uint64(p.MGF)
+		e.uint64(p.Source)
+		e.array(p.SourceData)
 	case ck.ECDH1DeriveParams:
-		if f == formECDH {
-			e.uint64(uint64(p.KDF))
-			e.array(p.SharedData)
-			e.array(p.PublicData)
-			return true
-		}
+		e.uint64(uint64(p.KDF))
+		e.array(p.SharedData)
+		e.array(p.PublicData)
 	case ck.AESCtrParams:
-		if f == formCTR {
-			e.uint64(p.CounterBits)
-			e.array(p.CB[:])
-			return true
-		}
+		e.uint64(p.CounterBits)
+		e.array(p.CB[:])
 	case ck.GCMParams:
-		if f == formGCM {
-			e.array(p.IV)
-			e.uint64(p.IVBits)
-			e.array(p.AAD)
-			e.uint64(p.TagBits)
-			return true
-		}
+		e.array(p.IV)
+		e.uint64(p.IVBits)
+		e.array(p.AAD)
+		e.uint64(p.TagBits)
 	case ck.MACGeneralParams:
-		if f == formMAC {
-			e.uint64(uint64(p))
-			return true
-		}
+		e.uint64(uint64(p))
 	}
-	if f != formBytes {
-		return false
-	}
-	v, ok := toHost(p)
-	e.array(v)
-	return ok
+	return f == formOf(p)
 }
 
 // toHost is the parameter as the memory of a 64-bit little-endian host.
