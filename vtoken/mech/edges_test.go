@@ -118,6 +118,8 @@ func TestInfoFollowsFromFunctions(t *testing.T) {
 			ck.CKF_DECRYPT: d.Decrypt != nil, ck.CKF_DIGEST: d.Digest != nil, ck.CKF_GENERATE: d.GenerateKey != nil,
 			ck.CKF_GENERATE_KEY_PAIR: d.GenerateKeyPair != nil, ck.CKF_WRAP: d.Wrap != nil,
 			ck.CKF_UNWRAP: d.Unwrap != nil, ck.CKF_DERIVE: d.Derive != nil,
+			ck.CKF_SIGN_RECOVER: d.SignRecover != nil, ck.CKF_VERIFY_RECOVER: d.VerifyRecover != nil,
+			ck.CKF_ENCAPSULATE: d.Encapsulate != nil, ck.CKF_DECAPSULATE: d.Decapsulate != nil,
 		} {
 			if i.Flags.Has(flag) != can {
 				t.Errorf("%v: flag 0x%x is %t", m, flag, !can)

@@ -24,8 +24,14 @@ type Descriptor struct {
 	// its like.
 	Flags ck.Flags
 
-	Sign    func(k *Key, p ck.Parameter) (Signer, error)
-	Verify  func(k *Key, p ck.Parameter) (Verifier, error)
+	Sign   func(k *Key, p ck.Parameter) (Signer, error)
+	Verify func(k *Key, p ck.Parameter) (Verifier, error)
+	// SignRecover is a signature that holds the data. VerifyRecover takes the
+	// signature as the input of a Cipher that puts out the data; Final is
+	// CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID where there is none in it.
+	SignRecover   func(k *Key, p ck.Parameter) (Signer, error)
+	VerifyRecover func(k *Key, p ck.Parameter) (Cipher, error)
+
 	Encrypt func(k *Key, p ck.Parameter) (Cipher, error)
 	Decrypt func(k *Key, p ck.Parameter) (Cipher, error)
 	Digest  func(p ck.Parameter) (hash.Hash, error)
@@ -35,10 +41,21 @@ type Descriptor struct {
 	// GenerateKeyPair does the same for a pair.
 	GenerateKeyPair func(p ck.Parameter, pub, priv ck.Template) (pubAttrs, privAttrs ck.Template, err error)
 	// Wrap and Unwrap work on the encoded key: CKA_VALUE of a secret key, PKCS#8
-	// of a private key. Derive returns the attributes of the derived key.
+	// of a private key. An encoded key whose length cannot be wrapped is
+	// CKR_KEY_SIZE_RANGE; what does not unwrap is CKR_WRAPPED_KEY_LEN_RANGE where
+	// its length says so, else CKR_WRAPPED_KEY_INVALID.
 	Wrap   func(k *Key, p ck.Parameter, encoded []byte) ([]byte, error)
 	Unwrap func(k *Key, p ck.Parameter, wrapped []byte) ([]byte, error)
+	// Derive returns the attributes that the mechanism contributes to the derived
+	// object: its class and key type where the template leaves them out, and
+	// CKA_VALUE.
 	Derive func(k *Key, p ck.Parameter, t ck.Template) (ck.Template, error)
+	// Encapsulate makes a shared secret for the owner of a public key: the
+	// ciphertext for the owner, which has CiphertextLen bytes, and the attributes
+	// of the secret key as Derive has them. Decapsulate is the owner's part.
+	Encapsulate   func(k *Key, p ck.Parameter, t ck.Template) (ciphertext []byte, made ck.Template, err error)
+	CiphertextLen func(k *Key, p ck.Parameter) (int, error)
+	Decapsulate   func(k *Key, p ck.Parameter, ciphertext []byte, t ck.Template) (ck.Template, error)
 }
 
 // Signer is a running signature or MAC. One-part signing is one Update and a

@@ -27,6 +27,8 @@ func (d *Descriptor) Info() ck.MechanismInfo {
 	}{
 		{d.Sign != nil, ck.CKF_SIGN},
 		{d.Verify != nil, ck.CKF_VERIFY},
+		{d.SignRecover != nil, ck.CKF_SIGN_RECOVER},
+		{d.VerifyRecover != nil, ck.CKF_VERIFY_RECOVER},
 		{d.Encrypt != nil, ck.CKF_ENCRYPT},
 		{d.Decrypt != nil, ck.CKF_DECRYPT},
 		{d.Digest != nil, ck.CKF_DIGEST},
@@ -35,6 +37,8 @@ func (d *Descriptor) Info() ck.MechanismInfo {
 		{d.Wrap != nil, ck.CKF_WRAP},
 		{d.Unwrap != nil, ck.CKF_UNWRAP},
 		{d.Derive != nil, ck.CKF_DERIVE},
+		{d.Encapsulate != nil, ck.CKF_ENCAPSULATE},
+		{d.Decapsulate != nil, ck.CKF_DECAPSULATE},
 	} {
 		if f.can {
 			flags |= f.flag
