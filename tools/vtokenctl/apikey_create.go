@@ -26,7 +26,7 @@ time: the daemon keeps only a hash of it.
 A key works in its tenant only. Its role says what it may do: "view" reads,
 "edit" also creates and changes, "admin" also deletes and manages API keys,
 "system" does everything in every tenant.`,
-		Example: `  vtoken apikey create onboarding > api.key
+		Example: `  umask 077; vtoken apikey create onboarding > api.key
   vtoken apikey create auditor --role view --valid 720h
   vtoken apikey create sales-portal --tenant sales --role edit -o json`,
 		Args: arguments("NAME"),

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"strings"
 
@@ -32,11 +31,11 @@ func (a *app) confirm(cmd *cobra.Command, d destructive, what string) (bool, err
 		return false, usagef(cmd, "this would %s; add --yes to do so, or --dry-run to look first", what)
 	}
 	fmt.Fprintf(a.err, "This will %s. Go on? [y/N] ", printable(what))
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	line, err := a.typed(cmd.Context())
 	if err != nil {
 		return false, fmt.Errorf("read the answer: %w", err)
 	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	if answer := strings.ToLower(strings.TrimSpace(string(line))); answer != "y" && answer != "yes" {
 		return false, fmt.Errorf("not confirmed, nothing was changed")
 	}
 	return true, nil

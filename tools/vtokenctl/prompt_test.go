@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,18 +52,7 @@ func TestPromptShowsNothing(t *testing.T) {
 	s := nativetest.Start(t)
 	id := newToken(t, s.Client(t))
 	keyboard, screen := terminal(t)
-	cmd := exec.Command("vtoken", "--admin-socket", s.Socket, "token", "reset-pin", id)
-	said, said2 := io.Pipe()
-	cmd.Stdin, cmd.Stderr, cmd.Stdout = screen, said2, said2
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() {
-		err := cmd.Wait()
-		said2.Close()
-		done <- err
-	}()
+	said, done := startAt(t, screen, "--admin-socket", s.Socket, "token", "reset-pin", id)
 	for _, prompt := range []string{"New user PIN: ", "New user PIN again: "} {
 		readUntil(t, said, prompt)
 		if _, err := keyboard.WriteString("12345678\n"); err != nil {
@@ -84,6 +74,64 @@ func TestPromptShowsNothing(t *testing.T) {
 	}
 	if !s.Store.CheckPIN(record.TokenID(id), pin.User, secret.Bytes("12345678")) {
 		t.Error("the PIN is not the one that was typed")
+	}
+}
+
+// startAt starts a command at a terminal. What it says can be read until it
+// ends.
+func startAt(t *testing.T, screen *os.File, args ...string) (said *command, done <-chan error) {
+	t.Helper()
+	cmd := exec.Command("vtoken", args...)
+	r, w := io.Pipe()
+	cmd.Stdin, cmd.Stderr, cmd.Stdout = screen, w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		w.Close()
+		ended <- err
+	}()
+	return &command{r, cmd.Process}, ended
+}
+
+// command is a command that runs: what it says, and the process to signal.
+type command struct {
+	io.Reader
+	process *os.Process
+}
+
+// TestInterruptedPrompt interrupts commands that ask. The terminal shows what is
+// typed again afterwards, and nothing was changed.
+func TestInterruptedPrompt(t *testing.T) {
+	s := nativetest.Start(t)
+	id := newToken(t, s.Client(t))
+	for prompt, args := range map[string][]string{
+		"New user PIN: ": {"--admin-socket", s.Socket, "token", "reset-pin", id},
+		"[y/N] ":         {"--admin-socket", s.Socket, "token", "delete", id},
+	} {
+		_, screen := terminal(t)
+		said, done := startAt(t, screen, args...)
+		readUntil(t, said, prompt)
+		if err := said.process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(said)
+		if err != nil || !strings.Contains(string(rest), "vtoken: interrupted\n") {
+			t.Errorf("%s: it says %q (%v)", prompt, rest, err)
+		}
+		var exit *exec.ExitError
+		if err := <-done; !errors.As(err, &exit) || exit.ExitCode() != exitFailed {
+			t.Errorf("%s: it ends with %v", prompt, err)
+		}
+		state, err := unix.IoctlGetTermios(int(screen.Fd()), unix.TCGETS)
+		if err != nil || state.Lflag&unix.ECHO == 0 {
+			t.Errorf("%s: the terminal shows nothing any more (%v)", prompt, err)
+		}
+	}
+	if !s.Store.CheckPIN(record.TokenID(id), pin.User, secret.Bytes("first PIN")) {
+		t.Error("the token is gone, or its PIN was changed")
 	}
 }
 

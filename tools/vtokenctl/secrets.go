@@ -102,33 +102,60 @@ func noEcho(fd int) (restore func(), err error) {
 	}
 	quiet := *before
 	quiet.Lflag &^= unix.ECHO
+	quiet.Lflag |= unix.ICANON | unix.ISIG
+	quiet.Iflag |= unix.ICRNL
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
 		return nil, err
 	}
 	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }, nil
 }
 
-// ask asks for one line at a terminal that shows nothing.
+// ask asks for one line at the terminal.
 func (a *app) ask(ctx context.Context, what string) (api.Secret, error) {
 	fmt.Fprintf(a.err, "%s: ", printable(what))
 	defer fmt.Fprintln(a.err)
+	line, err := a.typed(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the %s: %w", what, err)
+	}
+	return line, nil
+}
+
+// typed is the next line that is typed, unless the command is interrupted
+// before.
+func (a *app) typed(ctx context.Context) ([]byte, error) {
 	type answer struct {
 		line []byte
 		err  error
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		line, err := term.ReadPassword(int(a.in.Fd()))
+		line, err := readLine(a.in)
 		answers <- answer{line, err}
 	}()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err() // the reader still waits, but the process ends now
 	case got := <-answers:
-		if got.err != nil {
-			return nil, fmt.Errorf("read the %s: %w", what, got.err)
+		return got.line, got.err
+	}
+}
+
+// readLine reads up to the next newline, and nothing after it.
+func readLine(r io.Reader) ([]byte, error) {
+	line := make([]byte, 0, maxSecret)
+	for one := make([]byte, 1); ; {
+		switch _, err := io.ReadFull(r, one); {
+		case err != nil:
+			clear(line)
+			return nil, err
+		case one[0] == '\n':
+			return line, nil
+		case len(line) == maxSecret:
+			clear(line)
+			return nil, fmt.Errorf("it has more than %d bytes", maxSecret)
 		}
-		return got.line, nil
+		line = append(line, one[0])
 	}
 }
 

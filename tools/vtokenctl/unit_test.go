@@ -35,6 +35,21 @@ func TestReadSecret(t *testing.T) {
 	}
 }
 
+func TestReadLine(t *testing.T) {
+	r := strings.NewReader("1234\n\nrest")
+	for _, want := range []string{"1234", ""} {
+		if line, err := readLine(r); err != nil || string(line) != want {
+			t.Errorf("%q, %v", line, err)
+		}
+	}
+	if _, err := readLine(r); err == nil {
+		t.Error("a line without end is taken")
+	}
+	if _, err := readLine(strings.NewReader(strings.Repeat("x", maxSecret+1) + "\n")); err == nil {
+		t.Error("a line without bound is taken")
+	}
+}
+
 // TestShellQuote asks a shell to read back what was quoted.
 func TestShellQuote(t *testing.T) {
 	for _, s := range []string{"", "plain", "/a/b.so", "two words", "it's", "a;b", "$HOME", "`x`", `a\b`, "pkcs11:id=%01;type=private", "ü", "*"} {
