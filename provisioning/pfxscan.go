@@ -3,6 +3,7 @@ package provisioning
 import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"slices"
 	"unicode/utf16"
 )
 
@@ -77,6 +78,7 @@ var (
 	oidKeyBag        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 1}
 	oidShroudedBag   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 2}
 	oidFriendlyName  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 20}
+	oidMicrosoftCSP  = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 17, 1}
 )
 
 // scanPFX reads what a PFX shows without its password: the key's friendly name,
@@ -183,8 +185,13 @@ func (s *pfxScan) add(iterations int) error {
 }
 
 // friendlyName is the friendlyName attribute (RFC 2985, section 5.5.1), a
-// BMPString, as UTF-8; empty where there is none that makes a label.
+// BMPString, as UTF-8; empty where there is none. On a key that Windows exported,
+// which has the name of its provider too, it is a container's name and nothing
+// for people.
 func friendlyName(attributes []attributeShape) string {
+	if slices.ContainsFunc(attributes, func(a attributeShape) bool { return a.ID.Equal(oidMicrosoftCSP) }) {
+		return ""
+	}
 	for _, a := range attributes {
 		var v asn1.RawValue
 		if !a.ID.Equal(oidFriendlyName) {

@@ -89,6 +89,7 @@ p12 openssl-plain-key p256 -keypbe NONE
 p12 openssl-plain-certs p256 -certpbe NONE
 p12 openssl-plain-both p256 -keypbe NONE -certpbe NONE
 p12 openssl-unicode-name p256 -name "Signatur von Jürgen Ž 漢字"
+p12 openssl-csp p256 -CSP "Microsoft Software Key Storage Provider" -name "te-3f1c7c2e-0c5b-4c55-9f43-7a52c66d2a10"
 p12 openssl-caname p256 -certfile chain.crt -caname "first" -caname "second"
 openssl pkcs12 -export -inkey p256.key -in p256.crt -passout "pass:Grüße-漢字" -out "$out/openssl-unicode-password.p12"
 openssl pkcs12 -export -inkey p256.key -in p256.crt -passout pass: -out "$out/openssl-empty-password.p12"
