@@ -4,9 +4,41 @@
  * arguments after the module are the daemon's process and the limit in
  * milliseconds.
  */
+#include <dirent.h>
 #include <signal.h>
 
 #include "host.h"
+
+/* Whether a thread has stopped, by the letter after its name in its stat file. */
+static int thread_stopped(pid_t process, const char *thread)
+{
+	char path[512], line[512], *end;
+	snprintf(path, sizeof path, "/proc/%d/task/%s/stat", process, thread);
+	FILE *stat = fopen(path, "r");
+	if (stat == NULL)
+		return 1; /* it has ended */
+	line[fread(line, 1, sizeof line - 1, stat)] = 0;
+	fclose(stat);
+	end = strrchr(line, ')');
+	return end != NULL && end[2] == 'T';
+}
+
+/* Stops a process and returns when every thread of it has stopped. */
+static void stop(pid_t process)
+{
+	char path[64];
+	int running;
+	snprintf(path, sizeof path, "/proc/%d/task", process);
+	kill(process, SIGSTOP);
+	do {
+		struct dirent *entry;
+		DIR *dir = opendir(path);
+		running = 0;
+		while ((entry = readdir(dir)) != NULL)
+			running += entry->d_name[0] != '.' && !thread_stopped(process, entry->d_name);
+		closedir(dir);
+	} while (running > 0);
+}
 
 int main(int argc, char **argv)
 {
@@ -18,7 +50,7 @@ int main(int argc, char **argv)
 	OK(f->C_Initialize(NULL));
 	CK_SESSION_HANDLE h = open_session();
 	use(h, 1);
-	kill(daemon, SIGSTOP);
+	stop(daemon);
 	double start = milliseconds();
 	CK_RV rv = f->C_GetSessionInfo(h, &info);
 	double took = milliseconds() - start;
