@@ -211,12 +211,13 @@ func fill(dir string, token record.TokenID) error {
 	put := func(label string) error {
 		return s.Update(func(tx *Tx) error { return tx.PutObject(token, newObject(label, "hidden")) })
 	}
-	for ; err == nil; stored++ {
-		err = put(strings.Repeat("x", 50000))
-	}
-	stored--
-	for range 20 { // it stays full, and stays usable for reading
-		if err := put(strings.Repeat("x", 50000)); ck.CodeOf(err) != ck.CKR_DEVICE_MEMORY {
+	for refused := 0; refused < 20; { // it stays full, but for a page freed here and there
+		switch err := put(strings.Repeat("x", 50000)); {
+		case err == nil && stored < 1000:
+			stored++
+		case ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY:
+			refused++
+		default:
 			return fmt.Errorf("after %d objects: %w", stored, err)
 		}
 	}

@@ -35,9 +35,12 @@ const bucketName = "v"
 type Engine struct {
 	db *bbolt.DB
 
-	mu     sync.RWMutex // held for reading by views and updates, for writing by Close
-	broken error        // set by the update that broke it; guarded by update
-	update sync.Mutex
+	mu     sync.Mutex     // guards closed
+	closed bool           // no more views and updates begin
+	using  sync.WaitGroup // views and updates that run
+
+	update sync.Mutex // held by the one update; guards broken
+	broken error      // set by the update that broke it
 }
 
 var _ kv.Engine = (*Engine)(nil)
@@ -111,14 +114,31 @@ func openNoFollow(path string, flag int, mode os.FileMode) (*os.File, error) {
 // Close waits for views and updates and closes the file.
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.closed = true
+	e.mu.Unlock()
+	e.using.Wait()
 	return e.db.Close()
+}
+
+// enter begins a use of the engine, which ends with e.using.Done. It is no
+// read lock, because a view within a view would wait for a Close that waits
+// for the outer one.
+func (e *Engine) enter() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return kv.ErrClosed
+	}
+	e.using.Add(1)
+	return nil
 }
 
 // View runs fn on the newest committed snapshot.
 func (e *Engine) View(fn func(kv.Reader) error) error {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.using.Done()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	tx, err := e.begin(false)
 	if err != nil {
@@ -134,8 +154,10 @@ func (e *Engine) View(fn func(kv.Reader) error) error {
 
 // Update runs fn and commits what it wrote.
 func (e *Engine) Update(fn func(kv.Writer) error) error {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.using.Done()
 	e.update.Lock()
 	defer e.update.Unlock()
 	if e.broken != nil {

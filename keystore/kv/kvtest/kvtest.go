@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) kv.Engine) {
 		"Snapshot":    snapshot,
 		"Walk":        walk,
 		"Closed":      closed,
+		"Nested":      nested,
 		"Group":       group,
 		"GroupErrors": groupErrors,
 		"GroupPanic":  groupPanic,
@@ -239,6 +240,24 @@ func closed(t *testing.T, e kv.Engine) {
 	if err := e.Update(func(kv.Writer) error { return nil }); !errors.Is(err, kv.ErrClosed) {
 		t.Errorf("Update: %v", err)
 	}
+}
+
+// nested views within a view and within an update see the newest commit.
+func nested(t *testing.T, e kv.Engine) {
+	put(t, e, "a", "1")
+	inner := func() error {
+		return e.View(func(r kv.Reader) error {
+			v, err := r.Get([]byte("a"))
+			if string(v) != "1" {
+				t.Errorf("a view inside reads %q", v)
+			}
+			return err
+		})
+	}
+	must(t, e.View(func(kv.Reader) error { return inner() }))
+	must(t, e.Update(func(w kv.Writer) error {
+		return errors.Join(w.Put([]byte("a"), []byte("2")), inner())
+	}))
 }
 
 // group counts up one key from many goroutines.
