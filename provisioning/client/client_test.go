@@ -84,6 +84,14 @@ func TestStrangeAnswers(t *testing.T) {
 	}
 }
 
+// TestCircle lists from a server whose pages have no end.
+func TestCircle(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"items":[],"next":"x"}`) })
+	if _, err := client.All(c.Tenants(t.Context())); err == nil || !strings.Contains(err.Error(), "lists in a circle") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestKeyIsSent checks how the key travels, and that it is in nothing printed.
 func TestKeyIsSent(t *testing.T) {
 	got := make(chan string, 1)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/url"
 
@@ -28,6 +29,11 @@ func pages[T any](ctx context.Context, c *Client, doing, path string, query url.
 				}
 			}
 			if page.Next == "" {
+				return
+			}
+			if page.Next == q.Get("cursor") {
+				var zero T
+				yield(zero, fmt.Errorf("%s: %s lists in a circle; check that the address is that of vtokend", doing, c.where))
 				return
 			}
 			q.Set("cursor", page.Next)
