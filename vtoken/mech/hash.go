@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha3"
 	"crypto/sha512"
 	"hash"
 
@@ -50,6 +51,18 @@ func hashAlgs() []hashAlg {
 		{hash: crypto.SHA512_256, new: sha512.New512_256, digest: ck.CKM_SHA512_256,
 			keyType: ck.CKK_SHA512_256_HMAC, keyGen: ck.CKM_SHA512_256_KEY_GEN,
 			hmac: ck.CKM_SHA512_256_HMAC, general: ck.CKM_SHA512_256_HMAC_GENERAL},
+		{crypto.SHA3_224, func() hash.Hash { return sha3.New224() }, ck.CKM_SHA3_224, ck.CKK_SHA3_224_HMAC, ck.CKM_SHA3_224_KEY_GEN,
+			ck.CKM_SHA3_224_HMAC, ck.CKM_SHA3_224_HMAC_GENERAL,
+			ck.CKM_SHA3_224_RSA_PKCS, ck.CKM_SHA3_224_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA3_224, ck.CKG_MGF1_SHA3_224},
+		{crypto.SHA3_256, func() hash.Hash { return sha3.New256() }, ck.CKM_SHA3_256, ck.CKK_SHA3_256_HMAC, ck.CKM_SHA3_256_KEY_GEN,
+			ck.CKM_SHA3_256_HMAC, ck.CKM_SHA3_256_HMAC_GENERAL,
+			ck.CKM_SHA3_256_RSA_PKCS, ck.CKM_SHA3_256_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA3_256, ck.CKG_MGF1_SHA3_256},
+		{crypto.SHA3_384, func() hash.Hash { return sha3.New384() }, ck.CKM_SHA3_384, ck.CKK_SHA3_384_HMAC, ck.CKM_SHA3_384_KEY_GEN,
+			ck.CKM_SHA3_384_HMAC, ck.CKM_SHA3_384_HMAC_GENERAL,
+			ck.CKM_SHA3_384_RSA_PKCS, ck.CKM_SHA3_384_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA3_384, ck.CKG_MGF1_SHA3_384},
+		{crypto.SHA3_512, func() hash.Hash { return sha3.New512() }, ck.CKM_SHA3_512, ck.CKK_SHA3_512_HMAC, ck.CKM_SHA3_512_KEY_GEN,
+			ck.CKM_SHA3_512_HMAC, ck.CKM_SHA3_512_HMAC_GENERAL,
+			ck.CKM_SHA3_512_RSA_PKCS, ck.CKM_SHA3_512_RSA_PKCS_PSS, ck.CKM_ECDSA_SHA3_512, ck.CKG_MGF1_SHA3_512},
 	}
 }
 
@@ -73,7 +86,7 @@ func hashOfMGF(mgf uint64) (hashAlg, bool) {
 	return hashAlg{}, false
 }
 
-// digestMechanisms are the plain digests (sections 6.21 to 6.28).
+// digestMechanisms are the plain digests (sections 6.21 to 6.32).
 func digestMechanisms() []*Descriptor {
 	var list []*Descriptor
 	for _, h := range hashAlgs() {

@@ -20,6 +20,7 @@ func rsaPKCS1Mechanisms() []*Descriptor {
 		return &collector{max: k - pkcs1Overhead, code: ck.CKR_DATA_LEN_RANGE}
 	})
 	plain.Encrypt, plain.Decrypt = encryptPKCS1, decryptPKCS1
+	plain.SignRecover, plain.VerifyRecover = plain.Sign, recoverRSA(unpadSignature, pkcs1Overhead)
 	list := []*Descriptor{plain}
 	for _, h := range hashAlgs() {
 		if h.rsaPKCS != 0 {

@@ -13,6 +13,8 @@ func rsaRawMechanisms() []*Descriptor {
 	d := rsaMechanism(ck.CKM_RSA_X_509)
 	d.Sign, d.Verify = signRaw, verifyRaw
 	d.Encrypt, d.Decrypt = encryptRaw, decryptRaw
+	d.SignRecover = signRaw
+	d.VerifyRecover = recoverRSA(func(em []byte) ([]byte, error) { return em, nil }, 0)
 	return []*Descriptor{d}
 }
 

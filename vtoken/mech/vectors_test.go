@@ -159,6 +159,15 @@ func TestHMACVectors(t *testing.T) {
 			"fa73b0089d56a284efb0f0756c890be9b1b5dbdd8ee81a3655f83e33b2279d39bf3e848279a722c806b485a47e67c807b946a337bee8942674278859e13292fb"},
 		{ck.CKM_SHA256_HMAC, strings.Repeat("aa", 131), hex.EncodeToString([]byte("Test Using Larger Than Block-Size Key - Hash Key First")),
 			"60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+		// NIST's examples of HMAC with SHA-3: a key shorter than a block.
+		{ck.CKM_SHA3_224_HMAC, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b", hex.EncodeToString([]byte("Sample message for keylen<blocklen")),
+			"332cfd59347fdb8e576e77260be4aba2d6dc53117b3bfb52c6d18c04"},
+		{ck.CKM_SHA3_256_HMAC, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", hex.EncodeToString([]byte("Sample message for keylen<blocklen")),
+			"4fe8e202c4f058e8dddc23d8c34e467343e23555e24fc2f025d598f558f67205"},
+		{ck.CKM_SHA3_384_HMAC, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f", hex.EncodeToString([]byte("Sample message for keylen<blocklen")),
+			"d588a3c51f3f2d906e8298c1199aa8ff6296218127f6b38a90b6afe2c5617725bc99987f79b22a557b6520db710b7f42"},
+		{ck.CKM_SHA3_512_HMAC, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f", hex.EncodeToString([]byte("Sample message for keylen<blocklen")),
+			"4efd629d6c71bf86162658f29943b1c308ce27cdfa6db0d9c3ce81763f9cbce5f7ebe9868031db1a8f8eb7b6b95e5c5e3f657a8996c86a2f6527e307f0213196"},
 		// RFC 2202, test case 2.
 		{ck.CKM_SHA_1_HMAC, hex.EncodeToString([]byte("Jefe")), hex.EncodeToString([]byte("what do ya want for nothing?")),
 			"effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
@@ -170,7 +179,7 @@ func TestHMACVectors(t *testing.T) {
 	}
 }
 
-// FIPS 180-4: the digests of "abc".
+// FIPS 180-4 and FIPS 202: the digests of "abc".
 func TestDigestVectors(t *testing.T) {
 	for m, want := range map[ck.MechanismType]string{
 		ck.CKM_SHA_1:      "a9993e364706816aba3e25717850c26c9cd0d89d",
@@ -178,6 +187,10 @@ func TestDigestVectors(t *testing.T) {
 		ck.CKM_SHA256:     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		ck.CKM_SHA384:     "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
 		ck.CKM_SHA512:     "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+		ck.CKM_SHA3_224:   "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf",
+		ck.CKM_SHA3_256:   "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532",
+		ck.CKM_SHA3_384:   "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25",
+		ck.CKM_SHA3_512:   "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
 		ck.CKM_SHA512_224: "4634270f707b6a54daae7530460842e20e37ed265ceee9a43e8924aa",
 		ck.CKM_SHA512_256: "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23",
 	} {

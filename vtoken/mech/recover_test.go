@@ -1,0 +1,82 @@
+package mech_test
+
+import (
+	"bytes"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+)
+
+func signRecover(t *testing.T, m ck.MechanismType, k *mech.Key, data []byte) []byte {
+	t.Helper()
+	s, err := lookup(t, m).SignRecover(k, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(data); err != nil {
+		t.Fatal(err)
+	}
+	signature, err := s.Final()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signature
+}
+
+func TestRecover(t *testing.T) {
+	r := testRSA()
+	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
+	for _, data := range [][]byte{nil, {0}, []byte("data"), random(245)} {
+		sig := signRecover(t, ck.CKM_RSA_PKCS, priv, data)
+		if err := verify(t, ck.CKM_RSA_PKCS, pub, nil, sig, data); err != nil {
+			t.Errorf("a signature with recovery is none without: %v", err)
+		}
+		start := lookup(t, ck.CKM_RSA_PKCS).VerifyRecover
+		if got := mustRun(t, start, pub, nil, sig); !bytes.Equal(got, data) {
+			t.Errorf("%d bytes are recovered as %d", len(data), len(got))
+		}
+		_, err := run(t, start, pub, nil, sig[1:])
+		wantCode(t, err, ck.CKR_SIGNATURE_LEN_RANGE)
+		bad := bytes.Clone(sig)
+		bad[100] ^= 4
+		_, err = run(t, start, pub, nil, bad)
+		wantCode(t, err, ck.CKR_SIGNATURE_INVALID)
+		_, err = run(t, start, pub, nil, bytes.Repeat([]byte{0xff}, 256))
+		wantCode(t, err, ck.CKR_SIGNATURE_INVALID)
+	}
+	raw := lookup(t, ck.CKM_RSA_X_509)
+	number := append([]byte{0}, random(255)...)
+	if got := mustRun(t, raw.VerifyRecover, pub, nil, signRecover(t, ck.CKM_RSA_X_509, priv, number)); !bytes.Equal(got, number) {
+		t.Error("the bare number is not recovered")
+	}
+	_, err := raw.VerifyRecover(priv, nil)
+	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	_, err = raw.VerifyRecover(pub, ck.RawParameter{1})
+	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+}
+
+// Padding of PKCS #1 v1.5 that a forger would like to see taken: too short, of
+// other bytes, for encryption, without an end.
+func TestRecoverRefusesBadPadding(t *testing.T) {
+	r := testRSA()
+	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
+	padded := func(front []byte, ff int, end ...byte) []byte {
+		em := make([]byte, 256)
+		copy(em, front)
+		n := len(front) + copy(em[len(front):], bytes.Repeat([]byte{0xff}, ff))
+		copy(em[n:], end)
+		for i := n + len(end); i < len(em); i++ {
+			em[i] = 7
+		}
+		return em
+	}
+	for _, em := range [][]byte{
+		padded([]byte{0, 1}, 7, 0), padded([]byte{0, 1}, 20, 9, 0), padded([]byte{0, 2}, 20, 0),
+		padded([]byte{0, 1}, 254), padded([]byte{0, 0, 1}, 20, 0), padded([]byte{0, 1}, 0, 0),
+	} {
+		sig := signRecover(t, ck.CKM_RSA_X_509, priv, em)
+		_, err := run(t, lookup(t, ck.CKM_RSA_PKCS).VerifyRecover, pub, nil, sig)
+		wantCode(t, err, ck.CKR_SIGNATURE_INVALID)
+	}
+}
