@@ -7,8 +7,8 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
-// session is a session of the host: where it is, and the SignInit that waits
-// for its Sign (see sign.go).
+// session is a session of the host: where it is, the SignInit that waits for its
+// Sign (see sign.go), and what a search has found (see find.go).
 type session struct {
 	conn   *conn
 	remote uint64 // the daemon's handle
@@ -20,6 +20,7 @@ type session struct {
 	failed   error     // what the daemon said to a held one that had to go alone
 	accepted []byte    // the last SignInit that the daemon accepted
 	settled  uint64    // conn.inits when it did
+	search   search
 }
 
 // sessionTable finds sessions by the handle that the host has.

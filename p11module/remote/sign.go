@@ -189,10 +189,13 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	defer x.free()
 	x.enc.Ulong(uint64(flags))
 	err = x.plain()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err == nil && flags.Has(ck.CKF_SIGN) {
-		s.mu.Lock()
 		s.signing, s.failed = false, nil
-		s.mu.Unlock()
+	}
+	if err == nil && flags.Has(ck.CKF_FIND_OBJECTS) {
+		s.search = search{}
 	}
 	return err
 }
