@@ -146,6 +146,20 @@ func (c *conn) roundTrip(limit time.Duration, list ...*exchange) error {
 	return nil
 }
 
+// post sends the frame of an exchange that nobody waits for.
+func (c *conn) post(x *exchange) error {
+	if err := c.join(nil); err != nil {
+		return err
+	}
+	defer c.leave()
+	err := c.write([]*exchange{x}, time.Now().Add(c.limit))
+	if err != nil {
+		err = lostError(err)
+		c.lose(err)
+	}
+	return err
+}
+
 // attend notes that the thread of x waits at x from now on, and so can be given
 // the lead there.
 func (c *conn) attend(x *exchange) {

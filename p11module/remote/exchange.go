@@ -94,6 +94,15 @@ func (x *exchange) send() error {
 	return x.open()
 }
 
+// post ends the request and sends it. Nobody waits for the answer, which the next
+// one to read drops.
+func (x *exchange) post() error {
+	if err := x.enc.End(); err != nil {
+		return err
+	}
+	return x.conn.post(x)
+}
+
 // open starts to read the answer. A code from the daemon is returned bare.
 func (x *exchange) open() error {
 	if x.err != nil {

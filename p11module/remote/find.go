@@ -7,15 +7,15 @@ import (
 
 // A search takes one round trip where it finds little: C_FindObjectsInit asks
 // for the first objects in the same write, C_FindObjects answers from those, and
-// the end of the search is told to the daemon with the start of the next one. To
-// a host nothing changes: the daemon fixes what a search finds when it starts.
+// the end of the search is told to the daemon without waiting for its answer. To
+// a host nothing changes: the daemon fixes what a search finds when it starts,
+// and works on the calls of a session in their order.
 
 // search is a search of a session.
 type search struct {
 	active bool
 	found  []ck.ObjectHandle // by the daemon, and not yet asked for by the host
 	whole  bool              // there are no more than those
-	ended  bool              // by the host, which the daemon does not know yet
 }
 
 // firstFound is how many objects the start of a search asks for.
@@ -45,36 +45,25 @@ func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 	return s.startSearch(init)
 }
 
-// startSearch sends the end of the last search, the start and the first question
-// of this one.
+// startSearch sends the start and the first question.
 func (s *session) startSearch(init *exchange) error {
-	list := make([]*exchange, 0, 3)
-	if s.search.ended {
-		list = append(list, s.begin(p11rpc.CallFindObjectsFinal))
-		defer list[0].free()
-		if err := list[0].enc.End(); err != nil {
-			return err
-		}
-	}
 	first := s.begin(p11rpc.CallFindObjects)
 	defer first.free()
 	first.enc.UlongBuffer(firstFound)
 	if err := first.enc.End(); err != nil {
 		return err
 	}
-	if err := s.conn.roundTrip(s.conn.limit, append(list, init, first)...); err != nil {
+	if err := s.conn.roundTrip(s.conn.limit, init, first); err != nil {
 		return err
 	}
-	s.search = search{}
 	if err := init.open(); err != nil {
 		return err
 	}
 	if err := init.done(); err != nil {
 		return err
 	}
-	s.search.active = true
 	found, err := first.objects(firstFound)
-	s.search.found, s.search.whole = found, err == nil && len(found) < firstFound
+	s.search = search{active: true, found: found, whole: err == nil && len(found) < firstFound}
 	return nil // an error comes again with C_FindObjects
 }
 
@@ -146,6 +135,8 @@ func (c *Client) FindObjectsFinal(h ck.SessionHandle) error {
 	if !s.search.active {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
-	s.search = search{ended: true}
-	return nil
+	s.search = search{}
+	x := s.begin(p11rpc.CallFindObjectsFinal)
+	defer x.free()
+	return x.post()
 }
