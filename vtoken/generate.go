@@ -2,7 +2,6 @@ package vtoken
 
 import (
 	"vtoken/vtoken/ck"
-	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
 )
 
@@ -13,8 +12,11 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 		return 0, err
 	}
 	defer s.leave()
-	d, ok := mech.Lookup(m.Type)
-	if !ok || d.GenerateKey == nil {
+	d, err := s.mechanism(m.Type)
+	if err != nil {
+		return 0, err
+	}
+	if d.GenerateKey == nil {
 		return 0, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v generates no key", m.Type)
 	}
 	if err := s.mayGenerate(t, true); err != nil {
@@ -24,7 +26,7 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 	if err != nil {
 		return 0, err
 	}
-	o, err := s.generated(m.Type, made, t)
+	o, err := s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
 	if err != nil {
 		return 0, err
 	}
@@ -51,8 +53,11 @@ func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv c
 }
 
 func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, private *object.Object, err error) {
-	d, ok := mech.Lookup(m.Type)
-	if !ok || d.GenerateKeyPair == nil {
+	d, err := s.mechanism(m.Type)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.GenerateKeyPair == nil {
 		return nil, nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v generates no key pair", m.Type)
 	}
 	if err := s.mayGenerate(pub, false); err != nil {
@@ -68,21 +73,22 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	if err != nil {
 		return nil, nil, err
 	}
-	if public, err = s.generated(m.Type, madePub, pub); err != nil {
+	if public, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePub}, pub); err != nil {
 		return nil, nil, err
 	}
-	private, err = s.generated(m.Type, madePriv, priv)
+	private, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv)
 	return public, private, err
 }
 
-// generated makes the object of a generated key and wipes the secret part of
-// what the mechanism made.
-func (s *session) generated(m ck.MechanismType, made, t ck.Template) (*object.Object, error) {
-	o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: m, Made: made, SO: s.soIn()}, t)
+// made is the object of a key that a mechanism made. The secret part of what the
+// mechanism contributed is wiped: the object has memory of its own.
+func (s *session) made(src object.Source, t ck.Template) (*object.Object, error) {
+	src.SO = s.soIn()
+	o, err := object.Build(src, t)
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range made {
+	for _, a := range src.Made {
 		if object.IsSecret(o.Class(), a.Type) {
 			clear(a.Value)
 		}

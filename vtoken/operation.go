@@ -76,9 +76,9 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	if err := s.vacant(k); err != nil {
 		return err
 	}
-	d, ok := mech.Lookup(m.Type)
-	if !ok {
-		return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v is not supported", m.Type)
+	d, err := s.mechanism(m.Type)
+	if err != nil {
+		return err
 	}
 	op := &operation{}
 	var material *mech.Key
@@ -108,6 +108,15 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	return nil
 }
 
+// mechanism is the description of a mechanism that the token offers.
+func (s *session) mechanism(t ck.MechanismType) (*mech.Descriptor, error) {
+	d, ok := mech.Lookup(t)
+	if !ok {
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v is not supported", t)
+	}
+	return d, nil
+}
+
 // vacant checks that no such operation is active. One that was cancelled, or
 // that waits for its PIN, gives way (C06).
 func (s *session) vacant(k kind) error {
@@ -121,14 +130,9 @@ func (s *session) vacant(k kind) error {
 // usableKey is the key with the handle if the session may use it so with the
 // mechanism.
 func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.Descriptor) (*object.Object, error) {
-	o := s.homeOf(h).get(h)
-	switch {
-	case o == nil:
-		return nil, ck.CKR_KEY_HANDLE_INVALID
-	case !s.sees(o):
-		return nil, ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key is private; log in first")
-	case !o.IsKey():
-		return nil, ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the object is no key")
+	o, err := s.knownKey(h)
+	if err != nil {
+		return nil, err
 	}
 	typ, _ := o.KeyType()
 	switch {
@@ -138,6 +142,20 @@ func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.D
 		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "the key's %v is false", usage)
 	case !o.Allows(d.Type):
 		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "the key's CKA_ALLOWED_MECHANISMS do not list %v", d.Type)
+	}
+	return o, nil
+}
+
+// knownKey is the key with the handle, whatever it may be used for.
+func (s *session) knownKey(h ck.ObjectHandle) (*object.Object, error) {
+	o := s.homeOf(h).get(h)
+	switch {
+	case o == nil:
+		return nil, ck.CKR_KEY_HANDLE_INVALID
+	case !s.sees(o):
+		return nil, ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key is private; log in first")
+	case !o.IsKey():
+		return nil, ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the object is no key")
 	}
 	return o, nil
 }

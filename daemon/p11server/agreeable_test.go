@@ -121,3 +121,13 @@ func describe(queries []ck.AttributeQuery) (results []ck.AttributeResult) {
 	}
 	return results
 }
+
+func (agreeable) WrapKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.ObjectHandle, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("wrapped"), Len: 7}, nil
+}
+func (agreeable) UnwrapKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, []byte, ck.Template) (ck.ObjectHandle, error) {
+	return 1, nil
+}
+func (agreeable) DeriveKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.Template) (ck.ObjectHandle, error) {
+	return 1, nil
+}

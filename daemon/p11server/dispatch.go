@@ -90,6 +90,10 @@ var routes = [p11rpc.NumCalls]route{
 
 	p11rpc.CallGenerateKey:     {run: generateKey, slow: true},
 	p11rpc.CallGenerateKeyPair: {run: generateKeyPair, slow: true},
+	p11rpc.CallWrapKey:         {run: wrapKey},
+	p11rpc.CallUnwrapKey:       {run: unwrapKey, slow: true},
+	p11rpc.CallDeriveKey:       {run: deriveKey, slow: true},
+	p11rpc.CallDeriveKey2:      {run: deriveKey2, slow: true},
 	p11rpc.CallSeedRandom:      {run: feed(Client.SeedRandom)},
 	p11rpc.CallGenerateRandom:  {run: generateRandom},
 }

@@ -68,6 +68,9 @@ func Build(src Source, t ck.Template) (*Object, error) {
 		}
 	}
 	d.setHistory()
+	if err := d.tighten(); err != nil {
+		return nil, err
+	}
 	if err := checkUses(d.attrs, nil); err != nil {
 		return nil, err
 	}
@@ -108,7 +111,9 @@ func newDraft(src Source, t ck.Template) (*draft, error) {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
 			"objects of class %v, type 0x%x are not known here", d.class, k.sub)
 	}
-	if src.Origin != Create && k.class != ck.CKO_PUBLIC_KEY && k.class != ck.CKO_PRIVATE_KEY && k.class != ck.CKO_SECRET_KEY {
+	isKey := k.class == ck.CKO_PUBLIC_KEY || k.class == ck.CKO_PRIVATE_KEY || k.class == ck.CKO_SECRET_KEY
+	isDerivedData := k.class == ck.CKO_DATA && src.Origin == Derive // CKM_HKDF_DATA
+	if src.Origin != Create && !isKey && !isDerivedData {
 		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an object of class %v is no key", d.class)
 	}
 	return d, nil
@@ -202,9 +207,7 @@ func (r *rule) normal(a ck.Attribute) ([]byte, error) {
 			return bad("a list of mechanisms is a row of CK_ULONG")
 		}
 	case ck.KindTemplate:
-		if _, err := ck.DecodeTemplate(a.Value); err != nil {
-			return nil, err
-		}
+		return r.normalTemplate(a)
 	}
 	if limit := r.limit(); len(a.Value) > limit {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
@@ -217,6 +220,27 @@ func (r *rule) normal(a ck.Attribute) ([]byte, error) {
 		return bytes.TrimLeft(a.Value, "\x00"), nil
 	}
 	return a.Value, nil
+}
+
+// normalTemplate puts the values of a nested template into their one form too,
+// because keys are compared with them.
+func (r *rule) normalTemplate(a ck.Attribute) ([]byte, error) {
+	if limit := r.limit(); len(a.Value) > limit {
+		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v has %d bytes; at most %d are stored", a.Type, len(a.Value), limit)
+	}
+	inner, err := ck.DecodeTemplate(a.Value)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := NewSet(inner); err != nil {
+		return nil, err
+	}
+	for i, b := range inner {
+		if inner[i].Value, err = (&rule{typ: b.Type}).normal(b); err != nil {
+			return nil, err
+		}
+	}
+	return ck.EncodeTemplate(inner), nil
 }
 
 func (r *rule) limit() int {

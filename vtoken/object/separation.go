@@ -18,9 +18,14 @@ var separated = []struct {
 	wraps, ciphers ck.AttributeType
 	bit            byte // in attrGaveUp
 }{
-	{ck.CKA_WRAP, ck.CKA_DECRYPT, 1},
-	{ck.CKA_UNWRAP, ck.CKA_ENCRYPT, 2},
+	{ck.CKA_WRAP, ck.CKA_DECRYPT, gaveUpWrap},
+	{ck.CKA_UNWRAP, ck.CKA_ENCRYPT, gaveUpUnwrap},
 }
+
+const (
+	gaveUpWrap   byte = 1
+	gaveUpUnwrap byte = 2
+)
 
 // attrGaveUp is an attribute of our own, of 1 byte, on keys that gave up
 // wrapping or unwrapping. Applications neither give nor read nor find it.

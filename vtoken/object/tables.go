@@ -125,9 +125,10 @@ var secretKeyRules = []rule{
 }
 
 // Lengths of secret keys. The standard has them for generated keys only, but
-// pkcs11-tool gives one when it creates a key; one that fits does no harm.
+// pkcs11-tool gives one when it creates or unwraps a key; one that fits does no
+// harm.
 var (
-	aesRules     = []rule{{typ: ck.CKA_VALUE_LEN, flags: needGenerate | banUnwrap}}
+	aesRules     = []rule{{typ: ck.CKA_VALUE_LEN, flags: needGenerate}}
 	genericRules = []rule{{typ: ck.CKA_VALUE_LEN, flags: needGenerate}}
 	// hmacRules: the length of an HMAC key may be left to the mechanism.
 	hmacRules = []rule{{typ: ck.CKA_VALUE_LEN}}

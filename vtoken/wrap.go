@@ -1,0 +1,173 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+)
+
+// WrapKey is C_WrapKey (section 5.18.3): the key, encrypted with another one.
+// Which keys may be wrapped with which is [object.Object.MayWrap]. A question for
+// the length wraps, and keeps what it wrapped to itself.
+func (c *Client) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	wrapped, err := s.wrap(m, wrapping, key)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	if answer, done, err := fits(len(wrapped), buf); done {
+		return answer, err
+	}
+	return output(wrapped), nil
+}
+
+func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped []byte, err error) {
+	d, err := s.mechanism(m.Type)
+	if err != nil {
+		return nil, err
+	}
+	if d.Wrap == nil {
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v wraps no keys", m.Type)
+	}
+	with, err := s.usableKey(wrapping, ck.CKA_WRAP, d)
+	if err != nil {
+		return nil, renamed(err, wrappingCodes)
+	}
+	o, err := s.knownKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := with.MayWrap(o); err != nil {
+		return nil, err
+	}
+	encoded, err := s.encoded(key, o)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(encoded)
+	err = s.withKey(wrapping, with, func(k *mech.Key) (err error) {
+		wrapped, err = d.Wrap(k, m.Parameter, encoded)
+		return err
+	})
+	return wrapped, err
+}
+
+// encoded is the form of a key in which it is wrapped.
+func (s *session) encoded(h ck.ObjectHandle, o *object.Object) ([]byte, error) {
+	full, err := s.unsealed(h, o)
+	if err != nil {
+		return nil, err
+	}
+	if full != o {
+		defer full.Secret.Wipe()
+	}
+	return full.Encoded()
+}
+
+// UnwrapKey is C_UnwrapKey (section 5.18.4). CKA_UNWRAP_TEMPLATE of the
+// unwrapping key is part of the template; what else holds for unwrapped keys is
+// in package object.
+func (c *Client) UnwrapKey(h ck.SessionHandle, m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (ck.ObjectHandle, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	o, err := s.unwrap(m, unwrapping, wrapped, t)
+	if err != nil {
+		return 0, err
+	}
+	return s.addOne(o)
+}
+
+func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (*object.Object, error) {
+	d, err := s.mechanism(m.Type)
+	if err != nil {
+		return nil, err
+	}
+	if d.Unwrap == nil {
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v unwraps no keys", m.Type)
+	}
+	with, err := s.usableKey(unwrapping, ck.CKA_UNWRAP, d)
+	if err != nil {
+		return nil, renamed(err, unwrappingCodes)
+	}
+	if t, err = with.Governs(ck.CKA_UNWRAP_TEMPLATE, t); err != nil {
+		return nil, err
+	}
+	if err := s.mayGenerate(t, true); err != nil {
+		return nil, err
+	}
+	class, ok := classOf(t)
+	if !ok {
+		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the template gives no CKA_CLASS")
+	}
+	var encoded []byte
+	err = s.withKey(unwrapping, with, func(k *mech.Key) (err error) {
+		encoded, err = d.Unwrap(k, m.Parameter, wrapped)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer clear(encoded)
+	made, err := object.FromEncoded(class, encoded)
+	if err != nil {
+		return nil, err
+	}
+	return s.made(object.Source{Origin: object.Unwrap, Made: made}, t)
+}
+
+func classOf(t ck.Template) (ck.ObjectClass, bool) {
+	a, _ := t.Find(ck.CKA_CLASS)
+	class, ok := a.Ulong()
+	return ck.ObjectClass(class), ok
+}
+
+// withKey uses a key once, in a call that does all its work itself. A key that
+// asks for the PIN at each use has no operation that the PIN could be given to,
+// so only a login that has just happened will do.
+func (s *session) withKey(h ck.ObjectHandle, o *object.Object, use func(*mech.Key) error) error {
+	k, err := s.liveKey(h, o)
+	if err != nil {
+		return err
+	}
+	op := &operation{key: k}
+	s.bindLogin(op, o)
+	switch {
+	case op.waits:
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use; log out and in again first")
+	case op.login != nil && op.login.ended.Load():
+		return ck.CKR_USER_NOT_LOGGED_IN
+	case !k.hold():
+		return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
+	}
+	defer k.letGo()
+	return use(k.key)
+}
+
+// The codes that the standard has for the keys of C_WrapKey and C_UnwrapKey.
+var (
+	wrappingCodes = map[ck.Error]ck.Error{
+		ck.CKR_KEY_HANDLE_INVALID:    ck.CKR_WRAPPING_KEY_HANDLE_INVALID,
+		ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+		ck.CKR_KEY_SIZE_RANGE:        ck.CKR_WRAPPING_KEY_SIZE_RANGE,
+	}
+	unwrappingCodes = map[ck.Error]ck.Error{
+		ck.CKR_KEY_HANDLE_INVALID:    ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID,
+		ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
+		ck.CKR_KEY_SIZE_RANGE:        ck.CKR_UNWRAPPING_KEY_SIZE_RANGE,
+	}
+)
+
+// renamed is an error with the code that the function has for it.
+func renamed(err error, codes map[ck.Error]ck.Error) error {
+	if code, ok := codes[ck.CodeOf(err)]; ok {
+		return ck.Errorf(code, "%w", err)
+	}
+	return err
+}
