@@ -12,16 +12,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"vtoken/tests/harness"
 )
 
-// built is the folder of the binaries.
+var build = sync.OnceValues(harness.Build)
+
+// built is the folder of the binaries, built once for all tests.
 func built(t *testing.T) string {
 	t.Helper()
-	bin, err := harness.Build()
+	bin, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
