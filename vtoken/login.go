@@ -180,6 +180,7 @@ func (s *session) loginContext(p secret.Bytes) error {
 			return err
 		}
 		op.waits = false
+		op.login.fresh.Store(false) // the login was used with such a key
 		return nil
 	}
 	return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN")

@@ -193,6 +193,30 @@ func TestAlwaysAuthenticate(t *testing.T) {
 	want(t, context(userPIN), ck.CKR_USER_NOT_LOGGED_IN)
 }
 
+// The first use since the login may be without the PIN, but it need not: whoever
+// gives it is not refused, and what was begun and left alone gives way, as
+// OpenSSH's agent leaves it (C05, C06).
+func TestAlwaysAuthenticateAfterLogin(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	_, priv := w.ecPair(c, h, true, ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, true))
+	_, plain := w.ecPair(c, h, true)
+	digest := make([]byte, 32)
+	for range 3 { // begun, and left alone
+		w.ok(c.SignInit(h, ecdsaMech, priv))
+	}
+	w.ok(c.SignInit(h, ecdsaMech, plain))
+	_, err := c.Sign(h, digest, big1K)
+	w.ok(err)
+	w.ok(c.SignInit(h, ecdsaMech, priv))
+	w.ok(c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)))
+	_, err = c.Sign(h, digest, big1K)
+	w.ok(err)
+	w.ok(c.SignInit(h, ecdsaMech, priv)) // giving the PIN was the use after the login
+	_, err = c.Sign(h, digest, big1K)
+	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
+}
+
 // An operation whose key is gone is over, and does not stand in the way of the next.
 func TestInitAfterKeyIsGone(t *testing.T) {
 	w := newWorld(t)

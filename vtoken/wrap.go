@@ -139,7 +139,7 @@ func (s *session) withKey(h ck.ObjectHandle, o *object.Object, use func(*mech.Ke
 	op := &operation{key: k}
 	s.bindLogin(op, o)
 	switch {
-	case op.waits:
+	case !op.permitted():
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use; log out and in again first")
 	case op.login != nil && op.login.ended.Load():
 		return ck.CKR_USER_NOT_LOGGED_IN
