@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -225,4 +226,51 @@ func TestSignInThreads(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestLeadGoesToOneThatWaits: a thread that sent two requests waits at the second.
+// When the thread that reads for all has its answer, the lead must reach it there.
+func TestLeadGoesToOneThatWaits(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	leader, pair := openSession(t, c), openSession(t, c)
+	if err := sign(t, c, pair, 3); err != nil {
+		t.Fatal(err)
+	}
+	type request struct {
+		f    *fakeConn
+		code uint32
+	}
+	reading, inits, signs := make(chan request), make(chan request, 1), make(chan request)
+	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		switch call {
+		case p11rpc.CallGetObjectSize:
+			reading <- request{f, code}
+		case p11rpc.CallSignInit:
+			inits <- request{f, code}
+		case p11rpc.CallSign:
+			signs <- request{f, code}
+		default:
+			return false
+		}
+		return true
+	})
+	for range 200 {
+		first, second := make(chan error), make(chan error)
+		go func() { _, err := c.GetObjectSize(leader, 1); first <- err }()
+		a := <-reading
+		go func() { second <- sign(t, c, pair, 3) }()
+		b := <-signs
+		for range 100 {
+			runtime.Gosched() // until the second has gone to sleep, most of the times
+		}
+		a.f.reply(a.code, p11rpc.CallGetObjectSize, func(e *p11rpc.Encoder) { e.Ulong(1) })
+		wantCode(t, <-first, ck.CKR_OK)
+		init := <-inits
+		init.f.reply(init.code, p11rpc.CallSignInit, func(*p11rpc.Encoder) {})
+		b.f.reply(b.code, p11rpc.CallSign, func(e *p11rpc.Encoder) { e.Output(ck.Output{Data: []byte("cba"), Len: 3}) })
+		if err := <-second; err != nil {
+			t.Fatal(err)
+		}
+	}
 }
