@@ -34,8 +34,9 @@
 // # Loading does nothing
 //
 // Loading maps one page and registers a fork handler, and the Go runtime starts
-// its threads; no file, no socket, no environment variable (C09). All of that is
-// for C_Initialize and the calls after it.
+// its threads and reads the limits of the machine. We open no file and no socket
+// and read no environment variable (C09): that is for C_Initialize and the calls
+// after it.
 //
 // # Fork
 //
