@@ -11,6 +11,8 @@
 //
 //   - RSA keys have 2048 to 8192 bits. Public keys of 1024 bits and more verify
 //     old signatures, and do nothing else.
+//   - Keys on secp256k1 are computed with a library whose multiplication of
+//     points takes time that depends on secrets. All other curves do not.
 //   - CKM_RSA_PKCS decryption rejects implicitly (draft-irtf-cfrg-rsa-guidance):
 //     bad padding yields a message of random look and length that depends on
 //     key and ciphertext only. There is no error for it, and no other path.

@@ -1,8 +1,7 @@
 package mech
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
+	"crypto"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -11,39 +10,55 @@ import (
 // ecFlags say which forms of curves and points are taken.
 const ecFlags = ck.CKF_EC_F_P | ck.CKF_EC_OID | ck.CKF_EC_CURVENAME | ck.CKF_EC_UNCOMPRESS | ck.CKF_EC_COMPRESS
 
-const minECBits, maxECBits = 224, 521
+// curveFlags are those of the curves whose points have one form.
+const curveFlags = ck.CKF_EC_F_P | ck.CKF_EC_OID | ck.CKF_EC_CURVENAME
 
-// ecKeyMechanisms make key pairs (section 6.3.7). The curve is CKA_EC_PARAMS of
-// the public key's template.
+// The sizes of keys in bits: of CKK_EC, of RFC 8032 and of RFC 7748.
+const (
+	minECBits, maxECBits                 = 224, 521
+	minEdwardsBits, maxEdwardsBits       = 255, 448
+	minMontgomeryBits, maxMontgomeryBits = 255, 448
+)
+
+// ecKeyMechanisms make key pairs (sections 6.3.10 to 6.3.12). The curve is
+// CKA_EC_PARAMS of the public key's template.
 func ecKeyMechanisms() []*Descriptor {
-	return []*Descriptor{{
-		Type: ck.CKM_EC_KEY_PAIR_GEN, KeyTypes: []ck.KeyType{ck.CKK_EC},
-		MinKeySize: minECBits, MaxKeySize: maxECBits, Flags: ecFlags,
-		GenerateKeyPair: generateEC,
-	}}
+	return []*Descriptor{
+		ecGenerator(ck.CKM_EC_KEY_PAIR_GEN, ck.CKK_EC, minECBits, maxECBits, ecFlags),
+		ecGenerator(ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, ck.CKK_EC_EDWARDS, minEdwardsBits, maxEdwardsBits, curveFlags),
+		ecGenerator(ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, ck.CKK_EC_MONTGOMERY, minMontgomeryBits, maxMontgomeryBits, curveFlags),
+	}
 }
 
-func generateEC(p ck.Parameter, pub, _ ck.Template) (pubAttrs, privAttrs ck.Template, err error) {
-	if err := noParameter(p); err != nil {
-		return nil, nil, err
+func ecGenerator(m ck.MechanismType, t ck.KeyType, minBits, maxBits uint64, flags ck.Flags) *Descriptor {
+	return &Descriptor{
+		Type: m, KeyTypes: []ck.KeyType{t}, MinKeySize: minBits, MaxKeySize: maxBits, Flags: flags,
+		GenerateKeyPair: func(p ck.Parameter, pub, _ ck.Template) (pubAttrs, privAttrs ck.Template, err error) {
+			if err := noParameter(p); err != nil {
+				return nil, nil, err
+			}
+			params, ok := pub.Find(ck.CKA_EC_PARAMS)
+			if !ok {
+				return nil, nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the public key's template gives no CKA_EC_PARAMS")
+			}
+			c, err := object.CurveOf(params.Value)
+			if err != nil {
+				return nil, nil, err
+			}
+			if c.KeyType != t {
+				return nil, nil, ck.Errorf(ck.CKR_CURVE_NOT_SUPPORTED, "%v makes no keys on %s", m, c.Name)
+			}
+			key, err := c.Generate()
+			if err != nil {
+				return nil, nil, err
+			}
+			return templates(c.Public(key), key)
+		},
 	}
-	params, ok := pub.Find(ck.CKA_EC_PARAMS)
-	if !ok {
-		return nil, nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the public key's template gives no CKA_EC_PARAMS")
-	}
-	c, err := object.CurveOf(params.Value)
-	if err != nil {
-		return nil, nil, err
-	}
-	key, err := ecdsa.GenerateKey(c.Curve, rand.Reader)
-	if err != nil {
-		return nil, nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "generate a key on %s: %w", c.Params().Name, err)
-	}
-	return templates(&key.PublicKey, key)
 }
 
 // templates are the attributes of a new key pair.
-func templates(pub, priv any) (pubAttrs, privAttrs ck.Template, err error) {
+func templates(pub crypto.PublicKey, priv crypto.PrivateKey) (pubAttrs, privAttrs ck.Template, err error) {
 	if pubAttrs, err = object.PublicTemplate(pub); err != nil {
 		return nil, nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -31,33 +33,53 @@ func ecdsaMechanism(t ck.MechanismType, newSink func() sink) *Descriptor {
 		Type: t, KeyTypes: []ck.KeyType{ck.CKK_EC},
 		MinKeySize: minECBits, MaxKeySize: maxECBits, Flags: ecFlags,
 		Sign: func(k *Key, p ck.Parameter) (Signer, error) {
-			if k.EC == nil {
-				return nil, wrongKey(k, "EC private key")
+			n, signDigest, err := ecdsaSigner(k)
+			if err != nil {
+				return nil, err
 			}
 			if err := noParameter(p); err != nil {
 				return nil, err
 			}
-			n := orderBytes(&k.EC.PublicKey)
-			return &signer{newSink(), 2 * n, func(digest []byte) ([]byte, error) {
-				return signECDSA(k.EC, digest, n)
-			}}, nil
+			return &signer{newSink(), 2 * n, signDigest}, nil
 		},
 		Verify: func(k *Key, p ck.Parameter) (Verifier, error) {
-			if k.ECPublic == nil {
-				return nil, wrongKey(k, "EC public key")
+			n, check, err := ecdsaVerifier(k)
+			if err != nil {
+				return nil, err
 			}
 			if err := noParameter(p); err != nil {
 				return nil, err
 			}
-			n := orderBytes(k.ECPublic)
-			return &verifier{newSink(), 2 * n, func(digest, signature []byte) error {
-				if !ecdsa.VerifyASN1(k.ECPublic, digest, derSignature(signature)) {
-					return ck.CKR_SIGNATURE_INVALID
-				}
-				return nil
-			}}, nil
+			return &verifier{newSink(), 2 * n, check}, nil
 		},
 	}
+}
+
+// ecdsaSigner is how the key signs a digest, and the length of its numbers.
+func ecdsaSigner(k *Key) (n int, sign func(digest []byte) ([]byte, error), err error) {
+	if k.EC != nil {
+		n = orderBytes(&k.EC.PublicKey)
+		return n, func(digest []byte) ([]byte, error) { return signECDSA(k.EC, digest, n) }, nil
+	}
+	if key, ok := k.Private.(*secp256k1.PrivateKey); ok {
+		return koblitzBytes, func(digest []byte) ([]byte, error) { return signKoblitz(key, digest), nil }, nil
+	}
+	return 0, nil, wrongKey(k, "EC private key")
+}
+
+func ecdsaVerifier(k *Key) (n int, check func(digest, signature []byte) error, err error) {
+	if k.ECPublic != nil {
+		return orderBytes(k.ECPublic), func(digest, signature []byte) error {
+			if !ecdsa.VerifyASN1(k.ECPublic, digest, derSignature(signature)) {
+				return ck.CKR_SIGNATURE_INVALID
+			}
+			return nil
+		}, nil
+	}
+	if key, ok := k.Public.(*secp256k1.PublicKey); ok {
+		return koblitzBytes, func(digest, signature []byte) error { return verifyKoblitz(key, digest, signature) }, nil
+	}
+	return 0, nil, wrongKey(k, "EC public key")
 }
 
 func orderBytes(pub *ecdsa.PublicKey) int { return (pub.Params().N.BitLen() + 7) / 8 }

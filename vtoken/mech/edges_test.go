@@ -24,6 +24,10 @@ func keysOfAllKinds(t testing.TB) []*mech.Key {
 		privateKey(t, r), publicKey(t, &r.PublicKey), privateKey(t, ec), publicKey(t, &ec.PublicKey),
 		secretKey(t, ck.CKK_AES, random(16)), secretKey(t, ck.CKK_GENERIC_SECRET, random(16)),
 	}
+	for _, c := range object.Curves() {
+		priv, pub := pairOn(t, c)
+		list = append(list, priv, pub)
+	}
 	for _, kt := range object.HMACKeyTypes() {
 		list = append(list, secretKey(t, kt, random(20)))
 	}
@@ -426,18 +430,17 @@ func TestParseKeyRefuses(t *testing.T) {
 // Data of no bytes, and digests longer than the order: each signs and verifies,
 // and of a long digest the leftmost bits count (FIPS 186-5 section 6.4.1).
 func TestECDSADigestLengths(t *testing.T) {
-	for _, c := range object.Curves() {
-		key := ecKey(t, c.Curve)
-		priv, pub := privateKey(t, key), publicKey(t, &key.PublicKey)
+	for _, c := range curves(ck.CKK_EC) {
+		priv, pub := pairOn(t, c)
 		for _, n := range []int{0, 1, 20, 64, 66, 67, 1024} {
 			digest := random(n)
 			sig := sign(t, ck.CKM_ECDSA, priv, nil, digest)
 			if err := verify(t, ck.CKM_ECDSA, pub, nil, sig, digest); err != nil {
-				t.Errorf("%s, %d bytes: %v", c.Params().Name, n, err)
+				t.Errorf("%s, %d bytes: %v", c.Name, n, err)
 			}
 			if n > 66 {
 				if err := verify(t, ck.CKM_ECDSA, pub, nil, sig, digest[:66]); err != nil {
-					t.Errorf("%s: the rightmost bytes count: %v", c.Params().Name, err)
+					t.Errorf("%s: the rightmost bytes count: %v", c.Name, err)
 				}
 			}
 		}

@@ -1,6 +1,7 @@
 package mech
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"sync"
@@ -20,7 +21,10 @@ type Key struct {
 	RSA       *rsa.PrivateKey
 	ECPublic  *ecdsa.PublicKey
 	EC        *ecdsa.PrivateKey
-	Secret    secret.Bytes // AES, generic secret, HMAC keys
+	// Public and Private are keys of every other kind (object.PublicKey).
+	Public  crypto.PublicKey
+	Private crypto.PrivateKey
+	Secret  secret.Bytes // AES, generic secret, HMAC keys
 
 	// raw is RSA in the form that rsaraw.go computes with, made on first use.
 	raw struct {
@@ -65,6 +69,8 @@ func (k *Key) parsePublic(o *object.Object) error {
 		k.RSAPublic = pub
 	case *ecdsa.PublicKey:
 		k.ECPublic = pub
+	default:
+		k.Public = pub
 	}
 	return nil
 }
@@ -79,12 +85,14 @@ func (k *Key) parsePrivate(o *object.Object) error {
 		k.RSA = priv
 	case *ecdsa.PrivateKey:
 		k.EC = priv
+	default:
+		k.Private = priv
 	}
 	return nil
 }
 
-// Wipe overwrites a secret key. Nobody may use k afterwards. The numbers of RSA
-// and EC keys cannot be wiped, they are left to the garbage collector.
+// Wipe overwrites a secret key. Nobody may use k afterwards. The numbers of
+// private keys cannot be wiped, they are left to the garbage collector.
 func (k *Key) Wipe() { k.Secret.Wipe() }
 
 // wrongKey is the answer to a key of another class or type than a mechanism

@@ -88,6 +88,26 @@ func ecKey(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
+// curves are those with keys of a type.
+func curves(kt ck.KeyType) (list []object.Curve) {
+	for _, c := range object.Curves() {
+		if c.KeyType == kt {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// pairOn is a new key pair on a curve.
+func pairOn(t testing.TB, c object.Curve) (priv, pub *mech.Key) {
+	t.Helper()
+	key, err := c.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return privateKey(t, key), publicKey(t, c.Public(key))
+}
+
 func lookup(t testing.TB, m ck.MechanismType) *mech.Descriptor {
 	t.Helper()
 	d, ok := mech.Lookup(m)
@@ -227,14 +247,14 @@ func signSuites(t testing.TB) (list []suite) {
 					p: ck.RSAPkcsPssParams{HashAlg: h.digest, MGF: mgf, SLen: uint64(salt)}})
 			}
 		}
-		for _, c := range object.Curves() {
-			ec := ecKey(t, c.Curve)
-			list = append(list, suite{m: h.ecdsa, priv: privateKey(t, ec), pub: publicKey(t, &ec.PublicKey)})
+		for _, c := range curves(ck.CKK_EC) {
+			priv, pub := pairOn(t, c)
+			list = append(list, suite{m: h.ecdsa, priv: priv, pub: pub})
 		}
 	}
-	for _, c := range object.Curves() {
-		ec := ecKey(t, c.Curve)
-		list = append(list, suite{m: ck.CKM_ECDSA, priv: privateKey(t, ec), pub: publicKey(t, &ec.PublicKey), maxData: 1024})
+	for _, c := range curves(ck.CKK_EC) {
+		priv, pub := pairOn(t, c)
+		list = append(list, suite{m: ck.CKM_ECDSA, priv: priv, pub: pub, maxData: 1024})
 	}
 	return append(list,
 		suite{m: ck.CKM_RSA_PKCS, priv: rsaPriv, pub: rsaPub, maxData: 256 - 11},

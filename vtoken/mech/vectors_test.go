@@ -7,12 +7,14 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"math/big"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+
 	"vtoken/vtoken/ck"
-	"vtoken/vtoken/object"
 )
 
 // vectors reads a file of blocks of "name = value" lines.
@@ -124,12 +126,13 @@ func TestECDSAVectors(t *testing.T) {
 // Signatures that arithmetic alone would take: r or s of zero, at or above the
 // order (the classes of edge cases that Wycheproof has).
 func TestECDSAEdges(t *testing.T) {
-	for _, c := range object.Curves() {
-		key := ecKey(t, c.Curve)
-		k := publicKey(t, &key.PublicKey)
-		n := (c.Params().N.BitLen() + 7) / 8
-		good := sign(t, ck.CKM_ECDSA, privateKey(t, key), nil, []byte("digest"))
-		zero, order := make([]byte, n), c.Params().N.FillBytes(make([]byte, n))
+	orders := map[string]*big.Int{"P-224": elliptic.P224().Params().N, "P-256": elliptic.P256().Params().N,
+		"P-384": elliptic.P384().Params().N, "P-521": elliptic.P521().Params().N, "secp256k1": secp256k1.Params().N}
+	for _, c := range curves(ck.CKK_EC) {
+		priv, k := pairOn(t, c)
+		n := (orders[c.Name].BitLen() + 7) / 8
+		good := sign(t, ck.CKM_ECDSA, priv, nil, []byte("digest"))
+		zero, order := make([]byte, n), orders[c.Name].FillBytes(make([]byte, n))
 		high := bytes.Repeat([]byte{0xff}, n)
 		for _, bad := range [][]byte{
 			append(bytes.Clone(zero), good[n:]...), append(bytes.Clone(good[:n]), zero...),

@@ -119,7 +119,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"RSA other key info", object.Source{}, with(rsaPub, ck.Bytes(ck.CKA_PUBLIC_KEY_INFO, []byte{0x30, 0})), ck.CKR_TEMPLATE_INCONSISTENT},
 
 		{"EC without params", object.Source{}, without(ecPub, ck.CKA_EC_PARAMS), ck.CKR_TEMPLATE_INCOMPLETE},
-		{"EC other curve", object.Source{}, replaced(ecPub, ck.Bytes(ck.CKA_EC_PARAMS, []byte{6, 5, 0x2b, 0x81, 4, 0, 0x0a})), ck.CKR_CURVE_NOT_SUPPORTED},
+		{"EC other curve", object.Source{}, replaced(ecPub, ck.Bytes(ck.CKA_EC_PARAMS, []byte{6, 5, 0x2b, 0x81, 4, 0, 0x09})), ck.CKR_CURVE_NOT_SUPPORTED},
 		{"EC explicit", object.Source{}, replaced(ecPub, ck.Bytes(ck.CKA_EC_PARAMS, []byte{0x30, 0})), ck.CKR_CURVE_NOT_SUPPORTED},
 		{"EC garbage", object.Source{}, replaced(ecPub, ck.Bytes(ck.CKA_EC_PARAMS, []byte("P-256"))), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"EC trailing", object.Source{}, replaced(ecPub, ck.Bytes(ck.CKA_EC_PARAMS, append(bytes.Clone(ecPub[2].Value), 0))), ck.CKR_ATTRIBUTE_VALUE_INVALID},

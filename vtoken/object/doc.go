@@ -23,6 +23,12 @@
 //     bytes, an id at most 128.
 //   - An empty CKA_ALLOWED_MECHANISMS is an unset one (C20): other tokens answer
 //     it for keys without a list, and programs copy what they read.
+//   - CKA_EC_PARAMS is the curve's OID, even where the template names the curve.
+//     CKA_EC_POINT is an OCTET STRING around the uncompressed point, or around
+//     the bytes of RFC 8032 and RFC 7748: programs expect that of Edwards and
+//     Montgomery keys too, and read it whichever edition of the standard they
+//     follow. A template may give the bare point, an OCTET STRING or a BIT STRING
+//     (C07).
 //   - CKA_EC_POINT is there on EC private keys as well as public ones, because
 //     clients look for it where there is no public key object.
 //

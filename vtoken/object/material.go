@@ -2,9 +2,7 @@ package object
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/rsa"
-	"crypto/x509"
 	"math/big"
 
 	"vtoken/vtoken/ck"
@@ -12,7 +10,7 @@ import (
 
 // PrivateTemplate is the class, type and material of a private key as
 // attributes, for [Build]: to it the caller adds the label, the id and the uses.
-// It takes *rsa.PrivateKey and *ecdsa.PrivateKey; another key is
+// It takes every kind of key that [Object.PrivateKey] returns; another is
 // CKR_KEY_TYPE_INCONSISTENT. The values are secret, wipe them after use.
 func PrivateTemplate(key crypto.PrivateKey) (ck.Template, error) {
 	switch key := key.(type) {
@@ -25,24 +23,17 @@ func PrivateTemplate(key crypto.PrivateKey) (ck.Template, error) {
 			ck.Bytes(ck.CKA_MODULUS, key.N.Bytes()), exponent(&key.PublicKey),
 		}
 		return append(t, rsaSecret(key)...), nil
-	case *ecdsa.PrivateKey:
-		c, err := curveOfKey(&key.PublicKey)
-		if err != nil {
-			return nil, err
-		}
-		raw, err := key.Bytes()
-		if err != nil {
-			return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "encode the private number: %w", err)
-		}
+	}
+	if c, v, ok := curveOfPrivate(key); ok {
 		return ck.Template{
-			ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC),
-			ck.Bytes(ck.CKA_EC_PARAMS, c.OID), ck.Bytes(ck.CKA_VALUE, raw),
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, c.KeyType),
+			ck.Bytes(ck.CKA_EC_PARAMS, c.OID), ck.Bytes(ck.CKA_VALUE, v),
 		}, nil
 	}
-	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %T are not taken; RSA and ECDSA are", key)
+	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %T are not known here", key)
 }
 
-// PublicTemplate does the same for *rsa.PublicKey and *ecdsa.PublicKey.
+// PublicTemplate does the same for the keys that [Object.PublicKey] returns.
 func PublicTemplate(key crypto.PublicKey) (ck.Template, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -50,21 +41,18 @@ func PublicTemplate(key crypto.PublicKey) (ck.Template, error) {
 			ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_RSA),
 			ck.Bytes(ck.CKA_MODULUS, key.N.Bytes()), exponent(key),
 		}, nil
-	case *ecdsa.PublicKey:
-		c, err := curveOfKey(key)
-		if err != nil {
-			return nil, err
-		}
+	}
+	if c, _, ok := curveOfPublic(key); ok {
 		point, err := EncodePoint(key)
 		if err != nil {
 			return nil, err
 		}
 		return ck.Template{
-			ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC),
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, c.KeyType),
 			ck.Bytes(ck.CKA_EC_PARAMS, c.OID), ck.Bytes(ck.CKA_EC_POINT, point),
 		}, nil
 	}
-	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "public keys of type %T are not taken; RSA and ECDSA are", key)
+	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "public keys of type %T are not known here", key)
 }
 
 // CertificateTemplate is the class, type and value of an X.509 certificate; the
@@ -80,33 +68,18 @@ func exponent(pub *rsa.PublicKey) ck.Attribute {
 	return ck.Bytes(ck.CKA_PUBLIC_EXPONENT, big.NewInt(int64(pub.E)).Bytes())
 }
 
-func curveOfKey(pub *ecdsa.PublicKey) (Curve, error) {
-	for _, c := range Curves() {
-		if c.Curve == pub.Curve {
-			return c, nil
-		}
-	}
-	return Curve{}, ck.Errorf(ck.CKR_CURVE_NOT_SUPPORTED, "curve %v is not one of P-224, P-256, P-384, P-521", pub.Params().Name)
-}
-
 // PublicKey is the key that CKA_PUBLIC_KEY_INFO holds: of a public key, a
-// private key or a certificate, an *rsa.PublicKey or *ecdsa.PublicKey. An object
-// without one is CKR_KEY_TYPE_INCONSISTENT.
+// private key or a certificate. It is an *rsa.PublicKey, *ecdsa.PublicKey (P-224
+// to P-521), *secp256k1.PublicKey, ed25519.PublicKey, ed448.PublicKey,
+// *ecdh.PublicKey (X25519) or *X448Public. An object without one is
+// CKR_KEY_TYPE_INCONSISTENT.
 func (o *Object) PublicKey() (crypto.PublicKey, error) {
-	pub, err := x509.ParsePKIXPublicKey(o.Attrs.Get(ck.CKA_PUBLIC_KEY_INFO))
-	if err != nil {
-		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "read CKA_PUBLIC_KEY_INFO of the object: %w", err)
-	}
-	switch pub.(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey:
-		return pub, nil
-	}
-	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "the public key is a %T", pub)
+	return ParsePublic(o.Attrs.Get(ck.CKA_PUBLIC_KEY_INFO))
 }
 
-// PrivateKey is the key of a private key object, an *rsa.PrivateKey, with its
-// CRT numbers computed, or *ecdsa.PrivateKey. The secret attributes have to be
-// loaded ([ErrSealed]).
+// PrivateKey is the key of a private key object: the private half of what
+// [Object.PublicKey] returns. RSA keys have their CRT numbers computed. The
+// secret attributes have to be loaded ([ErrSealed]).
 func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
 	if o.Class() != ck.CKO_PRIVATE_KEY {
 		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "an object of class %v is no private key", o.Class())
@@ -117,7 +90,7 @@ func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
 	switch t, _ := o.KeyType(); t {
 	case ck.CKK_RSA:
 		return o.rsaPrivate()
-	case ck.CKK_EC:
+	case ck.CKK_EC, ck.CKK_EC_EDWARDS, ck.CKK_EC_MONTGOMERY:
 		c, err := CurveOf(o.Attrs.Get(ck.CKA_EC_PARAMS))
 		if err != nil {
 			return nil, err

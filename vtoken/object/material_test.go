@@ -67,8 +67,8 @@ func wantCode(t *testing.T, err error, want ck.Error) {
 
 func TestMaterialRoundTrip(t *testing.T) {
 	keys := []crypto.Signer{testRSA()}
-	for _, c := range object.Curves() {
-		keys = append(keys, ecKey(t, c.Curve))
+	for _, c := range []elliptic.Curve{elliptic.P224(), elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		keys = append(keys, ecKey(t, c))
 	}
 	for _, key := range keys {
 		priv := build(t, privateTemplate(t, key))

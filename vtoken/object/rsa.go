@@ -1,9 +1,9 @@
 package object
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"math/big"
 
 	"vtoken/vtoken/ck"
@@ -54,10 +54,10 @@ func (d *draft) putRSA(pub *rsa.PublicKey) error {
 
 // putPublicKeyInfo sets CKA_PUBLIC_KEY_INFO; what the template gives has to be
 // the same, or empty.
-func (d *draft) putPublicKeyInfo(pub any) error {
-	info, err := x509.MarshalPKIXPublicKey(pub)
+func (d *draft) putPublicKeyInfo(pub crypto.PublicKey) error {
+	info, err := MarshalPublic(pub)
 	if err != nil {
-		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "encode the public key: %w", err)
+		return err
 	}
 	return d.putComputed(ck.CKA_PUBLIC_KEY_INFO, info)
 }

@@ -154,13 +154,14 @@ var rsaPrivateRules = []rule{
 	{typ: ck.CKA_COEFFICIENT, flags: banGenerate | banUnwrap, max: maxRSABytes},
 }
 
-// ecPublicRules are EC public keys (section 6.3.3).
+// ecPublicRules are public keys on all curves (sections 6.3.3, 6.3.5, 6.3.7).
 var ecPublicRules = []rule{
 	{typ: ck.CKA_EC_PARAMS, flags: needCreate | needGenerate | notEmpty, max: 64},
 	{typ: ck.CKA_EC_POINT, flags: needCreate | banGenerate | notEmpty, max: 256},
 }
 
-// ecPrivateRules are EC private keys (section 6.3.4). The point is ours.
+// ecPrivateRules are private keys on all curves (sections 6.3.4, 6.3.6, 6.3.8).
+// The point is ours.
 var ecPrivateRules = []rule{
 	{typ: ck.CKA_EC_PARAMS, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 64},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 128},
@@ -199,6 +200,14 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_VERIFY, ck.CKA_DERIVE}, completeECPublic},
 		{key(ck.CKO_PRIVATE_KEY, ck.CKK_EC), with(private, ecPrivateRules),
 			[]ck.AttributeType{ck.CKA_SIGN, ck.CKA_DERIVE}, completeECPrivate},
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_EC_EDWARDS), with(public, ecPublicRules),
+			[]ck.AttributeType{ck.CKA_VERIFY}, completeECPublic},
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_EC_EDWARDS), with(private, ecPrivateRules),
+			[]ck.AttributeType{ck.CKA_SIGN}, completeECPrivate},
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_EC_MONTGOMERY), with(public, ecPublicRules),
+			[]ck.AttributeType{ck.CKA_DERIVE}, completeECPublic},
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_EC_MONTGOMERY), with(private, ecPrivateRules),
+			[]ck.AttributeType{ck.CKA_DERIVE}, completeECPrivate},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_AES), with(sec, aesRules),
 			append(mac[:2:2], ck.CKA_ENCRYPT, ck.CKA_DECRYPT), completeAES},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_GENERIC_SECRET), with(sec, genericRules),

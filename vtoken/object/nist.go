@@ -1,0 +1,83 @@
+package object
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+)
+
+// errValue is the answer of a group to a value that is none; what it is about is
+// said by who asks.
+var errValue = errors.New("not a value of the curve")
+
+// nist is the curves of FIPS 186. Keys are *ecdsa.PrivateKey.
+type nist struct{ elliptic.Curve }
+
+func (g nist) generate() (crypto.PrivateKey, error) { return ecdsa.GenerateKey(g.Curve, rand.Reader) }
+
+func (g nist) decodePoint(raw []byte) (crypto.PublicKey, error) {
+	if len(raw) == 1+(g.Params().BitSize+7)/8 {
+		raw = g.expand(raw)
+	}
+	return ecdsa.ParseUncompressedPublicKey(g.Curve, raw)
+}
+
+// expand is the uncompressed form of a compressed point, nil where it is none.
+func (g nist) expand(v []byte) []byte {
+	x, y := elliptic.UnmarshalCompressed(g.Curve, v)
+	if x == nil {
+		return nil
+	}
+	n := len(v) - 1
+	out := make([]byte, 1+2*n)
+	out[0] = 4
+	x.FillBytes(out[1 : 1+n])
+	y.FillBytes(out[1+n:])
+	return out
+}
+
+func (g nist) encodePoint(pub crypto.PublicKey) ([]byte, bool) {
+	key, ok := pub.(*ecdsa.PublicKey)
+	if !ok || key.Curve != g.Curve {
+		return nil, false
+	}
+	raw, err := key.Bytes()
+	return raw, err == nil
+}
+
+// decodeValue reads a private number of any length that is in range.
+func (g nist) decodeValue(v []byte) (crypto.PrivateKey, error) {
+	fixed, ok := padded(v, (g.Params().N.BitLen()+7)/8)
+	if !ok {
+		return nil, errValue
+	}
+	defer clear(fixed)
+	return ecdsa.ParseRawPrivateKey(g.Curve, fixed)
+}
+
+// padded is a big-endian number in exactly n bytes.
+func padded(v []byte, n int) ([]byte, bool) {
+	v = bytes.TrimLeft(v, "\x00")
+	if len(v) > n {
+		return nil, false
+	}
+	fixed := make([]byte, n)
+	copy(fixed[n-len(v):], v)
+	return fixed, true
+}
+
+func (g nist) encodeValue(priv crypto.PrivateKey) ([]byte, bool) {
+	key, ok := priv.(*ecdsa.PrivateKey)
+	if !ok || key.Curve != g.Curve {
+		return nil, false
+	}
+	raw, err := key.Bytes()
+	return raw, err == nil
+}
+
+func (g nist) public(priv crypto.PrivateKey) crypto.PublicKey {
+	return &priv.(*ecdsa.PrivateKey).PublicKey
+}
