@@ -309,7 +309,11 @@ func secure(t *testing.T, change func(*tls.Config)) (string, *http.Client) {
 	roots.AppendCertsFromPEM(pem)
 	cc := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10}
 	change(cc)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: cc}}
+	// The names are for TLS; not every machine can look up localhost.
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: cc, DialContext: dial}}
 	t.Cleanup(client.CloseIdleConnections)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port, client
