@@ -124,10 +124,7 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 	if err != nil {
 		return ck.Output{}, err
 	}
-	if op.cipher.ready != nil {
-		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits to be fetched with a longer buffer")
-	}
-	if answer, done, err := fits(op.cipher.UpdateLen(len(in)), buf); done {
+	if answer, done, err := op.cipherFits(in, buf); done {
 		return answer, err
 	}
 	var out []byte
@@ -140,6 +137,14 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 	}
 	op.multi = true
 	return output(out), nil
+}
+
+// cipherFits is fits for the output of an Update.
+func (op *operation) cipherFits(in []byte, buf ck.Buffer) (answer ck.Output, done bool, err error) {
+	if op.cipher.ready != nil {
+		return ck.Output{}, true, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits to be fetched with a longer buffer")
+	}
+	return fits(op.cipher.UpdateLen(len(in)), buf)
 }
 
 func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Output, error) {

@@ -32,6 +32,7 @@ type Client struct {
 // attachment is one application's use of one token. It begins with the first
 // session and ends with the last.
 type attachment struct {
+	id       uint64 // of no other attachment of this process
 	client   *Client
 	token    *token
 	sessions int // Client.mu
@@ -178,7 +179,7 @@ func (c *Client) attach(t *token) (a *attachment, used bool) {
 	if a = c.attachments[t.id]; a != nil {
 		return a, false
 	}
-	a = &attachment{client: c, token: t, home: newHome(c.engine.seed), owners: map[ck.ObjectHandle]*session{}}
+	a = &attachment{id: c.engine.handles.Add(1), client: c, token: t, home: newHome(c.engine.seed), owners: map[ck.ObjectHandle]*session{}}
 	c.attachments[t.id] = a
 	return a, true
 }

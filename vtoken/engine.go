@@ -26,11 +26,13 @@ type Options struct {
 // Engine serves the tokens of one store to any number of applications. All its
 // methods are safe for concurrent use.
 type Engine struct {
-	store   Store
-	opts    Options
-	pinKey  [32]byte // of the PIN memory; this process's own
+	store Store
+	opts  Options
+	// Keys of this process's own: of the PIN memory, and of saved operation states.
+	pinKey, stateKey [32]byte
+
 	seed    maphash.Seed
-	handles atomic.Uint64 // the last handle given to a session or session object
+	handles atomic.Uint64 // the last handle given to a session, a session object or an attachment
 
 	applyMu sync.Mutex
 
@@ -65,8 +67,10 @@ func New(store Store, opts Options) (*Engine, error) {
 		recordings: map[*recording]struct{}{},
 		ownPINs:    map[string]struct{}{},
 	}
-	if _, err := rand.Read(e.pinKey[:]); err != nil {
-		return nil, err
+	for _, key := range [][]byte{e.pinKey[:], e.stateKey[:]} {
+		if _, err := rand.Read(key); err != nil {
+			return nil, err
+		}
 	}
 	store.Watch(e.apply)
 	return e, nil

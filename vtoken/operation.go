@@ -18,6 +18,8 @@ const (
 	digesting
 	signing
 	verifying
+	signRecovering
+	verifyRecovering
 	kinds
 )
 
@@ -37,12 +39,17 @@ var rules = [kinds]rule{
 	digesting:  {cancel: ck.CKF_DIGEST, begin: beginDigest},
 	signing:    {ck.CKA_SIGN, ck.CKF_SIGN, beginSign},
 	verifying:  {ck.CKA_VERIFY, ck.CKF_VERIFY, beginVerify},
+
+	signRecovering:   {ck.CKA_SIGN_RECOVER, ck.CKF_SIGN_RECOVER, beginSignRecover},
+	verifyRecovering: {ck.CKA_VERIFY_RECOVER, ck.CKF_VERIFY_RECOVER, beginVerifyRecover},
 }
 
 // operation is a running operation of a session. Its session's lock guards it.
 type operation struct {
-	key   *liveKey // nil for a digest
-	login *login   // nil where the key is not private
+	mechanism ck.Mechanism
+	handle    ck.ObjectHandle // of the key
+	key       *liveKey        // nil for a digest
+	login     *login          // nil where the key is not private
 	// waits is true until the PIN was given for this operation (C_Login with
 	// CKU_CONTEXT_SPECIFIC), or it was used without (permitted).
 	waits bool
@@ -80,7 +87,7 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	if err != nil {
 		return err
 	}
-	op := &operation{}
+	op := &operation{mechanism: m, handle: key}
 	var material *mech.Key
 	if k != digesting {
 		o, err := s.usableKey(key, rules[k].usage, d)
@@ -251,12 +258,20 @@ func (s *session) onePart(k kind) (*operation, error) {
 	return op, err
 }
 
+// ready refuses an operation that waits for its PIN.
+func (op *operation) ready() error {
+	if !op.permitted() {
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use: C_Login with CKU_CONTEXT_SPECIFIC first")
+	}
+	return nil
+}
+
 // use runs one step of an operation with its key held. An error ends the
 // operation, but for a missing PIN, and so does a panic, which lets go of the
 // key on its way (P12).
 func (s *session) use(k kind, op *operation, step func() error) (err error) {
-	if !op.permitted() {
-		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use: C_Login with CKU_CONTEXT_SPECIFIC first")
+	if err := op.ready(); err != nil {
+		return err
 	}
 	if op.key != nil && !op.key.hold() {
 		s.ops[k] = nil

@@ -51,7 +51,7 @@ func (c *Client) Sign(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output
 	if err != nil {
 		return ck.Output{}, err
 	}
-	return s.sign(op, data, buf)
+	return s.sign(signing, op, data, buf)
 }
 
 // SignUpdate is C_SignUpdate (section 5.13).
@@ -80,16 +80,16 @@ func (c *Client) SignFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error)
 	if err != nil {
 		return ck.Output{}, err
 	}
-	return s.sign(op, nil, buf)
+	return s.sign(signing, op, nil, buf)
 }
 
 // sign adds the last data and makes the signature, where it fits.
-func (s *session) sign(op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
+func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
 	if answer, done, err := fits(op.signer.Len(), buf); done {
 		return answer, err
 	}
 	var signature []byte
-	err := s.use(signing, op, func() (err error) {
+	err := s.use(k, op, func() (err error) {
 		if len(data) > 0 || !op.multi {
 			if err := op.signer.Update(data); err != nil {
 				return err
@@ -101,7 +101,7 @@ func (s *session) sign(op *operation, data []byte, buf ck.Buffer) (ck.Output, er
 	if err != nil {
 		return ck.Output{}, err
 	}
-	s.ops[signing] = nil
+	s.ops[k] = nil
 	return output(signature), nil
 }
 

@@ -131,3 +131,30 @@ func (agreeable) UnwrapKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, []by
 func (agreeable) DeriveKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.Template) (ck.ObjectHandle, error) {
 	return 1, nil
 }
+
+func (agreeable) GetOperationState(ck.SessionHandle, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("state"), Len: 5}, nil
+}
+func (agreeable) SetOperationState(ck.SessionHandle, []byte, ck.ObjectHandle, ck.ObjectHandle) error {
+	return nil
+}
+func (agreeable) SignRecoverInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error   { return nil }
+func (agreeable) VerifyRecoverInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error { return nil }
+func (agreeable) SignRecover(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) VerifyRecover(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) DigestEncryptUpdate(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) DecryptDigestUpdate(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) SignEncryptUpdate(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) DecryptVerifyUpdate(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}

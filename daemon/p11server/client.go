@@ -23,6 +23,7 @@ type Client interface {
 	Encryption
 	Digests
 	Signatures
+	Duals
 	Keys
 	// Close ends the application: sessions, logins, session objects.
 	Close()
@@ -48,6 +49,8 @@ type Sessions interface {
 	CloseAllSessions(ck.SlotID) error
 	GetSessionInfo(ck.SessionHandle) (ck.SessionInfo, error)
 	SessionCancel(ck.SessionHandle, ck.Flags) error
+	GetOperationState(ck.SessionHandle, ck.Buffer) (ck.Output, error)
+	SetOperationState(h ck.SessionHandle, state []byte, encryptionKey, authenticationKey ck.ObjectHandle) error
 	InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error
 	SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error
 	Login(h ck.SessionHandle, user ck.UserType, pin secret.Bytes) error
@@ -103,6 +106,18 @@ type Signatures interface {
 	Verify(h ck.SessionHandle, data, signature []byte) error
 	VerifyUpdate(h ck.SessionHandle, data []byte) error
 	VerifyFinal(h ck.SessionHandle, signature []byte) error
+	SignRecoverInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
+	SignRecover(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error)
+	VerifyRecoverInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
+	VerifyRecover(h ck.SessionHandle, signature []byte, buf ck.Buffer) (ck.Output, error)
+}
+
+// Duals are the functions that do two things at once (section 5.17).
+type Duals interface {
+	DigestEncryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
+	DecryptDigestUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
+	SignEncryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
+	DecryptVerifyUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
 }
 
 // Keys are the functions about keys and random numbers (sections 5.18, 5.19).

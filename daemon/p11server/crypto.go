@@ -24,6 +24,14 @@ func verify(r *request) error {
 	return r.client.Verify(h, data, signature)
 }
 
+func setOperationState(r *request) error {
+	h, state, encryption, authentication := r.Session(), r.Data(), r.Object(), r.Object()
+	if err := r.Done(); err != nil {
+		return err
+	}
+	return r.client.SetOperationState(h, state, encryption, authentication)
+}
+
 // errNoMechanism is for calls that need a mechanism and have none to cancel.
 var errNoMechanism = ck.Errorf(ck.CKR_ARGUMENTS_BAD, "no mechanism was given to make a key with")
 

@@ -1,0 +1,93 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+)
+
+// DigestEncryptUpdate is C_DigestEncryptUpdate (section 5.17).
+func (c *Client) DigestEncryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.dualUpdate(h, encrypting, digesting, in, buf)
+}
+
+// DecryptDigestUpdate is C_DecryptDigestUpdate (section 5.17).
+func (c *Client) DecryptDigestUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.dualUpdate(h, decrypting, digesting, in, buf)
+}
+
+// SignEncryptUpdate is C_SignEncryptUpdate (section 5.17).
+func (c *Client) SignEncryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.dualUpdate(h, encrypting, signing, in, buf)
+}
+
+// DecryptVerifyUpdate is C_DecryptVerifyUpdate (section 5.17).
+func (c *Client) DecryptVerifyUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.dualUpdate(h, decrypting, verifying, in, buf)
+}
+
+// dualUpdate is one Update of a cipher whose plaintext also goes into a digest, a
+// signature or a verification. A missing operation or a short buffer changes
+// nothing; another error ends both operations.
+func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.active(k)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	second, err := s.active(other)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	if err := second.ready(); err != nil {
+		return ck.Output{}, err
+	}
+	answer, done, err := op.cipherFits(in, buf)
+	if done {
+		return answer, err
+	}
+	out, err := s.both(k, other, op, second, in)
+	if err != nil {
+		if !op.waits {
+			s.ops[k], s.ops[other] = nil, nil
+		}
+		return ck.Output{}, err
+	}
+	op.multi, second.multi = true, true
+	return output(out), nil
+}
+
+// both runs one step of two operations. The plaintext is taken before it is
+// encrypted, or after it was decrypted.
+func (s *session) both(k, other kind, op, second *operation, in []byte) (out []byte, err error) {
+	if op.waits {
+		return nil, op.ready()
+	}
+	if k == encrypting {
+		if err := s.use(other, second, func() error { return second.absorb(in) }); err != nil {
+			return nil, err
+		}
+	}
+	err = s.use(k, op, func() (err error) {
+		out, err = op.cipher.Update(in)
+		return err
+	})
+	if err == nil && k == decrypting {
+		err = s.use(other, second, func() error { return second.absorb(out) })
+	}
+	return out, err
+}
+
+// absorb adds data to a digest, a signature or a verification.
+func (op *operation) absorb(data []byte) error {
+	switch {
+	case op.signer != nil:
+		return op.signer.Update(data)
+	case op.verifier != nil:
+		return op.verifier.Update(data)
+	}
+	_, err := op.digest.Write(data)
+	return err
+}

@@ -1,0 +1,49 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+)
+
+func beginSignRecover(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+	if d.SignRecover == nil {
+		return false, nil
+	}
+	op.signer, err = d.SignRecover(k, p)
+	return true, err
+}
+
+func beginVerifyRecover(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+	return op.beginCipher(d.VerifyRecover, k, p)
+}
+
+// SignRecoverInit is C_SignRecoverInit (section 5.13).
+func (c *Client) SignRecoverInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
+	return c.beginIn(h, signRecovering, m, key)
+}
+
+// SignRecover is C_SignRecover (section 5.13). Asking for the length signs
+// nothing.
+func (c *Client) SignRecover(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	op, err := s.onePart(signRecovering)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	return s.sign(signRecovering, op, data, buf)
+}
+
+// VerifyRecoverInit is C_VerifyRecoverInit (section 5.15).
+func (c *Client) VerifyRecoverInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
+	return c.beginIn(h, verifyRecovering, m, key)
+}
+
+// VerifyRecover is C_VerifyRecover (section 5.15): the data that the signature
+// holds. A query answers an upper bound.
+func (c *Client) VerifyRecover(h ck.SessionHandle, signature []byte, buf ck.Buffer) (ck.Output, error) {
+	return c.cipherAll(h, verifyRecovering, signature, buf)
+}
