@@ -25,6 +25,7 @@ const (
 	fieldSummary
 	fieldPublic
 	fieldSecret
+	fieldAudit
 )
 
 // place is a place in the current schema.
@@ -39,6 +40,7 @@ type systemKeys struct {
 	index  secret.Bytes // of the hashes in index keys
 	pepper secret.Bytes // of PINs
 	apiKey secret.Bytes // of API keys
+	audit  secret.Bytes // seed of the key that signs the audit log
 }
 
 func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
@@ -53,12 +55,12 @@ func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &systemKeys{header, k.Derive("sum"), k.Derive("index"), k.Derive("PIN pepper"), k.Derive("API key hash")}, nil
+	return &systemKeys{header, k.Derive("sum"), k.Derive("index"), k.Derive("PIN pepper"), k.Derive("API key hash"), k.Derive("audit signature")}, nil
 }
 
 func (k *systemKeys) wipe() {
 	k.header.Wipe()
-	for _, b := range []secret.Bytes{k.sum, k.index, k.pepper, k.apiKey} {
+	for _, b := range []secret.Bytes{k.sum, k.index, k.pepper, k.apiKey, k.audit} {
 		b.Wipe()
 	}
 }

@@ -35,9 +35,7 @@ func migrations() []schema.Migration { return nil }
 // with [ErrFolder], [ErrNoKEK], [ErrTampered], schema.ErrNewer, or one of the
 // errors of package kv, each in a sentence that says what to do.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o = o.withDefaults()
 	if err := prepareFolder(o.Dir); err != nil {
 		return nil, err
 	}
@@ -51,6 +49,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.lock = lock
 	return s, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
 }
 
 // prepareFolder makes the data folder, or checks that it is ours alone.
@@ -173,37 +178,37 @@ func load(ctx context.Context, o Options, db *kv.DB) (*Store, uint32, error) {
 }
 
 // verify compares the sum over everything but objects with the header.
-func (s *Store) verify() error {
-	return s.View(func(tx *Tx) error {
-		h, err := tx.loadHeader()
-		if err != nil {
-			return err
-		}
-		var got sum
-		add := func(key, value []byte) error {
-			if schema.Summed(key) {
-				got = got.plus(element(s.sys.sum, key, value))
-			}
-			return nil
-		}
-		err = tx.r.Scan(nil, nil, func(key, value []byte) error {
-			if key[0] >= schema.PrefixObject {
-				return kv.ErrStop
-			}
-			return add(key, value)
-		})
-		if err != nil {
-			return fault(err)
-		}
-		beyond := append([]byte{schema.PrefixObject}, bytes.Repeat([]byte{0xff}, 32)...)
-		if err := tx.r.Scan(nil, beyond, add); err != nil {
-			return fault(err)
-		}
-		if got != h.sum {
-			return tampered("records were removed, added or put back to an older state")
+func (s *Store) verify() error { return s.View((*Tx).verify) }
+
+func (tx *Tx) verify() error {
+	h, err := tx.loadHeader()
+	if err != nil {
+		return err
+	}
+	var got sum
+	add := func(key, value []byte) error {
+		if schema.Summed(key) {
+			got = got.plus(element(tx.s.sys.sum, key, value))
 		}
 		return nil
+	}
+	err = tx.r.Scan(nil, nil, func(key, value []byte) error {
+		if key[0] >= schema.PrefixObject {
+			return kv.ErrStop
+		}
+		return add(key, value)
 	})
+	if err != nil {
+		return fault(err)
+	}
+	beyond := append([]byte{schema.PrefixObject}, bytes.Repeat([]byte{0xff}, 32)...)
+	if err := tx.r.Scan(nil, beyond, add); err != nil {
+		return fault(err)
+	}
+	if got != h.sum {
+		return tampered("records were removed, added or put back to an older state")
+	}
+	return nil
 }
 
 // createFile makes a store file under another name and gives it its own when

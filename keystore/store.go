@@ -74,6 +74,15 @@ func lookupUser(uid uint32) (string, error) {
 // Close waits for views and updates, closes the file and wipes the keys.
 func (s *Store) Close() error {
 	err := s.db.Close()
+	s.wipe()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// wipe overwrites the keys.
+func (s *Store) wipe() {
 	s.root.Wipe()
 	s.sys.wipe()
 	s.tenantKeys.wipe((*envelope.Key).Wipe)
@@ -82,10 +91,6 @@ func (s *Store) Close() error {
 		k.secret.Wipe()
 		k.sum.Wipe()
 	})
-	if s.lock != nil {
-		err = errors.Join(err, s.lock.Close())
-	}
-	return err
 }
 
 // View runs fn in a consistent snapshot and returns its error. fn keeps nothing

@@ -9,6 +9,7 @@
 //
 //	!format                        "vtoken" and the version (4 bytes); in the clear
 //	!header                        sealed: sum over all keys below but o, counters
+//	A                              head of the audit log, sealed under the header's key
 //	a <api key>                    API key, sealed under its tenant's key
 //	h <token>                      sealed: sum over the token's objects
 //	i <kind> h(what) ... <id>      index entry; the value is empty

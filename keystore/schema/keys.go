@@ -8,6 +8,7 @@ type ID = [16]byte
 // The first byte of each kind of key.
 const (
 	PrefixAPIKey    = 'a'
+	PrefixAudit     = 'A'
 	PrefixSummary   = 'h'
 	PrefixIndex     = 'i'
 	PrefixTokenKey  = 'K'
@@ -31,6 +32,9 @@ func KeyHeader() []byte { return []byte("!header") }
 
 // KeySystem is the key of the sealed system key.
 func KeySystem() []byte { return []byte{PrefixSystem} }
+
+// KeyAudit is the key of the head of the audit log.
+func KeyAudit() []byte { return []byte{PrefixAudit} }
 
 // Record is the key of a record with an id.
 func Record(prefix byte, id ID) []byte { return append([]byte{prefix}, id[:]...) }

@@ -1,0 +1,48 @@
+package keystore
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"time"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/schema"
+)
+
+// AuditHead is the last line of the audit log that the store knows of, so that
+// a log that was cut off is found.
+type AuditHead struct {
+	// Seq is the number of the line, from 1; 0 is before the first.
+	Seq uint64 `json:"seq"`
+	// Hash is what the next line names as its predecessor.
+	Hash []byte `json:"hash"`
+	// Time is that of the line.
+	Time time.Time `json:"time"`
+}
+
+func placeAudit() envelope.Place { return place(schema.ID{}, schema.ID{}, 0, fieldAudit) }
+
+// AuditHead reads the head of the audit log, the zero value where there is none
+// yet.
+func (tx *Tx) AuditHead() (h AuditHead, err error) {
+	blob, err := tx.get(schema.KeyAudit())
+	if err != nil || blob == nil {
+		return h, err
+	}
+	_, err = openJSON(tx.s.sys.header, blob, placeAudit(), &h)
+	return h, err
+}
+
+// PutAuditHead stores the head of the audit log.
+func (tx *Tx) PutAuditHead(h AuditHead) error {
+	plain, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return tx.seal(tx.s.sys.header, schema.KeyAudit(), nil, placeAudit(), plain)
+}
+
+// AuditKey is the key that signs the audit log. It hangs off the system key, so
+// that it is the same after the root key was rotated and after a restore. The
+// caller wipes it.
+func (s *Store) AuditKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(s.sys.audit) }

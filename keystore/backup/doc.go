@@ -1,0 +1,21 @@
+// Package backup is the format of a backup file: the keys and values of a store
+// in the order of keys, as they are, sealed. It knows bytes only, and no keys:
+// whoever has the file has what somebody with the store file has, and opens
+// it with any one of the store's KEKs.
+//
+// # Format, version 1
+//
+//	14 bytes   "vtoken backup" and a newline
+//	 4 bytes   version of this format, 1, big endian
+//	for each record, keys strictly ascending:
+//	 2 bytes   length of the key, 1 to 512, big endian
+//	 4 bytes   length of the value, at most 64 MiB, big endian
+//	           key, value
+//	 2 bytes   0: there are no more records
+//	 8 bytes   number of records, big endian
+//	32 bytes   SHA-256 of everything before
+//
+// Nothing follows. The hash finds accidents, a file that was cut off most of
+// all, before there are keys. That nobody changed the records on purpose is
+// shown by the sums inside of them, when the store is opened (package keystore).
+package backup

@@ -1,0 +1,351 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vtoken/keystore/kv"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/object"
+)
+
+// Report is what [Store.Check] found.
+type Report struct {
+	// Records counts the keys and values, everything else what they are.
+	Records, Recipients, Tenants, Users, APIKeys, Tokens, Objects uint64
+	// Problems are what is wrong, one sentence each, at most maxProblems of them.
+	// Empty is a sound store.
+	Problems []string
+}
+
+// maxProblems bounds a report: a store with more is lost as a whole.
+const maxProblems = 100
+
+// errEnough ends a check that has enough problems.
+var errEnough = errors.New("too many problems")
+
+// Check authenticates every record of the newest commit: it opens what is
+// sealed, parses it, compares the indexes with what they lead to, and the sums
+// with what they are over. Nothing that was checked before is taken for granted.
+// Clients go on meanwhile. The error is that of ctx or of a storage that cannot
+// be read; what is wrong with the records is in the report.
+func (s *Store) Check(ctx context.Context) (Report, error) {
+	var c *checker
+	err := s.View(func(tx *Tx) error {
+		c = newChecker(ctx, tx)
+		return c.run()
+	})
+	if errors.Is(err, kv.ErrCorrupt) { // a page that cannot be read is what we look for
+		c.report.Problems = append(c.report.Problems, err.Error())
+		err = nil
+	}
+	if c == nil {
+		return Report{}, err
+	}
+	return c.report, err
+}
+
+// checker is one check.
+type checker struct {
+	ctx    context.Context
+	tx     *Tx
+	report Report
+	// index are the entries that there have to be, true once they were found.
+	index map[string]bool
+	// parts counts the values of objects that the tokens account for.
+	parts, found uint64
+}
+
+func newChecker(ctx context.Context, tx *Tx) *checker {
+	return &checker{ctx: ctx, tx: tx, index: make(map[string]bool)}
+}
+
+// problem notes what is wrong with a record. An error that has nothing to do
+// with records ends the check, as errEnough does.
+func (c *checker) problem(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, ErrTampered) && !isMissing(err):
+		return err
+	}
+	if c.report.Problems = append(c.report.Problems, err.Error()); len(c.report.Problems) < maxProblems {
+		return nil
+	}
+	return errEnough
+}
+
+// run checks record by record, then what holds between them.
+func (c *checker) run() error {
+	err := c.tx.scan(nil, nil, func(key, value []byte) error {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		c.report.Records++
+		return c.problem(c.record(key, value))
+	})
+	for _, step := range []func() error{c.format, c.indexes, c.orphans, c.tx.verify} {
+		if err == nil {
+			err = c.problem(step())
+		}
+	}
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// kinds says how a record is checked, by the first byte of its key. Index
+// entries and objects are compared with what they belong to.
+func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
+	return map[byte]func(schema.ID, []byte) error{
+		schema.PrefixRecipient: c.recipient,
+		schema.PrefixTenantKey: c.tenantKey,
+		schema.PrefixTenant:    c.tenant,
+		schema.PrefixExchange:  c.exchange,
+		schema.PrefixUser:      c.user,
+		schema.PrefixAPIKey:    c.apiKey,
+		schema.PrefixTokenKey:  c.tokenKey,
+		schema.PrefixToken:     c.token,
+		schema.PrefixSummary:   c.summary,
+	}
+}
+
+func (c *checker) record(key, value []byte) error {
+	switch {
+	case string(key) == string(schema.KeyFormat()):
+		return nil // see format
+	case string(key) == string(schema.KeyHeader()):
+		_, err := c.tx.loadHeader()
+		return err
+	case string(key) == string(schema.KeySystem()):
+		return c.system(value)
+	case string(key) == string(schema.KeyAudit()):
+		_, err := c.tx.AuditHead()
+		return err
+	case key[0] == schema.PrefixIndex:
+		c.index[string(key)] = c.index[string(key)] // those that nothing leads to stay false
+		if len(value) > 0 {
+			return tampered("an index entry has a value")
+		}
+		return nil
+	case key[0] == schema.PrefixObject:
+		c.found++
+		return nil
+	}
+	check, known := c.kinds()[key[0]]
+	id, ok := schema.RecordID(key)
+	if !known || !ok || len(key) != 1+len(id) {
+		return tampered("there is a record of no known kind, under a key of %d bytes that begins with %q", len(key), key[0])
+	}
+	return check(id, value)
+}
+
+func (c *checker) format() error {
+	_, err := schema.ReadVersion(c.tx.r)
+	if errors.Is(err, kv.ErrCorrupt) || errors.Is(err, schema.ErrNewer) {
+		return tampered("%w", err)
+	}
+	return err
+}
+
+// expect notes the index entries that a record has to have.
+func (c *checker) expect(keys [][]byte) error {
+	for _, key := range keys {
+		blob, err := c.tx.get(key)
+		if err != nil {
+			return err
+		}
+		if blob == nil {
+			return tampered("the index has no entry for a record that is there")
+		}
+		c.index[string(key)] = true
+	}
+	return nil
+}
+
+func (c *checker) indexes() error {
+	stray := 0
+	for _, wanted := range c.index {
+		if !wanted {
+			stray++
+		}
+	}
+	if stray > 0 {
+		return tampered("the index has %d entries that lead to nothing", stray)
+	}
+	return nil
+}
+
+func (c *checker) orphans() error {
+	if c.parts != c.found {
+		return tampered("%d values of objects are there, and the tokens account for %d", c.found, c.parts)
+	}
+	return nil
+}
+
+func (c *checker) recipient(id schema.ID, value []byte) error {
+	c.report.Recipients++
+	_, err := parseRecipient(schema.Record(schema.PrefixRecipient, id), value)
+	return err
+}
+
+func (c *checker) tenant(id schema.ID, _ []byte) error {
+	c.report.Tenants++
+	t, err := c.tx.tenant(id)
+	if err != nil {
+		return err
+	}
+	return c.expect([][]byte{entry(c.tx.indexPrefix(schema.IndexTenantName, []byte(t.Name)), nil, id)})
+}
+
+func (c *checker) exchange(id schema.ID, _ []byte) error {
+	t, err := c.tx.wholeTenant(id)
+	if err != nil {
+		return err
+	}
+	t.ExchangeKey.Wipe()
+	return nil
+}
+
+func (c *checker) user(id schema.ID, value []byte) error {
+	c.report.Users++
+	u, err := c.tx.user(id)
+	if err != nil {
+		return err
+	}
+	tenant, _, err := cutTenant(value)
+	if err != nil {
+		return err
+	}
+	return c.expect(c.tx.userEntries(tenant, id, u))
+}
+
+func (c *checker) apiKey(id schema.ID, value []byte) error {
+	c.report.APIKeys++
+	k, err := c.tx.apiKey(id)
+	if err != nil {
+		return err
+	}
+	tenant, _, err := cutTenant(value)
+	if err != nil {
+		return err
+	}
+	return c.expect(c.tx.keyEntries(tenant, id, k))
+}
+
+func (c *checker) token(id schema.ID, value []byte) error {
+	c.report.Tokens++
+	t, err := c.tx.token(id)
+	if err != nil {
+		return err
+	}
+	tenant, _, err := cutTenant(value)
+	if err != nil {
+		return err
+	}
+	entries, err := c.tx.tokenEntries(tenant, id, t)
+	if err != nil {
+		return err
+	}
+	h, err := c.tx.loadHeader()
+	if err == nil && uint64(t.Slot) >= h.nextSlot {
+		err = tampered("token %s has slot %d, which was not given out yet", t.ID, t.Slot)
+	}
+	return errors.Join(err, c.expect(entries), c.objects(id))
+}
+
+// objects opens every value of a token's objects and compares their sum.
+func (c *checker) objects(token schema.ID) error {
+	keys, err := c.tx.keysOf(token)
+	if err != nil {
+		return err
+	}
+	sm, err := c.tx.loadSummary(token, keys)
+	if err != nil {
+		return err
+	}
+	var last uint64 // the object whose public part was seen
+	return c.tx.walkObjects(token, keys, sm, func(number uint64, part schema.Part, blob []byte) error {
+		c.parts++
+		if part == schema.PartPublic {
+			c.report.Objects++
+			last = number
+			_, err := openPublic(token, keys, number, blob)
+			return err
+		}
+		if number != last {
+			return tampered("object %d of token %s has a secret and no attributes", number, text(token))
+		}
+		return c.secret(token, keys, number, blob)
+	})
+}
+
+func (c *checker) secret(token schema.ID, keys *tokenKeys, number uint64, blob []byte) error {
+	plain, _, err := keys.secret.Open(place(keys.tenant, token, number, fieldSecret), blob)
+	if err != nil {
+		return tampered("open the secret of object %d of token %s: %w", number, text(token), err)
+	}
+	defer clear(plain)
+	set, err := object.ParseSet(plain)
+	if err != nil {
+		return tampered("decode the secret of object %d of token %s: %w", number, text(token), err)
+	}
+	set.Wipe()
+	return nil
+}
+
+func (c *checker) summary(id schema.ID, _ []byte) error {
+	keys, err := c.tx.keysOf(id)
+	if err != nil {
+		return err
+	}
+	_, err = c.tx.loadSummary(id, keys)
+	return err
+}
+
+// Keys are opened anew, because those that are in use come from memory.
+
+func (c *checker) system(value []byte) error {
+	raw, _, err := c.tx.s.root.Open(place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), value)
+	if err != nil {
+		return tampered("open the system key: %w", err)
+	}
+	clear(raw)
+	return nil
+}
+
+func (c *checker) tenantKey(id schema.ID, value []byte) error {
+	raw, _, err := c.tx.s.root.Open(place(id, schema.ID{}, 0, fieldTenantKey), value)
+	if err != nil {
+		return tampered("open the key of tenant %s: %w", text(id), err)
+	}
+	clear(raw)
+	_, err = c.tx.tenant(id)
+	return err
+}
+
+func (c *checker) tokenKey(id schema.ID, value []byte) error {
+	tenant, blob, err := cutTenant(value)
+	if err != nil {
+		return err
+	}
+	key, err := c.tx.tenantKey(tenant)
+	if err != nil {
+		return err
+	}
+	raw, _, err := key.Open(place(tenant, id, 0, fieldTokenKey), blob)
+	if err != nil {
+		return tampered("open the key of token %s: %w", text(id), err)
+	}
+	clear(raw)
+	_, err = c.tx.token(id)
+	return err
+}
+
+// String is the report in one line.
+func (r Report) String() string {
+	return fmt.Sprintf("%d records: %d recipients, %d tenants, %d users, %d API keys, %d tokens, %d objects; %d problems",
+		r.Records, r.Recipients, r.Tenants, r.Users, r.APIKeys, r.Tokens, r.Objects, len(r.Problems))
+}

@@ -1,0 +1,193 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"vtoken/keystore/kv"
+	"vtoken/keystore/kv/kvtest"
+	"vtoken/vtoken/record"
+)
+
+func check(t testing.TB, s *Store) Report {
+	t.Helper()
+	r, err := s.Check(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// full is a store in memory with a record of every kind.
+func full(t *testing.T) (*Store, *kvtest.Faulty) {
+	t.Helper()
+	s, engine := inMemory(t)
+	u := addUser(t, s, "alice", "osuser")
+	tok := addToken(t, s, u, "label")
+	addObject(t, s, tok.ID, "a", "hidden")
+	addObject(t, s, tok.ID, "b", "")
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(
+			tx.PutTenant(&record.Tenant{Name: "other", ExchangeKey: []byte("exchange")}),
+			tx.PutAPIKey(&record.APIKey{Name: "key", Tenant: u.Tenant, Hash: s.HashAPIKey([]byte("key"))}),
+			tx.PutAuditHead(AuditHead{Seq: 1, Hash: []byte("hash")}))
+	})
+	return s, engine
+}
+
+func TestCheckCounts(t *testing.T) {
+	s, _ := full(t)
+	r := check(t, s)
+	if len(r.Problems) > 0 || r.Recipients != 1 || r.Tenants != 2 || r.Users != 1 || r.APIKeys != 1 || r.Tokens != 1 || r.Objects != 2 {
+		t.Errorf("%v %q", r, r.Problems)
+	}
+}
+
+// TestCheckFindsEveryByte flips every byte of every key and value of a store
+// that is in use, removes each and adds others: the check finds each (P20).
+func TestCheckFindsEveryByte(t *testing.T) {
+	s, engine := full(t)
+	check(t, s) // whatever this remembers must not hide anything
+	good := kvtest.Dump(t, engine)
+	flips := 0
+	kinds := map[byte]bool{}
+	broken := func(what string, changed map[string]string) {
+		t.Helper()
+		swap(t, engine, good, changed)
+		if r := check(t, s); len(r.Problems) == 0 {
+			t.Errorf("%s was not found", what)
+		}
+		swap(t, engine, changed, good)
+	}
+	for key, value := range good {
+		kinds[key[0]] = true
+		for i := range len(value) {
+			changed := maps.Clone(good)
+			changed[key] = flip(value, i)
+			broken("a flip in a value of "+key[:1], changed)
+			flips++
+		}
+		for i := range len(key) {
+			changed := maps.Clone(good)
+			delete(changed, key)
+			changed[flip(key, i)] = value
+			broken("a flip in a key of "+key[:1], changed)
+			flips++
+		}
+		changed := maps.Clone(good)
+		delete(changed, key)
+		broken("removing "+key[:1], changed)
+		changed = maps.Clone(good)
+		changed[flip(key, len(key)-1)] = value
+		broken("a copy of "+key[:1], changed)
+	}
+	for _, kind := range "!AahiKkorsTtux" {
+		if !kinds[byte(kind)] {
+			t.Errorf("there was no record of kind %c; the test does not test", kind)
+		}
+	}
+	if r := check(t, s); len(r.Problems) > 0 {
+		t.Errorf("the store did not survive its own test: %q", r.Problems)
+	}
+	t.Logf("%d flips in %d records", flips, len(good))
+}
+
+func flip(text string, i int) string {
+	b := []byte(text)
+	b[i] ^= 1
+	return string(b)
+}
+
+// swap makes an engine that holds from hold to.
+func swap(t *testing.T, e kv.Engine, from, to map[string]string) {
+	t.Helper()
+	err := e.Update(func(w kv.Writer) error {
+		for k, v := range from {
+			if now, ok := to[k]; !ok {
+				if err := w.Delete([]byte(k)); err != nil {
+					return err
+				}
+			} else if now != v {
+				if err := w.Put([]byte(k), []byte(now)); err != nil {
+					return err
+				}
+			}
+		}
+		for k, v := range to {
+			if _, ok := from[k]; ok {
+				continue
+			}
+			if err := w.Put([]byte(k), []byte(v)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A store where everything is wrong gives a report of bounded length, and every
+// damaged record is named, not the first alone.
+func TestCheckNamesAll(t *testing.T) {
+	s, engine := full(t)
+	tok := addToken(t, s, addUser(t, s, "bob"), "label")
+	for range 2 * maxProblems {
+		addObject(t, s, tok.ID, "a", "hidden")
+	}
+	good := kvtest.Dump(t, engine)
+	changed := maps.Clone(good)
+	damaged := 0
+	for key, value := range good {
+		if strings.ContainsRune("kua", rune(key[0])) {
+			changed[key] = flip(value, len(value)-1)
+			damaged++
+		}
+	}
+	swap(t, engine, good, changed)
+	if r := check(t, s); len(r.Problems) < damaged {
+		t.Errorf("%d records are damaged, and the problems are %q", damaged, r.Problems)
+	}
+	for key := range good {
+		if key[0] == 'k' || key[0] == 'u' || key[0] == 'i' || key[0] == 'o' {
+			changed[flip(key, 0)] = "" // a kind that there is not
+		}
+	}
+	swap(t, engine, good, changed)
+	if r := check(t, s); len(r.Problems) != maxProblems {
+		t.Errorf("%d problems", len(r.Problems))
+	}
+}
+
+// A storage that cannot be read is an error, as is a check that was given up.
+func TestCheckFails(t *testing.T) {
+	s, engine := full(t)
+	boom := errors.New("input/output error")
+	for _, op := range []kvtest.Op{kvtest.OpGet, kvtest.OpScan} {
+		n := 1
+		for ; ; n++ {
+			engine.Fail(op, n, boom)
+			r, err := s.Check(t.Context())
+			if !engine.Hit() {
+				break
+			}
+			if !errors.Is(err, boom) || slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, "missing") }) {
+				t.Errorf("%s %d: %v %q", op, n, err, r.Problems)
+			}
+		}
+		if n < 3 {
+			t.Errorf("a check has %d calls of %s", n, op)
+		}
+	}
+	engine.Fail("", 0, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Check(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
