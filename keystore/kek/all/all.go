@@ -5,6 +5,7 @@ import (
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/file"
 	"vtoken/keystore/kek/passphrase"
+	"vtoken/keystore/kek/tpm"
 )
 
 // Providers is a fresh map from scheme to provider.
@@ -12,5 +13,6 @@ func Providers() map[string]kek.OpenFunc {
 	return map[string]kek.OpenFunc{
 		file.Scheme:       file.Open,
 		passphrase.Scheme: passphrase.Open,
+		tpm.Scheme:        tpm.Open,
 	}
 }
