@@ -15,6 +15,8 @@ func all() []*Descriptor {
 		rsaRawMechanisms(),
 		ecKeyMechanisms(),
 		ecdsaMechanisms(),
+		eddsaMechanisms(),
+		ecdhMechanisms(),
 		aesBlockMechanisms(),
 		aesCTRMechanisms(),
 		aesGCMMechanisms(),

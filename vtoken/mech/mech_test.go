@@ -256,6 +256,11 @@ func signSuites(t testing.TB) (list []suite) {
 		priv, pub := pairOn(t, c)
 		list = append(list, suite{m: ck.CKM_ECDSA, priv: priv, pub: pub, maxData: 1024})
 	}
+	for _, c := range curves(ck.CKK_EC_EDWARDS) {
+		priv, pub := pairOn(t, c)
+		list = append(list, suite{m: ck.CKM_EDDSA, priv: priv, pub: pub},
+			suite{m: ck.CKM_EDDSA, priv: priv, pub: pub, p: ck.EdDSAParams{PhFlag: true, Context: []byte("c")}})
+	}
 	return append(list,
 		suite{m: ck.CKM_RSA_PKCS, priv: rsaPriv, pub: rsaPub, maxData: 256 - 11},
 		suite{m: ck.CKM_RSA_X_509, priv: rsaPriv, pub: rsaPub, maxData: 255})

@@ -155,3 +155,11 @@ func curveOfPrivate(priv crypto.PrivateKey) (c Curve, v []byte, ok bool) {
 	}
 	return Curve{}, nil, false
 }
+
+// CurveOfKey is the curve that a private key is on; ok is false for a key that is
+// on none.
+func CurveOfKey(priv crypto.PrivateKey) (c Curve, ok bool) {
+	c, v, ok := curveOfPrivate(priv)
+	clear(v)
+	return c, ok
+}
