@@ -9,6 +9,7 @@ import (
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/pin"
+	"vtoken/vtoken/policy"
 	"vtoken/vtoken/record"
 )
 
@@ -17,9 +18,20 @@ import (
 // key and the place, and not in the JSON.
 
 type tenantJSON struct {
-	Name    string    `json:"name"`
-	Created time.Time `json:"created"`
+	Name    string     `json:"name"`
+	Created time.Time  `json:"created"`
+	Policy  policyJSON `json:"policy,omitzero"`
 }
+
+// policyJSON is an algorithm policy; records from before there were such have
+// none, which is the default.
+type policyJSON struct {
+	Name       string   `json:"name"`
+	Mechanisms []uint64 `json:"mechanisms,omitempty"`
+}
+
+// IsZero keeps the default out of the JSON.
+func (j policyJSON) IsZero() bool { return j.Name == "" }
 
 type userJSON struct {
 	Login   string    `json:"login"`
@@ -58,6 +70,24 @@ type tokenJSON struct {
 	UserPIN     pinJSON   `json:"userPIN"`
 	SOPIN       pinJSON   `json:"soPIN"`
 	Created     time.Time `json:"created"`
+
+	Policy policyJSON `json:"policy,omitzero"`
+}
+
+func encodePolicy(p policy.Policy) policyJSON {
+	j := policyJSON{Name: string(p.Name)}
+	for _, m := range p.Mechanisms {
+		j.Mechanisms = append(j.Mechanisms, uint64(m))
+	}
+	return j
+}
+
+func (j policyJSON) policy() policy.Policy {
+	p := policy.Policy{Name: policy.Name(j.Name)}
+	for _, m := range j.Mechanisms {
+		p.Mechanisms = append(p.Mechanisms, ck.MechanismType(m))
+	}
+	return p
 }
 
 func encodePIN(s pin.State) pinJSON {
@@ -76,6 +106,7 @@ func encodeToken(t *record.Token) tokenJSON {
 		Slot: uint64(t.Slot), Serial: t.Serial, Label: t.Label, Holder: string(t.Holder),
 		Initialized: t.Initialized, Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
 		UserPIN: encodePIN(t.UserPIN), SOPIN: encodePIN(t.SOPIN), Created: t.CreatedAt.UTC(),
+		Policy: encodePolicy(t.Policy),
 	}
 }
 
@@ -85,6 +116,7 @@ func (j tokenJSON) token(id, tenant schema.ID, version uint64) *record.Token {
 		Serial: j.Serial, Label: j.Label, Holder: record.UserID(j.Holder),
 		Initialized: j.Initialized, Complete: j.Complete, Enabled: j.Enabled, MaxRSABits: j.MaxRSABits,
 		UserPIN: j.UserPIN.state(), SOPIN: j.SOPIN.state(), CreatedAt: j.Created, Version: version,
+		Policy: j.Policy.policy(),
 	}
 }
 

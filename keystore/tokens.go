@@ -58,8 +58,8 @@ func (tx *Tx) newKeys(tenant, id schema.ID) error {
 }
 
 // NewToken stores a new token under its ID, or under a new one where that is
-// empty. The store sets Slot and Version, and Serial and CreatedAt where they
-// are empty. An ID or serial number that is taken is record.ErrExists; a tenant
+// empty. The store sets Slot and Version, and Serial, CreatedAt and Policy (to the
+// tenant's) where they are empty. An ID or serial number that is taken is record.ErrExists; a tenant
 // or holder that is not there is record.ErrNotFound.
 func (tx *Tx) NewToken(t *record.Token) error {
 	tenant, err := parseID("tenant", t.Tenant)
@@ -83,6 +83,13 @@ func (tx *Tx) NewToken(t *record.Token) error {
 	}
 	if t.CreatedAt.IsZero() {
 		t.CreatedAt = time.Now().UTC()
+	}
+	if !t.Policy.Set() {
+		of, err := tx.tenant(tenant)
+		if err != nil {
+			return err
+		}
+		t.Policy = of.Policy
 	}
 	if err := tx.newKeys(tenant, id); err != nil {
 		return err

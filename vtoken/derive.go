@@ -22,7 +22,7 @@ func (c *Client) DeriveKey(h ck.SessionHandle, m ck.Mechanism, base ck.ObjectHan
 }
 
 func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*object.Object, error) {
-	d, err := s.mechanism(m.Type)
+	d, err := s.mechanism(m, ck.CKF_DERIVE)
 	if err != nil {
 		return nil, err
 	}

@@ -62,8 +62,8 @@ func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck
 // both runs one step of two operations. The plaintext is taken before it is
 // encrypted, or after it was decrypted.
 func (s *session) both(k, other kind, op, second *operation, in []byte) (out []byte, err error) {
-	if op.waits {
-		return nil, op.ready()
+	if err := op.ready(); err != nil {
+		return nil, err
 	}
 	if k == encrypting {
 		if err := s.use(other, second, func() error { return second.absorb(in) }); err != nil {

@@ -12,7 +12,7 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 		return 0, err
 	}
 	defer s.leave()
-	d, err := s.mechanism(m.Type)
+	d, err := s.mechanism(m, ck.CKF_GENERATE)
 	if err != nil {
 		return 0, err
 	}
@@ -53,7 +53,7 @@ func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv c
 }
 
 func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, private *object.Object, err error) {
-	d, err := s.mechanism(m.Type)
+	d, err := s.mechanism(m, ck.CKF_GENERATE_KEY_PAIR)
 	if err != nil {
 		return nil, nil, err
 	}

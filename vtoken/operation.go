@@ -25,8 +25,9 @@ const (
 
 // rule is what an operation asks of a key and of a mechanism.
 type rule struct {
-	usage  ck.AttributeType // the key's flag that permits it
-	cancel ck.Flags         // the flag of C_SessionCancel that ends it
+	usage ck.AttributeType // the key's flag that permits it
+	// flag is the use in CK_MECHANISM_INFO, and what ends it in C_SessionCancel.
+	flag ck.Flags
 	// begin makes the mechanism's part of the operation; ok is false where the
 	// mechanism has none.
 	begin func(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error)
@@ -36,7 +37,7 @@ type rule struct {
 var rules = [kinds]rule{
 	encrypting: {ck.CKA_ENCRYPT, ck.CKF_ENCRYPT, beginEncrypt},
 	decrypting: {ck.CKA_DECRYPT, ck.CKF_DECRYPT, beginDecrypt},
-	digesting:  {cancel: ck.CKF_DIGEST, begin: beginDigest},
+	digesting:  {flag: ck.CKF_DIGEST, begin: beginDigest},
 	signing:    {ck.CKA_SIGN, ck.CKF_SIGN, beginSign},
 	verifying:  {ck.CKA_VERIFY, ck.CKF_VERIFY, beginVerify},
 
@@ -83,7 +84,7 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	if err := s.vacant(k); err != nil {
 		return err
 	}
-	d, err := s.mechanism(m.Type)
+	d, err := s.mechanism(m, rules[k].flag)
 	if err != nil {
 		return err
 	}
@@ -115,13 +116,14 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	return nil
 }
 
-// mechanism is the description of a mechanism that the token offers.
-func (s *session) mechanism(t ck.MechanismType) (*mech.Descriptor, error) {
-	d, ok := mech.Lookup(t)
+// mechanism is the description of a mechanism that is there, and that the
+// token's policy offers for the use.
+func (s *session) mechanism(m ck.Mechanism, use ck.Flags) (*mech.Descriptor, error) {
+	d, ok := mech.Lookup(m.Type)
 	if !ok {
-		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v is not supported", t)
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v is not supported", m.Type)
 	}
-	return d, nil
+	return d, s.token().record().Policy.Check(m, use)
 }
 
 // vacant checks that no such operation is active. One that was cancelled, or
@@ -320,7 +322,7 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	}
 	defer s.leave()
 	for k, r := range rules {
-		if flags.Has(r.cancel) {
+		if flags.Has(r.flag) {
 			s.ops[k] = nil
 		}
 	}

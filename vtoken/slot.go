@@ -173,12 +173,14 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-// GetMechanismList is C_GetMechanismList (section 5.5).
+// GetMechanismList is C_GetMechanismList (section 5.5): what the token's
+// algorithm policy offers.
 func (c *Client) GetMechanismList(slot ck.SlotID) ([]ck.MechanismType, error) {
-	if _, err := c.present(slot); err != nil {
+	t, err := c.present(slot)
+	if err != nil {
 		return nil, err
 	}
-	return mech.List(), nil
+	return slices.DeleteFunc(mech.List(), func(m ck.MechanismType) bool { return t.Policy.Uses(m) == 0 }), nil
 }
 
 // GetMechanismInfo is C_GetMechanismInfo (section 5.5).
@@ -188,10 +190,10 @@ func (c *Client) GetMechanismInfo(slot ck.SlotID, m ck.MechanismType) (ck.Mechan
 		return ck.MechanismInfo{}, err
 	}
 	d, ok := mech.Lookup(m)
-	if !ok {
+	if !ok || t.Policy.Uses(m) == 0 {
 		return ck.MechanismInfo{}, ck.CKR_MECHANISM_INVALID
 	}
-	info := d.Info()
+	info := t.Policy.Limit(m, d.Info())
 	if m == ck.CKM_RSA_PKCS_KEY_PAIR_GEN && t.MaxRSABits > 0 {
 		info.MaxKeySize = min(info.MaxKeySize, uint64(t.MaxRSABits))
 	}

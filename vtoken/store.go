@@ -53,7 +53,8 @@ type ReadTx interface {
 type Tx interface {
 	ReadTx
 	// NewToken stores a new token; the store gives it its id, slot, serial
-	// number (where empty), version and creation time.
+	// number (where empty), version, creation time and the tenant's algorithm
+	// policy (where it has none).
 	NewToken(t *record.Token) error
 	// PutToken replaces the record of a token that exists.
 	PutToken(t *record.Token) error

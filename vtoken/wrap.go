@@ -26,7 +26,7 @@ func (c *Client) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.Ob
 }
 
 func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped []byte, err error) {
-	d, err := s.mechanism(m.Type)
+	d, err := s.mechanism(m, ck.CKF_WRAP)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (c *Client) UnwrapKey(h ck.SessionHandle, m ck.Mechanism, unwrapping ck.Obj
 }
 
 func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (*object.Object, error) {
-	d, err := s.mechanism(m.Type)
+	d, err := s.mechanism(m, ck.CKF_UNWRAP)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/pin"
+	"vtoken/vtoken/policy"
 	"vtoken/vtoken/secret"
 )
 
@@ -33,6 +34,9 @@ type Tenant struct {
 	// ExchangeKey is the PKCS#8 form of the RSA key under which clients may
 	// encrypt passwords and PINs that they send.
 	ExchangeKey secret.Bytes
+	// Policy is the algorithm policy that new tokens of the tenant get where
+	// nobody chooses one for them.
+	Policy policy.Policy
 }
 
 // User is a person or a service that holds tokens.
@@ -91,9 +95,12 @@ type Token struct {
 	Enabled bool
 	// MaxRSABits is 2048 for tokens made by the V1.0 API, otherwise 4096.
 	MaxRSABits int
-	UserPIN    pin.State
-	SOPIN      pin.State
-	CreatedAt  time.Time
+	// Policy is the token's algorithm policy. The store sets that of the tenant
+	// where a new token has none.
+	Policy    policy.Policy
+	UserPIN   pin.State
+	SOPIN     pin.State
+	CreatedAt time.Time
 	// Version counts the changes of the record. The store sets it.
 	Version uint64
 }
@@ -112,6 +119,7 @@ func (t *Token) PIN(r pin.Role) *pin.State {
 // Clone is a copy that shares no memory with t.
 func (t *Token) Clone() *Token {
 	c := *t
+	c.Policy = t.Policy.Clone()
 	c.UserPIN.Verifier = append([]byte(nil), t.UserPIN.Verifier...)
 	c.SOPIN.Verifier = append([]byte(nil), t.SOPIN.Verifier...)
 	return &c

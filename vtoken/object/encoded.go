@@ -2,7 +2,6 @@ package object
 
 import (
 	"bytes"
-	"crypto/x509"
 
 	"vtoken/vtoken/ck"
 )
@@ -23,11 +22,7 @@ func (o *Object) Encoded() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			return nil, ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "encode the private key as PKCS #8: %w", err)
-		}
-		return der, nil
+		return MarshalPrivate(key)
 	}
 	return nil, ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "objects of class %v are not wrapped", o.Class())
 }
@@ -40,9 +35,9 @@ func FromEncoded(class ck.ObjectClass, encoded []byte) (ck.Template, error) {
 	case ck.CKO_SECRET_KEY:
 		return ck.Template{ck.Ulong(ck.CKA_CLASS, class), ck.Bytes(ck.CKA_VALUE, bytes.Clone(encoded))}, nil
 	case ck.CKO_PRIVATE_KEY:
-		key, err := x509.ParsePKCS8PrivateKey(encoded)
+		key, err := ParsePrivate(encoded)
 		if err != nil {
-			return nil, ck.Errorf(ck.CKR_WRAPPED_KEY_INVALID, "what was unwrapped is no private key in PKCS #8 that is known here")
+			return nil, ck.Errorf(ck.CKR_WRAPPED_KEY_INVALID, "read what was unwrapped: %w", err)
 		}
 		t, err := PrivateTemplate(key)
 		if err != nil {

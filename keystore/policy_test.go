@@ -1,0 +1,38 @@
+package keystore
+
+import (
+	"testing"
+
+	"vtoken/vtoken/policy"
+	"vtoken/vtoken/record"
+)
+
+// A token keeps its algorithm policy; one that has none takes its tenant's, and
+// keeps that when the tenant's changes.
+func TestPolicy(t *testing.T) {
+	s := temp(t)
+	list, err := policy.Parse("CKM_ECDSA,CKM_AES_GCM")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant := record.Tenant{Name: "strict", Policy: list}
+	update(t, s, func(tx *Tx) error { return tx.PutTenant(&tenant) })
+	make := func(p policy.Policy) record.TokenID {
+		token := record.Token{Tenant: tenant.ID, Policy: p}
+		update(t, s, func(tx *Tx) error { return tx.NewToken(&token) })
+		return token.ID
+	}
+	plain, legacy := make(policy.Policy{}), make(policy.Policy{Name: policy.Legacy})
+	tenant.Policy = policy.Policy{Name: policy.Modern}
+	update(t, s, func(tx *Tx) error { return tx.PutTenant(&tenant) })
+	later := make(policy.Policy{})
+	view(t, s, func(tx *Tx) error {
+		for id, want := range map[record.TokenID]string{plain: "CKM_ECDSA,CKM_AES_GCM", legacy: "legacy", later: "modern"} {
+			token, err := tx.Token(id)
+			if err != nil || token.Policy.String() != want {
+				t.Errorf("the policy is %v, %v, want %s", token.Policy, err, want)
+			}
+		}
+		return nil
+	})
+}

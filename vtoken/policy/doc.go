@@ -1,0 +1,13 @@
+// Package policy says which algorithms a token offers. It is one table: what
+// weak mechanisms may still be used for. The engine asks it at one place for the
+// mechanism list, the mechanism info and every call that begins an operation.
+//
+// There are two named policies and lists. Modern, the default, offers every
+// mechanism that is sound, and of SHA-1 signatures only the verification. Legacy
+// offers everything that is built in, for software that cannot be changed yet.
+// A list offers the mechanisms on it, and for everything that they can do.
+//
+// SHA-1 as a plain digest, in HMAC and inside OAEP is sound and stays in Modern.
+// RSA keys of 1024 bits verify and encrypt only, under every policy: package
+// object takes no private keys of that size.
+package policy

@@ -1,0 +1,55 @@
+package vtoken_test
+
+import (
+	"slices"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/policy"
+	"vtoken/vtoken/record"
+)
+
+// The algorithm policy decides the list, the info and each init call, also of
+// operations that go on in sessions that were open before.
+func TestAlgorithmPolicy(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	pub, priv := w.ecPair(c, h, true)
+	sha1 := ck.Mechanism{Type: ck.CKM_ECDSA_SHA1}
+	info := func(m ck.MechanismType) ck.Flags {
+		i, err := c.GetMechanismInfo(w.alice.Slot, m)
+		w.ok(err)
+		return i.Flags
+	}
+	want(t, c.SignInit(h, sha1, priv), ck.CKR_MECHANISM_INVALID)
+	w.ok(c.VerifyInit(h, sha1, pub))
+	if f := info(ck.CKM_ECDSA_SHA1); f.Has(ck.CKF_SIGN) || !f.Has(ck.CKF_VERIFY|ck.CKF_EC_F_P) {
+		t.Errorf("modern: flags 0x%x", f)
+	}
+	w.setPolicy(policy.Policy{Name: policy.Legacy})
+	w.ok(c.SignInit(h, sha1, priv))
+	if f := info(ck.CKM_ECDSA_SHA1); !f.Has(ck.CKF_SIGN | ck.CKF_VERIFY) {
+		t.Errorf("legacy: flags 0x%x", f)
+	}
+	list, err := policy.Parse("CKM_SHA512,CKM_ECDSA")
+	w.ok(err)
+	w.setPolicy(list)
+	want(t, c.DigestInit(h, ck.Mechanism{Type: ck.CKM_SHA256}), ck.CKR_MECHANISM_INVALID)
+	w.ok(c.DigestInit(h, ck.Mechanism{Type: ck.CKM_SHA512}))
+	offered, err := c.GetMechanismList(w.alice.Slot)
+	w.ok(err)
+	if !slices.Equal(offered, []ck.MechanismType{ck.CKM_SHA512, ck.CKM_ECDSA}) {
+		t.Errorf("offered: %v", offered)
+	}
+	_, err = c.GetMechanismInfo(w.alice.Slot, ck.CKM_SHA256)
+	want(t, err, ck.CKR_MECHANISM_INVALID)
+	_, err = c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))})
+	want(t, err, ck.CKR_MECHANISM_INVALID)
+	_, _, err = c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256)}, nil)
+	want(t, err, ck.CKR_MECHANISM_INVALID)
+}
+
+func (w *world) setPolicy(p policy.Policy) {
+	w.t.Helper()
+	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Policy = p }))
+}
