@@ -63,7 +63,6 @@ P11_KIT_SERVER_ADDRESS=unix:path=$dir/p11-kit.sock measure softhsm-p11-kit "$cli
 pids+=($!)
 wait_for "$dir/vtokend.ready" . "${pids[-1]}"
 export VTOKEN_P11_SOCKET=$dir/run/p11.sock VTOKEN_ADMIN_SOCKET=$dir/run/admin.sock
-"$bin/vtoken" user create "$(id -un)" >/dev/null
 "$bin/vtoken" token create --user "$(id -un)" --label bench --complete \
 	--user-pin-file "$dir/pin" --so-pin-file "$dir/so-pin" --quiet >/dev/null
 measure vtoken "$bin/vtoken-pkcs11.so" ${BENCH_LARGE:+--large}

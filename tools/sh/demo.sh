@@ -137,7 +137,6 @@ That was the whole way: API, store, daemon, socket, module, application.
 What to type next, to have a daemon of your own that stays:
    export PATH=$bin:\$PATH
    vtokend --api-listen 127.0.0.1:8443 &
-   vtoken user create $user
    vtoken token create --user $user --label mine --complete --user-pin-file FILE
    pkcs11-tool --module $module --token-label mine --login --keypairgen --key-type EC:prime256v1
 README.md has the rest. DEMO_KEEP=1 make demo keeps this demo's daemon running.

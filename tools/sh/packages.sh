@@ -10,7 +10,7 @@ set -euo pipefail
 
 build="make gcc libc6-dev"
 demo="$build openssl curl ca-certificates opensc"
-test="$demo softhsm2 p11-kit p11-kit-modules gnutls-bin binutils passwd util-linux libengine-pkcs11-openssl openssh-client groff-base swtpm"
+test="$demo softhsm2 p11-kit p11-kit-modules gnutls-bin binutils passwd util-linux libengine-pkcs11-openssl openssh-client groff-base procps nginx apache2-bin openssh-server osslsigncode git swtpm"
 
 case "${1:-}" in
 make) want="make" ;;
