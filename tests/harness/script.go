@@ -50,6 +50,14 @@ type Script struct {
 //	                        calls the API with curl, the arguments are curl's; the
 //	                        body of the answer is in stdout
 //	keep NAME               sets $NAME to what stdout holds, without quotes
+//	page NAME [HEADING]     runs the commands of docs/consumers/NAME.md, or those below
+//	                        one heading (page.go)
+//	port NAME               sets $NAME to a free port of 127.0.0.1
+//	ends PIDFILE            at the end of the script ends the server that writes its
+//	                        process id into the file
+//	handshakes CERTIFICATES COUNT [RELOADS COMMAND [ARGUMENT...]]
+//	                        makes full TLS handshakes with localhost:$PORT, and runs
+//	                        the command again and again meanwhile (handshakes.go)
 //
 // and these variables: MODULE, PIN, SOPIN, those of the backend.
 func (s Script) Params() testscript.Params {
@@ -66,6 +74,11 @@ func (s Script) Params() testscript.Params {
 			"apikey": apikeyCommand,
 			"api":    apiCommand,
 			"keep":   keepCommand,
+			"page":   pageCommand,
+			"port":   portCommand,
+
+			"ends":       endsCommand,
+			"handshakes": handshakesCommand,
 		},
 	}
 }

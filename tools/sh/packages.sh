@@ -45,6 +45,16 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "installing the missing packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
+
+# Some of them are servers. They are wanted for their programs; Debian would
+# start them as services on all addresses, so it is told not to.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+	$sudo chmod 755 "$policy"
+	trap '$sudo rm -f "$policy"' EXIT
+fi
+
 $sudo apt-get update -qq
 # shellcheck disable=SC2086
 $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
