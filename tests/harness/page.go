@@ -15,8 +15,6 @@ import (
 // people paste is what was tested. Only its blocks marked "sh" are run, and
 // those marked "sh server PORT", which a reader runs in a second terminal: they
 // go into the background, and the page goes on when something listens at PORT.
-// A page with a server has a network of its own, where nobody else listens or
-// connects, however many addresses the server takes.
 
 // pageStart comes before the commands of a page. What still runs at the end is
 // ended, by the id of its process group.
@@ -24,40 +22,48 @@ const pageStart = `set -meuo pipefail
 trap 'for job in $(jobs -p); do kill -- -$job || :; done; wait' EXIT
 `
 
+// pageAlone gives a page with a server a network of its own, where nobody else
+// listens or connects, whatever addresses the server takes.
+const pageAlone = `[ -n "${ALONE:-}" ] || ALONE=yes exec unshare --net bash -c "$BASH_EXECUTION_STRING"
+ip link set lo up
+`
+
 // pageServer comes after a server.
-const pageServer = `until (: <>/dev/tcp/127.0.0.1/$PORT) 2>/dev/null; do kill -0 $!; sleep 0.02; done
+const pageServer = `until (: <>/dev/tcp/127.0.0.1/%s) 2>/dev/null; do kill -0 $!; sleep 0.02; done
 `
 
 // PageScript is the bash script of the commands of a page, or of the part of it
 // below one heading. It is an error if there are none.
 func PageScript(page, heading string) (string, error) {
 	var script strings.Builder
-	script.WriteString(pageStart)
-	within, block, commands := heading == "", "", 0
+	start := pageStart
+	within, inBlock, run, port := heading == "", false, false, ""
 	for line := range strings.Lines(page) {
-		text := strings.TrimSpace(line)
+		mark, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
 		switch {
-		case block == "" && strings.HasPrefix(text, "#") && heading != "":
-			within = strings.TrimSpace(strings.TrimLeft(text, "#")) == heading
-		case block == "" && strings.HasPrefix(text, "```"):
-			block = text
-			if within && block == "```sh server" {
+		case fence && !inBlock:
+			port = ""
+			if p, server := strings.CutPrefix(mark, "sh server "); server {
+				port, mark = p, "sh"
+			}
+			run = within && mark == "sh"
+			if run && port != "" {
+				start = pageAlone + pageStart
 				script.WriteString("{\n")
 			}
-		case text == "```":
-			if within && block == "```sh server" {
-				script.WriteString("} &\n" + pageServer)
-			}
-			block = ""
-		case within && (block == "```sh" || block == "```sh server"):
+		case fence && run && port != "":
+			fmt.Fprintf(&script, "} &\n"+pageServer, port)
+		case !fence && inBlock && run:
 			script.WriteString(line)
-			commands++
+		case !inBlock && heading != "" && strings.HasPrefix(line, "#"):
+			within = strings.TrimSpace(strings.TrimLeft(line, "#")) == heading
 		}
+		inBlock = inBlock != fence
 	}
-	if commands == 0 {
+	if script.Len() == 0 {
 		return "", fmt.Errorf("looking for commands below the heading %q: the page has none; a block of commands begins with ```sh", heading)
 	}
-	return script.String(), nil
+	return start + script.String(), nil
 }
 
 func pageCommand(ts *testscript.TestScript, neg bool, args []string) {

@@ -9,7 +9,7 @@ const examplePage = "# A page\n" +
 	"```sh\necho first\n# no heading\n```\n" +
 	"```\nwhat is printed\n```\n" +
 	"## Serve\n" +
-	"```sh server\nlisten\n```\n" +
+	"```sh server 5556\nlisten\n```\n" +
 	"```sh\nask\n```\n"
 
 func TestPageScript(t *testing.T) {
@@ -19,9 +19,9 @@ func TestPageScript(t *testing.T) {
 		hasNot   []string
 		mustFail bool
 	}{
-		{heading: "", has: []string{"echo first\n# no heading\n", "{\nlisten\n} &\n", "ask\n"}, hasNot: []string{"printed", "```", "## Serve"}},
-		{heading: "Serve", has: []string{"{\nlisten\n} &\n", "ask\n"}, hasNot: []string{"first"}},
-		{heading: "A page", has: []string{"echo first"}, hasNot: []string{"ask"}},
+		{heading: "", has: []string{"echo first\n# no heading\n", "{\nlisten\n} &\n", "/dev/tcp/127.0.0.1/5556)", "unshare --net", "ask\n"}, hasNot: []string{"printed", "```", "## Serve"}},
+		{heading: "Serve", has: []string{"{\nlisten\n} &\n", "/dev/tcp/127.0.0.1/5556)", "unshare --net", "ask\n"}, hasNot: []string{"first"}},
+		{heading: "A page", has: []string{"echo first"}, hasNot: []string{"ask", "unshare"}},
 		{heading: "Absent", mustFail: true},
 	} {
 		script, err := PageScript(examplePage, c.heading)
