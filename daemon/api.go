@@ -54,7 +54,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	dialect.Mount(mux, native.New(core, kit, native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
-		API: d.apiURL, Dialects: d.cfg.Dialects,
+		API: d.apiURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store},
 	}))
 	dialects, err := all.New(d.cfg.Dialects, core, kit)
 	if err != nil {

@@ -17,6 +17,12 @@
 // and tells the service manager (sd_notify). It stops on SIGTERM and SIGINT
 // within 5 seconds. The log goes to standard error.
 //
+// # Without sockets
+//
+// "vtokend restore FILE" makes the store of the data folder from a backup, and
+// "vtokend check" authenticates every record of it. Both take the daemon's flags
+// after that, and need the folder for themselves.
+//
 // # Exit status
 //
 //	0  stopped as asked

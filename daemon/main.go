@@ -33,6 +33,11 @@ func main() {
 
 // run is the life of the daemon, until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		if c, ok := offlineCommands()[args[0]]; ok {
+			return runOffline(ctx, c, args[0], args[1:], stdout, stderr)
+		}
+	}
 	cfg, err := config.Load(args, os.Getuid(), os.Getenv)
 	if errors.Is(err, pflag.ErrHelp) {
 		return exitOK

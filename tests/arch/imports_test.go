@@ -49,6 +49,8 @@ var layers = [...]layer{
 		of: []string{"keystore/kek/..."}, may: []string{"keystore/kek/...", "vtoken/secret"}, never: []string{"net/http", "go.etcd.io/bbolt"}},
 	{name: "the envelope knows bytes only",
 		of: []string{"keystore/envelope"}, may: []string{"vtoken/secret"}, never: []string{"net/http", "go.etcd.io/bbolt"}},
+	{name: "the format of backups knows nobody", only: true,
+		of: []string{"keystore/backup"}},
 	{name: "the keystore knows values of the engine, not the engine",
 		of: []string{"keystore/..."}, may: []string{"keystore/...", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/policy", "vtoken/record", "vtoken/secret"},
 		never: []string{"net/http", "vtoken/vtoken"}},
@@ -85,7 +87,7 @@ var layers = [...]layer{
 		of: []string{"daemon"}, may: []string{"daemon/...", "keystore/...", "provisioning/...", "vtoken/..."}},
 
 	{name: "tools talk to the daemon through its API",
-		of: []string{"tools/..."}, may: []string{"provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
+		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
 		never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 	{name: "tests of whole programs know what programs offer",
 		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/remote"}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,8 @@ const noRaceSleep = "atexit_sleep_ms=0"
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"vtoken": func() { os.Exit(realMain()) },
+		// What runs the daemon's program is shown what it would run.
+		"vtokend": func() { fmt.Printf("%q\n", os.Args[1:]) },
 	})
 }
 

@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -50,6 +51,12 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
+// emptyStore is a store with nothing in it.
+type emptyStore struct{}
+
+func (emptyStore) Check(context.Context) (api.Check, error) { return api.Check{}, nil }
+func (emptyStore) Backup(context.Context, io.Writer) error  { return nil }
+
 // served is the API with one user and one token in it, for a caller who may do
 // everything.
 func served(t *testing.T) (mux http.Handler, token, key string) {
@@ -72,7 +79,7 @@ func served(t *testing.T) (mux http.Handler, token, key string) {
 		t.Fatal(err)
 	}
 	served := http.NewServeMux()
-	New(core, kit, Info{}).Mount(served)
+	New(core, kit, Info{Keeper: emptyStore{}}).Mount(served)
 	return kit.Wrap(served), string(made.ID), string(secret)
 }
 

@@ -21,6 +21,7 @@ type Info struct {
 	AdminSocket, DataDir string
 	API                  string // URL of the HTTPS listener, or empty
 	Dialects             []string
+	Keeper               Keeper
 }
 
 // Handler serves the native API on a core. It is a dialect.Dialect.
@@ -55,9 +56,13 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 
 // serve does the operation and writes its answer.
 func (rt route) serve(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
-	answer, err := rt.do(&request{ctx: r.Context(), caller: c, w: w, http: r})
+	req := &request{ctx: r.Context(), caller: c, w: w, http: r}
+	answer, err := rt.do(req)
 	if err != nil {
 		return err
+	}
+	if s, ok := answer.(stream); ok {
+		return s.send(req, rt.status)
 	}
 	if rt.status == http.StatusNoContent {
 		w.WriteHeader(rt.status)

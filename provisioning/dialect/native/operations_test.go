@@ -25,6 +25,12 @@ func TestEveryOperation(t *testing.T) {
 	}
 
 	must[*api.Status](t)(c.Status(ctx))
+	must[*api.Check](t)(c.Check(ctx))
+	var file bytes.Buffer
+	done(t, c.Backup(ctx, &file))
+	if file.String() != nativetest.Backup {
+		t.Errorf("the backup is %q", file.String())
+	}
 	must[*api.Tenant](t)(c.CreateTenant(ctx, "sales"))
 	must[[]api.Tenant](t)(client.All(c.Tenants(ctx)))
 	get(t, s, "/v1/tenants/sales", http.StatusOK, &api.Tenant{})

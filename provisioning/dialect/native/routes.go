@@ -18,6 +18,9 @@ func (h *Handler) routes() []route {
 	return []route{
 		{get, "/status", ok, h.readStatus},
 
+		{get, "/check", ok, h.checkStore},
+		{get, "/backup", ok, h.backUp},
+
 		{get, "/tenants", ok, h.listTenants},
 		{post, "/tenants", created, h.createTenant},
 		{get, "/tenants/{tenant}", ok, h.readTenant},

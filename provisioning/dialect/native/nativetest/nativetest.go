@@ -63,7 +63,7 @@ func Start(t testing.TB) *Server {
 	api := native.New(core, kit, native.Info{
 		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
-		Dialects: []string{"native"},
+		Dialects: []string{"native"}, Keeper: Keeper{},
 	})
 	mux := http.NewServeMux()
 	dialect.Mount(mux, api)

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"vtoken/keystore"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// keeper is the keystore as the native API sees it: checked and backed up as a
+// whole.
+type keeper struct{ store *keystore.Store }
+
+func (k keeper) Check(ctx context.Context) (api.Check, error) {
+	r, err := k.store.Check(ctx)
+	return api.Check{
+		Records: r.Records, Recipients: r.Recipients, Tenants: r.Tenants, Users: r.Users,
+		APIKeys: r.APIKeys, Tokens: r.Tokens, Objects: r.Objects, Problems: append([]string{}, r.Problems...),
+	}, err
+}
+
+func (k keeper) Backup(ctx context.Context, w io.Writer) error {
+	_, err := k.store.Backup(ctx, w)
+	return err
+}

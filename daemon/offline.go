@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"vtoken/daemon/config"
+	"vtoken/keystore"
+	kekall "vtoken/keystore/kek/all"
+	"vtoken/provisioning/dialect/all"
+)
+
+// offline is a command that works on the data folder while no daemon does. The
+// flags are those of the daemon, so that it finds the folder and the KEKs where
+// the daemon does.
+type offline struct {
+	arguments int
+	run       func(ctx context.Context, o keystore.Options, args []string) (keystore.Report, error)
+}
+
+// offlineCommands are the commands by name.
+func offlineCommands() map[string]offline {
+	return map[string]offline{
+		"restore": {1, restoreStore},
+		"check":   {0, checkStore},
+	}
+}
+
+func restoreStore(ctx context.Context, o keystore.Options, args []string) (keystore.Report, error) {
+	f, err := os.Open(args[0])
+	if err != nil {
+		return keystore.Report{}, fmt.Errorf("open the backup: %w", err)
+	}
+	defer f.Close()
+	return keystore.Restore(ctx, o, f)
+}
+
+func checkStore(ctx context.Context, o keystore.Options, _ []string) (keystore.Report, error) {
+	if _, err := os.Stat(o.Dir); err != nil { // opening would make a new store
+		return keystore.Report{}, err
+	}
+	s, err := keystore.Open(ctx, o)
+	if err != nil {
+		return keystore.Report{}, err
+	}
+	r, err := s.Check(ctx)
+	if err == nil && len(r.Problems) > 0 {
+		err = keystore.ErrTampered
+	}
+	return r, errors.Join(err, s.Close())
+}
+
+// runOffline runs a command: its arguments, then flags.
+func runOffline(ctx context.Context, c offline, name string, args []string, stdout, stderr io.Writer) int {
+	n := 0
+	for n < len(args) && (args[n] == "" || args[n][0] != '-') {
+		n++
+	}
+	cfg, err := config.Load(args[n:], os.Getuid(), os.Getenv)
+	if errors.Is(err, pflag.ErrHelp) {
+		return exitOK
+	}
+	if err == nil && n != c.arguments {
+		err = fmt.Errorf("vtokend %s takes %d arguments before its flags, not %d", name, c.arguments, n)
+	}
+	if err == nil {
+		err = cfg.Validate(all.Names())
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "vtokend: %v\nTry `vtokend --help`.\n", err)
+		return exitUsage
+	}
+	return report(stdout, stderr, name, func() (keystore.Report, error) {
+		if err := harden(); err != nil {
+			return keystore.Report{}, err
+		}
+		return c.run(ctx, keystore.Options{
+			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
+		}, args)
+	})
+}
+
+// report runs the work and says how it went.
+func report(stdout, stderr io.Writer, name string, run func() (keystore.Report, error)) int {
+	r, err := run()
+	for _, p := range r.Problems {
+		fmt.Fprintln(stderr, p)
+	}
+	switch {
+	case errors.Is(err, keystore.ErrNoKEK):
+		fmt.Fprintf(stderr, "vtokend: %s: %v\n", name, err)
+		return exitNoKEK
+	case err != nil:
+		fmt.Fprintf(stderr, "vtokend: %s: %v\n", name, err)
+		return exitFailed
+	}
+	fmt.Fprintf(stdout, "%s: %v\n", name, r)
+	return exitOK
+}

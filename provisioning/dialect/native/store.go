@@ -1,0 +1,94 @@
+package native
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/vtoken/record"
+)
+
+// Keeper is the store as the administrator of the machine cares for it: whole,
+// and not tenant by tenant. It is safe for concurrent use.
+type Keeper interface {
+	// Check authenticates every record.
+	Check(ctx context.Context) (api.Check, error)
+	// Backup writes one consistent backup. Where it fails before it has written
+	// anything, there is no backup because of the store.
+	Backup(ctx context.Context, w io.Writer) error
+}
+
+// system refuses callers who may not do what concerns the whole daemon.
+func (r *request) system(what string) error {
+	if r.caller.Role == record.RoleSystem {
+		return nil
+	}
+	return provisioning.Errorf(provisioning.Forbidden, "role %q may not %s; use the admin socket, or an API key of role %q", r.caller.Role, what, record.RoleSystem)
+}
+
+func (h *Handler) checkStore(r *request) (any, error) {
+	if err := r.system("check the store"); err != nil {
+		return nil, err
+	}
+	r.slow()
+	return h.info.Keeper.Check(r.ctx)
+}
+
+func (h *Handler) backUp(r *request) (any, error) {
+	if err := r.system("back up the store"); err != nil {
+		return nil, err
+	}
+	return stream{api.BackupType, func(w io.Writer) error { return h.info.Keeper.Backup(r.ctx, w) }}, nil
+}
+
+// slowest bounds what has to look at the whole store, and then has nothing to
+// say until it is done.
+const slowest = time.Hour
+
+// slow gives a request more time than others. Where the server has no deadlines
+// there is nothing to do.
+func (r *request) slow() { _ = http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(slowest)) }
+
+// stream is an answer that is written as it is made.
+type stream struct {
+	mediaType string
+	write     func(w io.Writer) error
+}
+
+// send writes the answer. An error after its first byte cuts the connection, so
+// that nobody takes half an answer for a whole one.
+func (s stream) send(r *request, status int) error {
+	r.slow()
+	out := &streamWriter{w: r.w, control: http.NewResponseController(r.w), mediaType: s.mediaType, status: status}
+	err := s.write(out)
+	if err != nil && out.begun {
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+// stall is how long a reader of a stream may take none of it.
+const stall = time.Minute
+
+// streamWriter begins the answer with its first byte.
+type streamWriter struct {
+	w         http.ResponseWriter
+	control   *http.ResponseController
+	mediaType string
+	status    int
+	begun     bool
+}
+
+// Write sends bytes, and gives the reader time to take them.
+func (s *streamWriter) Write(p []byte) (int, error) {
+	if !s.begun {
+		s.begun = true
+		s.w.Header().Set("Content-Type", s.mediaType)
+		s.w.WriteHeader(s.status)
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(stall))
+	return s.w.Write(p)
+}

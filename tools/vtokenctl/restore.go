@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+func restoreCommand(a *app) *cobra.Command {
+	var daemon string
+	var flags daemonFlags
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Make the store of a data folder from a backup",
+		Long: `Make the store of a data folder from a backup, on this machine, while no daemon
+runs on the folder. The folder has no store yet; other files in it stay. The work
+is done by vtokend itself, which reads its own configuration: run this as the
+user that the daemon runs as, and name another folder or KEK with the flags.
+
+One of the KEKs of the backup has to open here. Every record is authenticated and
+compared with the backup before the store is put in place. Slots, labels, objects
+and counters are as they were.`,
+		Example: `  vtoken restore vtoken-2026-11-22.backup
+  vtoken restore vtoken-2026-11-22.backup --data-dir /srv/vtoken --kek passphrase:file=/root/recovery`,
+		Args: arguments("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := daemonProgram(daemon)
+			if err != nil {
+				return err
+			}
+			file, err := filepath.Abs(args[0])
+			if err != nil {
+				return err
+			}
+			run := exec.CommandContext(cmd.Context(), path, append([]string{"restore", file}, flags.list()...)...)
+			run.Stdin, run.Stdout, run.Stderr = a.in, a.err, a.err
+			var exit *exec.ExitError
+			if err := run.Run(); errors.As(err, &exit) {
+				return fmt.Errorf("nothing was restored; the reason is above")
+			} else if err != nil {
+				return fmt.Errorf("run %s: %w", path, err)
+			}
+			return nil
+		},
+	}
+	flags.addFlags(cmd)
+	cmd.Flags().StringVar(&daemon, "vtokend", "", "`PATH` of the daemon's program (else the one that is installed)")
+	return cmd
+}
+
+// daemonFlags are the flags that are passed on to the daemon's program.
+type daemonFlags struct {
+	config, dataDir string
+	keks            []string
+}
+
+func (d *daemonFlags) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&d.config, "config", "", "configuration `FILE` of the daemon (else its default)")
+	cmd.Flags().StringVar(&d.dataDir, "data-dir", "", "`DIR` of the store (else as the configuration says)")
+	cmd.Flags().StringArrayVar(&d.keks, "kek", nil, "`URI` of a KEK to try; repeatable (else as the configuration says)")
+}
+
+func (d *daemonFlags) list() (args []string) {
+	if d.config != "" {
+		args = append(args, "--config", d.config)
+	}
+	if d.dataDir != "" {
+		args = append(args, "--data-dir", d.dataDir)
+	}
+	for _, k := range d.keks {
+		args = append(args, "--kek", k)
+	}
+	return args
+}
+
+// daemonProgram finds vtokend: the one that was named, else the one that came
+// with this program, else the one in PATH.
+func daemonProgram(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	const name = "vtokend"
+	if self, err := os.Executable(); err == nil {
+		dir := filepath.Dir(self)
+		for _, path := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "sbin", name)} {
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+				return path, nil
+			}
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("find the daemon's program: %w; name it with --vtokend", err)
+	}
+	return path, nil
+}
