@@ -138,6 +138,9 @@ func (c *Client) SetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, t ck
 	if err := s.mayWrite(o); err != nil {
 		return err
 	}
+	if !o.Modifiable() {
+		return ck.Errorf(ck.CKR_ACTION_PROHIBITED, "the object's CKA_MODIFIABLE is false")
+	}
 	if obj&sessionObjectBit != 0 {
 		return s.attachment.change(obj, t, s.soIn())
 	}

@@ -24,6 +24,7 @@ func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 	}
 	left := s.token().find(t, s.sees)
 	left = append(left, s.attachment.find(t, s.sees)...)
+	left = append(left, s.findBuiltin(t)...)
 	if len(left) > maxSearchResults {
 		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%d objects match; search for less at a time", len(left))
 	}

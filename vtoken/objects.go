@@ -32,6 +32,9 @@ func (s *session) sees(o *object.Object) bool { return !o.Private() || s.userIn(
 // otherwise CKR_OBJECT_HANDLE_INVALID.
 func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
 	o := s.homeOf(h).get(h)
+	if o == nil && h&builtinBit != 0 {
+		o = s.builtin(h)
+	}
 	if o == nil || !s.sees(o) {
 		return nil, ck.CKR_OBJECT_HANDLE_INVALID
 	}

@@ -6,6 +6,7 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
@@ -145,6 +146,7 @@ func (c *Client) GetTokenInfo(slot ck.SlotID) (ck.TokenInfo, error) {
 		TotalPrivateMemory: ck.UnavailableInformation,
 		FreePrivateMemory:  ck.UnavailableInformation,
 		FirmwareVersion:    c.engine.opts.Version,
+		UTCTime:            object.UTCTime(c.engine.opts.Now()),
 	}
 	c.mu.RLock()
 	if a := c.attachments[t.ID]; a != nil {
@@ -155,7 +157,7 @@ func (c *Client) GetTokenInfo(slot ck.SlotID) (ck.TokenInfo, error) {
 }
 
 func tokenFlags(t *record.Token) ck.Flags {
-	f := ck.CKF_RNG | ck.CKF_LOGIN_REQUIRED | t.UserPIN.Flags(pin.User) | t.SOPIN.Flags(pin.SO)
+	f := ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | t.UserPIN.Flags(pin.User) | t.SOPIN.Flags(pin.SO)
 	if t.Initialized {
 		f |= ck.CKF_TOKEN_INITIALIZED
 	}

@@ -74,7 +74,7 @@ func TestSlotAndTokenInfo(t *testing.T) {
 	if len(info.SerialNumber) != 16 {
 		t.Errorf("serial number %q", info.SerialNumber)
 	}
-	flags := ck.CKF_RNG | ck.CKF_LOGIN_REQUIRED | ck.CKF_TOKEN_INITIALIZED | ck.CKF_USER_PIN_INITIALIZED
+	flags := ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_TOKEN_INITIALIZED | ck.CKF_USER_PIN_INITIALIZED
 	if info.Flags != flags {
 		t.Errorf("token flags %x, want %x", info.Flags, flags)
 	}
