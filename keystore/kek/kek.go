@@ -40,6 +40,9 @@ type Env struct {
 	// its own key makes it where there is none. Otherwise a missing key is an
 	// error.
 	Create bool
+	// Generate is set when the administrator asks for a new key in an HSM. Only
+	// a provider of keys that others make, too, looks at it.
+	Generate bool
 	// Log gets what an administrator has to know once. It is never nil.
 	Log *slog.Logger
 }

@@ -4,6 +4,7 @@ package all
 import (
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/file"
+	"vtoken/keystore/kek/p11hsm"
 	"vtoken/keystore/kek/passphrase"
 	"vtoken/keystore/kek/tpm"
 )
@@ -13,6 +14,7 @@ func Providers() map[string]kek.OpenFunc {
 	return map[string]kek.OpenFunc{
 		file.Scheme:       file.Open,
 		passphrase.Scheme: passphrase.Open,
+		p11hsm.Scheme:     p11hsm.Open,
 		tpm.Scheme:        tpm.Open,
 	}
 }

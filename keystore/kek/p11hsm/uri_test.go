@@ -1,0 +1,88 @@
+package p11hsm
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"vtoken/keystore/kek"
+)
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]target{
+		"pkcs11:token=kek;object=kek?module-path=/m.so&pin-source=file:/pin":   {token: "kek", object: "kek", module: "/m.so", pin: "/pin"},
+		"pkcs11:id=%01%ff;type=private?pin-source=file:///pin&module-path=m":   {id: "\x01\xff", class: "private", module: "m", pin: "/pin"},
+		"pkcs11:serial=1;model=a%20b;manufacturer=c;id=x?module-path=/m%26.so": {serial: "1", model: "a b", manufacturer: "c", id: "x", module: "/m&.so"},
+	} {
+		u, err := kek.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parse(u); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+}
+
+func TestModuleIsChecked(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "m.so")
+	write := func(mode, folder os.FileMode) string {
+		for _, err := range []error{os.WriteFile(file, nil, 0o600), os.Chmod(file, mode), os.Chmod(dir, folder)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return file
+	}
+	if _, err := checkModule(write(0o755, 0o755)); err != nil {
+		t.Error(err)
+	}
+	for _, path := range []string{write(0o775, 0o755), filepath.Join(dir, "none.so")} {
+		if _, err := checkModule(path); !errors.Is(err, kek.ErrUnavailable) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := checkModule(write(0o755, 0o777)); !errors.Is(err, kek.ErrUnavailable) {
+		t.Errorf("in a folder that all may write: %v", err)
+	}
+}
+
+func FuzzURI(f *testing.F) {
+	for _, seed := range []string{"pkcs11:object=a?module-path=/m", "pkcs11:id=%00;slot-id=3?module-path=/m&pin-source=file:/p", "pkcs11:object=%?x=%"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := kek.Parse(s)
+		if err != nil {
+			return
+		}
+		to, err := parse(u)
+		if err != nil && !errors.Is(err, kek.ErrURI) {
+			t.Error(err)
+		}
+		if err == nil && (to.module == "" || to.object == "" && to.id == "") {
+			t.Errorf("%q: %+v", s, to)
+		}
+	})
+}
+
+func FuzzBlob(f *testing.F) {
+	b := &blob{way: 1, wrapped: []byte("wrapped"), sealed: []byte("sealed")}
+	f.Add(append(b.header(), b.sealed...))
+	f.Add([]byte{'H', 1, 1, 0, 1, 0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		b, err := parseBlob(in)
+		if err != nil {
+			if !errors.Is(err, kek.ErrWrongKey) {
+				t.Error(err)
+			}
+			return
+		}
+		if again := append(b.header(), b.sealed...); !bytes.Equal(again, in) {
+			t.Errorf("%x becomes %x", in, again)
+		}
+	})
+}
