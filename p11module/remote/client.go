@@ -37,7 +37,7 @@ func New(o Options) *Client {
 	if o.Descriptors == nil {
 		o.Descriptors = systemDescriptors{}
 	}
-	c := &Client{options: o, newest: p11rpc.MaxVersion}
+	c := &Client{options: o, newest: p11rpc.Extended}
 	c.sessions.init(firstHandle())
 	return c
 }

@@ -245,7 +245,7 @@ func deref(v any) any {
 // Every call of the table goes through the codec in both directions and in
 // every version, and arrives as it was.
 func TestRoundTrip(t *testing.T) {
-	for version := byte(0); version <= MaxVersion; version++ {
+	for _, version := range Versions() {
 		for id := CallError; id < NumCalls; id++ {
 			for n := range 16 {
 				if id != CallError {
@@ -292,7 +292,7 @@ func roundTrip(t *testing.T, version byte, id CallID, response bool, n int) {
 }
 
 func TestNoMechanism(t *testing.T) {
-	for version := byte(1); version <= MaxVersion; version++ {
+	for _, version := range Versions()[1:] {
 		e, d := Encoder{Version: version}, Decoder{Version: version}
 		e.BeginRequest(1, CallSignInit)
 		e.Ulong(5)
@@ -332,7 +332,12 @@ func TestMechanismsThatCannotTravel(t *testing.T) {
 		{2, ck.Mechanism{Type: ck.CKM_VENDOR_DEFINED + 0x10024}, ck.CKR_MECHANISM_INVALID},
 		{2, ck.Mechanism{Type: 1 << 40}, ck.CKR_MECHANISM_INVALID},
 		{2, ck.Mechanism{Type: ck.CKM_RSA_PKCS_PSS, Parameter: ck.RawParameter("x")}, ck.CKR_MECHANISM_PARAM_INVALID},
-		{2, ck.Mechanism{Type: ck.CKM_EDDSA, Parameter: ck.GCMParams{}}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{2, ck.Mechanism{Type: ck.CKM_XEDDSA, Parameter: ck.GCMParams{}}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{2, ck.Mechanism{Type: ck.CKM_EDDSA, Parameter: ck.EdDSAParams{}}, ck.CKR_MECHANISM_INVALID},
+		{2, ck.Mechanism{Type: ck.CKM_EDDSA}, ck.CKR_OK},
+		{Extended, ck.Mechanism{Type: ck.CKM_EDDSA}, ck.CKR_OK},
+		{Extended, ck.Mechanism{Type: ck.CKM_EDDSA, Parameter: ck.CCMParams{}}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{Extended, ck.Mechanism{Type: ck.CKM_SP800_108_COUNTER_KDF, Parameter: ck.SP800108Params{Data: make([]ck.PRFData, 65)}}, ck.CKR_MECHANISM_PARAM_INVALID},
 		{1, ck.Mechanism{Type: ck.CKM_RSA_PKCS_PSS}, ck.CKR_MECHANISM_PARAM_INVALID},
 		{0, ck.Mechanism{Type: ck.CKM_AES_CTR, Parameter: ck.AESCtrParams{}}, ck.CKR_OK},
 		{2, ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: ck.GCMParams{}}, ck.CKR_OK},

@@ -24,7 +24,8 @@
 //
 // Version 0 is p11-kit up to 0.24. Version 1 (0.25.0) has the calls of PKCS#11
 // 3.0 and C_InitToken2. Version 2 (0.25.6) has C_DeriveKey2 and writes
-// parameters of mechanisms in another form; p11-kit 0.26 speaks version 2. What
+// parameters of mechanisms in another form; p11-kit 0.26 speaks version 2.
+// [Extended] is version 2 between our own module and daemon. What
 // this package reads and writes follows the version that was agreed on.
 //
 // # Hostile peers

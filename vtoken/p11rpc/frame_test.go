@@ -117,7 +117,7 @@ type duplex struct {
 }
 
 func TestHandshake(t *testing.T) {
-	for _, tc := range []struct{ offer, agreed byte }{{0, 0}, {1, 1}, {2, 2}, {200, MaxVersion}} {
+	for _, tc := range []struct{ offer, agreed byte }{{0, 0}, {1, 1}, {2, 2}, {200, MaxVersion}, {Extended, Extended}, {255, Extended}} {
 		var answer bytes.Buffer
 		v, err := Accept(duplex{bytes.NewReader([]byte{tc.offer}), &answer})
 		if err != nil || v != tc.agreed || !bytes.Equal(answer.Bytes(), []byte{tc.agreed}) {

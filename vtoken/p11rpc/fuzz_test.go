@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"vtoken/vtoken/ck"
@@ -19,7 +20,7 @@ func seeds(t testing.TB, response bool) (list [][]byte) {
 		}
 		list = append(list, append([]byte{0}, body...))
 	}
-	for version := byte(0); version <= MaxVersion; version++ {
+	for _, version := range Versions() {
 		for id := CallInitialize; id < NumCalls; id++ {
 			for n := range 13 {
 				sig := calls[id].Request
@@ -31,7 +32,7 @@ func seeds(t testing.TB, response bool) (list [][]byte) {
 				if err := writeAll(&e, sample(id, sig, response, n)); err != nil {
 					t.Fatalf("%v: %v", id, err)
 				}
-				list = append(list, append([]byte{version}, frameOf(t, e.Bytes()).Body...))
+				list = append(list, append([]byte{byte(slices.Index(Versions(), version))}, frameOf(t, e.Bytes()).Body...))
 			}
 		}
 	}
@@ -71,11 +72,14 @@ func FuzzRequest(f *testing.F) {
 		f.Add(s)
 	}
 	f.Add(depth2()[:2000])
+	for _, m := range ours() {
+		f.Add(append([]byte{3}, mechanismBody(f, m)...))
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) == 0 {
 			return
 		}
-		version := in[0] % (MaxVersion + 1)
+		version := Versions()[in[0]%4]
 		d := Decoder{Version: version}
 		call, err := d.Request(in[1:])
 		if err != nil {
@@ -98,7 +102,7 @@ func FuzzResponse(f *testing.F) {
 		if len(in) < 5 {
 			return
 		}
-		version := in[0] % (MaxVersion + 1)
+		version := Versions()[in[0]%4]
 		d := Decoder{Version: version}
 		call := min(CallID(in[4]), NumCalls-1)
 		if err := d.Response(in[1:], call); err != nil {

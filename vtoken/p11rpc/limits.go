@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// MaxVersion is the newest version of the protocol that this package speaks.
+// MaxVersion is the newest version of p11-kit's protocol that this package speaks;
+// see [Extended] for our own.
 const MaxVersion = 2
 
 // Magic is the first argument of C_Initialize. A server refuses another one.

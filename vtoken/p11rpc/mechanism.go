@@ -88,6 +88,9 @@ func Carries(t ck.MechanismType, version byte) bool {
 	if t >= none {
 		return false
 	}
+	if _, ok := extended[t]; ok {
+		return version == Extended
+	}
 	if wireForm(t, version) != formBytes {
 		return wireForm(t, version) != formVendor
 	}
@@ -112,7 +115,8 @@ func (e *Encoder) Mechanism(m *ck.Mechanism) {
 		e.uint32(none)
 		return
 	}
-	if !Carries(m.Type, e.Version) {
+	_, ours := extended[m.Type]
+	if !Carries(m.Type, e.Version) && !(ours && m.Parameter == nil) {
 		e.fail(ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v with %v, which protocol version %d cannot carry", e.call, m.Type, e.Version))
 		return
 	}
@@ -129,9 +133,16 @@ func (e *Encoder) Mechanism(m *ck.Mechanism) {
 	case e.Version >= 2:
 		e.buf = append(e.buf, 1)
 	}
-	if !e.parameter(wireForm(m.Type, e.Version), m.Parameter) {
+	if !e.parameterOf(m) {
 		e.fail(ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%v with %v and a parameter of another mechanism", e.call, m.Type))
 	}
+}
+
+func (e *Encoder) parameterOf(m *ck.Mechanism) bool {
+	if l, ok := extended[m.Type]; ok && e.Version == Extended {
+		return l.write(writing{e}, m.Parameter)
+	}
+	return e.parameter(wireForm(m.Type, e.Version), m.Parameter)
 }
 
 // formOf is the form that a parameter of that type has.
@@ -255,6 +266,9 @@ func (d *Decoder) Mechanism() *ck.Mechanism {
 }
 
 func (d *Decoder) parameter(t ck.MechanismType) ck.Parameter {
+	if l, ok := extended[t]; ok && d.Version == Extended {
+		return l.read(reading{d})
+	}
 	switch wireForm(t, d.Version) {
 	case formPSS:
 		return ck.RSAPkcsPssParams{HashAlg: ck.MechanismType(d.uint64()), MGF: d.uint64(), SLen: d.uint64()}

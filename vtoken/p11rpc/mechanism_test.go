@@ -66,10 +66,10 @@ func TestMechanismBytes(t *testing.T) {
 			},
 		},
 		// A mechanism that is in no list of p11-kit's, with and without a parameter.
-		{&ck.Mechanism{Type: ck.CKM_EDDSA}, [...]string{"00001057 ffffffff", "00001057 ffffffff", "00001057 00"}},
+		{&ck.Mechanism{Type: ck.CKM_XEDDSA}, [...]string{"00004029 ffffffff", "00004029 ffffffff", "00004029 00"}},
 		{
-			&ck.Mechanism{Type: ck.CKM_EDDSA, Parameter: ck.RawParameter{1}},
-			[...]string{"00001057 00000001 01", "00001057 00000001 01", "00001057 01 00000001 01"},
+			&ck.Mechanism{Type: ck.CKM_XEDDSA, Parameter: ck.RawParameter{1}},
+			[...]string{"00004029 00000001 01", "00004029 00000001 01", "00004029 01 00000001 01"},
 		},
 	} {
 		for version, want := range tc.want {

@@ -1,0 +1,88 @@
+package p11rpc
+
+import (
+	"reflect"
+	"testing"
+
+	"vtoken/vtoken/ck"
+)
+
+// ours is a parameter of each mechanism that only our own version carries.
+func ours() (list []ck.Mechanism) {
+	samples := []ck.Parameter{
+		ck.ECDH1DeriveParams{KDF: 1, SharedData: []byte("s"), PublicData: []byte("p")},
+		ck.EdDSAParams{PhFlag: true, Context: []byte("c")},
+		ck.CCMParams{DataLen: 5, Nonce: []byte("nonce"), AAD: []byte("a"), MACLen: 8},
+		ck.ChaCha20Poly1305Params{Nonce: []byte("nonce"), AAD: []byte("a")},
+		ck.HKDFParams{Extract: true, Expand: true, PRF: ck.CKM_SHA256, SaltType: 2, Salt: []byte("salt"), SaltKey: 7, Info: []byte("i")},
+		ck.PBKD2Params{SaltSource: 1, Salt: []byte("salt"), Iterations: 1000, PRF: 4, PRFData: []byte("d"), Password: []byte("p")},
+		ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{
+			{Type: 1, LittleEndian: true, WidthBits: 16}, {Type: 4, Value: []byte("label")}, {Type: 3, Method: 1, WidthBits: 32}}},
+		ck.SignContext{Hedge: 2, Context: []byte("c")},
+		ck.HashSignContext{Hedge: 1, Context: []byte("c"), Hash: ck.CKM_SHA512},
+	}
+	for t, l := range extended {
+		for _, p := range samples {
+			var e Encoder
+			if l.write(writing{&e}, p) {
+				list = append(list, ck.Mechanism{Type: t, Parameter: p})
+			}
+		}
+	}
+	return list
+}
+
+// mechanismBody is a request with the mechanism in it.
+func mechanismBody(t testing.TB, m ck.Mechanism) []byte {
+	t.Helper()
+	e := Encoder{Version: Extended}
+	e.BeginRequest(1, CallSignInit)
+	e.Ulong(1)
+	e.Mechanism(&m)
+	e.Ulong(2)
+	if err := e.End(); err != nil {
+		t.Fatal(err)
+	}
+	return frameOf(t, e.Bytes()).Body
+}
+
+func TestOurParametersTravel(t *testing.T) {
+	list := ours()
+	if len(list) != len(extended) {
+		t.Errorf("%d samples for %d mechanisms", len(list), len(extended))
+	}
+	for _, m := range list {
+		body := mechanismBody(t, m)
+		d := Decoder{Version: Extended}
+		if _, err := d.Request(body); err != nil {
+			t.Fatal(err)
+		}
+		d.Session()
+		got := d.Mechanism()
+		d.Object()
+		if err := d.Done(); err != nil || got == nil || !reflect.DeepEqual(*got, m) {
+			t.Errorf("%v arrives as %v, %v", m, got, err)
+		}
+		for version := byte(0); version <= MaxVersion; version++ {
+			e := Encoder{Version: version}
+			e.BeginRequest(1, CallSignInit)
+			e.Ulong(1)
+			e.Mechanism(&m)
+			e.Ulong(2)
+			if err := e.End(); ck.CodeOf(err) != ck.CKR_MECHANISM_INVALID {
+				t.Errorf("%v goes to a server of p11-kit: %v", m.Type, err)
+			}
+		}
+		for n := range body {
+			d := Decoder{Version: Extended}
+			if _, err := d.Request(body[:n]); err == nil {
+				d.Session()
+				d.Mechanism()
+				d.Object()
+				if d.Done() == nil {
+					t.Fatalf("%v: %d bytes of %d are taken", m.Type, n, len(body))
+				}
+			}
+		}
+	}
+}
