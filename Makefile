@@ -72,6 +72,8 @@ install: ## install what `make build` made under DESTDIR and PREFIX (/usr/local)
 	install -D -m 0755 $(BIN)/p11bench $(DESTDIR)$(PREFIX)/bin/p11bench
 	install -D -m 0644 $(BIN)/vtoken-pkcs11.so $(DESTDIR)$(PREFIX)/lib/pkcs11/vtoken-pkcs11.so
 	install -D -m 0644 docs/man/vtoken.1 $(DESTDIR)$(PREFIX)/share/man/man1/vtoken.1
+	install -D -m 0644 docs/man/vtoken-pkcs11.7 $(DESTDIR)$(PREFIX)/share/man/man7/vtoken-pkcs11.7
+	install -D -m 0644 docs/man/vtokend.8 $(DESTDIR)$(PREFIX)/share/man/man8/vtokend.8
 	install -D -m 0644 daemon/config/vtokend.yaml $(DESTDIR)$(PREFIX)/share/doc/vtoken/vtokend.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN)/vtoken completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vtoken

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -118,6 +119,29 @@ func TestValidate(t *testing.T) {
 		change(&c)
 		if err := c.Validate([]string{"idprime"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want something with %q", err, want)
+		}
+	}
+}
+
+// TestManualNamesEveryFlag holds the manual page against the flags, both ways.
+func TestManualNamesEveryFlag(t *testing.T) {
+	text, err := os.ReadFile("../../docs/man/vtokend.8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.ReplaceAll(string(text), `\-`, "-")
+	var c Config
+	var file string
+	flags := map[string]bool{}
+	c.flags(&file).VisitAll(func(f *pflag.Flag) {
+		flags["--"+f.Name] = true
+		if !strings.Contains(page, `\fB--`+f.Name+`\fR`) {
+			t.Errorf("the manual page does not name --%s", f.Name)
+		}
+	})
+	for _, named := range regexp.MustCompile(`\\fB(--[a-z0-9-]+)`).FindAllStringSubmatch(page, -1) {
+		if !flags[named[1]] {
+			t.Errorf("the manual page names %s, which is no flag", named[1])
 		}
 	}
 }

@@ -22,6 +22,7 @@ func TestInstall(t *testing.T) {
 	}
 	prefix := filepath.Join(dest, "opt", "vtoken")
 	for _, name := range []string{"lib/pkcs11/vtoken-pkcs11.so", "share/man/man1/vtoken.1",
+		"share/man/man7/vtoken-pkcs11.7", "share/man/man8/vtokend.8",
 		"share/doc/vtoken/vtokend.yaml", "share/bash-completion/completions/vtoken"} {
 		if info, err := os.Stat(filepath.Join(prefix, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s is not there or empty: %v", name, err)
