@@ -31,8 +31,7 @@ type HKDFParams struct {
 	Info            []byte
 }
 
-// PBKD2Params is CK_PKCS5_PBKD2_PARAMS2 (section 6.28.3), and the older
-// CK_PKCS5_PBKD2_PARAMS, which differs in C only.
+// PBKD2Params is CK_PKCS5_PBKD2_PARAMS2 (section 6.28.3).
 type PBKD2Params struct {
 	SaltSource uint64 // CKZ_SALT_SPECIFIED
 	Salt       []byte
@@ -51,16 +50,27 @@ type SP800108Params struct {
 
 // PRFData is CK_PRF_DATA_PARAM: a part of the input of the function.
 type PRFData struct {
-	// Type is CK_SP800_108_ITERATION_VARIABLE and so on.
-	Type uint64
-	// Value is the bytes of CK_SP800_108_BYTE_ARRAY.
+	Type uint64 // SP800108*
+	// Value is the bytes of a SP800108ByteArray.
 	Value []byte
 	// LittleEndian and WidthBits are of CK_SP800_108_COUNTER_FORMAT, or with
-	// Method of CK_SP800_108_DKM_LENGTH_FORMAT.
+	// Method of CK_SP800_108_DKM_LENGTH_FORMAT. WidthBits 0 is no format given.
 	LittleEndian bool
 	WidthBits    uint64
 	Method       uint64
 }
+
+// The types of [PRFData] (CK_PRF_DATA_TYPE), and the methods of a length
+// (CK_SP800_108_DKM_LENGTH_METHOD).
+const (
+	SP800108IterationVariable uint64 = 1
+	SP800108Counter           uint64 = 2
+	SP800108DKMLength         uint64 = 3
+	SP800108ByteArray         uint64 = 4
+
+	SP800108SumOfKeys     uint64 = 1
+	SP800108SumOfSegments uint64 = 2
+)
 
 // SignContext is CK_SIGN_ADDITIONAL_CONTEXT (section 6.67.5), of ML-DSA and
 // SLH-DSA.
