@@ -13,6 +13,7 @@ import (
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/dialect/all"
 	"vtoken/provisioning/dialect/native"
+	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )
@@ -55,6 +56,10 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
 		API: d.apiURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store},
+		Clients: func() api.Clients {
+			u := d.engine.Usage()
+			return api.Clients{Applications: u.Applications, Sessions: u.Sessions}
+		},
 	}))
 	dialects, err := all.New(d.cfg.Dialects, core, kit)
 	if err != nil {

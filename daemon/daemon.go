@@ -32,6 +32,7 @@ const stopWithin = 4 * time.Second
 type daemon struct {
 	log    *slog.Logger
 	store  *keystore.Store
+	engine *vtoken.Engine
 	p11    *p11server.Server
 	http   *http.Server
 	cfg    config.Config
@@ -63,11 +64,10 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 			d.stop()
 		}
 	}()
-	engine, err := vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Version: version})
-	if err != nil {
+	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Version: version}); err != nil {
 		return nil, err
 	}
-	d.p11 = p11server.New(func(p record.Peer) p11server.Client { return engine.Connect(p) }, p11server.Options{Logger: log})
+	d.p11 = p11server.New(func(p record.Peer) p11server.Client { return d.engine.Connect(p) }, p11server.Options{Logger: log})
 	core := provisioning.New(coreStore{store}, provisioning.Options{})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err

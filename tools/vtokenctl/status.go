@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func statusCommand(a *app) *cobra.Command {
 }
 
 func statusFields(s *api.Status) [][2]string {
-	return [][2]string{
+	fields := [][2]string{
 		{"Daemon", "running, version " + s.Version},
 		{"Since", date(s.StartedAt)},
 		{"PKCS#11 socket", s.P11Socket},
@@ -41,6 +42,9 @@ func statusFields(s *api.Status) [][2]string {
 		{"API", s.API},
 		{"Dialects", strings.Join(s.Dialects, ", ")},
 		{"Data", s.DataDir},
-		{"You are", s.Caller.Name + ", role " + s.Caller.Role},
 	}
+	if c := s.Clients; c != nil {
+		fields = append(fields, [2]string{"In use", fmt.Sprintf("%d applications, %d sessions", c.Applications, c.Sessions)})
+	}
+	return append(fields, [2]string{"You are", s.Caller.Name + ", role " + s.Caller.Role})
 }

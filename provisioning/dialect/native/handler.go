@@ -22,6 +22,9 @@ type Info struct {
 	API                  string // URL of the HTTPS listener, or empty
 	Dialects             []string
 	Keeper               Keeper
+	// Clients counts what PKCS#11 applications have open at the moment; nil is not
+	// to tell.
+	Clients func() api.Clients
 }
 
 // Handler serves the native API on a core. It is a dialect.Dialect.
@@ -106,6 +109,10 @@ func (h *Handler) readStatus(r *request) (any, error) {
 	}
 	if r.caller.Role == record.RoleSystem {
 		s.AdminSocket, s.DataDir, s.Caller.Tenant = h.info.AdminSocket, h.info.DataDir, ""
+		if h.info.Clients != nil {
+			clients := h.info.Clients()
+			s.Clients = &clients
+		}
 	}
 	return s, nil
 }

@@ -41,8 +41,16 @@ type Status struct {
 	API      string   `json:"api,omitempty"`
 	DataDir  string   `json:"dataDir,omitempty"`
 	Dialects []string `json:"dialects"`
+	// Clients is what PKCS#11 applications have open, for callers of role system.
+	Clients *Clients `json:"clients,omitempty"`
 	// Caller is whom the daemon took the request for.
 	Caller Caller `json:"caller"`
+}
+
+// Clients counts the PKCS#11 applications that are connected, and their sessions.
+type Clients struct {
+	Applications int `json:"applications"`
+	Sessions     int `json:"sessions"`
 }
 
 // Caller is the identity and the role of whoever sent a request.

@@ -22,6 +22,7 @@ import (
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/dialect/native"
+	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/provisioning/provtest"
 	"vtoken/vtoken/record"
@@ -60,15 +61,16 @@ func Start(t testing.TB) *Server {
 		Admin: func(record.Peer) (provisioning.Caller, error) { return provisioning.System("test"), nil },
 		Log:   slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
-	api := native.New(core, kit, native.Info{
+	served := native.New(core, kit, native.Info{
 		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
 		Dialects: []string{"native"}, Keeper: Keeper{},
+		Clients: func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
 	})
 	mux := http.NewServeMux()
-	dialect.Mount(mux, api)
+	dialect.Mount(mux, served)
 	mux.Handle("/", kit.NotFound())
-	handler := s.check(t, api.OpenAPI(), kit.Wrap(mux))
+	handler := s.check(t, served.OpenAPI(), kit.Wrap(mux))
 	s.serveSocket(t, httpkit.NewServer(handler, kit.Log))
 	s.serveHTTPS(t, handler)
 	return s
