@@ -18,7 +18,7 @@ RACE := ./vtoken/... ./keystore/... ./provisioning/... ./daemon/... ./p11module/
 MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo test build bench lint fuzz generate install clean packages-test packages-build
+.PHONY: FORCE help demo test soak build bench lint fuzz generate install clean packages-test packages-build
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ lint: packages-build ## gofmt, go vet and staticcheck
 
 fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh
+
+soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (1m)
+	SCALE_TIME=$${SCALE_TIME:-1m} $(GO) test -count=1 -v ./tests/scale
 
 generate: ## write the generated files again (tests/arch checks that they are current)
 	$(GO) generate ./...

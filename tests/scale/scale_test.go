@@ -1,0 +1,234 @@
+package scale
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/pkcs11"
+
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/tests/harness"
+)
+
+// TestMain is also the main function of the client processes, which are this
+// program again.
+func TestMain(m *testing.M) {
+	if os.Getenv(clientVariable) == "" {
+		os.Exit(m.Run())
+	}
+	if err := clientMain(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+const (
+	tokens    = 100
+	processes = 20
+)
+
+// walkFor is how long the processes work: short in every test run, and as long
+// as SCALE_TIME says in make soak.
+func walkFor(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("SCALE_TIME")
+	if text == "" {
+		return 10 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("SCALE_TIME: %v", err)
+	}
+	return d
+}
+
+// TestManyTokensUnderRandomWork is P51 and P14: each process keeps a model of
+// what it did, and every code and every object that it sees has to be the
+// model's.
+func TestManyTokensUnderRandomWork(t *testing.T) {
+	d := start(t)
+	cards := makeCards(t, d)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	var wg sync.WaitGroup
+	tallies, errs := make([]tally, processes), make([]error, processes)
+	for i := range processes {
+		o := order{Module: d.Module(), Seed: seed + uint64(i), Time: walkFor(t), Cards: share(cards, i)}
+		wg.Go(func() { errs[i] = runClient(d, o, &tallies[i]) })
+	}
+	wg.Wait()
+	total := tally{Steps: map[string]int{}}
+	for i, err := range errs {
+		if err != nil {
+			t.Errorf("process %d: %v", i, err)
+		}
+		total.add(tallies[i])
+	}
+	t.Logf("%d calls, the longest took %v; steps: %v", total.Calls, total.Longest, total.Steps)
+	for _, s := range steps {
+		if total.Steps[s.name] == 0 {
+			t.Errorf("no process did the step %q; the test proved nothing about it", s.name)
+		}
+	}
+	sessionsEnd(t, d)
+}
+
+// share is the cards as one process gets them: each card is written to by one
+// process only, so that the writer knows all that is on it.
+func share(cards []card, process int) []card {
+	mine := append([]card{}, cards...)
+	for i := range mine {
+		mine[i].Mine = i%processes == process
+	}
+	return mine
+}
+
+// start starts a daemon that ends with the test.
+func start(t *testing.T) *harness.Daemon {
+	t.Helper()
+	bin, err := harness.Build()
+	must(t, err)
+	dir, err := harness.TempDir()
+	must(t, err)
+	d := harness.NewDaemon(bin, dir)
+	t.Cleanup(func() {
+		if err := d.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", d.Log())
+		}
+		must(t, os.RemoveAll(dir))
+	})
+	must(t, d.Start())
+	return d
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// makeCards makes the tokens, each with one key pair.
+func makeCards(t *testing.T, d *harness.Daemon) []card {
+	t.Helper()
+	me, err := user.Current()
+	must(t, err)
+	must(t, d.NewUser(me.Username))
+	cards := make([]card, tokens)
+	admin := client.Unix(d.AdminSocket)
+	for i := range cards {
+		c := card{Label: fmt.Sprintf("card-%03d", i), PIN: fmt.Sprintf("pin-%06d", i), SOPIN: harness.SOPIN}
+		made, err := admin.CreateToken(t.Context(), "", api.NewToken{User: me.Username, Label: c.Label,
+			UserPIN: api.Secret(c.PIN), SOPIN: api.Secret(c.SOPIN), Complete: true})
+		must(t, err)
+		c.Slot, c.Serial = uint(made.Slot), made.Serial
+		cards[i] = c
+	}
+	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
+	p := pkcs11.New(d.Module())
+	if p == nil {
+		t.Fatalf("%s cannot be loaded", d.Module())
+	}
+	must(t, p.Initialize())
+	for i := range cards {
+		cards[i].makeKey(t, p)
+	}
+	must(t, p.Finalize())
+	return cards
+}
+
+var p256 = []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}
+
+// makeKey makes the key pair of a card, called after it.
+func (c *card) makeKey(t *testing.T, p *pkcs11.Ctx) {
+	t.Helper()
+	h, err := p.OpenSession(c.Slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+	must(t, err)
+	must(t, p.Login(h, pkcs11.CKU_USER, c.PIN))
+	public, _, err := p.GenerateKeyPair(h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_EC_KEY_PAIR_GEN, nil)},
+		[]*pkcs11.Attribute{
+			pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.Label),
+			pkcs11.NewAttribute(pkcs11.CKA_VERIFY, true), pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, p256),
+		},
+		[]*pkcs11.Attribute{
+			pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.Label),
+			pkcs11.NewAttribute(pkcs11.CKA_SIGN, true),
+		})
+	must(t, err)
+	a, err := p.GetAttributeValue(h, public, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_EC_POINT, nil)})
+	must(t, err)
+	c.Point = hex.EncodeToString(a[0].Value)
+	must(t, p.CloseSession(h))
+}
+
+// sessionsEnd waits until the daemon serves nobody, which is to take a moment
+// and not for ever (P44).
+func sessionsEnd(t *testing.T, d *harness.Daemon) {
+	t.Helper()
+	admin := client.Unix(d.AdminSocket)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		s, err := admin.Status(ctx)
+		must(t, err)
+		if s.Clients == nil {
+			t.Fatal("the daemon does not tell how many clients it has")
+		}
+		if *s.Clients == (api.Clients{}) {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("all clients are gone, and the daemon still has %+v", *s.Clients)
+		}
+	}
+}
+
+// TestShortLivedClients is C29 and P44.
+func TestShortLivedClients(t *testing.T) {
+	const clients, atOnce = 1000, 50
+	d := start(t)
+	must(t, d.NewToken("short", harness.PIN, harness.SOPIN))
+	program := compile(t, "short", filepath.Join(t.TempDir(), "short"))
+	must(t, runShort(d, program, "make"))
+	ways := []string{"sign", "sign", "leave", "die"}
+	queue := make(chan int)
+	errs := make(chan error, clients)
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for range atOnce {
+		wg.Go(func() {
+			for i := range queue {
+				if err := runShort(d, program, ways[i%len(ways)]); err != nil {
+					errs <- fmt.Errorf("client %d: %w", i, err)
+				}
+			}
+		})
+	}
+	for i := range clients {
+		queue <- i
+	}
+	close(queue)
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+	t.Logf("%d clients, %d at a time, took %v", clients, atOnce, time.Since(begin).Round(time.Millisecond))
+	sessionsEnd(t, d)
+}
+
+// decode reads one value of JSON.
+func decode[T any](b []byte) (v T, err error) { return v, json.Unmarshal(b, &v) }
