@@ -21,22 +21,19 @@ type cipher struct {
 // result is what a decryption put out, and the data that it is of.
 type result struct{ in, out []byte }
 
-func beginEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+func beginEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
 	return op.beginCipher(d.Encrypt, k, p)
 }
 
-func beginDecrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+func beginDecrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
 	return op.beginCipher(d.Decrypt, k, p)
 }
 
-func (op *operation) beginCipher(begin func(*mech.Key, ck.Parameter) (mech.Cipher, error), k *mech.Key, p ck.Parameter) (ok bool, err error) {
-	if begin == nil {
-		return false, nil
-	}
+func (op *operation) beginCipher(begin func(*mech.Key, ck.Parameter) (mech.Cipher, error), k *mech.Key, p ck.Parameter) error {
 	again := func() (mech.Cipher, error) { return begin(k, p) }
 	running, err := again()
 	op.cipher = &cipher{Cipher: running, again: again}
-	return true, err
+	return err
 }
 
 // EncryptInit is C_EncryptInit (section 5.8).

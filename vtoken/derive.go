@@ -26,9 +26,6 @@ func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*
 	if err != nil {
 		return nil, err
 	}
-	if d.Derive == nil {
-		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v derives no keys", m.Type)
-	}
 	from, err := s.usableKey(base, ck.CKA_DERIVE, d)
 	if err != nil {
 		return nil, err

@@ -5,12 +5,9 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-func beginDigest(op *operation, d *mech.Descriptor, _ *mech.Key, p ck.Parameter) (ok bool, err error) {
-	if d.Digest == nil {
-		return false, nil
-	}
+func beginDigest(op *operation, d *mech.Descriptor, _ *mech.Key, p ck.Parameter) (err error) {
 	op.digest, err = d.Digest(p)
-	return true, err
+	return err
 }
 
 // DigestInit is C_DigestInit (section 5.12).

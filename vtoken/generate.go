@@ -16,9 +16,6 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 	if err != nil {
 		return 0, err
 	}
-	if d.GenerateKey == nil {
-		return 0, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v generates no key", m.Type)
-	}
 	if err := s.mayGenerate(t, true); err != nil {
 		return 0, err
 	}
@@ -56,9 +53,6 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	d, err := s.mechanism(m, ck.CKF_GENERATE_KEY_PAIR)
 	if err != nil {
 		return nil, nil, err
-	}
-	if d.GenerateKeyPair == nil {
-		return nil, nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v generates no key pair", m.Type)
 	}
 	if err := s.mayGenerate(pub, false); err != nil {
 		return nil, nil, err

@@ -28,9 +28,8 @@ type rule struct {
 	usage ck.AttributeType // the key's flag that permits it
 	// flag is the use in CK_MECHANISM_INFO, and what ends it in C_SessionCancel.
 	flag ck.Flags
-	// begin makes the mechanism's part of the operation; ok is false where the
-	// mechanism has none.
-	begin func(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error)
+	// begin makes the mechanism's part of the operation.
+	begin func(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error
 }
 
 // rules is the one table of what operations need (S08).
@@ -105,23 +104,22 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 		material = op.key.key
 		s.bindLogin(op, o)
 	}
-	ok, err := rules[k].begin(op, d, material, m.Parameter)
-	switch {
-	case !ok:
-		return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v does not do this", m.Type)
-	case err != nil:
+	if err := rules[k].begin(op, d, material, m.Parameter); err != nil {
 		return err
 	}
 	s.ops[k] = op
 	return nil
 }
 
-// mechanism is the description of a mechanism that is there, and that the
-// token's policy offers for the use.
+// mechanism is the description of a mechanism that is there, has the use, and is
+// offered for it by the token's policy.
 func (s *session) mechanism(m ck.Mechanism, use ck.Flags) (*mech.Descriptor, error) {
 	d, ok := mech.Lookup(m.Type)
 	if !ok {
 		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v is not supported", m.Type)
+	}
+	if !d.Info().Flags.Has(use) {
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v does not do this", m.Type)
 	}
 	return d, s.token().record().Policy.Check(m, use)
 }

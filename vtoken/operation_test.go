@@ -89,7 +89,7 @@ func TestBadKeys(t *testing.T) {
 	want(t, c.SignInit(h, ecdsaMech, w.aes(c, h)), ck.CKR_KEY_TYPE_INCONSISTENT)
 	want(t, c.SignInit(h, ecdsaMech, pub), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_VENDOR_DEFINED}, priv), ck.CKR_MECHANISM_INVALID)
-	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256}, priv), ck.CKR_KEY_TYPE_INCONSISTENT)
+	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256}, priv), ck.CKR_MECHANISM_INVALID)
 	other, oh := w.open(rw)
 	want(t, other.SignInit(oh, ecdsaMech, priv), ck.CKR_USER_NOT_LOGGED_IN)
 	want(t, other.VerifyInit(oh, ecdsaMech, pub), ck.CKR_OK)

@@ -5,15 +5,12 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-func beginSignRecover(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
-	if d.SignRecover == nil {
-		return false, nil
-	}
+func beginSignRecover(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (err error) {
 	op.signer, err = d.SignRecover(k, p)
-	return true, err
+	return err
 }
 
-func beginVerifyRecover(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
+func beginVerifyRecover(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
 	return op.beginCipher(d.VerifyRecover, k, p)
 }
 

@@ -5,20 +5,14 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-func beginSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
-	if d.Sign == nil {
-		return false, nil
-	}
+func beginSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (err error) {
 	op.signer, err = d.Sign(k, p)
-	return true, err
+	return err
 }
 
-func beginVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (ok bool, err error) {
-	if d.Verify == nil {
-		return false, nil
-	}
+func beginVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) (err error) {
 	op.verifier, err = d.Verify(k, p)
-	return true, err
+	return err
 }
 
 // SignInit is C_SignInit (section 5.13).

@@ -30,9 +30,6 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 	if err != nil {
 		return nil, err
 	}
-	if d.Wrap == nil {
-		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v wraps no keys", m.Type)
-	}
 	with, err := s.usableKey(wrapping, ck.CKA_WRAP, d)
 	if err != nil {
 		return nil, renamed(err, wrappingCodes)
@@ -88,9 +85,6 @@ func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []b
 	d, err := s.mechanism(m, ck.CKF_UNWRAP)
 	if err != nil {
 		return nil, err
-	}
-	if d.Unwrap == nil {
-		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v unwraps no keys", m.Type)
 	}
 	with, err := s.usableKey(unwrapping, ck.CKA_UNWRAP, d)
 	if err != nil {
