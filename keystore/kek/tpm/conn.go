@@ -110,7 +110,12 @@ func (c *conn) Send(command []byte) ([]byte, error) {
 }
 
 func busy(code tpm2.TPMRC) bool {
-	return code == tpm2.TPMRCRetry || code == tpm2.TPMRCYielded || code == tpm2.TPMRCTesting
+	switch code {
+	case tpm2.TPMRCRetry, tpm2.TPMRCYielded, tpm2.TPMRCTesting,
+		tpm2.TPMRCNVRate, tpm2.TPMRCNVUnavailable: // it spares its memory
+		return true
+	}
+	return false
 }
 
 // once is one command and its answer. A device gives a whole answer in one

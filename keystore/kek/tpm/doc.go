@@ -11,7 +11,7 @@
 //
 // # What is in the TPM
 //
-// Nothing stays there. For each wrapped key a fresh KEK of 32 bytes is sealed
+// Of KEKs, nothing stays there. For each wrapped key a fresh KEK of 32 bytes is sealed
 // by the TPM under its storage primary key (the ECC P-256 template of the TCG,
 // which the owner seed makes again each time), and the sealed object is part of
 // the wrapped key. Commands that carry the KEK are in sessions salted to the
@@ -22,6 +22,12 @@
 // Clearing the TPM, or moving to another machine, makes the wrapped key
 // worthless for good; so does a changed PCR, as after an update of the
 // firmware, until it is back. Have a recovery passphrase.
+//
+// # Counters
+//
+// A counter (see [kek.Counter]) does stay in the TPM: it is an NV index, one for
+// each store, and survives everything but clearing the TPM. Its memory is made
+// for some hundred thousand increments, so who uses it is sparing.
 //
 // # Lockout
 //
