@@ -121,6 +121,8 @@ func (c *checker) record(key, value []byte) error {
 		return err
 	case string(key) == string(schema.KeySystem()):
 		return c.system(value)
+	case string(key) == string(schema.KeyOldRoot()):
+		return c.oldRoot(value)
 	case string(key) == string(schema.KeyAudit()):
 		_, err := c.tx.AuditHead()
 		return err
@@ -311,6 +313,15 @@ func (c *checker) system(value []byte) error {
 	raw, _, err := c.tx.s.root.Open(place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), value)
 	if err != nil {
 		return tampered("open the system key: %w", err)
+	}
+	clear(raw)
+	return nil
+}
+
+func (c *checker) oldRoot(value []byte) error {
+	raw, _, err := c.tx.s.root.Open(placeOldRoot(), value)
+	if err != nil {
+		return tampered("open the old root key: %w", err)
 	}
 	clear(raw)
 	return nil

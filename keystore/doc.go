@@ -19,7 +19,9 @@
 // Each arrow is a random key, sealed, so that a key can be rotated by sealing
 // its children anew. What hashes and peppers hang off is the system key and not
 // the root key itself, so that rotating the root key keeps PINs and API keys.
-// Within a key, HKDF-SHA256 separates purposes.
+// Within a key, HKDF-SHA256 separates purposes. A rotation gives the store a new
+// root key in one commit and seals the tenant keys under it in the background;
+// until that is done, the old root key is kept, sealed under the new one.
 //
 // # What is detected
 //

@@ -26,6 +26,7 @@ const (
 	fieldPublic
 	fieldSecret
 	fieldAudit
+	fieldOldRoot
 )
 
 // place is a place in the current schema.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	s.lock = lock
+	if err := s.resumeRotation(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -243,6 +247,9 @@ func createFile(ctx context.Context, o Options, path string) error {
 		return err
 	}
 	o.Log.Info("made a new store", "file", path, "keks", uris)
+	if !slices.ContainsFunc(recipients, recipient.recovery) {
+		o.Log.Warn("the store has no recovery passphrase: if its KEK is lost, so is every key; add one with `vtoken kek add passphrase:file=FILE`")
+	}
 	return nil
 }
 
@@ -256,7 +263,7 @@ func initialize(db *kv.DB, o Options, root []byte, recipients []recipient) error
 	system := envelope.RandomKey()
 	defer system.Wipe()
 	s := newStore(db, o)
-	s.root = key
+	s.root = newRootKeys(key)
 	if s.sys, err = newSystemKeys(system); err != nil {
 		return err
 	}

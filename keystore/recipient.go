@@ -1,14 +1,18 @@
 package keystore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/kek"
+	"vtoken/keystore/kek/passphrase"
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/secret"
@@ -65,7 +69,7 @@ func parseRecipient(key, value []byte) (r recipient, err error) {
 // wrapRoot makes one recipient for each KEK URI.
 func wrapRoot(ctx context.Context, o Options, uris []string, root secret.Bytes) (list []recipient, err error) {
 	for _, uri := range uris {
-		wrapped, err := wrapUnder(ctx, o, uri, root)
+		wrapped, err := wrapUnder(ctx, o, uri, root, firstUse{create: true})
 		if err != nil {
 			return nil, fmt.Errorf("wrap the root key under %s: %w", uri, err)
 		}
@@ -74,20 +78,55 @@ func wrapRoot(ctx context.Context, o Options, uris []string, root secret.Bytes) 
 	return list, nil
 }
 
-func wrapUnder(ctx context.Context, o Options, uri string, root secret.Bytes) (wrapped []byte, err error) {
-	p, err := openProvider(ctx, o, uri, true)
+// firstUse says what a provider may make where it is missing.
+type firstUse struct{ create, generate bool }
+
+// wrapUnder wraps the root key, and unwraps it again, because what does not come
+// back is found too late otherwise.
+func wrapUnder(ctx context.Context, o Options, uri string, root secret.Bytes, first firstUse) (wrapped []byte, err error) {
+	p, err := openProvider(ctx, o, uri, first)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	return p.Wrap(ctx, root)
+	if wrapped, err = p.Wrap(ctx, root); err != nil {
+		return nil, err
+	}
+	again, err := p.Unwrap(ctx, wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("unwrap what was just wrapped: %w", err)
+	}
+	defer again.Wipe()
+	if !again.Equal(root) {
+		return nil, fmt.Errorf("%w: it unwraps to another key than was wrapped", kek.ErrUnavailable)
+	}
+	return wrapped, nil
+}
+
+// recovery reports whether the recipient is one that a person can open when
+// machine, TPM and HSM are gone.
+func (r recipient) recovery() bool { return strings.HasPrefix(r.URI, passphrase.Scheme+":") }
+
+// inOrder has the recovery recipients last: their files are locked away, as
+// they should be, and are not missed while another KEK opens.
+func inOrder(list []recipient) []recipient {
+	return slices.SortedStableFunc(slices.Values(list), func(a, b recipient) int {
+		return cmp.Compare(btoi(a.recovery()), btoi(b.recovery()))
+	})
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // unwrapRoot asks one recipient after the other for the root key. It fails with
 // [ErrNoKEK].
 func unwrapRoot(ctx context.Context, o Options, recipients []recipient) (*envelope.Key, error) {
 	failed := new(NoKEKError)
-	for _, r := range recipients {
+	for _, r := range inOrder(recipients) {
 		for _, uri := range candidates(r, o.KEKs) {
 			root, err := unwrapUnder(ctx, o, uri, r.Wrapped)
 			if err != nil {
@@ -122,7 +161,7 @@ func candidates(r recipient, named []string) []string {
 }
 
 func unwrapUnder(ctx context.Context, o Options, uri string, wrapped []byte) (root secret.Bytes, err error) {
-	p, err := openProvider(ctx, o, uri, false)
+	p, err := openProvider(ctx, o, uri, firstUse{})
 	if err != nil {
 		return nil, err
 	}

@@ -41,8 +41,12 @@ type Store struct {
 	lock *os.File // held while the store is open; nil in tests without a folder
 	log  *slog.Logger
 
-	root *envelope.Key
+	root *rootKeys
 	sys  *systemKeys
+
+	options Options    // as they were given to Open
+	keks    sync.Mutex // held while recipients or the root key change
+	rewrap  background // wraps tenant keys anew after a rotation
 
 	tenantKeys keyCache[*envelope.Key]
 	tokenKeys  keyCache[*tokenKeys]
@@ -54,7 +58,7 @@ type Store struct {
 }
 
 func newStore(db *kv.DB, o Options) *Store {
-	s := &Store{db: db, log: o.Log, argon: make(chan struct{}, maxArgon())}
+	s := &Store{db: db, log: o.Log, options: o, argon: make(chan struct{}, maxArgon())}
 	s.names.lookup = o.LookupUser
 	if s.names.lookup == nil {
 		s.names.lookup = lookupUser
@@ -73,6 +77,7 @@ func lookupUser(uid uint32) (string, error) {
 
 // Close waits for views and updates, closes the file and wipes the keys.
 func (s *Store) Close() error {
+	s.rewrap.stop()
 	err := s.db.Close()
 	s.wipe()
 	if s.lock != nil {
@@ -159,7 +164,7 @@ func (s *Store) tell(changes []record.Change) {
 
 // unlock takes the root key and loads the keys that hang off it.
 func (s *Store) unlock(root *envelope.Key) error {
-	s.root = root
+	s.root = newRootKeys(root)
 	return s.db.View(func(r kv.Reader) error {
 		blob, err := r.Get(schema.KeySystem())
 		if errors.Is(err, kv.ErrNotFound) {
@@ -173,13 +178,15 @@ func (s *Store) unlock(root *envelope.Key) error {
 			return tampered("open the system key: %w", err)
 		}
 		defer clear(raw)
-		s.sys, err = newSystemKeys(raw)
-		return err
+		if s.sys, err = newSystemKeys(raw); err != nil {
+			return err
+		}
+		return s.unlockOld(r)
 	})
 }
 
-// openProvider opens the KEK of a URI.
-func openProvider(ctx context.Context, o Options, text string, create bool) (kek.Provider, error) {
+// openProvider opens the KEK of a URI. first is set for its first use.
+func openProvider(ctx context.Context, o Options, text string, first firstUse) (kek.Provider, error) {
 	uri, err := kek.Parse(text)
 	if err != nil {
 		return nil, err
@@ -188,5 +195,5 @@ func openProvider(ctx context.Context, o Options, text string, create bool) (kek
 	if !ok {
 		return nil, errors.Join(kek.ErrUnavailable, errors.New("this program has no provider for "+uri.Scheme+":"))
 	}
-	return open(ctx, uri, kek.Env{Dir: o.Dir, Create: create, Log: o.Log})
+	return open(ctx, uri, kek.Env{Dir: o.Dir, Create: first.create, Generate: first.generate, Log: o.Log})
 }

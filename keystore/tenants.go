@@ -45,7 +45,7 @@ func (tx *Tx) tenantKey(id schema.ID) (*envelope.Key, error) {
 func (tx *Tx) newTenantKey(id schema.ID) error {
 	raw := envelope.RandomKey()
 	defer raw.Wipe()
-	return tx.seal(tx.s.root, schema.Record(schema.PrefixTenantKey, id), nil, place(id, schema.ID{}, 0, fieldTenantKey), raw)
+	return tx.seal(tx.s.root.sealing(), schema.Record(schema.PrefixTenantKey, id), nil, place(id, schema.ID{}, 0, fieldTenantKey), raw)
 }
 
 // PutTenant stores a tenant: a new one where its ID is empty or not known, which

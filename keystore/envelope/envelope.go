@@ -107,6 +107,10 @@ func (k *Key) Derive(purpose string) secret.Bytes {
 // ID is the id of the key.
 func (k *Key) ID() KeyID { return k.id }
 
+// Raw is a copy of the secret that the key was made of, to be sealed in its
+// turn. The caller wipes it.
+func (k *Key) Raw() secret.Bytes { return k.raw.Clone() }
+
 // Wipe overwrites the key as far as Go lets us. Nobody may use it afterwards.
 func (k *Key) Wipe() { k.raw.Wipe() }
 

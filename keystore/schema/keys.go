@@ -33,6 +33,10 @@ func KeyHeader() []byte { return []byte("!header") }
 // KeySystem is the key of the sealed system key.
 func KeySystem() []byte { return []byte{PrefixSystem} }
 
+// KeyOldRoot is the key of the root key before the present one, while there are
+// tenant keys under it.
+func KeyOldRoot() []byte { return []byte{PrefixSystem, 'r'} }
+
 // KeyAudit is the key of the head of the audit log.
 func KeyAudit() []byte { return []byte{PrefixAudit} }
 

@@ -1,0 +1,169 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"vtoken/keystore/kek"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// ErrKEK is returned for a change of the KEKs that would leave nobody to open
+// the store, and for one that comes at the wrong time.
+var ErrKEK = errors.New("the KEKs cannot be changed so")
+
+// KEK is a recipient as an administrator sees it.
+type KEK struct {
+	ID      string
+	URI     string
+	Created time.Time
+	// Recovery is set for a passphrase, which opens the store anywhere.
+	Recovery bool
+	// Status is what the provider says, where Err is nil.
+	Status kek.Status
+	// Err is why the KEK does not open the store now. For a recovery KEK whose
+	// file is locked away that is as it should be.
+	Err error
+}
+
+// probeTime bounds how long the state of a KEK is waited for.
+const probeTime = 20 * time.Second
+
+// KEKs lists the recipients by age, and tries whether each opens the store.
+func (s *Store) KEKs(ctx context.Context) ([]KEK, error) {
+	list, err := s.recipients()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b recipient) int { return a.Created.Compare(b.Created) })
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	out := make([]KEK, len(list))
+	var probes sync.WaitGroup
+	for i, r := range list {
+		probes.Go(func() { out[i] = s.probe(ctx, r) })
+	}
+	probes.Wait()
+	return out, nil
+}
+
+// recipients reads the recipients of the newest commit.
+func (s *Store) recipients() (list []recipient, err error) {
+	err = s.db.View(func(r kv.Reader) error {
+		list, err = readRecipients(r)
+		return err
+	})
+	return list, err
+}
+
+// probe opens the store with a recipient, as the next start would.
+func (s *Store) probe(ctx context.Context, r recipient) KEK {
+	k := KEK{ID: text(r.ID), URI: r.URI, Created: r.Created, Recovery: r.recovery()}
+	for _, uri := range candidates(r, s.options.KEKs) {
+		var root secret.Bytes
+		if root, k.Err = unwrapUnder(ctx, s.options, uri, r.Wrapped); k.Err != nil {
+			continue
+		}
+		if present := s.root.sealing().Raw(); !present.Equal(root) {
+			k.Err = fmt.Errorf("%w: it unwraps to another root key", kek.ErrWrongKey)
+		}
+		root.Wipe()
+		if k.Err == nil {
+			k.Status, k.Err = s.status(ctx, uri)
+			return k
+		}
+	}
+	return k
+}
+
+func (s *Store) status(ctx context.Context, uri string) (st kek.Status, err error) {
+	p, err := openProvider(ctx, s.options, uri, firstUse{})
+	if err != nil {
+		return st, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	return p.Status(ctx)
+}
+
+// AddKEK makes a recipient for a KEK, which can open the store from then on.
+// With generate, an HSM makes the key first. Clients go on meanwhile. It fails
+// with kek.ErrURI, kek.ErrUnavailable, and record.ErrExists where the URI has a
+// recipient already.
+func (s *Store) AddKEK(ctx context.Context, uri string, generate bool) (KEK, error) {
+	s.keks.Lock()
+	defer s.keks.Unlock()
+	list, err := s.recipients()
+	if err != nil {
+		return KEK{}, err
+	}
+	if slices.ContainsFunc(list, func(r recipient) bool { return r.URI == uri }) {
+		return KEK{}, fmt.Errorf("KEK %s: %w", uri, record.ErrExists)
+	}
+	if len(list) >= maxRecipients {
+		return KEK{}, fmt.Errorf("%w: there are %d, which is the most; remove one first", ErrKEK, len(list))
+	}
+	root := s.root.sealing().Raw()
+	defer root.Wipe()
+	wrapped, err := wrapUnder(ctx, s.options, uri, root, firstUse{create: true, generate: generate})
+	if err != nil {
+		return KEK{}, fmt.Errorf("wrap the root key under %s: %w", uri, err)
+	}
+	r := recipient{newID(), uri, wrapped, time.Now().UTC()}
+	err = s.Update(func(tx *Tx) error { return tx.put(schema.Record(schema.PrefixRecipient, r.ID), r.encode()) })
+	if err != nil {
+		return KEK{}, err
+	}
+	s.log.Info("added a KEK", "kek", uri)
+	return s.probe(ctx, r), nil
+}
+
+// RemoveKEK removes a recipient: the KEK does not open the store any more. It
+// still opens older copies of it. It fails with record.ErrNotFound, and with
+// [ErrKEK] where no other KEK opens the store now.
+func (s *Store) RemoveKEK(ctx context.Context, id string) error {
+	s.keks.Lock()
+	defer s.keks.Unlock()
+	list, err := s.recipients()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(list, func(r recipient) bool { return text(r.ID) == id })
+	if i < 0 {
+		return missing("KEK", id)
+	}
+	gone := list[i]
+	if err := s.opensWith(ctx, slices.Delete(list, i, i+1)); err != nil {
+		return err
+	}
+	err = s.Update(func(tx *Tx) error { return tx.remove(schema.Record(schema.PrefixRecipient, gone.ID)) })
+	if err != nil {
+		return err
+	}
+	s.log.Info("removed a KEK", "kek", gone.URI)
+	return nil
+}
+
+// opensWith looks for a recipient that opens the store.
+func (s *Store) opensWith(ctx context.Context, rest []recipient) error {
+	if len(rest) == 0 {
+		return fmt.Errorf("%w: it is the last one, and without it nobody could open the store; add another one first", ErrKEK)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	var reasons []error
+	for _, r := range inOrder(rest) {
+		k := s.probe(ctx, r)
+		if k.Err == nil {
+			return nil
+		}
+		reasons = append(reasons, fmt.Errorf("%s: %w", r.URI, k.Err))
+	}
+	return fmt.Errorf("%w: none of the others opens the store now; repair one first: %w", ErrKEK, errors.Join(reasons...))
+}
