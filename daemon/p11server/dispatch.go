@@ -2,7 +2,6 @@ package p11server
 
 import (
 	"context"
-	"slices"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
@@ -203,30 +202,4 @@ func (r *request) handle(h uint64, err error) error {
 		r.out.Ulong(h)
 	}
 	return err
-}
-
-// ownTemplate is a template with memory of its own, for the engine to keep.
-func ownTemplate(t ck.Template) ck.Template {
-	for i := range t {
-		t[i].Value = slices.Clone(t[i].Value)
-	}
-	return t
-}
-
-// ownMechanism is a mechanism with memory of its own, for the engine to keep.
-func ownMechanism(m *ck.Mechanism) ck.Mechanism {
-	switch p := m.Parameter.(type) {
-	case ck.RawParameter:
-		m.Parameter = slices.Clone(p)
-	case ck.RSAPkcsOaepParams:
-		p.SourceData = slices.Clone(p.SourceData)
-		m.Parameter = p
-	case ck.ECDH1DeriveParams:
-		p.SharedData, p.PublicData = slices.Clone(p.SharedData), slices.Clone(p.PublicData)
-		m.Parameter = p
-	case ck.GCMParams:
-		p.IV, p.AAD = slices.Clone(p.IV), slices.Clone(p.AAD)
-		m.Parameter = p
-	}
-	return *m
 }
