@@ -20,5 +20,9 @@ func all() []*Descriptor {
 		aesBlockMechanisms(),
 		aesCTRMechanisms(),
 		aesGCMMechanisms(),
+		aesCCMMechanisms(),
+		aesCMACMechanisms(),
+		aesWrapMechanisms(),
+		chachaMechanisms(),
 	)
 }

@@ -23,6 +23,7 @@ func keysOfAllKinds(t testing.TB) []*mech.Key {
 	list := []*mech.Key{
 		privateKey(t, r), publicKey(t, &r.PublicKey), privateKey(t, ec), publicKey(t, &ec.PublicKey),
 		secretKey(t, ck.CKK_AES, random(16)), secretKey(t, ck.CKK_GENERIC_SECRET, random(16)),
+		secretKey(t, ck.CKK_CHACHA20, random(32)),
 	}
 	for _, c := range object.Curves() {
 		priv, pub := pairOn(t, c)
@@ -47,6 +48,8 @@ func parametersOfAllKinds() []ck.Parameter {
 		ck.GCMParams{}, ck.GCMParams{IV: make([]byte, 12), TagBits: 32}, ck.GCMParams{IV: make([]byte, 12), TagBits: 128},
 		ck.GCMParams{IV: make([]byte, 12), IVBits: 95, TagBits: 128}, ck.GCMParams{IV: make([]byte, 257), TagBits: 128},
 		ck.MACGeneralParams(0), ck.MACGeneralParams(1), ck.MACGeneralParams(1 << 63), ck.ECDH1DeriveParams{},
+		ck.EdDSAParams{}, ck.EdDSAParams{PhFlag: true, Context: []byte("c")}, ck.CCMParams{}, ck.CCMParams{Nonce: make([]byte, 12), MACLen: 8},
+		ck.ChaCha20Poly1305Params{}, ck.ChaCha20Poly1305Params{Nonce: make([]byte, 12)},
 	}
 }
 

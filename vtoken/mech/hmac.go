@@ -2,7 +2,6 @@ package mech
 
 import (
 	"crypto/hmac"
-	"crypto/subtle"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -21,16 +20,7 @@ func hmacMechanisms() []*Descriptor {
 	return list
 }
 
-func (h hashAlg) generalLen(p ck.Parameter) (int, error) {
-	n, err := parameterOf[ck.MACGeneralParams](p)
-	if err != nil {
-		return 0, err
-	}
-	if n == 0 || uint64(n) > uint64(h.hash.Size()) {
-		return 0, badParameter("a MAC of %d bytes; 1 to %d can be made", n, h.hash.Size())
-	}
-	return int(n), nil
-}
+func (h hashAlg) generalLen(p ck.Parameter) (int, error) { return macLen(p, h.hash.Size()) }
 
 func (h hashAlg) hmacMechanism(t ck.MechanismType, length func(ck.Parameter) (int, error)) *Descriptor {
 	start := func(k *Key, p ck.Parameter) (hashSink, int, error) {
@@ -52,19 +42,14 @@ func (h hashAlg) hmacMechanism(t ck.MechanismType, length func(ck.Parameter) (in
 			if err != nil {
 				return nil, err
 			}
-			return &signer{s, n, func(mac []byte) ([]byte, error) { return mac[:n], nil }}, nil
+			return &signer{s, n, cutMAC(n)}, nil
 		},
 		Verify: func(k *Key, p ck.Parameter) (Verifier, error) {
 			s, n, err := start(k, p)
 			if err != nil {
 				return nil, err
 			}
-			return &verifier{s, n, func(mac, given []byte) error {
-				if subtle.ConstantTimeCompare(mac[:n], given) != 1 {
-					return ck.CKR_SIGNATURE_INVALID
-				}
-				return nil
-			}}, nil
+			return &verifier{s, n, checkMAC(n)}, nil
 		},
 	}
 }

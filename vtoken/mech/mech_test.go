@@ -234,6 +234,9 @@ func signSuites(t testing.TB) (list []suite) {
 	r := testRSA()
 	rsaPriv, rsaPub := privateKey(t, r), publicKey(t, &r.PublicKey)
 	mac := secretKey(t, ck.CKK_GENERIC_SECRET, []byte("a secret of a few bytes"))
+	aes := secretKey(t, ck.CKK_AES, random(24))
+	list = append(list, suite{m: ck.CKM_AES_CMAC, priv: aes, pub: aes},
+		suite{m: ck.CKM_AES_CMAC_GENERAL, priv: aes, pub: aes, p: ck.MACGeneralParams(8)})
 	for _, h := range hashRows() {
 		list = append(list, suite{m: h.hmac, priv: mac, pub: mac},
 			suite{m: h.general, priv: mac, pub: mac, p: ck.MACGeneralParams(h.size / 2)})
@@ -284,6 +287,8 @@ func cipherSuites(t testing.TB) (list []suite) {
 			}
 		}
 	}
+	chacha := secretKey(t, ck.CKK_CHACHA20, random(32))
+	list = append(list, suite{m: ck.CKM_CHACHA20_POLY1305, priv: chacha, pub: chacha, p: ck.ChaCha20Poly1305Params{Nonce: random(12)}})
 	for _, h := range hashRows() {
 		if h.mgf == 0 {
 			continue

@@ -15,6 +15,7 @@ func rsaOAEPMechanisms() []*Descriptor {
 	d := rsaMechanism(ck.CKM_RSA_PKCS_OAEP)
 	d.MinKeySize = object.MinRSAPrivateBits
 	d.Encrypt, d.Decrypt = encryptOAEP, decryptOAEP
+	d.Wrap, d.Unwrap = wrapOAEP, unwrapOAEP
 	return []*Descriptor{d}
 }
 
@@ -74,4 +75,35 @@ func decryptOAEP(k *Key, p ck.Parameter) (Cipher, error) {
 		}
 		return out, nil
 	}), nil
+}
+
+// wrapOAEP encrypts an encoded key, which mostly is a secret key: private keys
+// are too long for it.
+func wrapOAEP(k *Key, p ck.Parameter, encoded []byte) ([]byte, error) {
+	c, err := encryptOAEP(k, p)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Update(encoded); err != nil {
+		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "a key of %d bytes is too long for this RSA key", len(encoded))
+	}
+	return c.Final()
+}
+
+func unwrapOAEP(k *Key, p ck.Parameter, wrapped []byte) ([]byte, error) {
+	c, err := decryptOAEP(k, p)
+	if err != nil {
+		return nil, err
+	}
+	if len(wrapped) != k.RSA.Size() {
+		return nil, ck.Errorf(ck.CKR_WRAPPED_KEY_LEN_RANGE, "the wrapped key has %d bytes, not %d", len(wrapped), k.RSA.Size())
+	}
+	if _, err := c.Update(wrapped); err != nil {
+		return nil, err
+	}
+	encoded, err := c.Final()
+	if err != nil {
+		return nil, ck.CKR_WRAPPED_KEY_INVALID // one answer, whatever the fault
+	}
+	return encoded, nil
 }

@@ -3,16 +3,19 @@ package mech
 import (
 	"crypto/rand"
 
+	"golang.org/x/crypto/chacha20poly1305"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
 
 // secretKeyMechanisms make secret keys of random bytes: AES (section 6.10.3),
-// generic secrets (6.8.2), and keys for one HMAC only, whose length is that of
+// ChaCha20 (6.54.3), generic secrets (6.8.2), and keys for one HMAC only, whose length is that of
 // the hash where the template does not say (6.21.6 and its like).
 func secretKeyMechanisms() []*Descriptor {
 	list := []*Descriptor{
 		keyGenerator(ck.CKM_AES_KEY_GEN, ck.CKK_AES, 16, 32, 0),
+		keyGenerator(ck.CKM_CHACHA20_KEY_GEN, ck.CKK_CHACHA20, chacha20poly1305.KeySize, chacha20poly1305.KeySize, chacha20poly1305.KeySize),
 		keyGenerator(ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET, 1, object.MaxSecretLen, 0),
 	}
 	for _, h := range hashAlgs() {

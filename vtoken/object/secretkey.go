@@ -26,6 +26,14 @@ func completeAES(d *draft) error {
 	return d.putSecret(value, kcv[:3])
 }
 
+// completeChaCha20 checks the length of a ChaCha20 key (section 6.54.2).
+func completeChaCha20(d *draft) error {
+	if n := len(d.attrs.Get(ck.CKA_VALUE)); n != 32 {
+		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "a ChaCha20 key has 32 bytes, not %d", n)
+	}
+	return completeGeneric(d)
+}
+
 // completeGeneric does the same for other secrets; their check value is the
 // start of the SHA-1 hash of the value.
 func completeGeneric(d *draft) error {

@@ -210,6 +210,8 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_DERIVE}, completeECPrivate},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_AES), with(sec, aesRules),
 			append(mac[:2:2], ck.CKA_ENCRYPT, ck.CKA_DECRYPT), completeAES},
+		{key(ck.CKO_SECRET_KEY, ck.CKK_CHACHA20), with(sec, hmacRules),
+			[]ck.AttributeType{ck.CKA_ENCRYPT, ck.CKA_DECRYPT}, completeChaCha20},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_GENERIC_SECRET), with(sec, genericRules),
 			append(mac[:2:2], ck.CKA_DERIVE), completeGeneric},
 	}
