@@ -9,8 +9,12 @@
 
 static CK_UTF8CHAR name[] = "PKCS 11";
 
-/* The newest first: it is the default of C_GetInterface. */
-static const CK_INTERFACE interfaces[] = {
+/*
+ * The newest first: it is the default of C_GetInterface. In memory that can be
+ * written: OpenSC's spy puts its own function list into the one that it gets,
+ * and would crash.
+ */
+static CK_INTERFACE interfaces[] = {
 	{name, (CK_VOID_PTR)&front_list_3_0, CKF_INTERFACE_FORK_SAFE},
 	{name, (CK_VOID_PTR)&front_list_2_40, CKF_INTERFACE_FORK_SAFE},
 };
