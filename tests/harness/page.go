@@ -32,6 +32,15 @@ ip link set lo up
 const pageServer = `until (: <>/dev/tcp/127.0.0.1/%s) 2>/dev/null; do kill -0 $!; sleep 0.02; done
 `
 
+// pageUser runs a page as an ordinary user, in that user's home.
+const pageUser = `if [ "$(id -u)" != "$PAGE_USER" ]; then
+	export HOME=$DIR/home
+	install -d -o "$PAGE_USER" -g "$PAGE_USER" "$HOME"
+	cd "$HOME"
+	exec setpriv --reuid "$PAGE_USER" --regid "$PAGE_USER" --clear-groups bash -c "$BASH_EXECUTION_STRING"
+fi
+`
+
 // PageScript is the bash script of the commands of a page, or of the part of it
 // below one heading. It is an error if there are none.
 func PageScript(page, heading string) (string, error) {
@@ -80,6 +89,9 @@ func pageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	script, err := PageScript(string(page), heading)
 	ts.Check(err)
+	if ts.Getenv("PAGE_USER") != "" {
+		script = pageUser + script
+	}
 	ts.Check(ts.Exec("bash", "-c", script))
 }
 
