@@ -1,5 +1,5 @@
 /*
- * The C types of PKCS #11 2.40 and 3.0 that the C front and the Go edge need.
+ * The C types of PKCS #11 2.40 to 3.2 that the C front and the Go edge need.
  *
  * Written from the text of the standard (OASIS PKCS #11 Cryptographic Token
  * Interface Base Specification 3.1, section 3), for hosts where structures have
@@ -266,6 +266,7 @@ typedef struct CK_FUNCTION_LIST CK_FUNCTION_LIST;
 typedef CK_FUNCTION_LIST *CK_FUNCTION_LIST_PTR;
 typedef CK_FUNCTION_LIST_PTR *CK_FUNCTION_LIST_PTR_PTR;
 typedef struct CK_FUNCTION_LIST_3_0 CK_FUNCTION_LIST_3_0;
+typedef struct CK_FUNCTION_LIST_3_2 CK_FUNCTION_LIST_3_2;
 
 #define CK_UNAVAILABLE_INFORMATION (~0UL)
 

@@ -4,14 +4,14 @@
 //
 // # Layers
 //
-// C front (front.c, interfaces.c, image.c and the generated zfront.c): the 92
-// functions of PKCS #11 2.40 and 3.0, which refuse null pointers and calls
+// C front (front.c, interfaces.c, image.c and the generated zfront.c): the 104
+// functions of PKCS #11 2.40 to 3.2, which refuse null pointers and calls
 // before C_Initialize, and hand over. Go edge (edge.go, convert.go and the
 // generated zedge.go): converts host memory to values of package ck, calls the
 // client in package remote, and converts back. Below that nobody has seen a C
 // pointer.
 //
-// The table of functions is in tools/gen/cedge. After a change of it:
+// The table of functions is in tools/gen/cryptoki. After a change of it:
 //
 //	go generate ./p11module
 //

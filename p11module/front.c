@@ -26,7 +26,7 @@ struct front {
 	atomic_int here;  /* 1 in the process that loaded this image */
 	atomic_int ready; /* 1 while initialized, and here */
 	pthread_mutex_t lock; /* held while the copy is loaded */
-	_Atomic(const CK_FUNCTION_LIST_3_0 *) copy;
+	_Atomic(const CK_FUNCTION_LIST_3_2 *) copy;
 };
 
 static struct front fallback; /* where there is no such page */
@@ -71,7 +71,7 @@ void front_set_ready(int ready)
 	atomic_store(&front->ready, ready);
 }
 
-const CK_FUNCTION_LIST_3_0 *front_copy(void)
+const CK_FUNCTION_LIST_3_2 *front_copy(void)
 {
 	return atomic_load(&front->copy);
 }
@@ -130,10 +130,10 @@ static CK_RV check_args(const CK_C_INITIALIZE_ARGS *args)
 }
 
 /* The functions of the copy for this child, which is loaded where there is none. */
-static const CK_FUNCTION_LIST_3_0 *need_copy(void)
+static const CK_FUNCTION_LIST_3_2 *need_copy(void)
 {
 	pthread_mutex_lock(&front->lock);
-	const CK_FUNCTION_LIST_3_0 *copy = atomic_load(&front->copy);
+	const CK_FUNCTION_LIST_3_2 *copy = atomic_load(&front->copy);
 	if (copy == NULL) {
 		copy = image_load_copy();
 		atomic_store(&front->copy, copy);
@@ -148,7 +148,7 @@ CK_RV C_Initialize(CK_VOID_PTR pInitArgs)
 	if (rv != CKR_OK)
 		return rv;
 	if (!atomic_load(&front->here)) {
-		const CK_FUNCTION_LIST_3_0 *copy = need_copy();
+		const CK_FUNCTION_LIST_3_2 *copy = need_copy();
 		return copy ? copy->C_Initialize(pInitArgs) : CKR_FUNCTION_FAILED;
 	}
 	rv = vtokenInitialize();

@@ -9,6 +9,7 @@
 
 extern const CK_FUNCTION_LIST front_list_2_40;
 extern const CK_FUNCTION_LIST_3_0 front_list_3_0;
+extern const CK_FUNCTION_LIST_3_2 front_list_3_2;
 
 /* Whether this image serves calls: it is initialized, in the process that loaded it. */
 int front_ready(void);
@@ -17,7 +18,7 @@ int front_ready(void);
  * The functions of the private copy that serves this forked child, or NULL
  * where the child has not called C_Initialize (or this is no child).
  */
-const CK_FUNCTION_LIST_3_0 *front_copy(void);
+const CK_FUNCTION_LIST_3_2 *front_copy(void);
 
 /* Marks this image as initialized or not. Called by the Go edge. */
 void front_set_ready(int ready);
@@ -36,7 +37,7 @@ char *front_getenv(char *name);
 #define FRONT_ENTER(name, args)                                                    \
 	do {                                                                       \
 		if (__builtin_expect(!front_ready(), 0)) {                         \
-			const CK_FUNCTION_LIST_3_0 *copy = front_copy();           \
+			const CK_FUNCTION_LIST_3_2 *copy = front_copy();           \
 			return copy ? copy->name args : CKR_CRYPTOKI_NOT_INITIALIZED; \
 		}                                                                  \
 	} while (0)

@@ -98,10 +98,10 @@ static int copy_file(int to, int from)
 	return 0;
 }
 
-static const CK_FUNCTION_LIST_3_0 *functions_of(void *library)
+static const CK_FUNCTION_LIST_3_2 *functions_of(void *library)
 {
 	CK_RV (*get)(CK_UTF8CHAR_PTR, CK_VERSION_PTR, CK_INTERFACE_PTR_PTR, CK_FLAGS);
-	CK_VERSION version = {3, 0};
+	CK_VERSION version = {3, 2};
 	CK_INTERFACE_PTR interface;
 	*(void **)&get = dlsym(library, "C_GetInterface");
 	if (get == NULL || get((CK_UTF8CHAR_PTR) "PKCS 11", &version, &interface, 0) != CKR_OK)
@@ -125,10 +125,10 @@ static void name_copy(char *path, size_t size, int fd)
 	snprintf(path + n, size - n, "%d", fd);
 }
 
-static const CK_FUNCTION_LIST_3_0 *load_from(int file)
+static const CK_FUNCTION_LIST_3_2 *load_from(int file)
 {
 	char path[128];
-	const CK_FUNCTION_LIST_3_0 *functions = NULL;
+	const CK_FUNCTION_LIST_3_2 *functions = NULL;
 	int copy = memory_file();
 	if (copy < 0)
 		return NULL;
@@ -144,14 +144,14 @@ static const CK_FUNCTION_LIST_3_0 *load_from(int file)
 
 /* No lock: this is a child, where a thread of the parent may have held it, and
  * the caller lets one thread in. */
-const CK_FUNCTION_LIST_3_0 *image_load_copy(void)
+const CK_FUNCTION_LIST_3_2 *image_load_copy(void)
 {
 	if (still_kept())
 		return load_from(kept);
 	int file = open_path();
 	if (file < 0)
 		return NULL;
-	const CK_FUNCTION_LIST_3_0 *functions = load_from(file);
+	const CK_FUNCTION_LIST_3_2 *functions = load_from(file);
 	close(file);
 	return functions;
 }

@@ -22,6 +22,6 @@ void image_drop(void);
  * the file cannot be had or the system refuses. The Go runtime in the copy is a
  * fresh one.
  */
-const CK_FUNCTION_LIST_3_0 *image_load_copy(void);
+const CK_FUNCTION_LIST_3_2 *image_load_copy(void);
 
 #endif

@@ -15,6 +15,7 @@ static CK_UTF8CHAR name[] = "PKCS 11";
  * and would crash.
  */
 static CK_INTERFACE interfaces[] = {
+	{name, (CK_VOID_PTR)&front_list_3_2, CKF_INTERFACE_FORK_SAFE},
 	{name, (CK_VOID_PTR)&front_list_3_0, CKF_INTERFACE_FORK_SAFE},
 	{name, (CK_VOID_PTR)&front_list_2_40, CKF_INTERFACE_FORK_SAFE},
 };

@@ -1028,3 +1028,80 @@ func vtokenSessionCancel(hSession C.CK_SESSION_HANDLE, flags C.CK_FLAGS) (rv C.C
 	}
 	return code(err)
 }
+
+//export vtokenVerifySignatureInit
+func vtokenVerifySignatureInit(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hKey C.CK_OBJECT_HANDLE, pSignature C.CK_BYTE_PTR, ulSignatureLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_VerifySignatureInit", &rv)
+	v1, err := mechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_VerifySignatureInit", err)
+	}
+	err = c.VerifySignatureInit(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hKey), bytesAt(pSignature, ulSignatureLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_VerifySignatureInit", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hKey", uint64(hKey)), remote.Data("pSignature", bytesAt(pSignature, ulSignatureLen)))
+	}
+	return code(err)
+}
+
+//export vtokenVerifySignature
+func vtokenVerifySignature(hSession C.CK_SESSION_HANDLE, pData C.CK_BYTE_PTR, ulDataLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_VerifySignature", &rv)
+	err := c.VerifySignature(ck.SessionHandle(hSession), bytesAt(pData, ulDataLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_VerifySignature", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)))
+	}
+	return code(err)
+}
+
+//export vtokenVerifySignatureUpdate
+func vtokenVerifySignatureUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_PTR, ulPartLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_VerifySignatureUpdate", &rv)
+	err := c.VerifySignatureUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_VerifySignatureUpdate", err, remote.Number("hSession", uint64(hSession)), remote.Data("pPart", bytesAt(pPart, ulPartLen)))
+	}
+	return code(err)
+}
+
+//export vtokenVerifySignatureFinal
+func vtokenVerifySignatureFinal(hSession C.CK_SESSION_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_VerifySignatureFinal", &rv)
+	err := c.VerifySignatureFinal(ck.SessionHandle(hSession))
+	if t := c.Trace(); t != nil {
+		t.Call("C_VerifySignatureFinal", err, remote.Number("hSession", uint64(hSession)))
+	}
+	return code(err)
+}
+
+//export vtokenGetSessionValidationFlags
+func vtokenGetSessionValidationFlags(hSession C.CK_SESSION_HANDLE, flagType C.CK_ULONG, pFlags C.CK_ULONG_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_GetSessionValidationFlags", &rv)
+	r0, err := c.GetSessionValidationFlags(ck.SessionHandle(hSession), uint64(flagType))
+	if err == nil {
+		*pFlags = C.CK_FLAGS(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_GetSessionValidationFlags", err, remote.Number("hSession", uint64(hSession)), remote.Number("flagType", uint64(flagType)), resultTrace("pFlags", pFlags, err))
+	}
+	return code(err)
+}

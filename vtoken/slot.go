@@ -21,7 +21,7 @@ const (
 // GetInfo is C_GetInfo (section 5.4).
 func (c *Client) GetInfo() ck.Info {
 	return ck.Info{
-		CryptokiVersion:    ck.Version{Major: 3, Minor: 0},
+		CryptokiVersion:    ck.Version{Major: 3, Minor: 2},
 		ManufacturerID:     manufacturer,
 		LibraryDescription: "vtoken virtual smart card",
 		LibraryVersion:     c.engine.opts.Version,

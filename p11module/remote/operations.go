@@ -158,17 +158,17 @@ func (c *Client) VerifyInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectHa
 
 // Verify is C_Verify (section 5.15.2).
 func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
-	return c.in(h, p11rpc.CallVerify, data, signature)
+	return c.verify(h, p11rpc.CallVerify, data, signature)
 }
 
 // VerifyUpdate is C_VerifyUpdate (section 5.15.3).
 func (c *Client) VerifyUpdate(h ck.SessionHandle, part []byte) error {
-	return c.in(h, p11rpc.CallVerifyUpdate, part)
+	return c.verify(h, p11rpc.CallVerifyUpdate, part)
 }
 
 // VerifyFinal is C_VerifyFinal (section 5.15.4).
 func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
-	return c.in(h, p11rpc.CallVerifyFinal, signature)
+	return c.verify(h, p11rpc.CallVerifyFinal, signature)
 }
 
 // VerifyRecoverInit is C_VerifyRecoverInit (section 5.15.5).

@@ -21,6 +21,9 @@ type session struct {
 	accepted []byte    // the last SignInit that the daemon accepted
 	settled  uint64    // conn.inits when it did
 	search   search
+	// signature is what C_VerifySignatureInit was given; nil where no such
+	// operation is under way.
+	signature []byte
 }
 
 // sessionTable finds sessions by the handle that the host has.
@@ -149,6 +152,21 @@ func (c *Client) CloseAllSessions(slot ck.SlotID) error {
 	}
 	c.sessions.removeSlot(slot)
 	return nil
+}
+
+// lastValidation is CKS_LAST_VALIDATION_OK, the one type of validation flags.
+const lastValidation = 1
+
+// GetSessionValidationFlags is C_GetSessionValidationFlags (section 5.6.14 of
+// 3.2). There are no validation objects, so that no flag is ever set.
+func (c *Client) GetSessionValidationFlags(h ck.SessionHandle, kind uint64) (ck.Flags, error) {
+	if _, err := c.GetSessionInfo(h); err != nil {
+		return 0, err
+	}
+	if kind != lastValidation {
+		return 0, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "type %d of validation flags; there is %d", kind, lastValidation)
+	}
+	return 0, nil
 }
 
 // GetSessionInfo is C_GetSessionInfo (section 5.6.4).

@@ -194,6 +194,9 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	if err == nil && flags.Has(ck.CKF_SIGN) {
 		s.signing, s.failed = false, nil
 	}
+	if err == nil && flags.Has(ck.CKF_VERIFY) {
+		s.signature = nil
+	}
 	if err == nil && flags.Has(ck.CKF_FIND_OBJECTS) {
 		s.search = search{}
 	}

@@ -13,7 +13,7 @@ import (
 // answered here, daemon or not.
 func (c *Client) GetInfo() (ck.Info, error) {
 	return ck.Info{
-		CryptokiVersion:    ck.Version{Major: 3},
+		CryptokiVersion:    ck.Version{Major: 3, Minor: 2},
 		ManufacturerID:     "vtoken",
 		LibraryDescription: "vtoken virtual smart card",
 		LibraryVersion:     ck.Version{Major: 0, Minor: 1},

@@ -60,6 +60,9 @@ static void every_state(CK_RV want)
 	WANT(want, f->C_GetFunctionStatus(1));
 	WANT(want, f->C_MessageSignFinal(1));
 	WANT(want, f->C_SessionCancel(1, 0));
+	WANT(want, f->C_VerifySignature(1, b, 1));
+	WANT(want, f->C_GetSessionValidationFlags(1, 1, &n));
+	WANT(want, f->C_AsyncGetID(1, b, &n));
 }
 
 static void null_pointers(void)
@@ -93,6 +96,8 @@ static void null_pointers(void)
 	WANT(CKR_ARGUMENTS_BAD, f->C_GenerateKeyPair(1, &m, NULL, 0, NULL, 0, NULL, &n));
 	WANT(CKR_ARGUMENTS_BAD, f->C_GenerateRandom(1, NULL, 1));
 	WANT(CKR_ARGUMENTS_BAD, f->C_WaitForSlotEvent(CKF_DONT_BLOCK, NULL, NULL));
+	WANT(CKR_ARGUMENTS_BAD, f->C_VerifySignatureInit(1, &m, 1, NULL, 1));
+	WANT(CKR_ARGUMENTS_BAD, f->C_GetSessionValidationFlags(1, 1, NULL));
 	WANT(CKR_ARGUMENTS_BAD, f->C_Finalize(b));
 }
 
@@ -102,30 +107,41 @@ static void not_supported(void)
 	WANT(CKR_FUNCTION_NOT_PARALLEL, f->C_CancelFunction(1));
 	WANT(CKR_FUNCTION_NOT_SUPPORTED, f->C_MessageEncryptInit(1, NULL, 1));
 	WANT(CKR_FUNCTION_NOT_SUPPORTED, f->C_MessageVerifyFinal(1));
+	WANT(CKR_FUNCTION_NOT_SUPPORTED, f->C_AsyncComplete(1, NULL, NULL));
 }
 
-/* Every pointer of both lists is the function that is exported by that name. */
+/* Every pointer of all lists is the function that is exported by that name. */
 static void lists_agree(void *library)
 {
 	CK_FUNCTION_LIST_PTR old;
 	CK_INTERFACE list[8];
 	CK_INTERFACE_PTR one;
 	CK_ULONG n = 8, small = 1;
-	CK_VERSION v240 = {2, 40}, v300 = {3, 0}, v310 = {3, 1};
+	CK_VERSION v240 = {2, 40}, v300 = {3, 0}, v310 = {3, 1}, v320 = {3, 2};
+	CK_FUNCTION_LIST_3_0 *middle;
 	OK(f->C_GetFunctionList(&old));
 	if (old->version.major != 2 || old->version.minor != 40)
 		FAIL("C_GetFunctionList has version %d.%d", old->version.major, old->version.minor);
+	OK(f->C_GetInterface((CK_UTF8CHAR_PTR) "PKCS 11", &v300, &one, CKF_INTERFACE_FORK_SAFE));
+	middle = one->pFunctionList;
+	if (middle->version.major != 3 || middle->version.minor != 0)
+		FAIL("the 3.0 interface has version %d.%d", middle->version.major, middle->version.minor);
 #define SAME(name)                                                              \
+	SAME3(name)                                                             \
 	if ((void *)old->name != dlsym(library, #name) || (void *)f->name != (void *)old->name) \
 		FAIL("the pointers to " #name " differ");
 #define SAME3(name)                                                             \
+	SAME32(name)                                                            \
+	if ((void *)middle->name != (void *)f->name)                            \
+		FAIL("the pointers to " #name " differ");
+#define SAME32(name)                                                            \
 	if ((void *)f->name != dlsym(library, #name) || f->name == NULL)        \
 		FAIL("the pointers to " #name " differ");
 #include "names.h"
 	OK(f->C_GetInterfaceList(NULL, &n));
 	WANT(CKR_BUFFER_TOO_SMALL, f->C_GetInterfaceList(list, &small));
 	OK(f->C_GetInterfaceList(list, &n));
-	if (n != 2 || small != 2)
+	if (n != 3 || small != 3)
 		FAIL("%lu interfaces, %lu after a buffer for one", n, small);
 	for (CK_ULONG i = 0; i < n; i++)
 		if (!(list[i].flags & CKF_INTERFACE_FORK_SAFE) || strcmp((char *)list[i].pInterfaceName, "PKCS 11") != 0)
@@ -133,9 +149,9 @@ static void lists_agree(void *library)
 	OK(f->C_GetInterface((CK_UTF8CHAR_PTR) "PKCS 11", &v240, &one, CKF_INTERFACE_FORK_SAFE));
 	if (one->pFunctionList != old)
 		FAIL("the 2.40 interface is not C_GetFunctionList's");
-	OK(f->C_GetInterface((CK_UTF8CHAR_PTR) "PKCS 11", &v300, &one, 0));
+	OK(f->C_GetInterface((CK_UTF8CHAR_PTR) "PKCS 11", &v320, &one, 0));
 	if (one->pFunctionList != f)
-		FAIL("the 3.0 interface is not the default");
+		FAIL("the 3.2 interface is not the default");
 	WANT(CKR_FUNCTION_FAILED, f->C_GetInterface(NULL, &v310, &one, 0));
 	WANT(CKR_FUNCTION_FAILED, f->C_GetInterface((CK_UTF8CHAR_PTR) "Vendor", NULL, &one, 0));
 	WANT(CKR_FUNCTION_FAILED, f->C_GetInterface(NULL, NULL, &one, 2));

@@ -28,7 +28,7 @@
 #define CKU_USER 1UL
 
 /* The functions of the module. Set once by load, and used by children as it is. */
-static CK_FUNCTION_LIST_3_0 *f;
+static CK_FUNCTION_LIST_3_2 *f;
 
 /* Ends the host, from a forked child too, with a sentence. */
 #define FAIL(...)                                                      \

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"go/format"
 	"strings"
+
+	"vtoken/tools/gen/cryptoki"
 )
 
 // goEdge writes the exported Go functions.
@@ -13,7 +15,7 @@ func goEdge(list []function) ([]byte, error) {
 	fmt.Fprintf(&b, "// %s\n\npackage main\n\n// #include \"cryptoki.h\"\nimport \"C\"\n\n", generated)
 	b.WriteString("import (\n\t\"vtoken/p11module/remote\"\n\t\"vtoken/vtoken/ck\"\n\t\"vtoken/vtoken/secret\"\n)\n")
 	for _, f := range list {
-		if f.answer == toGo {
+		if f.Answer == cryptoki.ToGo {
 			f.writeEdge(&b)
 		}
 	}
@@ -23,23 +25,23 @@ func goEdge(list []function) ([]byte, error) {
 func (f function) writeEdge(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n//export %s\nfunc %s(%s) (rv C.CK_RV) {\n", f.exported(), f.exported(), f.goParams())
 	b.WriteString("\tc := client()\n\tif c == nil {\n\t\treturn notInitialized\n\t}\n")
-	fmt.Fprintf(b, "\tdefer recoverTo(%q, &rv)\n", f.name)
+	fmt.Fprintf(b, "\tdefer recoverTo(%q, &rv)\n", f.Name)
 	var args, results []string
 	var stores, late []string
-	for _, p := range f.params {
-		s := shapes[p.kind]
+	for _, p := range f.Params {
+		s := shapes[p.Kind]
 		switch {
 		case s.fails:
 			v := fmt.Sprintf("v%d", len(args))
-			fmt.Fprintf(b, "\t%s, err := %s\n\tif err != nil {\n\t\treturn fail(c, %q, err)\n\t}\n", v, p.fill(s.goIn), f.name)
+			fmt.Fprintf(b, "\t%s, err := %s\n\tif err != nil {\n\t\treturn fail(c, %q, err)\n\t}\n", v, fill(p, s.goIn), f.Name)
 			args = append(args, v)
 		case s.goIn != "":
-			args = append(args, p.fill(s.goIn))
+			args = append(args, fill(p, s.goIn))
 		}
 		if s.goOut != "" {
 			r := fmt.Sprintf("r%d", len(results))
 			results = append(results, r)
-			store := strings.ReplaceAll(p.fill(s.goOut), "{r}", r)
+			store := strings.ReplaceAll(fill(p, s.goOut), "{r}", r)
 			if s.always {
 				late = append(late, store)
 			} else {
@@ -63,23 +65,23 @@ func (f function) writeCall(b *bytes.Buffer, args, results, stores, late []strin
 	if len(late) > 0 {
 		fmt.Fprintf(b, "\tif tellsLength(err) {\n\t\t%s\n\t}\n", strings.Join(late, "\n\t\t"))
 	}
-	fmt.Fprintf(b, "\tif t := c.Trace(); t != nil {\n\t\tt.Call(%q, err%s)\n\t}\n", f.name, f.traceArgs())
+	fmt.Fprintf(b, "\tif t := c.Trace(); t != nil {\n\t\tt.Call(%q, err%s)\n\t}\n", f.Name, f.traceArgs())
 	b.WriteString("\treturn code(err)\n}\n")
 }
 
 func (f function) traceArgs() string {
 	var b strings.Builder
-	for _, p := range f.params {
-		if t := shapes[p.kind].trace; t != "" {
-			b.WriteString(", " + p.fill(t))
+	for _, p := range f.Params {
+		if t := shapes[p.Kind].trace; t != "" {
+			b.WriteString(", " + fill(p, t))
 		}
 	}
 	return b.String()
 }
 
 func (f function) hasFailing() bool {
-	for _, p := range f.params {
-		if shapes[p.kind].fails {
+	for _, p := range f.Params {
+		if shapes[p.Kind].fails {
 			return true
 		}
 	}
@@ -88,9 +90,9 @@ func (f function) hasFailing() bool {
 
 func (f function) goParams() string {
 	var list []string
-	for _, p := range f.params {
-		for i, name := range p.names {
-			list = append(list, name+" "+goType(shapes[p.kind].ctypes[i]))
+	for _, p := range f.Params {
+		for i, name := range p.Names {
+			list = append(list, name+" "+goType(shapes[p.Kind].ctypes[i]))
 		}
 	}
 	return strings.Join(list, ", ")
