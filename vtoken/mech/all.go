@@ -24,5 +24,8 @@ func all() []*Descriptor {
 		aesCMACMechanisms(),
 		aesWrapMechanisms(),
 		chachaMechanisms(),
+		hkdfMechanisms(),
+		pbkdf2Mechanisms(),
+		sp800108Mechanisms(),
 	)
 }

@@ -116,6 +116,9 @@ func newDraft(src Source, t ck.Template) (*draft, error) {
 	if src.Origin != Create && !isKey && !isDerivedData {
 		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an object of class %v is no key", d.class)
 	}
+	if isDerivedData {
+		d.given = d.given.Without(ck.CKA_VALUE_LEN) // which is for the mechanism: data has no such attribute
+	}
 	return d, nil
 }
 

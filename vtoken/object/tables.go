@@ -214,6 +214,7 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_ENCRYPT, ck.CKA_DECRYPT}, completeChaCha20},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_GENERIC_SECRET), with(sec, genericRules),
 			append(mac[:2:2], ck.CKA_DERIVE), completeGeneric},
+		{key(ck.CKO_SECRET_KEY, ck.CKK_HKDF), with(sec, genericRules), []ck.AttributeType{ck.CKA_DERIVE}, completeGeneric},
 	}
 	for _, t := range HMACKeyTypes() {
 		list = append(list, row{key(ck.CKO_SECRET_KEY, t), with(sec, hmacRules), mac, completeGeneric})

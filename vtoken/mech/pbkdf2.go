@@ -1,0 +1,63 @@
+package mech
+
+import (
+	"crypto/pbkdf2"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+)
+
+// maxIterations bounds the work of one call of PBKDF2 to some seconds.
+const maxIterations = 10_000_000
+
+// pbkdf2Mechanisms is PBKDF2 (section 6.28.4; RFC 8018): C_GenerateKey makes a key
+// of a password.
+func pbkdf2Mechanisms() []*Descriptor {
+	return []*Descriptor{{
+		Type:       ck.CKM_PKCS5_PBKD2,
+		KeyTypes:   []ck.KeyType{ck.CKK_GENERIC_SECRET, ck.CKK_AES, ck.CKK_CHACHA20, ck.CKK_HKDF},
+		MinKeySize: 1, MaxKeySize: object.MaxSecretLen,
+		GenerateKey: generatePBKDF2,
+	}}
+}
+
+// pbkdf2Hash is the hash of a pseudo-random function, which is HMAC with it.
+func pbkdf2Hash(prf uint64) (hashAlg, error) {
+	for _, h := range hashAlgs() {
+		if h.pbkdf2 == prf && prf != 0 {
+			return h, nil
+		}
+	}
+	return hashAlg{}, badParameter("pseudo-random function %d is not supported", prf)
+}
+
+func generatePBKDF2(p ck.Parameter, t ck.Template) (ck.Template, error) {
+	v, err := parameterOf[ck.PBKD2Params](p)
+	if err != nil {
+		return nil, err
+	}
+	h, err := pbkdf2Hash(v.PRF)
+	switch {
+	case err != nil:
+		return nil, err
+	case v.SaltSource != ck.CKZ_SALT_SPECIFIED:
+		return nil, badParameter("the source of the salt, %d, is not CKZ_SALT_SPECIFIED", v.SaltSource)
+	case v.Iterations == 0 || v.Iterations > maxIterations:
+		return nil, badParameter("%d iterations; 1 to %d are made", v.Iterations, maxIterations)
+	case len(v.PRFData) > 0:
+		return nil, badParameter("the pseudo-random function takes no data")
+	}
+	d, err := derivedKey(t)
+	if err != nil {
+		return nil, err
+	}
+	n, err := d.lengthOr(0)
+	if err != nil {
+		return nil, err
+	}
+	value, err := pbkdf2.Key(h.new, string(v.Password), v.Salt, int(v.Iterations), n)
+	if err != nil {
+		return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "derive a key of a password: %w", err)
+	}
+	return d.attributes(value), nil
+}
