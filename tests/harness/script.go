@@ -108,7 +108,7 @@ func (s Script) setup(env *testscript.Env) error {
 	env.Setenv("PIN", PIN)
 	env.Setenv("SOPIN", SOPIN)
 	env.Setenv("DIR", dir)
-	return nil
+	return downloads(env)
 }
 
 func setEnvironment(set func(name, value string), b Backend) {
