@@ -7,7 +7,7 @@ import (
 )
 
 // newRoot is the whole command line. The list of commands is here and in the
-// groups (tenant.go, user.go, apikey.go, token.go).
+// groups (tenant.go, user.go, apikey.go, token.go, kek.go).
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vtoken",
@@ -34,6 +34,7 @@ one anywhere over HTTPS.`,
 		userCommand(a),
 		apikeyCommand(a),
 		tokenCommand(a),
+		kekCommand(a),
 		checkCommand(a),
 		backupCommand(a),
 		restoreCommand(a),

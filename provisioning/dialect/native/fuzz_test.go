@@ -38,7 +38,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which byte, query, body string) {
 		mux, token, key := served(t)
 		r := routes[int(which)%len(routes)]
-		path := strings.NewReplacer("{tokenId}", token, "{user}", "alice", "{tenant}", "default", "{name}", "key").Replace(r.path)
+		path := strings.NewReplacer("{tokenId}", token, "{user}", "alice", "{tenant}", "default", "{name}", "key", "{kek}", "kek").Replace(r.path)
 		req := httptest.NewRequest(r.method, api.Prefix+path, strings.NewReader(body))
 		req.URL.RawQuery = query
 		req.Header.Set("Content-Type", "application/json")
@@ -56,6 +56,12 @@ type emptyStore struct{}
 
 func (emptyStore) Check(context.Context) (api.Check, error) { return api.Check{}, nil }
 func (emptyStore) Backup(context.Context, io.Writer) error  { return nil }
+
+func (emptyStore) List(context.Context) ([]api.KEK, error)          { return []api.KEK{}, nil }
+func (emptyStore) Add(context.Context, api.NewKEK) (api.KEK, error) { return api.KEK{}, nil }
+func (emptyStore) Remove(context.Context, string) error             { return nil }
+func (emptyStore) Rotate(context.Context) error                     { return nil }
+func (emptyStore) RotationLeft() (int, error)                       { return 0, nil }
 
 // served is the API with one user and one token in it, for a caller who may do
 // everything.
@@ -79,7 +85,7 @@ func served(t *testing.T) (mux http.Handler, token, key string) {
 		t.Fatal(err)
 	}
 	served := http.NewServeMux()
-	New(core, kit, Info{Keeper: emptyStore{}}).Mount(served)
+	New(core, kit, Info{Keeper: emptyStore{}, KEKs: emptyStore{}}).Mount(served)
 	return kit.Wrap(served), string(made.ID), string(secret)
 }
 

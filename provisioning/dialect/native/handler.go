@@ -22,6 +22,7 @@ type Info struct {
 	API                  string // URL of the HTTPS listener, or empty
 	Dialects             []string
 	Keeper               Keeper
+	KEKs                 KEKs
 	// Clients counts what PKCS#11 applications have open at the moment; nil is not
 	// to tell.
 	Clients func() api.Clients

@@ -26,6 +26,11 @@ func TestEveryOperation(t *testing.T) {
 
 	must[*api.Status](t)(c.Status(ctx))
 	must[*api.Check](t)(c.Check(ctx))
+	kek := must[*api.KEK](t)(c.AddKEK(ctx, api.NewKEK{URI: "passphrase:file=/words"}))
+	must[[]api.KEK](t)(client.All(c.KEKs(ctx)))
+	done(t, c.RemoveKEK(ctx, kek.ID))
+	must[*api.Rotation](t)(c.Rotate(ctx))
+	must[*api.Rotation](t)(c.Rotation(ctx))
 	var file bytes.Buffer
 	done(t, c.Backup(ctx, &file))
 	if file.String() != nativetest.Backup {

@@ -21,6 +21,12 @@ func (h *Handler) routes() []route {
 		{get, "/check", ok, h.checkStore},
 		{get, "/backup", ok, h.backUp},
 
+		{get, "/keks", ok, h.listKEKs},
+		{post, "/keks", created, h.addKEK},
+		{del, "/keks/{kek}", none, h.removeKEK},
+		{get, "/rotation", ok, h.readRotation},
+		{post, "/rotation", ok, h.rotate},
+
 		{get, "/tenants", ok, h.listTenants},
 		{post, "/tenants", created, h.createTenant},
 		{get, "/tenants/{tenant}", ok, h.readTenant},

@@ -121,6 +121,35 @@ type CreatedAPIKey struct {
 	Key Secret `json:"key"`
 }
 
+// KEK is a key-encryption key that opens the store.
+type KEK struct {
+	ID  string `json:"id"`
+	URI string `json:"uri"`
+	// Kind is file, passphrase, tpm2 or pkcs11.
+	Kind string `json:"kind"`
+	// Recovery is set for a passphrase, which opens the store on any machine.
+	Recovery  bool      `json:"recovery"`
+	CreatedAt time.Time `json:"createdAt"`
+	// Ready is set where the KEK opens the store now; Problem says why not.
+	Ready    bool   `json:"ready"`
+	Problem  string `json:"problem,omitempty"`
+	Protects string `json:"protects,omitempty"` // from whom, in a sentence
+}
+
+// NewKEK asks for another KEK.
+type NewKEK struct {
+	URI string `json:"uri"`
+	// Generate has an HSM make the key first.
+	Generate bool `json:"generate,omitempty"`
+}
+
+// Rotation is how far the rotation of the root key is.
+type Rotation struct {
+	// Left counts the keys that are still to be wrapped under the new root key; 0
+	// is where no rotation is under way.
+	Left int `json:"left"`
+}
+
 // Token is a virtual smart card.
 type Token struct {
 	ID         string    `json:"id"`

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"vtoken/keystore"
+	"vtoken/keystore/kek"
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/vtoken/record"
+)
+
+// keks are the KEKs of the keystore as the native API sees them.
+type keks struct{ store *keystore.Store }
+
+func (k keks) List(ctx context.Context) ([]api.KEK, error) {
+	list, err := k.store.KEKs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.KEK, len(list))
+	for i, one := range list {
+		out[i] = kekJSON(one)
+	}
+	return out, nil
+}
+
+func kekJSON(k keystore.KEK) api.KEK {
+	kind, _, _ := strings.Cut(k.URI, ":")
+	out := api.KEK{
+		ID: k.ID, URI: k.URI, Kind: kind, Recovery: k.Recovery, CreatedAt: k.Created,
+		Ready: k.Err == nil, Protects: k.Status.Protects,
+	}
+	if k.Err != nil {
+		out.Problem = k.Err.Error()
+	}
+	return out
+}
+
+func (k keks) Add(ctx context.Context, in api.NewKEK) (api.KEK, error) {
+	added, err := k.store.AddKEK(ctx, in.URI, in.Generate)
+	return kekJSON(added), kekError(err)
+}
+
+func (k keks) Remove(ctx context.Context, id string) error {
+	return kekError(k.store.RemoveKEK(ctx, id))
+}
+
+func (k keks) Rotate(ctx context.Context) error { return kekError(k.store.RotateRoot(ctx)) }
+
+func (k keks) RotationLeft() (int, error) { return k.store.RotationLeft() }
+
+// kekError says what an error about KEKs is to a caller of the API. The
+// sentences name files and devices of the machine, which only callers of
+// RoleSystem get to see.
+func kekError(err error) error {
+	for _, row := range [...]struct {
+		is   error
+		kind provisioning.Kind
+	}{
+		{kek.ErrURI, provisioning.BadInput},
+		{keystore.ErrKEK, provisioning.WrongState},
+		{kek.ErrUnavailable, provisioning.WrongState},
+		{kek.ErrWrongKey, provisioning.WrongState},
+		{record.ErrExists, provisioning.Conflict},
+		{record.ErrNotFound, provisioning.KeyNotFound},
+	} {
+		if errors.Is(err, row.is) {
+			return provisioning.Errorf(row.kind, "%w", err)
+		}
+	}
+	return err
+}

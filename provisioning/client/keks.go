@@ -1,0 +1,37 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// KEKs lists the key-encryption keys that open the store. The daemon tries each,
+// which takes as long as that takes.
+func (c *Client) KEKs(ctx context.Context) iter.Seq2[api.KEK, error] {
+	return pages[api.KEK](ctx, c.patient(), "list the KEKs", path("keks"), nil)
+}
+
+// AddKEK adds a KEK.
+func (c *Client) AddKEK(ctx context.Context, k api.NewKEK) (*api.KEK, error) {
+	return send[api.KEK](ctx, c.patient(), fmt.Sprintf("add the KEK %s", k.URI), http.MethodPost, path("keks"), k)
+}
+
+// RemoveKEK removes a KEK by its id.
+func (c *Client) RemoveKEK(ctx context.Context, id string) error {
+	return c.patient().do(ctx, fmt.Sprintf("remove the KEK %s", id), http.MethodDelete, path("keks", id), nil, nil)
+}
+
+// Rotate gives the store a new root key. The keys below it follow in the
+// background; Rotation tells how many are left.
+func (c *Client) Rotate(ctx context.Context) (*api.Rotation, error) {
+	return send[api.Rotation](ctx, c.patient(), "rotate the root key", http.MethodPost, path("rotation"), nil)
+}
+
+// Rotation tells how far the rotation of the root key is.
+func (c *Client) Rotation(ctx context.Context) (*api.Rotation, error) {
+	return get[api.Rotation](ctx, c, "ask for the rotation", path("rotation"), nil)
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+func kekAddCommand(a *app) *cobra.Command {
+	var out format
+	var generate bool
+	cmd := &cobra.Command{
+		Use:   "add URI",
+		Short: "Add a KEK: another way to open the store",
+		Long: `Add a KEK, while clients go on. It opens the store from then on, as well as those
+that are there. It is tried before it is taken.
+
+For a recovery passphrase, write it into a file that only the daemon's user may
+read, add it, and move the file to a place that a fire in the machine room does
+not reach. To open a store with it, start the daemon with
+--kek passphrase:file=FILE.`,
+		Example: `  vtoken kek add 'tpm2:device=/dev/tpmrm0?pcrs=7'
+  vtoken kek add passphrase:file=/root/recovery.words
+  vtoken kek add --generate 'pkcs11:token=hsm;object=vtoken?module-path=/usr/lib/hsm.so&pin-source=file:/etc/vtoken/hsm.pin'`,
+		Args: arguments("URI"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			k, err := c.AddKEK(cmd.Context(), api.NewKEK{URI: args[0], Generate: generate})
+			if err != nil {
+				return err
+			}
+			if out == formatJSON {
+				return writeJSON(a.out, k)
+			}
+			_, err = fmt.Fprintln(a.out, k.ID)
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&generate, "generate", false, "make the key in the HSM first: it cannot leave it (AES; with type=private in the URI RSA)")
+	out.addFlag(cmd)
+	return cmd
+}
