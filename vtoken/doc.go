@@ -32,9 +32,20 @@
 //   - The handle of a token object is its id, for all sessions and for life. A
 //     private object cannot be reached without login: its handle is
 //     CKR_OBJECT_HANDLE_INVALID, and using it as a key CKR_USER_NOT_LOGGED_IN.
-//   - A PIN of length 0 is wrong and costs no try: it could not be right.
+//   - A PIN of length 0 is wrong and costs no try: it could not be right. Nor
+//     does a wrong PIN that the same OS user repeats within five minutes (C27).
 //   - A new PIN by C_SetPIN leaves logins alone; one that somebody else set
 //     ends them, and so does a locked PIN.
+//   - Profiles, mechanisms and the clock are objects that nobody made: computed,
+//     public, unchangeable, and found only by a search for their class.
+//   - Unwrapping loosens nothing: an unwrapped key is sensitive or unextractable,
+//     is wrapped again only by trusted keys, and wraps nothing. A key that wraps is
+//     not wrapped itself. C_WrapKey asked for a length wraps to know it.
+//   - A key with CKA_ALWAYS_AUTHENTICATE unwraps and derives only right after a
+//     login, because those calls have no operation to give the PIN to.
+//   - The state of an operation (C_GetOperationState) names its key, so the key
+//     may be left out when it is taken up again, and is good for sessions of the
+//     same application with the same token.
 //   - C_SeedRandom is CKR_RANDOM_SEED_NOT_SUPPORTED: the kernel's generator
 //     needs no seed from strangers.
 //   - A one-part call after a multi-part one is CKR_OPERATION_ACTIVE and leaves

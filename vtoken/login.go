@@ -31,7 +31,7 @@ func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) err
 	if err := c.mayLogin(s, role); err != nil {
 		return err
 	}
-	if _, err := c.engine.checkPIN(s.token(), role, p); err != nil {
+	if _, err := c.engine.checkPIN(s.token(), role, c.peer, p); err != nil {
 		return err
 	}
 	return c.beginLogin(s, role)
@@ -176,7 +176,7 @@ func (s *session) loginContext(p secret.Bytes) error {
 		if op == nil || !op.waits {
 			continue
 		}
-		if _, err := s.engine().checkPIN(s.token(), pin.User, p); err != nil {
+		if _, err := s.engine().checkPIN(s.token(), pin.User, s.attachment.client.peer, p); err != nil {
 			return err
 		}
 		op.waits = false

@@ -2,9 +2,12 @@ package vtoken_test
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
+	"time"
 
+	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -23,7 +26,11 @@ func TestPINTries(t *testing.T) {
 	w := newWorld(t)
 	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Policy.MaxTries = 3 }))
 	c, h := w.open(rw)
-	wrong := func() error { return c.Login(h, ck.CKU_USER, pinOf("wrong")) }
+	tries := 0
+	wrong := func() error {
+		tries++
+		return c.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong-", tries)))
+	}
 	states := ck.CKF_USER_PIN_COUNT_LOW | ck.CKF_USER_PIN_FINAL_TRY | ck.CKF_USER_PIN_LOCKED
 	expect := func(step string, f ck.Flags) {
 		t.Helper()
@@ -122,12 +129,13 @@ func TestLoginIsTheApplications(t *testing.T) {
 // look wrong.
 func TestParallelTries(t *testing.T) {
 	w := newWorld(t)
-	codes := make(chan ck.Error, 100)
-	race := func(p string) map[ck.Error]int {
+	codes, wrong := make(chan ck.Error, 100), 0
+	race := func(p func() string) map[ck.Error]int {
 		var wg sync.WaitGroup
 		for range 50 {
 			c, h := w.open(rw)
-			wg.Go(func() { codes <- ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(p))) })
+			p := pinOf(p())
+			wg.Go(func() { codes <- ck.CodeOf(c.Login(h, ck.CKU_USER, p)) })
 		}
 		wg.Wait()
 		count := map[ck.Error]int{}
@@ -136,11 +144,11 @@ func TestParallelTries(t *testing.T) {
 		}
 		return count
 	}
-	if got := race(userPIN); got[ck.CKR_OK] != 50 {
+	if got := race(func() string { return userPIN }); got[ck.CKR_OK] != 50 {
 		t.Errorf("right PINs: %v", got)
 	}
 	hashes := w.store.Hashes()
-	if got := race("wrong"); got[ck.CKR_PIN_INCORRECT] != pin.Default.MaxTries-1 || got[ck.CKR_PIN_LOCKED] != 51-pin.Default.MaxTries {
+	if got := race(func() string { wrong++; return fmt.Sprint("wrong-", wrong) }); got[ck.CKR_PIN_INCORRECT] != pin.Default.MaxTries-1 || got[ck.CKR_PIN_LOCKED] != 51-pin.Default.MaxTries {
 		t.Errorf("wrong PINs: %v", got)
 	}
 	if n := w.store.Hashes() - hashes; n != pin.Default.MaxTries {
@@ -153,8 +161,8 @@ func TestLockEndsLogins(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	other, oh := w.open(rw)
-	for range pin.Default.MaxTries {
-		_ = other.Login(oh, ck.CKU_USER, pinOf("wrong"))
+	for i := range pin.Default.MaxTries {
+		_ = other.Login(oh, ck.CKU_USER, pinOf(fmt.Sprint("wrong-", i)))
 	}
 	if info, err := c.GetSessionInfo(h); err != nil || info.State != ck.CKS_RW_PUBLIC_SESSION {
 		t.Errorf("%+v, %v", info, err)
@@ -208,4 +216,49 @@ func TestNoSOPIN(t *testing.T) {
 	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.SOPIN = pin.State{Policy: pin.Default} }))
 	c, h := w.open(rw)
 	want(t, c.Login(h, ck.CKU_SO, pinOf(soPIN)), ck.CKR_PIN_INCORRECT)
+}
+
+// The same wrong PIN again is wrong and counts once, for the OS user who gave it,
+// for a while, and until the PIN is another one (C27, S34).
+func TestSameWrongPIN(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }})
+	w.ok(err)
+	w.engine = e
+	w.store.MapUser(strangerUID, "alice")
+	c, h := w.open(rw)
+	stranger := w.connect(strangerUID)
+	sh := w.session(stranger, rw)
+	try := func(c *vtoken.Client, h ck.SessionHandle, p string, code ck.Error, counted int) {
+		t.Helper()
+		want(t, c.Login(h, ck.CKU_USER, pinOf(p)), code)
+		var n int
+		w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { n = r.UserPIN.Failed }))
+		if n != counted {
+			t.Fatalf("%d tries counted, want %d", n, counted)
+		}
+	}
+	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 1)
+	hashes := w.store.Hashes()
+	for range 20 {
+		try(c, h, "stale", ck.CKR_PIN_INCORRECT, 1)
+	}
+	if w.store.Hashes() != hashes {
+		t.Error("the same PIN was compared again")
+	}
+	try(stranger, sh, "stale", ck.CKR_PIN_INCORRECT, 2)
+	try(c, h, "stalf", ck.CKR_PIN_INCORRECT, 3)
+	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 4)
+	now = now.Add(6 * time.Minute)
+	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 5)
+	try(c, h, userPIN, ck.CKR_OK, 0)
+	w.ok(c.Logout(h))
+	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 1)
+
+	// It is right once it is the PIN.
+	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	w.ok(c.InitPIN(h, pinOf("stale")))
+	w.ok(c.Logout(h))
+	try(c, h, "stale", ck.CKR_OK, 0)
 }

@@ -118,7 +118,7 @@ func (w *walk) stepLogin(a *modelApp) {
 	if w.rng.IntN(3) == 0 {
 		who, user, p = "so", ck.CKU_SO, soPIN
 	} else if w.rng.IntN(4) == 0 {
-		p, right = "wrong", false
+		p, right = fmt.Sprint("wrong-", w.rng.Uint64()), false
 	}
 	err := a.client.Login(h, user, pinOf(p))
 	switch {

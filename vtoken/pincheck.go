@@ -17,9 +17,10 @@ import (
 // comparison (S33), so no crash gives a free guess; checks of one PIN wait for
 // each other, so that right PINs that come at the same time do not look like
 // wrong ones. It fails with CKR_PIN_INCORRECT, with CKR_PIN_LOCKED where no try
-// is left, and with the store's error where the try cannot be stored. Without an
+// is left, and with the store's error where the try cannot be stored. A PIN that
+// was wrong before is wrong without a try (wrongpin.go). Without an
 // error it returns the verifier that the PIN was compared with.
-func (e *Engine) checkPIN(t *token, role pin.Role, p secret.Bytes) (verifier []byte, err error) {
+func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (verifier []byte, err error) {
 	if len(p) == 0 {
 		return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is not empty", role)
 	}
@@ -27,6 +28,9 @@ func (e *Engine) checkPIN(t *token, role pin.Role, p secret.Bytes) (verifier []b
 	defer t.pinMu[role].Unlock()
 	if verifier, err := e.checkRemembered(t, role, p); verifier != nil {
 		return verifier, err
+	}
+	if e.wrongAgain(t, role, peer, p) {
+		return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is the one that was wrong before", role)
 	}
 	tried, err := e.countTry(t, role)
 	if err != nil {
@@ -41,11 +45,13 @@ func (e *Engine) checkPIN(t *token, role pin.Role, p secret.Bytes) (verifier []b
 			return nil, err
 		}
 		t.memory[role] = e.pinHash(t.id, role, tried.Verifier, p)
+		t.wrong[role] = nil
 		return tried.Verifier, nil
 	case tried.Locked():
 		e.endLogins(t.id, role)
 		return nil, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
 	}
+	e.rememberWrong(t, role, peer, tried.Verifier, p)
 	return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is wrong; %d tries are left", role, tried.TriesLeft())
 }
 
@@ -60,6 +66,7 @@ func (e *Engine) checkRemembered(t *token, role pin.Role, p secret.Bytes) (verif
 	if !hmac.Equal(t.memory[role], e.pinHash(t.id, role, state.Verifier, p)) {
 		return nil, nil
 	}
+	t.wrong[role] = nil
 	if state.Failed > 0 {
 		err = e.clearTries(t, role, state.Verifier)
 	}

@@ -34,7 +34,7 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	}
 	set := func(*record.Token) error { return nil }
 	if rec.Initialized {
-		_, err = c.engine.checkPIN(t, pin.SO, soPIN)
+		_, err = c.engine.checkPIN(t, pin.SO, c.peer, soPIN)
 	} else {
 		set, err = c.engine.firstPIN(t, soPIN)
 	}
@@ -134,7 +134,7 @@ func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
 		return err
 	}
-	old, err := c.engine.checkPIN(t, role, oldPIN)
+	old, err := c.engine.checkPIN(t, role, c.peer, oldPIN)
 	if err != nil {
 		return err
 	}

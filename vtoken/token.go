@@ -21,6 +21,7 @@ type token struct {
 
 	pinMu  [2]sync.Mutex // by pin.Role
 	memory [2][]byte     // the PIN memory, each under its pinMu
+	wrong  [2]wrongPINs  // likewise
 }
 
 // The loaded tokens that no application uses stay in memory, so that a
