@@ -49,6 +49,22 @@
 // pointers that the host got before the fork stay good. A child of a child gets
 // a copy of its own. A child that never calls C_Initialize pays nothing.
 //
+// # Choices where PKCS #11 leaves one
+//
+//   - C_GetInterface without a name and a version answers the newest interface.
+//   - A C_SignInit like one that the daemon accepted before is answered at once
+//     and sent with the C_Sign that follows: should the daemon refuse it after
+//     all, C_Sign has its code.
+//   - Without a daemon C_Initialize succeeds and there are no slots, and calls that
+//     need one answer CKR_DEVICE_REMOVED. A daemon that comes later is found;
+//     sessions from before are CKR_SESSION_HANDLE_INVALID.
+//   - The mutex callbacks of C_Initialize and the callback of C_OpenSession are
+//     never called: the library locks with the system's means, and has nothing to
+//     tell (C100). Mutex callbacks without CKF_OS_LOCKING_OK are CKR_CANT_LOCK.
+//   - dlclose leaves the library where it is, since a Go runtime cannot end.
+//   - There are no validation objects, so that C_GetSessionValidationFlags answers
+//     no flags, and no asynchronous sessions.
+//
 // # Memory and threads
 //
 // The Go runtime is told to collect early, because a host has little use for

@@ -81,11 +81,13 @@ var layers = [...]layer{
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
-	{name: "the configuration knows nobody",
-		of: []string{"daemon/config"}, may: nil},
+	{name: "the configuration and the audit log know nobody",
+		of: []string{"daemon/config", "daemon/audit"}, may: nil},
 	{name: "the daemon joins everything but the module, the tools and the tests",
 		of: []string{"daemon"}, may: []string{"daemon/...", "keystore/...", "provisioning/...", "vtoken/..."}},
 
+	{name: "the generator of docs/pkcs11.md reads the tables that it tells of",
+		of: []string{"tools/gen/p11doc"}, may: []string{"tools/gen/cryptoki", "daemon/p11server", "vtoken/ck", "vtoken/mech", "vtoken/object", "vtoken/policy", "vtoken/p11rpc"}},
 	{name: "tools talk to the daemon through its API",
 		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
 		never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
