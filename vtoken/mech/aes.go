@@ -28,40 +28,37 @@ func aesBlock(k *Key) (cipher.Block, error) {
 // 6.10.4), CBC (6.10.5) and CBC with PKCS #7 padding (6.10.6).
 func aesBlockMechanisms() []*Descriptor {
 	ecb, cbc, pad := aesMechanism(ck.CKM_AES_ECB), aesMechanism(ck.CKM_AES_CBC), aesMechanism(ck.CKM_AES_CBC_PAD)
-	ecb.Encrypt = blockMode(newECBEncrypter, ck.CKR_DATA_LEN_RANGE)
-	ecb.Decrypt = blockMode(newECBDecrypter, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
-	cbc.Encrypt = blockMode(newCBCEncrypter, ck.CKR_DATA_LEN_RANGE)
-	cbc.Decrypt = blockMode(newCBCDecrypter, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
+	ecb.Encrypt = blockMode(aesBlock, newECBEncrypter, ck.CKR_DATA_LEN_RANGE)
+	ecb.Decrypt = blockMode(aesBlock, newECBDecrypter, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
+	cbc.Encrypt = blockMode(aesBlock, newCBCEncrypter, ck.CKR_DATA_LEN_RANGE)
+	cbc.Decrypt = blockMode(aesBlock, newCBCDecrypter, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
 	pad.Encrypt = func(k *Key, p ck.Parameter) (Cipher, error) {
-		mode, err := newMode(k, p, newCBCEncrypter)
+		mode, err := newMode(k, p, aesBlock, newCBCEncrypter)
 		if err != nil {
 			return nil, err
 		}
 		return &paddingCipher{blockCipher{mode: mode}}, nil
 	}
-	pad.Decrypt = func(k *Key, p ck.Parameter) (Cipher, error) {
-		mode, err := newMode(k, p, newCBCDecrypter)
-		if err != nil {
-			return nil, err
-		}
-		return &unpaddingCipher{blockCipher{mode: mode, hold: 1}}, nil
-	}
+	pad.Decrypt = unpadMode(aesBlock)
 	return []*Descriptor{ecb, cbc, pad}
 }
 
+// newBlockFunc is the block cipher with a key.
+type newBlockFunc func(*Key) (cipher.Block, error)
+
 type newModeFunc func(cipher.Block, ck.Parameter) (cipher.BlockMode, error)
 
-func newMode(k *Key, p ck.Parameter, mode newModeFunc) (cipher.BlockMode, error) {
-	b, err := aesBlock(k)
+func newMode(k *Key, p ck.Parameter, block newBlockFunc, mode newModeFunc) (cipher.BlockMode, error) {
+	b, err := block(k)
 	if err != nil {
 		return nil, err
 	}
 	return mode(b, p)
 }
 
-func blockMode(newBlocks newModeFunc, length ck.Error) func(*Key, ck.Parameter) (Cipher, error) {
+func blockMode(block newBlockFunc, newBlocks newModeFunc, length ck.Error) func(*Key, ck.Parameter) (Cipher, error) {
 	return func(k *Key, p ck.Parameter) (Cipher, error) {
-		mode, err := newMode(k, p, newBlocks)
+		mode, err := newMode(k, p, block, newBlocks)
 		if err != nil {
 			return nil, err
 		}
@@ -69,8 +66,19 @@ func blockMode(newBlocks newModeFunc, length ck.Error) func(*Key, ck.Parameter) 
 	}
 }
 
+// unpadMode decrypts CBC with PKCS #7 padding.
+func unpadMode(block newBlockFunc) func(*Key, ck.Parameter) (Cipher, error) {
+	return func(k *Key, p ck.Parameter) (Cipher, error) {
+		mode, err := newMode(k, p, block, newCBCDecrypter)
+		if err != nil {
+			return nil, err
+		}
+		return &unpaddingCipher{blockCipher{mode: mode, hold: 1}}, nil
+	}
+}
+
 func newCBCEncrypter(b cipher.Block, p ck.Parameter) (cipher.BlockMode, error) {
-	iv, err := cbcIV(p)
+	iv, err := cbcIV(b, p)
 	if err != nil {
 		return nil, err
 	}
@@ -78,20 +86,20 @@ func newCBCEncrypter(b cipher.Block, p ck.Parameter) (cipher.BlockMode, error) {
 }
 
 func newCBCDecrypter(b cipher.Block, p ck.Parameter) (cipher.BlockMode, error) {
-	iv, err := cbcIV(p)
+	iv, err := cbcIV(b, p)
 	if err != nil {
 		return nil, err
 	}
 	return cipher.NewCBCDecrypter(b, iv), nil
 }
 
-func cbcIV(p ck.Parameter) ([]byte, error) {
+func cbcIV(b cipher.Block, p ck.Parameter) ([]byte, error) {
 	iv, err := parameterOf[ck.RawParameter](p)
 	if err != nil {
 		return nil, err
 	}
-	if len(iv) != aes.BlockSize {
-		return nil, badParameter("an IV of %d bytes; it has %d", len(iv), aes.BlockSize)
+	if len(iv) != b.BlockSize() {
+		return nil, badParameter("an IV of %d bytes; it has %d", len(iv), b.BlockSize())
 	}
 	return iv, nil
 }
@@ -126,7 +134,7 @@ type blockCipher struct {
 }
 
 func (c *blockCipher) UpdateLen(n int) int {
-	return max(0, len(c.rest)+n-c.hold) / aes.BlockSize * aes.BlockSize
+	return max(0, len(c.rest)+n-c.hold) / c.mode.BlockSize() * c.mode.BlockSize()
 }
 
 func (c *blockCipher) Update(in []byte) ([]byte, error) {
@@ -142,7 +150,7 @@ func (c *blockCipher) FinalLen(int) int { return 0 }
 
 func (c *blockCipher) Final() ([]byte, error) {
 	if len(c.rest) > 0 {
-		return nil, ck.Errorf(c.length, "the data does not end with a block of %d bytes", aes.BlockSize)
+		return nil, ck.Errorf(c.length, "the data does not end with a block of %d bytes", c.mode.BlockSize())
 	}
 	return nil, nil
 }
@@ -150,10 +158,10 @@ func (c *blockCipher) Final() ([]byte, error) {
 // paddingCipher encrypts with PKCS #7 padding.
 type paddingCipher struct{ blockCipher }
 
-func (c *paddingCipher) FinalLen(int) int { return aes.BlockSize }
+func (c *paddingCipher) FinalLen(int) int { return c.mode.BlockSize() }
 
 func (c *paddingCipher) Final() ([]byte, error) {
-	block := make([]byte, aes.BlockSize)
+	block := make([]byte, c.mode.BlockSize())
 	n := copy(block, c.rest)
 	for i := n; i < len(block); i++ {
 		block[i] = byte(len(block) - n)
@@ -166,13 +174,13 @@ func (c *paddingCipher) Final() ([]byte, error) {
 // it holds back until the end.
 type unpaddingCipher struct{ blockCipher }
 
-func (c *unpaddingCipher) FinalLen(int) int { return aes.BlockSize }
+func (c *unpaddingCipher) FinalLen(int) int { return c.mode.BlockSize() }
 
 func (c *unpaddingCipher) Final() ([]byte, error) {
-	if len(c.rest) != aes.BlockSize {
-		return nil, ck.Errorf(ck.CKR_ENCRYPTED_DATA_LEN_RANGE, "the encrypted data is not one or more blocks of %d bytes", aes.BlockSize)
+	if len(c.rest) != c.mode.BlockSize() {
+		return nil, ck.Errorf(ck.CKR_ENCRYPTED_DATA_LEN_RANGE, "the encrypted data is not one or more blocks of %d bytes", c.mode.BlockSize())
 	}
-	block := make([]byte, aes.BlockSize)
+	block := make([]byte, c.mode.BlockSize())
 	c.mode.CryptBlocks(block, c.rest)
 	n, good := paddingLen(block)
 	if good != 1 {

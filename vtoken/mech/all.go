@@ -24,6 +24,7 @@ func all() []*Descriptor {
 		aesCMACMechanisms(),
 		aesWrapMechanisms(),
 		chachaMechanisms(),
+		desMechanisms(),
 		hkdfMechanisms(),
 		pbkdf2Mechanisms(),
 		sp800108Mechanisms(),

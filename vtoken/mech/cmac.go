@@ -30,30 +30,35 @@ func macLen(p ck.Parameter, most int) (int, error) {
 }
 
 func cmacMechanism(t ck.MechanismType, length func(ck.Parameter) (int, error)) *Descriptor {
-	start := func(k *Key, p ck.Parameter) (hashSink, int, error) {
-		b, err := aesBlock(k)
-		if err != nil {
-			return hashSink{}, 0, err
-		}
-		n, err := length(p)
-		return hashSink{newCMAC(b)}, n, err
-	}
 	d := aesMechanism(t)
 	d.Sign = func(k *Key, p ck.Parameter) (Signer, error) {
-		s, n, err := start(k, p)
+		s, n, err := cmacSink(k, p, aesBlock, length)
 		if err != nil {
 			return nil, err
 		}
 		return &signer{s, n, cutMAC(n)}, nil
 	}
-	d.Verify = func(k *Key, p ck.Parameter) (Verifier, error) {
-		s, n, err := start(k, p)
+	d.Verify = cmacVerify(aesBlock, length)
+	return d
+}
+
+func cmacVerify(block newBlockFunc, length func(ck.Parameter) (int, error)) func(*Key, ck.Parameter) (Verifier, error) {
+	return func(k *Key, p ck.Parameter) (Verifier, error) {
+		s, n, err := cmacSink(k, p, block, length)
 		if err != nil {
 			return nil, err
 		}
 		return &verifier{s, n, checkMAC(n)}, nil
 	}
-	return d
+}
+
+func cmacSink(k *Key, p ck.Parameter, block newBlockFunc, length func(ck.Parameter) (int, error)) (sink, int, error) {
+	b, err := block(k)
+	if err != nil {
+		return nil, 0, err
+	}
+	n, err := length(p)
+	return hashSink{newCMAC(b)}, n, err
 }
 
 // cutMAC and checkMAC are what a MAC of n bytes is made and compared with.

@@ -19,6 +19,9 @@ func secretKeyMechanisms() []*Descriptor {
 		keyGenerator(ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET, 1, object.MaxSecretLen, 0),
 	}
 	for _, h := range hashAlgs() {
+		if h.keyGen == 0 {
+			continue
+		}
 		list = append(list, keyGenerator(h.keyGen, h.keyType, 1, object.MaxSecretLen, h.hash.Size()))
 	}
 	return list

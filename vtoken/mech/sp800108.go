@@ -54,7 +54,7 @@ func prfOf(k *Key, t ck.MechanismType) (hash.Hash, error) {
 		return newCMAC(b), nil
 	}
 	for _, h := range hashAlgs() {
-		if h.hmac != t || t == 0 {
+		if h.hmac != t || h.weak {
 			continue
 		}
 		if k.Class != ck.CKO_SECRET_KEY || k.Type != ck.CKK_GENERIC_SECRET && k.Type != h.keyType {

@@ -2,7 +2,10 @@ package object
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
+	"crypto/des"
 	"crypto/sha1"
+	"math/bits"
 
 	"vtoken/vtoken/ck"
 )
@@ -32,6 +35,49 @@ func completeChaCha20(d *draft) error {
 		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "a ChaCha20 key has 32 bytes, not %d", n)
 	}
 	return completeGeneric(d)
+}
+
+// desLengths are the lengths of keys for DES, and for triple DES with two and
+// three keys.
+var desLengths = map[ck.KeyType]int{ck.CKK_DES: 8, ck.CKK_DES2: 16, ck.CKK_DES3: 24}
+
+// completeDES checks the length and the odd parity of each byte (section 6.17.1);
+// the check value is made as that of AES.
+func completeDES(d *draft) error {
+	value := d.attrs.Get(ck.CKA_VALUE)
+	t, _ := d.attrs.Ulong(ck.CKA_KEY_TYPE)
+	if n := desLengths[ck.KeyType(t)]; len(value) != n {
+		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "a key of type %v has %d bytes, not %d", ck.KeyType(t), n, len(value))
+	}
+	for _, b := range value {
+		if bits.OnesCount8(b)%2 == 0 {
+			return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "a byte of the DES key has even parity; set the low bit of each so that the parity is odd")
+		}
+	}
+	block, err := NewDES(value)
+	if err != nil {
+		return err
+	}
+	kcv := make([]byte, block.BlockSize())
+	block.Encrypt(kcv, kcv)
+	return d.putSecret(value, kcv[:3])
+}
+
+// NewDES is DES or triple DES, by the length of the key: 8, 16 or 24 bytes, else
+// CKR_ATTRIBUTE_VALUE_INVALID.
+func NewDES(value []byte) (block cipher.Block, err error) {
+	switch len(value) {
+	case 8:
+		block, err = des.NewCipher(value)
+	case 16:
+		block, err = des.NewTripleDESCipher(append(value[:16:16], value[:8]...))
+	default:
+		block, err = des.NewTripleDESCipher(value)
+	}
+	if err != nil {
+		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "set up DES: %w", err)
+	}
+	return block, nil
 }
 
 // completeGeneric does the same for other secrets; their check value is the

@@ -216,6 +216,10 @@ var kinds = func() []struct {
 			append(mac[:2:2], ck.CKA_DERIVE), completeGeneric},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_HKDF), with(sec, genericRules), []ck.AttributeType{ck.CKA_DERIVE}, completeGeneric},
 	}
+	for _, t := range []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3} {
+		list = append(list, row{key(ck.CKO_SECRET_KEY, t), with(sec, hmacRules),
+			[]ck.AttributeType{ck.CKA_DECRYPT, ck.CKA_VERIFY}, completeDES})
+	}
 	for _, t := range HMACKeyTypes() {
 		list = append(list, row{key(ck.CKO_SECRET_KEY, t), with(sec, hmacRules), mac, completeGeneric})
 	}
@@ -225,7 +229,7 @@ var kinds = func() []struct {
 // HMACKeyTypes are the key types of secrets that are for one HMAC only.
 func HMACKeyTypes() []ck.KeyType {
 	return []ck.KeyType{
-		ck.CKK_SHA_1_HMAC, ck.CKK_SHA224_HMAC, ck.CKK_SHA256_HMAC, ck.CKK_SHA384_HMAC,
+		ck.CKK_MD5_HMAC, ck.CKK_SHA_1_HMAC, ck.CKK_SHA224_HMAC, ck.CKK_SHA256_HMAC, ck.CKK_SHA384_HMAC,
 		ck.CKK_SHA512_HMAC, ck.CKK_SHA512_224_HMAC, ck.CKK_SHA512_256_HMAC,
 		ck.CKK_SHA3_224_HMAC, ck.CKK_SHA3_256_HMAC, ck.CKK_SHA3_384_HMAC, ck.CKK_SHA3_512_HMAC,
 	}
