@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
 	"vtoken/daemon/p11server"
 	"vtoken/keystore"
@@ -35,6 +36,7 @@ type daemon struct {
 	engine *vtoken.Engine
 	p11    *p11server.Server
 	http   *http.Server
+	audit  *audit.Log
 	cfg    config.Config
 	apiURL string
 
@@ -67,12 +69,21 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Version: version}); err != nil {
 		return nil, err
 	}
-	d.p11 = p11server.New(func(p record.Peer) p11server.Client { return d.engine.Connect(p) }, p11server.Options{Logger: log})
+	if err := d.openAudit(); err != nil {
+		return nil, err
+	}
+	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log})
 	core := provisioning.New(coreStore{store}, provisioning.Options{})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
 	return d, d.listen(core, admins)
+}
+
+// connect begins the work of an application.
+func (d *daemon) connect(p record.Peer) p11server.Client {
+	c := d.engine.Connect(p)
+	return &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
 }
 
 // listen makes the listeners and serves on them. All are made before any is
@@ -173,6 +184,7 @@ func (d *daemon) stop() {
 	}
 	both.Wait()
 	d.serving.Wait()
+	d.warn("closing the audit log", d.closeAudit())
 	d.warn("closing the store", d.store.Close())
 }
 

@@ -20,6 +20,8 @@ type Config struct {
 	// DataDir holds the store and, with the embedded defaults, the key file and
 	// the certificate of the API. Only the daemon's user may read it.
 	DataDir string `yaml:"data-dir"`
+	// AuditDir holds the audit log; empty is the folder audit in the data folder.
+	AuditDir string `yaml:"audit-dir"`
 	// P11Socket is the Unix socket for applications, AdminSocket that of the
 	// administrator.
 	P11Socket   string `yaml:"p11-socket"`

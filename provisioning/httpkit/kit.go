@@ -25,6 +25,8 @@ type Kit struct {
 	Admin func(record.Peer) (provisioning.Caller, error)
 	// Log gets one line a request.
 	Log *slog.Logger
+	// Audit records every call but those of quiet routes; nil records nothing.
+	Audit Auditor
 }
 
 // caller finds out who sent a request. An API key goes before the socket, so

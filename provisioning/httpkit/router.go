@@ -21,6 +21,9 @@ type Route struct {
 	// empty ones too, and the handler reads it with r.PathValue, decoded.
 	Path  string
 	Serve Handler
+	// Quiet routes are not recorded in the audit log: they tell how the daemon
+	// does, and are asked again and again.
+	Quiet bool
 }
 
 // Router serves a dialect's routes. An unknown path is 404 and a wrong method
@@ -68,6 +71,9 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (rt *Router) serve(route compiled, w http.ResponseWriter, r *http.Request) error {
+	if err := rt.kit.beginAudit(r, route); err != nil {
+		return err
+	}
 	c, err := rt.kit.caller(r)
 	if err != nil {
 		return err

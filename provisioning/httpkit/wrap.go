@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"vtoken/provisioning"
+	"vtoken/vtoken/record"
 )
 
 // Wrap goes around everything that a server serves: request id, headers that
@@ -36,6 +37,8 @@ func (k *Kit) Wrap(next http.Handler) http.Handler {
 func (k *Kit) finish(w *statusWriter, r *http.Request, t *trace) {
 	if p := recover(); p != nil {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			t.err = err
+			t.record(http.StatusInternalServerError, r)
 			panic(p)
 		}
 		t.err = errors.New("a handler panicked; this is a fault in vtoken, please report it")
@@ -48,6 +51,7 @@ func (k *Kit) finish(w *statusWriter, r *http.Request, t *trace) {
 			})
 		}
 	}
+	t.record(w.status, r)
 	t.log(k.Log, w.status, r)
 }
 
@@ -58,6 +62,10 @@ type trace struct {
 	route  string
 	caller provisioning.Caller
 	err    error
+
+	audited func(Call)      // ends the record, nil where there is none
+	tenant  record.TenantID // what the call was about, where the handler says so
+	token   record.TokenID
 }
 
 type traceKey struct{}

@@ -38,6 +38,7 @@ one anywhere over HTTPS.`,
 		checkCommand(a),
 		backupCommand(a),
 		restoreCommand(a),
+		auditCommand(a),
 		completionCommand(a),
 		manCommand(a),
 	)

@@ -52,6 +52,7 @@ func (d *Dialect) createToken(maxRSABits int) httpkit.Handler {
 		if err != nil {
 			return err
 		}
+		httpkit.NoteToken(r, t.Tenant, t.ID)
 		return httpkit.WriteJSON(w, http.StatusOK, t.ID)
 	}
 }

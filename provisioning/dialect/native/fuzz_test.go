@@ -3,6 +3,7 @@ package native
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/native/api"
@@ -63,6 +65,15 @@ func (emptyStore) Remove(context.Context, string) error             { return nil
 func (emptyStore) Rotate(context.Context) error                     { return nil }
 func (emptyStore) RotationLeft() (int, error)                       { return 0, nil }
 
+// emptyLog is an audit log with nothing in it.
+type emptyLog struct{}
+
+func (emptyLog) Lines(context.Context, uint64, int, time.Duration) ([]json.RawMessage, uint64, error) {
+	return nil, 0, nil
+}
+func (emptyLog) Newest() uint64                                  { return 0 }
+func (emptyLog) Verify(context.Context) (api.AuditReport, error) { return api.AuditReport{}, nil }
+
 // served is the API with one user and one token in it, for a caller who may do
 // everything.
 func served(t *testing.T) (mux http.Handler, token, key string) {
@@ -85,7 +96,7 @@ func served(t *testing.T) (mux http.Handler, token, key string) {
 		t.Fatal(err)
 	}
 	served := http.NewServeMux()
-	New(core, kit, Info{Keeper: emptyStore{}, KEKs: emptyStore{}}).Mount(served)
+	New(core, kit, Info{Keeper: emptyStore{}, Audit: emptyLog{}, KEKs: emptyStore{}}).Mount(served)
 	return kit.Wrap(served), string(made.ID), string(secret)
 }
 

@@ -22,6 +22,7 @@ type Info struct {
 	API                  string // URL of the HTTPS listener, or empty
 	Dialects             []string
 	Keeper               Keeper
+	Audit                Auditor
 	KEKs                 KEKs
 	// Clients counts what PKCS#11 applications have open at the moment; nil is not
 	// to tell.
@@ -53,7 +54,7 @@ func (h *Handler) OpenAPI() []byte { return openAPI }
 func (h *Handler) Mount(mux *http.ServeMux) {
 	var routes []httpkit.Route
 	for _, r := range h.routes() {
-		routes = append(routes, httpkit.Route{Method: r.method, Path: api.Prefix + r.path, Serve: r.serve})
+		routes = append(routes, httpkit.Route{Method: r.method, Path: api.Prefix + r.path, Serve: r.serve, Quiet: quiet[r.path]})
 	}
 	mux.Handle(api.Prefix+"/", h.kit.Router(routes, httpkit.Problems(statuses)))
 }

@@ -31,6 +31,10 @@ func TestEveryOperation(t *testing.T) {
 	done(t, c.RemoveKEK(ctx, kek.ID))
 	must[*api.Rotation](t)(c.Rotate(ctx))
 	must[*api.Rotation](t)(c.Rotation(ctx))
+	if lines := must[*api.AuditLines](t)(c.Audit(ctx, client.AuditQuery{Limit: 2})); len(lines.Items) != 2 || lines.Last != 3 {
+		t.Errorf("the last two of three lines: %v", lines)
+	}
+	must[*api.AuditReport](t)(c.VerifyAudit(ctx))
 	var file bytes.Buffer
 	done(t, c.Backup(ctx, &file))
 	if file.String() != nativetest.Backup {

@@ -3,6 +3,7 @@ package native
 import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )
 
@@ -45,6 +46,9 @@ func (h *Handler) createToken(r *request) (any, error) {
 		Tenant: tenant, User: in.User, Label: in.Label,
 		UserPIN: in.UserPIN.Bytes(), SOPIN: in.SOPIN.Bytes(), Complete: in.Complete,
 	})
+	if err == nil {
+		httpkit.NoteToken(r.http, t.Tenant, t.ID)
+	}
 	return tokenJSON(t), err
 }
 

@@ -64,7 +64,7 @@ func Start(t testing.TB) *Server {
 	served := native.New(core, kit, native.Info{
 		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
-		Dialects: []string{"native"}, Keeper: Keeper{}, KEKs: newKEKs(),
+		Dialects: []string{"native"}, Keeper: Keeper{}, Audit: AuditLog{}, KEKs: newKEKs(),
 		Clients: func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
 	})
 	mux := http.NewServeMux()

@@ -1,0 +1,32 @@
+// Package audit keeps the audit log: who did what to which token, and how it
+// ended. It is a folder of files with one JSON object a line, which programs and
+// people read without help.
+//
+// # What finds changes
+//
+// Lines are numbered without gaps, each names the SHA-256 of the line before it
+// ("prev", over the whole line without its newline) and is signed ("sig",
+// Ed25519 over "vtoken audit 1", a newline, and the line up to the comma before
+// "sig"). The key hangs off the store's keys, so that nobody without a KEK can
+// sign. A changed, removed, added or reordered line is found by [Verify]. That the
+// last lines were cut off is found by the [Head], the number and hash of the
+// newest line, which the daemon holds in memory and keeps in its store at most a
+// second behind.
+//
+// Each file begins with a line of the event "begin" and is named after its
+// number, so that a file that lost its first lines is found too. Whole files at
+// the beginning may be archived elsewhere: Verify says with which line the log
+// begins.
+//
+// # A full disk
+//
+// Space for a line is reserved (fallocate) before the thing that it tells of is
+// done: [Log.Begin] fails where there is none, and the caller refuses. What was
+// begun can be recorded. A line is written before the caller is answered, and on
+// stable storage at most a second later: a killed daemon loses no line, and a
+// power cut those of the last second.
+//
+// # What is not in it
+//
+// No PIN, key, password or API key, and nothing of the signing path.
+package audit

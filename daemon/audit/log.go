@@ -1,0 +1,304 @@
+package audit
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Errors of Begin. They come wrapped in a sentence.
+var (
+	// ErrFull is returned where there is no space for a line.
+	ErrFull = errors.New("the audit log has no space left")
+	// ErrBroken is returned after a line could not be written.
+	ErrBroken = errors.New("the audit log cannot be written")
+)
+
+// Head is the newest line.
+type Head struct {
+	Seq  uint64 // 0 where there is no line
+	Hash hash
+	Time time.Time
+}
+
+func (h Head) same(other Head) bool { return h.Seq == other.Seq && h.Hash == other.Hash }
+
+// Options are what a log needs.
+type Options struct {
+	// Dir is made where it is missing, for its owner only.
+	Dir string
+	// Key signs. It belongs to the log, which wipes it.
+	Key ed25519.PrivateKey
+	// Head is the newest line that is known, from Anchor in earlier runs.
+	Head Head
+	// Anchor keeps the head in a place that who can write to Dir cannot write to.
+	// It is called from one goroutine, at most once a second while the log is
+	// written, and when it is closed.
+	Anchor func(Head) error
+	// Failed is told what went wrong after the caller had done its work.
+	Failed func(error)
+	// Rotate is the size at which a new file is begun; 0 is 16 MiB.
+	Rotate int64
+}
+
+// Log is an open audit log. It is safe for concurrent use.
+type Log struct {
+	opt Options
+
+	mu      sync.Mutex
+	file    *os.File
+	size    int64 // of what was written
+	room    int64 // up to where space is reserved
+	pending int64 // records that were begun
+	head    Head
+	broken  error
+	closed  bool
+	grown   chan struct{} // closed at the next line
+
+	dirty chan struct{} // wakes the goroutine that syncs
+	stop  chan struct{}
+	done  sync.WaitGroup
+}
+
+const defaultRotate = 16 << 20
+
+// Open opens the log of a folder, and goes on after its last line. Where lines
+// that the head knows of are gone, it goes on after the head, so that the gap
+// stays for [Verify] to find; [Log.Gap] says so.
+func Open(o Options) (*Log, error) {
+	if o.Rotate == 0 {
+		o.Rotate = defaultRotate
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the audit log: %w", err)
+	}
+	l := &Log{opt: o, head: o.Head, grown: make(chan struct{}), dirty: make(chan struct{}, 1), stop: make(chan struct{})}
+	if err := l.resume(); err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	l.done.Go(l.sync)
+	return l, nil
+}
+
+// resume opens the newest file, where that ends with the newest line, else it
+// begins a new one.
+func (l *Log) resume() error {
+	names, err := files(l.opt.Dir)
+	if err != nil {
+		return err
+	}
+	for len(names) > 0 {
+		name := names[len(names)-1]
+		f, err := os.OpenFile(filepath.Join(l.opt.Dir, name), os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		end := tail(f, firstOf(name), l.opt.Key.Public().(ed25519.PublicKey))
+		if end.size == 0 { // a file that was begun when the daemon was killed
+			if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+				return err
+			}
+			names = names[:len(names)-1]
+			continue
+		}
+		if end.sound && (end.Seq > l.head.Seq || end.Head.same(l.head)) {
+			l.file, l.size, l.room, l.head = f, end.size, end.size, end.Head
+			return f.Truncate(end.size) // a line that a power cut left half written
+		}
+		if end.Seq >= l.head.Seq {
+			l.head = end.Head
+		}
+		return errors.Join(f.Close(), l.begin())
+	}
+	return l.begin()
+}
+
+// Gap reports whether the line that was the newest one, as Open was told, is not
+// in the log: its end was removed or changed.
+func (l *Log) Gap() bool {
+	h := l.opt.Head
+	if h.Seq == 0 {
+		return false
+	}
+	list, _, err := Lines(l.opt.Dir, h.Seq-1, 1)
+	return err != nil || len(list) != 1 || sha256.Sum256(list[0]) != h.Hash
+}
+
+// begin makes a new file with its first line. The lock is held, or nobody else
+// has the log yet.
+func (l *Log) begin() error {
+	path := filepath.Join(l.opt.Dir, fileName(l.head.Seq+1))
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return classify(err)
+	}
+	old, size, room := l.file, l.size, l.room
+	l.file, l.size, l.room = f, 0, 0
+	err = l.reserve()
+	if err == nil {
+		err = l.write(Record{Event: EventBegin, Result: "ok", Detail: "format 1"})
+	}
+	if err != nil {
+		l.file, l.size, l.room = old, size, room
+		return errors.Join(err, f.Close(), os.Remove(path))
+	}
+	if old != nil {
+		err = errors.Join(old.Sync(), old.Close())
+	}
+	return errors.Join(err, syncDir(l.opt.Dir))
+}
+
+// Dir is the folder of the log.
+func (l *Log) Dir() string { return l.opt.Dir }
+
+// Entry is a record that was begun, with space for its line.
+type Entry struct {
+	log  *Log
+	once sync.Once
+}
+
+// Begin makes sure that one record can be written. It fails with [ErrFull] or
+// [ErrBroken]; then what was to be recorded is not to be done. The caller ends
+// every entry once, with [Entry.End] or [Entry.Cancel].
+func (l *Log) Begin() (*Entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil || l.closed {
+		return nil, errors.Join(ErrBroken, l.broken)
+	}
+	if l.size >= l.opt.Rotate && l.pending == 0 {
+		l.room = l.size // the space that it has reserved is for the new file
+		if err := errors.Join(l.file.Truncate(l.size), l.begin()); err != nil {
+			return nil, err
+		}
+	}
+	l.pending++
+	if err := l.reserve(); err != nil {
+		l.pending--
+		return nil, err
+	}
+	return &Entry{log: l}, nil
+}
+
+// End writes the record, whose number, time and predecessor it sets.
+func (e *Entry) End(r Record) {
+	e.once.Do(func() {
+		l := e.log
+		l.mu.Lock()
+		l.pending--
+		err := l.broken
+		if err == nil {
+			err = l.write(r)
+		}
+		l.mu.Unlock()
+		if err != nil {
+			l.opt.Failed(fmt.Errorf("record %q: %w", r.Event, err))
+		}
+	})
+}
+
+// Cancel gives the space back: there is nothing to record.
+func (e *Entry) Cancel() {
+	e.once.Do(func() {
+		e.log.mu.Lock()
+		e.log.pending--
+		e.log.mu.Unlock()
+	})
+}
+
+// write appends a line. The lock is held.
+func (l *Log) write(r Record) error {
+	r.Seq, r.Time, r.Prev = l.head.Seq+1, time.Now().UTC(), hex.EncodeToString(l.head.Hash[:])
+	line, err := r.line(l.opt.Key)
+	if err != nil {
+		return err
+	}
+	if _, err := l.file.WriteAt(append(line, '\n'), l.size); err != nil {
+		l.broken = errors.Join(classify(err), l.file.Truncate(l.size))
+		return l.broken
+	}
+	l.size += int64(len(line)) + 1
+	l.head = Head{r.Seq, sha256.Sum256(line), r.Time}
+	close(l.grown)
+	l.grown = make(chan struct{})
+	select {
+	case l.dirty <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Head is the newest line, and a channel that is closed when there is a newer
+// one.
+func (l *Log) Head() (Head, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head, l.grown
+}
+
+// anchorEvery is how far the anchor may be behind.
+const anchorEvery = time.Second
+
+// sync makes lines durable, and then anchors the newest of them.
+func (l *Log) sync() {
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.dirty:
+		}
+		if err := l.settle(); err != nil {
+			l.opt.Failed(err)
+		}
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(anchorEvery):
+		}
+	}
+}
+
+// settle makes what is written durable and anchors it.
+func (l *Log) settle() error {
+	l.mu.Lock()
+	head, path := l.head, l.file.Name()
+	l.mu.Unlock()
+	// The file may be rotated meanwhile, so it is opened by its name.
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync the audit log: %w", err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("sync the audit log: %w", err)
+	}
+	if err := l.opt.Anchor(head); err != nil {
+		return fmt.Errorf("keep the head of the audit log: %w", err)
+	}
+	return nil
+}
+
+// Close waits for nobody: entries that end later fail. It makes the log durable
+// and wipes the key.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.mu.Unlock()
+	close(l.stop)
+	l.done.Wait()
+	err := l.settle()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = errors.Join(l.broken, os.ErrClosed)
+	clear(l.opt.Key)
+	return errors.Join(err, l.file.Truncate(l.size), l.file.Close())
+}

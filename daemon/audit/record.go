@@ -1,0 +1,140 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Record is one line. What does not apply is empty.
+type Record struct {
+	Seq   uint64    `json:"seq"`
+	Time  time.Time `json:"time"`
+	Event string    `json:"event"`
+	// Result is "ok", or the name of the error.
+	Result string `json:"result,omitempty"`
+	// Process is who asked through a Unix socket.
+	Process *Process `json:"process,omitempty"`
+	// Caller is the name of the API key, or of the administrator, and From where
+	// a request over HTTPS came from.
+	Caller string `json:"caller,omitempty"`
+	From   string `json:"from,omitempty"`
+	// Request is the id of an API request, as in the daemon's log.
+	Request string `json:"request,omitempty"`
+	Tenant  string `json:"tenant,omitempty"`
+	// Token is its id; serial and label are as they were then.
+	Token  string `json:"token,omitempty"`
+	Serial string `json:"serial,omitempty"`
+	Label  string `json:"label,omitempty"`
+	Slot   uint64 `json:"slot,omitempty"`
+	// Role is whose PIN it is about.
+	Role string `json:"role,omitempty"`
+	// Object is the key that was made, destroyed or exported.
+	Object *Object `json:"object,omitempty"`
+	// Detail says more: the mechanism, the route of a request, a version.
+	Detail string `json:"detail,omitempty"`
+	// Locked says that the PIN is locked after this.
+	Locked bool   `json:"locked,omitempty"`
+	Prev   string `json:"prev"`
+}
+
+// Process is the process at the other end of a Unix socket.
+type Process struct {
+	UID uint32 `json:"uid"`
+	PID int32  `json:"pid"`
+	// Executable is its program, where the daemon may see that.
+	Executable string `json:"exe,omitempty"`
+}
+
+// Object names an object of a token.
+type Object struct {
+	Class string `json:"class"`
+	Type  string `json:"keyType,omitempty"`
+	ID    string `json:"id,omitempty"` // CKA_ID in hexadecimal digits
+	Label string `json:"label,omitempty"`
+}
+
+// Event names, beside those that name routes of the API.
+const (
+	EventBegin = "begin" // of a file
+	EventStart = "start" // of the daemon
+	EventStop  = "stop"
+)
+
+// MaxLine bounds a line with its newline, in bytes. Texts are clipped to fit.
+const MaxLine = 8 << 10
+
+// maxText bounds each text in a line; JSON makes at most six bytes of one.
+const maxText = 96
+
+// clipped is the record with its texts cut to what fits.
+func (r Record) clipped() Record {
+	texts := []*string{&r.Event, &r.Result, &r.Caller, &r.From, &r.Request, &r.Tenant, &r.Token, &r.Serial, &r.Label, &r.Role, &r.Detail}
+	if r.Process != nil {
+		p := *r.Process
+		r.Process, texts = &p, append(texts, &p.Executable)
+	}
+	if r.Object != nil {
+		o := *r.Object
+		r.Object, texts = &o, append(texts, &o.Class, &o.Type, &o.ID, &o.Label)
+	}
+	for _, t := range texts {
+		*t = clip(*t)
+	}
+	return r
+}
+
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	end := maxText - len("…")
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}
+
+// hash is what the next line names as its predecessor.
+type hash = [sha256.Size]byte
+
+const (
+	signed  = "vtoken audit 1\n" // begins what is signed
+	sigMark = `,"sig":"`
+	sigEnd  = `"}`
+)
+
+// line is the record as a line without its newline.
+func (r Record) line(key ed25519.PrivateKey) ([]byte, error) {
+	body, err := json.Marshal(r.clipped())
+	if err != nil {
+		return nil, err
+	}
+	body = bytes.TrimSuffix(body, []byte("}"))
+	sig := ed25519.Sign(key, append([]byte(signed), body...))
+	body = append(body, sigMark...)
+	body = base64.StdEncoding.AppendEncode(body, sig)
+	return append(body, sigEnd...), nil
+}
+
+// parseLine reads a line without its newline and checks its signature.
+func parseLine(line []byte, key ed25519.PublicKey) (r Record, err error) {
+	at := bytes.LastIndex(line, []byte(sigMark))
+	if len(line) >= MaxLine || at < 0 || !bytes.HasSuffix(line, []byte(sigEnd)) {
+		return r, fmt.Errorf("a line is none of the audit log")
+	}
+	text := line[at+len(sigMark) : len(line)-len(sigEnd)]
+	sig, err := base64.StdEncoding.Strict().DecodeString(string(text))
+	if err != nil || !ed25519.Verify(key, append([]byte(signed), line[:at]...), sig) {
+		return r, fmt.Errorf("the signature of a line is wrong")
+	}
+	if err := json.Unmarshal(append(bytes.Clone(line[:at]), '}'), &r); err != nil {
+		return r, fmt.Errorf("a line does not read: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,65 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// step is how much space is reserved at once.
+const step = 32 * MaxLine
+
+// reserve sees to it that every record that was begun, and one more, has space
+// in the file. The lock is held.
+func (l *Log) reserve() error {
+	need := l.size + (l.pending+1)*MaxLine
+	if need <= l.room {
+		return nil
+	}
+	for _, to := range []int64{need + step, need} {
+		err := unix.Fallocate(int(l.file.Fd()), unix.FALLOC_FL_KEEP_SIZE, l.size, to-l.size)
+		switch {
+		case err == nil:
+			l.room = to
+			return nil
+		case errors.Is(err, unix.EOPNOTSUPP):
+			return l.free(need - l.size)
+		case !errors.Is(classify(err), ErrFull):
+			return fmt.Errorf("%w: reserve space: %w", ErrBroken, err)
+		}
+	}
+	return fmt.Errorf("%w in %s; archive old files of it, or make the disk larger", ErrFull, l.opt.Dir)
+}
+
+// free is for file systems that reserve nothing: it asks whether there is space
+// now, which another process may take before it is used.
+func (l *Log) free(need int64) error {
+	var s unix.Statfs_t
+	if err := unix.Fstatfs(int(l.file.Fd()), &s); err != nil {
+		return fmt.Errorf("%w: ask for free space: %w", ErrBroken, err)
+	}
+	if int64(s.Bavail)*s.Bsize < need+step {
+		return fmt.Errorf("%w in %s; archive old files of it, or make the disk larger", ErrFull, l.opt.Dir)
+	}
+	return nil
+}
+
+// classify wraps an error of the system in ErrFull where that is what it means.
+func classify(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// syncDir makes a new file's name durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

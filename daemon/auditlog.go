@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"vtoken/daemon/audit"
+	"vtoken/keystore"
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/httpkit"
+)
+
+// auditDir is the folder of the audit log in the data folder, where the
+// configuration names no other.
+const auditDir = "audit"
+
+// openAudit opens the audit log and records that the daemon starts.
+func (d *daemon) openAudit() error {
+	dir := d.cfg.AuditDir
+	if dir == "" {
+		dir = filepath.Join(d.cfg.DataDir, auditDir)
+	}
+	var known keystore.AuditHead
+	err := d.store.View(func(tx *keystore.Tx) (err error) {
+		known, err = tx.AuditHead()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	head := audit.Head{Seq: known.Seq, Time: known.Time}
+	copy(head.Hash[:], known.Hash)
+	d.audit, err = audit.Open(audit.Options{
+		Dir: dir, Key: d.store.AuditKey(), Head: head, Anchor: d.anchor,
+		Failed: func(err error) { d.log.Error("the audit log is not complete", "error", err) },
+	})
+	if err != nil {
+		return err
+	}
+	if d.audit.Gap() {
+		d.log.Error("lines of the audit log are gone or changed that the store knows of; see vtoken audit verify", "folder", dir, "line", head.Seq)
+	}
+	return d.recordOwn(audit.EventStart)
+}
+
+// anchor keeps the newest line's number and hash in the store.
+func (d *daemon) anchor(h audit.Head) error {
+	return d.store.Update(func(tx *keystore.Tx) error {
+		return tx.PutAuditHead(keystore.AuditHead{Seq: h.Seq, Hash: h.Hash[:], Time: h.Time})
+	})
+}
+
+// recordOwn records something that the daemon itself does.
+func (d *daemon) recordOwn(event string) error {
+	e, err := d.audit.Begin()
+	if err != nil {
+		return fmt.Errorf("record the daemon's %s: %w", event, err)
+	}
+	e.End(audit.Record{Event: event, Result: "ok", Detail: "version " + version.String()})
+	return nil
+}
+
+// closeAudit records that the daemon stops. It goes before the store is closed.
+func (d *daemon) closeAudit() error {
+	if d.audit == nil {
+		return nil
+	}
+	return errors.Join(d.recordOwn(audit.EventStop), d.audit.Close())
+}
+
+// callAuditor records the calls of the API.
+type callAuditor struct{ log *audit.Log }
+
+// Begin refuses a call that could not be recorded.
+func (a callAuditor) Begin() (func(httpkit.Call), error) {
+	e, err := a.log.Begin()
+	if errors.Is(err, audit.ErrFull) {
+		return nil, provisioning.Errorf(provisioning.StorageFull, "nothing was done: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(c httpkit.Call) { e.End(callRecord(c)) }, nil
+}
+
+// callRecord is the record of a call of the API.
+func callRecord(c httpkit.Call) audit.Record {
+	r := audit.Record{
+		Event: "api", Detail: c.Operation, Request: c.RequestID, From: c.From,
+		Caller: c.Caller.Name, Tenant: string(c.Tenant), Token: string(c.Token), Result: "ok",
+	}
+	if c.Peer != nil {
+		p := newProcess(*c.Peer)
+		r.Process = &p
+	}
+	switch {
+	case c.Status < http.StatusBadRequest:
+	case c.Err != nil && httpkit.StatusOf(c.Err) == 0:
+		r.Result = httpkit.KindName(provisioning.KindOf(c.Err))
+	default:
+		r.Result = fmt.Sprint("HTTP ", c.Status)
+	}
+	return r
+}
+
+// auditReader is the audit log as the native API sees it.
+type auditReader struct {
+	log *audit.Log
+	dir string
+	key ed25519.PublicKey
+}
+
+// newAuditReader is a reader of the daemon's log.
+func (d *daemon) newAuditReader() auditReader {
+	key := d.store.AuditKey()
+	defer clear(key)
+	return auditReader{d.audit, d.audit.Dir(), append(ed25519.PublicKey(nil), key.Public().(ed25519.PublicKey)...)}
+}
+
+// Lines waits for a line after the number, where there is none.
+func (a auditReader) Lines(ctx context.Context, after uint64, limit int, wait time.Duration) ([]json.RawMessage, uint64, error) {
+	head, grown := a.log.Head()
+	if head.Seq <= after && wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return nil, after, ctx.Err()
+		case <-timer.C:
+		case <-grown:
+		}
+	}
+	return audit.Lines(a.dir, after, limit)
+}
+
+// Newest is the number of the newest line.
+func (a auditReader) Newest() uint64 {
+	head, _ := a.log.Head()
+	return head.Seq
+}
+
+// Verify checks every line.
+func (a auditReader) Verify(ctx context.Context) (api.AuditReport, error) {
+	head, _ := a.log.Head()
+	r, err := audit.Verify(ctx, a.dir, a.key, head)
+	return api.AuditReport{
+		Files: r.Files, Lines: r.Lines, First: r.First, Last: r.Last, Problems: append([]string{}, r.Problems...),
+	}, err
+}

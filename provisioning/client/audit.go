@@ -1,0 +1,41 @@
+package client
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// AuditQuery says which lines of the audit log.
+type AuditQuery struct {
+	// After is the number of the line before the first one, nil for the last
+	// Limit lines.
+	After *uint64
+	Limit int
+	// Wait is how long the daemon may wait for a line where there is none yet, up
+	// to 30 seconds.
+	Wait time.Duration
+}
+
+// Audit reads lines of the audit log.
+func (c *Client) Audit(ctx context.Context, q AuditQuery) (*api.AuditLines, error) {
+	query := url.Values{}
+	if q.After != nil {
+		query.Set("after", strconv.FormatUint(*q.After, 10))
+	}
+	if q.Limit > 0 {
+		query.Set("limit", strconv.Itoa(q.Limit))
+	}
+	if q.Wait > 0 {
+		query.Set("wait", strconv.Itoa(int(q.Wait/time.Second)))
+	}
+	return get[api.AuditLines](ctx, c, "read the audit log", path("audit"), query)
+}
+
+// VerifyAudit has the daemon check every line of its audit log.
+func (c *Client) VerifyAudit(ctx context.Context) (*api.AuditReport, error) {
+	return get[api.AuditReport](ctx, c.patient(), "verify the audit log", path("audit", "verify"), nil)
+}

@@ -1,0 +1,78 @@
+package httpkit
+
+import (
+	"net/http"
+
+	"vtoken/provisioning"
+	"vtoken/vtoken/record"
+)
+
+// Auditor records the calls of callers.
+type Auditor interface {
+	// Begin makes sure that a call can be recorded, before it is served. Its error
+	// refuses the call. end records it, before the last of the answer is sent.
+	Begin() (end func(Call), err error)
+}
+
+// Call is one call, as it is recorded.
+type Call struct {
+	RequestID string
+	// Operation is the method and the route, such as "POST /v1/tokens".
+	Operation string
+	// Caller is the zero value where nobody was authenticated.
+	Caller provisioning.Caller
+	// Peer is the process that called through a Unix socket, else nil, and From
+	// is the address of other callers.
+	Peer *record.Peer
+	From string
+	// Tenant and Token are what the call was about, where the route or the
+	// handler names them.
+	Tenant record.TenantID
+	Token  record.TokenID
+	Status int
+	Err    error // what the answer is about, nil for a success
+}
+
+// NoteToken says which token a call has made, where its route cannot.
+func NoteToken(r *http.Request, tenant record.TenantID, token record.TokenID) {
+	t := traceOf(r.Context())
+	t.tenant, t.token = tenant, token
+}
+
+// beginAudit begins the record of a call.
+func (k *Kit) beginAudit(r *http.Request, route compiled) error {
+	if k.Audit == nil || route.Quiet {
+		return nil
+	}
+	end, err := k.Audit.Begin()
+	if err == nil {
+		traceOf(r.Context()).audited = end
+	}
+	return err
+}
+
+// record ends the record of a call, if it has one.
+func (t *trace) record(status int, r *http.Request) {
+	if t.audited == nil {
+		return
+	}
+	c := Call{
+		RequestID: t.id, Operation: r.Method + " " + t.route, Caller: t.caller, Status: status, Err: t.err,
+		Tenant: t.tenant, Token: t.token,
+	}
+	if c.Tenant == "" {
+		c.Tenant = record.TenantID(r.PathValue("tenantId"))
+	}
+	if c.Tenant == "" {
+		c.Tenant = t.caller.Tenant
+	}
+	if c.Token == "" {
+		c.Token = record.TokenID(r.PathValue("tokenId"))
+	}
+	if p, ok := PeerOf(r.Context()); ok {
+		c.Peer = &p
+	} else {
+		c.From = r.RemoteAddr
+	}
+	t.audited(c)
+}

@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// auditLines are all lines of the daemon's audit log, by what they tell.
+func auditLines(t *testing.T, d *harness.Daemon) (list []map[string]any) {
+	t.Helper()
+	out, err := d.Vtoken("audit", "tail", "-n", "1000", "-o", "json")
+	must(t, err)
+	for line := range strings.SplitSeq(out, "\n") {
+		var m map[string]any
+		must(t, json.Unmarshal([]byte(line), &m))
+		list = append(list, m)
+	}
+	return list
+}
+
+// recorded looks for a line with all these members.
+func recorded(t *testing.T, lines []map[string]any, want map[string]any) map[string]any {
+	t.Helper()
+next:
+	for _, l := range lines {
+		for name, value := range want {
+			if l[name] != value {
+				continue next
+			}
+		}
+		return l
+	}
+	t.Errorf("no line has %v", want)
+	return nil
+}
+
+// TestAuditLog: what applications and administrators do is recorded, with who
+// did it and how it ended, and nothing that is secret.
+func TestAuditLog(t *testing.T) {
+	d := start(t)
+	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	_, err := tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "c0ffee", "--label", "made")...)
+	must(t, err)
+	if _, err := tool(d, append(login("Card", "WRONGpin"), "-O")...); err == nil {
+		t.Fatal("a wrong PIN was right")
+	}
+	_, err = tool(d, append(login("Card", harness.PIN), "--change-pin", "--new-pin", "CHANGEDpin")...)
+	must(t, err)
+	_, err = tool(d, append(login("Card", "CHANGEDpin"), "--delete-object", "--type", "privkey", "--id", "c0ffee")...)
+	must(t, err)
+
+	lines := auditLines(t, d)
+	for _, want := range []map[string]any{
+		{"event": "start", "result": "ok"},
+		{"event": "api", "result": "ok", "detail": "POST /v1/tokens"},
+		{"event": "login", "result": "ok", "label": "Card", "role": "user"},
+		{"event": "login", "result": "CKR_PIN_INCORRECT", "label": "Card"},
+		{"event": "set-pin", "result": "ok", "label": "Card", "role": "user"},
+	} {
+		l := recorded(t, lines, want)
+		if l != nil && l["event"] != "start" && l["token"] == nil {
+			t.Errorf("%v names no token", l)
+		}
+	}
+	for _, event := range []string{"generate-key", "destroy-key"} {
+		l := recorded(t, lines, map[string]any{"event": event, "result": "ok"})
+		if l == nil {
+			continue
+		}
+		o, _ := l["object"].(map[string]any)
+		p, _ := l["process"].(map[string]any)
+		exe, _ := p["exe"].(string)
+		if o["id"] != "c0ffee" || o["class"] != "CKO_PRIVATE_KEY" || filepath.Base(exe) != "pkcs11-tool" {
+			t.Errorf("%v", l)
+		}
+	}
+	_, err = d.Vtoken("audit", "verify")
+	must(t, err)
+
+	must(t, d.Stop())
+	folder := filepath.Join(d.DataDir, "audit")
+	files, err := filepath.Glob(filepath.Join(folder, "audit-*.log"))
+	must(t, err)
+	text, err := os.ReadFile(files[0])
+	must(t, err)
+	for _, secret := range []string{harness.PIN, harness.SOPIN, "WRONGpin", "CHANGEDpin"} {
+		if bytes.Contains(text, []byte(secret)) {
+			t.Errorf("the audit log tells the PIN %s", secret)
+		}
+	}
+	tamper(t, d, files[0], text)
+}
+
+// tamper changes the log while the daemon is off: verify finds each, the cut end
+// included.
+func tamper(t *testing.T, d *harness.Daemon, file string, good []byte) {
+	t.Helper()
+	rows := bytes.SplitAfter(good, []byte("\n"))
+	n := len(rows) - 1
+	for what, bad := range map[string][]byte{
+		"a changed line":    bytes.Replace(good, []byte("CKR_PIN_INCORRECT"), []byte("CKR_PIN_CORRECT!!"), 1),
+		"a removed line":    bytes.Join(append(append([][]byte{}, rows[:3]...), rows[4:]...), nil),
+		"the end cut off":   bytes.Join(rows[:n-2], nil),
+		"two lines swapped": bytes.Join(append(append(append([][]byte{}, rows[:2]...), rows[3], rows[2]), rows[4:]...), nil),
+	} {
+		must(t, os.WriteFile(file, bad, 0o600))
+		must(t, d.Start())
+		if out, err := d.Vtoken("audit", "verify"); err == nil {
+			t.Errorf("%s was not found:\n%s", what, out)
+		}
+		must(t, d.Stop())
+	}
+}
+
+// TestAuditDiskFull: where nothing can be recorded, nothing that has to be is
+// done, and the rest goes on.
+func TestAuditDiskFull(t *testing.T) {
+	folder, err := os.MkdirTemp("", "vtaudit")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	mount(t, folder, "size=1m,mode=0700")
+	d := start(t, "--audit-dir", folder)
+	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	_, err = tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "kept")...)
+	must(t, err)
+	rest := filepath.Join(folder, "rest")
+	_ = os.WriteFile(rest, make([]byte, 2<<20), 0o600) // as much as there is
+	refused := false
+	for range 2000 { // what was reserved lasts for some lines
+		if _, err = d.Vtoken("token", "list"); err != nil {
+			refused = true
+			break
+		}
+	}
+	if !refused || !strings.Contains(err.Error(), "audit log has no space left") {
+		t.Fatalf("refused: %v, %v", refused, err)
+	}
+	if _, err := tool(d, append(login("Card", harness.PIN), "-O")...); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_MEMORY") {
+		t.Errorf("a login that cannot be recorded: %v", err)
+	}
+	if _, err := tool(d, "--token-label", "Card", "-O"); err != nil {
+		t.Errorf("what is not recorded: %v", err)
+	}
+	must(t, os.Remove(rest))
+	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
+	must(t, err)
+	_, err = d.Vtoken("audit", "verify")
+	must(t, err)
+}

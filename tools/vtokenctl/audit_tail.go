@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vtoken/provisioning/client"
+)
+
+func auditTailCommand(a *app) *cobra.Command {
+	var out format
+	var follow bool
+	var n int
+	cmd := &cobra.Command{
+		Use:   "tail",
+		Short: "Show the newest lines of the audit log",
+		Long: `Show the newest lines of the audit log: who did what to which token and key, and
+how it ended. With -o json they are as they were written, one object a line.`,
+		Example: `  vtoken audit tail
+  vtoken audit tail -n 1000 -o json`,
+		Args: arguments(),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			q := client.AuditQuery{Limit: n}
+			for {
+				lines, err := c.Audit(cmd.Context(), q)
+				if err != nil {
+					return err
+				}
+				for _, line := range lines.Items {
+					if err := a.showAuditLine(out, line); err != nil {
+						return err
+					}
+				}
+				if !follow {
+					return nil
+				}
+				q = client.AuditQuery{After: &lines.Last, Wait: 20 * time.Second}
+			}
+		}),
+	}
+	out.addFlag(cmd)
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines as they come")
+	cmd.Flags().IntVarP(&n, "lines", "n", 20, "`NUMBER` of lines, at most 1000")
+	return cmd
+}
+
+func (a *app) showAuditLine(out format, line json.RawMessage) error {
+	if out == formatJSON {
+		_, err := fmt.Fprintf(a.out, "%s\n", line)
+		return err
+	}
+	text, err := auditText(line)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.out, printable(text))
+	return err
+}
+
+// auditLine is what a person reads of a line.
+type auditLine struct {
+	Time    time.Time
+	Event   string
+	Result  string
+	Process *struct {
+		UID uint32
+		PID int32
+		Exe string
+	}
+	Caller, From, Request, Serial, Label, Token, Role, Detail string
+	Object                                                    *struct{ Class, ID, Label string }
+	Locked                                                    bool
+}
+
+// auditText is a line for people: when, what, how it ended, and what else there
+// is, named.
+func auditText(line json.RawMessage) (string, error) {
+	var l auditLine
+	if err := json.Unmarshal(line, &l); err != nil {
+		return "", fmt.Errorf("read a line of the audit log: %w", err)
+	}
+	parts := []string{l.Time.Local().Format(time.DateTime), l.Event, l.Result}
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+"="+value)
+		}
+	}
+	add("detail", l.Detail)
+	add("caller", l.Caller)
+	if p := l.Process; p != nil {
+		add("uid", fmt.Sprint(p.UID))
+		add("pid", fmt.Sprint(p.PID))
+		add("exe", p.Exe)
+	}
+	add("from", l.From)
+	add("token", l.Token)
+	add("serial", l.Serial)
+	add("label", l.Label)
+	add("role", l.Role)
+	if o := l.Object; o != nil {
+		add("object", strings.Join([]string{o.Class, o.ID, o.Label}, "/"))
+	}
+	if l.Locked {
+		parts = append(parts, "locked")
+	}
+	add("request", l.Request)
+	return strings.Join(parts, "  "), nil
+}
