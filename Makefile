@@ -4,6 +4,7 @@ GO      ?= go
 PREFIX  ?= /usr/local
 DESTDIR ?=
 FUZZTIME ?= 1m
+KEK     ?= file
 
 BIN     := bin
 
@@ -23,10 +24,10 @@ MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/ex
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## show the main job end to end: create a token over the API, sign with it
-	@tools/sh/packages.sh demo
+demo: ## show the main job end to end; KEK=tpm2, pkcs11 or passphrase has the store opened by that
+	@tools/sh/packages.sh demo-$(KEK)
 	@$(MAKE) --no-print-directory build
-	@tools/sh/demo.sh
+	@KEK=$(KEK) tools/sh/demo.sh
 
 test: packages-test ## set up what is missing, then lint, build, and run every test
 	@$(MAKE) --no-print-directory lint

@@ -12,12 +12,18 @@ import (
 
 // TestDemo runs what make demo shows, and looks that it leaves nothing behind.
 func TestDemo(t *testing.T) {
+	for _, kek := range []string{"file", "passphrase", "tpm2", "pkcs11"} {
+		t.Run(kek, func(t *testing.T) { demo(t, kek) })
+	}
+}
+
+func demo(t *testing.T, kek string) {
 	build(t)
 	root, err := harness.Root()
 	must(t, err)
 	tmp := t.TempDir()
 	c := exec.Command(filepath.Join(root, "tools", "sh", "demo.sh"))
-	c.Env = append(os.Environ(), "TMPDIR="+tmp)
+	c.Env = append(os.Environ(), "TMPDIR="+tmp, "KEK="+kek)
 	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

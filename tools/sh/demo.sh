@@ -6,6 +6,9 @@
 #
 # Everything happens in a temporary folder, as the current user. Nothing of it
 # is left behind, unless DEMO_KEEP is set: then folder and daemon stay.
+#
+# KEK says what opens the store: file (a key file, the default), passphrase, tpm2
+# (a software TPM, swtpm) or pkcs11 (a key in SoftHSM).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=$PWD/bin
@@ -13,6 +16,7 @@ export PATH="$bin:$PATH"
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/vtoken-demo.XXXXXX")
 daemon=
+tpm=
 cleanup() {
 	status=$?
 	if [ $status -ne 0 ] && [ -s "$dir/daemon.log" ]; then
@@ -25,6 +29,10 @@ cleanup() {
 	if [ -n "$daemon" ]; then
 		kill "$daemon" 2>/dev/null || true
 		wait "$daemon" 2>/dev/null || true
+	fi
+	if [ -n "$tpm" ]; then
+		kill "$tpm" 2>/dev/null || true
+		wait "$tpm" 2>/dev/null || true
 	fi
 	rm -rf "$dir"
 }
@@ -49,7 +57,7 @@ show() {
 run() {
 	local word line=
 	for word in "$@"; do
-		[[ $word != *' '* ]] || word="'$word'"
+		[[ $word != *[' ;&']* ]] || word="'$word'"
 		line="$line${line:+ }$word"
 	done
 	show "$line"
@@ -60,16 +68,74 @@ umask 077
 export VTOKEN_P11_SOCKET=$dir/run/p11.sock VTOKEN_ADMIN_SOCKET=$dir/run/admin.sock
 user=$(id -un)
 
-say "Start the daemon on its defaults, with everything in a temporary folder ($dir)."
-show "vtokend --data-dir data --p11-socket run/p11.sock --admin-socket run/admin.sock --api-listen 127.0.0.1:0 &"
-vtokend --data-dir data --p11-socket "$VTOKEN_P11_SOCKET" --admin-socket "$VTOKEN_ADMIN_SOCKET" \
-	--api-listen 127.0.0.1:0 >ready 2>daemon.log &
-daemon=$!
-until [ -s ready ]; do # the daemon prints one line when both sockets accept
-	kill -0 "$daemon" 2>/dev/null || { echo "the daemon ended before it was ready" >&2; exit 1; }
-	sleep 0.05
-done
-sed 's/^/     /' ready
+# start_daemon starts the daemon and waits for its one line on standard output,
+# which it prints when its sockets accept.
+start_daemon() {
+	show "vtokend --data-dir data --p11-socket run/p11.sock --admin-socket run/admin.sock --api-listen 127.0.0.1:0${*:+ $*} &"
+	: >ready
+	vtokend --data-dir data --p11-socket "$VTOKEN_P11_SOCKET" --admin-socket "$VTOKEN_ADMIN_SOCKET" \
+		--api-listen 127.0.0.1:0 "$@" >ready 2>>daemon.log &
+	daemon=$!
+	until [ -s ready ]; do
+		kill -0 "$daemon" 2>/dev/null || { echo "the daemon ended before it was ready" >&2; exit 1; }
+		sleep 0.05
+	done
+	sed 's/^/     /' ready
+}
+
+KEK=${KEK:-file}
+case $KEK in
+file)
+	say "Start the daemon on its defaults, with everything in a temporary folder ($dir)."
+	start_daemon
+	;;
+passphrase)
+	say "Write a passphrase into a file, and start the daemon with it, with everything in a temporary folder ($dir)."
+	show "openssl rand -base64 24 >words"
+	openssl rand -base64 24 >words
+	start_daemon --kek "passphrase:file=$dir/words"
+	;;
+tpm2)
+	say "Start a software TPM, in a temporary folder ($dir). On real hardware this is /dev/tpmrm0."
+	show "swtpm socket --tpm2 --tpmstate dir=tpm --server type=unixio,path=tpm/sock --flags not-need-init,startup-clear &"
+	mkdir tpm
+	swtpm socket --tpm2 --tpmstate dir=tpm --server type=unixio,path=tpm/sock --flags not-need-init,startup-clear \
+		--pid file=tpm/pid >tpm/log 2>&1 &
+	tpm=$!
+	until [ -s tpm/pid ]; do
+		kill -0 "$tpm" 2>/dev/null || { cat tpm/log >&2; exit 1; }
+		sleep 0.05
+	done
+	say "Start the daemon with a store that only this TPM opens, while its PCR 7 and 11 are as they are now."
+	start_daemon --kek "tpm2:unix=$dir/tpm/sock?pcrs=7+11"
+	;;
+pkcs11)
+	say "Make a token in SoftHSM, which stands for an HSM, in a temporary folder ($dir)."
+	mkdir softhsm
+	echo "directories.tokendir = $dir/softhsm" >softhsm.conf
+	export SOFTHSM2_CONF=$dir/softhsm.conf
+	hsm=/usr/lib/softhsm/libsofthsm2.so
+	printf '98765432' >hsm.pin
+	show "softhsm2-util --init-token --free --label hsm --pin ... --so-pin ..."
+	softhsm2-util --init-token --free --label hsm --pin "$(cat hsm.pin)" --so-pin 12345678 >/dev/null
+	say "Start the daemon, and have the HSM make the key that opens the store. The key file goes."
+	start_daemon
+	run vtoken kek add --generate "pkcs11:token=hsm;object=vtoken?module-path=$hsm&pin-source=file:$dir/hsm.pin"
+	run vtoken kek remove file:kek.key --yes
+	run rm data/kek.key
+	say "Start it again, to see that the HSM opens the store."
+	kill "$daemon"
+	wait "$daemon"
+	start_daemon
+	;;
+*)
+	echo "KEK is file, passphrase, tpm2 or pkcs11, not $KEK" >&2
+	exit 2
+	;;
+esac
+if [ "$KEK" != file ]; then
+	run vtoken kek list
+fi
 api=https://$(grep -o '127\.0\.0\.1:[0-9]*' ready | head -n 1)
 
 say "Take an API key for the provisioning system. It is shown once; here it goes to a file."
@@ -147,7 +213,7 @@ if [ -n "${DEMO_KEEP:-}" ]; then
 The demo's daemon (process $daemon) goes on; its folder is $dir.
    export VTOKEN_P11_SOCKET=$VTOKEN_P11_SOCKET VTOKEN_ADMIN_SOCKET=$VTOKEN_ADMIN_SOCKET
    pkcs11-tool --module $module --token-label demo --login --pin $pin -O
-   kill $daemon && rm -r $dir        when you are done
+   kill $daemon $tpm && rm -r $dir        when you are done
 END
-	disown "$daemon"
+	disown -a
 fi

@@ -5,6 +5,7 @@
 #   tools/sh/packages.sh make        make alone
 #   tools/sh/packages.sh build       what `make build` needs beside Go
 #   tools/sh/packages.sh demo        and what `make demo` needs
+#   tools/sh/packages.sh demo-tpm2   and with a software TPM; demo-pkcs11: with SoftHSM
 #   tools/sh/packages.sh test        and what `make test` and `make bench` need
 set -euo pipefail
 
@@ -16,10 +17,12 @@ test="$demo softhsm2 p11-kit p11-kit-modules gnutls-bin binutils passwd util-lin
 case "${1:-}" in
 make) want="make" ;;
 build) want=$build ;;
-demo) want=$demo ;;
+demo | demo-file | demo-passphrase) want=$demo ;;
+demo-tpm2) want="$demo swtpm" ;;
+demo-pkcs11) want="$demo softhsm2" ;;
 test) want=$test ;;
 *)
-	echo "usage: $0 make|build|demo|test" >&2
+	echo "usage: $0 make|build|demo|demo-tpm2|demo-pkcs11|test" >&2
 	exit 2
 	;;
 esac

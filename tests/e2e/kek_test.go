@@ -1,0 +1,223 @@
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"vtoken/keystore/kek/kektest/swtpm"
+	"vtoken/tests/harness"
+)
+
+// tpm starts a software TPM that ends with the test.
+func tpm(t *testing.T) *swtpm.TPM {
+	t.Helper()
+	dir, err := harness.TempDir()
+	must(t, err)
+	chip, err := swtpm.New(dir)
+	t.Cleanup(func() {
+		if chip != nil {
+			must(t, chip.Stop())
+		}
+		must(t, os.RemoveAll(dir))
+	})
+	must(t, err)
+	return chip
+}
+
+// hsm makes a SoftHSM for daemons that are started from now on, and the URI of a
+// key in it, which is not there yet.
+func hsm(t *testing.T, path string) (uri, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	s, err := harness.NewSoftHSM(dir)
+	must(t, err)
+	must(t, s.NewToken("hsm", "1234567", "87654321"))
+	t.Setenv("SOFTHSM2_CONF", s.Config)
+	pin := filepath.Join(dir, "pin")
+	must(t, os.WriteFile(pin, []byte("1234567\n"), 0o600))
+	return fmt.Sprintf("pkcs11:token=hsm;%s?module-path=%s&pin-source=file:%s", path, harness.SoftHSMModule, url.PathEscape(pin)), dir
+}
+
+// words makes the file of a recovery passphrase, and the URI that names it.
+func words(t *testing.T) (uri, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "words")
+	must(t, os.WriteFile(file, []byte("correct horse battery staple\n"), 0o600))
+	return "passphrase:file=" + file, file
+}
+
+// works makes a card with a key, signs, and signs again after a restart with
+// nothing but what the store says.
+func works(t *testing.T, d *harness.Daemon) {
+	t.Helper()
+	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	_, err := tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "key")...)
+	must(t, err)
+	must(t, sign(d, "01", harness.PIN))
+	must(t, d.Stop())
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+}
+
+// vtoken runs the CLI, and returns what it says.
+func vtoken(t *testing.T, d *harness.Daemon, args ...string) string {
+	t.Helper()
+	out, err := d.Vtoken(args...)
+	must(t, err)
+	return out
+}
+
+func TestKEKsThatMakeAStore(t *testing.T) {
+	auth := filepath.Join(t.TempDir(), "auth")
+	must(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
+	for name, uri := range map[string]func() string{
+		"file":       func() string { return "file:another.key" },
+		"passphrase": func() string { uri, _ := words(t); return uri },
+		"tpm2":       func() string { return tpm(t).URI() },
+		"tpm2-pcrs":  func() string { return tpm(t).URI() + "?pcrs=7+11&auth-file=" + auth },
+	} {
+		t.Run(name, func(t *testing.T) { works(t, start(t, "--kek", uri())) })
+	}
+}
+
+func TestKEKsInAnHSM(t *testing.T) {
+	for name, path := range map[string]string{"AES": "object=vtoken", "RSA": "object=vtoken;type=private"} {
+		t.Run(name, func(t *testing.T) {
+			uri, _ := hsm(t, path)
+			d := start(t)
+			vtoken(t, d, "kek", "add", "--generate", uri)
+			vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
+			must(t, os.Remove(filepath.Join(d.DataDir, "kek.key")))
+			works(t, d)
+			must(t, d.Stop())
+			must(t, os.RemoveAll(d.DataDir))
+			must(t, d.Start("--kek", uri)) // a new store, with the key that is there now
+			works(t, d)
+		})
+	}
+}
+
+func TestKEKListTellsOfRecovery(t *testing.T) {
+	d := start(t)
+	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, "There is no recovery passphrase") {
+		t.Errorf("nobody is told that there is no recovery:\n%s", out)
+	}
+	if !strings.Contains(d.Log(), "no recovery passphrase") {
+		t.Error("the log of the first start does not tell that there is no recovery")
+	}
+	uri, file := words(t)
+	vtoken(t, d, "kek", "add", uri)
+	must(t, os.Remove(file))
+	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, "There is no recovery") || !strings.Contains(out, " away ") {
+		t.Errorf("a passphrase that is locked away:\n%s", out)
+	}
+	if _, err := d.Vtoken("kek", "remove", "file:kek.key", "--yes"); err == nil || !strings.Contains(err.Error(), "none of the others opens") {
+		t.Errorf("the only KEK that opens at this moment was removed: %v", err)
+	}
+}
+
+// TestClearedTPM loses the TPM, and gets everything back with the recovery
+// passphrase alone; without it there is nothing.
+func TestClearedTPM(t *testing.T) {
+	chip := tpm(t)
+	recovery, file := words(t)
+	d := start(t, "--kek", chip.URI(), "--kek", recovery)
+	works(t, d)
+	must(t, d.Stop())
+	elsewhere := file + ".safe"
+	must(t, os.Rename(file, elsewhere))
+	must(t, d.Start())
+	must(t, d.Stop())
+
+	must(t, chip.Stop())
+	refused(t, d, "exit status 3", chip.URI()+": ", "no TPM answers", recovery+": ", "no such file")
+	state, err := filepath.Glob(filepath.Join(filepath.Dir(chip.Socket()), "tpm2-*"))
+	must(t, err)
+	for _, f := range state {
+		must(t, os.Remove(f))
+	}
+	must(t, chip.Start())
+	refused(t, d, "exit status 3", "or this one was cleared since", recovery+": ")
+
+	must(t, d.Start("--kek", "passphrase:file="+elsewhere))
+	must(t, sign(d, "01", harness.PIN))
+	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, "tpm2  ") || !strings.Contains(out, "fails") {
+		t.Errorf("the list does not tell that the TPM fails:\n%s", out)
+	}
+	vtoken(t, d, "kek", "remove", chip.URI(), "--yes")
+	vtoken(t, d, "kek", "add", chip.URI())
+	must(t, d.Stop())
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+}
+
+// TestHSMGone takes the HSM away from a running daemon, which goes on, and does
+// not start again before it is back.
+func TestHSMGone(t *testing.T) {
+	uri, dir := hsm(t, "object=vtoken")
+	d := start(t)
+	vtoken(t, d, "kek", "add", "--generate", uri)
+	vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
+	works(t, d)
+	tokens, away := filepath.Join(dir, "tokens"), filepath.Join(dir, "away")
+	must(t, os.Rename(tokens, away))
+	must(t, os.Mkdir(tokens, 0o700))
+	must(t, sign(d, "01", harness.PIN))
+	must(t, d.Stop())
+	refused(t, d, "exit status 3", uri+": ", "tokens of the HSM fit")
+	must(t, os.Remove(tokens))
+	must(t, os.Rename(away, tokens))
+	pin := filepath.Join(dir, "pin")
+	must(t, os.WriteFile(pin, []byte("7654321\n"), 0o600))
+	refused(t, d, "exit status 3", "the HSM refuses the PIN")
+	must(t, os.WriteFile(pin, []byte("1234567\n"), 0o600))
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+}
+
+// TestRotationWhileClientsSign rotates the root key again and again beside
+// eight clients: no signature fails, and everything opens afterwards.
+func TestRotationWhileClientsSign(t *testing.T) {
+	uri, _ := words(t)
+	d := start(t, "--kek", tpm(t).URI(), "--kek", uri)
+	works(t, d)
+	for i := range 5 {
+		vtoken(t, d, "tenant", "create", fmt.Sprintf("tenant-%d", i))
+	}
+	var ends atomic.Bool
+	var signed atomic.Int64
+	var clients sync.WaitGroup
+	for i := range 8 {
+		clients.Go(func() {
+			for !ends.Load() {
+				if _, err := signature(d, filepath.Join(d.Dir, fmt.Sprint("digest", i))); err != nil {
+					t.Error(err)
+					return
+				}
+				signed.Add(1)
+			}
+		})
+	}
+	rotated := 0
+	for rotated < 5 && !t.Failed() {
+		switch _, err := d.Vtoken("kek", "rotate"); {
+		case err == nil:
+			rotated++
+		case !strings.Contains(err.Error(), "a rotation is under way"):
+			t.Error(err)
+		}
+	}
+	ends.Store(true)
+	clients.Wait()
+	t.Logf("%d signatures beside %d rotations", signed.Load(), rotated)
+	must(t, d.Kill())
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+	vtoken(t, d, "check")
+}
