@@ -155,6 +155,18 @@ typedef struct {
 	CK_ULONG ulTagBits;
 } CK_GCM_PARAMS;
 
+/*
+ * The same as the text of 2.30 and 2.40 had it, unlike their headers: older
+ * programs send it. Its length tells it apart.
+ */
+typedef struct {
+	CK_BYTE_PTR pIv;
+	CK_ULONG ulIvLen;
+	CK_BYTE_PTR pAAD;
+	CK_ULONG ulAADLen;
+	CK_ULONG ulTagBits;
+} GCM_PARAMS_OLD;
+
 typedef struct {
 	CK_ULONG ulDataLen;
 	CK_BYTE_PTR pNonce;

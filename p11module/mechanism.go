@@ -124,6 +124,10 @@ func ctr(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 }
 
 func gcm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
+	if old, ok := paramOf[C.GCM_PARAMS_OLD](p); ok {
+		return ck.GCMParams{IV: bytesAt(old.pIv, old.ulIvLen), AAD: bytesAt(old.pAAD, old.ulAADLen), TagBits: uint64(old.ulTagBits)},
+			valid(unsafe.Pointer(old.pIv), old.ulIvLen) && valid(unsafe.Pointer(old.pAAD), old.ulAADLen)
+	}
 	v, ok := paramOf[C.CK_GCM_PARAMS](p)
 	if !ok || !valid(unsafe.Pointer(v.pIv), v.ulIvLen) || !valid(unsafe.Pointer(v.pAAD), v.ulAADLen) {
 		return nil, false

@@ -50,7 +50,7 @@ type AESCtrParams struct {
 // GCMParams is CK_GCM_PARAMS (section 6.13.5).
 type GCMParams struct {
 	IV      []byte
-	IVBits  uint64
+	IVBits  uint64 // counts for nothing: the standard takes the length from ulIvLen, and some hosts leave this unset
 	AAD     []byte
 	TagBits uint64
 }

@@ -58,8 +58,8 @@ func newGCM(k *Key, p ck.Parameter) (*gcm, error) {
 		return nil, err
 	}
 	iv := params.IV
-	if len(iv) == 0 || len(iv) > 256 || params.IVBits != 0 && params.IVBits != 8*uint64(len(iv)) {
-		return nil, badParameter("an IV of %d bytes and %d bits; it has 1 to 256 bytes", len(iv), params.IVBits)
+	if len(iv) == 0 || len(iv) > 256 {
+		return nil, badParameter("an IV of %d bytes; it has 1 to 256", len(iv))
 	}
 	if params.TagBits%8 != 0 || params.TagBits < 96 || params.TagBits > 8*gcmTagSize {
 		return nil, badParameter("a tag of %d bits; it has 96, 104, 112, 120 or 128", params.TagBits)

@@ -183,11 +183,12 @@ static void structures(CK_SESSION_HANDLE h)
 	CK_ATTRIBUTE t[] = {{CKA_VALUE_LEN, &length, sizeof length}};
 	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
 	CK_BYTE iv[12] = {1}, aad[5] = {3}, in[20] = {2}, out[64], back[64];
-	CK_GCM_PARAMS gcm = {iv, sizeof iv, 96, aad, sizeof aad, 128};
+	CK_GCM_PARAMS gcm = {iv, sizeof iv, 95 /* counts for nothing */, aad, sizeof aad, 128};
+	GCM_PARAMS_OLD old = {iv, sizeof iv, aad, sizeof aad, 128};
 	CK_AES_CTR_PARAMS ctr = {128, {9}};
-	CK_MECHANISM ms[] = {{0x1087, &gcm, sizeof gcm}, {0x1086, &ctr, sizeof ctr}};
+	CK_MECHANISM ms[] = {{0x1087, &gcm, sizeof gcm}, {0x1087, &old, sizeof old}, {0x1086, &ctr, sizeof ctr}};
 	OK(f->C_GenerateKey(h, &generate, t, 1, &key));
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		CK_ULONG n = sizeof out, m = sizeof back;
 		OK(f->C_EncryptInit(h, &ms[i], key));
 		OK(f->C_Encrypt(h, in, sizeof in, out, &n));
@@ -198,6 +199,8 @@ static void structures(CK_SESSION_HANDLE h)
 	}
 	ms[0].ulParameterLen--;
 	WANT(CKR_MECHANISM_PARAM_INVALID, f->C_EncryptInit(h, &ms[0], key));
+	old.pIv = NULL;
+	WANT(CKR_MECHANISM_PARAM_INVALID, f->C_EncryptInit(h, &ms[1], key));
 }
 
 int main(int argc, char **argv)
