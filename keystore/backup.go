@@ -58,6 +58,8 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (Report, error) {
 //
 // One of the backup's recipients has to open here, under its own URI or one of
 // o.KEKs, else it is [ErrNoKEK]: what cannot be authenticated is not restored.
+// Where the backup is older than its counter, or that cannot be asked here, it
+// is [ErrRollback], unless o.AcceptRollback is set.
 // Every record is checked as [Store.Check] does, and compared with the backup
 // after it was written. It fails with the errors of package backup for a bad
 // file, and as [Open] does.
@@ -121,7 +123,10 @@ func restoreAs(ctx context.Context, o Options, file io.ReadSeeker, path string) 
 	if report, err = s.Check(ctx); err == nil && len(report.Problems) > 0 {
 		err = tampered("the backup has %d problems; the first: %s", len(report.Problems), report.Problems[0])
 	}
-	return report, err
+	if err != nil {
+		return report, err
+	}
+	return report, errors.Join(s.protect(ctx, o), s.guard.stop())
 }
 
 // restoreBatch is how many bytes of values share a commit.

@@ -126,6 +126,9 @@ func (c *checker) record(key, value []byte) error {
 	case string(key) == string(schema.KeyAudit()):
 		_, err := c.tx.AuditHead()
 		return err
+	case string(key) == string(schema.KeyGeneration()):
+		_, err := c.tx.generation()
+		return err
 	case key[0] == schema.PrefixIndex:
 		c.index[string(key)] = c.index[string(key)] // those that nothing leads to stay false
 		if len(value) > 0 {

@@ -12,7 +12,7 @@
 // each recipient, wrapped under that recipient's KEK; any one opens. Below it:
 //
 //	root key
-//	├── system key          index hashes, PIN pepper, API key hashes, header
+//	├── system key          index hashes, PIN pepper, API key hashes, header, generation
 //	└── tenant key          tenant, users, API keys, exchange key
 //	    └── token key       token record, attributes, secret attributes
 //
@@ -36,9 +36,63 @@
 // refused with [ErrTampered]. The hashes never leave the seal, so nobody
 // without the key can look for two sets of the same sum.
 //
-// Not detected yet: an older copy of the whole file. It is a store like any
-// other. Nor is somebody kept out who can write to the file while the daemon
-// runs and takes care to put everything back before it is opened the next time.
+// Somebody is not kept out who can write to the file while the daemon runs and
+// takes care to put everything back before it is opened the next time.
+//
+// # Older copies of the whole store
+//
+// An older copy of the file is a store like any other: it would give back PIN
+// tries, old PINs, and tokens that were deleted. Where a KEK of the store has
+// counters that nobody can set back ([kek.Counter]: a TPM), the store has the
+// number of its generation, sealed, and the counter has the same. A store that
+// is behind the counter is refused with [ErrRollback] and an alarm in the log.
+// Without such a KEK an older copy is not detected, and the log says so at each
+// start.
+//
+// Incrementing takes a TPM some ten milliseconds and wears out its memory, which
+// bears some hundred thousand to a million writes. So not every commit is
+// counted by itself:
+//
+//   - Counted before Update returns: a PIN try (before the engine compares); and
+//     a new PIN in place of another, a token, user or API key that is disabled or
+//     deleted, a token that changes hands.
+//   - Counted within an hour, at the stop and at the start: everything else.
+//
+// What comes while the counter is being incremented shares the next increment.
+// Somebody who enters wrong and right PINs in turn for days gets 256 increments,
+// then one in ten seconds.
+//
+// The order is: read the counter at C; commit the store as generation C+1;
+// increment; return. So the store is one ahead of the counter if the power fails
+// in between, and never behind:
+//
+//   - Killed before the commit: store C, counter C. The try did not happen.
+//   - Killed between commit and increment: store C+1, counter C. The store opens,
+//     and catches up. An older copy of generation C opens as well, and gives
+//     nothing away: the try was not compared, as its Update had not returned.
+//   - Killed after the increment: store C+1, counter C+1. The try is stored, and
+//     nothing without it opens.
+//
+// Counting first and committing then would leave a store behind its counter
+// after a power cut, which is to be told from an older copy by nothing.
+//
+// The guarantee: whatever copies of the data folder there are, and whenever the
+// daemon is killed, no more PINs are compared than the policy allows. While the
+// counter answers, no PIN change, deletion or disabling that was acknowledged is
+// undone either. Of the rest, what came after the last increment may be: at most
+// an hour of it, and all of it together.
+//
+// Where the counter does not answer, PIN tries are refused, without being
+// stored; PINs that were right before in the same run of the daemon, and
+// everything else, go on. Updates of the second kind are committed uncounted
+// then. At the start, a counter that does not answer is refused like one that is
+// ahead: else breaking it would be a way around it. Options.AcceptRollback is
+// the way on: it is remembered in the store, with its time.
+//
+// A KEK that is added begins to count at the next start. Not detected are copies
+// from before that, of which the KEKs of that time open the store: rotate the
+// root key, and destroy those KEKs. Nor is a machine of which somebody controls
+// the TPM itself.
 //
 // # What a copy of the file shows
 //

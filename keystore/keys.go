@@ -27,6 +27,7 @@ const (
 	fieldSecret
 	fieldAudit
 	fieldOldRoot
+	fieldGeneration
 )
 
 // place is a place in the current schema.

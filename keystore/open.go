@@ -49,6 +49,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	s.lock = lock
+	if err := s.protect(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.resumeRotation(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

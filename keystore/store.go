@@ -33,6 +33,10 @@ type Options struct {
 	Log *slog.Logger
 	// LookupUser finds the name of an OS user; nil asks the system.
 	LookupUser func(uid uint32) (name string, err error)
+	// AcceptRollback takes the store as it is where it is older than its counter,
+	// or where that cannot be asked. It is an administrator's decision for one
+	// time, and remembered.
+	AcceptRollback bool
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -51,6 +55,8 @@ type Store struct {
 	tenantKeys keyCache[*envelope.Key]
 	tokenKeys  keyCache[*tokenKeys]
 	verified   sync.Map // schema.ID of tokens whose sum was compared in this run
+
+	guard *guard // nil where no KEK counts; set before the store is used
 
 	watchers atomic.Pointer[[]func([]record.Change)]
 	argon    chan struct{} // one value for each Argon2id that runs
@@ -78,7 +84,7 @@ func lookupUser(uid uint32) (string, error) {
 // Close waits for views and updates, closes the file and wipes the keys.
 func (s *Store) Close() error {
 	s.rewrap.stop()
-	err := s.db.Close()
+	err := errors.Join(s.guard.stop(), s.db.Close())
 	s.wipe()
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())
@@ -116,16 +122,41 @@ func (s *Store) View(fn func(tx *Tx) error) error {
 //
 // Updates that arrive together share a commit. fn may run more than once and
 // has no effect but through tx, so it makes the records that it stores anew.
+//
+// Where a KEK counts, an update with a wrong PIN try or the like is counted,
+// too, before Update returns. Where a try cannot be, it is CKR_DEVICE_ERROR, and
+// nearly always nothing is changed; a try that was stored nevertheless was not
+// compared with anything.
 func (s *Store) Update(fn func(tx *Tx) error) error {
+	urgent, err := s.update(fn, counting{})
+	if urgent == atLeisure {
+		return err
+	}
+	return s.guard.update(fn, urgent)
+}
+
+// update runs fn and commits. Where it returns an urgency, nothing was committed
+// and fn has to be run again in a round of the counter.
+func (s *Store) update(fn func(tx *Tx) error, c counting) (urgency, error) {
 	var fnErr error
+	var urgent urgency
+	wrote := false
 	err := s.db.Update(func(w kv.Tx) error {
 		tx := &Tx{s: s, r: w, w: w}
-		if fnErr = fn(tx); fnErr == nil {
+		fnErr = fn(tx)
+		if fnErr == nil {
+			urgent, fnErr = tx.counted(c)
+		}
+		if fnErr == nil {
 			fnErr = tx.flush()
 		}
+		wrote = tx.header != nil && tx.header.dirty
 		return fnErr
 	})
-	return outcome(err, fnErr)
+	if err == nil && wrote && s.guard != nil && c.number == 0 {
+		s.guard.dirty.Store(true)
+	}
+	return urgent, outcome(err, fnErr)
 }
 
 // outcome tells the error of a transaction's function from one of the storage.

@@ -151,13 +151,14 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	if err := tx.checkUnique(id, t); err != nil {
 		return err
 	}
-	now, err := tx.tokenEntries(tenant, id, t)
+	entries, err := tx.tokenEntries(tenant, id, t)
 	if err != nil {
 		return err
 	}
 	var before [][]byte
 	t.Version = 1
 	if old != nil {
+		tx.count(urgencyOf(old, t))
 		t.Version = old.Version + 1
 		if before, err = tx.tokenEntries(tenant, id, old); err != nil {
 			return err
@@ -171,7 +172,7 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.reindex(before, now); err != nil {
+	if err := tx.reindex(before, entries); err != nil {
 		return err
 	}
 	tx.changes = append(tx.changes, record.Change{TokenID: t.ID, Token: t.Clone()})
@@ -348,6 +349,7 @@ func (tx *Tx) deleteToken(id schema.ID) error {
 	for _, prefix := range []byte{schema.PrefixToken, schema.PrefixSummary, schema.PrefixTokenKey} {
 		err = errors.Join(err, tx.remove(schema.Record(prefix, id)))
 	}
+	tx.count(promptly)
 	tx.w.OnCommit(func() { tx.s.verified.Delete(id) })
 	tx.changes = append(tx.changes, record.Change{TokenID: t.ID, Deleted: true})
 	return err

@@ -24,6 +24,7 @@ type Tx struct {
 	header    *header
 	summaries map[schema.ID]*summary
 	changes   []record.Change
+	urgent    urgency // how soon the update has to be counted
 }
 
 // header is the sealed head of the store.

@@ -43,6 +43,9 @@ func (tx *Tx) PutUser(u *record.User) error {
 			return fmt.Errorf("user %s is of another tenant: %w", u.ID, record.ErrExists)
 		}
 		before = tx.userEntries(tenant, id, old)
+		if old.Enabled && !u.Enabled {
+			tx.count(promptly)
+		}
 	} else if !isMissing(err) {
 		return err
 	}
@@ -197,6 +200,7 @@ func (tx *Tx) deleteUser(id schema.ID) error {
 	if err := tx.reindex(tx.userEntries(tenant, id, u), nil); err != nil {
 		return err
 	}
+	tx.count(promptly)
 	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
 	return tx.remove(schema.Record(schema.PrefixUser, id))
 }

@@ -11,6 +11,7 @@
 //	!header                        sealed: sum over all keys below but o, counters
 //	A                              head of the audit log, sealed under the header's key
 //	a <api key>                    API key, sealed under its tenant's key
+//	g                              generation and counter, sealed under the header's key
 //	h <token>                      sealed: sum over the token's objects
 //	i <kind> h(what) ... <id>      index entry; the value is empty
 //	K <token>                      the token's key, sealed under its tenant's key

@@ -7,20 +7,21 @@ type ID = [16]byte
 
 // The first byte of each kind of key.
 const (
-	PrefixAPIKey    = 'a'
-	PrefixAudit     = 'A'
-	PrefixSummary   = 'h'
-	PrefixIndex     = 'i'
-	PrefixTokenKey  = 'K'
-	PrefixToken     = 'k'
-	PrefixObject    = 'o'
-	PrefixRecipient = 'r'
-	PrefixSystem    = 's'
-	PrefixTenantKey = 'T'
-	PrefixTenant    = 't'
-	PrefixUser      = 'u'
-	PrefixExchange  = 'x'
-	prefixMeta      = '!'
+	PrefixAPIKey     = 'a'
+	PrefixAudit      = 'A'
+	PrefixSummary    = 'h'
+	PrefixIndex      = 'i'
+	PrefixTokenKey   = 'K'
+	PrefixToken      = 'k'
+	PrefixGeneration = 'g'
+	PrefixObject     = 'o'
+	PrefixRecipient  = 'r'
+	PrefixSystem     = 's'
+	PrefixTenantKey  = 'T'
+	PrefixTenant     = 't'
+	PrefixUser       = 'u'
+	PrefixExchange   = 'x'
+	prefixMeta       = '!'
 )
 
 // KeyFormat and KeyHeader are the keys of the two values that describe the
@@ -36,6 +37,9 @@ func KeySystem() []byte { return []byte{PrefixSystem} }
 // KeyOldRoot is the key of the root key before the present one, while there are
 // tenant keys under it.
 func KeyOldRoot() []byte { return []byte{PrefixSystem, 'r'} }
+
+// KeyGeneration is the key of what the store says of its own age.
+func KeyGeneration() []byte { return []byte{PrefixGeneration} }
 
 // KeyAudit is the key of the head of the audit log.
 func KeyAudit() []byte { return []byte{PrefixAudit} }

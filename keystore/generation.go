@@ -1,0 +1,117 @@
+package keystore
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/kek"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// generation is what the store says of its own age, to be compared with a
+// counter outside of it (see guard).
+type generation struct {
+	// URI is the recipient whose KEK has the counter; empty is none.
+	URI string `json:"uri,omitempty"`
+	// Name is the counter's (kek.Counter). It is secret.
+	Name []byte `json:"name,omitempty"`
+	// Number is the value of the counter, or one more while an increment is under
+	// way.
+	Number uint64 `json:"number,omitempty"`
+	// Adopt is set where an administrator accepted the store as it is while the
+	// counter could not be asked. Its value is taken over when it can.
+	Adopt bool `json:"adopt,omitempty"`
+	// Accepted is when an administrator last accepted an older store.
+	Accepted time.Time `json:"accepted,omitzero"`
+}
+
+func placeGeneration() envelope.Place {
+	return place(schema.ID{}, schema.ID{}, 0, fieldGeneration)
+}
+
+// generation reads the generation, the zero value where there is none.
+func (tx *Tx) generation() (g generation, err error) {
+	blob, err := tx.get(schema.KeyGeneration())
+	if err != nil || blob == nil {
+		return g, err
+	}
+	if _, err := openJSON(tx.s.sys.header, blob, placeGeneration(), &g); err != nil {
+		return g, err
+	}
+	if len(g.Name) > kek.MaxCounter {
+		return g, tampered("the name of the counter has %d bytes", len(g.Name))
+	}
+	return g, nil
+}
+
+func (tx *Tx) putGeneration(g generation) error {
+	plain, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	defer secret.Bytes(plain).Wipe()
+	return tx.seal(tx.s.sys.header, schema.KeyGeneration(), nil, placeGeneration(), plain)
+}
+
+// urgency is how soon an update has to be in the counter.
+type urgency byte
+
+const (
+	atLeisure urgency = iota // within the hour, or at the next start
+	promptly                 // before it returns, if the counter can be asked
+	strictly                 // before it returns, or it fails
+)
+
+// count has the update counted before it returns.
+func (tx *Tx) count(u urgency) { tx.urgent = max(tx.urgent, u) }
+
+// urgencyOf says how soon a change of a token is counted: tries must be, since
+// an older copy would give them back, and so should be what takes something
+// away from somebody, such as an old PIN.
+func urgencyOf(old, changed *record.Token) urgency {
+	u := atLeisure
+	for _, role := range []pin.Role{pin.User, pin.SO} {
+		was, is := old.PIN(role), changed.PIN(role)
+		if is.Failed > was.Failed {
+			return strictly
+		}
+		if was.Set() && string(was.Verifier) != string(is.Verifier) {
+			u = promptly
+		}
+	}
+	if old.Enabled && !changed.Enabled || old.Holder != changed.Holder {
+		u = promptly
+	}
+	return u
+}
+
+// counting says what an update does about the counter.
+type counting struct {
+	number uint64 // the generation that its commit begins, or 0
+	off    bool   // the counter cannot be asked, and it is committed anyway
+}
+
+// errUncounted ends an update that has to be run again in a round of the counter.
+var errUncounted = errors.New("the update has to be counted")
+
+// counted is called when the function of an update is done. It begins the
+// generation, or ends the update with errUncounted and says how urgent it is.
+func (tx *Tx) counted(c counting) (urgency, error) {
+	switch {
+	case tx.s.guard == nil || c.off || tx.urgent == atLeisure:
+		return atLeisure, nil
+	case c.number == 0:
+		return tx.urgent, errUncounted
+	}
+	g, err := tx.generation()
+	if err != nil || g.Number >= c.number {
+		return atLeisure, err
+	}
+	g.Number = c.number
+	return atLeisure, tx.putGeneration(g)
+}

@@ -1,0 +1,282 @@
+package keystore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vtoken/keystore/kek"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/secret"
+)
+
+const (
+	// leisure is how often changes that need no hurry are counted: at most some
+	// 9000 increments a year, of which a TPM's memory bears hundreds of
+	// thousands.
+	leisure = time.Hour
+	// counterTime bounds a use of the counter.
+	counterTime = 30 * time.Second
+	// counterStop bounds how long stopping waits for the counter.
+	counterStop = 2 * time.Second
+)
+
+// guard keeps the generation of the store and a counter outside of it the same.
+// Its updates come in rounds: what arrives while a round is under way shares the
+// next one, and its one increment.
+type guard struct {
+	s        *Store
+	provider kek.Provider
+	counter  kek.Counter
+	name     secret.Bytes
+
+	mu   sync.Mutex
+	next *round // collects members; nil where there is none
+
+	turn   sync.Mutex // held by the round that is under way
+	budget budget
+
+	dirty  atomic.Bool // something was committed since the last increment
+	failed atomic.Bool // the last round could not be counted
+	ctx    context.Context
+	cancel context.CancelFunc
+	rounds sync.WaitGroup // and the timer
+}
+
+func newGuard(s *Store, p kek.Provider, c kek.Counter, name secret.Bytes) *guard {
+	g := &guard{s: s, provider: p, counter: c, name: name, budget: budget{left: budgetMax, at: time.Now()}}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	return g
+}
+
+// round is a set of updates that share an increment.
+type round struct {
+	members sync.WaitGroup // those that have not committed yet
+	begun   chan struct{}  // closed when they may
+	ended   chan struct{}  // closed when they were counted
+	number  uint64         // the generation that they begin
+	wrote   atomic.Bool    // one of them did commit
+	err     error          // why they cannot be counted, or were not
+}
+
+// update runs an update in the next round. One that must be counted fails
+// without being run where the counter cannot be read.
+func (g *guard) update(fn func(*Tx) error, u urgency) error {
+	r := g.join()
+	err := g.member(r, fn, u)
+	<-r.ended
+	if err == nil && u == strictly {
+		err = r.err
+	}
+	return err
+}
+
+// join enters the next round, and has it run where there was none.
+func (g *guard) join() *round {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.next == nil {
+		r := &round{begun: make(chan struct{}), ended: make(chan struct{})}
+		g.next = r
+		g.rounds.Go(func() { g.run(r) })
+	}
+	g.next.members.Add(1)
+	return g.next
+}
+
+func (g *guard) member(r *round, fn func(*Tx) error, u urgency) error {
+	defer r.members.Done()
+	<-r.begun
+	if r.err != nil {
+		if u == strictly {
+			return r.err
+		}
+		_, err := g.s.update(fn, counting{off: true})
+		return err
+	}
+	_, err := g.s.update(fn, counting{number: r.number})
+	if err == nil {
+		r.wrote.Store(true)
+	}
+	return err
+}
+
+// run is a round: it reads the counter, has the members commit the generation
+// after it, and increments. Killed between commit and increment, the store is
+// one ahead of the counter, and nobody has been told anything yet; the next
+// start catches up. Never is the counter ahead of the newest store.
+func (g *guard) run(r *round) {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	r.err = g.budget.wait(g.ctx)
+	g.mu.Lock()
+	g.next = nil
+	g.mu.Unlock()
+	g.dirty.Store(false)
+	if r.err == nil {
+		r.number, r.err = g.begin()
+	}
+	close(r.begun)
+	r.members.Wait()
+	if r.err == nil && r.wrote.Load() {
+		r.err = g.increment(r.number)
+	}
+	g.note(r.err)
+	close(r.ended)
+}
+
+// note remembers and logs whether the counter works.
+func (g *guard) note(err error) {
+	if err != nil {
+		g.dirty.Store(true)
+	}
+	switch before := g.failed.Swap(err != nil); {
+	case err != nil:
+		g.s.log.Error("the counter that tells an older copy of the store does not work; PINs cannot be checked anew until it does", "error", err)
+	case before:
+		g.s.log.Info("the counter that tells an older copy of the store works again")
+	}
+}
+
+// begin returns the generation that comes next. It catches up where an
+// increment is missing, so that nothing is committed on a counter that does not
+// count.
+func (g *guard) begin() (uint64, error) {
+	value, err := g.read()
+	if err != nil {
+		return 0, err
+	}
+	var stored uint64
+	err = g.s.View(func(tx *Tx) error {
+		row, err := tx.generation()
+		stored = row.Number
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case stored == value:
+		return value + 1, nil
+	case stored == value+1:
+		return stored + 1, g.increment(stored)
+	}
+	return 0, ageError{stored: stored, counter: value}
+}
+
+// ageError is a store whose generation is not that of the counter.
+type ageError struct{ stored, counter uint64 }
+
+func (e ageError) Error() string {
+	return fmt.Sprintf("%v: it is of generation %d, and the counter is at %d", ErrRollback, e.stored, e.counter)
+}
+
+func (ageError) Unwrap() []error { return []error{ErrRollback, ck.CKR_DEVICE_ERROR} }
+
+func (g *guard) read() (uint64, error) {
+	ctx, cancel := context.WithTimeout(g.ctx, counterTime)
+	defer cancel()
+	value, err := g.counter.ReadCounter(ctx, g.name)
+	return value, uncounted(err)
+}
+
+// increment brings the counter to a value.
+func (g *guard) increment(to uint64) error {
+	ctx, cancel := context.WithTimeout(g.ctx, counterTime)
+	defer cancel()
+	value, err := g.counter.IncrementCounter(ctx, g.name)
+	if err == nil && value != to {
+		err = ageError{stored: to, counter: value}
+	}
+	return uncounted(err)
+}
+
+func uncounted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return ck.Errorf(ck.CKR_DEVICE_ERROR, "count a generation of the store: %w", err)
+}
+
+// settle counts what was committed at leisure.
+func (g *guard) settle() error {
+	return g.update(func(tx *Tx) error { tx.count(strictly); return nil }, strictly)
+}
+
+// atLeisure settles from time to time until the guard is stopped.
+func (g *guard) atLeisure() {
+	tick := time.NewTicker(leisure)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-tick.C:
+			if g.dirty.Load() {
+				_ = g.settle() // logged, and tried again
+			}
+		}
+	}
+}
+
+// stop settles, and closes the counter. No update comes meanwhile.
+func (g *guard) stop() error {
+	if g == nil {
+		return nil
+	}
+	late := time.AfterFunc(counterStop, g.cancel)
+	defer late.Stop()
+	if g.dirty.Load() {
+		_ = g.settle() // logged; the next start settles
+	}
+	return g.close()
+}
+
+func (g *guard) close() error {
+	g.cancel()
+	g.rounds.Wait()
+	g.name.Wipe()
+	return g.provider.Close()
+}
+
+// A budget bounds how fast somebody who enters wrong PINs in a row wears out the
+// counter: so many increments at once, then one in budgetEach, which all that
+// wait for it share.
+const (
+	budgetMax  = 256
+	budgetEach = 10 * time.Second
+)
+
+// budget is used by the round that is under way.
+type budget struct {
+	left int
+	at   time.Time // when left was counted
+}
+
+// take takes one, and returns how long to wait before using it.
+func (b *budget) take(t time.Time) time.Duration {
+	if grown := int(t.Sub(b.at) / budgetEach); grown > 0 {
+		b.left = min(b.left+grown, budgetMax)
+		b.at = b.at.Add(time.Duration(grown) * budgetEach)
+	}
+	b.left--
+	if b.left >= 0 {
+		return 0
+	}
+	b.left = 0
+	b.at = b.at.Add(budgetEach)
+	return b.at.Sub(t)
+}
+
+// wait takes one, and waits until it may be used.
+func (b *budget) wait(ctx context.Context) error {
+	t := time.NewTimer(b.take(time.Now()))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return uncounted(ctx.Err())
+	}
+}

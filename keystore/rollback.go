@@ -1,0 +1,197 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"vtoken/keystore/kek"
+)
+
+// ErrRollback is returned by [Open] and [Restore] for a store that is older than
+// the counter of its KEK, or whose counter cannot be asked.
+var ErrRollback = errors.New("the store is an older copy")
+
+// Protection says whether an older copy of the whole store would be found out.
+type Protection struct {
+	// KEK is the URI of the KEK that counts; empty is none, and an older copy is
+	// a store like any other.
+	KEK string
+	// Accepted is when an administrator last accepted an older store; zero is
+	// never.
+	Accepted time.Time
+}
+
+// Protection returns how the store is protected.
+func (s *Store) Protection() (p Protection, err error) {
+	err = s.View(func(tx *Tx) error {
+		g, err := tx.generation()
+		p.Accepted = g.Accepted
+		if s.guard != nil {
+			p.KEK = g.URI
+		}
+		return err
+	})
+	return p, err
+}
+
+// protect compares the generation of a store that was opened with the counter,
+// and counts from then on. It fails with [ErrRollback].
+func (s *Store) protect(ctx context.Context, o Options) error {
+	row, recipients, err := s.generation()
+	if err != nil {
+		return err
+	}
+	if row.URI != "" && !slices.ContainsFunc(recipients, func(r recipient) bool { return r.URI == row.URI }) {
+		if row, err = s.forget(ctx, o, row); err != nil {
+			return err
+		}
+	}
+	if row.URI != "" {
+		err = s.resume(ctx, o, row)
+		switch {
+		case err == nil:
+			return nil
+		case row.Adopt:
+			o.Log.Warn("an older copy of the data folder is not found out: an administrator accepted the store while its counter could not be asked, and it still cannot", "kek", row.URI, "reason", err)
+			return nil
+		case !o.AcceptRollback:
+			o.Log.Error("ALARM: the data folder may be an older copy of the store", "kek", row.URI, "reason", err)
+			return rolledBack(err)
+		}
+		if row, err = s.accept(row, o, err); err != nil {
+			return err
+		}
+		if row.URI != "" {
+			return s.protect(ctx, o)
+		}
+	}
+	return s.beginCounting(ctx, o, row, recipients)
+}
+
+func rolledBack(err error) error {
+	if !errors.Is(err, ErrRollback) {
+		err = fmt.Errorf("%w, or its counter cannot be asked: %w", ErrRollback, err)
+	}
+	return fmt.Errorf("%w; put the newest data folder back, or make the counter reachable. "+
+		"Where this is the newest that is left, or the TPM is gone for good, run `vtokend accept-rollback`, "+
+		"or `vtoken restore FILE --accept-rollback` for a backup: wrong PIN tries, PIN changes and deletions since then are undone", err)
+}
+
+func (s *Store) generation() (row generation, recipients []recipient, err error) {
+	err = s.View(func(tx *Tx) (err error) {
+		if row, err = tx.generation(); err == nil {
+			recipients, err = readRecipients(tx.r)
+		}
+		return err
+	})
+	return row, recipients, err
+}
+
+// openCounter opens the KEK of a recipient. It is not there, without an error,
+// where that KEK cannot count.
+func (s *Store) openCounter(ctx context.Context, o Options, r recipient) (kek.Provider, kek.Counter, error) {
+	var errs []error
+	for _, uri := range candidates(r, o.KEKs) {
+		p, err := openProvider(ctx, o, uri, firstUse{})
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if c, ok := p.(kek.Counter); ok {
+			return p, c, nil
+		}
+		return nil, nil, p.Close()
+	}
+	return nil, nil, errors.Join(errs...)
+}
+
+// resume compares, and goes on counting. It counts one generation at once, so
+// that copies of what was committed at leisure before are old from now on.
+func (s *Store) resume(ctx context.Context, o Options, row generation) error {
+	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI})
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return fmt.Errorf("%w: %s does not count", kek.ErrNoCounter, row.URI)
+	}
+	g := newGuard(s, p, c, slices.Clone(row.Name))
+	if row.Adopt {
+		err = g.adopt(row)
+	}
+	if err == nil {
+		s.guard = g
+		err = g.settle()
+	}
+	if err != nil {
+		s.guard = nil
+		return errors.Join(err, g.close())
+	}
+	g.rounds.Go(g.atLeisure)
+	o.Log.Info("older copies of the data folder are found out", "kek", row.URI)
+	return nil
+}
+
+// adopt takes over the value of the counter.
+func (g *guard) adopt(row generation) error {
+	value, err := g.read()
+	if err != nil {
+		return err
+	}
+	row.Number, row.Adopt = value, false
+	return g.s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
+}
+
+// accept stores that an administrator takes the store as it is. A counter that
+// is gone is forgotten; any other one is taken over when it can be asked.
+func (s *Store) accept(row generation, o Options, reason error) (generation, error) {
+	o.Log.Warn("an older store was accepted as it is", "kek", row.URI, "reason", reason)
+	row.Adopt, row.Accepted = true, time.Now().UTC()
+	if errors.Is(reason, kek.ErrNoCounter) {
+		row = generation{Accepted: row.Accepted}
+	}
+	return row, s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
+}
+
+// forget removes the counter of a KEK that is no recipient any more.
+func (s *Store) forget(ctx context.Context, o Options, row generation) (generation, error) {
+	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI})
+	if c != nil {
+		err = errors.Join(c.RemoveCounter(ctx, row.Name), p.Close())
+	}
+	if err != nil {
+		o.Log.Warn("the counter of a KEK that was removed from the store stays where it is", "kek", row.URI, "reason", err)
+	}
+	row = generation{Accepted: row.Accepted}
+	return row, s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
+}
+
+// beginCounting makes a counter in the first KEK that has them. Where none has,
+// the store is not protected.
+func (s *Store) beginCounting(ctx context.Context, o Options, row generation, recipients []recipient) error {
+	for _, r := range recipients {
+		p, c, err := s.openCounter(ctx, o, r)
+		if c == nil { // also where the KEK cannot be used now
+			if err != nil {
+				o.Log.Debug("a KEK cannot be asked whether it counts", "kek", r.URI, "reason", err)
+			}
+			continue
+		}
+		name, value, err := c.NewCounter(ctx)
+		if err != nil {
+			o.Log.Warn("a KEK gives the store no counter", "kek", r.URI, "reason", errors.Join(err, p.Close()))
+			continue
+		}
+		next := generation{URI: r.URI, Name: name, Number: value, Accepted: row.Accepted}
+		err = errors.Join(s.Update(func(tx *Tx) error { return tx.putGeneration(next) }), p.Close())
+		if err != nil {
+			return err
+		}
+		return s.resume(ctx, o, next)
+	}
+	o.Log.Info("an older copy of the whole data folder is not found out, since no KEK of the store counts; a TPM does (`vtoken kek add tpm2:...`)")
+	return nil
+}
