@@ -11,6 +11,7 @@ const (
 	OpTenantList
 	OpTenantGet
 	OpTenantDelete
+	OpTenantPolicy
 	OpExchangeKey
 	OpUserCreate
 	OpUserList
@@ -32,6 +33,7 @@ const (
 	OpTokenComplete
 	OpTokenEnable
 	OpTokenDisable
+	OpTokenPolicy
 	OpTokenDelete
 	numberOfOperations // keep last
 )
@@ -52,6 +54,7 @@ var rules = [numberOfOperations]rule{
 	OpTenantList:    {name: "list tenants", role: record.RoleView},
 	OpTenantGet:     {name: "read a tenant", role: record.RoleView},
 	OpTenantDelete:  {name: "delete a tenant", role: record.RoleSystem},
+	OpTenantPolicy:  {name: "set the algorithm policy of a tenant", role: record.RoleAdmin},
 	OpExchangeKey:   {name: "read the tenant's exchange key", role: record.RoleView},
 	OpUserCreate:    {name: "create a user", role: record.RoleEdit},
 	OpUserList:      {name: "list users", role: record.RoleView},
@@ -73,6 +76,7 @@ var rules = [numberOfOperations]rule{
 	OpTokenComplete: {name: "complete a token", role: record.RoleEdit, open: true},
 	OpTokenEnable:   {name: "enable a token", role: record.RoleEdit},
 	OpTokenDisable:  {name: "disable a token", role: record.RoleEdit},
+	OpTokenPolicy:   {name: "set the algorithm policy of a token", role: record.RoleAdmin},
 	OpTokenDelete:   {name: "delete a token", role: record.RoleAdmin},
 }
 

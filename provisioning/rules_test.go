@@ -23,10 +23,14 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 		provisioning.OpTenantList:   func(ctx context.Context, c C) error { _, err := k.Tenants(ctx, c); return err },
 		provisioning.OpTenantGet:    func(ctx context.Context, c C) error { _, err := k.Tenant(ctx, c, tenant); return err },
 		provisioning.OpTenantDelete: func(ctx context.Context, c C) error { return k.DeleteTenant(ctx, c, tenant, true) },
-		provisioning.OpExchangeKey:  func(ctx context.Context, c C) error { _, err := k.ExchangeKey(ctx, c, tenant); return err },
-		provisioning.OpUserCreate:   func(ctx context.Context, c C) error { _, err := k.CreateUser(ctx, c, tenant, "bob"); return err },
-		provisioning.OpUserList:     func(ctx context.Context, c C) error { _, err := k.Users(ctx, c, tenant); return err },
-		provisioning.OpUserGet:      func(ctx context.Context, c C) error { _, err := k.User(ctx, c, tenant, "alice"); return err },
+		provisioning.OpTenantPolicy: func(ctx context.Context, c C) error {
+			_, err := k.SetTenantPolicy(ctx, c, tenant, "legacy")
+			return err
+		},
+		provisioning.OpExchangeKey: func(ctx context.Context, c C) error { _, err := k.ExchangeKey(ctx, c, tenant); return err },
+		provisioning.OpUserCreate:  func(ctx context.Context, c C) error { _, err := k.CreateUser(ctx, c, tenant, "bob"); return err },
+		provisioning.OpUserList:    func(ctx context.Context, c C) error { _, err := k.Users(ctx, c, tenant); return err },
+		provisioning.OpUserGet:     func(ctx context.Context, c C) error { _, err := k.User(ctx, c, tenant, "alice"); return err },
 		provisioning.OpUserMap: func(ctx context.Context, c C) error {
 			_, err := k.MapUser(ctx, c, tenant, "alice", []string{"#1000"})
 			return err
@@ -76,7 +80,11 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 		provisioning.OpTokenComplete: func(ctx context.Context, c C) error { _, err := k.Complete(ctx, c, ref, false); return err },
 		provisioning.OpTokenEnable:   func(ctx context.Context, c C) error { _, err := k.SetEnabled(ctx, c, ref, true); return err },
 		provisioning.OpTokenDisable:  func(ctx context.Context, c C) error { _, err := k.SetEnabled(ctx, c, ref, false); return err },
-		provisioning.OpTokenDelete:   func(ctx context.Context, c C) error { return k.DeleteToken(ctx, c, ref) },
+		provisioning.OpTokenPolicy: func(ctx context.Context, c C) error {
+			_, err := k.SetPolicy(ctx, c, ref, "CKM_ECDSA,CKM_SHA256")
+			return err
+		},
+		provisioning.OpTokenDelete: func(ctx context.Context, c C) error { return k.DeleteToken(ctx, c, ref) },
 	}
 }
 
@@ -112,6 +120,7 @@ var leastRole = map[provisioning.Operation]record.Role{
 	provisioning.OpTokenCreate: record.RoleEdit, provisioning.OpTokenList: record.RoleView, provisioning.OpTokenGet: record.RoleView,
 	provisioning.OpTokenObjects: record.RoleView, provisioning.OpTokenImport: record.RoleEdit, provisioning.OpTokenLabel: record.RoleEdit,
 	provisioning.OpTokenResetPIN: record.RoleEdit, provisioning.OpTokenUnlock: record.RoleEdit, provisioning.OpTokenComplete: record.RoleEdit,
+	provisioning.OpTenantPolicy: record.RoleAdmin, provisioning.OpTokenPolicy: record.RoleAdmin,
 	provisioning.OpTokenEnable: record.RoleEdit, provisioning.OpTokenDisable: record.RoleEdit, provisioning.OpTokenDelete: record.RoleAdmin,
 }
 

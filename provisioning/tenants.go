@@ -12,10 +12,11 @@ type Tenant struct {
 	ID        record.TenantID
 	Name      string
 	CreatedAt time.Time
+	Policy    string // the algorithm policy of new tokens, as SetTenantPolicy takes it
 }
 
 func tenantView(t *record.Tenant) Tenant {
-	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt}
+	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String()}
 }
 
 // CreateTenant makes a tenant. A name that is taken is a Conflict.

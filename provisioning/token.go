@@ -21,6 +21,7 @@ type Token struct {
 	Complete   bool
 	Enabled    bool
 	MaxRSABits int
+	Policy     string // the algorithm policy, as SetPolicy takes it
 	UserPIN    PINStatus
 	SOPIN      PINStatus
 	CreatedAt  time.Time
@@ -95,7 +96,7 @@ func tokenView(t *record.Token, login string) Token {
 	return Token{
 		ID: t.ID, Tenant: t.Tenant, Slot: t.Slot, Serial: t.Serial, Label: t.Label,
 		Holder: t.Holder, Login: login, Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
-		UserPIN: pinStatus(t.UserPIN), SOPIN: pinStatus(t.SOPIN), CreatedAt: t.CreatedAt, Version: t.Version,
+		Policy: t.Policy.String(), UserPIN: pinStatus(t.UserPIN), SOPIN: pinStatus(t.SOPIN), CreatedAt: t.CreatedAt, Version: t.Version,
 	}
 }
 

@@ -21,6 +21,11 @@ func (c *Client) CreateTenant(ctx context.Context, name string) (*api.Tenant, er
 		http.MethodPost, path("tenants"), api.NewTenant{Name: name})
 }
 
+// ChangeTenant sets the algorithm policy of a tenant, named or by id.
+func (c *Client) ChangeTenant(ctx context.Context, tenant string, change api.TenantChange) (*api.Tenant, error) {
+	return send[api.Tenant](ctx, c, fmt.Sprintf("change the tenant %q", tenant), http.MethodPatch, path("tenants", tenant), change)
+}
+
 // DeleteTenant removes a tenant, named or by id, with its users and API keys.
 // One that has tokens is refused unless withTokens is set.
 func (c *Client) DeleteTenant(ctx context.Context, tenant string, withTokens bool) error {

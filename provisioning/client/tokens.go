@@ -38,7 +38,8 @@ func (c *Client) Token(ctx context.Context, id string) (*api.Token, error) {
 	return get[api.Token](ctx, c, "read the token "+id, path("tokens", id), nil)
 }
 
-// ChangeToken changes the label or switches the token on or off.
+// ChangeToken changes the label or the algorithm policy, or switches the token on
+// or off.
 func (c *Client) ChangeToken(ctx context.Context, id string, change api.TokenChange) (*api.Token, error) {
 	return send[api.Token](ctx, c, "change the token "+id, http.MethodPatch, path("tokens", id), change)
 }

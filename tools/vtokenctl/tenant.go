@@ -3,9 +3,10 @@ package main
 import "github.com/spf13/cobra"
 
 func tenantCommand(a *app) *cobra.Command {
-	return group("tenant", "Create, list and delete tenants",
+	return group("tenant", "Create, list, change and delete tenants",
 		tenantCreateCommand(a),
 		tenantListCommand(a),
+		tenantPolicyCommand(a),
 		tenantDeleteCommand(a),
 	)
 }

@@ -20,6 +20,7 @@ func tokenCommand(a *app) *cobra.Command {
 		tokenCompleteCommand(a),
 		tokenEnableCommand(a, true),
 		tokenEnableCommand(a, false),
+		tokenPolicyCommand(a),
 		tokenDeleteCommand(a),
 	)
 }

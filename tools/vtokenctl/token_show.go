@@ -68,6 +68,7 @@ func (a *app) writeToken(t *api.Token, objects []api.Object) error {
 		{"Serial", t.Serial},
 		{"User PIN", pinState(t.UserPIN)},
 		{"SO PIN", pinState(t.SOPIN)},
+		{"Algorithms", t.Policy},
 		{"RSA keys", fmt.Sprintf("up to %d bits", t.MaxRSABits)},
 		{"Created", date(t.CreatedAt)},
 		{"URI", t.URI},

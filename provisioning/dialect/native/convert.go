@@ -15,7 +15,7 @@ import (
 )
 
 func tenantJSON(t provisioning.Tenant) api.Tenant {
-	return api.Tenant{ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt}
+	return api.Tenant{ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy}
 }
 
 func userJSON(u record.User) api.User {
@@ -36,7 +36,7 @@ func tokenJSON(t provisioning.Token) api.Token {
 	return api.Token{
 		ID: string(t.ID), Tenant: string(t.Tenant), Slot: uint64(t.Slot), Serial: t.Serial, Label: t.Label,
 		User: t.Login, UserID: string(t.Holder), Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
-		UserPIN: pinJSON(t.UserPIN), SOPIN: pinJSON(t.SOPIN), CreatedAt: t.CreatedAt,
+		Policy: t.Policy, UserPIN: pinJSON(t.UserPIN), SOPIN: pinJSON(t.SOPIN), CreatedAt: t.CreatedAt,
 		URI: p11uri.Path{Serial: t.Serial}.String(),
 	}
 }

@@ -43,6 +43,10 @@ func TestEveryOperation(t *testing.T) {
 	must[*api.Tenant](t)(c.CreateTenant(ctx, "sales"))
 	must[[]api.Tenant](t)(client.All(c.Tenants(ctx)))
 	get(t, s, "/v1/tenants/sales", http.StatusOK, &api.Tenant{})
+	legacy := "legacy"
+	if tenant := must[*api.Tenant](t)(c.ChangeTenant(ctx, "sales", api.TenantChange{Policy: &legacy})); tenant.Policy != "legacy" {
+		t.Errorf("the policy of the tenant is %q", tenant.Policy)
+	}
 	must[*api.User](t)(c.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
 	must[[]api.User](t)(client.All(c.Users(ctx, "sales")))
 	get(t, s, "/v1/users/bob?tenant=sales", http.StatusOK, &api.User{})
@@ -56,6 +60,10 @@ func TestEveryOperation(t *testing.T) {
 	must[[]api.Token](t)(client.All(c.Tokens(ctx, "sales", client.TokenFilter{})))
 	must[*api.Token](t)(c.Token(ctx, id))
 	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Label: &label}))
+	list := "CKM_ECDSA"
+	if token := must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Policy: &list})); token.Policy != list {
+		t.Errorf("the policy is %q", token.Policy)
+	}
 	must[*api.Imported](t)(c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary")))
 	done(t, c.ResetPIN(ctx, id, "user", api.Secret("PIN canary")))
 	must[*api.Token](t)(c.Unlock(ctx, id, "user"))

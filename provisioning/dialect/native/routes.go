@@ -36,6 +36,7 @@ func (h *Handler) routes() []route {
 		{get, "/tenants", ok, h.listTenants},
 		{post, "/tenants", created, h.createTenant},
 		{get, "/tenants/{tenant}", ok, h.readTenant},
+		{patch, "/tenants/{tenant}", ok, h.changeTenant},
 		{del, "/tenants/{tenant}", none, h.deleteTenant},
 
 		{get, "/users", ok, h.listUsers},

@@ -29,6 +29,22 @@ func (h *Handler) readTenant(r *request) (any, error) {
 	return tenantJSON(t), err
 }
 
+func (h *Handler) changeTenant(r *request) (any, error) {
+	in, err := read[api.TenantChange](r)
+	if err != nil {
+		return nil, err
+	}
+	if in.Policy == nil {
+		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names its policy")
+	}
+	t, err := h.tenantInPath(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err = h.core.SetTenantPolicy(r.ctx, r.caller, t.ID, *in.Policy)
+	return tenantJSON(t), err
+}
+
 // tenantInPath is the tenant that the path names. An empty name is nobody's: it
 // must not stand for the default tenant here.
 func (h *Handler) tenantInPath(r *request) (provisioning.Tenant, error) {

@@ -74,12 +74,21 @@ func (h *Handler) changeToken(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if (in.Label == nil) == (in.Enabled == nil) {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a token names one thing: give either label or enabled")
+	given := 0
+	for _, is := range []bool{in.Label != nil, in.Enabled != nil, in.Policy != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a token names one thing: give label, enabled or policy")
 	}
 	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
-		if in.Label != nil {
+		switch {
+		case in.Label != nil:
 			return h.core.SetLabel(r.ctx, r.caller, ref, *in.Label, provisioning.LabelRule{})
+		case in.Policy != nil:
+			return h.core.SetPolicy(r.ctx, r.caller, ref, *in.Policy)
 		}
 		return h.core.SetEnabled(r.ctx, r.caller, ref, *in.Enabled)
 	})

@@ -66,6 +66,14 @@ type Tenant struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"createdAt"`
+	// Policy is the algorithm policy that new tokens get: "modern", "legacy", or
+	// mechanisms such as "CKM_ECDSA,CKM_AES_GCM".
+	Policy string `json:"policy"`
+}
+
+// TenantChange changes the policy of new tokens; empty is "modern".
+type TenantChange struct {
+	Policy *string `json:"policy"`
 }
 
 // NewTenant asks for a tenant.
@@ -162,6 +170,7 @@ type Token struct {
 	Complete   bool      `json:"complete"`
 	Enabled    bool      `json:"enabled"`
 	MaxRSABits int       `json:"maxRsaBits"`
+	Policy     string    `json:"policy"` // as that of a Tenant
 	UserPIN    PINStatus `json:"userPin"`
 	SOPIN      PINStatus `json:"soPin"`
 	CreatedAt  time.Time `json:"createdAt"`
@@ -200,6 +209,8 @@ type NewToken struct {
 type TokenChange struct {
 	Label   *string `json:"label,omitempty"`
 	Enabled *bool   `json:"enabled,omitempty"`
+	// Policy is an algorithm policy as that of a Tenant; empty is the tenant's.
+	Policy *string `json:"policy,omitempty"`
 }
 
 // NewPIN sets a PIN anew; the wrong tries are counted anew.

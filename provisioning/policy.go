@@ -1,0 +1,76 @@
+package provisioning
+
+import (
+	"context"
+
+	"vtoken/vtoken/policy"
+	"vtoken/vtoken/record"
+)
+
+// SetPolicy sets the algorithm policy of a token, in the words of [policy.Parse]:
+// "modern", "legacy", or mechanisms with commas between them. It holds at once,
+// for complete tokens too, and for applications that have the token open. The
+// empty text is the default of the tenant.
+func (s *Service) SetPolicy(ctx context.Context, c Caller, ref TokenRef, text string) (Token, error) {
+	p, err := parsePolicy(text)
+	if err != nil {
+		return Token{}, err
+	}
+	var view Token
+	err = s.update(ctx, func(tx Tx) error {
+		t, u, err := c.token(tx, OpTokenPolicy, ref)
+		if err != nil {
+			return err
+		}
+		t = t.Clone()
+		t.Policy = p
+		if !p.Set() {
+			tenant, err := tenantOf(tx, t.Tenant)
+			if err != nil {
+				return err
+			}
+			t.Policy = tenant.Policy
+		}
+		if err := tx.PutToken(t); err != nil {
+			return err
+		}
+		view = tokenView(t, u.Login)
+		return nil
+	})
+	return view, err
+}
+
+// SetTenantPolicy sets the algorithm policy that new tokens of a tenant get.
+// Tokens that there are keep theirs.
+func (s *Service) SetTenantPolicy(ctx context.Context, c Caller, id record.TenantID, text string) (Tenant, error) {
+	if err := c.authorize(OpTenantPolicy, id); err != nil {
+		return Tenant{}, err
+	}
+	p, err := parsePolicy(text)
+	if err != nil {
+		return Tenant{}, err
+	}
+	var view Tenant
+	err = s.update(ctx, func(tx Tx) error {
+		old, err := tenantOf(tx, id)
+		if err != nil {
+			return err
+		}
+		t := *old
+		t.Policy, t.ExchangeKey = p, nil // nil keeps the one that is stored
+		if err := tx.PutTenant(&t); err != nil {
+			return err
+		}
+		view = tenantView(&t)
+		return nil
+	})
+	return view, err
+}
+
+func parsePolicy(text string) (policy.Policy, error) {
+	p, err := policy.Parse(text)
+	if err != nil {
+		return p, Errorf(BadInput, "%v", err)
+	}
+	return p, nil
+}
