@@ -1029,6 +1029,59 @@ func vtokenSessionCancel(hSession C.CK_SESSION_HANDLE, flags C.CK_FLAGS) (rv C.C
 	return code(err)
 }
 
+//export vtokenEncapsulateKey
+func vtokenEncapsulateKey(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hPublicKey C.CK_OBJECT_HANDLE, pTemplate C.CK_ATTRIBUTE_PTR, ulAttributeCount C.CK_ULONG, pCiphertext C.CK_BYTE_PTR, pulCiphertextLen C.CK_ULONG_PTR, phKey C.CK_OBJECT_HANDLE_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_EncapsulateKey", &rv)
+	v1, err := mechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_EncapsulateKey", err)
+	}
+	v3, err := templateAt(pTemplate, ulAttributeCount)
+	if err != nil {
+		return fail(c, "C_EncapsulateKey", err)
+	}
+	r0, r1, err := c.EncapsulateKey(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hPublicKey), v3, outAt(pCiphertext, pulCiphertextLen))
+	if err == nil {
+		*phKey = C.CK_OBJECT_HANDLE(r1)
+	}
+	if tellsLength(err) {
+		*pulCiphertextLen = C.CK_ULONG(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_EncapsulateKey", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hPublicKey", uint64(hPublicKey)), remote.Number("ulAttributeCount", uint64(ulAttributeCount)), outTrace("pCiphertext", pCiphertext, pulCiphertextLen, err), resultTrace("phKey", phKey, err))
+	}
+	return code(err)
+}
+
+//export vtokenDecapsulateKey
+func vtokenDecapsulateKey(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hPrivateKey C.CK_OBJECT_HANDLE, pTemplate C.CK_ATTRIBUTE_PTR, ulAttributeCount C.CK_ULONG, pCiphertext C.CK_BYTE_PTR, ulCiphertextLen C.CK_ULONG, phKey C.CK_OBJECT_HANDLE_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_DecapsulateKey", &rv)
+	v1, err := mechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_DecapsulateKey", err)
+	}
+	v3, err := templateAt(pTemplate, ulAttributeCount)
+	if err != nil {
+		return fail(c, "C_DecapsulateKey", err)
+	}
+	r0, err := c.DecapsulateKey(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hPrivateKey), v3, bytesAt(pCiphertext, ulCiphertextLen))
+	if err == nil {
+		*phKey = C.CK_OBJECT_HANDLE(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_DecapsulateKey", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hPrivateKey", uint64(hPrivateKey)), remote.Number("ulAttributeCount", uint64(ulAttributeCount)), remote.Data("pCiphertext", bytesAt(pCiphertext, ulCiphertextLen)), resultTrace("phKey", phKey, err))
+	}
+	return code(err)
+}
+
 //export vtokenVerifySignatureInit
 func vtokenVerifySignatureInit(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hKey C.CK_OBJECT_HANDLE, pSignature C.CK_BYTE_PTR, ulSignatureLen C.CK_ULONG) (rv C.CK_RV) {
 	c := client()

@@ -691,13 +691,29 @@ CK_RV C_MessageVerifyFinal(CK_SESSION_HANDLE hSession)
 CK_RV C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext, CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
 {
 	FRONT_ENTER(C_EncapsulateKey, (hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pMechanism == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pTemplate == NULL && ulAttributeCount != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pulCiphertextLen == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (phKey == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenEncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey);
 }
 
 CK_RV C_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hPrivateKey, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext, CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
 {
 	FRONT_ENTER(C_DecapsulateKey, (hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pMechanism == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pTemplate == NULL && ulAttributeCount != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pCiphertext == NULL && ulCiphertextLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (phKey == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenDecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey);
 }
 
 CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)

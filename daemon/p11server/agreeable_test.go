@@ -131,6 +131,12 @@ func (agreeable) UnwrapKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, []by
 func (agreeable) DeriveKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.Template) (ck.ObjectHandle, error) {
 	return 1, nil
 }
+func (agreeable) EncapsulateKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.Template, ck.Buffer) (ck.Output, ck.ObjectHandle, error) {
+	return ck.Output{Data: []byte("ciphertext"), Len: 10}, 1, nil
+}
+func (agreeable) DecapsulateKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.Template, []byte) (ck.ObjectHandle, error) {
+	return 1, nil
+}
 
 func (agreeable) GetOperationState(ck.SessionHandle, ck.Buffer) (ck.Output, error) {
 	return ck.Output{Data: []byte("state"), Len: 5}, nil

@@ -25,6 +25,7 @@ type Client interface {
 	Signatures
 	Duals
 	Keys
+	Encapsulation
 	// Close ends the application: sessions, logins, session objects.
 	Close()
 }

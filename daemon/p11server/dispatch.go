@@ -107,6 +107,9 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallDeriveKey2:      {run: deriveKey2, slow: true},
 	p11rpc.CallSeedRandom:      {run: feed(Client.SeedRandom)},
 	p11rpc.CallGenerateRandom:  {run: generateRandom},
+
+	p11rpc.CallEncapsulateKey: {run: encapsulateKey, slow: true},
+	p11rpc.CallDecapsulateKey: {run: decapsulateKey, slow: true},
 }
 
 // The shapes that many calls share.

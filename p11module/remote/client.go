@@ -103,19 +103,23 @@ func (c *Client) connected() (*conn, error) {
 	return n, nil
 }
 
-// dial tries the newest version, and version 0 where the server hangs up on
-// that: p11-kit up to 0.24 does.
+// dial tries the newest version, and older ones where the server hangs up on
+// that, as p11-kit up to 0.24 does, or chooses one that is not known here.
 func (c *Client) dial() (*conn, error) {
 	n, err := dial(c.options, c.newest, c.starting)
 	if err == nil || c.newest == 0 || ck.CodeOf(err) != ck.CKR_GENERAL_ERROR || errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, dialError(err)
 	}
-	n, older := dial(c.options, 0, c.starting)
-	if older != nil {
-		return nil, dialError(err)
+	for _, older := range []byte{p11rpc.MaxVersion, 0} {
+		if older >= c.newest {
+			continue
+		}
+		if n, failed := dial(c.options, older, c.starting); failed == nil {
+			c.newest = older
+			return n, nil
+		}
 	}
-	c.newest = 0
-	return n, nil
+	return nil, dialError(err)
 }
 
 // starting notes a connection that is being made. It is given up at once where

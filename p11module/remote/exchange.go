@@ -174,7 +174,8 @@ const slow = 6
 
 func (x *exchange) limit() time.Duration {
 	switch x.call {
-	case p11rpc.CallGenerateKeyPair, p11rpc.CallGenerateKey, p11rpc.CallDeriveKey, p11rpc.CallDeriveKey2:
+	case p11rpc.CallGenerateKeyPair, p11rpc.CallGenerateKey, p11rpc.CallDeriveKey, p11rpc.CallDeriveKey2,
+		p11rpc.CallEncapsulateKey, p11rpc.CallDecapsulateKey:
 		return slow * x.conn.limit
 	case p11rpc.CallWaitForSlotEvent:
 		return 0

@@ -210,9 +210,29 @@ func TestAbsentDaemon(t *testing.T) {
 			if err := os.WriteFile(dir+"/file", nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			run(t, peer{}.environment("VTOKEN_P11_SOCKET="+dir+socket), program, module(t), deviceRemoved)
+			quick(t, func() string {
+				return run(t, peer{}.environment("VTOKEN_P11_SOCKET="+dir+socket), program, module(t), deviceRemoved)
+			})
 		})
 	}
+}
+
+// quick runs a host that says how many milliseconds it took, until it took less
+// than 50. A busy machine may delay it once, not each time.
+func quick(t *testing.T, run func() string) {
+	t.Helper()
+	const limit, tries = 50, 10
+	for range tries {
+		out := run()
+		took, err := strconv.ParseFloat(strings.TrimSpace(out), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took < limit {
+			return
+		}
+	}
+	t.Errorf("C_Initialize and C_GetSlotList took more than %d ms, %d times", limit, tries)
 }
 
 // TestForbiddenSocket is the other half of P10. Root may open any socket, so a
@@ -233,17 +253,24 @@ func TestForbiddenSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c := exec.Command(dir+"/absent", dir+"/module.so", actionProhibited)
-	c.Env = peer{}.environment("VTOKEN_P11_SOCKET=" + dir + "/closed/p11.sock")
-	if os.Getuid() == 0 {
-		const nobody = 65534
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	} else if err := os.Chmod(dir+"/closed/p11.sock", 0); err != nil {
-		t.Fatal(err)
+	if os.Getuid() != 0 {
+		if err := os.Chmod(dir+"/closed/p11.sock", 0); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("%v\n%s", err, out)
-	}
+	quick(t, func() string {
+		c := exec.Command(dir+"/absent", dir+"/module.so", actionProhibited)
+		c.Env = peer{}.environment("VTOKEN_P11_SOCKET=" + dir + "/closed/p11.sock")
+		if os.Getuid() == 0 {
+			const nobody = 65534
+			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		}
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	})
 }
 
 func copyFile(t *testing.T, from, to string) {

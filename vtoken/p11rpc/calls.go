@@ -105,8 +105,15 @@ const (
 	CallMessageVerifyFinal
 	CallInitToken2
 	CallDeriveKey2
+)
 
-	// NumCalls is one more than the largest number of a call.
+// The calls of [Extended]. Their numbers leave p11-kit room for its own.
+const (
+	CallEncapsulateKey CallID = 200 + iota
+	CallDecapsulateKey
+
+	// NumCalls is one more than the largest number of a call. Some below it are
+	// no calls; see [Calls].
 	NumCalls
 )
 
@@ -216,10 +223,30 @@ var calls = [NumCalls]Call{
 	{CallMessageVerifyFinal, "C_MessageVerifyFinal", "u", ""},
 	{CallInitToken2, "C_InitToken2", "uays", ""},
 	{CallDeriveKey2, "C_DeriveKey2", "uMuaA", "uPu"},
+
+	CallEncapsulateKey: {CallEncapsulateKey, "C_EncapsulateKey", "uMuaAfy", "ayu"},
+	CallDecapsulateKey: {CallDecapsulateKey, "C_DecapsulateKey", "uMuaAay", "u"},
 }
 
 // Valid reports whether id is one of the calls above.
-func (id CallID) Valid() bool { return id < NumCalls }
+func (id CallID) Valid() bool { return id < NumCalls && calls[id].Name != "" }
+
+// in reports whether that version of the protocol has the call.
+func (id CallID) in(version byte) bool {
+	return id.Valid() && (id < CallEncapsulateKey || version == Extended)
+}
+
+// Calls are the calls that a client may make in that version, in the order of
+// their numbers. (Some of p11-kit's came with later versions than others; that
+// is for whoever calls to look after.)
+func Calls(version byte) (list []CallID) {
+	for id := CallInitialize; id < NumCalls; id++ {
+		if id.in(version) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
 
 // Describe is the table's row of id, which must be valid.
 func (id CallID) Describe() Call { return calls[id] }

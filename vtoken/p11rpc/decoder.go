@@ -63,8 +63,8 @@ func (d *Decoder) start(body []byte, request bool) {
 	if d.err != nil {
 		return
 	}
-	if !call.Valid() {
-		d.fail("call number %d, the last known is %d", call, NumCalls-1)
+	if !call.in(d.Version) {
+		d.fail("call number %d, which version %d has not", call, d.Version)
 		return
 	}
 	d.call, d.sig = call, calls[call].Response

@@ -2,9 +2,10 @@ package p11rpc
 
 import "vtoken/vtoken/ck"
 
-// Extended is version 2 with more: parameters of mechanisms that p11-kit passes
-// on as bytes of the host's memory, pointers included, travel field by field. A
-// client of ours offers it; a server of p11-kit answers with the newest version
+// Extended is version 2 with more: the calls that p11-kit has not
+// ([CallEncapsulateKey] and those after it), and parameters of mechanisms that
+// p11-kit passes on as bytes of the host's memory, pointers included, travel
+// field by field. A client of ours offers it; a server of p11-kit answers with the newest version
 // of its own, which is below, and nothing more is said of it. The number leaves
 // p11-kit room for versions to come.
 const Extended = 0xf0 | MaxVersion
@@ -68,8 +69,7 @@ var extended = func() map[ck.MechanismType]layout {
 		{layoutOf(hkdfFields), []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA}},
 		{layoutOf(pbkd2Fields), []ck.MechanismType{ck.CKM_PKCS5_PBKD2}},
 		{layoutOf(sp800108Fields), []ck.MechanismType{ck.CKM_SP800_108_COUNTER_KDF}},
-		{layoutOf(signContextFields), []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA}},
-		{layoutOf(hashSignContextFields), []ck.MechanismType{ck.CKM_HASH_ML_DSA, ck.CKM_HASH_SLH_DSA}},
+		{layoutOf(signContextFields), []ck.MechanismType{ck.CKM_ML_DSA}},
 	} {
 		for _, t := range row.types {
 			all[t] = row.layout
@@ -139,12 +139,6 @@ func sp800108Fields(f fields, p *ck.SP800108Params) {
 func signContextFields(f fields, p *ck.SignContext) {
 	f.number(&p.Hedge)
 	f.bytes(&p.Context)
-}
-
-func hashSignContextFields(f fields, p *ck.HashSignContext) {
-	f.number(&p.Hedge)
-	f.bytes(&p.Context)
-	number(f, &p.Hash)
 }
 
 // writing puts fields into a frame.

@@ -19,7 +19,6 @@ func ours() (list []ck.Mechanism) {
 		ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{
 			{Type: 1, LittleEndian: true, WidthBits: 16}, {Type: 4, Value: []byte("label")}, {Type: 3, Method: 1, WidthBits: 32}}},
 		ck.SignContext{Hedge: 2, Context: []byte("c")},
-		ck.HashSignContext{Hedge: 1, Context: []byte("c"), Hash: ck.CKM_SHA512},
 	}
 	for t, l := range extended {
 		for _, p := range samples {

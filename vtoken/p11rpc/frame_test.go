@@ -136,10 +136,34 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
+// Only [Extended] has the calls that p11-kit has not.
+func TestCallsOfOurOwn(t *testing.T) {
+	for _, version := range Versions() {
+		e, d := Encoder{Version: version}, Decoder{Version: version}
+		e.BeginRequest(1, CallDecapsulateKey)
+		if err := writeAll(&e, sample(CallDecapsulateKey, calls[CallDecapsulateKey].Request, false, 1)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.Request(frameOf(t, e.Bytes()).Body)
+		if (err == nil) != (version == Extended) {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+	if n, all := len(Calls(MaxVersion)), len(Calls(Extended)); n != int(CallDeriveKey2) || all != n+2 {
+		t.Errorf("%d calls, and %d of the extended version", n, all)
+	}
+}
+
 func TestTable(t *testing.T) {
 	names := make(map[string]bool)
 	for id, c := range calls {
-		if int(c.ID) != id || c.Name == "" || names[c.Name] {
+		if !CallID(id).Valid() {
+			if c != (Call{}) || id <= int(CallDeriveKey2) {
+				t.Errorf("row %d is %+v and no call", id, c)
+			}
+			continue
+		}
+		if int(c.ID) != id || names[c.Name] {
 			t.Errorf("row %d is %+v", id, c)
 		}
 		names[c.Name] = true
@@ -149,7 +173,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	for id, number := range map[CallID]uint32{CallInitialize: 1, CallSign: 43, CallWaitForSlotEvent: 65, CallLoginUser: 66, CallInitToken2: 88, CallDeriveKey2: 89} {
+	for id, number := range map[CallID]uint32{CallInitialize: 1, CallSign: 43, CallWaitForSlotEvent: 65, CallLoginUser: 66, CallInitToken2: 88, CallDeriveKey2: 89, CallEncapsulateKey: 200, CallDecapsulateKey: 201} {
 		if uint32(id) != number {
 			t.Errorf("%v has number %d, want %d", id, id, number)
 		}

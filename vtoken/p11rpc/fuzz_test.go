@@ -21,7 +21,7 @@ func seeds(t testing.TB, response bool) (list [][]byte) {
 		list = append(list, append([]byte{0}, body...))
 	}
 	for _, version := range Versions() {
-		for id := CallInitialize; id < NumCalls; id++ {
+		for _, id := range Calls(version) {
 			for n := range 13 {
 				sig := calls[id].Request
 				if response {
@@ -36,7 +36,7 @@ func seeds(t testing.TB, response bool) (list [][]byte) {
 			}
 		}
 	}
-	if len(list) < 13*3*int(NumCalls-1) {
+	if len(list) < 13*4*int(CallDeriveKey2) {
 		t.Fatalf("only %d seeds", len(list))
 	}
 	return list

@@ -25,7 +25,6 @@ int main(int argc, char **argv)
 		FAIL("C_OpenSession is 0x%lx, not 0x%lx", rv, want);
 	WANT(8UL /* CKR_NO_EVENT */, f->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL));
 	OK(f->C_Finalize(NULL));
-	if (took > 50)
-		FAIL("C_Initialize and C_GetSlotList took %.1f ms", took);
+	printf("%.1f\n", took);
 	return 0;
 }

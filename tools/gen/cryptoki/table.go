@@ -99,8 +99,8 @@ C_VerifyMessageBegin @unsupported session:hSession opaque:pParameter,ulParameter
 C_VerifyMessageNext @unsupported session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
 C_MessageVerifyFinal @unsupported session:hSession
 -- 3.2
-C_EncapsulateKey @unsupported session:hSession mech:pMechanism object:hPublicKey template:pTemplate,ulAttributeCount out:pCiphertext,pulCiphertextLen newobject:phKey
-C_DecapsulateKey @unsupported session:hSession mech:pMechanism object:hPrivateKey template:pTemplate,ulAttributeCount in:pCiphertext,ulCiphertextLen newobject:phKey
+C_EncapsulateKey session:hSession mech:pMechanism object:hPublicKey template:pTemplate,ulAttributeCount out:pCiphertext,pulCiphertextLen newobject:phKey
+C_DecapsulateKey session:hSession mech:pMechanism object:hPrivateKey template:pTemplate,ulAttributeCount in:pCiphertext,ulCiphertextLen newobject:phKey
 C_VerifySignatureInit session:hSession startmech:pMechanism object:hKey in:pSignature,ulSignatureLen
 C_VerifySignature session:hSession in:pData,ulDataLen
 C_VerifySignatureUpdate session:hSession in:pPart,ulPartLen

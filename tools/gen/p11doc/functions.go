@@ -34,7 +34,7 @@ func functions(b *bytes.Buffer) error {
 		return err
 	}
 	calls := map[string]p11rpc.CallID{}
-	for id := range p11rpc.NumCalls {
+	for _, id := range p11rpc.Calls(p11rpc.Extended) {
 		calls[id.String()] = id
 	}
 	fmt.Fprintf(b, functionsHead, len(list))

@@ -1,0 +1,92 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+)
+
+// EncapsulateKey is C_EncapsulateKey (section 5.18.8 of 3.2): a new secret key,
+// and the ciphertext from which the owner of the public key makes the same one.
+// A question for the length makes no key, and the handle is 0.
+// CKA_ENCAPSULATE_TEMPLATE of the public key is part of the template.
+func (c *Client) EncapsulateKey(h ck.SessionHandle, m ck.Mechanism, public ck.ObjectHandle, t ck.Template, buf ck.Buffer) (ck.Output, ck.ObjectHandle, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, 0, err
+	}
+	defer s.leave()
+	d, err := s.mechanism(m, ck.CKF_ENCAPSULATE)
+	if err != nil {
+		return ck.Output{}, 0, err
+	}
+	to, err := s.usableKey(public, ck.CKA_ENCAPSULATE, d)
+	if err != nil {
+		return ck.Output{}, 0, err
+	}
+	var n int
+	err = s.withKey(public, to, func(k *mech.Key) (err error) {
+		n, err = d.CiphertextLen(k, m.Parameter)
+		return err
+	})
+	if err != nil {
+		return ck.Output{}, 0, err
+	}
+	if answer, done, err := fits(n, buf); done {
+		return answer, 0, err
+	}
+	var ciphertext []byte
+	key, err := s.agree(public, to, ck.CKA_ENCAPSULATE_TEMPLATE, t, func(k *mech.Key, t ck.Template) (made ck.Template, err error) {
+		ciphertext, made, err = d.Encapsulate(k, m.Parameter, t)
+		return made, err
+	})
+	return output(ciphertext), key, err
+}
+
+// DecapsulateKey is C_DecapsulateKey (section 5.18.9 of 3.2): the secret key in a
+// ciphertext. A wrong ciphertext of the right length makes a key that nobody else
+// has, and is no error. CKA_DECAPSULATE_TEMPLATE of the private key is part of
+// the template.
+func (c *Client) DecapsulateKey(h ck.SessionHandle, m ck.Mechanism, private ck.ObjectHandle, t ck.Template, ciphertext []byte) (ck.ObjectHandle, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	d, err := s.mechanism(m, ck.CKF_DECAPSULATE)
+	if err != nil {
+		return 0, err
+	}
+	with, err := s.usableKey(private, ck.CKA_DECAPSULATE, d)
+	if err != nil {
+		return 0, err
+	}
+	return s.agree(private, with, ck.CKA_DECAPSULATE_TEMPLATE, t, func(k *mech.Key, t ck.Template) (ck.Template, error) {
+		return d.Decapsulate(k, m.Parameter, ciphertext, t)
+	})
+}
+
+// agree adds the key that share makes with a key. It was elsewhere, too, so it
+// never was always sensitive, nor never extractable.
+func (s *session) agree(h ck.ObjectHandle, with *object.Object, by ck.AttributeType, t ck.Template, share func(*mech.Key, ck.Template) (ck.Template, error)) (ck.ObjectHandle, error) {
+	t, err := with.Governs(by, t)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.mayGenerate(t, true); err != nil {
+		return 0, err
+	}
+	var made ck.Template
+	err = s.withKey(h, with, func(k *mech.Key) (err error) {
+		made, err = share(k, t)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	o, err := s.made(object.Source{Origin: object.Derive, Made: made}, t)
+	if err != nil {
+		return 0, err
+	}
+	return s.addOne(o)
+}
