@@ -244,13 +244,6 @@ typedef struct {
 	CK_ULONG ulContextLen;
 } CK_SIGN_ADDITIONAL_CONTEXT;
 
-typedef struct {
-	CK_ULONG hedgeVariant;
-	CK_BYTE_PTR pContext;
-	CK_ULONG ulContextLen;
-	CK_MECHANISM_TYPE hash;
-} CK_HASH_SIGN_ADDITIONAL_CONTEXT;
-
 /* Section 3.7: locking, and the function lists. */
 typedef CK_RV (*CK_CREATEMUTEX)(CK_VOID_PTR_PTR ppMutex);
 typedef CK_RV (*CK_DESTROYMUTEX)(CK_VOID_PTR pMutex);

@@ -112,12 +112,3 @@ func signContext(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	}
 	return ck.SignContext{Hedge: uint64(v.hedgeVariant), Context: bytesAt(v.pContext, v.ulContextLen)}, true
 }
-
-func hashSignContext(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
-	v, ok := paramOf[C.CK_HASH_SIGN_ADDITIONAL_CONTEXT](p)
-	if !ok || !valid(unsafe.Pointer(v.pContext), v.ulContextLen) {
-		return nil, false
-	}
-	return ck.HashSignContext{Hedge: uint64(v.hedgeVariant), Context: bytesAt(v.pContext, v.ulContextLen),
-		Hash: ck.MechanismType(v.hash)}, true
-}

@@ -72,19 +72,10 @@ const (
 	SP800108SumOfSegments uint64 = 2
 )
 
-// SignContext is CK_SIGN_ADDITIONAL_CONTEXT (section 6.67.5), of ML-DSA and
-// SLH-DSA.
+// SignContext is CK_SIGN_ADDITIONAL_CONTEXT (section 6.67.5), of ML-DSA.
 type SignContext struct {
 	Hedge   uint64 // CKH_HEDGE_PREFERRED and its like
 	Context []byte
-}
-
-// HashSignContext is CK_HASH_SIGN_ADDITIONAL_CONTEXT: the same for a message
-// that was hashed before.
-type HashSignContext struct {
-	Hedge   uint64
-	Context []byte
-	Hash    MechanismType
 }
 
 func (EdDSAParams) parameter()            {}
@@ -94,4 +85,3 @@ func (HKDFParams) parameter()             {}
 func (PBKD2Params) parameter()            {}
 func (SP800108Params) parameter()         {}
 func (SignContext) parameter()            {}
-func (HashSignContext) parameter()        {}

@@ -25,6 +25,7 @@ func all() []*Descriptor {
 		aesWrapMechanisms(),
 		chachaMechanisms(),
 		desMechanisms(),
+		mldsaMechanisms(),
 		hkdfMechanisms(),
 		pbkdf2Mechanisms(),
 		sp800108Mechanisms(),

@@ -25,6 +25,10 @@ func keysOfAllKinds(t testing.TB) []*mech.Key {
 		secretKey(t, ck.CKK_AES, random(16)), secretKey(t, ck.CKK_GENERIC_SECRET, random(16)),
 		secretKey(t, ck.CKK_CHACHA20, random(32)),
 	}
+	for _, s := range object.ParameterSets() {
+		priv, pub := pairOf(t, fromSeed(t, s, random(map[ck.KeyType]int{ck.CKK_ML_DSA: 32, ck.CKK_ML_KEM: 64}[s.KeyType])))
+		list = append(list, priv, pub)
+	}
 	for _, c := range object.Curves() {
 		priv, pub := pairOn(t, c)
 		list = append(list, priv, pub)
@@ -49,7 +53,7 @@ func parametersOfAllKinds() []ck.Parameter {
 		ck.GCMParams{IV: make([]byte, 12), IVBits: 95, TagBits: 128}, ck.GCMParams{IV: make([]byte, 257), TagBits: 128},
 		ck.MACGeneralParams(0), ck.MACGeneralParams(1), ck.MACGeneralParams(1 << 63), ck.ECDH1DeriveParams{},
 		ck.EdDSAParams{}, ck.EdDSAParams{PhFlag: true, Context: []byte("c")}, ck.CCMParams{}, ck.CCMParams{Nonce: make([]byte, 12), MACLen: 8},
-		ck.ChaCha20Poly1305Params{}, ck.ChaCha20Poly1305Params{Nonce: make([]byte, 12)},
+		ck.SignContext{}, ck.ChaCha20Poly1305Params{}, ck.ChaCha20Poly1305Params{Nonce: make([]byte, 12)},
 	}
 }
 

@@ -259,6 +259,8 @@ func signSuites(t testing.TB) (list []suite) {
 		priv, pub := pairOn(t, c)
 		list = append(list, suite{m: ck.CKM_ECDSA, priv: priv, pub: pub, maxData: 1024})
 	}
+	mldsa, mldsaPub := pairOf(t, fromSeed(t, setNamed(t, "ML-DSA-44"), random(32)))
+	list = append(list, suite{m: ck.CKM_ML_DSA, priv: mldsa, pub: mldsaPub, p: ck.SignContext{Context: []byte("c")}})
 	for _, c := range curves(ck.CKK_EC_EDWARDS) {
 		priv, pub := pairOn(t, c)
 		list = append(list, suite{m: ck.CKM_EDDSA, priv: priv, pub: pub},

@@ -315,7 +315,7 @@ func (d *draft) defaultUses() []ck.AttributeType {
 func usages() []ck.AttributeType {
 	return []ck.AttributeType{
 		ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_SIGN_RECOVER, ck.CKA_VERIFY,
-		ck.CKA_VERIFY_RECOVER, ck.CKA_WRAP, ck.CKA_UNWRAP, ck.CKA_DERIVE,
+		ck.CKA_VERIFY_RECOVER, ck.CKA_WRAP, ck.CKA_UNWRAP, ck.CKA_DERIVE, ck.CKA_ENCAPSULATE, ck.CKA_DECAPSULATE,
 	}
 }
 

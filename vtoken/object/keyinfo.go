@@ -31,7 +31,9 @@ var idECPublicKey = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 // kind of key that [Object.PublicKey] returns; another is
 // CKR_KEY_TYPE_INCONSISTENT.
 func MarshalPublic(pub crypto.PublicKey) ([]byte, error) {
-	switch pub.(type) {
+	switch pub := pub.(type) {
+	case *LatticePublic:
+		return marshalInfo(pkix.AlgorithmIdentifier{Algorithm: pub.Set.oid}, encoded(pub.Key))
 	case *rsa.PublicKey, *ecdsa.PublicKey:
 		der, err := x509.MarshalPKIXPublicKey(pub)
 		if err != nil {
@@ -64,6 +66,13 @@ func ParsePublic(der []byte) (crypto.PublicKey, error) {
 			if err == nil {
 				return pub, nil
 			}
+		}
+		if s, ok := parameterSetOfAlgorithm(info.Algorithm); ok {
+			key, e := s.decodePublic(info.Key.Bytes)
+			if e == nil {
+				return &LatticePublic{s, key}, nil
+			}
+			err = e
 		}
 	}
 	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "no public key of a type that is known here: %v", err)

@@ -23,6 +23,8 @@ func PrivateTemplate(key crypto.PrivateKey) (ck.Template, error) {
 			ck.Bytes(ck.CKA_MODULUS, key.N.Bytes()), exponent(&key.PublicKey),
 		}
 		return append(t, rsaSecret(key)...), nil
+	case *LatticePrivate:
+		return latticePrivateTemplate(key), nil
 	}
 	if c, v, ok := curveOfPrivate(key); ok {
 		return ck.Template{
@@ -41,6 +43,8 @@ func PublicTemplate(key crypto.PublicKey) (ck.Template, error) {
 			ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_RSA),
 			ck.Bytes(ck.CKA_MODULUS, key.N.Bytes()), exponent(key),
 		}, nil
+	case *LatticePublic:
+		return latticePublicTemplate(key), nil
 	}
 	if c, _, ok := curveOfPublic(key); ok {
 		point, err := EncodePoint(key)
@@ -71,7 +75,7 @@ func exponent(pub *rsa.PublicKey) ck.Attribute {
 // PublicKey is the key that CKA_PUBLIC_KEY_INFO holds: of a public key, a
 // private key or a certificate. It is an *rsa.PublicKey, *ecdsa.PublicKey (P-224
 // to P-521), *secp256k1.PublicKey, ed25519.PublicKey, ed448.PublicKey,
-// *ecdh.PublicKey (X25519) or *X448Public. An object without one is
+// *ecdh.PublicKey (X25519), *X448Public or *LatticePublic. An object without one is
 // CKR_KEY_TYPE_INCONSISTENT.
 func (o *Object) PublicKey() (crypto.PublicKey, error) {
 	return ParsePublic(o.Attrs.Get(ck.CKA_PUBLIC_KEY_INFO))
@@ -96,6 +100,8 @@ func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
 			return nil, err
 		}
 		return c.privateKey(o.Secret.Get(ck.CKA_VALUE))
+	case ck.CKK_ML_DSA, ck.CKK_ML_KEM:
+		return o.latticePrivate(t)
 	default:
 		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %v are not known here", t)
 	}

@@ -22,7 +22,9 @@ type ecPrivateKey struct {
 // that [Object.PrivateKey] returns; another is CKR_KEY_TYPE_INCONSISTENT. The
 // result is secret, wipe it after use.
 func MarshalPrivate(priv crypto.PrivateKey) ([]byte, error) {
-	switch priv.(type) {
+	switch priv := priv.(type) {
+	case *LatticePrivate:
+		return marshalLattice(priv)
 	case *rsa.PrivateKey, *ecdsa.PrivateKey:
 		der, err := x509.MarshalPKCS8PrivateKey(priv)
 		if err != nil {
@@ -64,6 +66,11 @@ func ParsePrivate(der []byte) (crypto.PrivateKey, error) {
 	if _, err := asn1.Unmarshal(der, &info); err == nil {
 		if c, ok := curveOfAlgorithm(info.Algorithm); ok {
 			if priv, ok := c.parsePrivate(info.Key); ok {
+				return priv, nil
+			}
+		}
+		if s, ok := parameterSetOfAlgorithm(info.Algorithm); ok {
+			if priv, ok := s.parseLattice(info.Key); ok {
 				return priv, nil
 			}
 		}

@@ -15,9 +15,10 @@ var (
 const (
 	readOnly = computed | banCreate | banGenerate | banUnwrap
 
-	maxLabel = 255
-	maxID    = 128
-	maxName  = 64 << 10 // subjects, issuers, URLs
+	maxLabel   = 255
+	maxID      = 128
+	maxLattice = 8 << 10  // keys of ML-DSA and ML-KEM
+	maxName    = 64 << 10 // subjects, issuers, URLs
 )
 
 // storageRules are common to every object that can be stored (section 4.4).
@@ -168,6 +169,27 @@ var ecPrivateRules = []rule{
 	{typ: ck.CKA_EC_POINT, flags: banGenerate | banUnwrap, max: 256},
 }
 
+// latticePublicRules are public keys of ML-DSA and ML-KEM (sections 6.67.2 and
+// 6.68.2 of PKCS#11 3.2).
+var latticePublicRules = []rule{
+	{typ: ck.CKA_PARAMETER_SET, flags: needCreate | needGenerate},
+	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | notEmpty, max: maxLattice},
+}
+
+// latticePrivateRules are their private keys. One of the seed and the value has
+// to be there.
+var latticePrivateRules = []rule{
+	{typ: ck.CKA_PARAMETER_SET, flags: needCreate | banGenerate | banUnwrap},
+	{typ: ck.CKA_SEED, flags: banGenerate | banUnwrap, max: 64},
+	{typ: ck.CKA_VALUE, flags: banGenerate | banUnwrap, max: maxLattice},
+}
+
+// encapsulateRules and decapsulateRules are uses that keys of ML-KEM have.
+var (
+	encapsulateRules = []rule{{typ: ck.CKA_ENCAPSULATE, flags: change, def: no}}
+	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: no}}
+)
+
 // kinds is the one list of the kinds of object that can be made.
 var kinds = func() []struct {
 	kind
@@ -208,6 +230,14 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_DERIVE}, completeECPublic},
 		{key(ck.CKO_PRIVATE_KEY, ck.CKK_EC_MONTGOMERY), with(private, ecPrivateRules),
 			[]ck.AttributeType{ck.CKA_DERIVE}, completeECPrivate},
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_ML_DSA), with(public, latticePublicRules),
+			[]ck.AttributeType{ck.CKA_VERIFY}, completeLatticePublic},
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_DSA), with(private, latticePrivateRules),
+			[]ck.AttributeType{ck.CKA_SIGN}, completeLatticePrivate},
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_ML_KEM), with(with(public, latticePublicRules), encapsulateRules),
+			[]ck.AttributeType{ck.CKA_ENCAPSULATE}, completeLatticePublic},
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_KEM), with(with(private, latticePrivateRules), decapsulateRules),
+			[]ck.AttributeType{ck.CKA_DECAPSULATE}, completeLatticePrivate},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_AES), with(sec, aesRules),
 			append(mac[:2:2], ck.CKA_ENCRYPT, ck.CKA_DECRYPT), completeAES},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_CHACHA20), with(sec, hmacRules),
