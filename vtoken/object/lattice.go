@@ -146,7 +146,10 @@ func (m mldsa) fromSeed(seed []byte) any {
 // public tries the key: a signature that it makes verifies.
 func (m mldsa) public(priv any) (any, error) {
 	key := priv.(sign.PrivateKey)
-	pub := key.Public().(sign.PublicKey)
+	pub, err := m.UnmarshalBinaryPublicKey(encoded(key.Public())) // without what the private key has cached
+	if err != nil {
+		return nil, err
+	}
 	if !m.Verify(pub, nil, m.Sign(key, nil, nil), nil) {
 		return nil, errValue
 	}
