@@ -238,7 +238,7 @@ func parameters(m ck.MechanismType) []ck.Parameter {
 		ck.RSAPkcsOaepParams{HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED},
 		ck.CCMParams{DataLen: 32, Nonce: make([]byte, 12), MACLen: 16},
 		ck.ChaCha20Poly1305Params{Nonce: make([]byte, 12)},
-		ck.EdDSAParams{}, ck.SignContext{}, ck.HashSignContext{Hash: ck.CKM_SHA256},
+		ck.EdDSAParams{}, ck.SignContext{},
 	}
 	for _, hash := range []struct {
 		m   ck.MechanismType
