@@ -64,8 +64,9 @@ lint: packages-build ## gofmt, go vet and staticcheck
 fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh
 
-soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (1m)
+soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (1m), KILLS (500)
 	SCALE_TIME=$${SCALE_TIME:-1m} $(GO) test -count=1 -v ./tests/scale
+	KILLS=$${KILLS:-500} $(GO) test -count=1 -v -timeout 2h -run TestKilledUnderWriters ./tests/e2e
 
 generate: ## write the generated files again (tests/arch checks that they are current)
 	$(GO) generate ./...
