@@ -186,7 +186,8 @@ func TestNobodyImportsProgramsOrTests(t *testing.T) {
 			if strings.HasPrefix(ours, "tests/") && !strings.HasPrefix(p.path(), "tests/") {
 				t.Errorf("%s imports %s, but nobody imports tests", p.path(), ours)
 			}
-			if strings.HasPrefix(ours, "daemon/") && !strings.HasPrefix(p.path(), "daemon") {
+			documents := p.path() == "tools/gen/p11doc" // of the table of what is served
+			if strings.HasPrefix(ours, "daemon/") && !strings.HasPrefix(p.path(), "daemon") && !documents {
 				t.Errorf("%s imports %s, but nobody imports the daemon", p.path(), ours)
 			}
 		}
