@@ -26,6 +26,7 @@ func all() []*Descriptor {
 		chachaMechanisms(),
 		desMechanisms(),
 		mldsaMechanisms(),
+		mlkemMechanisms(),
 		hkdfMechanisms(),
 		pbkdf2Mechanisms(),
 		sp800108Mechanisms(),

@@ -22,6 +22,21 @@
 //     collects its input: up to [MaxGCM] bytes in one message. Tags have 96 to
 //     128 bits, as the shorter ones of the standard need limits that a token
 //     does not keep (NIST SP 800-38D appendix C).
+//   - CKM_AES_CCM takes every length of tag of the standard, and exactly as much
+//     data as its parameter says. CKM_CHACHA20_POLY1305 takes nonces of 96 bits.
+//   - CKM_AES_KEY_WRAP_PAD is RFC 5649, as CKM_AES_KEY_WRAP_KWP is: the standard's
+//     text leaves it open, and other tokens have it so.
+//   - CKM_EDDSA without a parameter is Ed25519 or Ed448, and so it is with one
+//     that neither hashes before nor has a context.
+//   - CKM_ECDH1_DERIVE without a derivation function takes the last bytes of the
+//     shared secret for a shorter key, as section 6.3.19 has it.
+//   - CKM_HKDF_DERIVE and CKM_HKDF_DATA take a salt as bytes, not as a key.
+//     CKM_SP800_108_COUNTER_KDF makes one key, no additional ones.
+//   - CKM_PKCS5_PBKD2 makes at most ten million iterations.
+//   - CKM_ML_DSA is the pure scheme. Signatures are hedged unless the parameter
+//     wants them deterministic.
+//   - DES and triple DES decrypt and verify data that is there, no more. MD5 is
+//     for mechanisms of its own: no parameter may name it.
 //   - CKM_AES_CTR ends (CKR_DATA_LEN_RANGE) before its counter would repeat.
 //   - Mechanisms that PKCS#11 has for single-part data only, such as
 //     CKM_RSA_PKCS, take their data in pieces too.

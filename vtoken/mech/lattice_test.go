@@ -197,11 +197,10 @@ func TestLatticeKeyInfo(t *testing.T) {
 }
 
 func TestLatticeGenerate(t *testing.T) {
+	generators := map[ck.KeyType]ck.MechanismType{ck.CKK_ML_DSA: ck.CKM_ML_DSA_KEY_PAIR_GEN, ck.CKK_ML_KEM: ck.CKM_ML_KEM_KEY_PAIR_GEN}
 	d := lookup(t, ck.CKM_ML_DSA_KEY_PAIR_GEN)
 	for _, s := range object.ParameterSets() {
-		if s.KeyType != ck.CKK_ML_DSA {
-			continue
-		}
+		d := lookup(t, generators[s.KeyType])
 		tpl := ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, s.Number)}
 		pub, priv, err := d.GenerateKeyPair(nil, tpl, nil)
 		if err != nil {

@@ -186,8 +186,8 @@ var latticePrivateRules = []rule{
 
 // encapsulateRules and decapsulateRules are uses that keys of ML-KEM have.
 var (
-	encapsulateRules = []rule{{typ: ck.CKA_ENCAPSULATE, flags: change, def: no}}
-	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: no}}
+	encapsulateRules = []rule{{typ: ck.CKA_ENCAPSULATE, flags: change, def: no}, {typ: ck.CKA_ENCAPSULATE_TEMPLATE}}
+	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: no}, {typ: ck.CKA_DECAPSULATE_TEMPLATE}}
 )
 
 // kinds is the one list of the kinds of object that can be made.
