@@ -81,7 +81,7 @@ func (h Handshakes) reload() error {
 func feed(count int, kinds []*tls.Config, jobs chan<- *tls.Config, reloaded <-chan error) error {
 	defer close(jobs)
 	over := false
-	for n := 0; n < count || !over; n++ {
+	for n := 0; n < count || !over; {
 		select {
 		case err := <-reloaded:
 			if err != nil {
@@ -89,6 +89,7 @@ func feed(count int, kinds []*tls.Config, jobs chan<- *tls.Config, reloaded <-ch
 			}
 			over = true
 		case jobs <- kinds[n%len(kinds)]:
+			n++
 		}
 	}
 	return nil
