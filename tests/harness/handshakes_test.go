@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestFeed: as many jobs as asked for, and more only while the reloads go on.
+// TestFeed: at least as many jobs as asked for, and none after a reload failed.
 func TestFeed(t *testing.T) {
 	kinds := []*tls.Config{{}, {}}
 	for _, c := range []struct {
@@ -26,8 +26,8 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%d jobs: error %v, not %v", c.count, err, c.err)
 		}
 		<-done
-		if c.err == nil && c.count > 0 && handed != c.count {
-			t.Errorf("%d jobs were handed out, not %d", handed, c.count)
+		if c.err == nil && handed < c.count {
+			t.Errorf("%d jobs were handed out, of %d", handed, c.count)
 		}
 	}
 }
