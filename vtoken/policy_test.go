@@ -1,10 +1,12 @@
 package vtoken_test
 
 import (
+	"regexp"
 	"slices"
 	"testing"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
 	"vtoken/vtoken/policy"
 	"vtoken/vtoken/record"
 )
@@ -52,4 +54,18 @@ func TestAlgorithmPolicy(t *testing.T) {
 func (w *world) setPolicy(p policy.Policy) {
 	w.t.Helper()
 	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Policy = p }))
+}
+
+// No mechanism of a broken algorithm is offered by default, whatever is built in.
+func TestModernHasNothingBroken(t *testing.T) {
+	broken, sha1 := regexp.MustCompile(`_(MD5|DES|DES2|DES3)(_|$)`), regexp.MustCompile(`_SHA1_(RSA|ECDSA)|ECDSA_SHA1`)
+	for _, m := range mech.List() {
+		uses := policy.Policy{}.Uses(m)
+		switch name := m.String(); {
+		case broken.MatchString(name) && uses != 0:
+			t.Errorf("%s is offered for 0x%x", name, uses)
+		case sha1.MatchString(name) && uses != ck.CKF_VERIFY:
+			t.Errorf("%s is offered for 0x%x", name, uses)
+		}
+	}
 }

@@ -345,3 +345,24 @@ func TestMechanisms(t *testing.T) {
 		t.Errorf("RSA keys of up to %d bits on a token limited to 2048", info.MaxKeySize)
 	}
 }
+
+// A token made by C_InitToken takes PINs of 4 to 255 characters, and both may be
+// the same.
+func TestInitTokenPINRules(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect(aliceUID)
+	blank := slots(t, c)[1]
+	want(t, c.InitToken(blank, pinOf("abc"), "x"), ck.CKR_PIN_LEN_RANGE)
+	want(t, c.InitToken(blank, pinOf(strings.Repeat("x", 256)), "x"), ck.CKR_PIN_LEN_RANGE)
+	longest := strings.Repeat("ü", 255)
+	w.ok(c.InitToken(blank, pinOf(longest), "x"))
+	h, err := c.OpenSession(blank, rw)
+	w.ok(err)
+	w.ok(c.Login(h, ck.CKU_SO, pinOf(longest)))
+	want(t, c.InitPIN(h, pinOf("äöü")), ck.CKR_PIN_LEN_RANGE)
+	want(t, c.InitPIN(h, pinOf("\xff\xff\xff\xff")), ck.CKR_PIN_INVALID)
+	w.ok(c.InitPIN(h, pinOf("äöüß")))
+	w.ok(c.InitPIN(h, pinOf(longest)))
+	w.ok(c.Logout(h))
+	w.ok(c.Login(h, ck.CKU_USER, pinOf(longest)))
+}
