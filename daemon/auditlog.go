@@ -47,7 +47,7 @@ func (d *daemon) openAudit() error {
 	if d.audit.Gap() {
 		d.log.Error("lines of the audit log are gone or changed that the store knows of; see vtoken audit verify", "folder", dir, "line", head.Seq)
 	}
-	return d.recordOwn(audit.EventStart)
+	return errors.Join(d.recordOwn(audit.EventStart), d.recordAccepted(known.Time))
 }
 
 // anchor keeps the newest line's number and hash in the store.

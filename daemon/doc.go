@@ -19,8 +19,10 @@
 //
 // # Without sockets
 //
-// "vtokend restore FILE" makes the store of the data folder from a backup, and
-// "vtokend check" authenticates every record of it. Both take the daemon's flags
+// "vtokend restore FILE" makes the store of the data folder from a backup,
+// "vtokend check" authenticates every record of it, and "vtokend accept-rollback"
+// takes a store as it is that is older than its counter (package keystore), which
+// "restore FILE --accept-rollback" does for a backup. All take the daemon's flags
 // after that, and need the folder for themselves.
 //
 // # Exit status
@@ -29,4 +31,5 @@
 //	1  could not start or go on; the log says why
 //	2  bad flags or configuration
 //	3  the store is there, and no KEK opens it
+//	4  the store is an older copy, or the counter that tells cannot be asked
 package main

@@ -23,6 +23,7 @@ const (
 	exitFailed
 	exitUsage
 	exitNoKEK
+	exitRollback
 )
 
 func main() {
@@ -53,10 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	d, err := start(ctx, cfg, log)
 	if err != nil {
 		log.Error("cannot start", "error", err)
-		if errors.Is(err, keystore.ErrNoKEK) {
-			return exitNoKEK
-		}
-		return exitFailed
+		return exitStatus(err)
 	}
 	fmt.Fprintln(stdout, d.readyLine())
 	if err := notify(os.Getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
@@ -67,6 +65,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// exitStatus is the exit status for a store that cannot be used.
+func exitStatus(err error) int {
+	switch {
+	case errors.Is(err, keystore.ErrNoKEK):
+		return exitNoKEK
+	case errors.Is(err, keystore.ErrRollback):
+		return exitRollback
+	}
+	return exitFailed
 }
 
 func newLogger(cfg config.Config, w io.Writer) *slog.Logger {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -21,14 +22,16 @@ import (
 // the daemon does.
 type offline struct {
 	arguments int
+	accepts   bool // takes --accept-rollback
 	run       func(ctx context.Context, o keystore.Options, args []string) (keystore.Report, error)
 }
 
 // offlineCommands are the commands by name.
 func offlineCommands() map[string]offline {
 	return map[string]offline{
-		"restore": {1, restoreStore},
-		"check":   {0, checkStore},
+		"restore":         {1, true, restoreStore},
+		"check":           {0, false, checkStore},
+		"accept-rollback": {0, false, acceptRollback},
 	}
 }
 
@@ -56,13 +59,20 @@ func checkStore(ctx context.Context, o keystore.Options, _ []string) (keystore.R
 	return r, errors.Join(err, s.Close())
 }
 
+// acceptFlag is the one flag that the daemon does not have.
+const acceptFlag = "--accept-rollback"
+
 // runOffline runs a command: its arguments, then flags.
 func runOffline(ctx context.Context, c offline, name string, args []string, stdout, stderr io.Writer) int {
 	n := 0
 	for n < len(args) && (args[n] == "" || args[n][0] != '-') {
 		n++
 	}
-	cfg, err := config.Load(args[n:], os.Getuid(), os.Getenv)
+	flags, accept := args[n:], false
+	if i := slices.Index(flags, acceptFlag); c.accepts && i >= 0 {
+		flags, accept = slices.Delete(slices.Clone(flags), i, i+1), true
+	}
+	cfg, err := config.Load(flags, os.Getuid(), os.Getenv)
 	if errors.Is(err, pflag.ErrHelp) {
 		return exitOK
 	}
@@ -82,6 +92,7 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		}
 		return c.run(ctx, keystore.Options{
 			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
+			AcceptRollback: accept,
 		}, args)
 	})
 }
@@ -92,13 +103,9 @@ func report(stdout, stderr io.Writer, name string, run func() (keystore.Report, 
 	for _, p := range r.Problems {
 		fmt.Fprintln(stderr, p)
 	}
-	switch {
-	case errors.Is(err, keystore.ErrNoKEK):
+	if err != nil {
 		fmt.Fprintf(stderr, "vtokend: %s: %v\n", name, err)
-		return exitNoKEK
-	case err != nil:
-		fmt.Fprintf(stderr, "vtokend: %s: %v\n", name, err)
-		return exitFailed
+		return exitStatus(err)
 	}
 	fmt.Fprintf(stdout, "%s: %v\n", name, r)
 	return exitOK

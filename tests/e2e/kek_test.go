@@ -145,6 +145,13 @@ func TestClearedTPM(t *testing.T) {
 	must(t, chip.Start())
 	refused(t, d, "exit status 3", "or this one was cleared since", recovery+": ")
 
+	// The counter went with the TPM, so that nobody can tell whether this is the
+	// newest store but the administrator.
+	err = d.Start("--kek", "passphrase:file="+elsewhere)
+	if err == nil || !strings.Contains(err.Error(), "exit status 4") || !strings.Contains(err.Error(), "the counter is gone") {
+		t.Fatalf("a store without its counter: %v", err)
+	}
+	offline(t, d, "accept-rollback", "--kek", "passphrase:file="+elsewhere)
 	must(t, d.Start("--kek", "passphrase:file="+elsewhere))
 	must(t, sign(d, "01", harness.PIN))
 	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, "tpm2  ") || !strings.Contains(out, "fails") {

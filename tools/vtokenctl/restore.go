@@ -13,6 +13,7 @@ import (
 func restoreCommand(a *app) *cobra.Command {
 	var daemon string
 	var flags daemonFlags
+	var accept bool
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Make the store of a data folder from a backup",
@@ -23,7 +24,12 @@ user that the daemon runs as, and name another folder or KEK with the flags.
 
 One of the KEKs of the backup has to open here. Every record is authenticated and
 compared with the backup before the store is put in place. Slots, labels, objects
-and counters are as they were.`,
+and counters are as they were.
+
+A backup of a store with a TPM is an older copy to the TPM's counter, as soon as a
+PIN was tried since, and is refused: whoever restores it gets back wrong PIN tries,
+old PINs, and what was deleted. With --accept-rollback it is restored nevertheless,
+which the audit log tells.`,
 		Example: `  vtoken restore vtoken-2026-11-22.backup
   vtoken restore vtoken-2026-11-22.backup --data-dir /srv/vtoken --kek passphrase:file=/root/recovery`,
 		Args: arguments("FILE"),
@@ -36,7 +42,11 @@ and counters are as they were.`,
 			if err != nil {
 				return err
 			}
-			run := exec.CommandContext(cmd.Context(), path, append([]string{"restore", file}, flags.list()...)...)
+			args = flags.list()
+			if accept {
+				args = append(args, "--accept-rollback")
+			}
+			run := exec.CommandContext(cmd.Context(), path, append([]string{"restore", file}, args...)...)
 			run.Stdin, run.Stdout, run.Stderr = a.in, a.err, a.err
 			var exit *exec.ExitError
 			if err := run.Run(); errors.As(err, &exit) {
@@ -48,6 +58,7 @@ and counters are as they were.`,
 		},
 	}
 	flags.addFlags(cmd)
+	cmd.Flags().BoolVar(&accept, "accept-rollback", false, "restore also what is older than the counter of a TPM")
 	cmd.Flags().StringVar(&daemon, "vtokend", "", "`PATH` of the daemon's program (else the one that is installed)")
 	return cmd
 }

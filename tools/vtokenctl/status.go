@@ -46,5 +46,20 @@ func statusFields(s *api.Status) [][2]string {
 	if c := s.Clients; c != nil {
 		fields = append(fields, [2]string{"In use", fmt.Sprintf("%d applications, %d sessions", c.Applications, c.Sessions)})
 	}
+	if r := s.Rollback; r != nil {
+		fields = append(fields, [2]string{"Older copies", olderCopies(r)})
+	}
 	return append(fields, [2]string{"You are", s.Caller.Name + ", role " + s.Caller.Role})
+}
+
+// olderCopies says what becomes of an older copy of the data folder.
+func olderCopies(r *api.Rollback) string {
+	text := "of the data folder are not detected: no KEK counts that can be asked; a TPM does (vtoken kek add tpm2:...)"
+	if r.Detected {
+		text = "of the data folder are refused, by the counter of " + r.KEK
+	}
+	if r.AcceptedAt != nil {
+		text += "; one was accepted on " + date(*r.AcceptedAt)
+	}
+	return text
 }

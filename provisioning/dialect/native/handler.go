@@ -27,6 +27,9 @@ type Info struct {
 	// Clients counts what PKCS#11 applications have open at the moment; nil is not
 	// to tell.
 	Clients func() api.Clients
+	// Rollback says whether older copies of the data folder are found out; nil is
+	// not to tell.
+	Rollback func() (api.Rollback, error)
 }
 
 // Handler serves the native API on a core. It is a dialect.Dialect.
@@ -114,6 +117,13 @@ func (h *Handler) readStatus(r *request) (any, error) {
 		if h.info.Clients != nil {
 			clients := h.info.Clients()
 			s.Clients = &clients
+		}
+		if h.info.Rollback != nil {
+			rollback, err := h.info.Rollback()
+			if err != nil {
+				return nil, err
+			}
+			s.Rollback = &rollback
 		}
 	}
 	return s, nil

@@ -250,7 +250,7 @@ func TestRoles(t *testing.T) {
 		t.Errorf("tenants that a key of sales sees: %+v", tenants)
 	}
 	status := must[*api.Status](t)(clients["view"].Status(ctx))
-	if status.DataDir != "" || status.AdminSocket != "" || status.Clients != nil || status.Caller.Name != "view" {
+	if status.DataDir != "" || status.AdminSocket != "" || status.Clients != nil || status.Rollback != nil || status.Caller.Name != "view" {
 		t.Errorf("status for a key: %+v", status)
 	}
 	checkRevoked(t, admin, clients["edit"])

@@ -43,6 +43,9 @@ type Status struct {
 	Dialects []string `json:"dialects"`
 	// Clients is what PKCS#11 applications have open, for callers of role system.
 	Clients *Clients `json:"clients,omitempty"`
+	// Rollback is whether older copies of the data folder are found out, for
+	// callers of role system.
+	Rollback *Rollback `json:"rollback,omitempty"`
 	// Caller is whom the daemon took the request for.
 	Caller Caller `json:"caller"`
 }
@@ -51,6 +54,15 @@ type Status struct {
 type Clients struct {
 	Applications int `json:"applications"`
 	Sessions     int `json:"sessions"`
+}
+
+// Rollback is whether an older copy of the whole data folder would be refused.
+type Rollback struct {
+	Detected bool `json:"detected"`
+	// KEK is the URI of the KEK whose counter tells; empty is none.
+	KEK string `json:"kek,omitempty"`
+	// AcceptedAt is when an administrator last accepted an older copy.
+	AcceptedAt *time.Time `json:"acceptedAt,omitempty"`
 }
 
 // Caller is the identity and the role of whoever sent a request.

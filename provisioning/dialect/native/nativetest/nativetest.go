@@ -66,6 +66,10 @@ func Start(t testing.TB) *Server {
 		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
 		Dialects: []string{"native"}, Keeper: Keeper{}, Audit: AuditLog{}, KEKs: newKEKs(),
 		Clients: func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
+		Rollback: func() (api.Rollback, error) {
+			accepted := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+			return api.Rollback{Detected: true, KEK: "tpm2:device=/dev/tpmrm0", AcceptedAt: &accepted}, nil
+		},
 	})
 	mux := http.NewServeMux()
 	dialect.Mount(mux, served)

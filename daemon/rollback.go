@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vtoken/daemon/audit"
+	"vtoken/keystore"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// eventAcceptRollback is that an administrator took an older store as it is.
+const eventAcceptRollback = "accept-rollback"
+
+// acceptRollback opens the store once, whatever its counter says.
+func acceptRollback(ctx context.Context, o keystore.Options, _ []string) (r keystore.Report, err error) {
+	o.AcceptRollback = true
+	return checkStore(ctx, o, nil)
+}
+
+// recordAccepted records that an older store was accepted since the last line of
+// the audit log that the store knows of. That was done while no daemon ran.
+func (d *daemon) recordAccepted(last time.Time) error {
+	p, err := d.store.Protection()
+	if err != nil || !p.Accepted.After(last) {
+		return err
+	}
+	e, err := d.audit.Begin()
+	if err != nil {
+		return fmt.Errorf("record that an older store was accepted: %w", err)
+	}
+	e.End(audit.Record{Event: eventAcceptRollback, Result: "ok", Detail: "at " + p.Accepted.Format(time.RFC3339)})
+	return nil
+}
+
+// rollback is what the status says of older copies of the data folder.
+func (d *daemon) rollback() (api.Rollback, error) {
+	p, err := d.store.Protection()
+	out := api.Rollback{Detected: p.KEK != "", KEK: p.KEK}
+	if !p.Accepted.IsZero() {
+		out.AcceptedAt = &p.Accepted
+	}
+	return out, err
+}

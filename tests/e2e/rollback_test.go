@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// offline runs a command of the daemon's program on the data folder.
+func offline(t *testing.T, d *harness.Daemon, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(d.Bin("vtokend"), append(args, "--data-dir", d.DataDir)...).CombinedOutput(); err != nil {
+		t.Fatalf("vtokend %s: %v\n%s", args, err, out)
+	}
+}
+
+// exchange puts a folder in the place of the data folder, which takes its place.
+func exchange(t *testing.T, d *harness.Daemon, dir string) {
+	t.Helper()
+	must(t, os.Rename(d.DataDir, dir+".aside"))
+	must(t, os.Rename(dir, d.DataDir))
+	must(t, os.Rename(dir+".aside", dir))
+}
+
+// TestOlderDataFolder tries PINs, kills the daemon and puts an older copy of the
+// data folder back: with a TPM, no tries come back with it. An administrator can
+// accept it, and that is on record.
+func TestOlderDataFolder(t *testing.T) {
+	chip := tpm(t)
+	d := start(t, "--kek", chip.URI())
+	works(t, d)
+	if out := vtoken(t, d, "status"); !strings.Contains(out, "are refused, by the counter of "+chip.URI()) {
+		t.Errorf("the status does not tell:\n%s", out)
+	}
+	older := filepath.Join(d.Dir, "older")
+	must(t, os.CopyFS(older, os.DirFS(d.DataDir)))
+	must(t, os.Chmod(older, 0o700))
+	for i := range 3 { // the same wrong PIN again would not count
+		if sign(d, "01", fmt.Sprint("000", i)) == nil {
+			t.Fatal("a wrong PIN is taken")
+		}
+	}
+	must(t, d.Kill())
+	exchange(t, d, older)
+	for range 2 {
+		refused(t, d, "exit status 4", "ALARM", "the counter is at", "vtokend accept-rollback")
+	}
+	exchange(t, d, older)
+	must(t, d.Start())
+	if out := vtoken(t, d, "token", "show", cardID(t, d), "-o", "json"); !strings.Contains(out, `"triesLeft": 7`) {
+		t.Errorf("the tries are not those of the newest store:\n%s", out)
+	}
+	must(t, sign(d, "01", harness.PIN))
+	must(t, d.Stop())
+
+	exchange(t, d, older)
+	offline(t, d, "accept-rollback")
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+	if out := vtoken(t, d, "status"); !strings.Contains(out, "one was accepted on") {
+		t.Errorf("the status does not tell that an older copy was accepted:\n%s", out)
+	}
+	if out := vtoken(t, d, "audit", "tail"); !strings.Contains(out, "accept-rollback") {
+		t.Errorf("the audit log does not tell it:\n%s", out)
+	}
+	must(t, d.Stop())
+	exchange(t, d, older)
+	refused(t, d, "exit status 4", "ALARM")
+}
+
+// cardID is the id of the token "Card".
+func cardID(t *testing.T, d *harness.Daemon) string {
+	t.Helper()
+	for line := range strings.Lines(vtoken(t, d, "token", "list")) {
+		if fields := strings.Fields(line); strings.Contains(line, "Card") {
+			return fields[0]
+		}
+	}
+	t.Fatal("there is no Card")
+	return ""
+}
+
+// TestOlderBackup restores a backup from before the last tries, on the same
+// machine.
+func TestOlderBackup(t *testing.T) {
+	d := start(t, "--kek", tpm(t).URI())
+	works(t, d)
+	file := filepath.Join(d.Dir, "backup")
+	vtoken(t, d, "backup", file)
+	if sign(d, "01", "0000") == nil {
+		t.Fatal("a wrong PIN is taken")
+	}
+	must(t, d.Stop())
+	must(t, os.RemoveAll(d.DataDir))
+	refusedRestore(t, d, "--accept-rollback", file, "--data-dir", d.DataDir)
+	vtoken(t, d, "restore", file, "--data-dir", d.DataDir, "--accept-rollback")
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+	if out := vtoken(t, d, "audit", "tail"); !strings.Contains(out, "accept-rollback") {
+		t.Errorf("the audit log does not tell it:\n%s", out)
+	}
+}
+
+// TestOlderCopiesWithoutTPM: nothing can be detected, and everybody is told.
+func TestOlderCopiesWithoutTPM(t *testing.T) {
+	d := start(t)
+	if out := vtoken(t, d, "status"); !strings.Contains(out, "of the data folder are not detected") {
+		t.Errorf("the status does not tell:\n%s", out)
+	}
+	if !strings.Contains(d.Log(), "an older copy of the whole data folder is not found out") {
+		t.Errorf("the log does not tell:\n%s", d.Log())
+	}
+}
