@@ -19,7 +19,7 @@ func kekRemoveCommand(a *app) *cobra.Command {
 opens older copies of the store. The last KEK, and the last one that opens the
 store at this moment, cannot be removed.`,
 		Example: `  vtoken kek remove file:kek.key --yes`,
-		Args: arguments("ID|URI"),
+		Args:    arguments("ID|URI"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			list, err := client.All(c.KEKs(cmd.Context()))
 			if err != nil {

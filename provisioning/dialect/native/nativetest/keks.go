@@ -21,7 +21,9 @@ type keks struct {
 	left int
 }
 
-func newKEKs() *keks { return &keks{list: []api.KEK{kekOf("file:kek.key"), kekOf("tpm2:device=/dev/tpmrm0")}} }
+func newKEKs() *keks {
+	return &keks{list: []api.KEK{kekOf("file:kek.key"), kekOf("tpm2:device=/dev/tpmrm0")}}
+}
 
 func kekOf(uri string) api.KEK {
 	kind, _, _ := strings.Cut(uri, ":")
