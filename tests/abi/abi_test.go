@@ -294,7 +294,9 @@ func TestAttributes(t *testing.T) {
 // TestVersion32 is what 3.2 brought.
 func TestVersion32(t *testing.T) {
 	p := startPeer(t)
-	run(t, p.environment(), host(t, "verify"), module(t))
+	for _, name := range []string{"verify", "encapsulate"} {
+		t.Run(name, func(t *testing.T) { run(t, p.environment(), host(t, name), module(t)) })
+	}
 }
 
 func TestThreads(t *testing.T) {
