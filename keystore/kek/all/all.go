@@ -14,7 +14,7 @@ func Providers() map[string]kek.OpenFunc {
 	return map[string]kek.OpenFunc{
 		file.Scheme:       file.Open,
 		passphrase.Scheme: passphrase.Open,
-		p11hsm.Scheme:     p11hsm.Open,
+		p11hsm.Scheme:     new(p11hsm.Modules).Open,
 		tpm.Scheme:        tpm.Open,
 	}
 }

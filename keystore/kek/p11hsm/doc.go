@@ -32,7 +32,8 @@
 // # An HSM that goes away
 //
 // The module is loaded once and stays; session, login and key are found anew
-// when the HSM says that they are gone.
+// when the HSM says that they are gone, and where that does not help the module
+// begins anew.
 //
 // # Format of a wrapped key
 //

@@ -14,7 +14,8 @@ import (
 
 // hsmKey is a key in a session of the user.
 type hsmKey struct {
-	module  *pkcs11.Ctx
+	module  *module
+	begins  int // of the module, when the session was opened
 	session pkcs11.SessionHandle
 	handle  pkcs11.ObjectHandle
 	class   uint
@@ -26,7 +27,7 @@ func (p *provider) find() (*hsmKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &hsmKey{module: p.module, session: session}
+	k := &hsmKey{module: p.module, begins: p.module.begins, session: session}
 	if err := k.find(p.target); err != nil {
 		_ = p.module.CloseSession(session) // the error of find says more
 		return nil, err
@@ -64,6 +65,9 @@ func (p *provider) login() (pkcs11.SessionHandle, error) {
 	return 0, fmt.Errorf("log in: %w", err)
 }
 
+// errNoToken is where no token fits the URI.
+var errNoToken = errors.New("no token of the HSM fits the URI")
+
 // slot finds the one token that fits.
 func (p *provider) slot() (uint, error) {
 	slots, err := p.module.GetSlotList(true)
@@ -82,7 +86,10 @@ func (p *provider) slot() (uint, error) {
 			found = append(found, s)
 		}
 	}
-	if len(found) != 1 {
+	if len(found) == 0 {
+		return 0, fmt.Errorf("%w: %w; it has %.200q", kek.ErrUnavailable, errNoToken, seen)
+	}
+	if len(found) > 1 {
 		return 0, fmt.Errorf("%w: %d tokens of the HSM fit the URI, not one; it has %.200q", kek.ErrUnavailable, len(found), seen)
 	}
 	return found[0], nil

@@ -17,8 +17,8 @@ const rsaBits = 3072
 
 // generate makes the key that the URI names, which must not be there yet.
 func (p *provider) generate() (err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.module.mu.Lock()
+	defer p.module.mu.Unlock()
 	switch k, err := p.find(); {
 	case err == nil:
 		p.key = k
@@ -30,7 +30,7 @@ func (p *provider) generate() (err error) {
 	if err != nil {
 		return unavailable("log in to the HSM", err)
 	}
-	k := &hsmKey{module: p.module, session: session}
+	k := &hsmKey{module: p.module, begins: p.module.begins, session: session}
 	if p.target.class == "private" {
 		err = k.generateRSA(p.target)
 	} else {

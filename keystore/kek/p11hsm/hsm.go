@@ -21,14 +21,45 @@ const (
 	protects = "from everyone who may not use the key in the HSM: a copied disk or backup is worthless"
 )
 
+// Modules are the PKCS#11 modules of a program. Each is loaded once, and stays.
+// The zero value has none. It is safe for concurrent use.
+type Modules struct {
+	mu     sync.Mutex
+	loaded map[string]*module
+}
+
+// module is a loaded module. It is used by one at a time, because it may have to
+// begin anew, which no other call may meet (PKCS#11 section 5.4, C_Finalize).
+type module struct {
+	*pkcs11.Ctx
+	mu     sync.Mutex
+	begins int // how often it began anew: handles from before mean nothing
+}
+
+// load loads a module, unless that was done.
+func (m *Modules) load(path string) (*module, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if found, ok := m.loaded[path]; ok {
+		return found, nil
+	}
+	ctx := pkcs11.New(path)
+	if ctx == nil {
+		return nil, fmt.Errorf("%w: %s cannot be loaded; it is no PKCS#11 module for this machine, or a library that it needs is missing", kek.ErrUnavailable, path)
+	}
+	if m.loaded == nil {
+		m.loaded = make(map[string]*module)
+	}
+	m.loaded[path] = &module{Ctx: ctx}
+	return m.loaded[path], nil
+}
+
 // provider is a key in an HSM.
 type provider struct {
 	target target
 	pin    secret.Bytes
-	module *pkcs11.Ctx // stays loaded, as others may use it
-
-	mu  sync.Mutex
-	key *hsmKey // nil without a session
+	module *module
+	key    *hsmKey // nil without a session; used under the module's lock
 }
 
 // String names the provider and nothing of its secret.
@@ -36,7 +67,7 @@ func (p *provider) String() string { return Scheme + ":" + p.target.module }
 
 // Open loads the module, logs in and finds the key, or makes it where
 // env.Generate is set.
-func Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
+func (m *Modules) Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 	t, err := parse(uri)
 	if err != nil {
 		return nil, err
@@ -51,9 +82,9 @@ func Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 			return nil, err
 		}
 	}
-	if p.module = pkcs11.New(path); p.module == nil {
+	if p.module, err = m.load(path); err != nil {
 		p.pin.Wipe()
-		return nil, fmt.Errorf("%w: %s cannot be loaded; it is no PKCS#11 module for this machine, or a library that it needs is missing", kek.ErrUnavailable, path)
+		return nil, err
 	}
 	if env.Generate {
 		err = p.generate()
@@ -84,14 +115,14 @@ func readPIN(path string) (secret.Bytes, error) {
 // use runs fn with the key. Where the HSM says that session or key are gone,
 // they are looked for once more, and at last the module starts anew.
 func (p *provider) use(fn func(*hsmKey) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.module.mu.Lock()
+	defer p.module.mu.Unlock()
 	err := p.try(fn)
 	if gone(err) {
 		p.drop()
 		err = p.try(fn)
 	}
-	if in(err, lost[:]) {
+	if in(err, lost[:]) || errors.Is(err, errNoToken) {
 		p.restart()
 		err = p.try(fn)
 	}
@@ -100,7 +131,7 @@ func (p *provider) use(fn func(*hsmKey) error) error {
 
 // try runs fn with the key, once it is found.
 func (p *provider) try(fn func(*hsmKey) error) (err error) {
-	if p.key == nil {
+	if p.key == nil || p.key.begins != p.module.begins {
 		if p.key, err = p.find(); err != nil {
 			return err
 		}
@@ -110,17 +141,18 @@ func (p *provider) try(fn func(*hsmKey) error) (err error) {
 
 // drop forgets the session.
 func (p *provider) drop() {
-	if p.key != nil {
+	if p.key != nil && p.key.begins == p.module.begins {
 		_ = p.module.CloseSession(p.key.session) // it may be gone already
-		p.key = nil
 	}
+	p.key = nil
 }
 
 // restart has the module begin anew, as it must when it lost its HSM for good.
-// Others who use it lose their sessions and do the same as we.
+// Others who use it lose their sessions, and notice.
 func (p *provider) restart() {
 	p.drop()
-	_ = p.module.Finalize()
+	_ = p.module.Finalize() // it may not have begun
+	p.module.begins++
 }
 
 // Wrap wraps a fresh KEK in the HSM and encrypts the key under it.
@@ -180,8 +212,8 @@ func (p *provider) Status(context.Context) (kek.Status, error) {
 // Close ends the session, which logs out where it was the last one, and
 // forgets the PIN.
 func (p *provider) Close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.module.mu.Lock()
+	defer p.module.mu.Unlock()
 	p.drop()
 	p.pin.Wipe()
 	return nil

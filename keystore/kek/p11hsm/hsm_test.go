@@ -77,7 +77,7 @@ func try(t *testing.T, text string, generate bool) (*provider, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Open(t.Context(), u, kek.Env{Dir: t.TempDir(), Generate: generate, Log: slog.New(slog.DiscardHandler)})
+	p, err := new(Modules).Open(t.Context(), u, kek.Env{Dir: t.TempDir(), Generate: generate, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func TestProvider(t *testing.T) {
 				other = strings.Replace(other, "?", ";type=private?", 1)
 			}
 			open(t, other, true)
-			kektest.Run(t, kektest.Case{Open: Open, URI: text, Other: other, Dir: dir(), BadURIs: badURIs(), Missing: missing(), Changes: 200})
+			kektest.Run(t, kektest.Case{Open: new(Modules).Open, URI: text, Other: other, Dir: dir(), BadURIs: badURIs(), Missing: missing(), Changes: 200})
 		})
 	}
 }
@@ -235,6 +235,40 @@ func TestComesBack(t *testing.T) {
 		must(t, lose())
 		if got, err := p.Unwrap(t.Context(), blob); err != nil || !got.Equal(key()) {
 			t.Errorf("after the %s was lost: %v", name, err)
+		}
+	}
+}
+
+// TestModuleBeginsAnew has one provider make the module begin anew, under
+// another one that has a session with the same number.
+func TestModuleBeginsAnew(t *testing.T) {
+	open(t, uri("object=first"), true)
+	open(t, uri("object=second"), true)
+	var modules Modules
+	var both [2]*provider
+	for i, path := range []string{"object=first", "object=second"} {
+		u, err := kek.Parse(uri(path))
+		must(t, err)
+		p, err := modules.Open(t.Context(), u, kek.Env{Dir: dir()})
+		must(t, err)
+		t.Cleanup(func() { must(t, p.Close()) })
+		both[i] = p.(*provider)
+	}
+	if both[0].module != both[1].module {
+		t.Fatal("the module was loaded twice")
+	}
+	var blobs [2][]byte
+	for i, p := range both {
+		blob, err := p.Wrap(t.Context(), key())
+		must(t, err)
+		blobs[i] = blob
+	}
+	both[0].module.mu.Lock()
+	both[0].restart()
+	both[0].module.mu.Unlock()
+	for _, i := range []int{1, 0} {
+		if got, err := both[i].Unwrap(t.Context(), blobs[i]); err != nil || !got.Equal(key()) {
+			t.Errorf("provider %d: %v", i, err)
 		}
 	}
 }

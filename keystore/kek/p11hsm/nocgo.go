@@ -9,8 +9,11 @@ import (
 	"vtoken/keystore/kek"
 )
 
+// Modules are none in this build.
+type Modules struct{}
+
 // Open explains that this build cannot load PKCS#11 modules.
-func Open(_ context.Context, uri kek.URI, _ kek.Env) (kek.Provider, error) {
+func (*Modules) Open(_ context.Context, uri kek.URI, _ kek.Env) (kek.Provider, error) {
 	if _, err := parse(uri); err != nil {
 		return nil, err
 	}
