@@ -177,7 +177,7 @@ func TestHSMGone(t *testing.T) {
 	must(t, os.Mkdir(tokens, 0o700))
 	must(t, sign(d, "01", harness.PIN))
 	must(t, d.Stop())
-	refused(t, d, "exit status 3", uri+": ", "tokens of the HSM fit")
+	refused(t, d, "exit status 3", uri+": ", "no token of the HSM fits")
 	must(t, os.Remove(tokens))
 	must(t, os.Rename(away, tokens))
 	pin := filepath.Join(dir, "pin")
