@@ -70,6 +70,13 @@ func (c Curve) Public(priv crypto.PrivateKey) crypto.PublicKey { return c.public
 // A curve that is not known is CKR_CURVE_NOT_SUPPORTED, explicit parameters
 // too; what is no value of the kind is CKR_ATTRIBUTE_VALUE_INVALID.
 func CurveOf(params []byte) (Curve, error) {
+	for _, c := range Curves() {
+		for _, form := range otherForms[c.Name] {
+			if string(params) == form {
+				return c, nil
+			}
+		}
+	}
 	var v asn1.RawValue
 	if rest, err := asn1.Unmarshal(params, &v); err != nil || len(rest) > 0 {
 		return Curve{}, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_PARAMS is not DER")
@@ -91,6 +98,14 @@ func (c Curve) isNamed(name string) bool {
 		}
 	}
 	return false
+}
+
+// otherForms are values of CKA_EC_PARAMS that programs give beside the OID and the
+// names: the OIDs that GnuPG assigned, and a name whose length is wrong by one,
+// which pkcs11-tool up to 0.25 sends.
+var otherForms = map[string][]string{
+	"edwards25519": {"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01"},
+	"curve25519":   {"\x06\x0a\x2b\x06\x01\x04\x01\x97\x55\x01\x05\x01", "\x13\x0bcurve25519"},
 }
 
 // curveOfType is CurveOf for keys of one type.

@@ -92,6 +92,17 @@ func wantCurve(t *testing.T, name string, o *object.Object, oid, point []byte) {
 	}
 }
 
+// What GnuPG's programs and pkcs11-tool give becomes the OID of RFC 8410.
+func TestOtherFormsOfCurves(t *testing.T) {
+	for form, want := range map[string]string{
+		"06092b06010401da470f01": "edwards25519", "060a2b060104019755010501": "curve25519", "130b63757276653235353139": "curve25519",
+	} {
+		if c, err := object.CurveOf(unhex(t, form)); err != nil || c.Name != want {
+			t.Errorf("%s is %s, %v", form, c.Name, err)
+		}
+	}
+}
+
 // Keys of every curve go through PKCS #8 and SubjectPublicKeyInfo and back.
 func TestKeyInfoRoundTrip(t *testing.T) {
 	for _, c := range object.Curves() {
