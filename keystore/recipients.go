@@ -33,8 +33,13 @@ type KEK struct {
 	Err error
 }
 
-// probeTime bounds how long the state of a KEK is waited for.
-const probeTime = 20 * time.Second
+const (
+	// probeTime bounds how long the state of all KEKs is waited for.
+	probeTime = 20 * time.Second
+	// probesAtOnce bounds how many are tried at the same time: a passphrase takes
+	// 64 MiB for it.
+	probesAtOnce = 4
+)
 
 // KEKs lists the recipients by age, and tries whether each opens the store.
 func (s *Store) KEKs(ctx context.Context) ([]KEK, error) {
@@ -47,8 +52,13 @@ func (s *Store) KEKs(ctx context.Context) ([]KEK, error) {
 	defer cancel()
 	out := make([]KEK, len(list))
 	var probes sync.WaitGroup
+	free := make(chan struct{}, probesAtOnce)
 	for i, r := range list {
-		probes.Go(func() { out[i] = s.probe(ctx, r) })
+		free <- struct{}{}
+		probes.Go(func() {
+			out[i] = s.probe(ctx, r)
+			<-free
+		})
 	}
 	probes.Wait()
 	return out, nil

@@ -164,6 +164,23 @@ func TestClearedTPM(t *testing.T) {
 	must(t, sign(d, "01", harness.PIN))
 }
 
+// TestWrongPINsDoNotTouchTheTPM enters more wrong PINs than a TPM bears of its
+// own. A KEK with an auth-file would be locked out then (S34).
+func TestWrongPINsDoNotTouchTheTPM(t *testing.T) {
+	auth := filepath.Join(t.TempDir(), "auth")
+	must(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
+	d := start(t, "--kek", tpm(t).URI()+"?auth-file="+auth)
+	works(t, d)
+	for range 6 {
+		if err := sign(d, "01", "wrong-pin"); err == nil {
+			t.Fatal("a wrong PIN was right")
+		}
+	}
+	must(t, d.Stop())
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+}
+
 // TestHSMGone takes the HSM away from a running daemon, which goes on, and does
 // not start again before it is back.
 func TestHSMGone(t *testing.T) {

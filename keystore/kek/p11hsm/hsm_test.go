@@ -24,10 +24,8 @@ const (
 	userPIN = "1234567"
 )
 
-// hsm is a SoftHSM with a token of the name "kek". SoftHSM reads its
+// TestMain makes a SoftHSM with the tokens "kek" and "other". SoftHSM reads its
 // configuration once in a process, so that all tests share it.
-type hsm struct{ dir, pin string }
-
 func TestMain(m *testing.M) {
 	code, err := withHSM(m)
 	if err != nil {
