@@ -93,7 +93,7 @@ func (b *bundle) pair() ([]*object.Object, error) {
 // build makes an object. What the rules refuse is told to the caller word for
 // word (P35): the words name the attribute and the rule, and no value.
 func build(t ck.Template) (*object.Object, error) {
-	o, err := object.Build(object.Source{Origin: object.Create}, t)
+	o, err := object.Build(object.Source{Origin: object.Create, MinRSABits: object.MinRSABits}, t)
 	if err != nil {
 		return nil, &Error{BadInput, "the PFX makes no good object: " + err.Error(), err}
 	}
@@ -104,6 +104,10 @@ func build(t ck.Template) (*object.Object, error) {
 func (b *bundle) store(tx Tx, t *record.Token, pair []*object.Object, now time.Time) (Import, error) {
 	if k, ok := b.key.(*rsa.PrivateKey); ok && k.N.BitLen() > t.MaxRSABits {
 		return Import{}, Errorf(BadInput, "the PFX has an RSA key of %d bits, and token %s is for up to %d; create a token for larger keys", k.N.BitLen(), t.ID, t.MaxRSABits)
+	}
+	if k, ok := b.key.(*rsa.PrivateKey); ok && uint64(k.N.BitLen()) < t.Policy.MinRSABits(false) {
+		return Import{}, Errorf(BadInput, "the PFX has an RSA key of %d bits, and the algorithm policy of token %s (%v) wants %d and more; see `vtoken token policy`",
+			k.N.BitLen(), t.ID, t.Policy, t.Policy.MinRSABits(false))
 	}
 	there, err := tx.Objects(t.ID)
 	if err != nil {

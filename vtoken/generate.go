@@ -74,11 +74,16 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	return public, private, err
 }
 
+// build makes an object under the rules of the token and the login.
+func (s *session) build(src object.Source, t ck.Template) (*object.Object, error) {
+	src.SO, src.MinRSABits = s.soIn(), int(s.token().record().Policy.MinRSABits(false))
+	return object.Build(src, t)
+}
+
 // made is the object of a key that a mechanism made. The secret part of what the
 // mechanism contributed is wiped: the object has memory of its own.
 func (s *session) made(src object.Source, t ck.Template) (*object.Object, error) {
-	src.SO = s.soIn()
-	o, err := object.Build(src, t)
+	o, err := s.build(src, t)
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +116,12 @@ func (s *session) withinSize(pub ck.Template) error {
 		return nil
 	}
 	bits, _ := a.Ulong()
-	if limit := s.token().record().MaxRSABits; limit > 0 && bits > uint64(limit) {
+	rec := s.token().record()
+	if limit := rec.MaxRSABits; limit > 0 && bits > uint64(limit) {
 		return ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "this token takes RSA keys of up to %d bits", limit)
+	}
+	if least := rec.Policy.MinRSABits(false); bits < least {
+		return ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "the token's algorithm policy wants RSA keys of %d bits and more", least)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (c *Client) CreateObject(h ck.SessionHandle, t ck.Template) (ck.ObjectHandl
 		return 0, err
 	}
 	defer s.leave()
-	o, err := object.Build(object.Source{Origin: object.Create, SO: s.soIn()}, t)
+	o, err := s.build(object.Source{Origin: object.Create}, t)
 	if err != nil {
 		return 0, err
 	}

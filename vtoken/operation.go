@@ -147,10 +147,19 @@ func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.D
 		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "%v does not work with a key of type %v", d.Type, typ)
 	case !o.Bool(usage):
 		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "the key's %v is false", usage)
+	case s.tooSmall(o, usage):
+		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "the token's algorithm policy wants a larger RSA key for %v", usage)
 	case !o.Allows(d.Type):
 		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "the key's CKA_ALLOWED_MECHANISMS do not list %v", d.Type)
 	}
 	return o, nil
+}
+
+// tooSmall reports whether the token's policy wants a larger RSA key for the use.
+func (s *session) tooSmall(o *object.Object, usage ck.AttributeType) bool {
+	verify := usage == ck.CKA_VERIFY || usage == ck.CKA_VERIFY_RECOVER
+	bits, ok := o.RSABits()
+	return ok && bits < s.token().record().Policy.MinRSABits(verify)
 }
 
 // knownKey is the key with the handle, whatever it may be used for.

@@ -69,3 +69,37 @@ func TestModernHasNothingBroken(t *testing.T) {
 		}
 	}
 }
+
+// RSA keys of 1024 bits only verify, but where the policy is legacy.
+func TestSmallRSAKeys(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	pair := func() (pub, priv ck.ObjectHandle, err error) {
+		return c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(1024))}, nil)
+	}
+	_, _, err := pair()
+	want(t, err, ck.CKR_KEY_SIZE_RANGE)
+	w.setPolicy(policy.Policy{Name: policy.Legacy})
+	pub, priv, err := pair()
+	w.ok(err)
+	m := ck.Mechanism{Type: ck.CKM_RSA_PKCS}
+	for _, p := range []struct {
+		policy      policy.Name
+		code        ck.Error
+		least, make uint64
+	}{{policy.Legacy, ck.CKR_OK, 1024, 1024}, {policy.Modern, ck.CKR_KEY_SIZE_RANGE, 1024, 2048}} {
+		w.setPolicy(policy.Policy{Name: p.policy})
+		want(t, c.SignInit(h, m, priv), p.code)
+		want(t, c.DecryptInit(h, m, priv), p.code)
+		want(t, c.EncryptInit(h, m, pub), p.code)
+		want(t, c.VerifyInit(h, m, pub), ck.CKR_OK)
+		w.ok(c.SessionCancel(h, everyOperation))
+		for m, least := range map[ck.MechanismType]uint64{ck.CKM_RSA_PKCS: p.least, ck.CKM_RSA_PKCS_KEY_PAIR_GEN: p.make, ck.CKM_RSA_PKCS_OAEP: p.make} {
+			info, err := c.GetMechanismInfo(w.alice.Slot, m)
+			w.ok(err)
+			if info.MinKeySize != least {
+				t.Errorf("%s, %v: keys of %d bits and more, want %d", p.policy, m, info.MinKeySize, least)
+			}
+		}
+	}
+}

@@ -196,6 +196,10 @@ func (c *Client) GetMechanismInfo(slot ck.SlotID, m ck.MechanismType) (ck.Mechan
 		return ck.MechanismInfo{}, ck.CKR_MECHANISM_INVALID
 	}
 	info := t.Policy.Limit(m, d.Info())
+	if slices.Contains(d.KeyTypes, ck.CKK_RSA) {
+		verifies := info.Flags&(ck.CKF_VERIFY|ck.CKF_VERIFY_RECOVER) != 0
+		info.MinKeySize = max(info.MinKeySize, t.Policy.MinRSABits(verifies))
+	}
 	if m == ck.CKM_RSA_PKCS_KEY_PAIR_GEN && t.MaxRSABits > 0 {
 		info.MaxKeySize = min(info.MaxKeySize, uint64(t.MaxRSABits))
 	}

@@ -9,8 +9,8 @@
 //
 // # Choices where PKCS#11 leaves one, or where safety asks for one
 //
-//   - RSA keys have 2048 to 8192 bits. Public keys of 1024 bits and more verify
-//     old signatures, and do nothing else.
+//   - RSA keys have 1024 to 8192 bits. Those of fewer than 2048 verify old
+//     signatures and do nothing else, unless the token's policy is legacy.
 //   - Keys on secp256k1 are computed with a library whose multiplication of
 //     points takes time that depends on secrets. All other curves do not.
 //   - CKM_RSA_PKCS decryption rejects implicitly (draft-irtf-cfrg-rsa-guidance):

@@ -145,7 +145,8 @@ func TestInfoFollowsFromFunctions(t *testing.T) {
 	}
 }
 
-func TestSmallRSAKeysOnlyVerify(t *testing.T) {
+// Keys of 1024 bits work: what they may be used for is the token's policy.
+func TestSmallRSAKeys(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
@@ -159,10 +160,18 @@ func TestSmallRSAKeysOnlyVerify(t *testing.T) {
 	if err := verify(t, ck.CKM_SHA256_RSA_PKCS, pub, nil, sig, []byte("old")); err != nil {
 		t.Error(err)
 	}
-	_, err = lookup(t, ck.CKM_RSA_PKCS).Encrypt(pub, nil)
-	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+	again := sign(t, ck.CKM_SHA256_RSA_PKCS, &mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: small}, nil, []byte("old"))
+	if !bytes.Equal(again, sig) {
+		t.Errorf("%x, want %x", again, sig)
+	}
+	for hash, code := range map[ck.MechanismType]ck.Error{ck.CKM_SHA256: ck.CKR_OK, ck.CKM_SHA512: ck.CKR_KEY_SIZE_RANGE} {
+		p := ck.RSAPkcsOaepParams{HashAlg: hash, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED}
+		_, err := lookup(t, ck.CKM_RSA_PKCS_OAEP).Encrypt(pub, p)
+		wantCode(t, err, code)
+	}
 	// A key that came in by no template.
-	_, err = lookup(t, ck.CKM_RSA_PKCS).Sign(&mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: small}, nil)
+	tiny := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1022, 1), E: 65537}}
+	_, err = lookup(t, ck.CKM_RSA_PKCS).Sign(&mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: tiny}, nil)
 	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
 }
 

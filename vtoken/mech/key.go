@@ -105,7 +105,7 @@ func rsaPrivate(k *Key) (*rsa.PrivateKey, error) {
 	if k.RSA == nil {
 		return nil, wrongKey(k, "RSA private key")
 	}
-	if bits := k.RSA.N.BitLen(); bits < object.MinRSAPrivateBits || bits > object.MaxRSABits {
+	if bits := k.RSA.N.BitLen(); bits < object.MinRSABits || bits > object.MaxRSABits {
 		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "an RSA private key of %d bits is not used", bits)
 	}
 	return k.RSA, nil

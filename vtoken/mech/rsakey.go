@@ -14,7 +14,7 @@ import (
 func rsaKeyMechanisms() []*Descriptor {
 	return []*Descriptor{{
 		Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, KeyTypes: []ck.KeyType{ck.CKK_RSA},
-		MinKeySize: object.MinRSAPrivateBits, MaxKeySize: object.MaxRSABits,
+		MinKeySize: object.MinRSABits, MaxKeySize: object.MaxRSABits,
 		GenerateKeyPair: generateRSA,
 	}}
 }
@@ -28,9 +28,9 @@ func generateRSA(p ck.Parameter, pub, _ ck.Template) (pubAttrs, privAttrs ck.Tem
 		return nil, nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the public key's template gives no CKA_MODULUS_BITS")
 	}
 	bits, ok := a.Ulong()
-	if !ok || bits < object.MinRSAPrivateBits || bits > object.MaxRSABits || bits%8 != 0 {
+	if !ok || bits < object.MinRSABits || bits > object.MaxRSABits || bits%8 != 0 {
 		return nil, nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
-			"CKA_MODULUS_BITS is %d; keys of %d to %d bits are made, in steps of 8", bits, object.MinRSAPrivateBits, object.MaxRSABits)
+			"CKA_MODULUS_BITS is %d; keys of %d to %d bits are made, in steps of 8", bits, object.MinRSABits, object.MaxRSABits)
 	}
 	if e, ok := pub.Find(ck.CKA_PUBLIC_EXPONENT); ok && !bytes.Equal(bytes.TrimLeft(e.Value, "\x00"), []byte{1, 0, 1}) {
 		return nil, nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_PUBLIC_EXPONENT is not 65537; leave it out")

@@ -13,7 +13,6 @@ import (
 // 6.1.8), with any hash for the message and any for the mask.
 func rsaOAEPMechanisms() []*Descriptor {
 	d := rsaMechanism(ck.CKM_RSA_PKCS_OAEP)
-	d.MinKeySize = object.MinRSAPrivateBits
 	d.Encrypt, d.Decrypt = encryptOAEP, decryptOAEP
 	d.Wrap, d.Unwrap = wrapOAEP, unwrapOAEP
 	return []*Descriptor{d}
@@ -37,12 +36,14 @@ func oaepParameter(p ck.Parameter, size int) (opts *rsa.OAEPOptions, most int, e
 	if params.Source != ck.CKZ_DATA_SPECIFIED && (params.Source != 0 || len(params.SourceData) > 0) {
 		return nil, 0, badParameter("the source of the label, 0x%x, is not CKZ_DATA_SPECIFIED", params.Source)
 	}
-	most = size - 2*h.hash.Size() - 2 // above 0 for 2048 bits and every hash
+	if most = size - 2*h.hash.Size() - 2; most < 0 {
+		return nil, 0, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "an RSA key of %d bits is too small for OAEP with %v", 8*size, params.HashAlg)
+	}
 	return &rsa.OAEPOptions{Hash: h.hash, MGFHash: mgf.hash, Label: bytes.Clone(params.SourceData)}, most, nil
 }
 
 func encryptOAEP(k *Key, p ck.Parameter) (Cipher, error) {
-	key, err := rsaPublic(k, object.MinRSAPrivateBits)
+	key, err := rsaPublic(k, object.MinRSABits)
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func rsaDecryption(k *Key, most int, decrypt func(in []byte) ([]byte, error)) *w
 }
 
 func encryptPKCS1(k *Key, p ck.Parameter) (Cipher, error) {
-	key, err := rsaPublic(k, object.MinRSAPrivateBits)
+	key, err := rsaPublic(k, object.MinRSABits)
 	if err != nil {
 		return nil, err
 	}

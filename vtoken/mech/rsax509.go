@@ -72,7 +72,7 @@ func verifyRaw(k *Key, p ck.Parameter) (Verifier, error) {
 }
 
 func encryptRaw(k *Key, p ck.Parameter) (Cipher, error) {
-	raw, err := rawPublic(k, p, object.MinRSAPrivateBits)
+	raw, err := rawPublic(k, p, object.MinRSABits)
 	if err != nil {
 		return nil, err
 	}

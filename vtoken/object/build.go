@@ -30,9 +30,19 @@ type Source struct {
 	Made ck.Template
 	// Base is the key that the new one is derived from, for [Derive].
 	Base *Object
+	// MinRSABits is the size of the smallest RSA private key that is taken, at
+	// least [MinRSABits]; 0 is [MinRSAPrivateBits].
+	MinRSABits int
 	// SO says that the security officer is logged in: only then may the template
 	// set CKA_TRUSTED to true.
 	SO bool
+}
+
+func (s Source) minRSABits() int {
+	if s.MinRSABits == 0 {
+		return MinRSAPrivateBits
+	}
+	return max(s.MinRSABits, MinRSABits)
 }
 
 // Build makes an object from an application's template, with every default and

@@ -109,7 +109,7 @@ func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
 
 func (o *Object) rsaPrivate() (*rsa.PrivateKey, error) {
 	number := func(s Set, t ck.AttributeType) *big.Int { return new(big.Int).SetBytes(s.Get(t)) }
-	pub, err := rsaPublic(number(o.Attrs, ck.CKA_MODULUS), number(o.Attrs, ck.CKA_PUBLIC_EXPONENT), MinRSAPrivateBits)
+	pub, err := rsaPublic(number(o.Attrs, ck.CKA_MODULUS), number(o.Attrs, ck.CKA_PUBLIC_EXPONENT), MinRSABits)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package object
 
 import (
+	"math/bits"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -40,6 +42,18 @@ func (o *Object) IsKey() bool { return o.Attrs.Has(ck.CKA_KEY_TYPE) }
 // Bool is the value of an attribute that is a CK_BBOOL; false where the object
 // does not have it.
 func (o *Object) Bool(t ck.AttributeType) bool { return o.Attrs.Bool(t) }
+
+// RSABits is the size of the modulus of an RSA key; ok is false for another key.
+func (o *Object) RSABits() (size uint64, ok bool) {
+	if t, _ := o.KeyType(); t != ck.CKK_RSA {
+		return 0, false
+	}
+	n := o.Attrs.Get(ck.CKA_MODULUS) // without leading zeros
+	if len(n) == 0 {
+		return 0, true
+	}
+	return uint64(8*len(n) - bits.LeadingZeros8(n[0])), true
+}
 
 // Label is CKA_LABEL.
 func (o *Object) Label() string { return string(o.Attrs.Get(ck.CKA_LABEL)) }

@@ -10,7 +10,8 @@ import (
 )
 
 // The sizes of RSA keys, in bits of the modulus. A smaller key than
-// MinRSAPrivateBits only verifies and encrypts.
+// MinRSAPrivateBits only verifies, unless whoever makes it says otherwise
+// ([Source].MinRSABits).
 const (
 	MinRSABits        = 1024
 	MinRSAPrivateBits = 2048
@@ -90,10 +91,11 @@ func rsaPublic(n, e *big.Int, minBits int) (*rsa.PublicKey, error) {
 func completeRSAPrivate(d *draft) error {
 	n, e, dd := d.bigInt(ck.CKA_MODULUS), d.bigInt(ck.CKA_PUBLIC_EXPONENT), d.bigInt(ck.CKA_PRIVATE_EXPONENT)
 	p, q := d.bigInt(ck.CKA_PRIME_1), d.bigInt(ck.CKA_PRIME_2)
-	if err := recoverRSA(n, &e, &dd, &p, &q); err != nil {
+	minBits := d.src.minRSABits()
+	if err := recoverRSA(minBits, n, &e, &dd, &p, &q); err != nil {
 		return err
 	}
-	pub, err := rsaPublic(n, e, MinRSAPrivateBits)
+	pub, err := rsaPublic(n, e, minBits)
 	if err != nil {
 		return err
 	}
@@ -127,10 +129,10 @@ func rsaSecret(key *rsa.PrivateKey) ck.Template {
 
 // recoverRSA computes, of e, d and the primes, those that are zero. The modulus
 // and either both primes or both exponents have to be known.
-func recoverRSA(n *big.Int, e, d, p, q **big.Int) error {
-	if n.BitLen() < MinRSAPrivateBits || n.BitLen() > MaxRSABits {
+func recoverRSA(minBits int, n *big.Int, e, d, p, q **big.Int) error {
+	if n.BitLen() < minBits || n.BitLen() > MaxRSABits {
 		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the RSA modulus has %d bits; %d to %d are taken for private keys",
-			n.BitLen(), MinRSAPrivateBits, MaxRSABits)
+			n.BitLen(), minBits, MaxRSABits)
 	}
 	if (*p).Sign() == 0 && (*q).Sign() == 0 {
 		if (*e).Sign() == 0 || (*d).Sign() == 0 {

@@ -8,6 +8,6 @@
 // A list offers the mechanisms on it, and for everything that they can do.
 //
 // SHA-1 as a plain digest, in HMAC and inside OAEP is sound and stays in Modern.
-// RSA keys of 1024 bits verify and encrypt only, under every policy: package
-// object takes no private keys of that size.
+// RSA keys of fewer than 2048 bits only verify, but under Legacy, where those of
+// 1024 bits and more do everything.
 package policy

@@ -107,6 +107,21 @@ func (p Policy) Check(m ck.Mechanism, use ck.Flags) error {
 	return nil
 }
 
+// The sizes of the smallest RSA keys, in bits.
+const (
+	minRSABits     = 2048
+	minWeakRSABits = 1024
+)
+
+// MinRSABits is the size of the smallest RSA key that the policy lets be made
+// and used; of one that only verifies where verify is set.
+func (p Policy) MinRSABits(verify bool) uint64 {
+	if verify || p.Name == Legacy {
+		return minWeakRSABits
+	}
+	return minRSABits
+}
+
 // Limit is the mechanism info with the flags of those uses that the policy
 // leaves.
 func (p Policy) Limit(m ck.MechanismType, info ck.MechanismInfo) ck.MechanismInfo {
