@@ -126,7 +126,7 @@ func restoreAs(ctx context.Context, o Options, file io.ReadSeeker, path string) 
 	if err != nil {
 		return report, err
 	}
-	return report, errors.Join(s.protect(ctx, o), s.guard.stop())
+	return report, errors.Join(s.protect(ctx, o), s.guard.Load().stop())
 }
 
 // restoreBatch is how many bytes of values share a commit.

@@ -89,8 +89,8 @@
 // ahead: else breaking it would be a way around it. Options.AcceptRollback is
 // the way on: it is remembered in the store, with its time.
 //
-// A KEK that is added begins to count at the next start. Not detected are copies
-// from before that, of which the KEKs of that time open the store: rotate the
+// A KEK that is added begins to count at once. Not detected are copies from
+// before that, of which the KEKs of that time open the store: rotate the
 // root key, and destroy those KEKs. Nor is a machine of which somebody controls
 // the TPM itself.
 //

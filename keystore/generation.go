@@ -103,7 +103,7 @@ var errUncounted = errors.New("the update has to be counted")
 // generation, or ends the update with errUncounted and says how urgent it is.
 func (tx *Tx) counted(c counting) (urgency, error) {
 	switch {
-	case tx.s.guard == nil || c.off || tx.urgent == atLeisure:
+	case tx.s.guard.Load() == nil || c.off || tx.urgent == atLeisure:
 		return atLeisure, nil
 	case c.number == 0:
 		return tx.urgent, errUncounted

@@ -131,6 +131,9 @@ func (s *Store) AddKEK(ctx context.Context, uri string, generate bool) (KEK, err
 		return KEK{}, err
 	}
 	s.log.Info("added a KEK", "kek", uri)
+	if err := s.protectWith(ctx, r); err != nil {
+		s.log.Warn("a KEK that was added does not count; the next start tries again", "kek", uri, "reason", err)
+	}
 	return s.probe(ctx, r), nil
 }
 

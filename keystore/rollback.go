@@ -29,7 +29,7 @@ func (s *Store) Protection() (p Protection, err error) {
 	err = s.View(func(tx *Tx) error {
 		g, err := tx.generation()
 		p.Accepted = g.Accepted
-		if s.guard != nil {
+		if s.guard.Load() != nil {
 			p.KEK = g.URI
 		}
 		return err
@@ -68,7 +68,21 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 			return s.protect(ctx, o)
 		}
 	}
-	return s.beginCounting(ctx, o, row, recipients)
+	err = s.beginCounting(ctx, o, row, recipients)
+	if err == nil && s.guard.Load() == nil {
+		o.Log.Info("an older copy of the whole data folder is not found out, since no KEK of the store counts; a TPM does (`vtoken kek add tpm2:...`)")
+	}
+	return err
+}
+
+// protectWith begins to count with a KEK that was added, where the store does
+// not count yet.
+func (s *Store) protectWith(ctx context.Context, r recipient) error {
+	row, _, err := s.generation()
+	if err != nil || row.URI != "" {
+		return err
+	}
+	return s.beginCounting(ctx, s.options, row, []recipient{r})
 }
 
 func rolledBack(err error) error {
@@ -123,11 +137,11 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 		err = g.adopt(row)
 	}
 	if err == nil {
-		s.guard = g
+		s.guard.Store(g)
 		err = g.settle()
 	}
 	if err != nil {
-		s.guard = nil
+		s.guard.Store(nil)
 		return errors.Join(err, g.close())
 	}
 	g.rounds.Go(g.atLeisure)
@@ -192,6 +206,5 @@ func (s *Store) beginCounting(ctx context.Context, o Options, row generation, re
 		}
 		return s.resume(ctx, o, next)
 	}
-	o.Log.Info("an older copy of the whole data folder is not found out, since no KEK of the store counts; a TPM does (`vtoken kek add tpm2:...`)")
 	return nil
 }

@@ -414,6 +414,45 @@ func TestCounterOfRemovedKEK(t *testing.T) {
 	}
 }
 
+// A KEK that is added begins to count at once, beside clients.
+func TestCounterOfAddedKEK(t *testing.T) {
+	h := newHardware()
+	o := h.on(tempDir(t))
+	o.KEKs = nil
+	s := openWith(t, o)
+	tok := addToken(t, s, addUser(t, s, "alice"), "label")
+	ends := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-ends:
+					return
+				default:
+				}
+				if err := try(s, tok.ID); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	addKEK(t, s, "hardware:1")
+	close(ends)
+	clients.Wait()
+	if p, err := s.Protection(); err != nil || p.KEK != "hardware:1" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	older := copyFolder(t, o.Dir)
+	if err := try(s, tok.ID); err != nil {
+		t.Error(err)
+	}
+	closeStore(t, s)
+	rolledBackWith(t, h.on(older))
+	closeStore(t, openWith(t, o))
+}
+
 // A backup is an older copy, too.
 func TestRestoreOlderBackup(t *testing.T) {
 	h, o, s, tok := protected(t)

@@ -56,7 +56,7 @@ type Store struct {
 	tokenKeys  keyCache[*tokenKeys]
 	verified   sync.Map // schema.ID of tokens whose sum was compared in this run
 
-	guard *guard // nil where no KEK counts; set before the store is used
+	guard atomic.Pointer[guard] // nil where no KEK counts
 
 	watchers atomic.Pointer[[]func([]record.Change)]
 	argon    chan struct{} // one value for each Argon2id that runs
@@ -84,7 +84,7 @@ func lookupUser(uid uint32) (string, error) {
 // Close waits for views and updates, closes the file and wipes the keys.
 func (s *Store) Close() error {
 	s.rewrap.stop()
-	err := errors.Join(s.guard.stop(), s.db.Close())
+	err := errors.Join(s.guard.Load().stop(), s.db.Close())
 	s.wipe()
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())
@@ -132,7 +132,11 @@ func (s *Store) Update(fn func(tx *Tx) error) error {
 	if urgent == atLeisure {
 		return err
 	}
-	return s.guard.update(fn, urgent)
+	if g := s.guard.Load(); g != nil {
+		return g.update(fn, urgent)
+	}
+	_, err = s.update(fn, counting{off: true}) // it began to count, and could not
+	return err
 }
 
 // update runs fn and commits. Where it returns an urgency, nothing was committed
@@ -153,8 +157,8 @@ func (s *Store) update(fn func(tx *Tx) error, c counting) (urgency, error) {
 		wrote = tx.header != nil && tx.header.dirty
 		return fnErr
 	})
-	if err == nil && wrote && s.guard != nil && c.number == 0 {
-		s.guard.dirty.Store(true)
+	if g := s.guard.Load(); err == nil && wrote && g != nil && c.number == 0 {
+		g.dirty.Store(true)
 	}
 	return urgent, outcome(err, fnErr)
 }
