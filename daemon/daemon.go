@@ -60,6 +60,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
+	lockMemory(log)
 	d := &daemon{log: log, store: store, cfg: cfg, failed: make(chan error, 3)}
 	defer func() {
 		if err != nil {
