@@ -3,8 +3,9 @@
 // mechanism list, the mechanism info and every call that begins an operation.
 //
 // There are two named policies and lists. Modern, the default, offers every
-// mechanism that is sound, and of SHA-1 signatures only the verification. Legacy
-// offers everything that is built in, for software that cannot be changed yet.
+// mechanism that is sound, and of SHA-1 signatures only the verification; not
+// PBKDF2, for the sake of NSS. Legacy offers everything that is built in, for
+// software that cannot be changed yet.
 // A list offers the mechanisms on it, and for everything that they can do.
 //
 // SHA-1 as a plain digest, in HMAC and inside OAEP is sound and stays in Modern.
