@@ -12,7 +12,6 @@ import (
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
-	"vtoken/vtoken/secret"
 )
 
 // ErrKEK is returned for a change of the KEKs that would leave nobody to open
@@ -43,6 +42,8 @@ const (
 
 // KEKs lists the recipients by age, and tries whether each opens the store.
 func (s *Store) KEKs(ctx context.Context) ([]KEK, error) {
+	s.keks.Lock()
+	defer s.keks.Unlock()
 	list, err := s.recipients()
 	if err != nil {
 		return nil, err
@@ -77,20 +78,27 @@ func (s *Store) recipients() (list []recipient, err error) {
 func (s *Store) probe(ctx context.Context, r recipient) KEK {
 	k := KEK{ID: text(r.ID), URI: r.URI, Created: r.Created, Recovery: r.recovery()}
 	for _, uri := range candidates(r, s.options.KEKs) {
-		var root secret.Bytes
-		if root, k.Err = unwrapUnder(ctx, s.options, uri, r.Wrapped); k.Err != nil {
-			continue
-		}
-		if present := s.root.sealing().Raw(); !present.Equal(root) {
-			k.Err = fmt.Errorf("%w: it unwraps to another root key", kek.ErrWrongKey)
-		}
-		root.Wipe()
-		if k.Err == nil {
+		if k.Err = s.opens(ctx, uri, r); k.Err == nil {
 			k.Status, k.Err = s.status(ctx, uri)
 			return k
 		}
 	}
 	return k
+}
+
+// opens tries whether the KEK of a URI unwraps the present root key.
+func (s *Store) opens(ctx context.Context, uri string, r recipient) error {
+	root, err := unwrapUnder(ctx, s.options, uri, r.Wrapped)
+	if err != nil {
+		return err
+	}
+	defer root.Wipe()
+	present := s.root.sealing().Raw()
+	defer present.Wipe()
+	if !present.Equal(root) {
+		return fmt.Errorf("%w: it unwraps to another root key", kek.ErrWrongKey)
+	}
+	return nil
 }
 
 func (s *Store) status(ctx context.Context, uri string) (st kek.Status, err error) {

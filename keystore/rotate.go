@@ -95,6 +95,10 @@ func (s *Store) wrapAnew(ctx context.Context, root secret.Bytes) ([]recipient, e
 		r := &list[i]
 		var reason error
 		for _, uri := range candidates(*r, s.options.KEKs) {
+			// Another URI stands in only for the same KEK in another place.
+			if reason = s.opens(ctx, uri, *r); reason != nil {
+				continue
+			}
 			if r.Wrapped, reason = wrapUnder(ctx, s.options, uri, root, firstUse{}); reason == nil {
 				break
 			}

@@ -215,6 +215,36 @@ func TestRotationNeedsEveryKEK(t *testing.T) {
 	}
 }
 
+// TestRotationTakesNoOtherKEK rotates where --kek names another KEK of the same
+// kind: it does not slip in for one that is away.
+func TestRotationTakesNoOtherKEK(t *testing.T) {
+	dir := tempDir(t)
+	closeStore(t, open(t, dir))
+	o := options(dir)
+	o.KEKs = []string{"passphrase:file=other"}
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeStore(t, s)
+	one := addKEK(t, s, words(t, dir, "one"))
+	words(t, dir, "other")
+	away := filepath.Join(dir, "one.away")
+	if err := os.Rename(filepath.Join(dir, "one"), away); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RotateRoot(t.Context()); !errors.Is(err, ErrKEK) || !strings.Contains(err.Error(), one.URI) {
+		t.Errorf("with another passphrase in its place: %v", err)
+	}
+	if err := os.Rename(away, filepath.Join(dir, "other")); err != nil { // the same one, in that place
+		t.Fatal(err)
+	}
+	rotate(t, s)
+	if n, err := unwrapAll(t, s); n != 2 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
 // unwrapAll has every recipient open the store.
 func unwrapAll(t *testing.T, s *Store) (n int, err error) {
 	list, err := s.KEKs(t.Context())
