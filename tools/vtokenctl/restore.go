@@ -10,14 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func restoreCommand(a *app) *cobra.Command {
-	var daemon string
-	var flags daemonFlags
-	var accept bool
-	cmd := &cobra.Command{
-		Use:   "restore FILE",
-		Short: "Make the store of a data folder from a backup",
-		Long: `Make the store of a data folder from a backup, on this machine, while no daemon
+// restoreHelp is what "vtoken restore --help" says.
+const restoreHelp = `Make the store of a data folder from a backup, on this machine, while no daemon
 runs on the folder. The folder has no store yet; other files in it stay. The work
 is done by vtokend itself, which reads its own configuration: run this as the
 user that the daemon runs as, and name another folder or KEK with the flags.
@@ -29,7 +23,16 @@ and counters are as they were.
 A backup of a store with a TPM is an older copy to the TPM's counter, as soon as a
 PIN was tried since, and is refused: whoever restores it gets back wrong PIN tries,
 old PINs, and what was deleted. With --accept-rollback it is restored nevertheless,
-which the audit log tells.`,
+which the audit log tells.`
+
+func restoreCommand(a *app) *cobra.Command {
+	var daemon string
+	var flags daemonFlags
+	var accept bool
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Make the store of a data folder from a backup",
+		Long:  restoreHelp,
 		Example: `  vtoken restore vtoken-2026-11-22.backup
   vtoken restore vtoken-2026-11-22.backup --data-dir /srv/vtoken --kek passphrase:file=/root/recovery`,
 		Args: arguments("FILE"),
