@@ -16,18 +16,20 @@ import (
 
 // The events of applications, by what they do.
 const (
-	eventLogin     = "login"
-	eventInitToken = "init-token"
-	eventInitPIN   = "init-pin"
-	eventSetPIN    = "set-pin"
-	eventGenerate  = "generate-key"
-	eventCreate    = "create-key"
-	eventCopy      = "copy-key"
-	eventUnwrap    = "unwrap-key"
-	eventDerive    = "derive-key"
-	eventDestroy   = "destroy-key"
-	eventWrap      = "wrap-key"
-	eventRead      = "read-key"
+	eventLogin       = "login"
+	eventInitToken   = "init-token"
+	eventInitPIN     = "init-pin"
+	eventSetPIN      = "set-pin"
+	eventGenerate    = "generate-key"
+	eventCreate      = "create-key"
+	eventCopy        = "copy-key"
+	eventUnwrap      = "unwrap-key"
+	eventDerive      = "derive-key"
+	eventEncapsulate = "encapsulate-key"
+	eventDecapsulate = "decapsulate-key"
+	eventDestroy     = "destroy-key"
+	eventWrap        = "wrap-key"
+	eventRead        = "read-key"
 )
 
 // auditedClient is an application of the engine whose logins, PIN changes, and
@@ -263,6 +265,23 @@ func (c *auditedClient) UnwrapKey(h ck.SessionHandle, m ck.Mechanism, key ck.Obj
 // DeriveKey records a key that was made of another.
 func (c *auditedClient) DeriveKey(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle, t ck.Template) (ck.ObjectHandle, error) {
 	return c.made(eventDerive, h, m, t, func() (ck.ObjectHandle, error) { return c.Client.DeriveKey(h, m, key, t) })
+}
+
+// EncapsulateKey records a key that was agreed on with the holder of another.
+func (c *auditedClient) EncapsulateKey(h ck.SessionHandle, m ck.Mechanism, public ck.ObjectHandle, t ck.Template, buf ck.Buffer) (out ck.Output, key ck.ObjectHandle, err error) {
+	if buf.Null { // no key is made
+		return c.Client.EncapsulateKey(h, m, public, t, buf)
+	}
+	key, err = c.made(eventEncapsulate, h, m, t, func() (ck.ObjectHandle, error) {
+		out, key, err = c.Client.EncapsulateKey(h, m, public, t, buf)
+		return key, err
+	})
+	return out, key, err
+}
+
+// DecapsulateKey records a key that was agreed on with another.
+func (c *auditedClient) DecapsulateKey(h ck.SessionHandle, m ck.Mechanism, private ck.ObjectHandle, t ck.Template, ciphertext []byte) (ck.ObjectHandle, error) {
+	return c.made(eventDecapsulate, h, m, t, func() (ck.ObjectHandle, error) { return c.Client.DecapsulateKey(h, m, private, t, ciphertext) })
 }
 
 // DestroyObject records the end of a key.
