@@ -171,6 +171,14 @@ func FuzzParseKeyInfo(f *testing.F) {
 		f.Add(priv)
 		f.Add(pub)
 	}
+	for _, s := range object.ParameterSets() {
+		key := s.Generate()
+		priv, err := object.MarshalPrivate(key)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(priv)
+	}
 	f.Fuzz(func(t *testing.T, der []byte) {
 		if key, err := object.ParsePrivate(der); err == nil {
 			if _, err := object.MarshalPrivate(key); err != nil {

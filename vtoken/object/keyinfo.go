@@ -55,9 +55,11 @@ func marshalInfo(a pkix.AlgorithmIdentifier, raw []byte) ([]byte, error) {
 // here is CKR_KEY_TYPE_INCONSISTENT.
 func ParsePublic(der []byte) (crypto.PublicKey, error) {
 	pub, err := x509.ParsePKIXPublicKey(der)
-	switch pub.(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey:
-		return pub, nil
+	if err == nil { // else it may be a nil pointer of one of these types
+		switch pub.(type) {
+		case *rsa.PublicKey, *ecdsa.PublicKey:
+			return pub, nil
+		}
 	}
 	var info publicKeyInfo
 	if rest, e := asn1.Unmarshal(der, &info); e == nil && len(rest) == 0 && info.Key.BitLength == 8*len(info.Key.Bytes) {
@@ -75,7 +77,10 @@ func ParsePublic(der []byte) (crypto.PublicKey, error) {
 			err = e
 		}
 	}
-	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "no public key of a type that is known here: %v", err)
+	if err == nil {
+		err = errValue
+	}
+	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "no public key of a type that is known here: %w", err)
 }
 
 // algorithm names the curve where keys are encoded: by itself, or as a parameter

@@ -9,9 +9,9 @@ import (
 	"errors"
 )
 
-// errValue is the answer of a group to a value that is none; what it is about is
+// errValue is the answer of a group or lattice to a value that is none; what it is about is
 // said by who asks.
-var errValue = errors.New("not a value of the curve")
+var errValue = errors.New("not a key of this kind")
 
 // nist is the curves of FIPS 186. Keys are *ecdsa.PrivateKey.
 type nist struct{ elliptic.Curve }

@@ -57,10 +57,11 @@ func (c Curve) marshalPrivate(priv crypto.PrivateKey, v []byte) (der []byte, err
 // ParsePrivate is the inverse of [MarshalPrivate]. What is no key that is known
 // here is CKR_WRAPPED_KEY_INVALID.
 func ParsePrivate(der []byte) (crypto.PrivateKey, error) {
-	priv, _ := x509.ParsePKCS8PrivateKey(der)
-	switch priv.(type) {
-	case *rsa.PrivateKey, *ecdsa.PrivateKey:
-		return priv, nil
+	if priv, err := x509.ParsePKCS8PrivateKey(der); err == nil { // else it may be a nil pointer
+		switch priv.(type) {
+		case *rsa.PrivateKey, *ecdsa.PrivateKey:
+			return priv, nil
+		}
 	}
 	var info privateKeyInfo
 	if _, err := asn1.Unmarshal(der, &info); err == nil {
