@@ -38,7 +38,9 @@
 //     whatever way it came to be so (S01, S02); see separation.go.
 //   - CKA_PRIVATE goes from false to true in a copy, never back.
 //   - Key material is checked when it comes in: a point off the curve, an RSA
-//     key whose numbers do not fit together are CKR_ATTRIBUTE_VALUE_INVALID.
+//     key whose numbers do not fit together are CKR_ATTRIBUTE_VALUE_INVALID. Of
+//     public keys of RFC 8032 and RFC 7748 it is the length: what is no point
+//     verifies no signature.
 //   - The subject, issuer and serial number of a certificate are those inside
 //     its CKA_VALUE (C82); a template that says otherwise is inconsistent.
 package object

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 
@@ -78,7 +79,7 @@ func (o *Object) latticePrivate(t ck.KeyType) (*LatticePrivate, error) {
 	// The seed makes the same key in more time; the value was checked before.
 	key, err := s.private(nil, o.Secret.Get(ck.CKA_VALUE))
 	if err == nil {
-		key.Seed = o.Secret.Get(ck.CKA_SEED)
+		key.Seed = bytes.Clone(o.Secret.Get(ck.CKA_SEED))
 	}
 	return key, err
 }
