@@ -111,7 +111,7 @@ func tryForever(dir string, token record.TokenID) error {
 }
 
 // TestKilledWhileCounting kills a process that counts tries in a software TPM,
-// and the TPM with it, again and again, as power cuts do: the store opens each
+// and every other time the TPM with it, as power cuts do: the store opens each
 // time, with every acknowledged try.
 func TestKilledWhileCounting(t *testing.T) {
 	tpm := softTPM(t)
@@ -124,8 +124,10 @@ func TestKilledWhileCounting(t *testing.T) {
 	for round := range 8 {
 		before := copyFolder(t, o.Dir)
 		_, last := killAfter(t, child(t, "try", o.Dir, tok.ID), 1+2*round)
-		if err := errors.Join(tpm.Stop(), tpm.Start()); err != nil {
-			t.Fatal(err)
+		if round%2 == 1 {
+			if err := errors.Join(tpm.Stop(), tpm.Start()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		s := openWith(t, options(o.Dir))
 		got := triesOf(t, s, tok.ID)

@@ -41,6 +41,8 @@ type conn struct {
 	ctx context.Context
 	s   stream
 	buf [maxResponse]byte
+	// managed is set where a resource manager has room for everybody.
+	managed bool
 }
 
 // dial connects. It fails with [kek.ErrUnavailable].
@@ -54,7 +56,7 @@ func dial(ctx context.Context, t target) (*conn, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: no TPM answers at %s: %w", kek.ErrUnavailable, t.address, err)
 	}
-	return &conn{ctx: ctx, s: s}, nil
+	return &conn{ctx: ctx, s: s, managed: t.network == "device"}, nil
 }
 
 func open(ctx context.Context, t target) (stream, error) {

@@ -242,5 +242,5 @@ func (p *provider) connected(ctx context.Context, fn func(*conn) error) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	return fn(c)
+	return c.roomy(func() error { return fn(c) })
 }

@@ -82,7 +82,7 @@ func (p *provider) with(ctx context.Context, fn func(*primary) error) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	return withPrimary(c, fn)
+	return c.roomy(func() error { return withPrimary(c, fn) })
 }
 
 // Wrap seals a fresh KEK in the TPM and encrypts the key under it.
