@@ -226,3 +226,23 @@ func TestWrapNeedsLogin(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An unwrapped key may be one that nobody changes, copies or destroys (C96).
+func TestUnwrapForGood(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	wrapping := w.aes(c, h, wraps...)
+	blob := w.wrapped(c, h, kwp, wrapping, w.aes(c, h, extractable))
+	key, err := c.UnwrapKey(h, kwp, wrapping, blob, with(aesTemplate, onToken,
+		flag(ck.CKA_MODIFIABLE, false), flag(ck.CKA_COPYABLE, false), flag(ck.CKA_DESTROYABLE, false)))
+	w.ok(err)
+	want(t, c.SetAttributeValue(h, key, ck.Template{ck.String(ck.CKA_LABEL, "x")}), ck.CKR_ACTION_PROHIBITED)
+	_, err = c.CopyObject(h, key, nil)
+	want(t, err, ck.CKR_ACTION_PROHIBITED)
+	want(t, c.DestroyObject(h, key), ck.CKR_ACTION_PROHIBITED)
+	for _, typ := range []ck.AttributeType{ck.CKA_MODIFIABLE, ck.CKA_COPYABLE, ck.CKA_DESTROYABLE} {
+		if v := w.bytes(c, h, key, typ); v[0] != 0 {
+			t.Errorf("%v is %d", typ, v[0])
+		}
+	}
+}
