@@ -31,6 +31,21 @@ func outAt(p C.CK_BYTE_PTR, n C.CK_ULONG_PTR) remote.Out {
 	return remote.Out{To: bytesAt(p, *n)}
 }
 
+// lastOutAt is outAt, or nil where the host has no place for a length.
+func lastOutAt(p C.CK_BYTE_PTR, n C.CK_ULONG_PTR) *remote.Out {
+	if n == nil {
+		return nil
+	}
+	out := outAt(p, n)
+	return &out
+}
+
+func putLength(to C.CK_ULONG_PTR, n uint64) {
+	if to != nil {
+		*to = C.CK_ULONG(n)
+	}
+}
+
 const labelLen = 32
 
 // labelAt is the label of C_InitToken: 32 bytes, padded with blanks.

@@ -1029,6 +1029,160 @@ func vtokenSessionCancel(hSession C.CK_SESSION_HANDLE, flags C.CK_FLAGS) (rv C.C
 	return code(err)
 }
 
+//export vtokenMessageSignInit
+func vtokenMessageSignInit(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hKey C.CK_OBJECT_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageSignInit", &rv)
+	v1, err := mechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_MessageSignInit", err)
+	}
+	err = c.MessageSignInit(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hKey))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageSignInit", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hKey", uint64(hKey)))
+	}
+	return code(err)
+}
+
+//export vtokenSignMessage
+func vtokenSignMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pData C.CK_BYTE_PTR, ulDataLen C.CK_ULONG, pSignature C.CK_BYTE_PTR, pulSignatureLen C.CK_ULONG_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_SignMessage", &rv)
+	r0, err := c.SignMessage(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), outAt(pSignature, pulSignatureLen))
+	if tellsLength(err) {
+		*pulSignatureLen = C.CK_ULONG(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_SignMessage", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)), outTrace("pSignature", pSignature, pulSignatureLen, err))
+	}
+	return code(err)
+}
+
+//export vtokenSignMessageBegin
+func vtokenSignMessageBegin(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_SignMessageBegin", &rv)
+	err := c.SignMessageBegin(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_SignMessageBegin", err, remote.Number("hSession", uint64(hSession)))
+	}
+	return code(err)
+}
+
+//export vtokenSignMessageNext
+func vtokenSignMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pData C.CK_BYTE_PTR, ulDataLen C.CK_ULONG, pSignature C.CK_BYTE_PTR, pulSignatureLen C.CK_ULONG_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_SignMessageNext", &rv)
+	r0, err := c.SignMessageNext(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), lastOutAt(pSignature, pulSignatureLen))
+	if tellsLength(err) {
+		putLength(pulSignatureLen, r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_SignMessageNext", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)))
+	}
+	return code(err)
+}
+
+//export vtokenMessageSignFinal
+func vtokenMessageSignFinal(hSession C.CK_SESSION_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageSignFinal", &rv)
+	err := c.MessageSignFinal(ck.SessionHandle(hSession))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageSignFinal", err, remote.Number("hSession", uint64(hSession)))
+	}
+	return code(err)
+}
+
+//export vtokenMessageVerifyInit
+func vtokenMessageVerifyInit(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hKey C.CK_OBJECT_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageVerifyInit", &rv)
+	v1, err := mechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_MessageVerifyInit", err)
+	}
+	err = c.MessageVerifyInit(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hKey))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageVerifyInit", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hKey", uint64(hKey)))
+	}
+	return code(err)
+}
+
+//export vtokenVerifyMessage
+func vtokenVerifyMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pData C.CK_BYTE_PTR, ulDataLen C.CK_ULONG, pSignature C.CK_BYTE_PTR, ulSignatureLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_VerifyMessage", &rv)
+	err := c.VerifyMessage(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), bytesAt(pSignature, ulSignatureLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_VerifyMessage", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)), remote.Data("pSignature", bytesAt(pSignature, ulSignatureLen)))
+	}
+	return code(err)
+}
+
+//export vtokenVerifyMessageBegin
+func vtokenVerifyMessageBegin(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_VerifyMessageBegin", &rv)
+	err := c.VerifyMessageBegin(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_VerifyMessageBegin", err, remote.Number("hSession", uint64(hSession)))
+	}
+	return code(err)
+}
+
+//export vtokenVerifyMessageNext
+func vtokenVerifyMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pData C.CK_BYTE_PTR, ulDataLen C.CK_ULONG, pSignature C.CK_BYTE_PTR, ulSignatureLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_VerifyMessageNext", &rv)
+	err := c.VerifyMessageNext(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), bytesAt(pSignature, ulSignatureLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_VerifyMessageNext", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)), remote.Data("pSignature", bytesAt(pSignature, ulSignatureLen)))
+	}
+	return code(err)
+}
+
+//export vtokenMessageVerifyFinal
+func vtokenMessageVerifyFinal(hSession C.CK_SESSION_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageVerifyFinal", &rv)
+	err := c.MessageVerifyFinal(ck.SessionHandle(hSession))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageVerifyFinal", err, remote.Number("hSession", uint64(hSession)))
+	}
+	return code(err)
+}
+
 //export vtokenEncapsulateKey
 func vtokenEncapsulateKey(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hPublicKey C.CK_OBJECT_HANDLE, pTemplate C.CK_ATTRIBUTE_PTR, ulAttributeCount C.CK_ULONG, pCiphertext C.CK_BYTE_PTR, pulCiphertextLen C.CK_ULONG_PTR, phKey C.CK_OBJECT_HANDLE_PTR) (rv C.CK_RV) {
 	c := client()

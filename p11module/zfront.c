@@ -631,61 +631,87 @@ CK_RV C_MessageDecryptFinal(CK_SESSION_HANDLE hSession)
 CK_RV C_MessageSignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	FRONT_ENTER(C_MessageSignInit, (hSession, pMechanism, hKey));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageSignInit(hSession, pMechanism, hKey);
 }
 
 CK_RV C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
 {
 	FRONT_ENTER(C_SignMessage, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL && ulParameterLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pData == NULL && ulDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pulSignatureLen == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenSignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen);
 }
 
 CK_RV C_SignMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen)
 {
 	FRONT_ENTER(C_SignMessageBegin, (hSession, pParameter, ulParameterLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL && ulParameterLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenSignMessageBegin(hSession, pParameter, ulParameterLen);
 }
 
 CK_RV C_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
 {
 	FRONT_ENTER(C_SignMessageNext, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL && ulParameterLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pData == NULL && ulDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenSignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen);
 }
 
 CK_RV C_MessageSignFinal(CK_SESSION_HANDLE hSession)
 {
 	FRONT_ENTER(C_MessageSignFinal, (hSession));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageSignFinal(hSession);
 }
 
 CK_RV C_MessageVerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	FRONT_ENTER(C_MessageVerifyInit, (hSession, pMechanism, hKey));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageVerifyInit(hSession, pMechanism, hKey);
 }
 
 CK_RV C_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
 {
 	FRONT_ENTER(C_VerifyMessage, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL && ulParameterLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pData == NULL && ulDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pSignature == NULL && ulSignatureLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenVerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen);
 }
 
 CK_RV C_VerifyMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen)
 {
 	FRONT_ENTER(C_VerifyMessageBegin, (hSession, pParameter, ulParameterLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL && ulParameterLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenVerifyMessageBegin(hSession, pParameter, ulParameterLen);
 }
 
 CK_RV C_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
 {
 	FRONT_ENTER(C_VerifyMessageNext, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL && ulParameterLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pData == NULL && ulDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pSignature == NULL && ulSignatureLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenVerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen);
 }
 
 CK_RV C_MessageVerifyFinal(CK_SESSION_HANDLE hSession)
 {
 	FRONT_ENTER(C_MessageVerifyFinal, (hSession));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageVerifyFinal(hSession);
 }
 
 CK_RV C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext, CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)

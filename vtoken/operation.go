@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"cmp"
 	"hash"
 	"slices"
 
@@ -20,28 +21,36 @@ const (
 	verifying
 	signRecovering
 	verifyRecovering
+	messageSigning
+	messageVerifying
 	kinds
 )
 
 // rule is what an operation asks of a key and of a mechanism.
 type rule struct {
 	usage ck.AttributeType // the key's flag that permits it
-	// flag is the use in CK_MECHANISM_INFO, and what ends it in C_SessionCancel.
+	// flag is the use in CK_MECHANISM_INFO, and what ends it in C_SessionCancel
+	// where cancel is 0.
 	flag ck.Flags
 	// begin makes the mechanism's part of the operation.
-	begin func(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error
+	begin  func(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error
+	cancel ck.Flags
 }
 
 // rules is the one table of what operations need (S08).
 var rules = [kinds]rule{
-	encrypting: {ck.CKA_ENCRYPT, ck.CKF_ENCRYPT, beginEncrypt},
-	decrypting: {ck.CKA_DECRYPT, ck.CKF_DECRYPT, beginDecrypt},
+	encrypting: {ck.CKA_ENCRYPT, ck.CKF_ENCRYPT, beginEncrypt, 0},
+	decrypting: {ck.CKA_DECRYPT, ck.CKF_DECRYPT, beginDecrypt, 0},
 	digesting:  {flag: ck.CKF_DIGEST, begin: beginDigest},
-	signing:    {ck.CKA_SIGN, ck.CKF_SIGN, beginSign},
-	verifying:  {ck.CKA_VERIFY, ck.CKF_VERIFY, beginVerify},
+	signing:    {ck.CKA_SIGN, ck.CKF_SIGN, beginSign, 0},
+	verifying:  {ck.CKA_VERIFY, ck.CKF_VERIFY, beginVerify, 0},
 
-	signRecovering:   {ck.CKA_SIGN_RECOVER, ck.CKF_SIGN_RECOVER, beginSignRecover},
-	verifyRecovering: {ck.CKA_VERIFY_RECOVER, ck.CKF_VERIFY_RECOVER, beginVerifyRecover},
+	signRecovering:   {ck.CKA_SIGN_RECOVER, ck.CKF_SIGN_RECOVER, beginSignRecover, 0},
+	verifyRecovering: {ck.CKA_VERIFY_RECOVER, ck.CKF_VERIFY_RECOVER, beginVerifyRecover, 0},
+
+	// Who may sign or verify may do so with many messages.
+	messageSigning:   {ck.CKA_SIGN, ck.CKF_SIGN, beginMessageSign, ck.CKF_MESSAGE_SIGN},
+	messageVerifying: {ck.CKA_VERIFY, ck.CKF_VERIFY, beginMessageVerify, ck.CKF_MESSAGE_VERIFY},
 }
 
 // operation is a running operation of a session. Its session's lock guards it.
@@ -59,6 +68,7 @@ type operation struct {
 	verifier mech.Verifier
 	cipher   *cipher
 	digest   hash.Hash
+	message  *message // of an operation on messages
 }
 
 // over reports whether the operation was cancelled from outside: by a logout, or
@@ -329,7 +339,7 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	}
 	defer s.leave()
 	for k, r := range rules {
-		if flags.Has(r.flag) {
+		if flags.Has(cmp.Or(r.cancel, r.flag)) {
 			s.ops[k] = nil
 		}
 	}

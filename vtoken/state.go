@@ -119,6 +119,9 @@ func (op *operation) restore(state []byte) error {
 }
 
 func (op *operation) saver() mech.Saver {
+	if op.message != nil {
+		return nil // how far its messages came is not saved
+	}
 	if saver, ok := op.signer.(mech.Saver); ok {
 		return saver
 	}

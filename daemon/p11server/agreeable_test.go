@@ -164,3 +164,18 @@ func (agreeable) SignEncryptUpdate(ck.SessionHandle, []byte, ck.Buffer) (ck.Outp
 func (agreeable) DecryptVerifyUpdate(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error) {
 	return ck.Output{Data: []byte("out"), Len: 3}, nil
 }
+
+func (agreeable) MessageSignInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error { return nil }
+func (agreeable) SignMessage(ck.SessionHandle, []byte, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) SignMessageBegin(ck.SessionHandle, []byte) error { return nil }
+func (agreeable) SignMessageNext(ck.SessionHandle, []byte, []byte, bool, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) MessageSignFinal(ck.SessionHandle) error                                 { return nil }
+func (agreeable) MessageVerifyInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error { return nil }
+func (agreeable) VerifyMessage(ck.SessionHandle, []byte, []byte, []byte) error            { return nil }
+func (agreeable) VerifyMessageBegin(ck.SessionHandle, []byte) error                       { return nil }
+func (agreeable) VerifyMessageNext(ck.SessionHandle, []byte, []byte, []byte) error        { return nil }
+func (agreeable) MessageVerifyFinal(ck.SessionHandle) error                               { return nil }

@@ -26,6 +26,7 @@ type Client interface {
 	Duals
 	Keys
 	Encapsulation
+	Messages
 	// Close ends the application: sessions, logins, session objects.
 	Close()
 }

@@ -89,6 +89,17 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallVerifyUpdate: {run: feed(Client.VerifyUpdate)},
 	p11rpc.CallVerifyFinal:  {run: feed(Client.VerifyFinal)},
 
+	p11rpc.CallMessageSignInit:    {run: begin(Client.MessageSignInit, ck.CKF_MESSAGE_SIGN)},
+	p11rpc.CallSignMessage:        {run: signMessage},
+	p11rpc.CallSignMessageBegin:   {run: feed(Client.SignMessageBegin)},
+	p11rpc.CallSignMessageNext:    {run: signMessageNext},
+	p11rpc.CallMessageSignFinal:   {run: onSession(Client.MessageSignFinal)},
+	p11rpc.CallMessageVerifyInit:  {run: begin(Client.MessageVerifyInit, ck.CKF_MESSAGE_VERIFY)},
+	p11rpc.CallVerifyMessage:      {run: verifyMessage(Client.VerifyMessage)},
+	p11rpc.CallVerifyMessageBegin: {run: feed(Client.VerifyMessageBegin)},
+	p11rpc.CallVerifyMessageNext:  {run: verifyMessage(Client.VerifyMessageNext)},
+	p11rpc.CallMessageVerifyFinal: {run: onSession(Client.MessageVerifyFinal)},
+
 	p11rpc.CallSignRecoverInit:   {run: begin(Client.SignRecoverInit, ck.CKF_SIGN_RECOVER)},
 	p11rpc.CallSignRecover:       {run: transform(Client.SignRecover)},
 	p11rpc.CallVerifyRecoverInit: {run: begin(Client.VerifyRecoverInit, ck.CKF_VERIFY_RECOVER)},

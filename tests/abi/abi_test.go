@@ -291,10 +291,10 @@ func TestAttributes(t *testing.T) {
 	run(t, p.environment(), host(t, "attributes"), module(t))
 }
 
-// TestVersion32 is what 3.2 brought.
-func TestVersion32(t *testing.T) {
+// TestNewerFunctions is what 3.0 and 3.2 brought.
+func TestNewerFunctions(t *testing.T) {
 	p := startPeer(t)
-	for _, name := range []string{"verify", "encapsulate"} {
+	for _, name := range []string{"messages", "verify", "encapsulate"} {
 		t.Run(name, func(t *testing.T) { run(t, p.environment(), host(t, name), module(t)) })
 	}
 }

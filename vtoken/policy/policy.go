@@ -125,7 +125,14 @@ func (p Policy) MinRSABits(verify bool) uint64 {
 // Limit is the mechanism info with the flags of those uses that the policy
 // leaves.
 func (p Policy) Limit(m ck.MechanismType, info ck.MechanismInfo) ck.MechanismInfo {
-	info.Flags &= p.Uses(m) | ^uses
+	left := p.Uses(m)
+	if left.Has(ck.CKF_SIGN) {
+		left |= ck.CKF_MESSAGE_SIGN
+	}
+	if left.Has(ck.CKF_VERIFY) {
+		left |= ck.CKF_MESSAGE_VERIFY
+	}
+	info.Flags &= left | ^uses
 	return info
 }
 

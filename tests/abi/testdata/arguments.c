@@ -106,7 +106,7 @@ static void not_supported(void)
 	WANT(CKR_FUNCTION_NOT_PARALLEL, f->C_GetFunctionStatus(1));
 	WANT(CKR_FUNCTION_NOT_PARALLEL, f->C_CancelFunction(1));
 	WANT(CKR_FUNCTION_NOT_SUPPORTED, f->C_MessageEncryptInit(1, NULL, 1));
-	WANT(CKR_FUNCTION_NOT_SUPPORTED, f->C_MessageVerifyFinal(1));
+	WANT(CKR_FUNCTION_NOT_SUPPORTED, f->C_MessageDecryptFinal(1));
 	WANT(CKR_FUNCTION_NOT_SUPPORTED, f->C_AsyncComplete(1, NULL, NULL));
 }
 

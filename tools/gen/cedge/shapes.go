@@ -30,13 +30,17 @@ var shapes = map[string]shape{
 	"mechtype": {ctypes: []string{"CK_MECHANISM_TYPE"}, goIn: "ck.MechanismType({0})", trace: numberTrace},
 	"bool":     {ctypes: []string{"CK_BBOOL"}, goIn: "{0} != 0"},
 
-	"in":     {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG"}, check: badIn, goIn: "bytesAt({0}, {1})", trace: dataTrace},
-	"opaque": {ctypes: []string{"CK_VOID_PTR", "CK_ULONG"}, check: badIn},
+	"in": {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG"}, check: badIn, goIn: "bytesAt({0}, {1})", trace: dataTrace},
+	// The parameter of a message.
+	"opaque": {ctypes: []string{"CK_VOID_PTR", "CK_ULONG"}, check: badIn, goIn: "memory({0}, {1})"},
 	"pin":    {ctypes: []string{"CK_UTF8CHAR_PTR", "CK_ULONG"}, check: badIn, goIn: "secret.Bytes(bytesAt({0}, {1}))", trace: dataTrace},
 	"label":  {ctypes: []string{"CK_UTF8CHAR_PTR"}, check: badPtr, goIn: "labelAt({0})"},
 	"fill":   {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG"}, check: badIn, goIn: "bytesAt({0}, {1})"},
 	"out": {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG_PTR"}, check: "{1} == NULL", goIn: "outAt({0}, {1})",
 		goOut: "*{1} = C.CK_ULONG({r})", always: true, trace: `outTrace("{0}", {0}, {1}, err)`},
+	// An output that comes with the last part only; the others have no length.
+	"lastout": {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG_PTR"}, goIn: "lastOutAt({0}, {1})",
+		goOut: "putLength({1}, {r})", always: true},
 
 	"template": {ctypes: []string{"CK_ATTRIBUTE_PTR", "CK_ULONG"}, check: badIn, goIn: "templateAt({0}, {1})", fails: true, trace: `remote.Number("{1}", uint64({1}))`},
 	"attrs":    {ctypes: []string{"CK_ATTRIBUTE_PTR", "CK_ULONG"}, check: badIn},

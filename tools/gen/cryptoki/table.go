@@ -88,16 +88,16 @@ C_DecryptMessage @unsupported session:hSession opaque:pParameter,ulParameterLen 
 C_DecryptMessageBegin @unsupported session:hSession opaque:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen
 C_DecryptMessageNext @unsupported session:hSession opaque:pParameter,ulParameterLen in:pCiphertextPart,ulCiphertextPartLen out:pPlaintextPart,pulPlaintextPartLen flags:flags
 C_MessageDecryptFinal @unsupported session:hSession
-C_MessageSignInit @unsupported session:hSession mech:pMechanism object:hKey
-C_SignMessage @unsupported session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen out:pSignature,pulSignatureLen
-C_SignMessageBegin @unsupported session:hSession opaque:pParameter,ulParameterLen
-C_SignMessageNext @unsupported session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen out:pSignature,pulSignatureLen
-C_MessageSignFinal @unsupported session:hSession
-C_MessageVerifyInit @unsupported session:hSession mech:pMechanism object:hKey
-C_VerifyMessage @unsupported session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
-C_VerifyMessageBegin @unsupported session:hSession opaque:pParameter,ulParameterLen
-C_VerifyMessageNext @unsupported session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
-C_MessageVerifyFinal @unsupported session:hSession
+C_MessageSignInit session:hSession startmech:pMechanism object:hKey
+C_SignMessage session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen out:pSignature,pulSignatureLen
+C_SignMessageBegin session:hSession opaque:pParameter,ulParameterLen
+C_SignMessageNext session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen lastout:pSignature,pulSignatureLen
+C_MessageSignFinal session:hSession
+C_MessageVerifyInit session:hSession startmech:pMechanism object:hKey
+C_VerifyMessage session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
+C_VerifyMessageBegin session:hSession opaque:pParameter,ulParameterLen
+C_VerifyMessageNext session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
+C_MessageVerifyFinal session:hSession
 -- 3.2
 C_EncapsulateKey session:hSession mech:pMechanism object:hPublicKey template:pTemplate,ulAttributeCount out:pCiphertext,pulCiphertextLen newobject:phKey
 C_DecapsulateKey session:hSession mech:pMechanism object:hPrivateKey template:pTemplate,ulAttributeCount in:pCiphertext,ulCiphertextLen newobject:phKey

@@ -1,0 +1,116 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+)
+
+// message is what an operation on messages (version 3.0) has beside that of
+// the message under way: one key and mechanism, any number of messages.
+type message struct {
+	// renew begins the next message.
+	renew func(k *mech.Key) error
+	// always says that each message needs the PIN (CKA_ALWAYS_AUTHENTICATE).
+	always bool
+	begun  bool // a Begin function was called for the message under way
+}
+
+func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
+	return op.beginMessages(k, func(k *mech.Key) (err error) {
+		op.signer, err = d.Sign(k, p)
+		return err
+	})
+}
+
+func beginMessageVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
+	return op.beginMessages(k, func(k *mech.Key) (err error) {
+		op.verifier, err = d.Verify(k, p)
+		return err
+	})
+}
+
+func (op *operation) beginMessages(k *mech.Key, renew func(*mech.Key) error) error {
+	op.message = &message{renew: renew, always: op.waits}
+	return renew(k)
+}
+
+// aMessage is the operation of that kind, for a message that is given whole or
+// that begins.
+func (s *session) aMessage(k kind, parameter []byte) (*operation, error) {
+	op, err := s.active(k)
+	switch {
+	case err != nil:
+		return nil, err
+	case op.message.begun:
+		return nil, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a message was begun in parts; end it first")
+	}
+	return op, noMessageParameter(op, parameter)
+}
+
+// nextPart is the operation of that kind, for a further part of a message.
+func (s *session) nextPart(k kind, parameter []byte) (*operation, error) {
+	op, err := s.active(k)
+	switch {
+	case err != nil:
+		return nil, err
+	case !op.message.begun:
+		return nil, ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "no message was begun")
+	}
+	return op, noMessageParameter(op, parameter)
+}
+
+// noMessageParameter: no mechanism that signs has a parameter for each message.
+func noMessageParameter(op *operation, parameter []byte) error {
+	if len(parameter) == 0 {
+		return nil
+	}
+	return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%v has no parameter for a message, and %d bytes were given", op.mechanism.Type, len(parameter))
+}
+
+// part runs a step of a message. An error ends the message, and unlike other
+// operations not the operation, which may go on with the next message.
+func (s *session) part(k kind, op *operation, last bool, step func() error) error {
+	if err := op.ready(); err != nil {
+		return err
+	}
+	err := s.use(k, op, func() error {
+		err := step()
+		if err == nil && !last {
+			return nil
+		}
+		op.message.begun, op.waits = false, op.message.always
+		if renewed := op.message.renew(op.key.key); renewed != nil {
+			return renewed
+		}
+		return err
+	})
+	if err != nil && !op.over() {
+		s.ops[k] = op
+	}
+	return err
+}
+
+func (c *Client) messageBegin(h ck.SessionHandle, k kind, parameter []byte) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	op, err := s.aMessage(k, parameter)
+	if err == nil {
+		op.message.begun = true
+	}
+	return err
+}
+
+// messageFinal ends an operation on messages, and a message that is under way.
+func (c *Client) messageFinal(h ck.SessionHandle, k kind) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	_, err = s.active(k)
+	s.ops[k] = nil
+	return err
+}
