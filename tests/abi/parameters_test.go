@@ -1,10 +1,25 @@
 package abi
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 // TestParameters: structures that are the parameters of mechanisms arrive, and
-// what the mechanisms make of them is what was published.
+// what the mechanisms make of them is what was published. The modern policy does
+// not offer all of them.
 func TestParameters(t *testing.T) {
 	p := startPeer(t)
+	out, err := p.Vtoken("token", "list", "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tokens []struct{ ID string }
+	if err := json.Unmarshal([]byte(out), &tokens); err != nil || len(tokens) != 1 {
+		t.Fatalf("not one token: %s, %v", out, err)
+	}
+	if _, err := p.Vtoken("token", "policy", tokens[0].ID, "legacy"); err != nil {
+		t.Fatal(err)
+	}
 	run(t, p.environment(), host(t, "parameters"), module(t))
 }
