@@ -59,7 +59,9 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (Report, error) {
 // One of the backup's recipients has to open here, under its own URI or one of
 // o.KEKs, else it is [ErrNoKEK]: what cannot be authenticated is not restored.
 // Where the backup is older than its counter, or that cannot be asked here, it
-// is [ErrRollback], unless o.AcceptRollback is set.
+// is [ErrRollback], unless o.AcceptRollback is set. Nothing is counted before the
+// restored store is opened, so that a drill does not disturb the store that the
+// backup is of.
 // Every record is checked as [Store.Check] does, and compared with the backup
 // after it was written. It fails with the errors of package backup for a bad
 // file, and as [Open] does.
@@ -126,7 +128,7 @@ func restoreAs(ctx context.Context, o Options, file io.ReadSeeker, path string) 
 	if err != nil {
 		return report, err
 	}
-	return report, errors.Join(s.protect(ctx, o), s.guard.Load().stop())
+	return report, s.examine(ctx, o)
 }
 
 // restoreBatch is how many bytes of values share a commit.

@@ -144,25 +144,28 @@ func (g *guard) note(err error) {
 // increment is missing, so that nothing is committed on a counter that does not
 // count.
 func (g *guard) begin() (uint64, error) {
-	value, err := g.read()
-	if err != nil {
-		return 0, err
+	stored, value, err := g.compare()
+	if err == nil && stored > value {
+		err = g.increment(stored)
 	}
-	var stored uint64
+	return stored + 1, err
+}
+
+// compare reads the generation of the store and the counter, of which the store
+// may be one ahead.
+func (g *guard) compare() (stored, value uint64, err error) {
+	if value, err = g.read(); err != nil {
+		return 0, 0, err
+	}
 	err = g.s.View(func(tx *Tx) error {
 		row, err := tx.generation()
 		stored = row.Number
 		return err
 	})
-	switch {
-	case err != nil:
-		return 0, err
-	case stored == value:
-		return value + 1, nil
-	case stored == value+1:
-		return stored + 1, g.increment(stored)
+	if err == nil && stored != value && stored != value+1 {
+		err = ageError{stored: stored, counter: value}
 	}
-	return 0, ageError{stored: stored, counter: value}
+	return stored, value, err
 }
 
 // ageError is a store whose generation is not that of the counter.

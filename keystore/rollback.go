@@ -44,7 +44,7 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if row.URI != "" && !slices.ContainsFunc(recipients, func(r recipient) bool { return r.URI == row.URI }) {
+	if row.URI != "" && !row.of(recipients) {
 		if row, err = s.forget(ctx, o, row); err != nil {
 			return err
 		}
@@ -58,8 +58,7 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 			o.Log.Warn("an older copy of the data folder is not found out: an administrator accepted the store while its counter could not be asked, and it still cannot", "kek", row.URI, "reason", err)
 			return nil
 		case !o.AcceptRollback:
-			o.Log.Error("ALARM: the data folder may be an older copy of the store", "kek", row.URI, "reason", err)
-			return rolledBack(err)
+			return rolledBack(o, row, err)
 		}
 		if row, err = s.accept(row, o, err); err != nil {
 			return err
@@ -85,7 +84,34 @@ func (s *Store) protectWith(ctx context.Context, r recipient) error {
 	return s.beginCounting(ctx, s.options, row, []recipient{r})
 }
 
-func rolledBack(err error) error {
+// examine compares the generation of a store that is restored with the counter,
+// and leaves that alone. It fails with [ErrRollback].
+func (s *Store) examine(ctx context.Context, o Options) error {
+	row, recipients, err := s.generation()
+	if err != nil || row.URI == "" || row.Adopt || !row.of(recipients) {
+		return err
+	}
+	g, err := s.guardOf(ctx, o, row)
+	if err == nil {
+		_, _, err = g.compare()
+		err = errors.Join(err, g.close())
+	}
+	if err != nil && !o.AcceptRollback {
+		return rolledBack(o, row, err)
+	}
+	if err != nil {
+		_, err = s.accept(row, o, err)
+	}
+	return err
+}
+
+// of reports whether the KEK with the counter is one of the recipients.
+func (g generation) of(recipients []recipient) bool {
+	return slices.ContainsFunc(recipients, func(r recipient) bool { return r.URI == g.URI })
+}
+
+func rolledBack(o Options, row generation, err error) error {
+	o.Log.Error("ALARM: the data folder may be an older copy of the store", "kek", row.URI, "reason", err)
 	if !errors.Is(err, ErrRollback) {
 		err = fmt.Errorf("%w, or its counter cannot be asked: %w", ErrRollback, err)
 	}
@@ -125,14 +151,10 @@ func (s *Store) openCounter(ctx context.Context, o Options, r recipient) (kek.Pr
 // resume compares, and goes on counting. It counts one generation at once, so
 // that copies of what was committed at leisure before are old from now on.
 func (s *Store) resume(ctx context.Context, o Options, row generation) error {
-	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI})
+	g, err := s.guardOf(ctx, o, row)
 	if err != nil {
 		return err
 	}
-	if c == nil {
-		return fmt.Errorf("%w: %s does not count", kek.ErrNoCounter, row.URI)
-	}
-	g := newGuard(s, p, c, slices.Clone(row.Name))
 	if row.Adopt {
 		err = g.adopt(row)
 	}
@@ -147,6 +169,18 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	g.rounds.Go(g.atLeisure)
 	o.Log.Info("older copies of the data folder are found out", "kek", row.URI)
 	return nil
+}
+
+// guardOf opens the counter of a generation.
+func (s *Store) guardOf(ctx context.Context, o Options, row generation) (*guard, error) {
+	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI})
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, fmt.Errorf("%w: %s does not count", kek.ErrNoCounter, row.URI)
+	}
+	return newGuard(s, p, c, slices.Clone(row.Name)), nil
 }
 
 // adopt takes over the value of the counter.

@@ -257,7 +257,7 @@ func TestRestoreOlderBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
-	to := h.on(tempDir(t))
+	to, before := h.on(tempDir(t)), h.value()
 	if _, err := Restore(t.Context(), to, bytes.NewReader(file)); !errors.Is(err, ErrRollback) {
 		t.Fatalf("restored an older backup: %v", err)
 	}
@@ -266,6 +266,10 @@ func TestRestoreOlderBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.AcceptRollback = false
+	if h.value() != before {
+		t.Error("a restore counts")
+	}
+	closeStore(t, openWith(t, o)) // it was a drill
 	s = openWith(t, to)
 	defer closeStore(t, s)
 	if n := triesOf(t, s, tok.ID); n != 0 {
