@@ -92,7 +92,7 @@ func (c *auditedClient) about(r *audit.Record, slot ck.SlotID) *record.Token {
 	if err != nil {
 		return nil
 	}
-	r.Tenant, r.Token, r.Serial, r.Label = string(t.Tenant), string(t.ID), t.Serial, t.Label
+	r.Tenant, r.Token, r.Serial = string(t.Tenant), string(t.ID), t.Serial
 	return t
 }
 
@@ -169,7 +169,7 @@ type described struct {
 
 // describe asks for the attributes of an object.
 func (c *auditedClient) describe(h ck.SessionHandle, o ck.ObjectHandle) described {
-	types := [...]ck.AttributeType{ck.CKA_CLASS, ck.CKA_TOKEN, ck.CKA_KEY_TYPE, ck.CKA_ID, ck.CKA_LABEL}
+	types := [...]ck.AttributeType{ck.CKA_CLASS, ck.CKA_TOKEN, ck.CKA_KEY_TYPE, ck.CKA_ID}
 	queries := make([]ck.AttributeQuery, len(types))
 	for i, t := range types {
 		queries[i] = ck.AttributeQuery{Type: t, Buffer: ck.Buffer{Len: 4096}}
@@ -189,8 +189,6 @@ func (c *auditedClient) describe(h ck.SessionHandle, o ck.ObjectHandle) describe
 			d.token, _ = a.Bool()
 		case r.Type == ck.CKA_ID:
 			d.ID = hex.EncodeToString(r.Value)
-		case r.Type == ck.CKA_LABEL:
-			d.Label = string(r.Value)
 		}
 	}
 	return d

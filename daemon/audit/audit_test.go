@@ -59,7 +59,7 @@ func add(t *testing.T, l *Log, events ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.End(Record{Event: name, Result: "ok", Process: &Process{UID: 1000, PID: 42, Executable: "/usr/bin/ssh"}, Label: "Card \" ,\"sig\":\""})
+		e.End(Record{Event: name, Result: "ok", Process: &Process{UID: 1000, PID: 42, Executable: "/usr/bin/ssh"}, Detail: "Card \" ,\"sig\":\""})
 	}
 }
 
@@ -351,7 +351,7 @@ func TestLongestLineFits(t *testing.T) {
 	long := strings.Repeat("\x01\u2028\"", 1000)
 	r := Record{
 		Seq: 1<<64 - 1, Event: long, Result: long, Process: &Process{UID: 1<<32 - 1, PID: -1 << 31, Executable: long}, Caller: long, From: long,
-		Request: long, Tenant: long, Token: long, Serial: long, Label: long, Slot: 1<<64 - 1, Role: long, Object: &Object{long, long, long, long},
+		Request: long, Tenant: long, Token: long, Serial: long, Slot: 1<<64 - 1, Role: long, Object: &Object{long, long, long},
 		Detail: long, Locked: true, Prev: strings.Repeat("f", 64),
 	}
 	line, err := r.line(ed25519.NewKeyFromSeed(seed))
@@ -361,7 +361,7 @@ func TestLongestLineFits(t *testing.T) {
 	if got, err := parseLine(line, public()); err != nil || got.Seq != r.Seq {
 		t.Error(err)
 	}
-	if r.Process.Executable != long || r.Object.Label != long {
+	if r.Process.Executable != long || r.Object.ID != long {
 		t.Error("the caller's record was changed")
 	}
 }

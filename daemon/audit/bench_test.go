@@ -19,7 +19,7 @@ func BenchmarkRecord(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		e.End(Record{Event: "login", Result: "ok", Process: &Process{UID: 1000, PID: 42, Executable: "/usr/bin/ssh"}, Label: "Card"})
+		e.End(Record{Event: "login", Result: "ok", Process: &Process{UID: 1000, PID: 42, Executable: "/usr/bin/ssh"}})
 	}
 	if err := l.Close(); err != nil {
 		b.Fatal(err)

@@ -28,5 +28,7 @@
 //
 // # What is not in it
 //
-// No PIN, key, password or API key, and nothing of the signing path.
+// No PIN, key, password or API key, and nothing of the signing path. No label
+// either: the store keeps labels sealed, and the log is in clear. A token is named
+// by its id and serial number, an object by its CKA_ID.
 package audit

@@ -27,10 +27,10 @@ type Record struct {
 	// Request is the id of an API request, as in the daemon's log.
 	Request string `json:"request,omitempty"`
 	Tenant  string `json:"tenant,omitempty"`
-	// Token is its id; serial and label are as they were then.
+	// Token is its id. Labels are not written: the log lies in clear beside the
+	// store, which keeps them sealed. `vtoken token show ID` tells them.
 	Token  string `json:"token,omitempty"`
 	Serial string `json:"serial,omitempty"`
-	Label  string `json:"label,omitempty"`
 	Slot   uint64 `json:"slot,omitempty"`
 	// Role is whose PIN it is about.
 	Role string `json:"role,omitempty"`
@@ -56,7 +56,6 @@ type Object struct {
 	Class string `json:"class"`
 	Type  string `json:"keyType,omitempty"`
 	ID    string `json:"id,omitempty"` // CKA_ID in hexadecimal digits
-	Label string `json:"label,omitempty"`
 }
 
 // Event names, beside those that name routes of the API.
@@ -74,14 +73,14 @@ const maxText = 96
 
 // clipped is the record with its texts cut to what fits.
 func (r Record) clipped() Record {
-	texts := []*string{&r.Event, &r.Result, &r.Caller, &r.From, &r.Request, &r.Tenant, &r.Token, &r.Serial, &r.Label, &r.Role, &r.Detail}
+	texts := []*string{&r.Event, &r.Result, &r.Caller, &r.From, &r.Request, &r.Tenant, &r.Token, &r.Serial, &r.Role, &r.Detail}
 	if r.Process != nil {
 		p := *r.Process
 		r.Process, texts = &p, append(texts, &p.Executable)
 	}
 	if r.Object != nil {
 		o := *r.Object
-		r.Object, texts = &o, append(texts, &o.Class, &o.Type, &o.ID, &o.Label)
+		r.Object, texts = &o, append(texts, &o.Class, &o.Type, &o.ID)
 	}
 	for _, t := range texts {
 		*t = clip(*t)

@@ -71,9 +71,9 @@ type auditLine struct {
 		PID int32
 		Exe string
 	}
-	Caller, From, Request, Serial, Label, Token, Role, Detail string
-	Object                                                    *struct{ Class, ID, Label string }
-	Locked                                                    bool
+	Caller, From, Request, Serial, Token, Role, Detail string
+	Object                                             *struct{ Class, ID string }
+	Locked                                             bool
 }
 
 // auditText is a line for people: when, what, how it ended, and what else there
@@ -99,10 +99,9 @@ func auditText(line json.RawMessage) (string, error) {
 	add("from", l.From)
 	add("token", l.Token)
 	add("serial", l.Serial)
-	add("label", l.Label)
 	add("role", l.Role)
 	if o := l.Object; o != nil {
-		add("object", strings.Join([]string{o.Class, o.ID, o.Label}, "/"))
+		add("object", strings.Join([]string{o.Class, o.ID}, "/"))
 	}
 	if l.Locked {
 		parts = append(parts, "locked")

@@ -50,7 +50,9 @@ const slowest = time.Hour
 
 // slow gives a request more time than others. Where the server has no deadlines
 // there is nothing to do.
-func (r *request) slow() { _ = http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(slowest)) }
+func (r *request) slow() {
+	_ = http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(slowest))
+}
 
 // stream is an answer that is written as it is made.
 type stream struct {
