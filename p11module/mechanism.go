@@ -32,7 +32,7 @@ var layouts = func() map[ck.MechanismType]func(C.CK_MECHANISM_PTR) (ck.Parameter
 		{hkdf, []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA}},
 		{pbkd2, []ck.MechanismType{ck.CKM_PKCS5_PBKD2}},
 		{sp800108, []ck.MechanismType{ck.CKM_SP800_108_COUNTER_KDF}},
-		{signContext, []ck.MechanismType{ck.CKM_ML_DSA}},
+		{signContext, []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA}},
 		{macLength, []ck.MechanismType{ck.CKM_SHA_1_HMAC_GENERAL, ck.CKM_SHA224_HMAC_GENERAL, ck.CKM_SHA256_HMAC_GENERAL,
 			ck.CKM_SHA384_HMAC_GENERAL, ck.CKM_SHA512_HMAC_GENERAL, ck.CKM_SHA512_224_HMAC_GENERAL,
 			ck.CKM_SHA512_256_HMAC_GENERAL, ck.CKM_AES_MAC_GENERAL, ck.CKM_AES_CMAC_GENERAL, ck.CKM_DES3_MAC_GENERAL,

@@ -27,6 +27,7 @@ func all() []*Descriptor {
 		desMechanisms(),
 		mldsaMechanisms(),
 		mlkemMechanisms(),
+		slhdsaMechanisms(),
 		hkdfMechanisms(),
 		pbkdf2Mechanisms(),
 		sp800108Mechanisms(),

@@ -25,7 +25,7 @@ func keysOfAllKinds(t testing.TB) []*mech.Key {
 		secretKey(t, ck.CKK_AES, random(16)), secretKey(t, ck.CKK_GENERIC_SECRET, random(16)),
 		secretKey(t, ck.CKK_CHACHA20, random(32)),
 	}
-	for _, s := range object.ParameterSets() {
+	for _, s := range seededSets() {
 		priv, pub := pairOf(t, fromSeed(t, s, random(map[ck.KeyType]int{ck.CKK_ML_DSA: 32, ck.CKK_ML_KEM: 64}[s.KeyType])))
 		list = append(list, priv, pub)
 	}
@@ -33,6 +33,8 @@ func keysOfAllKinds(t testing.TB) []*mech.Key {
 		priv, pub := pairOn(t, c)
 		list = append(list, priv, pub)
 	}
+	priv, pub := slhdsaPair(t)
+	list = append(list, priv, pub)
 	for _, kt := range object.HMACKeyTypes() {
 		list = append(list, secretKey(t, kt, random(20)))
 	}

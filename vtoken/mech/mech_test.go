@@ -261,6 +261,8 @@ func signSuites(t testing.TB) (list []suite) {
 	}
 	mldsa, mldsaPub := pairOf(t, fromSeed(t, setNamed(t, "ML-DSA-44"), random(32)))
 	list = append(list, suite{m: ck.CKM_ML_DSA, priv: mldsa, pub: mldsaPub, p: ck.SignContext{Context: []byte("c")}})
+	slhdsa, slhdsaPub := slhdsaPair(t)
+	list = append(list, suite{m: ck.CKM_SLH_DSA, priv: slhdsa, pub: slhdsaPub})
 	for _, c := range curves(ck.CKK_EC_EDWARDS) {
 		priv, pub := pairOn(t, c)
 		list = append(list, suite{m: ck.CKM_EDDSA, priv: priv, pub: pub},

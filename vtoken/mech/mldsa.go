@@ -5,6 +5,7 @@ import (
 	"github.com/cloudflare/circl/sign/mldsa/mldsa44"
 	"github.com/cloudflare/circl/sign/mldsa/mldsa65"
 	"github.com/cloudflare/circl/sign/mldsa/mldsa87"
+	"github.com/cloudflare/circl/sign/slhdsa"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -17,7 +18,7 @@ func mldsaMechanisms() []*Descriptor {
 	return []*Descriptor{
 		latticeGenerator(ck.CKM_ML_DSA_KEY_PAIR_GEN, ck.CKK_ML_DSA, mldsa44.PublicKeySize, mldsa87.PublicKeySize),
 		{Type: ck.CKM_ML_DSA, KeyTypes: types, MinKeySize: mldsa44.PublicKeySize, MaxKeySize: mldsa87.PublicKeySize,
-			Sign: signMLDSA, Verify: verifyMLDSA},
+			Sign: latticeSigner(ck.CKK_ML_DSA), Verify: latticeVerifier(ck.CKK_ML_DSA)},
 	}
 }
 
@@ -70,24 +71,27 @@ func signParameter(p ck.Parameter) (v ck.SignContext, err error) {
 	return v, nil
 }
 
-func signMLDSA(k *Key, p ck.Parameter) (Signer, error) {
-	key, ok := latticeKey(k.Private)
-	priv, isSigning := key.(sign.PrivateKey)
-	if !ok || !isSigning {
-		return nil, wrongKey(k, "ML-DSA private key")
-	}
-	v, err := signParameter(p)
-	if err != nil {
-		return nil, err
-	}
-	hedged := v.Hedge != uint64(ck.CKH_DETERMINISTIC_REQUIRED)
-	return &signer{wholeSink(), priv.Scheme().SignatureSize(), func(message []byte) ([]byte, error) {
-		signature := make([]byte, priv.Scheme().SignatureSize())
-		if err := signTo(priv, message, v.Context, hedged, signature); err != nil {
-			return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "sign with ML-DSA: %w", err)
+// latticeSigner signs with keys of a type, CKK_ML_DSA or CKK_SLH_DSA.
+func latticeSigner(t ck.KeyType) func(*Key, ck.Parameter) (Signer, error) {
+	return func(k *Key, p ck.Parameter) (Signer, error) {
+		key, ok := latticeKey(k.Private)
+		if !ok || k.Type != t {
+			return nil, wrongKey(k, "private key of "+t.String())
 		}
-		return signature, nil
-	}}, nil
+		v, err := signParameter(p)
+		if err != nil {
+			return nil, err
+		}
+		priv := key.(sign.PrivateKey)
+		hedged := v.Hedge != uint64(ck.CKH_DETERMINISTIC_REQUIRED)
+		return &signer{wholeSink(), priv.Scheme().SignatureSize(), func(message []byte) ([]byte, error) {
+			signature := make([]byte, priv.Scheme().SignatureSize())
+			if err := signTo(priv, message, v.Context, hedged, signature); err != nil {
+				return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "sign with a key of type %v: %w", t, err)
+			}
+			return signature, nil
+		}}, nil
+	}
 }
 
 // signTo is the one thing that the library's common interface has not.
@@ -99,24 +103,29 @@ func signTo(key sign.PrivateKey, message, context []byte, hedged bool, signature
 		return mldsa65.SignTo(key, message, context, hedged, signature)
 	case *mldsa87.PrivateKey:
 		return mldsa87.SignTo(key, message, context, hedged, signature)
+	case slhdsa.PrivateKey:
+		made, err := signSLHDSA(&key, message, context, hedged)
+		copy(signature, made)
+		return err
 	}
 	return sign.ErrTypeMismatch
 }
 
-func verifyMLDSA(k *Key, p ck.Parameter) (Verifier, error) {
-	key, ok := latticeKey(k.Public)
-	pub, isSigning := key.(sign.PublicKey)
-	if !ok || !isSigning {
-		return nil, wrongKey(k, "ML-DSA public key")
+func latticeVerifier(t ck.KeyType) func(*Key, ck.Parameter) (Verifier, error) {
+	return func(k *Key, p ck.Parameter) (Verifier, error) {
+		key, ok := latticeKey(k.Public)
+		if !ok || k.Type != t {
+			return nil, wrongKey(k, "public key of "+t.String())
+		}
+		v, err := signParameter(p)
+		if err != nil {
+			return nil, err
+		}
+		pub, opts := key.(sign.PublicKey), &sign.SignatureOpts{Context: string(v.Context)}
+		return &verifier{wholeSink(), pub.Scheme().SignatureSize(), func(message, signature []byte) error {
+			return valid(pub.Scheme().Verify(pub, message, signature, opts))
+		}}, nil
 	}
-	v, err := signParameter(p)
-	if err != nil {
-		return nil, err
-	}
-	opts := &sign.SignatureOpts{Context: string(v.Context)}
-	return &verifier{wholeSink(), pub.Scheme().SignatureSize(), func(message, signature []byte) error {
-		return valid(pub.Scheme().Verify(pub, message, signature, opts))
-	}}, nil
 }
 
 // latticeKey takes the library's key out of ours.

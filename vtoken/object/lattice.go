@@ -17,10 +17,11 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// ParameterSet is a size of ML-DSA (FIPS 204) or ML-KEM (FIPS 203).
+// ParameterSet is a size of ML-DSA (FIPS 204), ML-KEM (FIPS 203) or SLH-DSA
+// (FIPS 205), which is no lattice scheme but has keys of the same form.
 type ParameterSet struct {
 	Name    string
-	KeyType ck.KeyType // CKK_ML_DSA, CKK_ML_KEM
+	KeyType ck.KeyType // CKK_ML_DSA, CKK_ML_KEM, CKK_SLH_DSA
 	// Number is CKA_PARAMETER_SET.
 	Number uint64
 	// PublicLen is the length of a public key in bytes.
@@ -31,7 +32,7 @@ type ParameterSet struct {
 }
 
 // lattice is the arithmetic of a parameter set; a value that is no key is an
-// error of any kind.
+// error of any kind. A seed is everything random that a key is made of.
 type lattice interface {
 	seedLen() int
 	fromSeed(seed []byte) any
@@ -41,15 +42,15 @@ type lattice interface {
 	public(priv any) (any, error)
 }
 
-// LatticePublic is a public key of ML-DSA (a circl sign.PublicKey) or of ML-KEM
-// (a circl kem.PublicKey).
+// LatticePublic is a public key of ML-DSA or SLH-DSA (a circl sign.PublicKey) or
+// of ML-KEM (a circl kem.PublicKey).
 type LatticePublic struct {
 	Set ParameterSet
 	Key any
 }
 
 // LatticePrivate is a private key, and the seed that it was made of, nil where
-// nobody knows it.
+// nobody knows it and for SLH-DSA, which has no seeds in PKCS#11.
 type LatticePrivate struct {
 	Set  ParameterSet
 	Seed []byte
@@ -61,14 +62,14 @@ func ParameterSets() []ParameterSet {
 	oid := func(family, n int) asn1.ObjectIdentifier {
 		return asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, family, n}
 	}
-	return []ParameterSet{
+	return append([]ParameterSet{
 		{"ML-DSA-44", ck.CKK_ML_DSA, ck.CKP_ML_DSA_44, mldsa44.PublicKeySize, oid(3, 17), mldsa{mldsa44.Scheme()}},
 		{"ML-DSA-65", ck.CKK_ML_DSA, ck.CKP_ML_DSA_65, mldsa65.PublicKeySize, oid(3, 18), mldsa{mldsa65.Scheme()}},
 		{"ML-DSA-87", ck.CKK_ML_DSA, ck.CKP_ML_DSA_87, mldsa87.PublicKeySize, oid(3, 19), mldsa{mldsa87.Scheme()}},
 		{"ML-KEM-512", ck.CKK_ML_KEM, ck.CKP_ML_KEM_512, mlkem512.PublicKeySize, oid(4, 1), mlkem{mlkem512.Scheme()}},
 		{"ML-KEM-768", ck.CKK_ML_KEM, ck.CKP_ML_KEM_768, mlkem768.PublicKeySize, oid(4, 2), mlkem{mlkem768.Scheme()}},
 		{"ML-KEM-1024", ck.CKK_ML_KEM, ck.CKP_ML_KEM_1024, mlkem1024.PublicKeySize, oid(4, 3), mlkem{mlkem1024.Scheme()}},
-	}
+	}, slhdsaSets()...)
 }
 
 // ParameterSetOf finds the set of a type of key by its number; one that is not
@@ -86,8 +87,16 @@ func ParameterSetOf(t ck.KeyType, number uint64) (ParameterSet, error) {
 func (s ParameterSet) Generate() *LatticePrivate {
 	seed := make([]byte, s.seedLen())
 	_, _ = rand.Read(seed) // never fails (crypto/rand)
-	return &LatticePrivate{s, seed, s.fromSeed(seed)}
+	key := &LatticePrivate{s, seed, s.fromSeed(seed)}
+	if !s.seeded() {
+		clear(seed)
+		key.Seed = nil
+	}
+	return key
 }
+
+// seeded reports whether private keys may be told by a seed.
+func (s ParameterSet) seeded() bool { return s.KeyType != ck.CKK_SLH_DSA }
 
 // private reads a private key: its seed, its value, or both, which then have to
 // fit together.

@@ -15,7 +15,7 @@ func (d *draft) parameterSet() (ParameterSet, error) {
 	return ParameterSetOf(ck.KeyType(t), n)
 }
 
-// completeLatticePublic checks a public key (sections 6.67.2 and 6.68.2).
+// completeLatticePublic checks a public key (sections 6.67.2, 6.68.2 and 6.69.2).
 func completeLatticePublic(d *draft) error {
 	s, err := d.parameterSet()
 	if err != nil {
@@ -29,7 +29,7 @@ func completeLatticePublic(d *draft) error {
 }
 
 // completeLatticePrivate checks a private key and computes what the template
-// leaves out (sections 6.67.3 and 6.68.3). A key that comes without its seed has
+// leaves out (sections 6.67.3, 6.68.3 and 6.69.3). A key that comes without its seed has
 // none.
 func completeLatticePrivate(d *draft) error {
 	s, err := d.parameterSet()
@@ -97,12 +97,15 @@ func parameterSetOfAlgorithm(a pkix.AlgorithmIdentifier) (ParameterSet, bool) {
 type bothForms struct{ Seed, Value []byte }
 
 // marshalLattice writes a private key as its seed where it has one, else as its
-// value.
+// value; of SLH-DSA the value as it is, without an encoding (RFC 9909 section 6).
 func marshalLattice(k *LatticePrivate) (der []byte, err error) {
 	var inner []byte
-	if k.Seed != nil {
+	switch {
+	case !k.Set.seeded():
+		inner = encoded(k.Key)
+	case k.Seed != nil:
 		inner, err = asn1.MarshalWithParams(k.Seed, "tag:0")
-	} else {
+	default:
 		inner, err = asn1.Marshal(encoded(k.Key))
 	}
 	if err != nil {
@@ -114,6 +117,10 @@ func marshalLattice(k *LatticePrivate) (der []byte, err error) {
 
 // parseLattice reads a private key in any of the three forms.
 func (s ParameterSet) parseLattice(inner []byte) (*LatticePrivate, bool) {
+	if !s.seeded() {
+		k, err := s.private(nil, inner)
+		return k, err == nil
+	}
 	var both bothForms
 	if rest, err := asn1.UnmarshalWithParams(inner, &both.Seed, "tag:0"); err != nil || len(rest) > 0 {
 		both.Seed = nil

@@ -100,7 +100,7 @@ func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
 			return nil, err
 		}
 		return c.privateKey(o.Secret.Get(ck.CKA_VALUE))
-	case ck.CKK_ML_DSA, ck.CKK_ML_KEM:
+	case ck.CKK_ML_DSA, ck.CKK_ML_KEM, ck.CKK_SLH_DSA:
 		return o.latticePrivate(t)
 	default:
 		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %v are not known here", t)

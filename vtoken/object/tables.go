@@ -17,7 +17,7 @@ const (
 
 	maxLabel   = 255
 	maxID      = 128
-	maxLattice = 8 << 10  // keys of ML-DSA and ML-KEM
+	maxLattice = 8 << 10  // keys of ML-DSA, ML-KEM and SLH-DSA
 	maxName    = 64 << 10 // subjects, issuers, URLs
 )
 
@@ -169,19 +169,25 @@ var ecPrivateRules = []rule{
 	{typ: ck.CKA_EC_POINT, flags: banGenerate | banUnwrap, max: 256},
 }
 
-// latticePublicRules are public keys of ML-DSA and ML-KEM (sections 6.67.2 and
-// 6.68.2 of PKCS#11 3.2).
+// latticePublicRules are public keys of ML-DSA, ML-KEM and SLH-DSA (sections
+// 6.67.2, 6.68.2 and 6.69.2 of PKCS#11 3.2).
 var latticePublicRules = []rule{
 	{typ: ck.CKA_PARAMETER_SET, flags: needCreate | needGenerate},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | notEmpty, max: maxLattice},
 }
 
-// latticePrivateRules are their private keys. One of the seed and the value has
-// to be there.
+// latticePrivateRules are private keys of ML-DSA and ML-KEM. One of the seed and
+// the value has to be there.
 var latticePrivateRules = []rule{
 	{typ: ck.CKA_PARAMETER_SET, flags: needCreate | banGenerate | banUnwrap},
 	{typ: ck.CKA_SEED, flags: banGenerate | banUnwrap, max: 64},
 	{typ: ck.CKA_VALUE, flags: banGenerate | banUnwrap, max: maxLattice},
+}
+
+// slhdsaPrivateRules are private keys of SLH-DSA (section 6.69.3).
+var slhdsaPrivateRules = []rule{
+	{typ: ck.CKA_PARAMETER_SET, flags: needCreate | banGenerate | banUnwrap},
+	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxLattice},
 }
 
 // encapsulateRules and decapsulateRules are uses that keys of ML-KEM have.
@@ -238,6 +244,10 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_ENCAPSULATE}, completeLatticePublic},
 		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_KEM), with(with(private, latticePrivateRules), decapsulateRules),
 			[]ck.AttributeType{ck.CKA_DECAPSULATE}, completeLatticePrivate},
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_SLH_DSA), with(public, latticePublicRules),
+			[]ck.AttributeType{ck.CKA_VERIFY}, completeLatticePublic},
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_SLH_DSA), with(private, slhdsaPrivateRules),
+			[]ck.AttributeType{ck.CKA_SIGN}, completeLatticePrivate},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_AES), with(sec, aesRules),
 			append(mac[:2:2], ck.CKA_ENCRYPT, ck.CKA_DECRYPT), completeAES},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_CHACHA20), with(sec, hmacRules),

@@ -69,7 +69,7 @@ var extended = func() map[ck.MechanismType]layout {
 		{layoutOf(hkdfFields), []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA}},
 		{layoutOf(pbkd2Fields), []ck.MechanismType{ck.CKM_PKCS5_PBKD2}},
 		{layoutOf(sp800108Fields), []ck.MechanismType{ck.CKM_SP800_108_COUNTER_KDF}},
-		{layoutOf(signContextFields), []ck.MechanismType{ck.CKM_ML_DSA}},
+		{layoutOf(signContextFields), []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA}},
 	} {
 		for _, t := range row.types {
 			all[t] = row.layout

@@ -165,6 +165,32 @@ static void passwords(CK_SESSION_HANDLE h)
 	WANT(CKR_MECHANISM_PARAM_INVALID, f->C_GenerateKey(h, &m, readable, COUNT(readable), &key));
 }
 
+/* The longest signature that there is, SLH-DSA-SHA2-256f, with the length asked for first. */
+static void hashes(CK_SESSION_HANDLE h)
+{
+	CK_ULONG set = 0xb, n;
+	static CK_BYTE a[50000], b[50000];
+	CK_OBJECT_HANDLE pub, priv;
+	CK_ATTRIBUTE t = {CKA_PARAMETER_SET, &set, sizeof set};
+	CK_SIGN_ADDITIONAL_CONTEXT p = {2, (CK_BYTE_PTR) "context", 7};
+	CK_MECHANISM make = {0x2d, NULL, 0}, m = {0x2e, &p, sizeof p}, plain = {0x2e, NULL, 0};
+	OK(f->C_GenerateKeyPair(h, &make, &t, 1, NULL, 0, &pub, &priv));
+	CK_BYTE *to[] = {a, b};
+	for (int i = 0; i < 2; i++) {
+		OK(f->C_SignInit(h, &m, priv));
+		OK(f->C_Sign(h, (CK_BYTE_PTR)"message", 7, NULL, &n));
+		if (n != 49856)
+			FAIL("a signature of SLH-DSA-SHA2-256f is said to have %lu bytes", n);
+		OK(f->C_Sign(h, (CK_BYTE_PTR)"message", 7, to[i], &n));
+	}
+	if (n != 49856 || memcmp(a, b, n) != 0)
+		FAIL("a deterministic signature of SLH-DSA-SHA2-256f has %lu bytes, or changes", n);
+	OK(f->C_VerifyInit(h, &m, pub));
+	OK(f->C_Verify(h, (CK_BYTE_PTR)"message", 7, a, n));
+	OK(f->C_VerifyInit(h, &plain, pub));
+	WANT(CKR_SIGNATURE_INVALID, f->C_Verify(h, (CK_BYTE_PTR)"message", 7, a, n));
+}
+
 static void lattices(CK_SESSION_HANDLE h)
 {
 	CK_ULONG set = 2, n;
@@ -218,6 +244,7 @@ int main(int argc, char **argv)
 	derivations(h);
 	passwords(h);
 	lattices(h);
+	hashes(h);
 	OK(f->C_Finalize(NULL));
 	return 0;
 }

@@ -1,0 +1,186 @@
+package mech_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"testing"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+)
+
+// slhdsaKey is the private key of a value.
+func slhdsaKey(s object.ParameterSet, value []byte) (*object.Object, error) {
+	return object.Build(object.Source{}, ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_SLH_DSA),
+		ck.Ulong(ck.CKA_PARAMETER_SET, s.Number), ck.Bytes(ck.CKA_VALUE, value),
+	})
+}
+
+// slhdsaPair is a new pair in one of the quick sets.
+func slhdsaPair(t testing.TB) (priv, pub *mech.Key) {
+	t.Helper()
+	key := setNamed(t, "SLH-DSA-SHA2-128f").Generate()
+	public, err := key.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return privateKey(t, key), publicKey(t, public)
+}
+
+// A private key is taken where the root in it is the one that its secrets make,
+// which generates the key again.
+func TestSLHDSAKeyVectors(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range vectors(t, "slhdsa-keys.txt") {
+		if v["set"] == "" {
+			continue
+		}
+		s, value := setNamed(t, v["set"]), unhex(t, v["private"])
+		o, err := slhdsaKey(s, value)
+		if err != nil {
+			t.Fatalf("%s: %v", s.Name, err)
+		}
+		pub, err := o.PublicKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tpl, err := object.PublicTemplate(pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, _ := tpl.Find(ck.CKA_VALUE); hex.EncodeToString(a.Value) != v["public"] || len(a.Value) != s.PublicLen {
+			t.Errorf("%s: another public key", s.Name)
+		}
+		if !seen[s.Name] { // once, as it takes long for some
+			bad := bytes.Clone(value)
+			bad[0] ^= 1
+			_, err = slhdsaKey(s, bad)
+			wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+			for _, v := range [][]byte{value[1:], append(value[:len(value):len(value)], 0)} {
+				_, err = slhdsaKey(s, v)
+				wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+			}
+		}
+		seen[s.Name] = true
+	}
+	if len(seen) != 12 {
+		t.Errorf("vectors of %d sets only", len(seen))
+	}
+}
+
+func TestSLHDSAVectors(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range vectors(t, "slhdsa.txt") {
+		if v["set"] == "" {
+			continue
+		}
+		seen[v["set"]] = true
+		o, err := slhdsaKey(setNamed(t, v["set"]), unhex(t, v["private"]))
+		if err != nil {
+			t.Fatalf("%s: %v", v["set"], err)
+		}
+		priv, pub := pairOf(t, o)
+		message, signature := unhex(t, v["message"]), unhex(t, v["signature"])
+		p := ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED), Context: unhex(t, v["context"])}
+		if len(signature) == 0 {
+			signature = sign(t, ck.CKM_SLH_DSA, priv, p, pieces(message)...)
+		}
+		if hash := sha256.Sum256(signature); hex.EncodeToString(hash[:]) != v["hash"] {
+			t.Errorf("%s: another signature", v["set"])
+		}
+		if err := verify(t, ck.CKM_SLH_DSA, pub, p, signature, pieces(message)...); err != nil {
+			t.Errorf("%s: %v", v["set"], err)
+		}
+		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, ck.SignContext{Context: []byte("another")}, signature, message), ck.CKR_SIGNATURE_INVALID)
+		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature[1:], message), ck.CKR_SIGNATURE_LEN_RANGE)
+		signature[len(signature)/2] ^= 1
+		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature, message), ck.CKR_SIGNATURE_INVALID)
+	}
+	if len(seen) != 12 {
+		t.Errorf("vectors of %d sets only", len(seen))
+	}
+}
+
+func TestSLHDSAHedges(t *testing.T) {
+	priv, pub := slhdsaPair(t)
+	fixed := sign(t, ck.CKM_SLH_DSA, priv, ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED)}, []byte("data"))
+	for _, p := range []ck.Parameter{nil, ck.SignContext{}, ck.SignContext{Hedge: uint64(ck.CKH_HEDGE_REQUIRED)}} {
+		hedged := sign(t, ck.CKM_SLH_DSA, priv, p, []byte("data"))
+		if bytes.Equal(fixed, hedged) {
+			t.Errorf("%v: the hedged signature is the deterministic one", p)
+		}
+		if err := verify(t, ck.CKM_SLH_DSA, pub, nil, hedged, []byte("data")); err != nil {
+			t.Errorf("%v: %v", p, err)
+		}
+	}
+}
+
+// The keys of ML-DSA and SLH-DSA are not taken one for the other.
+func TestSLHDSARefuses(t *testing.T) {
+	priv, pub := slhdsaPair(t)
+	lattice, latticePub := pairOf(t, fromSeed(t, setNamed(t, "ML-DSA-44"), random(32)))
+	d, ml := lookup(t, ck.CKM_SLH_DSA), lookup(t, ck.CKM_ML_DSA)
+	for _, p := range []ck.Parameter{ck.SignContext{Context: make([]byte, 256)}, ck.SignContext{Hedge: 3}, ck.RawParameter{1}} {
+		_, err := d.Sign(priv, p)
+		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	}
+	for _, c := range []struct {
+		d *mech.Descriptor
+		k *mech.Key
+	}{{d, pub}, {d, lattice}, {d, latticePub}, {ml, priv}, {ml, pub}} {
+		_, err := c.d.Sign(c.k, nil)
+		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	}
+	for _, c := range []struct {
+		d *mech.Descriptor
+		k *mech.Key
+	}{{d, priv}, {d, latticePub}, {ml, pub}} {
+		_, err := c.d.Verify(c.k, nil)
+		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	}
+}
+
+// The example of RFC 9909, sections C.1 and C.2: no encoding around the value.
+func TestSLHDSAKeyInfo(t *testing.T) {
+	der, err := base64.StdEncoding.DecodeString("MFICAQAwCwYJYIZIAWUDBAMUBECiJjvKRYYINlIxYASVI9YhZ3+tkNUetgZ6Mn4N" +
+		"HmSlASuBCex3fKpOHwJMz8+Ul9mRgFCSgPQlavKwevgCibSU")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := object.ParsePrivate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lattice := key.(*object.LatticePrivate)
+	if lattice.Set.Name != "SLH-DSA-SHA2-128s" || lattice.Seed != nil {
+		t.Errorf("a key of %s with the seed %x", lattice.Set.Name, lattice.Seed)
+	}
+	if again, err := object.MarshalPrivate(key); err != nil || !bytes.Equal(again, der) {
+		t.Errorf("the private key changes: %v", err)
+	}
+	pub, err := lattice.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := object.MarshalPublic(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(unhex(t, "3030300b0609608648016503040314032100"), der[len(der)-32:]...)
+	if !bytes.Equal(info, want) {
+		t.Errorf("the public key is %x, want %x", info, want)
+	}
+}
+
+// A seed is no attribute of these keys.
+func TestSLHDSANoSeed(t *testing.T) {
+	_, err := object.Build(object.Source{}, ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_SLH_DSA),
+		ck.Ulong(ck.CKA_PARAMETER_SET, ck.CKP_SLH_DSA_SHA2_128F), ck.Bytes(ck.CKA_SEED, make([]byte, 48)),
+	})
+	wantCode(t, err, ck.CKR_ATTRIBUTE_TYPE_INVALID)
+}
