@@ -59,9 +59,9 @@ func TestAuditLog(t *testing.T) {
 	for _, want := range []map[string]any{
 		{"event": "start", "result": "ok"},
 		{"event": "api", "result": "ok", "detail": "POST /v1/tokens"},
-		{"event": "login", "result": "ok", "label": "Card", "role": "user"},
-		{"event": "login", "result": "CKR_PIN_INCORRECT", "label": "Card"},
-		{"event": "set-pin", "result": "ok", "label": "Card", "role": "user"},
+		{"event": "login", "result": "ok", "role": "user"},
+		{"event": "login", "result": "CKR_PIN_INCORRECT", "role": "user"},
+		{"event": "set-pin", "result": "ok", "role": "user"},
 	} {
 		l := recorded(t, lines, want)
 		if l != nil && l["event"] != "start" && l["token"] == nil {
