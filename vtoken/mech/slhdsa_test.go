@@ -2,9 +2,7 @@ package mech_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"testing"
 
 	"vtoken/vtoken/ck"
@@ -29,80 +27,6 @@ func slhdsaPair(t testing.TB) (priv, pub *mech.Key) {
 		t.Fatal(err)
 	}
 	return privateKey(t, key), publicKey(t, public)
-}
-
-// A private key is taken where the root in it is the one that its secrets make,
-// which generates the key again.
-func TestSLHDSAKeyVectors(t *testing.T) {
-	seen := map[string]bool{}
-	for _, v := range vectors(t, "slhdsa-keys.txt") {
-		if v["set"] == "" {
-			continue
-		}
-		s, value := setNamed(t, v["set"]), unhex(t, v["private"])
-		o, err := slhdsaKey(s, value)
-		if err != nil {
-			t.Fatalf("%s: %v", s.Name, err)
-		}
-		pub, err := o.PublicKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		tpl, err := object.PublicTemplate(pub)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a, _ := tpl.Find(ck.CKA_VALUE); hex.EncodeToString(a.Value) != v["public"] || len(a.Value) != s.PublicLen {
-			t.Errorf("%s: another public key", s.Name)
-		}
-		if !seen[s.Name] { // once, as it takes long for some
-			bad := bytes.Clone(value)
-			bad[0] ^= 1
-			_, err = slhdsaKey(s, bad)
-			wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
-			for _, v := range [][]byte{value[1:], append(value[:len(value):len(value)], 0)} {
-				_, err = slhdsaKey(s, v)
-				wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
-			}
-		}
-		seen[s.Name] = true
-	}
-	if len(seen) != 12 {
-		t.Errorf("vectors of %d sets only", len(seen))
-	}
-}
-
-func TestSLHDSAVectors(t *testing.T) {
-	seen := map[string]bool{}
-	for _, v := range vectors(t, "slhdsa.txt") {
-		if v["set"] == "" {
-			continue
-		}
-		seen[v["set"]] = true
-		o, err := slhdsaKey(setNamed(t, v["set"]), unhex(t, v["private"]))
-		if err != nil {
-			t.Fatalf("%s: %v", v["set"], err)
-		}
-		priv, pub := pairOf(t, o)
-		message, signature := unhex(t, v["message"]), unhex(t, v["signature"])
-		p := ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED), Context: unhex(t, v["context"])}
-		if len(signature) == 0 {
-			signature = sign(t, ck.CKM_SLH_DSA, priv, p, pieces(message)...)
-		}
-		if hash := sha256.Sum256(signature); hex.EncodeToString(hash[:]) != v["hash"] {
-			t.Errorf("%s: another signature", v["set"])
-		}
-		if err := verify(t, ck.CKM_SLH_DSA, pub, p, signature, pieces(message)...); err != nil {
-			t.Errorf("%s: %v", v["set"], err)
-		}
-		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, ck.SignContext{Context: []byte("another")}, signature, message), ck.CKR_SIGNATURE_INVALID)
-		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature[1:], message), ck.CKR_SIGNATURE_LEN_RANGE)
-		signature[len(signature)/2] ^= 1
-		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature, message), ck.CKR_SIGNATURE_INVALID)
-	}
-	if len(seen) != 12 {
-		t.Errorf("vectors of %d sets only", len(seen))
-	}
 }
 
 func TestSLHDSAHedges(t *testing.T) {
