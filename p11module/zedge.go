@@ -1029,6 +1029,190 @@ func vtokenSessionCancel(hSession C.CK_SESSION_HANDLE, flags C.CK_FLAGS) (rv C.C
 	return code(err)
 }
 
+//export vtokenMessageEncryptInit
+func vtokenMessageEncryptInit(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hKey C.CK_OBJECT_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageEncryptInit", &rv)
+	v1, err := messageMechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_MessageEncryptInit", err)
+	}
+	err = c.MessageEncryptInit(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hKey))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageEncryptInit", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hKey", uint64(hKey)))
+	}
+	return code(err)
+}
+
+//export vtokenEncryptMessage
+func vtokenEncryptMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pAssociatedData C.CK_BYTE_PTR, ulAssociatedDataLen C.CK_ULONG, pPlaintext C.CK_BYTE_PTR, ulPlaintextLen C.CK_ULONG, pCiphertext C.CK_BYTE_PTR, pulCiphertextLen C.CK_ULONG_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_EncryptMessage", &rv)
+	v1, err := messageAt(pParameter, ulParameterLen)
+	if err != nil {
+		return fail(c, "C_EncryptMessage", err)
+	}
+	r0, err := c.EncryptMessage(ck.SessionHandle(hSession), v1, bytesAt(pAssociatedData, ulAssociatedDataLen), bytesAt(pPlaintext, ulPlaintextLen), outAt(pCiphertext, pulCiphertextLen))
+	if tellsLength(err) {
+		*pulCiphertextLen = C.CK_ULONG(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_EncryptMessage", err, remote.Number("hSession", uint64(hSession)), remote.Data("pAssociatedData", bytesAt(pAssociatedData, ulAssociatedDataLen)), remote.Data("pPlaintext", bytesAt(pPlaintext, ulPlaintextLen)), outTrace("pCiphertext", pCiphertext, pulCiphertextLen, err))
+	}
+	return code(err)
+}
+
+//export vtokenEncryptMessageBegin
+func vtokenEncryptMessageBegin(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pAssociatedData C.CK_BYTE_PTR, ulAssociatedDataLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_EncryptMessageBegin", &rv)
+	v1, err := messageAt(pParameter, ulParameterLen)
+	if err != nil {
+		return fail(c, "C_EncryptMessageBegin", err)
+	}
+	err = c.EncryptMessageBegin(ck.SessionHandle(hSession), v1, bytesAt(pAssociatedData, ulAssociatedDataLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_EncryptMessageBegin", err, remote.Number("hSession", uint64(hSession)), remote.Data("pAssociatedData", bytesAt(pAssociatedData, ulAssociatedDataLen)))
+	}
+	return code(err)
+}
+
+//export vtokenEncryptMessageNext
+func vtokenEncryptMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pPlaintextPart C.CK_BYTE_PTR, ulPlaintextPartLen C.CK_ULONG, pCiphertextPart C.CK_BYTE_PTR, pulCiphertextPartLen C.CK_ULONG_PTR, flags C.CK_FLAGS) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_EncryptMessageNext", &rv)
+	v1, err := messageAt(pParameter, ulParameterLen)
+	if err != nil {
+		return fail(c, "C_EncryptMessageNext", err)
+	}
+	r0, err := c.EncryptMessageNext(ck.SessionHandle(hSession), v1, bytesAt(pPlaintextPart, ulPlaintextPartLen), outAt(pCiphertextPart, pulCiphertextPartLen), ck.Flags(flags))
+	if tellsLength(err) {
+		*pulCiphertextPartLen = C.CK_ULONG(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_EncryptMessageNext", err, remote.Number("hSession", uint64(hSession)), remote.Data("pPlaintextPart", bytesAt(pPlaintextPart, ulPlaintextPartLen)), outTrace("pCiphertextPart", pCiphertextPart, pulCiphertextPartLen, err), remote.Number("flags", uint64(flags)))
+	}
+	return code(err)
+}
+
+//export vtokenMessageEncryptFinal
+func vtokenMessageEncryptFinal(hSession C.CK_SESSION_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageEncryptFinal", &rv)
+	err := c.MessageEncryptFinal(ck.SessionHandle(hSession))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageEncryptFinal", err, remote.Number("hSession", uint64(hSession)))
+	}
+	return code(err)
+}
+
+//export vtokenMessageDecryptInit
+func vtokenMessageDecryptInit(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hKey C.CK_OBJECT_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageDecryptInit", &rv)
+	v1, err := messageMechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_MessageDecryptInit", err)
+	}
+	err = c.MessageDecryptInit(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hKey))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageDecryptInit", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hKey", uint64(hKey)))
+	}
+	return code(err)
+}
+
+//export vtokenDecryptMessage
+func vtokenDecryptMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pAssociatedData C.CK_BYTE_PTR, ulAssociatedDataLen C.CK_ULONG, pCiphertext C.CK_BYTE_PTR, ulCiphertextLen C.CK_ULONG, pPlaintext C.CK_BYTE_PTR, pulPlaintextLen C.CK_ULONG_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_DecryptMessage", &rv)
+	v1, err := messageAt(pParameter, ulParameterLen)
+	if err != nil {
+		return fail(c, "C_DecryptMessage", err)
+	}
+	r0, err := c.DecryptMessage(ck.SessionHandle(hSession), v1, bytesAt(pAssociatedData, ulAssociatedDataLen), bytesAt(pCiphertext, ulCiphertextLen), outAt(pPlaintext, pulPlaintextLen))
+	if tellsLength(err) {
+		*pulPlaintextLen = C.CK_ULONG(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_DecryptMessage", err, remote.Number("hSession", uint64(hSession)), remote.Data("pAssociatedData", bytesAt(pAssociatedData, ulAssociatedDataLen)), remote.Data("pCiphertext", bytesAt(pCiphertext, ulCiphertextLen)), outTrace("pPlaintext", pPlaintext, pulPlaintextLen, err))
+	}
+	return code(err)
+}
+
+//export vtokenDecryptMessageBegin
+func vtokenDecryptMessageBegin(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pAssociatedData C.CK_BYTE_PTR, ulAssociatedDataLen C.CK_ULONG) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_DecryptMessageBegin", &rv)
+	v1, err := messageAt(pParameter, ulParameterLen)
+	if err != nil {
+		return fail(c, "C_DecryptMessageBegin", err)
+	}
+	err = c.DecryptMessageBegin(ck.SessionHandle(hSession), v1, bytesAt(pAssociatedData, ulAssociatedDataLen))
+	if t := c.Trace(); t != nil {
+		t.Call("C_DecryptMessageBegin", err, remote.Number("hSession", uint64(hSession)), remote.Data("pAssociatedData", bytesAt(pAssociatedData, ulAssociatedDataLen)))
+	}
+	return code(err)
+}
+
+//export vtokenDecryptMessageNext
+func vtokenDecryptMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, ulParameterLen C.CK_ULONG, pCiphertextPart C.CK_BYTE_PTR, ulCiphertextPartLen C.CK_ULONG, pPlaintextPart C.CK_BYTE_PTR, pulPlaintextPartLen C.CK_ULONG_PTR, flags C.CK_FLAGS) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_DecryptMessageNext", &rv)
+	v1, err := messageAt(pParameter, ulParameterLen)
+	if err != nil {
+		return fail(c, "C_DecryptMessageNext", err)
+	}
+	r0, err := c.DecryptMessageNext(ck.SessionHandle(hSession), v1, bytesAt(pCiphertextPart, ulCiphertextPartLen), outAt(pPlaintextPart, pulPlaintextPartLen), ck.Flags(flags))
+	if tellsLength(err) {
+		*pulPlaintextPartLen = C.CK_ULONG(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_DecryptMessageNext", err, remote.Number("hSession", uint64(hSession)), remote.Data("pCiphertextPart", bytesAt(pCiphertextPart, ulCiphertextPartLen)), outTrace("pPlaintextPart", pPlaintextPart, pulPlaintextPartLen, err), remote.Number("flags", uint64(flags)))
+	}
+	return code(err)
+}
+
+//export vtokenMessageDecryptFinal
+func vtokenMessageDecryptFinal(hSession C.CK_SESSION_HANDLE) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_MessageDecryptFinal", &rv)
+	err := c.MessageDecryptFinal(ck.SessionHandle(hSession))
+	if t := c.Trace(); t != nil {
+		t.Call("C_MessageDecryptFinal", err, remote.Number("hSession", uint64(hSession)))
+	}
+	return code(err)
+}
+
 //export vtokenMessageSignInit
 func vtokenMessageSignInit(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hKey C.CK_OBJECT_HANDLE) (rv C.CK_RV) {
 	c := client()

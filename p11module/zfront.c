@@ -571,61 +571,97 @@ CK_RV C_SessionCancel(CK_SESSION_HANDLE hSession, CK_FLAGS flags)
 CK_RV C_MessageEncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	FRONT_ENTER(C_MessageEncryptInit, (hSession, pMechanism, hKey));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageEncryptInit(hSession, pMechanism, hKey);
 }
 
 CK_RV C_EncryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_BYTE_PTR pPlaintext, CK_ULONG ulPlaintextLen, CK_BYTE_PTR pCiphertext, CK_ULONG_PTR pulCiphertextLen)
 {
 	FRONT_ENTER(C_EncryptMessage, (hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pPlaintext == NULL && ulPlaintextLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pulCiphertextLen == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenEncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen);
 }
 
 CK_RV C_EncryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen)
 {
 	FRONT_ENTER(C_EncryptMessageBegin, (hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenEncryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen);
 }
 
 CK_RV C_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pPlaintextPart, CK_ULONG ulPlaintextPartLen, CK_BYTE_PTR pCiphertextPart, CK_ULONG_PTR pulCiphertextPartLen, CK_FLAGS flags)
 {
 	FRONT_ENTER(C_EncryptMessageNext, (hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pPlaintextPart == NULL && ulPlaintextPartLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pulCiphertextPartLen == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenEncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags);
 }
 
 CK_RV C_MessageEncryptFinal(CK_SESSION_HANDLE hSession)
 {
 	FRONT_ENTER(C_MessageEncryptFinal, (hSession));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageEncryptFinal(hSession);
 }
 
 CK_RV C_MessageDecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	FRONT_ENTER(C_MessageDecryptInit, (hSession, pMechanism, hKey));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageDecryptInit(hSession, pMechanism, hKey);
 }
 
 CK_RV C_DecryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_BYTE_PTR pCiphertext, CK_ULONG ulCiphertextLen, CK_BYTE_PTR pPlaintext, CK_ULONG_PTR pulPlaintextLen)
 {
 	FRONT_ENTER(C_DecryptMessage, (hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pCiphertext == NULL && ulCiphertextLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pulPlaintextLen == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenDecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen);
 }
 
 CK_RV C_DecryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen)
 {
 	FRONT_ENTER(C_DecryptMessageBegin, (hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenDecryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen);
 }
 
 CK_RV C_DecryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pCiphertextPart, CK_ULONG ulCiphertextPartLen, CK_BYTE_PTR pPlaintextPart, CK_ULONG_PTR pulPlaintextPartLen, CK_FLAGS flags)
 {
 	FRONT_ENTER(C_DecryptMessageNext, (hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pParameter == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pCiphertextPart == NULL && ulCiphertextPartLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pulPlaintextPartLen == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenDecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags);
 }
 
 CK_RV C_MessageDecryptFinal(CK_SESSION_HANDLE hSession)
 {
 	FRONT_ENTER(C_MessageDecryptFinal, (hSession));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	return vtokenMessageDecryptFinal(hSession);
 }
 
 CK_RV C_MessageSignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)

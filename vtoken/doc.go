@@ -56,6 +56,13 @@
 //   - A key with CKA_ALWAYS_AUTHENTICATE may be used once right after a login
 //     without a further PIN (C05); an operation that waits for its PIN gives
 //     way to a new one (C06).
+//   - A message that is encrypted or decrypted in parts comes out with its last
+//     part. Its mechanism has no parameter at the Init, and one given there is
+//     not read. All messages of an encryption have one generator of nonces. A
+//     counter begins at 0 in each operation: where a key has several, their fixed
+//     bits are to differ. A random nonce has 96 free bits at least; CKG_GENERATE is
+//     random where there are as many, else a counter. These functions need our
+//     library: p11-kit's protocol cannot carry their parameters.
 //
 // # Locks, in the order in which they may be taken
 //

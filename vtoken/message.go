@@ -13,6 +13,7 @@ type message struct {
 	// always says that each message needs the PIN (CKA_ALWAYS_AUTHENTICATE).
 	always bool
 	begun  bool // a Begin function was called for the message under way
+	cipher *messageCipher
 }
 
 func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {

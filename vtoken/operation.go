@@ -23,6 +23,8 @@ const (
 	verifyRecovering
 	messageSigning
 	messageVerifying
+	messageEncrypting
+	messageDecrypting
 	kinds
 )
 
@@ -48,9 +50,12 @@ var rules = [kinds]rule{
 	signRecovering:   {ck.CKA_SIGN_RECOVER, ck.CKF_SIGN_RECOVER, beginSignRecover, 0},
 	verifyRecovering: {ck.CKA_VERIFY_RECOVER, ck.CKF_VERIFY_RECOVER, beginVerifyRecover, 0},
 
-	// Who may sign or verify may do so with many messages.
+	// Who may do a thing may do so with many messages.
 	messageSigning:   {ck.CKA_SIGN, ck.CKF_SIGN, beginMessageSign, ck.CKF_MESSAGE_SIGN},
 	messageVerifying: {ck.CKA_VERIFY, ck.CKF_VERIFY, beginMessageVerify, ck.CKF_MESSAGE_VERIFY},
+
+	messageEncrypting: {ck.CKA_ENCRYPT, ck.CKF_ENCRYPT, beginMessageEncrypt, ck.CKF_MESSAGE_ENCRYPT},
+	messageDecrypting: {ck.CKA_DECRYPT, ck.CKF_DECRYPT, beginMessageDecrypt, ck.CKF_MESSAGE_DECRYPT},
 }
 
 // operation is a running operation of a session. Its session's lock guards it.

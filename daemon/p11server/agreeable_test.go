@@ -179,3 +179,26 @@ func (agreeable) VerifyMessage(ck.SessionHandle, []byte, []byte, []byte) error  
 func (agreeable) VerifyMessageBegin(ck.SessionHandle, []byte) error                       { return nil }
 func (agreeable) VerifyMessageNext(ck.SessionHandle, []byte, []byte, []byte) error        { return nil }
 func (agreeable) MessageVerifyFinal(ck.SessionHandle) error                               { return nil }
+
+func (agreeable) MessageEncryptInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error {
+	return nil
+}
+func (agreeable) EncryptMessage(ck.SessionHandle, *ck.MessageParams, []byte, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) EncryptMessageBegin(ck.SessionHandle, *ck.MessageParams, []byte) error { return nil }
+func (agreeable) EncryptMessageNext(ck.SessionHandle, *ck.MessageParams, []byte, ck.Buffer, ck.Flags) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) MessageEncryptFinal(ck.SessionHandle) error { return nil }
+func (agreeable) MessageDecryptInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error {
+	return nil
+}
+func (agreeable) DecryptMessage(ck.SessionHandle, *ck.MessageParams, []byte, []byte, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) DecryptMessageBegin(ck.SessionHandle, *ck.MessageParams, []byte) error { return nil }
+func (agreeable) DecryptMessageNext(ck.SessionHandle, *ck.MessageParams, []byte, ck.Buffer, ck.Flags) (ck.Output, error) {
+	return ck.Output{Data: []byte("out"), Len: 3}, nil
+}
+func (agreeable) MessageDecryptFinal(ck.SessionHandle) error { return nil }

@@ -27,6 +27,7 @@ type Client interface {
 	Keys
 	Encapsulation
 	Messages
+	MessageCiphers
 	// Close ends the application: sessions, logins, session objects.
 	Close()
 }

@@ -100,6 +100,17 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallVerifyMessageNext:  {run: verifyMessage(Client.VerifyMessageNext)},
 	p11rpc.CallMessageVerifyFinal: {run: onSession(Client.MessageVerifyFinal)},
 
+	p11rpc.CallMessageEncryptInit:   {run: begin(Client.MessageEncryptInit, ck.CKF_MESSAGE_ENCRYPT)},
+	p11rpc.CallEncryptMessage2:      {run: wholeMessage(Client.EncryptMessage)},
+	p11rpc.CallEncryptMessageBegin2: {run: messageBegin(Client.EncryptMessageBegin)},
+	p11rpc.CallEncryptMessageNext2:  {run: messageNext(Client.EncryptMessageNext)},
+	p11rpc.CallMessageEncryptFinal:  {run: onSession(Client.MessageEncryptFinal)},
+	p11rpc.CallMessageDecryptInit:   {run: begin(Client.MessageDecryptInit, ck.CKF_MESSAGE_DECRYPT)},
+	p11rpc.CallDecryptMessage2:      {run: wholeMessage(Client.DecryptMessage)},
+	p11rpc.CallDecryptMessageBegin2: {run: messageBegin(Client.DecryptMessageBegin)},
+	p11rpc.CallDecryptMessageNext2:  {run: messageNext(Client.DecryptMessageNext)},
+	p11rpc.CallMessageDecryptFinal:  {run: onSession(Client.MessageDecryptFinal)},
+
 	p11rpc.CallSignRecoverInit:   {run: begin(Client.SignRecoverInit, ck.CKF_SIGN_RECOVER)},
 	p11rpc.CallSignRecover:       {run: transform(Client.SignRecover)},
 	p11rpc.CallVerifyRecoverInit: {run: begin(Client.VerifyRecoverInit, ck.CKF_VERIFY_RECOVER)},

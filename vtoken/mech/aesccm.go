@@ -14,6 +14,7 @@ import (
 // 800-38C).
 func aesCCMMechanisms() []*Descriptor {
 	d := aesMechanism(ck.CKM_AES_CCM)
+	d.Message = ccmMessage
 	d.Encrypt = func(k *Key, p ck.Parameter) (Cipher, error) {
 		c, err := newCCM(k, p)
 		if err != nil {

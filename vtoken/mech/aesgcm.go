@@ -18,6 +18,7 @@ const gcmTagSize = 16
 // aesGCMMechanisms is Galois/counter mode (section 6.12.3).
 func aesGCMMechanisms() []*Descriptor {
 	d := aesMechanism(ck.CKM_AES_GCM)
+	d.Message = gcmMessage
 	d.Encrypt = func(k *Key, p ck.Parameter) (Cipher, error) {
 		g, err := newGCM(k, p)
 		if err != nil {

@@ -16,6 +16,7 @@ func chachaMechanisms() []*Descriptor {
 	return []*Descriptor{{
 		Type: ck.CKM_CHACHA20_POLY1305, KeyTypes: []ck.KeyType{ck.CKK_CHACHA20},
 		MinKeySize: chacha20poly1305.KeySize, MaxKeySize: chacha20poly1305.KeySize,
+		Message: chachaMessage,
 		Encrypt: func(k *Key, p ck.Parameter) (Cipher, error) {
 			c, err := newChaCha(k, p)
 			if err != nil {

@@ -34,6 +34,9 @@ type Descriptor struct {
 
 	Encrypt func(k *Key, p ck.Parameter) (Cipher, error)
 	Decrypt func(k *Key, p ck.Parameter) (Cipher, error)
+	// Message is the parameter of Encrypt and Decrypt for one of many messages
+	// (C_MessageEncryptInit), and nil where these are not supported.
+	Message func(m ck.MessageParams, aad []byte) ck.Parameter
 	Digest  func(p ck.Parameter) (hash.Hash, error)
 	// GenerateKey returns the attributes that the mechanism contributes to the
 	// new secret key (CKA_VALUE and so on), given the caller's template.

@@ -111,6 +111,12 @@ const (
 const (
 	CallEncapsulateKey CallID = 200 + iota
 	CallDecapsulateKey
+	CallEncryptMessage2
+	CallEncryptMessageBegin2
+	CallEncryptMessageNext2
+	CallDecryptMessage2
+	CallDecryptMessageBegin2
+	CallDecryptMessageNext2
 
 	// NumCalls is one more than the largest number of a call. Some below it are
 	// no calls; see [Calls].
@@ -226,7 +232,20 @@ var calls = [NumCalls]Call{
 
 	CallEncapsulateKey: {CallEncapsulateKey, "C_EncapsulateKey", "uMuaAfy", "ayu"},
 	CallDecapsulateKey: {CallDecapsulateKey, "C_DecapsulateKey", "uMuaAay", "u"},
+
+	// These have the parameter of a message field by field, and answer with its
+	// nonce and tag. See [Encoder.Message].
+	CallEncryptMessage2:      {CallEncryptMessage2, "C_EncryptMessage2", message, "ayayay"},
+	CallEncryptMessageBegin2: {CallEncryptMessageBegin2, "C_EncryptMessageBegin2", message, "ayayay"},
+	CallEncryptMessageNext2:  {CallEncryptMessageNext2, "C_EncryptMessageNext2", message, "ayayay"},
+	CallDecryptMessage2:      {CallDecryptMessage2, "C_DecryptMessage2", message, "ayayay"},
+	CallDecryptMessageBegin2: {CallDecryptMessageBegin2, "C_DecryptMessageBegin2", message, "ayayay"},
+	CallDecryptMessageNext2:  {CallDecryptMessageNext2, "C_DecryptMessageNext2", message, "ayayay"},
 }
+
+// message is the request of those: session, parameter, associated data, data,
+// buffer, flags. A call that has not one of them sends it empty.
+const message = "uuuuuuayayayayfyu"
 
 // Valid reports whether id is one of the calls above.
 func (id CallID) Valid() bool { return id < NumCalls && calls[id].Name != "" }

@@ -85,3 +85,29 @@ func TestOurParametersTravel(t *testing.T) {
 		}
 	}
 }
+
+// The parameter of a message, and the answer that its calls share.
+func TestMessageTravels(t *testing.T) {
+	p := &ck.MessageParams{Mechanism: ck.CKM_AES_CCM, Generator: 2, FixedBits: 3, DataLen: 4, TagBits: 32, Nonce: []byte("nonce"), Tag: []byte("tag.")}
+	for call := CallEncryptMessage2; call <= CallDecryptMessageNext2; call++ {
+		e := Encoder{Version: Extended}
+		e.BeginRequest(1, call)
+		e.Ulong(9)
+		e.Message(p)
+		e.Data([]byte("aad"))
+		e.Data([]byte("data"))
+		e.Buffer(ck.Buffer{Len: 7})
+		e.Ulong(1)
+		if err := e.End(); err != nil {
+			t.Fatal(err)
+		}
+		d := Decoder{Version: Extended}
+		if got, err := d.Request(frameOf(t, e.Bytes()).Body); err != nil || got != call {
+			t.Fatalf("%v arrives as %v, %v", call, got, err)
+		}
+		h, got, aad, data, buf, flags := d.Session(), d.Message(), d.Data(), d.Data(), d.Buffer(), d.Ulong()
+		if err := d.Done(); err != nil || h != 9 || !reflect.DeepEqual(got, p) || string(aad) != "aad" || string(data) != "data" || buf.Len != 7 || flags != 1 {
+			t.Errorf("%v: %v %+v %q %q %v %v, %v", call, h, got, aad, data, buf, flags, err)
+		}
+	}
+}

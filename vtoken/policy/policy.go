@@ -132,6 +132,12 @@ func (p Policy) Limit(m ck.MechanismType, info ck.MechanismInfo) ck.MechanismInf
 	if left.Has(ck.CKF_VERIFY) {
 		left |= ck.CKF_MESSAGE_VERIFY
 	}
+	if left.Has(ck.CKF_ENCRYPT) {
+		left |= ck.CKF_MESSAGE_ENCRYPT
+	}
+	if left.Has(ck.CKF_DECRYPT) {
+		left |= ck.CKF_MESSAGE_DECRYPT
+	}
 	info.Flags &= left | ^uses
 	return info
 }

@@ -31,11 +31,15 @@ var shapes = map[string]shape{
 	"bool":     {ctypes: []string{"CK_BBOOL"}, goIn: "{0} != 0"},
 
 	"in": {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG"}, check: badIn, goIn: "bytesAt({0}, {1})", trace: dataTrace},
-	// The parameter of a message.
+	// The parameter of a message that is signed or verified, which has no form.
 	"opaque": {ctypes: []string{"CK_VOID_PTR", "CK_ULONG"}, check: badIn, goIn: "memory({0}, {1})"},
-	"pin":    {ctypes: []string{"CK_UTF8CHAR_PTR", "CK_ULONG"}, check: badIn, goIn: "secret.Bytes(bytesAt({0}, {1}))", trace: dataTrace},
-	"label":  {ctypes: []string{"CK_UTF8CHAR_PTR"}, check: badPtr, goIn: "labelAt({0})"},
-	"fill":   {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG"}, check: badIn, goIn: "bytesAt({0}, {1})"},
+	// The parameter of a message that is encrypted or decrypted, and of their Init.
+	"message":     {ctypes: []string{"CK_VOID_PTR", "CK_ULONG"}, check: badPtr, goIn: "messageAt({0}, {1})", fails: true},
+	"messagemech": {ctypes: []string{"CK_MECHANISM_PTR"}, goIn: "messageMechanismAt({0})", fails: true, trace: mechTrace},
+
+	"pin":   {ctypes: []string{"CK_UTF8CHAR_PTR", "CK_ULONG"}, check: badIn, goIn: "secret.Bytes(bytesAt({0}, {1}))", trace: dataTrace},
+	"label": {ctypes: []string{"CK_UTF8CHAR_PTR"}, check: badPtr, goIn: "labelAt({0})"},
+	"fill":  {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG"}, check: badIn, goIn: "bytesAt({0}, {1})"},
 	"out": {ctypes: []string{"CK_BYTE_PTR", "CK_ULONG_PTR"}, check: "{1} == NULL", goIn: "outAt({0}, {1})",
 		goOut: "*{1} = C.CK_ULONG({r})", always: true, trace: `outTrace("{0}", {0}, {1}, err)`},
 	// An output that comes with the last part only; the others have no length.

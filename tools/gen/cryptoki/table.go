@@ -78,16 +78,16 @@ C_GetInterfaceList @byHand interfaces:pInterfacesList,pulCount
 C_GetInterface @byHand interfacename:pInterfaceName version:pVersion interface:ppInterface flags:flags
 C_LoginUser session:hSession user:userType pin:pPin,ulPinLen pin:pUsername,ulUsernameLen
 C_SessionCancel session:hSession flags:flags
-C_MessageEncryptInit @unsupported session:hSession mech:pMechanism object:hKey
-C_EncryptMessage @unsupported session:hSession opaque:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pPlaintext,ulPlaintextLen out:pCiphertext,pulCiphertextLen
-C_EncryptMessageBegin @unsupported session:hSession opaque:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen
-C_EncryptMessageNext @unsupported session:hSession opaque:pParameter,ulParameterLen in:pPlaintextPart,ulPlaintextPartLen out:pCiphertextPart,pulCiphertextPartLen flags:flags
-C_MessageEncryptFinal @unsupported session:hSession
-C_MessageDecryptInit @unsupported session:hSession mech:pMechanism object:hKey
-C_DecryptMessage @unsupported session:hSession opaque:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pCiphertext,ulCiphertextLen out:pPlaintext,pulPlaintextLen
-C_DecryptMessageBegin @unsupported session:hSession opaque:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen
-C_DecryptMessageNext @unsupported session:hSession opaque:pParameter,ulParameterLen in:pCiphertextPart,ulCiphertextPartLen out:pPlaintextPart,pulPlaintextPartLen flags:flags
-C_MessageDecryptFinal @unsupported session:hSession
+C_MessageEncryptInit session:hSession messagemech:pMechanism object:hKey
+C_EncryptMessage session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pPlaintext,ulPlaintextLen out:pCiphertext,pulCiphertextLen
+C_EncryptMessageBegin session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen
+C_EncryptMessageNext session:hSession message:pParameter,ulParameterLen in:pPlaintextPart,ulPlaintextPartLen out:pCiphertextPart,pulCiphertextPartLen flags:flags
+C_MessageEncryptFinal session:hSession
+C_MessageDecryptInit session:hSession messagemech:pMechanism object:hKey
+C_DecryptMessage session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pCiphertext,ulCiphertextLen out:pPlaintext,pulPlaintextLen
+C_DecryptMessageBegin session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen
+C_DecryptMessageNext session:hSession message:pParameter,ulParameterLen in:pCiphertextPart,ulCiphertextPartLen out:pPlaintextPart,pulPlaintextPartLen flags:flags
+C_MessageDecryptFinal session:hSession
 C_MessageSignInit session:hSession startmech:pMechanism object:hKey
 C_SignMessage session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen out:pSignature,pulSignatureLen
 C_SignMessageBegin session:hSession opaque:pParameter,ulParameterLen

@@ -1,0 +1,102 @@
+package vtoken
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+
+	"vtoken/vtoken/ck"
+)
+
+// nonces makes the nonces of the messages that one operation encrypts. No two
+// are the same. What was made before for the same key is not known here: the
+// caller sees to it with the fixed bits, or asks for random ones.
+type nonces struct {
+	// first is a copy of the first message's parameter, nil before it.
+	first *ck.MessageParams
+	made  uint64
+}
+
+// The least bits that are random in a nonce, and the most such nonces of one
+// operation (NIST SP 800-38D, sections 8.2.2 and 8.3).
+const (
+	minRandomBits   = 96
+	maxRandomNonces = 1 << 32
+)
+
+// next is the nonce of the next message.
+func (g *nonces) next(p ck.MessageParams) ([]byte, error) {
+	f := g.first
+	if f == nil {
+		f = &p
+	}
+	bits := 8 * uint64(len(p.Nonce))
+	switch {
+	case p.Generator != f.Generator:
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all messages of an operation have one generator of nonces")
+	case p.Generator == ck.CKG_NO_GENERATE:
+		g.first = f
+		return p.Nonce, nil
+	case p.FixedBits != f.FixedBits || len(p.Nonce) != len(f.Nonce):
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all generated nonces of an operation have one length and number of fixed bits")
+	case p.FixedBits >= bits:
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a nonce of %d bits with %d fixed ones leaves none to generate", bits, p.FixedBits)
+	}
+	nonce, err := g.generate(p, f.Nonce, bits-p.FixedBits)
+	if err == nil && g.first == nil {
+		p.Nonce = bytes.Clone(p.Nonce)
+		g.first = &p
+	}
+	return nonce, err
+}
+
+// generate makes a nonce with that many free bits; first is that of the first
+// message.
+func (g *nonces) generate(p ck.MessageParams, first []byte, free uint64) ([]byte, error) {
+	random := p.Generator == ck.CKG_GENERATE_RANDOM || p.Generator == ck.CKG_GENERATE && free >= minRandomBits
+	switch {
+	case p.Generator > ck.CKG_GENERATE_COUNTER_XOR:
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%#x is no generator of nonces", p.Generator)
+	case random && free < minRandomBits:
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a random nonce has %d free bits at least, not %d", minRandomBits, free)
+	case random && g.made == maxRandomNonces, free < 64 && g.made>>free != 0:
+		return nil, ck.Errorf(ck.CKR_TOKEN_RESOURCE_EXCEEDED, "the operation has no nonce left; begin another, with another key or other fixed bits")
+	}
+	value := make([]byte, len(p.Nonce))
+	if random {
+		if _, err := rand.Read(value); err != nil {
+			return nil, ck.Errorf(ck.CKR_RANDOM_NO_RNG, "reading the system's random numbers: %w", err)
+		}
+	} else {
+		putCounter(value, g.made)
+	}
+	g.made++
+	if p.Generator == ck.CKG_GENERATE_COUNTER_XOR {
+		return mixed(first, value, 0, func(old, made byte) byte { return old ^ made }), nil
+	}
+	return mixed(p.Nonce, value, p.FixedBits, func(_, made byte) byte { return made }), nil
+}
+
+// putCounter writes n to the end of the bytes, which may be fewer than eight.
+func putCounter(to []byte, n uint64) {
+	var all [8]byte
+	binary.BigEndian.PutUint64(all[:], n)
+	k := min(len(to), len(all))
+	copy(to[len(to)-k:], all[len(all)-k:])
+}
+
+// mixed is old with all but its first fixed bits put together with those made.
+func mixed(old, made []byte, fixed uint64, mix func(old, made byte) byte) []byte {
+	out := make([]byte, len(old))
+	for i := range out {
+		free := byte(0xff)
+		switch at := uint64(i) * 8; {
+		case at+8 <= fixed:
+			free = 0
+		case at < fixed:
+			free >>= fixed - at
+		}
+		out[i] = old[i]&^free | mix(old[i], made[i])&free
+	}
+	return out
+}
