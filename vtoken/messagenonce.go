@@ -12,7 +12,7 @@ import (
 // are the same. What was made before for the same key is not known here: the
 // caller sees to it with the fixed bits, or asks for random ones.
 type nonces struct {
-	// first is a copy of the first message's parameter, nil before it.
+	// first is what the first message's parameter says of nonces, nil before it.
 	first *ck.MessageParams
 	made  uint64
 }
@@ -35,7 +35,7 @@ func (g *nonces) next(p ck.MessageParams) ([]byte, error) {
 	case p.Generator != f.Generator:
 		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all messages of an operation have one generator of nonces")
 	case p.Generator == ck.CKG_NO_GENERATE:
-		g.first = f
+		g.first = &ck.MessageParams{Generator: p.Generator}
 		return p.Nonce, nil
 	case p.FixedBits != f.FixedBits || len(p.Nonce) != len(f.Nonce):
 		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all generated nonces of an operation have one length and number of fixed bits")
@@ -44,8 +44,7 @@ func (g *nonces) next(p ck.MessageParams) ([]byte, error) {
 	}
 	nonce, err := g.generate(p, f.Nonce, bits-p.FixedBits)
 	if err == nil && g.first == nil {
-		p.Nonce = bytes.Clone(p.Nonce)
-		g.first = &p
+		g.first = &ck.MessageParams{Generator: p.Generator, FixedBits: p.FixedBits, Nonce: bytes.Clone(p.Nonce)}
 	}
 	return nonce, err
 }
