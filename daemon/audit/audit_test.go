@@ -340,6 +340,8 @@ func FuzzParseLine(f *testing.F) {
 	f.Add(line)
 	f.Add([]byte("{}"))
 	f.Add([]byte(`,"sig":""}`))
+	f.Add([]byte(`,"sig":"}`))
+	f.Add(bytes.Replace(line, []byte(`"sig":"`), []byte("\"sig\":\"\r"), 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := parseLine(b, public()); err == nil && !bytes.Equal(b, line) {
 			t.Errorf("%q is taken", b)

@@ -123,13 +123,15 @@ func (r Record) line(key ed25519.PrivateKey) ([]byte, error) {
 
 // parseLine reads a line without its newline and checks its signature.
 func parseLine(line []byte, key ed25519.PublicKey) (r Record, err error) {
-	at := bytes.LastIndex(line, []byte(sigMark))
-	if len(line) >= MaxLine || at < 0 || !bytes.HasSuffix(line, []byte(sigEnd)) {
+	signature, ended := bytes.CutSuffix(line, []byte(sigEnd)) // first: mark and end could share a byte
+	at := bytes.LastIndex(signature, []byte(sigMark))
+	if len(line) >= MaxLine || at < 0 || !ended {
 		return r, fmt.Errorf("a line is none of the audit log")
 	}
-	text := line[at+len(sigMark) : len(line)-len(sigEnd)]
-	sig, err := base64.StdEncoding.Strict().DecodeString(string(text))
-	if err != nil || !ed25519.Verify(key, append([]byte(signed), line[:at]...), sig) {
+	text := signature[at+len(sigMark):]
+	// A decoder overlooks line ends; a line has one form only.
+	sig, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil || base64.StdEncoding.EncodeToString(sig) != string(text) || !ed25519.Verify(key, append([]byte(signed), line[:at]...), sig) {
 		return r, fmt.Errorf("the signature of a line is wrong")
 	}
 	if err := json.Unmarshal(append(bytes.Clone(line[:at]), '}'), &r); err != nil {
