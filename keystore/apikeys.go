@@ -74,23 +74,9 @@ func (tx *Tx) keyEntries(tenant, id schema.ID, k *record.APIKey) [][]byte {
 }
 
 func (tx *Tx) apiKey(id schema.ID) (*record.APIKey, error) {
-	value, err := tx.get(schema.Record(schema.PrefixAPIKey, id))
-	if err != nil {
-		return nil, err
-	}
-	if value == nil {
-		return nil, missing("API key", text(id))
-	}
-	tenant, blob, err := cutTenant(value)
-	if err != nil {
-		return nil, err
-	}
-	key, err := tx.tenantKey(tenant)
-	if err != nil {
-		return nil, err
-	}
 	var j apiKeyJSON
-	if _, err := openJSON(key, blob, place(tenant, id, 0, fieldAPIKey), &j); err != nil {
+	tenant, err := tx.openUnderTenant("API key", schema.PrefixAPIKey, id, fieldAPIKey, &j)
+	if err != nil {
 		return nil, err
 	}
 	return &record.APIKey{

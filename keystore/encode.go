@@ -151,3 +151,25 @@ func cutTenant(value []byte) (tenant schema.ID, blob []byte, err error) {
 	copy(tenant[:], value)
 	return tenant, value[len(tenant):], nil
 }
+
+// openUnderTenant reads into v a record that begins with the id of its tenant and
+// is sealed under that tenant's key. what names it in errors.
+func (tx *Tx) openUnderTenant(what string, prefix byte, id schema.ID, field envelope.Field, v any) (tenant schema.ID, err error) {
+	value, err := tx.get(schema.Record(prefix, id))
+	if err != nil {
+		return tenant, err
+	}
+	if value == nil {
+		return tenant, missing(what, text(id))
+	}
+	tenant, blob, err := cutTenant(value)
+	if err != nil {
+		return tenant, err
+	}
+	key, err := tx.tenantKey(tenant)
+	if err != nil {
+		return tenant, err
+	}
+	_, err = openJSON(key, blob, place(tenant, id, 0, field), v)
+	return tenant, err
+}

@@ -101,23 +101,9 @@ func (tx *Tx) User(id record.UserID) (*record.User, error) {
 }
 
 func (tx *Tx) user(id schema.ID) (*record.User, error) {
-	value, err := tx.get(schema.Record(schema.PrefixUser, id))
-	if err != nil {
-		return nil, err
-	}
-	if value == nil {
-		return nil, missing("user", text(id))
-	}
-	tenant, blob, err := cutTenant(value)
-	if err != nil {
-		return nil, err
-	}
-	key, err := tx.tenantKey(tenant)
-	if err != nil {
-		return nil, err
-	}
 	var j userJSON
-	if _, err := openJSON(key, blob, place(tenant, id, 0, fieldUser), &j); err != nil {
+	tenant, err := tx.openUnderTenant("user", schema.PrefixUser, id, fieldUser, &j)
+	if err != nil {
 		return nil, err
 	}
 	return &record.User{
