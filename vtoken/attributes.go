@@ -131,11 +131,8 @@ func (c *Client) SetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, t ck
 		return err
 	}
 	defer s.leave()
-	o, err := s.object(obj)
+	o, err := s.toWrite(obj)
 	if err != nil {
-		return err
-	}
-	if err := s.mayWrite(o); err != nil {
 		return err
 	}
 	if !o.Modifiable() {

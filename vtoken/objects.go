@@ -53,6 +53,15 @@ func (s *session) mayWrite(o *object.Object) error {
 	return nil
 }
 
+// toWrite finds an object that this session may change or destroy.
+func (s *session) toWrite(obj ck.ObjectHandle) (*object.Object, error) {
+	o, err := s.object(obj)
+	if err != nil {
+		return nil, err
+	}
+	return o, s.mayWrite(o)
+}
+
 // soIn reports whether the SO is logged in, who may do what others may not.
 func (s *session) soIn() bool {
 	r, in := s.role()
@@ -252,11 +261,8 @@ func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 		return err
 	}
 	defer s.leave()
-	o, err := s.object(obj)
+	o, err := s.toWrite(obj)
 	if err != nil {
-		return err
-	}
-	if err := s.mayWrite(o); err != nil {
 		return err
 	}
 	if !o.Destroyable() {
