@@ -10,7 +10,6 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/policy"
-	"vtoken/vtoken/record"
 )
 
 // Records are JSON inside the seal: names are written down here, so that
@@ -38,6 +37,8 @@ type userJSON struct {
 	Enabled bool      `json:"enabled"`
 	Created time.Time `json:"created"`
 	OSUsers []string  `json:"osUsers,omitempty"`
+	Domain  string    `json:"domain,omitempty"`
+	Aliases []string  `json:"aliases,omitempty"`
 }
 
 type apiKeyJSON struct {
@@ -56,22 +57,6 @@ type pinJSON struct {
 	Failed    int       `json:"failed"`
 	Change    bool      `json:"change"`
 	ChangedAt time.Time `json:"changedAt"`
-}
-
-type tokenJSON struct {
-	Slot        uint64    `json:"slot"`
-	Serial      string    `json:"serial"`
-	Label       string    `json:"label"`
-	Holder      string    `json:"holder"`
-	Initialized bool      `json:"initialized"`
-	Complete    bool      `json:"complete"`
-	Enabled     bool      `json:"enabled"`
-	MaxRSABits  int       `json:"maxRSABits"`
-	UserPIN     pinJSON   `json:"userPIN"`
-	SOPIN       pinJSON   `json:"soPIN"`
-	Created     time.Time `json:"created"`
-
-	Policy policyJSON `json:"policy,omitzero"`
 }
 
 func encodePolicy(p policy.Policy) policyJSON {
@@ -98,25 +83,6 @@ func (j pinJSON) state() pin.State {
 	return pin.State{
 		Policy:   pin.Policy{MinLen: j.MinLen, MaxLen: j.MaxLen, MaxTries: j.MaxTries},
 		Verifier: j.Verifier, Failed: j.Failed, ToBeChanged: j.Change, ChangedAt: j.ChangedAt,
-	}
-}
-
-func encodeToken(t *record.Token) tokenJSON {
-	return tokenJSON{
-		Slot: uint64(t.Slot), Serial: t.Serial, Label: t.Label, Holder: string(t.Holder),
-		Initialized: t.Initialized, Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
-		UserPIN: encodePIN(t.UserPIN), SOPIN: encodePIN(t.SOPIN), Created: t.CreatedAt.UTC(),
-		Policy: encodePolicy(t.Policy),
-	}
-}
-
-func (j tokenJSON) token(id, tenant schema.ID, version uint64) *record.Token {
-	return &record.Token{
-		ID: record.TokenID(text(id)), Tenant: record.TenantID(text(tenant)), Slot: ck.SlotID(j.Slot),
-		Serial: j.Serial, Label: j.Label, Holder: record.UserID(j.Holder),
-		Initialized: j.Initialized, Complete: j.Complete, Enabled: j.Enabled, MaxRSABits: j.MaxRSABits,
-		UserPIN: j.UserPIN.state(), SOPIN: j.SOPIN.state(), CreatedAt: j.Created, Version: version,
-		Policy: j.Policy.policy(),
 	}
 }
 

@@ -30,7 +30,7 @@ func TestStorageFaults(t *testing.T) {
 		"label":   func(tx *Tx, tok record.Token, _ object.ID) error { tok.Label = "new"; return tx.PutToken(&tok) },
 		"delete":  func(tx *Tx, tok record.Token, _ object.ID) error { return tx.DeleteToken(tok.ID) },
 		"new": func(tx *Tx, tok record.Token, _ object.ID) error {
-			return tx.NewToken(&record.Token{Tenant: tok.Tenant, Holder: tok.Holder})
+			return tx.NewToken(&record.Token{Tenant: tok.Tenant, Holders: tok.Holders})
 		},
 		"tenant": func(tx *Tx, tok record.Token, _ object.ID) error { return tx.DeleteTenant(tok.Tenant) },
 	} {

@@ -3,6 +3,7 @@ package keystore
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"vtoken/keystore/envelope"
@@ -84,10 +85,19 @@ func urgencyOf(old, changed *record.Token) urgency {
 			u = promptly
 		}
 	}
-	if old.Enabled && !changed.Enabled || old.Holder != changed.Holder {
+	if old.Enabled && !changed.Enabled || changed.Deceased && !old.Deceased || lost(old, changed) {
 		u = promptly
 	}
 	return u
+}
+
+// lost reports whether one of the holders of a token no longer has it, or may no
+// longer use it.
+func lost(old, changed *record.Token) bool {
+	return slices.ContainsFunc(old.Holders, func(was record.Assignment) bool {
+		is := changed.Assignment(was.User)
+		return is == nil || is.Suspended && !was.Suspended
+	})
 }
 
 // counting says what an update does about the counter.

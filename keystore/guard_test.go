@@ -29,7 +29,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	h, o, s, first := protected(t)
 	tokens := []record.TokenID{first.ID}
 	for _, label := range []string{"second", "third"} {
-		tokens = append(tokens, addToken(t, s, record.User{Tenant: first.Tenant, ID: first.Holder}, label).ID)
+		tokens = append(tokens, addToken(t, s, record.User{Tenant: first.Tenant, ID: first.Owner()}, label).ID)
 	}
 	var mu sync.Mutex
 	compared := map[record.TokenID]int{}

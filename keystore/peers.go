@@ -89,7 +89,7 @@ func (tx *Tx) sameName(name string) (*record.User, error) {
 	if err != nil {
 		return nil, noneIfMissing(err)
 	}
-	if len(u.OSUsers) > 0 {
+	if u.Login != name || len(u.OSUsers) > 0 { // an alias maps nobody
 		return nil, nil
 	}
 	return u, nil

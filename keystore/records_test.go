@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"vtoken/keystore/kek/all"
 	"vtoken/keystore/kv"
@@ -145,8 +146,10 @@ func TestMissing(t *testing.T) {
 		"delete user":    func(tx *Tx) error { return tx.DeleteUser(record.UserID(gone)) },
 		"delete key":     func(tx *Tx) error { return tx.DeleteAPIKey(u.Tenant, "x") },
 		"delete tenant":  func(tx *Tx) error { return tx.DeleteTenant(record.TenantID(gone)) },
-		"holder":         func(tx *Tx) error { return tx.NewToken(&record.Token{Tenant: u.Tenant, Holder: record.UserID(gone)}) },
-		"tenant of":      func(tx *Tx) error { return tx.NewToken(&record.Token{Tenant: record.TenantID(gone)}) },
+		"holder": func(tx *Tx) error {
+			return tx.NewToken(&record.Token{Tenant: u.Tenant, Holders: record.HeldBy(record.UserID(gone), time.Time{}, "")})
+		},
+		"tenant of": func(tx *Tx) error { return tx.NewToken(&record.Token{Tenant: record.TenantID(gone)}) },
 	} {
 		if err := s.Update(fn); !errors.Is(err, record.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
@@ -174,7 +177,7 @@ func TestDeleteTenant(t *testing.T) {
 		if err := tx.PutUser(&u); err != nil {
 			return err
 		}
-		tok = record.Token{Tenant: tenant.ID, Holder: u.ID}
+		tok = record.Token{Tenant: tenant.ID, Holders: record.HeldBy(u.ID, time.Time{}, "")}
 		return errors.Join(tx.NewToken(&tok), tx.PutAPIKey(&record.APIKey{Tenant: tenant.ID, Name: "k", Hash: []byte("h")}))
 	})
 	addObject(t, s, tok.ID, "object", "hidden")

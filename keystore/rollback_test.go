@@ -50,7 +50,7 @@ func changes(token record.TokenID) map[string]func(tx *Tx) error {
 		"a try of the SO":  change(func(t *record.Token) { t.SOPIN.Failed++ }),
 		"another PIN":      change(func(t *record.Token) { t.UserPIN.Verifier = append(t.UserPIN.Verifier, 'x') }),
 		"switched off":     change(func(t *record.Token) { t.Enabled = !t.Enabled }),
-		"no holder or one": change(func(t *record.Token) { t.Holder = "" }),
+		"no holder or one": change(func(t *record.Token) { t.Holders = nil }),
 		"a user switched off": func(tx *Tx) error {
 			tok, err := tx.Token(token)
 			if err != nil {

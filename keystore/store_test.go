@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"vtoken/keystore/kek/all"
 	"vtoken/vtoken"
@@ -96,7 +97,7 @@ func addUser(t testing.TB, s *Store, login string, osUsers ...string) (u record.
 func addToken(t testing.TB, s *Store, u record.User, label string) (tok record.Token) {
 	t.Helper()
 	update(t, s, func(tx *Tx) error {
-		tok = record.Token{Tenant: u.Tenant, Holder: u.ID, Label: label, Complete: true, Enabled: true,
+		tok = record.Token{Tenant: u.Tenant, Holders: record.HeldBy(u.ID, time.Time{}, ""), Label: label, Complete: true, Enabled: true,
 			UserPIN: pin.State{Policy: pin.Default, Verifier: []byte("verifier")}}
 		return tx.NewToken(&tok)
 	})
@@ -177,7 +178,7 @@ func state(t testing.TB, s *Store) (lines []string) {
 // new versions of the store, to encode.go.
 func tokenLine(t *record.Token) string {
 	line := fmt.Sprintf("token %s %s slot %d Serial:%s %q holder %s %v %v %v rsa %d created %d v%d",
-		t.ID, t.Tenant, t.Slot, t.Serial, t.Label, t.Holder, t.Initialized, t.Complete, t.Enabled,
+		t.ID, t.Tenant, t.Slot, t.Serial, t.Label, t.Owner(), t.Initialized, t.Complete, t.Enabled,
 		t.MaxRSABits, t.CreatedAt.Unix(), t.Version)
 	for _, p := range []pin.State{t.UserPIN, t.SOPIN} {
 		line += fmt.Sprintf(" PIN %v %x failed %d %v %d", p.Policy, p.Verifier, p.Failed, p.ToBeChanged, p.ChangedAt.Unix())

@@ -179,7 +179,7 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	return nil
 }
 
-// checkUnique checks the serial number, and that the holder is a user of the
+// checkUnique checks the serial number, and that the holders are users of the
 // tenant.
 func (tx *Tx) checkUnique(id schema.ID, t *record.Token) error {
 	other, taken, err := tx.first(tx.indexPrefix(schema.IndexSerial, []byte(t.Serial)))
@@ -189,14 +189,16 @@ func (tx *Tx) checkUnique(id schema.ID, t *record.Token) error {
 	if taken && other != id {
 		return fmt.Errorf("serial number %.40q: %w", t.Serial, record.ErrExists)
 	}
-	if t.Holder == "" {
-		return nil
+	for _, a := range t.Holders {
+		holder, err := tx.User(a.User)
+		if err == nil && holder.Tenant != t.Tenant {
+			err = missing("user", a.User)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	holder, err := tx.User(t.Holder)
-	if err == nil && holder.Tenant != t.Tenant {
-		err = missing("user", t.Holder)
-	}
-	return err
+	return nil
 }
 
 // tokenEntries are the index entries of a token.
@@ -206,14 +208,14 @@ func (tx *Tx) tokenEntries(tenant, id schema.ID, t *record.Token) ([][]byte, err
 		entry(tx.indexPrefix(schema.IndexTenantTokens, tenant[:]), slot, id),
 		entry(tx.indexPrefix(schema.IndexSerial, []byte(t.Serial)), nil, id),
 	}
-	if t.Holder == "" {
-		return keys, nil
+	for _, a := range t.Holders {
+		holder, err := parseID("user", a.User)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, entry(tx.indexPrefix(schema.IndexHolder, holder[:]), slot, id))
 	}
-	holder, err := parseID("user", t.Holder)
-	if err != nil {
-		return nil, err
-	}
-	return append(keys, entry(tx.indexPrefix(schema.IndexHolder, holder[:]), slot, id)), nil
+	return keys, nil
 }
 
 // Token reads a token.
@@ -258,7 +260,7 @@ func (tx *Tx) TokensOf(user record.UserID) ([]*record.Token, error) {
 	}
 	list, err := tx.tokensUnder(tx.indexPrefix(schema.IndexHolder, uid[:]), nil, 0)
 	for _, t := range list {
-		if t.Holder != user {
+		if t.Assignment(user) == nil {
 			return nil, tampered("the index of holders leads to the token of another one")
 		}
 	}

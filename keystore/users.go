@@ -10,12 +10,15 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// maxOSUsers bounds the OS users of one user.
-const maxOSUsers = 256
+// maxOSUsers and maxAliases bound the OS users and the aliases of one user.
+const (
+	maxOSUsers = 256
+	maxAliases = 16
+)
 
 // PutUser stores a user: a new one where its ID is empty or not known, which
-// then gets what it lacks of ID and creation time. A login that another user of
-// the tenant has is record.ErrExists. A user stays in its tenant.
+// then gets what it lacks of ID and creation time. A login or alias that
+// another user of the tenant has as either is record.ErrExists. A user stays in its tenant.
 func (tx *Tx) PutUser(u *record.User) error {
 	if err := checkUser(u); err != nil {
 		return err
@@ -32,10 +35,8 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if err != nil {
 		return err
 	}
-	if other, taken, err := tx.first(tx.loginPrefix(tenant, u.Login)); err != nil {
+	if err := tx.checkNames(tenant, id, u); err != nil {
 		return err
-	} else if taken && other != id {
-		return fmt.Errorf("login %q: %w", u.Login, record.ErrExists)
 	}
 	var before [][]byte
 	if old, err := tx.user(id); err == nil {
@@ -52,7 +53,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if u.CreatedAt.IsZero() {
 		u.CreatedAt = time.Now().UTC()
 	}
-	row := userJSON{u.Login, u.Enabled, u.CreatedAt.UTC(), u.OSUsers}
+	row := userJSON{u.Login, u.Enabled, u.CreatedAt.UTC(), u.OSUsers, u.Domain, u.Aliases}
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixUser, id), tenant[:], place(tenant, id, 0, fieldUser), row); err != nil {
 		return err
 	}
@@ -72,6 +73,31 @@ func checkUser(u *record.User) error {
 			return err
 		}
 	}
+	if len(u.Aliases) > maxAliases {
+		return fmt.Errorf("a user has at most %d aliases, not %d", maxAliases, len(u.Aliases))
+	}
+	for _, name := range u.Aliases {
+		if err := checkName("alias", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names are the login and the aliases of a user.
+func names(u *record.User) []string { return append([]string{u.Login}, u.Aliases...) }
+
+// checkNames checks that no other user of the tenant has one of the user's names.
+func (tx *Tx) checkNames(tenant, id schema.ID, u *record.User) error {
+	for _, name := range names(u) {
+		other, taken, err := tx.first(tx.loginPrefix(tenant, name))
+		if err != nil {
+			return err
+		}
+		if taken && other != id {
+			return fmt.Errorf("login %q: %w", name, record.ErrExists)
+		}
+	}
 	return nil
 }
 
@@ -81,9 +107,9 @@ func (tx *Tx) loginPrefix(tenant schema.ID, login string) []byte {
 
 // userEntries are the index entries of a user.
 func (tx *Tx) userEntries(tenant, id schema.ID, u *record.User) [][]byte {
-	keys := [][]byte{
-		entry(tx.loginPrefix(tenant, u.Login), nil, id),
-		entry(tx.indexPrefix(schema.IndexTenantUsers, tenant[:]), nil, id),
+	keys := [][]byte{entry(tx.indexPrefix(schema.IndexTenantUsers, tenant[:]), nil, id)}
+	for _, name := range names(u) {
+		keys = append(keys, entry(tx.loginPrefix(tenant, name), nil, id))
 	}
 	for _, name := range u.OSUsers {
 		keys = append(keys, entry(tx.indexPrefix(schema.IndexOSUser, []byte(name)), nil, id))
@@ -109,10 +135,11 @@ func (tx *Tx) user(id schema.ID) (*record.User, error) {
 	return &record.User{
 		ID: record.UserID(text(id)), Tenant: record.TenantID(text(tenant)),
 		Login: j.Login, Enabled: j.Enabled, CreatedAt: j.Created, OSUsers: j.OSUsers,
+		Domain: j.Domain, Aliases: j.Aliases,
 	}, nil
 }
 
-// UserByLogin reads the user of a tenant with that login.
+// UserByLogin reads the user of a tenant with that login or alias.
 func (tx *Tx) UserByLogin(tenant record.TenantID, login string) (*record.User, error) {
 	tid, err := parseID("tenant", tenant)
 	if err != nil {
@@ -126,7 +153,7 @@ func (tx *Tx) UserByLogin(tenant record.TenantID, login string) (*record.User, e
 		return nil, missing("user", fmt.Sprintf("%.40q", login))
 	}
 	u, err := tx.user(id)
-	if err == nil && (u.Login != login || u.Tenant != tenant) {
+	if err == nil && (!slices.Contains(names(u), login) || u.Tenant != tenant) {
 		return nil, tampered("the index of logins leads to another user")
 	}
 	return u, err

@@ -2,6 +2,7 @@ package provisioning_test
 
 import (
 	"testing"
+	"time"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
@@ -20,7 +21,7 @@ func TestBlankToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blank := record.Token{Tenant: sales.ID, Holder: user.ID, Complete: true, Enabled: true}
+	blank := record.Token{Tenant: sales.ID, Holders: record.HeldBy(user.ID, time.Time{}, ""), Activation: record.Activated, Complete: true, Enabled: true}
 	if err := w.store.Update(func(tx provisioning.Tx) error {
 		fresh := blank
 		err := tx.NewToken(&fresh)

@@ -16,8 +16,8 @@ type Token struct {
 	Slot       ck.SlotID
 	Serial     string
 	Label      string
-	Holder     record.UserID
-	Login      string // of the holder
+	Holder     record.UserID // the owner, or "" for a token without a holder
+	Login      string        // of the owner
 	Complete   bool
 	Enabled    bool
 	MaxRSABits int
@@ -95,7 +95,7 @@ type TokenPage struct {
 func tokenView(t *record.Token, login string) Token {
 	return Token{
 		ID: t.ID, Tenant: t.Tenant, Slot: t.Slot, Serial: t.Serial, Label: t.Label,
-		Holder: t.Holder, Login: login, Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
+		Holder: t.Owner(), Login: login, Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
 		Policy: t.Policy.String(), UserPIN: pinStatus(t.UserPIN), SOPIN: pinStatus(t.SOPIN), CreatedAt: t.CreatedAt, Version: t.Version,
 	}
 }

@@ -55,21 +55,21 @@ func (p *TokenPage) fill(tx ReadTx, f TokenFilter, after uint64) error {
 			return err
 		}
 		for _, t := range batch {
-			if blank(t) || holder != "" && t.Holder != holder || f.Label != "" && t.Label != f.Label {
+			if blank(t) || holder != "" && t.Assignment(holder) == nil || f.Label != "" && t.Label != f.Label {
 				continue
 			}
 			if len(p.Tokens) == f.Limit {
 				p.Next = strconv.FormatUint(uint64(p.Tokens[f.Limit-1].Slot), 10)
 				return nil
 			}
-			if _, known := logins[t.Holder]; !known {
-				u, err := tx.User(t.Holder)
+			if _, known := logins[t.Owner()]; !known {
+				u, err := ownerOf(tx, t)
 				if err != nil {
 					return err
 				}
-				logins[t.Holder] = u.Login
+				logins[t.Owner()] = u.Login
 			}
-			p.Tokens = append(p.Tokens, tokenView(t, logins[t.Holder]))
+			p.Tokens = append(p.Tokens, tokenView(t, logins[t.Owner()]))
 		}
 		if len(batch) <= f.Limit {
 			return nil

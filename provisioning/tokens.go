@@ -28,7 +28,7 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 			return err
 		}
 		stored := t.Clone()
-		stored.Holder = u.ID
+		stored.Holders = record.HeldBy(u.ID, s.now(), c.Name)
 		if err := tx.NewToken(stored); err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (s *Service) newToken(n NewToken) (*record.Token, error) {
 	_, _ = rand.Read(serial[:]) // never fails: it stops the process instead
 	t := &record.Token{
 		ID: newID[record.TokenID](), Tenant: n.Tenant, Serial: fmt.Sprintf("%X", serial), Label: n.Label,
-		Initialized: true, Complete: n.Complete, Enabled: true, MaxRSABits: n.MaxRSABits,
+		Initialized: true, Activation: activationOf(n.Complete), Complete: n.Complete, Enabled: true, MaxRSABits: n.MaxRSABits,
 		UserPIN: pin.State{Policy: s.opt.UserPIN}, SOPIN: pin.State{Policy: s.opt.SOPIN}, CreatedAt: s.now(),
 	}
 	if t.Label == "" {
@@ -66,6 +66,15 @@ func (s *Service) newToken(n NewToken) (*record.Token, error) {
 		}
 	}
 	return t, nil
+}
+
+// activationOf is the activation of a card: it is its holder's to use when it is
+// complete.
+func activationOf(complete bool) record.Activation {
+	if complete {
+		return record.Activated
+	}
+	return record.ActivationNew
 }
 
 func checkNewToken(n NewToken) error {
@@ -172,7 +181,7 @@ func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutP
 		if !t.UserPIN.Set() && !withoutPIN {
 			return Errorf(WrongState, "token %s has no user PIN, and cannot get one after it is complete; set one first with `vtoken token reset-pin`", t.ID)
 		}
-		t.Complete = true
+		t.Complete, t.Activation = true, record.Activated
 		return nil
 	})
 }
@@ -249,12 +258,25 @@ func (c Caller) token(tx ReadTx, op Operation, ref TokenRef) (*record.Token, *re
 	t, err := tx.Token(ref.ID)
 	if there, err := exists(err); err != nil {
 		return nil, nil, err
-	} else if !there || blank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Holder != holder {
+	} else if !there || blank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
 		return nil, nil, missing
 	}
-	u, err := tx.User(t.Holder)
+	u, err := ownerOf(tx, t)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the holder of token %s: %w", t.ID, err)
+		return nil, nil, err
 	}
 	return t, u, op.allowed(t)
+}
+
+// ownerOf is the user who holds the token first, or a user without id and login
+// where nobody does.
+func ownerOf(tx ReadTx, t *record.Token) (*record.User, error) {
+	if t.Owner() == "" {
+		return &record.User{}, nil
+	}
+	u, err := tx.User(t.Owner())
+	if err != nil {
+		return nil, fmt.Errorf("reading the holder of token %s: %w", t.ID, err)
+	}
+	return u, nil
 }

@@ -26,7 +26,8 @@ func (e *Engine) ensureBlank(users []*record.User) error {
 			}
 		}
 		return tx.NewToken(&record.Token{
-			Tenant: u.Tenant, Holder: u.ID, Complete: true, Enabled: true, MaxRSABits: maxRSABits,
+			Tenant: u.Tenant, Holders: record.HeldBy(u.ID, e.opts.Now().UTC(), u.Login),
+			Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: maxRSABits,
 			UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
 		})
 	})
@@ -45,4 +46,6 @@ func (e *Engine) hasBlank(users []*record.User) bool {
 	return false
 }
 
-func isBlank(t *record.Token) bool { return !t.Initialized && t.Visible() }
+func isBlank(t *record.Token) bool {
+	return !t.Initialized && t.Activation == record.Activated && t.Enabled
+}

@@ -102,7 +102,7 @@ func TestMechanismObjects(t *testing.T) {
 func TestClock(t *testing.T) {
 	w := newWorld(t)
 	now := time.Date(2030, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
-	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
+	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }})
 	w.ok(err)
 	w.engine = e
 	c, h := w.open(ro)
@@ -110,9 +110,10 @@ func TestClock(t *testing.T) {
 	if len(clock) != 1 {
 		t.Fatalf("%d clocks", len(clock))
 	}
-	now = time.Date(2030, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
+	now = now.Add(time.Second)
 	r, err := c.GetAttributeValue(h, clock[0], []ck.AttributeQuery{{Type: ck.CKA_VALUE, Buffer: big1K}})
 	w.ok(err)
+	now = now.Add(time.Second)
 	info, err := c.GetTokenInfo(w.alice.Slot)
 	w.ok(err)
 	if string(r[0].Value) != "2030010202040600" || info.UTCTime != "2030010202040700" {

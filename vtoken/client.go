@@ -135,11 +135,12 @@ func (c *Client) current() error {
 // sees reports whether the application may see the token: a visible one of a
 // user it acts for, and the blank one only where it may make tokens.
 func (c *Client) sees(t *record.Token) bool {
-	if t == nil || !t.Visible() || !t.Initialized && !c.mayMake {
+	if t == nil || !t.Initialized && !c.mayMake {
 		return false
 	}
+	now := c.engine.opts.Now()
 	for _, u := range c.actsFor() {
-		if u.ID == t.Holder {
+		if t.VisibleTo(u.ID, now) {
 			return true
 		}
 	}

@@ -44,6 +44,7 @@ type Engine struct {
 	idle       []*token                         // loaded and unused, longest first
 	recordings map[*recording]struct{}
 	ownPINs    map[string]struct{} // verifiers that a C_SetPIN is storing
+	clock      clock
 }
 
 // New makes an engine on a store and subscribes to the store's changes. A store
@@ -72,6 +73,7 @@ func New(store Store, opts Options) (*Engine, error) {
 			return nil, err
 		}
 	}
+	e.clock.last = opts.Now()
 	store.Watch(e.apply)
 	return e, nil
 }

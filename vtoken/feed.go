@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"bytes"
+	"slices"
 
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -101,7 +102,8 @@ func (f effect) raises() bool {
 		return f.old.Initialized
 	}
 	o, n := f.old, f.new
-	return o.Visible() != n.Visible() || o.Holder != n.Holder || o.Label != n.Label ||
+	return o.Activation != n.Activation || o.Enabled != n.Enabled || o.Deceased != n.Deceased ||
+		!o.ExpiresAt.Equal(n.ExpiresAt) || !slices.Equal(o.Holders, n.Holders) || o.Label != n.Label ||
 		o.Initialized != n.Initialized ||
 		o.UserPIN.Locked() != n.UserPIN.Locked() || o.SOPIN.Locked() != n.SOPIN.Locked()
 }

@@ -1,11 +1,13 @@
 package vtoken
 
 import (
+	"slices"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
 )
 
-// holder is the tokens that one user holds, by slot. It is kept current by the
+// holder is the tokens that one user holds, alone or with others, by slot. It is kept current by the
 // feed, so that info calls and C_GetSlotList need no database.
 type holder map[ck.SlotID]*record.Token
 
@@ -60,15 +62,22 @@ func (e *Engine) place(t *record.Token) {
 		}
 		e.displace(t.ID)
 	}
-	if h, ok := e.holders[t.Holder]; ok {
-		h[t.Slot] = t
-		e.known[t.ID] = t
+	for _, a := range t.Holders {
+		if h, ok := e.holders[a.User]; ok {
+			h[t.Slot] = t
+			e.known[t.ID] = t
+		}
+	}
+	if e.known[t.ID] != nil {
+		e.watchClock(t)
 	}
 }
 
 func (e *Engine) displace(id record.TokenID) {
 	if old := e.known[id]; old != nil {
-		delete(e.holders[old.Holder], old.Slot)
+		for _, a := range old.Holders {
+			delete(e.holders[a.User], old.Slot)
+		}
 		delete(e.known, id)
 	}
 }
@@ -89,9 +98,17 @@ func (e *Engine) forgetHolders() {
 		if used[user] {
 			continue
 		}
-		for _, t := range h {
-			delete(e.known, t.ID)
-		}
 		delete(e.holders, user)
+		for _, t := range h {
+			if !e.stands(t) {
+				delete(e.known, t.ID)
+			}
+		}
 	}
+}
+
+// stands reports whether a token is still among those of one of its holders.
+// e.mu is locked.
+func (e *Engine) stands(t *record.Token) bool {
+	return slices.ContainsFunc(t.Holders, func(a record.Assignment) bool { return e.holders[a.User][t.Slot] != nil })
 }

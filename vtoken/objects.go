@@ -146,7 +146,7 @@ func (s *session) update(fn func(tx Tx) error) error {
 		if err != nil {
 			return asRemoved(err, "changing objects")
 		}
-		if !r.Visible() || !r.Initialized {
+		if !r.Usable(s.engine().opts.Now()) || !r.Initialized {
 			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token was switched off")
 		}
 		return fn(tx)

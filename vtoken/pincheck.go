@@ -122,7 +122,7 @@ func (e *Engine) changeToken(id record.TokenID, change func(r *record.Token) err
 		if err != nil {
 			return asRemoved(err, "changing a token")
 		}
-		if !r.Visible() {
+		if !r.Usable(e.opts.Now()) {
 			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token was switched off")
 		}
 		r = r.Clone()

@@ -81,7 +81,7 @@ func (e *Engine) initialize(id record.TokenID, label string, set func(*record.To
 		if err := set(r); err != nil {
 			return err
 		}
-		r.Label, r.Initialized, r.Complete = label, true, true
+		r.Label, r.Initialized, r.Complete, r.Activation = label, true, true, record.Activated
 		r.UserPIN = pin.State{Policy: r.UserPIN.Policy}
 		if err := tx.DeleteObjects(id); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -163,7 +164,7 @@ func TestTokensComeAndGo(t *testing.T) {
 	made, err := w.store.AddToken("bob", "second", userPIN, soPIN)
 	w.ok(err)
 	w.oneEvent("create", c, made.Slot)
-	w.ok(w.store.ChangeToken(made.ID, func(r *record.Token) { r.Holder = "alice" }))
+	w.ok(w.store.ChangeToken(made.ID, func(r *record.Token) { r.Holders = record.HeldBy("alice", time.Time{}, "") }))
 	w.oneEvent("assign to another", c, made.Slot)
 	if list := slots(t, c); len(list) != 0 {
 		t.Errorf("slots %v", list)
@@ -175,7 +176,7 @@ func TestIncompleteTokenIsHidden(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect(bobUID)
 	slots(t, c)
-	token := &record.Token{Holder: "bob", Label: "in work", Initialized: true, Enabled: true}
+	token := &record.Token{Holders: record.HeldBy("bob", time.Time{}, ""), Label: "in work", Initialized: true, Enabled: true}
 	w.ok(w.store.Update(func(tx vtoken.Tx) error {
 		made := *token
 		err := tx.NewToken(&made)
@@ -187,7 +188,7 @@ func TestIncompleteTokenIsHidden(t *testing.T) {
 	}
 	_, err := c.WaitForSlotEvent(context.Background(), true)
 	want(t, err, ck.CKR_NO_EVENT)
-	w.ok(w.store.ChangeToken(token.ID, func(r *record.Token) { r.Complete = true }))
+	w.ok(w.store.ChangeToken(token.ID, func(r *record.Token) { r.Complete, r.Activation = true, record.Activated }))
 	if got := slots(t, c); len(got) != 2 {
 		t.Fatalf("slots %v after completion", got)
 	}

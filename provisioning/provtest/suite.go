@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/ck"
@@ -95,7 +96,7 @@ func (s *suite) newToken(holder record.UserID, label string) *record.Token {
 	s.Helper()
 	var t record.Token
 	s.write(func(tx provisioning.Tx) error {
-		t = record.Token{Tenant: s.tenant, Holder: holder, Label: label, Enabled: true}
+		t = record.Token{Tenant: s.tenant, Holders: record.HeldBy(holder, time.Time{}, ""), Label: label, Enabled: true}
 		return tx.NewToken(&t)
 	})
 	return &t
@@ -202,13 +203,13 @@ func (s *suite) tokens() {
 	}
 	const chosen = "99999999-8888-4777-8666-555555555555"
 	s.write(func(tx provisioning.Tx) error {
-		return tx.NewToken(&record.Token{ID: chosen, Tenant: s.tenant, Holder: u.ID, Serial: "00AA"})
+		return tx.NewToken(&record.Token{ID: chosen, Tenant: s.tenant, Holders: record.HeldBy(u.ID, time.Time{}, ""), Serial: "00AA"})
 	})
 	s.refused(record.ErrExists, func(tx provisioning.Tx) error {
-		return tx.NewToken(&record.Token{ID: chosen, Tenant: s.tenant, Holder: u.ID})
+		return tx.NewToken(&record.Token{ID: chosen, Tenant: s.tenant, Holders: record.HeldBy(u.ID, time.Time{}, "")})
 	})
 	s.refused(record.ErrExists, func(tx provisioning.Tx) error {
-		return tx.NewToken(&record.Token{Tenant: s.tenant, Holder: u.ID, Serial: "00AA"})
+		return tx.NewToken(&record.Token{Tenant: s.tenant, Holders: record.HeldBy(u.ID, time.Time{}, ""), Serial: "00AA"})
 	})
 	s.write(func(tx provisioning.Tx) error {
 		t, err := tx.Token(chosen)
@@ -299,7 +300,7 @@ func (s *suite) objects() {
 func (s *suite) allOrNothing() {
 	u, canary := s.newUser("anna"), errors.New("given up")
 	s.refused(canary, func(tx provisioning.Tx) error {
-		t := &record.Token{Tenant: s.tenant, Holder: u.ID}
+		t := &record.Token{Tenant: s.tenant, Holders: record.HeldBy(u.ID, time.Time{}, "")}
 		if err := tx.NewToken(t); err != nil {
 			return err
 		}

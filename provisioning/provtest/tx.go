@@ -96,7 +96,7 @@ func (t *tx) User(id record.UserID) (*record.User, error) { return get(t.d.users
 
 func (t *tx) UserByLogin(tenant record.TenantID, login string) (*record.User, error) {
 	for _, u := range t.d.users {
-		if u.Tenant == tenant && u.Login == login {
+		if u.Tenant == tenant && (u.Login == login || slices.Contains(u.Aliases, login)) {
 			return &u, nil
 		}
 	}
@@ -109,8 +109,10 @@ func (t *tx) Users(tenant record.TenantID) ([]*record.User, error) {
 }
 
 func (t *tx) PutUser(u *record.User) error {
-	if other, err := t.UserByLogin(u.Tenant, u.Login); err == nil && other.ID != u.ID {
-		return record.ErrExists
+	for _, name := range append([]string{u.Login}, u.Aliases...) {
+		if other, err := t.UserByLogin(u.Tenant, name); err == nil && other.ID != u.ID {
+			return record.ErrExists
+		}
 	}
 	if _, known := t.d.users[u.ID]; u.ID != "" && !known {
 		return notFound("user", u.ID)
@@ -173,7 +175,7 @@ func (t *tx) tokens(keep func(*record.Token) bool) []*record.Token {
 }
 
 func (t *tx) TokensOf(user record.UserID) ([]*record.Token, error) {
-	return t.tokens(func(v *record.Token) bool { return v.Holder == user }), nil
+	return t.tokens(func(v *record.Token) bool { return v.Assignment(user) != nil }), nil
 }
 
 func (t *tx) TokensOfTenant(tenant record.TenantID, after uint64, limit int) ([]*record.Token, error) {

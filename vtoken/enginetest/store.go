@@ -70,7 +70,7 @@ func (s *Store) UnmapUser(uid uint32) {
 // AddToken stores a complete token of the user with both PINs set.
 func (s *Store) AddToken(user record.UserID, label, userPIN, soPIN string) (*record.Token, error) {
 	t := &record.Token{
-		Holder: user, Label: label, Initialized: true, Complete: true, Enabled: true, MaxRSABits: 4096,
+		Holders: record.HeldBy(user, time.Time{}, ""), Label: label, Initialized: true, Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: 4096,
 		UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
 	}
 	err := s.Update(func(tx vtoken.Tx) error {

@@ -67,12 +67,12 @@ func (t *tx) Token(id record.TokenID) (*record.Token, error) {
 func (t *tx) TokensOf(user record.UserID) ([]*record.Token, error) {
 	var list []*record.Token
 	for id, r := range t.s.tokens {
-		if _, written := t.tokens[id]; !written && r.Holder == user {
+		if _, written := t.tokens[id]; !written && r.Assignment(user) != nil {
 			list = append(list, r)
 		}
 	}
 	for _, r := range t.tokens {
-		if r != nil && r.Holder == user {
+		if r != nil && r.Assignment(user) != nil {
 			list = append(list, r)
 		}
 	}

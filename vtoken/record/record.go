@@ -9,9 +9,7 @@ import (
 	"errors"
 	"time"
 
-	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
-	"vtoken/vtoken/pin"
 	"vtoken/vtoken/policy"
 	"vtoken/vtoken/secret"
 )
@@ -21,6 +19,7 @@ type (
 	TenantID string
 	UserID   string
 	TokenID  string
+	GroupID  string
 )
 
 // DefaultTenant is the name of the tenant that is made on first start.
@@ -41,9 +40,14 @@ type Tenant struct {
 
 // User is a person or a service that holds tokens.
 type User struct {
-	ID        UserID
-	Tenant    TenantID
-	Login     string // unique in the tenant, compared as it is
+	ID     UserID
+	Tenant TenantID
+	Login  string // unique in the tenant among logins and aliases, compared as it is
+	// Domain is the directory that the login is of, as some provisioning systems
+	// name it; empty where nobody said one. It tells no two users apart.
+	Domain string
+	// Aliases are further names that the user is found by, at most 16.
+	Aliases   []string
 	Enabled   bool
 	CreatedAt time.Time
 	// OSUsers are the operating system users, by name or as "#uid", that an
@@ -72,58 +76,6 @@ const (
 	RoleAdmin  Role = "admin"  // and delete, and manage API keys of the tenant
 	RoleSystem Role = "system" // everything, in every tenant
 )
-
-// Token is a virtual smart card.
-type Token struct {
-	ID     TokenID
-	Tenant TenantID
-	// Slot is the token's slot for life: below 2^31, never reused.
-	Slot ck.SlotID
-	// Serial is unique, 16 upper-case hexadecimal digits where we made it.
-	Serial string
-	// Label is UTF-8 of up to 255 bytes. PKCS#11 shows the first 32 bytes of it,
-	// cut between characters.
-	Label string
-	// Holder is the user who holds the token.
-	Holder UserID
-	// Initialized is false for the blank token that waits for C_InitToken.
-	Initialized bool
-	// Complete is false while the token is still being provisioned: until then
-	// no application sees it, afterwards no administrator changes it.
-	Complete bool
-	// Enabled is false for a token that its administrator switched off.
-	Enabled bool
-	// MaxRSABits is 2048 for tokens made by the V1.0 API, otherwise 4096.
-	MaxRSABits int
-	// Policy is the token's algorithm policy. The store sets that of the tenant
-	// where a new token has none.
-	Policy    policy.Policy
-	UserPIN   pin.State
-	SOPIN     pin.State
-	CreatedAt time.Time
-	// Version counts the changes of the record. The store sets it.
-	Version uint64
-}
-
-// Visible reports whether applications of the holder may see the token.
-func (t *Token) Visible() bool { return t.Complete && t.Enabled }
-
-// PIN is the state of the role's PIN, to read or to change.
-func (t *Token) PIN(r pin.Role) *pin.State {
-	if r == pin.SO {
-		return &t.SOPIN
-	}
-	return &t.UserPIN
-}
-
-// Clone is a copy that shares no memory with t.
-func (t *Token) Clone() *Token {
-	c := *t
-	c.Policy = t.Policy.Clone()
-	c.UserPIN.Verifier = append([]byte(nil), t.UserPIN.Verifier...)
-	c.SOPIN.Verifier = append([]byte(nil), t.SOPIN.Verifier...)
-	return &c
-}
 
 // Peer is the process at the other end of a Unix socket, as the kernel told it
 // (SO_PEERCRED).
