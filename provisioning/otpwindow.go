@@ -1,0 +1,4 @@
+package provisioning
+
+// MaxWindow is the largest window that a token may have.
+const MaxWindow = 120
