@@ -39,8 +39,7 @@ func (d *daemon) openAudit() error {
 	copy(head.Hash[:], known.Hash)
 	d.audit, err = audit.Open(audit.Options{
 		Dir: dir, Key: d.store.AuditKey(), Head: head, Anchor: d.anchor,
-		Observer: d.metrics.Audit,
-		Failed:   func(err error) { d.log.Error("the audit log is not complete", "error", err) },
+		Failed: func(err error) { d.log.Error("the audit log is not complete", "error", err) },
 	})
 	if err != nil {
 		return err

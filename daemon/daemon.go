@@ -13,7 +13,6 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
-	"vtoken/daemon/metrics"
 	"vtoken/daemon/p11server"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
@@ -41,9 +40,6 @@ type daemon struct {
 	cfg    config.Config
 	apiURL string
 
-	metrics *metrics.Set
-	scrape  *http.Server // of --metrics-listen
-
 	serving sync.WaitGroup
 	failed  chan error // what ended a server that should have gone on
 }
@@ -58,28 +54,26 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
-	counts := metrics.New(version.String())
 	store, err := keystore.Open(ctx, keystore.Options{
-		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
+		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	lockMemory(log)
-	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4)}
+	d := &daemon{log: log, store: store, cfg: cfg, failed: make(chan error, 3)}
 	defer func() {
 		if err != nil {
 			d.stop()
 		}
 	}()
-	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Locked: d.locked, Version: version}); err != nil {
+	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Version: version}); err != nil {
 		return nil, err
 	}
 	if err := d.openAudit(); err != nil {
 		return nil, err
 	}
-	d.metrics.Watch(d.state())
-	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log, Observer: d.metrics.Calls})
+	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log})
 	core := provisioning.New(coreStore{store}, provisioning.Options{})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
@@ -90,8 +84,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 // connect begins the work of an application.
 func (d *daemon) connect(p record.Peer) p11server.Client {
 	c := d.engine.Connect(p)
-	audited := &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
-	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed}
+	return &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
 }
 
 // listen makes the listeners and serves on them. All are made before any is
@@ -121,9 +114,6 @@ func (d *daemon) listen(core *provisioning.Service, admins administrators) (err 
 		made = append(made, l)
 	}
 	if d.http, err = d.newHTTP(core, admins); err != nil {
-		return err
-	}
-	if err := d.listenMetrics(); err != nil {
 		return err
 	}
 	serves := []func(net.Listener) error{d.p11.Serve, d.http.Serve, d.http.Serve}
@@ -192,9 +182,6 @@ func (d *daemon) stop() {
 				d.warn("stopping the API", errors.Join(err, d.http.Close()))
 			}
 		})
-	}
-	if d.scrape != nil {
-		both.Go(func() { d.warn("stopping the metrics", d.scrape.Close()) })
 	}
 	both.Wait()
 	d.serving.Wait()

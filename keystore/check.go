@@ -13,7 +13,7 @@ import (
 // Report is what [Store.Check] found.
 type Report struct {
 	// Records counts the keys and values, everything else what they are.
-	Records, Recipients, Tenants, Users, APIKeys, Tokens, Objects uint64
+	Records, Recipients, Tenants, Users, Groups, APIKeys, Tokens, Objects uint64
 	// Problems are what is wrong, one sentence each, at most maxProblems of them.
 	// Empty is a sound store.
 	Problems []string
@@ -105,6 +105,7 @@ func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
 		schema.PrefixTenant:    c.tenant,
 		schema.PrefixExchange:  c.exchange,
 		schema.PrefixUser:      c.user,
+		schema.PrefixGroup:     c.group,
 		schema.PrefixAPIKey:    c.apiKey,
 		schema.PrefixTokenKey:  c.tokenKey,
 		schema.PrefixToken:     c.token,
@@ -227,6 +228,19 @@ func (c *checker) user(id schema.ID, value []byte) error {
 	return c.expect(c.tx.userEntries(tenant, id, u))
 }
 
+func (c *checker) group(id schema.ID, value []byte) error {
+	c.report.Groups++
+	g, err := c.tx.group(id)
+	if err != nil {
+		return err
+	}
+	tenant, _, err := cutTenant(value)
+	if err != nil {
+		return err
+	}
+	return c.expect(c.tx.groupEntries(tenant, id, g))
+}
+
 func (c *checker) apiKey(id schema.ID, value []byte) error {
 	c.report.APIKeys++
 	k, err := c.tx.apiKey(id)
@@ -250,7 +264,7 @@ func (c *checker) token(id schema.ID, value []byte) error {
 	if err != nil {
 		return err
 	}
-	entries, err := c.tx.tokenEntries(tenant, id, t)
+	entries, err := c.tx.storedEntries(tenant, id, t)
 	if err != nil {
 		return err
 	}

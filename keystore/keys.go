@@ -28,6 +28,7 @@ const (
 	fieldAudit
 	fieldOldRoot
 	fieldGeneration
+	fieldGroup
 )
 
 // place is a place in the current schema.

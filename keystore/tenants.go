@@ -196,7 +196,7 @@ func (tx *Tx) DeleteTenant(id record.TenantID) error {
 	return tx.remove(entry(tx.indexPrefix(schema.IndexTenantName, []byte(t.Name)), nil, tid))
 }
 
-// deleteContents removes a tenant's tokens, users and API keys.
+// deleteContents removes a tenant's tokens, users, API keys and groups.
 func (tx *Tx) deleteContents(tenant schema.ID) error {
 	for _, row := range []struct {
 		index  schema.Index
@@ -205,6 +205,7 @@ func (tx *Tx) deleteContents(tenant schema.ID) error {
 		{schema.IndexTenantTokens, tx.deleteToken},
 		{schema.IndexTenantUsers, tx.deleteUser},
 		{schema.IndexTenantKeys, tx.deleteAPIKey},
+		{schema.IndexTenantGroups, tx.deleteGroup},
 	} {
 		ids, err := tx.found(tx.indexPrefix(row.index, tenant[:]), nil, 0)
 		if err != nil {

@@ -160,7 +160,7 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	if old != nil {
 		tx.count(urgencyOf(old, t))
 		t.Version = old.Version + 1
-		if before, err = tx.tokenEntries(tenant, id, old); err != nil {
+		if before, err = tx.storedEntries(tenant, id, old); err != nil {
 			return err
 		}
 	}
@@ -182,7 +182,7 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 // checkUnique checks the serial number, and that the holders are users of the
 // tenant.
 func (tx *Tx) checkUnique(id schema.ID, t *record.Token) error {
-	other, taken, err := tx.first(tx.indexPrefix(schema.IndexSerial, []byte(t.Serial)))
+	other, taken, err := tx.bySerial(t.Tenant, t.Serial)
 	if err != nil {
 		return err
 	}
@@ -201,12 +201,61 @@ func (tx *Tx) checkUnique(id schema.ID, t *record.Token) error {
 	return nil
 }
 
-// tokenEntries are the index entries of a token.
+// bySerial is the token of a tenant with the serial number, and whether there is
+// one.
+func (tx *Tx) bySerial(tenant record.TenantID, serial string) (id schema.ID, ok bool, err error) {
+	tid, err := parseID("tenant", tenant)
+	if err != nil {
+		return id, false, err
+	}
+	if id, ok, err = tx.first(tx.indexPrefix(schema.IndexSerial, tid[:], []byte(serial))); ok || err != nil {
+		return id, ok, err
+	}
+	if id, ok, err = tx.first(tx.indexPrefix(schema.IndexOldSerial, []byte(serial))); !ok || err != nil {
+		return id, ok, err
+	}
+	t, err := tx.token(id)
+	return id, err == nil && t.Tenant == tenant, err
+}
+
+// TokenBySerial reads the token of a tenant with that serial number.
+func (tx *Tx) TokenBySerial(tenant record.TenantID, serial string) (*record.Token, error) {
+	id, ok, err := tx.bySerial(tenant, serial)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, missing("token", fmt.Sprintf("%.40q", serial))
+	}
+	t, err := tx.token(id)
+	if err == nil && (t.Serial != serial || t.Tenant != tenant) {
+		return nil, tampered("the index of serial numbers leads to another token")
+	}
+	return t, err
+}
+
+// storedEntries are the index entries of a token as it is stored.
+func (tx *Tx) storedEntries(tenant, id schema.ID, t *record.Token) ([][]byte, error) {
+	keys, err := tx.tokenEntries(tenant, id, t)
+	if err != nil {
+		return nil, err
+	}
+	old := entry(tx.indexPrefix(schema.IndexOldSerial, []byte(t.Serial)), nil, id)
+	if value, err := tx.get(old); err != nil {
+		return nil, err
+	} else if value != nil {
+		keys[0] = old
+	}
+	return keys, nil
+}
+
+// tokenEntries are the index entries of a token, that of its serial number
+// first.
 func (tx *Tx) tokenEntries(tenant, id schema.ID, t *record.Token) ([][]byte, error) {
 	slot := binary.BigEndian.AppendUint32(nil, uint32(t.Slot))
 	keys := [][]byte{
+		entry(tx.indexPrefix(schema.IndexSerial, tenant[:], []byte(t.Serial)), nil, id),
 		entry(tx.indexPrefix(schema.IndexTenantTokens, tenant[:]), slot, id),
-		entry(tx.indexPrefix(schema.IndexSerial, []byte(t.Serial)), nil, id),
 	}
 	for _, a := range t.Holders {
 		holder, err := parseID("user", a.User)
@@ -331,7 +380,7 @@ func (tx *Tx) deleteToken(id schema.ID) error {
 	if err != nil {
 		return err
 	}
-	entries, err := tx.tokenEntries(tenant, id, t)
+	entries, err := tx.storedEntries(tenant, id, t)
 	if err != nil {
 		return err
 	}

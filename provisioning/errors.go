@@ -22,6 +22,8 @@ const (
 	TokenNotFound               // no such token with that holder
 	RoleNotFound                // a PIN role other than the two there are
 	KeyNotFound                 // no API key of that name, no KEK of that id
+	GroupNotFound               // no such group in the tenant
+	WrongCode                   // an activation code or one-time password that is not right
 	WrongState                  // the thing's state does not allow it now
 	Sealed                      // the token is complete
 	Conflict                    // there is one already
@@ -34,7 +36,7 @@ const (
 
 var kindNames = [numberOfKinds]string{
 	"internal error", "not authenticated", "not allowed", "bad input", "tenant not found", "user not found",
-	"token not found", "role not found", "key not found", "wrong state", "token is complete", "already there",
+	"token not found", "role not found", "key not found", "group not found", "wrong code", "wrong state", "token is complete", "already there",
 	"not supported", "too large", "too many requests", "storage is full",
 }
 

@@ -42,7 +42,7 @@ func (s *Service) ImportPFX(ctx context.Context, c Caller, ref TokenRef, data []
 	// Who may not, or names what is not there, learns nothing of the PFX and
 	// costs no work.
 	err := s.view(ctx, func(tx ReadTx) error {
-		_, _, err := c.token(tx, OpTokenImport, ref)
+		_, err := s.token(tx, c, OpTokenImport, ref)
 		return err
 	})
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Service) ImportPFX(ctx context.Context, c Caller, ref TokenRef, data []
 	}
 	var result Import
 	err = s.update(ctx, func(tx Tx) error {
-		t, _, err := c.token(tx, OpTokenImport, ref)
+		t, err := s.token(tx, c, OpTokenImport, ref)
 		if err != nil {
 			return err
 		}

@@ -63,7 +63,7 @@ func (s *Service) Certificates(ctx context.Context, c Caller, ref TokenRef) ([]C
 func (s *Service) objects(ctx context.Context, c Caller, ref TokenRef) ([]*object.Object, error) {
 	var all []*object.Object
 	err := s.view(ctx, func(tx ReadTx) error {
-		t, _, err := c.token(tx, OpTokenObjects, ref)
+		t, err := s.token(tx, c, OpTokenObjects, ref)
 		if err != nil {
 			return err
 		}

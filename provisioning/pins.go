@@ -47,7 +47,7 @@ func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
 func (s *Service) ResetPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule) error {
 	var t *record.Token
 	err := s.view(ctx, func(tx ReadTx) (err error) {
-		t, _, err = c.token(tx, OpTokenResetPIN, ref)
+		t, err = s.token(tx, c, OpTokenResetPIN, ref)
 		return err
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ func (s *Service) SetPolicy(ctx context.Context, c Caller, ref TokenRef, text st
 	}
 	var view Token
 	err = s.update(ctx, func(tx Tx) error {
-		t, u, err := c.token(tx, OpTokenPolicy, ref)
+		t, err := s.token(tx, c, OpTokenPolicy, ref)
 		if err != nil {
 			return err
 		}
@@ -34,8 +34,8 @@ func (s *Service) SetPolicy(ctx context.Context, c Caller, ref TokenRef, text st
 		if err := tx.PutToken(t); err != nil {
 			return err
 		}
-		view = tokenView(t, u.Login)
-		return nil
+		view, err = s.tokenView(tx, t, nil)
+		return err
 	})
 	return view, err
 }

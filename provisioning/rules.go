@@ -19,6 +19,11 @@ const (
 	OpUserMap
 	OpUserEnable
 	OpUserDisable
+	OpUserChange
+	OpUserDelete
+	OpGroupCreate
+	OpGroupList
+	OpGroupDelete
 	OpAPIKeyCreate
 	OpAPIKeyList
 	OpAPIKeyRevoke
@@ -29,11 +34,26 @@ const (
 	OpTokenImport
 	OpTokenLabel
 	OpTokenResetPIN
+	OpTokenClearPIN
 	OpTokenUnlock
 	OpTokenComplete
 	OpTokenEnable
 	OpTokenDisable
+	OpTokenAssign
+	OpTokenShare
+	OpTokenTake
+	OpTokenKeep
+	OpTokenUnassign
+	OpTokenHolder
+	OpTokenActivate
+	OpTokenActivated
+	OpTokenExpiry
+	OpTokenConfine
+	OpTokenRelease
+	OpTokenDownload
+	OpTokenGroups
 	OpTokenPolicy
+	OpTokenDecease
 	OpTokenDelete
 	numberOfOperations // keep last
 )
@@ -43,41 +63,61 @@ type rule struct {
 	name string
 	// role is the least role that may call it.
 	role record.Role
-	// open says that it needs a token that is still being provisioned.
-	open bool
+	// needs is what a token has to be for it; see the states.
+	needs state
 }
 
 // rules is the one place that says who may do what, and to a token in which
 // state. An operation without a row is refused.
 var rules = [numberOfOperations]rule{
-	OpTenantCreate:  {name: "create a tenant", role: record.RoleSystem},
-	OpTenantList:    {name: "list tenants", role: record.RoleView},
-	OpTenantGet:     {name: "read a tenant", role: record.RoleView},
-	OpTenantDelete:  {name: "delete a tenant", role: record.RoleSystem},
-	OpTenantPolicy:  {name: "set the algorithm policy of a tenant", role: record.RoleAdmin},
-	OpExchangeKey:   {name: "read the tenant's exchange key", role: record.RoleView},
-	OpUserCreate:    {name: "create a user", role: record.RoleEdit},
-	OpUserList:      {name: "list users", role: record.RoleView},
-	OpUserGet:       {name: "read a user", role: record.RoleView},
-	OpUserMap:       {name: "map operating system users", role: record.RoleAdmin},
-	OpUserEnable:    {name: "enable a user", role: record.RoleEdit},
-	OpUserDisable:   {name: "disable a user", role: record.RoleEdit},
-	OpAPIKeyCreate:  {name: "create an API key", role: record.RoleAdmin},
-	OpAPIKeyList:    {name: "list API keys", role: record.RoleAdmin},
-	OpAPIKeyRevoke:  {name: "revoke an API key", role: record.RoleAdmin},
-	OpTokenCreate:   {name: "create a token", role: record.RoleEdit},
-	OpTokenList:     {name: "list tokens", role: record.RoleView},
-	OpTokenGet:      {name: "read a token", role: record.RoleView},
-	OpTokenObjects:  {name: "list the objects of a token", role: record.RoleView},
-	OpTokenImport:   {name: "import a PFX", role: record.RoleEdit, open: true},
-	OpTokenLabel:    {name: "set the label of a token", role: record.RoleEdit, open: true},
-	OpTokenResetPIN: {name: "reset a PIN", role: record.RoleEdit, open: true},
-	OpTokenUnlock:   {name: "unlock a PIN", role: record.RoleEdit},
-	OpTokenComplete: {name: "complete a token", role: record.RoleEdit, open: true},
-	OpTokenEnable:   {name: "enable a token", role: record.RoleEdit},
-	OpTokenDisable:  {name: "disable a token", role: record.RoleEdit},
-	OpTokenPolicy:   {name: "set the algorithm policy of a token", role: record.RoleAdmin},
-	OpTokenDelete:   {name: "delete a token", role: record.RoleAdmin},
+	OpTenantCreate:   {name: "create a tenant", role: record.RoleSystem},
+	OpTenantList:     {name: "list tenants", role: record.RoleView},
+	OpTenantGet:      {name: "read a tenant", role: record.RoleView},
+	OpTenantDelete:   {name: "delete a tenant", role: record.RoleSystem},
+	OpTenantPolicy:   {name: "set the algorithm policy of a tenant", role: record.RoleAdmin},
+	OpExchangeKey:    {name: "read the tenant's exchange key", role: record.RoleView},
+	OpUserCreate:     {name: "create a user", role: record.RoleEdit},
+	OpUserList:       {name: "list users", role: record.RoleView},
+	OpUserGet:        {name: "read a user", role: record.RoleView},
+	OpUserMap:        {name: "map operating system users", role: record.RoleAdmin},
+	OpUserEnable:     {name: "enable a user", role: record.RoleEdit},
+	OpUserDisable:    {name: "disable a user", role: record.RoleEdit},
+	OpUserChange:     {name: "change a user", role: record.RoleEdit},
+	OpUserDelete:     {name: "delete a user", role: record.RoleAdmin},
+	OpGroupCreate:    {name: "create a group", role: record.RoleEdit},
+	OpGroupList:      {name: "list groups", role: record.RoleView},
+	OpGroupDelete:    {name: "delete a group", role: record.RoleAdmin},
+	OpAPIKeyCreate:   {name: "create an API key", role: record.RoleAdmin},
+	OpAPIKeyList:     {name: "list API keys", role: record.RoleAdmin},
+	OpAPIKeyRevoke:   {name: "revoke an API key", role: record.RoleAdmin},
+	OpTokenCreate:    {name: "create a token", role: record.RoleEdit},
+	OpTokenList:      {name: "list tokens", role: record.RoleView},
+	OpTokenGet:       {name: "read a token", role: record.RoleView},
+	OpTokenObjects:   {name: "list the objects of a token", role: record.RoleView},
+	OpTokenImport:    {name: "import a PFX", role: record.RoleEdit, needs: alive | open | card},
+	OpTokenLabel:     {name: "set the label of a token", role: record.RoleEdit, needs: alive | open},
+	OpTokenResetPIN:  {name: "reset a PIN", role: record.RoleEdit, needs: alive | open},
+	OpTokenClearPIN:  {name: "clear a PIN", role: record.RoleEdit, needs: alive | open},
+	OpTokenUnlock:    {name: "unlock a PIN", role: record.RoleEdit, needs: alive},
+	OpTokenComplete:  {name: "complete a token", role: record.RoleEdit, needs: alive | open | held},
+	OpTokenEnable:    {name: "enable a token", role: record.RoleEdit, needs: alive},
+	OpTokenDisable:   {name: "disable a token", role: record.RoleEdit, needs: alive},
+	OpTokenAssign:    {name: "assign a token", role: record.RoleEdit, needs: alive | unexpired | unheld},
+	OpTokenShare:     {name: "share a token", role: record.RoleEdit, needs: alive | unexpired | held},
+	OpTokenTake:      {name: "take a token from its holder for another", role: record.RoleEdit, needs: alive | unexpired | held},
+	OpTokenKeep:      {name: "keep the keys of a token that changes hands", role: record.RoleAdmin, needs: alive},
+	OpTokenUnassign:  {name: "unassign a token", role: record.RoleEdit, needs: alive | held},
+	OpTokenHolder:    {name: "change a holder's part in a token", role: record.RoleEdit, needs: alive | held},
+	OpTokenActivate:  {name: "begin the activation of a token", role: record.RoleEdit, needs: alive | unexpired | held},
+	OpTokenActivated: {name: "end the activation of a token", role: record.RoleEdit, needs: alive | unexpired | inactive},
+	OpTokenExpiry:    {name: "set when a token expires", role: record.RoleEdit, needs: alive},
+	OpTokenConfine:   {name: "close the download of a token", role: record.RoleEdit, needs: alive},
+	OpTokenRelease:   {name: "open the download of a token", role: record.RoleEdit, needs: alive},
+	OpTokenDownload:  {name: "download a token", role: record.RoleEdit, needs: alive | unexpired | released},
+	OpTokenGroups:    {name: "set the groups of a token", role: record.RoleEdit, needs: alive | unheld},
+	OpTokenPolicy:    {name: "set the algorithm policy of a token", role: record.RoleAdmin, needs: alive},
+	OpTokenDecease:   {name: "end a token", role: record.RoleAdmin, needs: alive},
+	OpTokenDelete:    {name: "delete a token", role: record.RoleAdmin},
 }
 
 // roleRank orders the roles; a role that is not in it may do nothing.
@@ -104,12 +144,4 @@ func Roles() []record.Role {
 // includes reports whether the role have may do what asks for the role need.
 func includes(have, need record.Role) bool {
 	return roleRank[have] > 0 && roleRank[have] >= roleRank[need]
-}
-
-// allowed checks a token's state against the operation's rule.
-func (op Operation) allowed(t *record.Token) error {
-	if rules[op].open && t.Complete {
-		return Errorf(Sealed, "cannot %v: token %s is complete, and a complete token's keys, certificates, PINs and label no longer change; create a new token instead", op, t.ID)
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/pin"
@@ -78,14 +79,79 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 			return err
 		},
 		provisioning.OpTokenComplete: func(ctx context.Context, c C) error { _, err := k.Complete(ctx, c, ref, false); return err },
-		provisioning.OpTokenEnable:   func(ctx context.Context, c C) error { _, err := k.SetEnabled(ctx, c, ref, true); return err },
-		provisioning.OpTokenDisable:  func(ctx context.Context, c C) error { _, err := k.SetEnabled(ctx, c, ref, false); return err },
+		provisioning.OpTokenEnable: func(ctx context.Context, c C) error {
+			_, err := k.SetEnabled(ctx, c, ref, true, provisioning.EnableRule{})
+			return err
+		},
+		provisioning.OpTokenDisable: func(ctx context.Context, c C) error {
+			_, err := k.SetEnabled(ctx, c, ref, false, provisioning.EnableRule{})
+			return err
+		},
 		provisioning.OpTokenPolicy: func(ctx context.Context, c C) error {
 			_, err := k.SetPolicy(ctx, c, ref, "CKM_ECDSA,CKM_SHA256")
 			return err
 		},
-		provisioning.OpTokenDelete: func(ctx context.Context, c C) error { return k.DeleteToken(ctx, c, ref) },
+		provisioning.OpUserChange: func(ctx context.Context, c C) error {
+			_, err := k.ChangeUser(ctx, c, tenant, "alice", provisioning.UserChange{Aliases: &[]string{"al"}})
+			return err
+		},
+		provisioning.OpUserDelete:  func(ctx context.Context, c C) error { return k.DeleteUser(ctx, c, tenant, "idle") },
+		provisioning.OpGroupCreate: func(ctx context.Context, c C) error { _, err := k.CreateGroup(ctx, c, tenant, "new"); return err },
+		provisioning.OpGroupList:   func(ctx context.Context, c C) error { _, err := k.Groups(ctx, c, tenant); return err },
+		provisioning.OpGroupDelete: func(ctx context.Context, c C) error { return k.DeleteGroup(ctx, c, tenant, w.group) },
+		provisioning.OpTokenClearPIN: func(ctx context.Context, c C) error {
+			_, err := k.ClearPIN(ctx, c, ref, pin.User)
+			return err
+		},
+		provisioning.OpTokenAssign: func(ctx context.Context, c C) error {
+			_, err := k.Assign(ctx, c, free(ref, w), provisioning.Assign{User: "alice"})
+			return err
+		},
+		provisioning.OpTokenShare: func(ctx context.Context, c C) error {
+			_, err := k.Assign(ctx, c, ref, provisioning.Assign{User: "idle", Share: true})
+			return err
+		},
+		provisioning.OpTokenTake: func(ctx context.Context, c C) error {
+			_, err := k.Assign(ctx, c, ref, provisioning.Assign{User: "idle", Take: true})
+			return err
+		},
+		provisioning.OpTokenKeep: func(ctx context.Context, c C) error {
+			_, err := k.Assign(ctx, c, ref, provisioning.Assign{User: "idle", Take: true, KeepKeys: true})
+			return err
+		},
+		provisioning.OpTokenUnassign: func(ctx context.Context, c C) error { _, err := k.Unassign(ctx, c, ref, ""); return err },
+		provisioning.OpTokenHolder: func(ctx context.Context, c C) error {
+			_, err := k.SetHolder(ctx, c, ref, "alice", provisioning.HolderChange{})
+			return err
+		},
+		provisioning.OpTokenActivate: func(ctx context.Context, c C) error {
+			_, _, err := k.StartActivation(ctx, c, ref, 0)
+			return err
+		},
+		provisioning.OpTokenActivated: func(ctx context.Context, c C) error { _, err := k.Activate(ctx, c, ref); return err },
+		provisioning.OpTokenExpiry: func(ctx context.Context, c C) error {
+			_, err := k.SetExpiry(ctx, c, ref, w.now.Add(time.Hour))
+			return err
+		},
+		provisioning.OpTokenConfine:  func(ctx context.Context, c C) error { _, err := k.SetConfined(ctx, c, ref, true); return err },
+		provisioning.OpTokenRelease:  func(ctx context.Context, c C) error { _, err := k.SetConfined(ctx, c, ref, false); return err },
+		provisioning.OpTokenDownload: func(ctx context.Context, c C) error { _, err := k.Download(ctx, c, ref, "phone"); return err },
+		provisioning.OpTokenGroups: func(ctx context.Context, c C) error {
+			_, err := k.SetGroups(ctx, c, free(ref, w), []record.GroupID{w.group})
+			return err
+		},
+		provisioning.OpTokenDecease: func(ctx context.Context, c C) error { _, err := k.Decease(ctx, c, ref); return err },
+		provisioning.OpTokenDelete:  func(ctx context.Context, c C) error { return k.DeleteToken(ctx, c, ref) },
 	}
+}
+
+// free is a reference to the token of the same tenant that nobody holds; where ref
+// names no token, it is ref.
+func free(ref provisioning.TokenRef, w *world) provisioning.TokenRef {
+	if ref.ID != w.taken {
+		return ref
+	}
+	return provisioning.TokenRef{Tenant: ref.Tenant, ID: w.free}
 }
 
 // prepared is a world with a second tenant in which everything that the
@@ -106,6 +172,18 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := w.core.CreateUser(t.Context(), w.system, other.ID, "idle"); err != nil {
+		t.Fatal(err)
+	}
+	group, err := w.core.CreateGroup(t.Context(), w.system, other.ID, "some")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := w.core.CreateToken(t.Context(), w.system, provisioning.NewToken{Tenant: other.ID, Unassigned: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.group, w.free, w.taken = group.ID, free.ID, token.ID
 	return w, other.ID, provisioning.TokenRef{Tenant: other.ID, User: "alice", ID: token.ID}
 }
 
@@ -120,6 +198,13 @@ var leastRole = map[provisioning.Operation]record.Role{
 	provisioning.OpTokenCreate: record.RoleEdit, provisioning.OpTokenList: record.RoleView, provisioning.OpTokenGet: record.RoleView,
 	provisioning.OpTokenObjects: record.RoleView, provisioning.OpTokenImport: record.RoleEdit, provisioning.OpTokenLabel: record.RoleEdit,
 	provisioning.OpTokenResetPIN: record.RoleEdit, provisioning.OpTokenUnlock: record.RoleEdit, provisioning.OpTokenComplete: record.RoleEdit,
+	provisioning.OpUserChange: record.RoleEdit, provisioning.OpUserDelete: record.RoleAdmin,
+	provisioning.OpGroupCreate: record.RoleEdit, provisioning.OpGroupList: record.RoleView, provisioning.OpGroupDelete: record.RoleAdmin,
+	provisioning.OpTokenClearPIN: record.RoleEdit, provisioning.OpTokenAssign: record.RoleEdit, provisioning.OpTokenShare: record.RoleEdit,
+	provisioning.OpTokenTake: record.RoleEdit, provisioning.OpTokenKeep: record.RoleAdmin, provisioning.OpTokenUnassign: record.RoleEdit,
+	provisioning.OpTokenHolder: record.RoleEdit, provisioning.OpTokenActivate: record.RoleEdit, provisioning.OpTokenActivated: record.RoleEdit,
+	provisioning.OpTokenExpiry: record.RoleEdit, provisioning.OpTokenConfine: record.RoleEdit, provisioning.OpTokenRelease: record.RoleEdit,
+	provisioning.OpTokenDownload: record.RoleEdit, provisioning.OpTokenGroups: record.RoleEdit, provisioning.OpTokenDecease: record.RoleAdmin,
 	provisioning.OpTenantPolicy: record.RoleAdmin, provisioning.OpTokenPolicy: record.RoleAdmin,
 	provisioning.OpTokenEnable: record.RoleEdit, provisioning.OpTokenDisable: record.RoleEdit, provisioning.OpTokenDelete: record.RoleAdmin,
 }
@@ -232,8 +317,10 @@ func TestUnknown(t *testing.T) {
 func TestSealed(t *testing.T) {
 	sealed := map[provisioning.Operation]bool{
 		provisioning.OpTokenImport: true, provisioning.OpTokenLabel: true,
-		provisioning.OpTokenResetPIN: true, provisioning.OpTokenComplete: true,
+		provisioning.OpTokenResetPIN: true, provisioning.OpTokenComplete: true, provisioning.OpTokenClearPIN: true,
 	}
+	// A complete token is activated, and that is not done twice.
+	activated := map[provisioning.Operation]bool{provisioning.OpTokenActivated: true}
 	for op := range leastRole {
 		w, tenant, ref := prepared(t)
 		if _, err := w.core.Complete(t.Context(), w.system, ref, false); err != nil {
@@ -242,6 +329,8 @@ func TestSealed(t *testing.T) {
 		before := w.store.Commits()
 		err := operations(w, tenant, ref)[op](t.Context(), w.system)
 		switch {
+		case activated[op]:
+			wantKind(t, err, provisioning.WrongState)
 		case !sealed[op] && err != nil:
 			t.Errorf("%v of a complete token: %v", op, err)
 		case sealed[op] && provisioning.KindOf(err) != provisioning.Sealed:

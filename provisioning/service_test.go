@@ -221,7 +221,7 @@ func TestComplete(t *testing.T) {
 	_, err = w.core.Complete(ctx, w.admin, w.ref, true)
 	wantKind(t, err, provisioning.Sealed)
 	for _, on := range []bool{false, false, true} {
-		if got, err := w.core.SetEnabled(ctx, w.admin, w.ref, on); err != nil || got.Enabled != on {
+		if got, err := w.core.SetEnabled(ctx, w.admin, w.ref, on, provisioning.EnableRule{}); err != nil || got.Enabled != on {
 			t.Errorf("%+v (%v)", got, err)
 		}
 	}

@@ -32,6 +32,7 @@ type ReadTx interface {
 	// Tenants are all tenants, by name, without their exchange keys.
 	Tenants() ([]*record.Tenant, error)
 	User(id record.UserID) (*record.User, error)
+	// UserByLogin is the user of a tenant with that login or alias.
 	UserByLogin(tenant record.TenantID, login string) (*record.User, error)
 	// Users are all users of a tenant, by login.
 	Users(tenant record.TenantID) ([]*record.User, error)
@@ -41,6 +42,11 @@ type ReadTx interface {
 	// APIKeys are all API keys of a tenant, by name.
 	APIKeys(tenant record.TenantID) ([]*record.APIKey, error)
 	Token(id record.TokenID) (*record.Token, error)
+	// TokenBySerial is the token of a tenant with that serial number.
+	TokenBySerial(tenant record.TenantID, serial string) (*record.Token, error)
+	// Group is one group, and Groups all groups of a tenant, by name.
+	Group(id record.GroupID) (*record.Group, error)
+	Groups(tenant record.TenantID) ([]*record.Group, error)
 	// TokensOf lists the tokens that a user holds, by slot id.
 	TokensOf(user record.UserID) ([]*record.Token, error)
 	// TokensOfTenant lists at most limit tokens of a tenant by slot id, beginning
@@ -62,6 +68,11 @@ type Tx interface {
 	DeleteTenant(id record.TenantID) error
 	// PutUser stores a user as PutTenant does a tenant.
 	PutUser(u *record.User) error
+	// DeleteUser removes a user; record.ErrInUse where the user holds tokens.
+	DeleteUser(id record.UserID) error
+	// PutGroup stores a group as PutTenant does a tenant.
+	PutGroup(g *record.Group) error
+	DeleteGroup(id record.GroupID) error
 	// PutAPIKey stores an API key, new or changed, under its tenant and name.
 	PutAPIKey(k *record.APIKey) error
 	DeleteAPIKey(tenant record.TenantID, name string) error
@@ -75,4 +86,6 @@ type Tx interface {
 	DeleteToken(id record.TokenID) error
 	// PutObject stores an object: with ID 0 a new one, which gets its id.
 	PutObject(token record.TokenID, o *object.Object) error
+	// DeleteObjects removes all objects of a token.
+	DeleteObjects(token record.TokenID) error
 }

@@ -110,7 +110,7 @@ func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID
 			return Errorf(WrongState, "the tenant %q stays: users of this machine belong to it by default", t.Name)
 		}
 		var some TokenPage
-		if err := some.fill(tx, TokenFilter{Tenant: id, Limit: 1}, 0); err != nil {
+		if err := s.fill(&some, tx, TokenFilter{Tenant: id, Limit: 1}, 0); err != nil {
 			return err
 		}
 		if len(some.Tokens) > 0 && !withTokens {

@@ -32,14 +32,14 @@ func (s *Service) ListTokens(ctx context.Context, c Caller, f TokenFilter) (Toke
 		if _, err := tenantOf(tx, f.Tenant); err != nil {
 			return err
 		}
-		return page.fill(tx, f, after)
+		return s.fill(&page, tx, f, after)
 	})
 	return page, err
 }
 
 // fill reads the page from the store, with one token more to know whether there
 // is a next page.
-func (p *TokenPage) fill(tx ReadTx, f TokenFilter, after uint64) error {
+func (s *Service) fill(p *TokenPage, tx ReadTx, f TokenFilter, after uint64) error {
 	var holder record.UserID
 	if f.User != "" {
 		u, err := userOf(tx, f.Tenant, f.User)
@@ -48,7 +48,7 @@ func (p *TokenPage) fill(tx ReadTx, f TokenFilter, after uint64) error {
 		}
 		holder = u.ID
 	}
-	logins := map[record.UserID]string{}
+	users := map[record.UserID]*record.User{}
 	for {
 		batch, err := tx.TokensOfTenant(f.Tenant, after, f.Limit+1)
 		if err != nil {
@@ -62,14 +62,11 @@ func (p *TokenPage) fill(tx ReadTx, f TokenFilter, after uint64) error {
 				p.Next = strconv.FormatUint(uint64(p.Tokens[f.Limit-1].Slot), 10)
 				return nil
 			}
-			if _, known := logins[t.Owner()]; !known {
-				u, err := ownerOf(tx, t)
-				if err != nil {
-					return err
-				}
-				logins[t.Owner()] = u.Login
+			view, err := s.tokenView(tx, t, users)
+			if err != nil {
+				return err
 			}
-			p.Tokens = append(p.Tokens, tokenView(t, logins[t.Owner()]))
+			p.Tokens = append(p.Tokens, view)
 		}
 		if len(batch) <= f.Limit {
 			return nil

@@ -2,126 +2,27 @@ package provisioning
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
-	"vtoken/vtoken/secret"
 )
-
-// CreateToken makes an enabled token for a user.
-func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token, error) {
-	if err := c.authorize(OpTokenCreate, n.Tenant); err != nil {
-		return Token{}, err
-	}
-	t, err := s.newToken(n)
-	if err != nil {
-		return Token{}, err
-	}
-	var view Token
-	err = s.update(ctx, func(tx Tx) error {
-		u, err := s.holderOf(tx, n)
-		if err != nil {
-			return err
-		}
-		stored := t.Clone()
-		stored.Holders = record.HeldBy(u.ID, s.now(), c.Name)
-		if err := tx.NewToken(stored); err != nil {
-			return err
-		}
-		view = tokenView(stored, u.Login)
-		return nil
-	})
-	return view, err
-}
-
-// newToken is the record of a new token, checked and with its PINs hashed, but
-// without a holder.
-func (s *Service) newToken(n NewToken) (*record.Token, error) {
-	if err := checkNewToken(n); err != nil {
-		return nil, err
-	}
-	var serial [8]byte
-	_, _ = rand.Read(serial[:]) // never fails: it stops the process instead
-	t := &record.Token{
-		ID: newID[record.TokenID](), Tenant: n.Tenant, Serial: fmt.Sprintf("%X", serial), Label: n.Label,
-		Initialized: true, Activation: activationOf(n.Complete), Complete: n.Complete, Enabled: true, MaxRSABits: n.MaxRSABits,
-		UserPIN: pin.State{Policy: s.opt.UserPIN}, SOPIN: pin.State{Policy: s.opt.SOPIN}, CreatedAt: s.now(),
-	}
-	if t.Label == "" {
-		t.Label = t.Serial
-	}
-	if t.MaxRSABits == 0 {
-		t.MaxRSABits = 4096
-	}
-	for role, p := range map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN} {
-		if p == nil {
-			continue
-		}
-		if err := s.setPIN(t, role, p); err != nil {
-			return nil, err
-		}
-	}
-	return t, nil
-}
-
-// activationOf is the activation of a card: it is its holder's to use when it is
-// complete.
-func activationOf(complete bool) record.Activation {
-	if complete {
-		return record.Activated
-	}
-	return record.ActivationNew
-}
-
-func checkNewToken(n NewToken) error {
-	if err := checkName("login", n.User); err != nil {
-		return err
-	}
-	if n.Label != "" {
-		if err := checkLabel(n.Label, LabelRule{}); err != nil {
-			return err
-		}
-	}
-	if n.MaxRSABits != 0 && n.MaxRSABits != 2048 && n.MaxRSABits != 4096 {
-		return Errorf(BadInput, "a token is made for RSA keys of up to 2048 or 4096 bits, not %d", n.MaxRSABits)
-	}
-	if n.Complete && n.UserPIN == nil {
-		return Errorf(BadInput, "a token that is complete from the start needs a user PIN, because it cannot be given one later")
-	}
-	return nil
-}
-
-// holderOf finds or makes the user who is to hold the token.
-func (s *Service) holderOf(tx Tx, n NewToken) (*record.User, error) {
-	u, err := userOf(tx, n.Tenant, n.User)
-	switch {
-	case err == nil && !u.Enabled:
-		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
-	case err == nil || !n.CreateUser || KindOf(err) != UserNotFound:
-		return u, err
-	}
-	u = newUser(n.Tenant, n.User)
-	return u, tx.PutUser(u)
-}
 
 // Token is one token.
 func (s *Service) Token(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
 	var view Token
 	err := s.view(ctx, func(tx ReadTx) error {
-		t, u, err := c.token(tx, OpTokenGet, ref)
+		t, err := s.token(tx, c, OpTokenGet, ref)
 		if err == nil {
-			view = tokenView(t, u.Login)
+			view, err = s.tokenView(tx, t, nil)
 		}
 		return err
 	})
 	return view, err
 }
 
-// TokensOf lists all tokens that a user holds, by slot id.
+// TokensOf lists all tokens that a user holds, alone or with others, by slot id.
 func (s *Service) TokensOf(ctx context.Context, c Caller, tenant record.TenantID, user string) ([]Token, error) {
 	if err := c.authorize(OpTokenList, tenant); err != nil {
 		return nil, err
@@ -133,10 +34,16 @@ func (s *Service) TokensOf(ctx context.Context, c Caller, tenant record.TenantID
 			return err
 		}
 		all, err := tx.TokensOf(u.ID)
+		users := map[record.UserID]*record.User{u.ID: u}
 		for _, t := range all {
-			if !blank(t) {
-				list = append(list, tokenView(t, u.Login))
+			if blank(t) {
+				continue
 			}
+			view, err := s.tokenView(tx, t, users)
+			if err != nil {
+				return err
+			}
+			list = append(list, view)
 		}
 		return err
 	})
@@ -186,23 +93,10 @@ func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutP
 	})
 }
 
-// SetEnabled switches a token on or off. Applications do not see a token that is
-// off. It is no error if the token is so already.
-func (s *Service) SetEnabled(ctx context.Context, c Caller, ref TokenRef, on bool) (Token, error) {
-	op := OpTokenDisable
-	if on {
-		op = OpTokenEnable
-	}
-	return s.changeToken(ctx, c, op, ref, func(t *record.Token) error {
-		t.Enabled = on
-		return nil
-	})
-}
-
 // DeleteToken removes a token with its keys and certificates, for good.
 func (s *Service) DeleteToken(ctx context.Context, c Caller, ref TokenRef) error {
 	return s.update(ctx, func(tx Tx) error {
-		t, _, err := c.token(tx, OpTokenDelete, ref)
+		t, err := s.token(tx, c, OpTokenDelete, ref)
 		if err != nil {
 			return err
 		}
@@ -212,71 +106,83 @@ func (s *Service) DeleteToken(ctx context.Context, c Caller, ref TokenRef) error
 
 // changeToken replaces the record of a token by what change makes of a copy.
 func (s *Service) changeToken(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(*record.Token) error) (Token, error) {
+	return s.changeIn(ctx, c, op, ref, func(_ Tx, t *record.Token) error { return change(t) })
+}
+
+// changeIn is changeToken for changes that need the transaction too.
+func (s *Service) changeIn(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error) (Token, error) {
 	var view Token
 	err := s.update(ctx, func(tx Tx) error {
-		t, u, err := c.token(tx, op, ref)
+		t, err := s.token(tx, c, op, ref)
 		if err != nil {
 			return err
 		}
 		t = t.Clone()
-		if err := change(t); err != nil {
+		if err := change(tx, t); err != nil {
 			return err
 		}
 		if err := tx.PutToken(t); err != nil {
 			return err
 		}
-		view = tokenView(t, u.Login)
-		return nil
+		view, err = s.tokenView(tx, t, nil)
+		return err
 	})
 	return view, err
 }
 
-// token reads the token that ref names and its holder, for an operation. It
-// checks the caller, that all of ref exists and belongs together, and the state
-// of the token, in this order.
-func (c Caller) token(tx ReadTx, op Operation, ref TokenRef) (*record.Token, *record.User, error) {
+// token reads the token that ref names, for an operation. It checks the caller,
+// that all of ref exists and belongs together, and the state of the token, in
+// this order.
+func (s *Service) token(tx ReadTx, c Caller, op Operation, ref TokenRef) (*record.Token, error) {
+	t, err := s.find(tx, c, op, ref)
+	if err != nil {
+		return nil, err
+	}
+	return t, op.allowed(t, s.now())
+}
+
+// find is token without regard of the token's state.
+func (s *Service) find(tx ReadTx, c Caller, op Operation, ref TokenRef) (*record.Token, error) {
 	if err := c.mayDo(op); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var holder record.UserID
 	if ref.Tenant != "" {
 		if err := c.authorize(op, ref.Tenant); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if _, err := tenantOf(tx, ref.Tenant); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if ref.User != "" {
 			u, err := userOf(tx, ref.Tenant, ref.User)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			holder = u.ID
 		}
 	}
-	missing := Errorf(TokenNotFound, "there is no token %s there; list the tokens and check the id", ref.ID)
-	t, err := tx.Token(ref.ID)
+	t, err := ref.read(tx)
 	if there, err := exists(err); err != nil {
-		return nil, nil, err
+		return nil, err
 	} else if !there || blank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
-		return nil, nil, missing
+		return nil, Errorf(TokenNotFound, "there is no token %s there; list the tokens and check the id", ref)
 	}
-	u, err := ownerOf(tx, t)
-	if err != nil {
-		return nil, nil, err
-	}
-	return t, u, op.allowed(t)
+	return t, nil
 }
 
-// ownerOf is the user who holds the token first, or a user without id and login
-// where nobody does.
-func ownerOf(tx ReadTx, t *record.Token) (*record.User, error) {
-	if t.Owner() == "" {
-		return &record.User{}, nil
+// read reads the token by its id, or else by its serial number.
+func (r TokenRef) read(tx ReadTx) (*record.Token, error) {
+	if r.ID == "" && r.Serial != "" && r.Tenant != "" {
+		return tx.TokenBySerial(r.Tenant, r.Serial)
 	}
-	u, err := tx.User(t.Owner())
-	if err != nil {
-		return nil, fmt.Errorf("reading the holder of token %s: %w", t.ID, err)
+	return tx.Token(r.ID)
+}
+
+// String is the id or the serial number, for messages.
+func (r TokenRef) String() string {
+	if r.ID == "" {
+		return strconv.Quote(clip(r.Serial))
 	}
-	return u, nil
+	return string(r.ID)
 }

@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -99,6 +100,90 @@ func (s *Service) SetUserEnabled(ctx context.Context, c Caller, tenant record.Te
 	return s.changeUser(ctx, c, op, tenant, name, func(u *record.User) { u.Enabled = on })
 }
 
+// UserChange is a change of a user; nil leaves a field as it is.
+type UserChange struct {
+	Domain  *string
+	Aliases *[]string
+}
+
+// maxAliases bounds the aliases of one user.
+const maxAliases = 16
+
+// ChangeUser changes what a user is found by. An alias that another user has as
+// login or alias is a Conflict.
+func (s *Service) ChangeUser(ctx context.Context, c Caller, tenant record.TenantID, name string, change UserChange) (record.User, error) {
+	if err := change.check(); err != nil {
+		return record.User{}, err
+	}
+	u, err := s.changeUser(ctx, c, OpUserChange, tenant, name, func(u *record.User) {
+		set(&u.Domain, change.Domain)
+		if change.Aliases != nil {
+			u.Aliases = append([]string(nil), *change.Aliases...)
+		}
+	})
+	return u, taken(err, "another user has one of these aliases already; choose others")
+}
+
+func (u UserChange) check() error {
+	if u.Domain != nil && *u.Domain != "" {
+		if err := checkName("domain", *u.Domain); err != nil {
+			return err
+		}
+	}
+	if u.Aliases == nil {
+		return nil
+	}
+	if len(*u.Aliases) > maxAliases {
+		return Errorf(BadInput, "%d aliases for one user are too many; give at most %d", len(*u.Aliases), maxAliases)
+	}
+	for _, alias := range *u.Aliases {
+		if err := checkName("alias", alias); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteUser removes a user. One who holds tokens is WrongState: unassign or
+// delete them first.
+func (s *Service) DeleteUser(ctx context.Context, c Caller, tenant record.TenantID, name string) error {
+	if err := c.authorize(OpUserDelete, tenant); err != nil {
+		return err
+	}
+	return s.update(ctx, func(tx Tx) error {
+		u, err := userOf(tx, tenant, name)
+		if err != nil {
+			return err
+		}
+		if err := deleteBlanks(tx, u.ID); err != nil {
+			return err
+		}
+		if err := tx.DeleteUser(u.ID); errors.Is(err, record.ErrInUse) {
+			return Errorf(WrongState, "user %q holds tokens; unassign or delete them first", clip(u.Login))
+		} else if err != nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// deleteBlanks deletes the tokens of a user that no administrator sees.
+func deleteBlanks(tx Tx, user record.UserID) error {
+	all, err := tx.TokensOf(user)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		if !blank(t) {
+			continue
+		}
+		if err := tx.DeleteToken(t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Service) changeUser(ctx context.Context, c Caller, op Operation, tenant record.TenantID, name string, change func(*record.User)) (record.User, error) {
 	var changed record.User
 	if err := c.authorize(op, tenant); err != nil {
@@ -121,7 +206,7 @@ func newUser(tenant record.TenantID, login string) *record.User {
 	return &record.User{Tenant: tenant, Login: login, Enabled: true}
 }
 
-// userOf reads the user of that login, or else of that id, in a tenant that
+// userOf reads the user of that login or alias, or else of that id, in a tenant that
 // exists.
 func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error) {
 	if _, err := tenantOf(tx, tenant); err != nil {

@@ -93,7 +93,7 @@ func (w *walker) change(m *model) {
 		}
 	case 3:
 		on := w.rng.IntN(2) == 0
-		_, err := w.core.SetEnabled(ctx, w.admin, m.ref, on)
+		_, err := w.core.SetEnabled(ctx, w.admin, m.ref, on, provisioning.EnableRule{})
 		if w.expect(m, "enable", err, nil) {
 			m.enabled = on
 		}

@@ -19,6 +19,9 @@ type world struct {
 	// admin is an administrator of the tenant, system one of the machine.
 	admin, system provisioning.Caller
 	ref           provisioning.TokenRef // a token of alice's
+	// What prepared made: a group, and tokens without and with a holder.
+	group       record.GroupID
+	free, taken record.TokenID
 }
 
 func newWorld(t testing.TB) *world {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"vtoken/vtoken/ck"
-	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
@@ -18,8 +17,6 @@ type Options struct {
 	// MayMake tells whether a peer may make tokens of its own with C_InitToken;
 	// nil allows nobody. It is called often and has to be quick.
 	MayMake func(record.Peer) bool
-	// Locked is told that a wrong try has locked a PIN; nil is nobody. It is quick.
-	Locked func(record.TokenID, pin.Role)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Version is what C_GetInfo and the slots tell as library and firmware version.
@@ -58,9 +55,6 @@ func New(store Store, opts Options) (*Engine, error) {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
-	}
-	if opts.Locked == nil {
-		opts.Locked = func(record.TokenID, pin.Role) {}
 	}
 	if opts.MayMake == nil {
 		opts.MayMake = func(record.Peer) bool { return false }

@@ -11,6 +11,7 @@
 //	!header                        sealed: sum over all keys below but o, counters
 //	A                              head of the audit log, sealed under the header's key
 //	a <api key>                    API key, sealed under its tenant's key
+//	G <group>                      group of tokens, sealed under its tenant's key
 //	g                              generation and counter, sealed under the header's key
 //	h <token>                      sealed: sum over the token's objects
 //	i <kind> h(what) ... <id>      index entry; the value is empty
@@ -25,7 +26,7 @@
 //	u <user>                       user, sealed under its tenant's key
 //	x <tenant>                     the tenant's exchange key, sealed under the tenant's key
 //
-// The values of a, K, k and u begin with the 16 bytes of the tenant's id, so
+// The values of a, G, K, k and u begin with the 16 bytes of the tenant's id, so
 // that a reader knows whose key to fetch; the id is authenticated as well.
 //
 // # Versions

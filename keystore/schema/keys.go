@@ -14,6 +14,7 @@ const (
 	PrefixTokenKey   = 'K'
 	PrefixToken      = 'k'
 	PrefixGeneration = 'g'
+	PrefixGroup      = 'G'
 	PrefixObject     = 'o'
 	PrefixRecipient  = 'r'
 	PrefixSystem     = 's'
@@ -97,7 +98,10 @@ const (
 	IndexAPIKeyHash   Index = 'h' // hash
 	IndexHolder       Index = 'c' // user; the slot id stands before the token's id
 	IndexTenantTokens Index = 't' // tenant; the slot id stands before the token's id
-	IndexSerial       Index = 's' // serial number
+	IndexOldSerial    Index = 's' // serial number: of tokens that were not changed since serials were unique in the store
+	IndexSerial       Index = 'S' // tenant, serial number
+	IndexTenantGroups Index = 'G' // tenant
+	IndexGroupName    Index = 'g' // tenant, name
 )
 
 // IndexPrefix is the prefix of all entries under a hash.

@@ -101,6 +101,8 @@ var kindNames = map[provisioning.Kind]string{
 	provisioning.TokenNotFound:   "tokenNotFound",
 	provisioning.RoleNotFound:    "roleNotFound",
 	provisioning.KeyNotFound:     "keyNotFound",
+	provisioning.GroupNotFound:   "groupNotFound",
+	provisioning.WrongCode:       "wrongCode",
 	provisioning.WrongState:      "wrongState",
 	provisioning.Sealed:          "sealed",
 	provisioning.Conflict:        "conflict",

@@ -34,6 +34,7 @@ type state struct {
 	last    uint64 // number given out last, for slots and objects
 	tenants map[record.TenantID]record.Tenant
 	users   map[record.UserID]record.User
+	groups  map[record.GroupID]record.Group
 	keys    map[keyName]record.APIKey
 	tokens  map[record.TokenID]*record.Token
 	objects map[record.TokenID][]*object.Object
@@ -44,6 +45,7 @@ func New() *Store {
 	s := &Store{data: state{
 		tenants: map[record.TenantID]record.Tenant{},
 		users:   map[record.UserID]record.User{},
+		groups:  map[record.GroupID]record.Group{},
 		keys:    map[keyName]record.APIKey{},
 		tokens:  map[record.TokenID]*record.Token{},
 		objects: map[record.TokenID][]*object.Object{},
@@ -145,6 +147,7 @@ func mac(what string, v []byte) []byte {
 func (d *state) clone() state {
 	c := *d
 	c.tenants, c.users, c.keys = maps.Clone(d.tenants), maps.Clone(d.users), maps.Clone(d.keys)
+	c.groups = maps.Clone(d.groups)
 	c.tokens, c.objects = maps.Clone(d.tokens), maps.Clone(d.objects)
 	return c
 }

@@ -26,6 +26,8 @@ func Run(t *testing.T, open func(t testing.TB) provisioning.Store) {
 		{"users", (*suite).users},
 		{"API keys", (*suite).apiKeys},
 		{"tokens", (*suite).tokens},
+		{"serial numbers", (*suite).serials},
+		{"groups", (*suite).groups},
 		{"pages", (*suite).pages},
 		{"objects", (*suite).objects},
 		{"all or nothing", (*suite).allOrNothing},
@@ -236,6 +238,56 @@ func (s *suite) tokens() {
 		_, err = tx.Token(first.ID)
 		s.is(err, record.ErrNotFound)
 	})
+}
+
+// serials: a serial number is unique in its tenant and found there.
+func (s *suite) serials() {
+	other := record.Tenant{Name: "other"}
+	s.write(func(tx provisioning.Tx) error { other.ID = ""; return tx.PutTenant(&other) })
+	var here, there record.Token
+	s.write(func(tx provisioning.Tx) error {
+		here, there = record.Token{Tenant: s.tenant, Serial: "0007"}, record.Token{Tenant: other.ID, Serial: "0007"}
+		return errors.Join(tx.NewToken(&here), tx.NewToken(&there))
+	})
+	s.refused(record.ErrExists, func(tx provisioning.Tx) error {
+		return tx.NewToken(&record.Token{Tenant: s.tenant, Serial: "0007"})
+	})
+	s.read(func(tx provisioning.ReadTx) {
+		for _, want := range []record.Token{here, there} {
+			got, err := tx.TokenBySerial(want.Tenant, "0007")
+			if s.must(err); got.ID != want.ID {
+				s.Errorf("token %s, want %s", got.ID, want.ID)
+			}
+		}
+		_, err := tx.TokenBySerial(s.tenant, "7")
+		s.is(err, record.ErrNotFound)
+	})
+	s.write(func(tx provisioning.Tx) error { return tx.DeleteToken(here.ID) })
+	s.read(func(tx provisioning.ReadTx) {
+		_, err := tx.TokenBySerial(s.tenant, "0007")
+		s.is(err, record.ErrNotFound)
+	})
+}
+
+func (s *suite) groups() {
+	var b, a record.Group
+	s.write(func(tx provisioning.Tx) error {
+		b, a = record.Group{Tenant: s.tenant, Name: "b"}, record.Group{Tenant: s.tenant, Name: "a"}
+		return errors.Join(tx.PutGroup(&b), tx.PutGroup(&a))
+	})
+	s.refused(record.ErrExists, func(tx provisioning.Tx) error { return tx.PutGroup(&record.Group{Tenant: s.tenant, Name: "a"}) })
+	s.read(func(tx provisioning.ReadTx) {
+		list, err := tx.Groups(s.tenant)
+		if s.must(err); len(list) != 2 || list[0].ID != a.ID || list[1].ID != b.ID {
+			s.Errorf("groups %v", list)
+		}
+		got, err := tx.Group(b.ID)
+		if s.must(err); got.Name != "b" || got.Tenant != s.tenant || got.CreatedAt.IsZero() {
+			s.Errorf("%+v", got)
+		}
+	})
+	s.write(func(tx provisioning.Tx) error { return tx.DeleteGroup(a.ID) })
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.DeleteGroup(a.ID) })
 }
 
 func (s *suite) pages() {

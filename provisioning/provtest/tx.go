@@ -87,6 +87,7 @@ func (t *tx) DeleteTenant(id record.TenantID) error {
 	}
 	delete(t.d.tenants, id)
 	maps.DeleteFunc(t.d.users, func(_ record.UserID, u record.User) bool { return u.Tenant == id })
+	maps.DeleteFunc(t.d.groups, func(_ record.GroupID, g record.Group) bool { return g.Tenant == id })
 	maps.DeleteFunc(t.d.keys, func(k keyName, _ record.APIKey) bool { return k.tenant == id })
 	maps.DeleteFunc(t.d.tokens, func(_ record.TokenID, v *record.Token) bool { return v.Tenant == id })
 	return nil
@@ -193,7 +194,7 @@ func (t *tx) NewToken(v *record.Token) error {
 	if v.Serial == "" {
 		v.Serial = strings.ToUpper(strings.ReplaceAll(uuid.NewString(), "-", "")[:16])
 	}
-	if len(t.tokens(func(other *record.Token) bool { return other.Serial == v.Serial })) > 0 {
+	if len(t.tokens(func(other *record.Token) bool { return other.Tenant == v.Tenant && other.Serial == v.Serial })) > 0 {
 		return record.ErrExists
 	}
 	t.d.last++
@@ -240,5 +241,58 @@ func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
 	o.ID, o.Version = object.ID(t.d.last), 1
 	list := t.d.objects[token]
 	t.d.objects[token] = append(list[:len(list):len(list)], o)
+	return nil
+}
+
+func (t *tx) TokenBySerial(tenant record.TenantID, serial string) (*record.Token, error) {
+	for _, v := range t.d.tokens {
+		if v.Tenant == tenant && v.Serial == serial {
+			return v, nil
+		}
+	}
+	return nil, notFound("token", serial)
+}
+
+func (t *tx) DeleteObjects(token record.TokenID) error {
+	delete(t.d.objects, token)
+	return nil
+}
+
+func (t *tx) DeleteUser(id record.UserID) error {
+	if _, err := t.User(id); err != nil {
+		return err
+	}
+	if held, _ := t.TokensOf(id); len(held) > 0 {
+		return record.ErrInUse
+	}
+	delete(t.d.users, id)
+	return nil
+}
+
+func (t *tx) Group(id record.GroupID) (*record.Group, error) { return get(t.d.groups, "group", id) }
+
+func (t *tx) Groups(tenant record.TenantID) ([]*record.Group, error) {
+	return sorted(t.d.groups, func(g record.Group) bool { return g.Tenant == tenant },
+		func(a, b record.Group) int { return cmp.Compare(a.Name, b.Name) }), nil
+}
+
+func (t *tx) PutGroup(g *record.Group) error {
+	for _, other := range t.d.groups {
+		if other.Tenant == g.Tenant && other.Name == g.Name && other.ID != g.ID {
+			return record.ErrExists
+		}
+	}
+	if g.ID == "" {
+		g.ID, g.CreatedAt = record.GroupID(uuid.NewString()), time.Now().UTC()
+	}
+	t.d.groups[g.ID] = *g
+	return nil
+}
+
+func (t *tx) DeleteGroup(id record.GroupID) error {
+	if _, err := t.Group(id); err != nil {
+		return err
+	}
+	delete(t.d.groups, id)
 	return nil
 }

@@ -56,6 +56,14 @@ type User struct {
 	OSUsers []string
 }
 
+// Group is a set that tokens without a holder are put aside for.
+type Group struct {
+	ID        GroupID
+	Tenant    TenantID
+	Name      string // unique in the tenant
+	CreatedAt time.Time
+}
+
 // APIKey is a credential of the provisioning API. The key itself is not stored.
 type APIKey struct {
 	Name      string // unique in the tenant

@@ -19,6 +19,8 @@ var statuses = httpkit.StatusTable{
 	provisioning.TokenNotFound:   http.StatusNotFound,
 	provisioning.RoleNotFound:    http.StatusBadRequest,
 	provisioning.KeyNotFound:     http.StatusNotFound,
+	provisioning.GroupNotFound:   http.StatusNotFound,
+	provisioning.WrongCode:       http.StatusUnprocessableEntity,
 	provisioning.WrongState:      http.StatusConflict,
 	provisioning.Sealed:          http.StatusConflict,
 	provisioning.Conflict:        http.StatusConflict,

@@ -90,7 +90,7 @@ func (h *Handler) changeToken(r *request) (any, error) {
 		case in.Policy != nil:
 			return h.core.SetPolicy(r.ctx, r.caller, ref, *in.Policy)
 		}
-		return h.core.SetEnabled(r.ctx, r.caller, ref, *in.Enabled)
+		return h.core.SetEnabled(r.ctx, r.caller, ref, *in.Enabled, provisioning.EnableRule{})
 	})
 }
 

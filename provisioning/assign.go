@@ -1,0 +1,207 @@
+package provisioning
+
+import (
+	"context"
+	"time"
+
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// Assign says who is to have a token, and how.
+type Assign struct {
+	// User is the login, an alias or the id of a user who is enabled.
+	User string
+	// Share makes the user one more holder of a token that is held.
+	Share bool
+	// Take takes a token that is held from its holders; a token that is not is
+	// assigned as usual.
+	Take bool
+	// KeepKeys leaves the keys and PINs on a card as they are though it changes
+	// hands; it takes the role for OpTokenKeep. Otherwise a card that comes to
+	// somebody else than its last owner is emptied first, its PINs unset and its
+	// seal broken.
+	KeepKeys bool
+	// Activation is what the activation of the token is then. Share leaves it as
+	// it is.
+	Activation record.Activation
+	// Label is its new label; empty keeps the old one.
+	Label string
+}
+
+// Assign gives a token to a user. Without Share or Take the token has to be
+// without a holder (WrongState); a user who has it already is a Conflict.
+func (s *Service) Assign(ctx context.Context, c Caller, ref TokenRef, a Assign) (Token, error) {
+	if a.Label != "" {
+		if err := checkLabel(a.Label, LabelRule{}); err != nil {
+			return Token{}, err
+		}
+	}
+	if a.KeepKeys {
+		if err := c.mayDo(OpTokenKeep); err != nil {
+			return Token{}, err
+		}
+	}
+	var view Token
+	err := s.update(ctx, func(tx Tx) error {
+		t, err := s.find(tx, c, OpTokenAssign, ref)
+		if err != nil {
+			return err
+		}
+		t = t.Clone()
+		if err := s.assign(tx, c, t, a); err != nil {
+			return err
+		}
+		if err := tx.PutToken(t); err != nil {
+			return err
+		}
+		view, err = s.tokenView(tx, t, nil)
+		return err
+	})
+	return view, err
+}
+
+// assign makes t the user's. It empties the token in the store, and leaves
+// storing t to the caller.
+func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
+	u, err := userOf(tx, t.Tenant, a.User)
+	if err != nil {
+		return err
+	}
+	if !u.Enabled {
+		return Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
+	}
+	if t.Assignment(u.ID) != nil {
+		return Errorf(Conflict, "user %q has token %s already", clip(u.Login), t.ID)
+	}
+	op := a.operation(t)
+	if err := c.mayDo(op); err != nil {
+		return err
+	}
+	if err := op.allowed(t, s.now()); err != nil {
+		return err
+	}
+	if a.Label != "" && a.Label != t.Label {
+		if err := OpTokenLabel.allowed(t, s.now()); err != nil {
+			return err
+		}
+		t.Label = a.Label
+	}
+	part := record.Assignment{User: u.ID, At: s.now(), By: c.Name}
+	if op == OpTokenShare {
+		if len(t.Holders) >= maxHolders {
+			return Errorf(WrongState, "token %s has %d holders, which is the most there may be", t.ID, len(t.Holders))
+		}
+		t.Holders = append(t.Holders, part)
+		return nil
+	}
+	last := t.LastHolder
+	if t.Owner() != "" {
+		last = t.Owner()
+	}
+	if last != "" && last != u.ID && !a.KeepKeys {
+		if err := empty(tx, t); err != nil {
+			return err
+		}
+	}
+	t.Holders, t.LastHolder, t.Groups = []record.Assignment{part}, "", nil
+	t.Activation, t.Code = a.Activation, record.ActivationCode{}
+	return nil
+}
+
+// maxHolders bounds the holders of one token.
+const maxHolders = 64
+
+// operation is what giving a token in the way that a says is.
+func (a Assign) operation(t *record.Token) Operation {
+	switch {
+	case a.Share:
+		return OpTokenShare
+	case a.Take && len(t.Holders) > 0:
+		return OpTokenTake
+	}
+	return OpTokenAssign
+}
+
+// empty takes what is its owner's from a token that goes to somebody else: the
+// keys of a card, and the PINs. The seed of a one-time-password token is the
+// token's own and stays.
+func empty(tx Tx, t *record.Token) error {
+	for _, role := range []pin.Role{pin.User, pin.SO} {
+		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
+	}
+	t.Complete, t.Device = false, ""
+	if t.Kind == record.KindOTP {
+		return nil
+	}
+	return tx.DeleteObjects(t.ID)
+}
+
+// Unassign takes a token from a user, or from all holders where user is empty.
+// What is on it stays until somebody else gets it, and nobody can use it
+// meanwhile. A user who does not have it is WrongState.
+func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user string) (Token, error) {
+	return s.changeIn(ctx, c, OpTokenUnassign, ref, func(tx Tx, t *record.Token) error {
+		owner, gone := t.Owner(), record.UserID("")
+		if user != "" {
+			u, err := userOf(tx, t.Tenant, user)
+			if err != nil {
+				return err
+			}
+			if gone = u.ID; t.Assignment(gone) == nil {
+				return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+			}
+		}
+		var left []record.Assignment
+		for _, a := range t.Holders {
+			if user != "" && a.User != gone {
+				left = append(left, a)
+			}
+		}
+		if t.Holders = left; len(left) == 0 {
+			t.LastHolder, t.Activation, t.Code = owner, record.ActivationNew, record.ActivationCode{}
+		}
+		return nil
+	})
+}
+
+// HolderChange is a change of one holder's part in a token; nil leaves a field
+// as it is, and a zero time is no bound.
+type HolderChange struct {
+	Suspended            *bool
+	Starts, Expires      *time.Time
+	UsageLimit, Priority *int
+}
+
+// SetHolder changes a user's part in a token. A user who does not have it is
+// WrongState.
+func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user string, change HolderChange) (Token, error) {
+	for _, n := range []*int{change.UsageLimit, change.Priority} {
+		if n != nil && *n < 0 {
+			return Token{}, Errorf(BadInput, "a usage limit or a priority cannot be %d; give 0 or more", *n)
+		}
+	}
+	return s.changeIn(ctx, c, OpTokenHolder, ref, func(tx Tx, t *record.Token) error {
+		u, err := userOf(tx, t.Tenant, user)
+		if err != nil {
+			return err
+		}
+		a := t.Assignment(u.ID)
+		if a == nil {
+			return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+		}
+		set(&a.Suspended, change.Suspended)
+		set(&a.Starts, change.Starts)
+		set(&a.Expires, change.Expires)
+		set(&a.UsageLimit, change.UsageLimit)
+		set(&a.Priority, change.Priority)
+		return nil
+	})
+}
+
+// set gives a field a new value where there is one.
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}

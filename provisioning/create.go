@@ -1,0 +1,195 @@
+package provisioning
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// CreateToken makes an enabled token, for a user or without a holder. A serial
+// number that a token of the tenant has is a Conflict.
+func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token, error) {
+	if err := c.authorize(OpTokenCreate, n.Tenant); err != nil {
+		return Token{}, err
+	}
+	made, err := s.newToken(n)
+	if err != nil {
+		return Token{}, err
+	}
+	defer made.wipe()
+	var view Token
+	err = s.update(ctx, func(tx Tx) error {
+		stored, err := s.storeNew(tx, c, n, made)
+		if err != nil {
+			return err
+		}
+		view, err = s.tokenView(tx, stored, nil)
+		return err
+	})
+	return view, err
+}
+
+// newcomer is a token that is not stored yet: its record and, of one for one-time
+// passwords, its OTP key.
+type newcomer struct {
+	token *record.Token
+	key   *object.Object
+}
+
+// wipe overwrites the seed.
+func (n newcomer) wipe() {
+	if n.key != nil {
+		n.key.Secret.Wipe()
+	}
+}
+
+// storeNew stores a new token that newToken made, with its holder.
+func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer) (*record.Token, error) {
+	t := made.token.Clone()
+	if err := checkGroups(tx, n.Tenant, n.Groups); err != nil {
+		return nil, err
+	}
+	if n.Unassigned {
+		if _, err := tenantOf(tx, n.Tenant); err != nil {
+			return nil, err
+		}
+	} else {
+		u, err := s.holderOf(tx, n)
+		if err != nil {
+			return nil, err
+		}
+		t.Holders = record.HeldBy(u.ID, s.now(), c.Name)
+	}
+	if err := tx.NewToken(t); err != nil {
+		return nil, taken(err, "there is a token with the serial number %q already; give another one", clip(t.Serial))
+	}
+	if made.key == nil {
+		return t, nil
+	}
+	return t, putOTPKey(tx, t, made.key)
+}
+
+// newToken is the record of a new token, checked and with its PINs hashed, but
+// without a holder. It is slow where there are PINs, and so not for use in a
+// transaction.
+func (s *Service) newToken(n NewToken) (newcomer, error) {
+	if err := s.checkNewToken(n); err != nil {
+		return newcomer{}, err
+	}
+	t := &record.Token{
+		ID: newID[record.TokenID](), Tenant: n.Tenant, Serial: n.Serial, Label: n.Label, Kind: n.Kind, Product: n.Product,
+		Initialized: true, Activation: n.Activation, Complete: n.Complete, Enabled: true, Confined: n.Confined,
+		ExpiresAt: n.ExpiresAt.UTC(), Groups: n.Groups, MaxRSABits: n.MaxRSABits,
+		UserPIN: pin.State{Policy: s.opt.UserPIN}, SOPIN: pin.State{Policy: s.opt.SOPIN}, CreatedAt: s.now(),
+	}
+	if t.Serial == "" {
+		var serial [8]byte
+		_, _ = rand.Read(serial[:]) // never fails: it stops the process instead
+		t.Serial = fmt.Sprintf("%X", serial)
+	}
+	if t.Complete {
+		t.Activation = record.Activated
+	}
+	if t.Label == "" {
+		t.Label = t.Serial
+	}
+	if t.MaxRSABits == 0 {
+		t.MaxRSABits = 4096
+	}
+	for role, p := range map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN} {
+		if p == nil {
+			continue
+		}
+		if err := s.setPIN(t, role, p); err != nil {
+			return newcomer{}, err
+		}
+	}
+	made := newcomer{token: t}
+	if n.OTP != nil {
+		var err error
+		if made.key, t.OTP, err = newOTPKey(*n.OTP, t.Label); err != nil {
+			return newcomer{}, err
+		}
+	}
+	return made, nil
+}
+
+func (s *Service) checkNewToken(n NewToken) error {
+	if !n.Unassigned || n.User != "" {
+		if err := checkName("login", n.User); err != nil {
+			return err
+		}
+	}
+	if n.Label != "" {
+		if err := checkLabel(n.Label, LabelRule{}); err != nil {
+			return err
+		}
+	}
+	for _, text := range []string{n.Serial, n.Product.Manufacturer, n.Product.Model, n.Product.Repository} {
+		if text == "" {
+			continue
+		}
+		if err := checkShort(text); err != nil {
+			return err
+		}
+	}
+	switch {
+	case n.Unassigned && n.User != "":
+		return Errorf(BadInput, "a token without a holder is for no user; leave one of them out")
+	case len(n.Groups) > 0 && !n.Unassigned:
+		return Errorf(BadInput, "groups are for tokens without a holder; leave them out")
+	case len(n.Serial) > maxSerial:
+		return Errorf(BadInput, "the serial number has %d bytes; give one of at most %d", len(n.Serial), maxSerial)
+	case n.MaxRSABits != 0 && n.MaxRSABits != 2048 && n.MaxRSABits != 4096:
+		return Errorf(BadInput, "a token is made for RSA keys of up to 2048 or 4096 bits, not %d", n.MaxRSABits)
+	case n.Complete && n.UserPIN == nil:
+		return Errorf(BadInput, "a token that is complete from the start needs a user PIN, because it cannot be given one later")
+	case n.Complete && n.Unassigned:
+		return Errorf(BadInput, "a token that is complete from the start needs a holder; name a user")
+	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.now()):
+		return Errorf(BadInput, "the token would be expired from the start; give a time in the future")
+	case (n.Kind == record.KindOTP) != (n.OTP != nil):
+		return Errorf(BadInput, "a token for one-time passwords comes with what they are to be, and no other does")
+	}
+	return nil
+}
+
+// maxSerial is the length in bytes that a serial number may have, and maxShort
+// that of other short names.
+const (
+	maxSerial = 36
+	maxShort  = 64
+)
+
+// checkShort refuses texts that make no short name: over-long, not printable
+// ASCII, or with blanks at an end.
+func checkShort(s string) error {
+	for _, r := range s {
+		if r < ' ' || r > '~' {
+			return Errorf(BadInput, "%q has a character that is not printable ASCII; leave it out", clip(s))
+		}
+	}
+	if len(s) > maxShort || strings.TrimSpace(s) != s {
+		return Errorf(BadInput, "%q is over-long, or begins or ends with a blank; give at most %d characters", clip(s), maxShort)
+	}
+	return nil
+}
+
+// holderOf finds or makes the user who is to hold the token.
+func (s *Service) holderOf(tx Tx, n NewToken) (*record.User, error) {
+	u, err := userOf(tx, n.Tenant, n.User)
+	switch {
+	case err == nil && !u.Enabled:
+		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
+	case err == nil || !n.CreateUser || KindOf(err) != UserNotFound:
+		return u, err
+	}
+	u = newUser(n.Tenant, n.User)
+	return u, tx.PutUser(u)
+}

@@ -1,0 +1,105 @@
+package provisioning
+
+import (
+	"context"
+	"time"
+
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+)
+
+// EnableRule is what a dialect asks before it switches a token on or off. The
+// zero value asks nothing.
+type EnableRule struct {
+	Held      bool // somebody holds it
+	Activated bool // it is activated
+	Change    bool // it is not so already
+}
+
+func (r EnableRule) check(t *record.Token, on bool) error {
+	word := map[bool]string{true: "enabled", false: "disabled"}[on]
+	switch {
+	case r.Held && len(t.Holders) == 0:
+		return Errorf(WrongState, "token %s is not assigned to anybody; assign it first", t.ID)
+	case r.Activated && t.Activation != record.Activated:
+		return Errorf(WrongState, "token %s is not activated; activate it first", t.ID)
+	case r.Change && t.Enabled == on:
+		return Errorf(WrongState, "token %s is %s already", t.ID, word)
+	}
+	return nil
+}
+
+// SetEnabled switches a token on or off. Applications do not see a token that is
+// off. Where the rule does not say otherwise it is no error if the token is so
+// already.
+func (s *Service) SetEnabled(ctx context.Context, c Caller, ref TokenRef, on bool, rule EnableRule) (Token, error) {
+	op := OpTokenDisable
+	if on {
+		op = OpTokenEnable
+	}
+	return s.changeToken(ctx, c, op, ref, func(t *record.Token) error {
+		if err := rule.check(t, on); err != nil {
+			return err
+		}
+		if t.Enabled != on {
+			t.Enabled, t.EnabledAt, t.EnabledBy = on, s.now(), c.Name
+		}
+		return nil
+	})
+}
+
+// SetExpiry sets when a token ends; the zero time is never. From then on its
+// holders' applications no longer see it.
+func (s *Service) SetExpiry(ctx context.Context, c Caller, ref TokenRef, at time.Time) (Token, error) {
+	return s.changeToken(ctx, c, OpTokenExpiry, ref, func(t *record.Token) error {
+		t.ExpiresAt = at.UTC()
+		return nil
+	})
+}
+
+// Decease ends a token for good and keeps its record. What is on it is gone.
+func (s *Service) Decease(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
+	return s.changeIn(ctx, c, OpTokenDecease, ref, func(tx Tx, t *record.Token) error {
+		t.Deceased, t.Code, t.OTP.Key = true, record.ActivationCode{}, 0
+		for _, role := range []pin.Role{pin.User, pin.SO} {
+			*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
+		}
+		return tx.DeleteObjects(t.ID)
+	})
+}
+
+// SetConfined closes the download of a soft token, or opens it. It is no error
+// if it is so already.
+func (s *Service) SetConfined(ctx context.Context, c Caller, ref TokenRef, confined bool) (Token, error) {
+	op := OpTokenRelease
+	if confined {
+		op = OpTokenConfine
+	}
+	return s.changeToken(ctx, c, op, ref, func(t *record.Token) error {
+		t.Confined = confined
+		return nil
+	})
+}
+
+// Download notes the device that a soft token goes to. The same device may have
+// it again; another one is a Conflict until the token is released anew.
+func (s *Service) Download(ctx context.Context, c Caller, ref TokenRef, device string) (Token, error) {
+	if err := checkName("device", device); err != nil {
+		return Token{}, err
+	}
+	return s.changeToken(ctx, c, OpTokenDownload, ref, func(t *record.Token) error {
+		if t.Device != "" && t.Device != device {
+			return Errorf(Conflict, "token %s is on another device already; release it first", t.ID)
+		}
+		t.Device = device
+		return nil
+	})
+}
+
+// ClearPIN unsets a role's PIN: nobody can log in with it until one is set.
+func (s *Service) ClearPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
+	return s.changeToken(ctx, c, OpTokenClearPIN, ref, func(t *record.Token) error {
+		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
+		return nil
+	})
+}

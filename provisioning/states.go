@@ -1,0 +1,79 @@
+package provisioning
+
+import (
+	"time"
+
+	"vtoken/vtoken/record"
+)
+
+// state is what an operation needs a token to be: a set of the conditions below.
+// The zero value needs nothing.
+type state uint16
+
+// The conditions, on one axis of a token each.
+const (
+	alive     state = 1 << iota // not deceased
+	open                        // not complete
+	unexpired                   // its end has not come
+	held                        // somebody holds it
+	unheld                      // nobody does
+	inactive                    // not activated yet
+	released                    // its download is not confined
+	card                        // for keys and certificates
+	otp                         // for one-time passwords
+)
+
+// conditions is the one place that says when each condition holds, of which kind
+// the error is where it does not, and how that reads after "token …".
+var conditions = []struct {
+	is     state
+	kind   Kind
+	holds  func(t *record.Token, now time.Time) bool
+	reason string
+}{
+	{alive, WrongState, func(t *record.Token, _ time.Time) bool { return !t.Deceased },
+		"is deceased, and nothing about it changes any more; delete it and create a new one"},
+	{card, NotSupported, func(t *record.Token, _ time.Time) bool { return t.Kind == record.KindCard },
+		"is for one-time passwords; do this with a card"},
+	{otp, NotSupported, func(t *record.Token, _ time.Time) bool { return t.Kind == record.KindOTP },
+		"is a card; do this with a token for one-time passwords"},
+	{open, Sealed, func(t *record.Token, _ time.Time) bool { return !t.Complete },
+		"is complete, and a complete token's keys, certificates, PINs and label no longer change; create a new token instead"},
+	{unexpired, WrongState, func(t *record.Token, now time.Time) bool { return !expired(t, now) },
+		"has expired; give it another end first"},
+	{held, WrongState, func(t *record.Token, _ time.Time) bool { return len(t.Holders) > 0 },
+		"is not assigned to anybody; assign it first"},
+	{unheld, WrongState, func(t *record.Token, _ time.Time) bool { return len(t.Holders) == 0 },
+		"is assigned; unassign it first"},
+	{inactive, WrongState, func(t *record.Token, _ time.Time) bool { return t.Activation != record.Activated },
+		"is activated already"},
+	{released, WrongState, func(t *record.Token, _ time.Time) bool { return !t.Confined },
+		"is confined; release its download first"},
+}
+
+// allowed checks a token's state against the operation's rule.
+func (op Operation) allowed(t *record.Token, now time.Time) error {
+	for _, c := range conditions {
+		if rules[op].needs&c.is != 0 && !c.holds(t, now) {
+			return Errorf(c.kind, "cannot %v: token %s %s", op, t.ID, c.reason)
+		}
+	}
+	return nil
+}
+
+// expired reports whether the end of a token has come.
+func expired(t *record.Token, now time.Time) bool {
+	return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
+}
+
+// actions are the operations on a token that its state allows, whoever asks, in
+// the order of the operations.
+func actions(t *record.Token, now time.Time) []Operation {
+	var list []Operation
+	for op := OpTokenGet; op < numberOfOperations; op++ {
+		if op.allowed(t, now) == nil {
+			list = append(list, op)
+		}
+	}
+	return list
+}
