@@ -50,7 +50,7 @@ func TestRestore(t *testing.T) {
 	dir, file, want := backedUp(t)
 	o := elsewhere(t, dir)
 	report, err := Restore(t.Context(), o, bytes.NewReader(file))
-	if err != nil || report.Tokens != 1 || len(report.Problems) > 0 {
+	if err != nil || report.Tokens != 2 || len(report.Problems) > 0 {
 		t.Fatal(report, err)
 	}
 	if !maps.Equal(raw(t, dir), raw(t, o.Dir)) {
@@ -79,8 +79,8 @@ func TestRestore(t *testing.T) {
 		users, err = tx.Users(tenant.ID)
 		return err
 	})
-	if next := addToken(t, s, *users[0], "next"); next.Slot != old[0].Slot+1 {
-		t.Errorf("the next token has slot %d after %d", next.Slot, old[0].Slot)
+	if next := addToken(t, s, *users[0], "next"); next.Slot != old[len(old)-1].Slot+1 {
+		t.Errorf("the next token has slot %d after %d", next.Slot, old[len(old)-1].Slot)
 	}
 }
 

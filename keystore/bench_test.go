@@ -59,12 +59,12 @@ func BenchmarkToken(b *testing.B) {
 
 func BenchmarkCheckPIN(b *testing.B) {
 	s := temp(b)
-	v, err := s.HashPIN("t", pin.User, secret.Bytes("1234"))
+	v, err := s.HashPIN("t", pin.User, secret.Bytes("1234"), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if ok, err := s.CheckPIN("t", pin.User, v, secret.Bytes("1234")); !ok || err != nil {
+		if ok, _, err := s.CheckPIN("t", pin.User, v, secret.Bytes("1234")); !ok || err != nil {
 			b.Fatal(ok, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/object"
+	"vtoken/vtoken/record"
 )
 
 // Report is what [Store.Check] found.
@@ -272,11 +273,20 @@ func (c *checker) token(id schema.ID, value []byte) error {
 	if err == nil && uint64(t.Slot) >= h.nextSlot {
 		err = tampered("token %s has slot %d, which was not given out yet", t.ID, t.Slot)
 	}
-	return errors.Join(err, c.expect(entries), c.objects(id))
+	return errors.Join(err, boundProblem(t), c.expect(entries), c.objects(t, id))
 }
 
-// objects opens every value of a token's objects and compares their sum.
-func (c *checker) objects(token schema.ID) error {
+// boundProblem is what is wrong with the PINs of a PIN-bound token.
+func boundProblem(t *record.Token) error {
+	if err := checkBound(t); err != nil {
+		return tampered("%w", err)
+	}
+	return nil
+}
+
+// objects opens every value of a token's objects, those in boxes but for the
+// box, and compares their sum.
+func (c *checker) objects(t *record.Token, token schema.ID) error {
 	keys, err := c.tx.keysOf(token)
 	if err != nil {
 		return err
@@ -285,17 +295,27 @@ func (c *checker) objects(token schema.ID) error {
 	if err != nil {
 		return err
 	}
-	var last uint64 // the object whose public part was seen
+	var last *object.Object // whose public part was seen
+	secrets := 0            // that it has
 	return c.tx.walkObjects(token, keys, sm, func(number uint64, part schema.Part, blob []byte) error {
 		c.parts++
 		if part == schema.PartPublic {
 			c.report.Objects++
-			last = number
-			_, err := openPublic(token, keys, number, blob)
+			secrets = 0
+			o, err := openPublic(token, keys, number, blob)
+			last = o
 			return err
 		}
-		if number != last {
-			return tampered("object %d of token %s has a secret and no attributes", number, text(token))
+		if secrets++; last == nil || number != uint64(last.ID) || secrets > 1 {
+			return tampered("object %d of token %s has a secret and no attributes, or two", number, text(token))
+		}
+		bound := len(t.BoundKey) > 0 && last.Private()
+		if bound != (part == schema.PartBound) {
+			return tampered("the secret of object %d of token %s is sealed as in another kind of token", number, text(token))
+		}
+		if bound {
+			_, err := openBox(token, keys, number, blob)
+			return err
 		}
 		return c.secret(token, keys, number, blob)
 	})

@@ -30,6 +30,8 @@ func full(t *testing.T) (*Store, *kvtest.Faulty) {
 	tok := addToken(t, s, u, "label")
 	addObject(t, s, tok.ID, "a", "hidden")
 	addObject(t, s, tok.ID, "b", "")
+	bound, _ := addBound(t, s, u, "user PIN", "SO PIN")
+	addPrivate(t, s, bound.ID, "c", "bound")
 	update(t, s, func(tx *Tx) error {
 		return errors.Join(
 			tx.PutTenant(&record.Tenant{Name: "other", ExchangeKey: []byte("exchange")}),
@@ -42,7 +44,7 @@ func full(t *testing.T) (*Store, *kvtest.Faulty) {
 func TestCheckCounts(t *testing.T) {
 	s, _ := full(t)
 	r := check(t, s)
-	if len(r.Problems) > 0 || r.Recipients != 1 || r.Tenants != 2 || r.Users != 1 || r.APIKeys != 1 || r.Tokens != 1 || r.Objects != 2 {
+	if len(r.Problems) > 0 || r.Recipients != 1 || r.Tenants != 2 || r.Users != 1 || r.APIKeys != 1 || r.Tokens != 2 || r.Objects != 3 {
 		t.Errorf("%v %q", r, r.Problems)
 	}
 }

@@ -115,7 +115,7 @@ func TestKilled(t *testing.T) {
 				return err
 			}
 			for _, o := range list {
-				hidden, err := tx.secretOf(tok.ID, o.ID)
+				hidden, err := hiddenOf(tx, tok.ID, o.ID)
 				if err != nil || string(hidden.Get(ck.CKA_VALUE)) != "hidden" {
 					t.Errorf("object %d is half there: %v", o.ID, err)
 				}

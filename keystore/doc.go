@@ -15,6 +15,7 @@
 //	├── system key          index hashes, PIN pepper, API key hashes, header, generation
 //	└── tenant key          tenant, users, API keys, exchange key
 //	    └── token key       token record, attributes, secret attributes
+//	          └── PIN       secret attributes of PIN-bound tokens, see below
 //
 // Each arrow is a random key, sealed, so that a key can be rotated by sealing
 // its children anew. What hashes and peppers hang off is the system key and not
@@ -22,6 +23,48 @@
 // Within a key, HKDF-SHA256 separates purposes. A rotation gives the store a new
 // root key in one commit and seals the tenant keys under it in the background;
 // until that is done, the old root key is kept, sealed under the new one.
+//
+// # PIN-bound tokens
+//
+// The keys above are all under the root key, so whoever has that has every
+// secret. Of a PIN-bound token, the secret attributes of private objects need a
+// PIN besides. Such a token has a key pair (package box). Secrets are sealed to
+// the public key, which is in the token's record, and then under the token's
+// secret key as everywhere. The private key is nowhere but in the verifiers of
+// the token's PINs, in that of the user and in that of the SO: sealed under the
+// second half of what Argon2id makes of the peppered PIN, whose first half is
+// what the PIN is compared with. One computation does both.
+//
+// What follows from it:
+//
+//   - Everything else goes on without a PIN: records, labels, certificates, public
+//     keys, sums, indexes, the check of the store, backup and restore, the
+//     rotation of the root key. Private keys can be imported at any time, because
+//     writing needs the public key only.
+//   - Setting a PIN needs another one, or the old one, to get at the private key:
+//     C_SetPIN has it, C_InitPIN has the SO's, and the provisioning API is given
+//     one or refuses. The key pair comes with the first PIN, which needs none. In
+//     the commit that stores it, the secrets that are there already are sealed to
+//     it; they were under the root key alone until then, and stay so in backups
+//     of before. C_InitToken makes a new key pair.
+//   - A new PIN is one record, the token's: after a crash there is the old verifier
+//     or the new one, and either holds the key. No secret is written again.
+//   - Both PINs lost is the secrets lost. [Tx.PutToken] refuses a record that no
+//     PIN would open, which is all that can be done about it.
+//   - Nobody but Argon2id stands between the root key and a short PIN: its cost is
+//     five times that of other tokens, and six digits still fall in a day and a
+//     half of one processor.
+//   - A token is PIN-bound from the start or never. Binding it later would need a
+//     PIN, and would leave its secrets in old pages and backups.
+//   - Objects with CKA_PRIVATE false are for use without a login, so no PIN can be
+//     in their keys. Their secrets are sealed as those of other tokens. So are the
+//     values of data objects, which are attributes like others.
+//   - One-time-password tokens are never PIN-bound: the API checks passwords.
+//
+// The box of an object is for that object only (HPKE's info), so that none is
+// read in the place of another whose attributes allow it. Who has the root key
+// could put a public key of his own into the record, to read what is written from
+// then on; so [Store.CheckPIN] compares it with the private one.
 //
 // # What is detected
 //

@@ -20,6 +20,8 @@ type tenantJSON struct {
 	Name    string     `json:"name"`
 	Created time.Time  `json:"created"`
 	Policy  policyJSON `json:"policy,omitzero"`
+
+	PINBound bool `json:"pinBound,omitempty"`
 }
 
 // policyJSON is an algorithm policy; records from before there were such have

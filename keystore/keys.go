@@ -29,6 +29,8 @@ const (
 	fieldOldRoot
 	fieldGeneration
 	fieldGroup
+	fieldBoundKey
+	fieldBound
 )
 
 // place is a place in the current schema.

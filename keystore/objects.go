@@ -8,6 +8,7 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // maxObject is the last object id; above it are the handles of session objects.
@@ -114,6 +115,9 @@ func (tx *Tx) setPart(keys *tokenKeys, sm *summary, key, blob []byte) error {
 	if old != nil {
 		sm.sum = sm.sum.minus(element(keys.sum, key, old))
 	}
+	if old == nil && blob == nil {
+		return nil
+	}
 	sm.dirty = true
 	if blob == nil {
 		return fault(tx.w.Delete(key))
@@ -172,7 +176,7 @@ func (tx *Tx) objectVersion(token schema.ID, id object.ID) (uint64, error) {
 	return h.Version, nil
 }
 
-// sealParts writes both parts of an object.
+// sealParts writes the parts of an object.
 func (tx *Tx) sealParts(token schema.ID, keys *tokenKeys, sm *summary, o *object.Object) error {
 	blob, err := keys.record.Seal(place(keys.tenant, token, uint64(o.ID), fieldPublic), o.Version, o.Attrs.AppendBinary(nil))
 	if err != nil {
@@ -184,15 +188,32 @@ func (tx *Tx) sealParts(token schema.ID, keys *tokenKeys, sm *summary, o *object
 	if o.Secret == nil {
 		return nil
 	}
-	blob = nil
+	return tx.putSecret(token, keys, sm, o)
+}
+
+// putSecret writes the secret attributes of an object, or removes them where it
+// has none.
+func (tx *Tx) putSecret(token schema.ID, keys *tokenKeys, sm *summary, o *object.Object) error {
+	parts := map[schema.Part][]byte{schema.PartSecret: nil, schema.PartBound: nil}
 	if len(o.Secret) > 0 {
+		public, err := tx.boundKeyFor(token, o)
+		if err != nil {
+			return err
+		}
 		plain := o.Secret.AppendBinary(nil)
 		defer clear(plain)
-		if blob, err = keys.secret.Seal(place(keys.tenant, token, uint64(o.ID), fieldSecret), o.Version, plain); err != nil {
+		blob, part, err := sealSecret(token, keys, uint64(o.ID), o.Version, public, plain)
+		if err != nil {
+			return err
+		}
+		parts[part] = blob
+	}
+	for part, blob := range parts {
+		if err := tx.setPart(keys, sm, schema.Object(token, uint64(o.ID), part), blob); err != nil {
 			return err
 		}
 	}
-	return tx.setPart(keys, sm, schema.Object(token, uint64(o.ID), schema.PartSecret), blob)
+	return nil
 }
 
 func (tx *Tx) allocateObject(o *object.Object) error {
@@ -271,16 +292,18 @@ func (tx *Tx) Objects(token record.TokenID) (list []*object.Object, err error) {
 }
 
 // OpenSecret reads the secret attributes of an object from the newest commit;
-// an object that has none gives an empty set. The caller wipes the values.
-func (s *Store) OpenSecret(token record.TokenID, id object.ID) (set object.Set, err error) {
+// an object that has none gives an empty set. Private objects of a PIN-bound
+// token need its key, as [Store.CheckPIN] gives it, and are
+// CKR_USER_NOT_LOGGED_IN without. The caller wipes the values.
+func (s *Store) OpenSecret(token record.TokenID, id object.ID, bound secret.Bytes) (set object.Set, err error) {
 	err = s.View(func(tx *Tx) error {
-		set, err = tx.secretOf(token, id)
+		set, err = tx.secretOf(token, id, bound)
 		return err
 	})
 	return set, err
 }
 
-func (tx *Tx) secretOf(token record.TokenID, id object.ID) (object.Set, error) {
+func (tx *Tx) secretOf(token record.TokenID, id object.ID, bound secret.Bytes) (object.Set, error) {
 	tid, err := parseID("token", token)
 	if err != nil {
 		return nil, err
@@ -292,13 +315,9 @@ func (tx *Tx) secretOf(token record.TokenID, id object.ID) (object.Set, error) {
 	if _, err := tx.objectVersion(tid, id); err != nil {
 		return nil, err
 	}
-	blob, err := tx.get(schema.Object(tid, uint64(id), schema.PartSecret))
-	if err != nil || blob == nil {
+	plain, err := tx.openSecret(tid, keys, uint64(id), bound)
+	if err != nil || plain == nil {
 		return object.Set{}, err
-	}
-	plain, _, err := keys.secret.Open(place(keys.tenant, tid, uint64(id), fieldSecret), blob)
-	if err != nil {
-		return nil, tampered("open the secret of object %d: %w", id, err)
 	}
 	set, err := object.ParseSet(plain)
 	if err != nil {
@@ -306,6 +325,26 @@ func (tx *Tx) secretOf(token record.TokenID, id object.ID) (object.Set, error) {
 		return nil, tampered("decode the secret of object %d: %w", id, err)
 	}
 	return set, nil
+}
+
+// openSecret opens the secret part of an object, whichever it is; nil is none.
+func (tx *Tx) openSecret(token schema.ID, keys *tokenKeys, id uint64, bound secret.Bytes) ([]byte, error) {
+	blob, err := tx.get(schema.Object(token, id, schema.PartSecret))
+	if err != nil {
+		return nil, err
+	}
+	if blob != nil {
+		plain, _, err := keys.secret.Open(place(keys.tenant, token, id, fieldSecret), blob)
+		if err != nil {
+			return nil, tampered("open the secret of object %d: %w", id, err)
+		}
+		return plain, nil
+	}
+	blob, err = tx.get(schema.Object(token, id, schema.PartBound))
+	if err != nil || blob == nil {
+		return nil, err
+	}
+	return openBound(token, keys, id, blob, bound)
 }
 
 // DeleteObject removes an object.
@@ -328,7 +367,7 @@ func (tx *Tx) DeleteObject(token record.TokenID, id object.ID) error {
 }
 
 func (tx *Tx) deleteObject(tid schema.ID, keys *tokenKeys, sm *summary, token record.TokenID, id object.ID) error {
-	for _, part := range []schema.Part{schema.PartPublic, schema.PartSecret} {
+	for _, part := range []schema.Part{schema.PartPublic, schema.PartSecret, schema.PartBound} {
 		if err := tx.setPart(keys, sm, schema.Object(tid, uint64(id), part), nil); err != nil {
 			return err
 		}

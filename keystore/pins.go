@@ -4,10 +4,13 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 	"runtime"
 
 	"golang.org/x/crypto/argon2"
 
+	"vtoken/keystore/box"
+	"vtoken/keystore/envelope"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -15,21 +18,25 @@ import (
 
 // A PIN verifier is
 //
-//	byte 0        format, 1
+//	byte 0        format: 1, or 2 for a PIN-bound token
 //	bytes 1-4     passes of Argon2id, big endian
 //	bytes 5-8     memory in KiB, big endian
 //	byte 9        lanes
 //	bytes 10-25   salt
 //	bytes 26-57   Argon2id of HMAC-SHA256(pepper, token id, role, PIN)
+//	bytes 58-146  format 2 only: the private key of the token, sealed
 //
 // The pepper hangs off the system key, so that the verifier tells nobody
-// without it whether a PIN is right.
+// without it whether a PIN is right. In format 2, Argon2id makes 64 bytes: the
+// first half is compared, the second half is the sealing key.
 const (
-	verifierFormat = 1
+	verifierPlain  = 1
+	verifierBound  = 2
 	verifierHeader = 1 + 4 + 4 + 1
 	verifierSalt   = 16
 	verifierHash   = 32
 	verifierSize   = verifierHeader + verifierSalt + verifierHash
+	boundKeySize   = envelope.Overhead + box.PrivateSize
 )
 
 // pinCost is the price of one comparison (Argon2id, RFC 9106).
@@ -38,12 +45,14 @@ type pinCost struct {
 	lanes          uint8
 }
 
-// What new verifiers cost, some 20 ms, and the bounds of what a stored one may
-// ask for.
+// What new verifiers cost, and the bounds of what a stored one may ask for. The
+// verifiers of PIN-bound tokens cost five times as much as others, because they
+// have to hold against somebody who has the pepper.
 var (
-	pinCostNow = pinCost{2, 19 << 10, 1}
-	pinCostMin = pinCost{1, 8 << 10, 1}
-	pinCostMax = pinCost{16, 256 << 10, 8}
+	pinCostNow   = pinCost{2, 19 << 10, 1} // some 20 ms
+	pinCostBound = pinCost{3, 64 << 10, 1} // some 100 ms
+	pinCostMin   = pinCost{1, 8 << 10, 1}
+	pinCostMax   = pinCost{16, 256 << 10, 8}
 )
 
 func (c pinCost) valid() bool {
@@ -56,39 +65,116 @@ func (c pinCost) valid() bool {
 // more than there are processors would not be faster.
 func maxArgon() int { return max(1, runtime.GOMAXPROCS(0)) }
 
+// verifier is a PIN verifier in its parts. They share its memory.
+type verifier struct {
+	cost  pinCost
+	salt  []byte
+	hash  []byte
+	bound []byte // the private key of a PIN-bound token, sealed; nil for others
+}
+
+// errVerifier is returned for bytes that are no verifier.
+var errVerifier = errors.New("no PIN verifier of a known format")
+
+// parseVerifier takes a verifier apart. It fails with errVerifier.
+func parseVerifier(b []byte) (v verifier, err error) {
+	if len(b) < verifierSize {
+		return v, errVerifier
+	}
+	v.cost = pinCost{binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:]), b[9]}
+	v.salt, v.hash = b[verifierHeader:][:verifierSalt], b[verifierHeader+verifierSalt:][:verifierHash]
+	switch rest := b[verifierSize:]; {
+	case !v.cost.valid():
+		return v, errVerifier
+	case b[0] == verifierPlain && len(rest) == 0:
+		return v, nil
+	case b[0] == verifierBound && len(rest) == boundKeySize:
+		v.bound = rest
+		return v, nil
+	}
+	return v, errVerifier
+}
+
 // HashPIN makes the verifier of a new PIN, good for this token and role only.
-// It takes tens of milliseconds on purpose and is called outside of
-// transactions.
-func (s *Store) HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error) {
-	v := append(make([]byte, 0, verifierSize), verifierFormat)
-	v = binary.BigEndian.AppendUint32(v, pinCostNow.passes)
-	v = binary.BigEndian.AppendUint32(v, pinCostNow.memory)
-	v = append(v, pinCostNow.lanes)
+// For a PIN-bound token, bound is its private key, which the verifier then holds;
+// for others it is nil. HashPIN takes tens of milliseconds on purpose and is
+// called outside of transactions.
+func (s *Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error) {
+	format, cost := byte(verifierPlain), pinCostNow
+	if bound != nil {
+		format, cost = verifierBound, pinCostBound
+	}
+	v := append(make([]byte, 0, verifierSize+boundKeySize), format)
+	v = binary.BigEndian.AppendUint32(v, cost.passes)
+	v = binary.BigEndian.AppendUint32(v, cost.memory)
+	v = append(v, cost.lanes)
 	v = v[:verifierHeader+verifierSalt]
 	salt := v[verifierHeader:]
 	_, _ = rand.Read(salt)
-	return append(v, s.stretch(pinCostNow, token, role, p, salt)...), nil
+	out := s.stretch(cost, token, role, p, salt, bound != nil)
+	defer out.Wipe()
+	v = append(v, out[:verifierHash]...)
+	if bound == nil {
+		return v, nil
+	}
+	id, err := parseID("token", token)
+	if err != nil {
+		return nil, err
+	}
+	key, err := envelope.NewKey(out[verifierHash:])
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	sealed, err := key.Seal(placeBoundKey(id, role), 1, bound)
+	return append(v, sealed...), err
 }
 
 // CheckPIN compares a PIN with a verifier, in the same time whether it is right
-// or not. A verifier that HashPIN did not make is CKR_DEVICE_ERROR.
-func (s *Store) CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (bool, error) {
-	if len(verifier) != verifierSize || verifier[0] != verifierFormat {
-		return false, tampered("the verifier of the %v PIN of token %s is of no known format", role, token)
+// or not. With the right PIN of a PIN-bound token, bound is the token's private
+// key, for the caller to wipe; else it is nil. A verifier that HashPIN did not
+// make is CKR_DEVICE_ERROR.
+func (s *Store) CheckPIN(token record.TokenID, role pin.Role, stored []byte, p secret.Bytes) (right bool, bound secret.Bytes, err error) {
+	v, err := parseVerifier(stored)
+	if err != nil {
+		return false, nil, tampered("the verifier of the %v PIN of token %s: %w", role, token, err)
 	}
-	c := pinCost{binary.BigEndian.Uint32(verifier[1:]), binary.BigEndian.Uint32(verifier[5:]), verifier[9]}
-	if !c.valid() {
-		return false, tampered("the verifier of the %v PIN of token %s asks for too much or too little", role, token)
+	got := s.stretch(v.cost, token, role, p, v.salt, v.bound != nil)
+	defer got.Wipe()
+	right = subtle.ConstantTimeCompare(got[:verifierHash], v.hash) == 1
+	if !right || v.bound == nil {
+		return right, nil, nil
 	}
-	got := s.stretch(c, token, role, p, verifier[verifierHeader:][:verifierSalt])
-	return subtle.ConstantTimeCompare(got, verifier[verifierHeader+verifierSalt:]) == 1, nil
+	id, err := parseID("token", token)
+	if err != nil {
+		return false, nil, err
+	}
+	key, err := envelope.NewKey(got[verifierHash:])
+	if err != nil {
+		return false, nil, err
+	}
+	defer key.Wipe()
+	private, _, err := key.Open(placeBoundKey(id, role), v.bound)
+	if err != nil {
+		return false, nil, tampered("open the key of token %s with its %v PIN: %w", token, role, err)
+	}
+	if err := s.matches(token, role, stored, private); err != nil {
+		clear(private)
+		return false, nil, err
+	}
+	return true, private, nil
 }
 
-// stretch is the slow part, for a bounded number of callers at once.
-func (s *Store) stretch(c pinCost, token record.TokenID, role pin.Role, p secret.Bytes, salt []byte) []byte {
+// stretch is the slow part, for a bounded number of callers at once. wide asks
+// for a sealing key behind the hash.
+func (s *Store) stretch(c pinCost, token record.TokenID, role pin.Role, p secret.Bytes, salt []byte, wide bool) secret.Bytes {
+	size := uint32(verifierHash)
+	if wide {
+		size += envelope.KeySize
+	}
 	peppered := mac(s.sys.pepper, []byte(token), []byte{byte(role)}, p)
 	defer clear(peppered)
 	s.argon <- struct{}{}
 	defer func() { <-s.argon }()
-	return argon2.IDKey(peppered, salt, c.passes, c.memory, c.lanes, verifierHash)
+	return argon2.IDKey(peppered, salt, c.passes, c.memory, c.lanes, size)
 }

@@ -230,7 +230,7 @@ func TestObjects(t *testing.T) {
 	id := addObject(t, s, tok.ID, "one", "hidden")
 	hidden := func(want string) {
 		t.Helper()
-		set, err := s.OpenSecret(tok.ID, id)
+		set, err := s.OpenSecret(tok.ID, id, nil)
 		if err != nil || string(set.Get(ck.CKA_VALUE)) != want {
 			t.Errorf("secret %q, %v, want %q", set.Get(ck.CKA_VALUE), err, want)
 		}
@@ -258,7 +258,7 @@ func TestObjects(t *testing.T) {
 		return nil
 	})
 	update(t, s, func(tx *Tx) error { return tx.DeleteObjects(tok.ID) })
-	if _, err := s.OpenSecret(tok.ID, id); !errors.Is(err, record.ErrNotFound) {
+	if _, err := s.OpenSecret(tok.ID, id, nil); !errors.Is(err, record.ErrNotFound) {
 		t.Errorf("secret of a deleted object: %v", err)
 	}
 }
@@ -304,11 +304,11 @@ func TestWatch(t *testing.T) {
 func TestPINs(t *testing.T) {
 	s := temp(t)
 	right := secret.Bytes("1234")
-	v, err := s.HashPIN("token", pin.User, right)
+	v, err := s.HashPIN("token", pin.User, right, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := s.HashPIN("token", pin.User, right)
+	again, _ := s.HashPIN("token", pin.User, right, nil)
 	if slices.Equal(v, again) {
 		t.Error("the same PIN gives the same verifier twice")
 	}
@@ -326,22 +326,22 @@ func TestPINs(t *testing.T) {
 		"other role":     {"token", pin.SO, "1234", false},
 		"shifted border": {"token\x001", pin.User, "234", false},
 	} {
-		if got, err := s.CheckPIN(c.token, c.role, v, secret.Bytes(c.pin)); err != nil || got != c.want {
+		if got, _, err := s.CheckPIN(c.token, c.role, v, secret.Bytes(c.pin)); err != nil || got != c.want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if got, err := temp(t).CheckPIN("token", pin.User, v, right); err != nil || got {
+	if got, _, err := temp(t).CheckPIN("token", pin.User, v, right); err != nil || got {
 		t.Errorf("the verifier works in another store: %v, %v", got, err)
 	}
 	for i := range verifierHeader {
 		bad := slices.Clone(v)
 		bad[i] ^= 0x80
-		if got, err := s.CheckPIN("token", pin.User, bad, right); got || err != nil && ck.CodeOf(err) != ck.CKR_DEVICE_ERROR {
+		if got, _, err := s.CheckPIN("token", pin.User, bad, right); got || err != nil && ck.CodeOf(err) != ck.CKR_DEVICE_ERROR {
 			t.Errorf("byte %d of the verifier changed: %v, %v", i, got, err)
 		}
 	}
 	for n := range v {
-		if got, err := s.CheckPIN("token", pin.User, v[:n], right); got || err == nil {
+		if got, _, err := s.CheckPIN("token", pin.User, v[:n], right); got || err == nil {
 			t.Errorf("a verifier of %d bytes: %v, %v", n, got, err)
 		}
 	}

@@ -164,7 +164,7 @@ func TestRotationBesideClients(t *testing.T) {
 				var err error
 				switch {
 				case i < 6:
-					_, err = s.OpenSecret(tok.ID, id)
+					_, err = s.OpenSecret(tok.ID, id, nil)
 				case i == 6:
 					err = s.Update(func(tx *Tx) error { return tx.PutObject(tok.ID, newObject("more", "hidden")) })
 				default:

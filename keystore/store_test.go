@@ -22,9 +22,10 @@ import (
 var (
 	_ vtoken.Tx = (*Tx)(nil)
 	_ interface {
-		HashPIN(record.TokenID, pin.Role, secret.Bytes) ([]byte, error)
-		CheckPIN(record.TokenID, pin.Role, []byte, secret.Bytes) (bool, error)
-		OpenSecret(record.TokenID, object.ID) (object.Set, error)
+		HashPIN(record.TokenID, pin.Role, secret.Bytes, secret.Bytes) ([]byte, error)
+		CheckPIN(record.TokenID, pin.Role, []byte, secret.Bytes) (bool, secret.Bytes, error)
+		NewBoundKey() ([]byte, secret.Bytes, error)
+		OpenSecret(record.TokenID, object.ID, secret.Bytes) (object.Set, error)
 		Watch(func([]record.Change))
 	} = (*Store)(nil)
 )
@@ -161,7 +162,7 @@ func state(t testing.TB, s *Store) (lines []string) {
 					return err
 				}
 				for _, o := range objects {
-					hidden, err := tx.secretOf(tok.ID, o.ID)
+					hidden, err := hiddenOf(tx, tok.ID, o.ID)
 					if err != nil {
 						return err
 					}
@@ -182,6 +183,9 @@ func tokenLine(t *record.Token) string {
 		t.MaxRSABits, t.CreatedAt.Unix(), t.Version)
 	for _, p := range []pin.State{t.UserPIN, t.SOPIN} {
 		line += fmt.Sprintf(" PIN %v %x failed %d %v %d", p.Policy, p.Verifier, p.Failed, p.ToBeChanged, p.ChangedAt.Unix())
+	}
+	if t.PINBound {
+		line += fmt.Sprintf(" bound %x", t.BoundKey)
 	}
 	return line
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // The words that small puts into a store, none of which may be seen in it.
-var canaries = []string{"alice-login", "card-label", "object-label", "hidden-value", "osuser-name", "apikey-name", "tenant-name", "4711-pin", "exchange-key", "api-key-text"}
+var canaries = []string{"alice-login", "card-label", "object-label", "hidden-value", "osuser-name", "apikey-name", "tenant-name", "4711-pin", "exchange-key", "api-key-text", "bound-user-pin", "bound-so-pin", "bound-label", "bound-value", "open-value"}
 
 // small makes a store with one record of each kind, and returns its folder and
 // its state.
@@ -31,7 +31,7 @@ func small(t testing.TB) (dir string, want []string) {
 	s := open(t, dir)
 	defer closeStore(t, s)
 	u := addUser(t, s, "alice-login", "osuser-name")
-	verifier, err := s.HashPIN("x", pin.User, secret.Bytes("4711-pin"))
+	verifier, err := s.HashPIN("x", pin.User, secret.Bytes("4711-pin"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +45,9 @@ func small(t testing.TB) (dir string, want []string) {
 		return tx.PutToken(r)
 	})
 	addObject(t, s, tok.ID, "object-label", "hidden-value")
+	bound, _ := addBound(t, s, u, "bound-user-pin", "bound-so-pin")
+	addObject(t, s, bound.ID, "open-label", "open-value")
+	addPrivate(t, s, bound.ID, "bound-label", "bound-value")
 	update(t, s, func(tx *Tx) error {
 		if err := tx.PutTenant(&record.Tenant{Name: "tenant-name", ExchangeKey: secret.Bytes("exchange-key")}); err != nil {
 			return err
@@ -127,7 +130,7 @@ func readAll(tx *Tx) error {
 				return err
 			}
 			for _, o := range objects {
-				if _, err := tx.secretOf(tok.ID, o.ID); err != nil {
+				if _, err := hiddenOf(tx, tok.ID, o.ID); err != nil {
 					return err
 				}
 			}

@@ -80,7 +80,7 @@ func (tx *Tx) PutTenant(t *record.Tenant) error {
 	if t.CreatedAt.IsZero() {
 		t.CreatedAt = time.Now().UTC()
 	}
-	row := tenantJSON{t.Name, t.CreatedAt.UTC(), encodePolicy(t.Policy)}
+	row := tenantJSON{t.Name, t.CreatedAt.UTC(), encodePolicy(t.Policy), t.PINBound}
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixTenant, id), nil, place(id, schema.ID{}, 0, fieldTenant), row); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (tx *Tx) tenant(id schema.ID) (*record.Tenant, error) {
 	if _, err := openJSON(key, blob, place(id, schema.ID{}, 0, fieldTenant), &j); err != nil {
 		return nil, err
 	}
-	return &record.Tenant{ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy()}, nil
+	return &record.Tenant{ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy(), PINBound: j.PINBound}, nil
 }
 
 // Tenant reads a tenant with its exchange key.

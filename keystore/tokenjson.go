@@ -25,6 +25,9 @@ type tokenJSON struct {
 
 	Policy policyJSON `json:"policy,omitzero"`
 
+	PINBound bool   `json:"pinBound,omitempty"`
+	BoundKey []byte `json:"boundKey,omitempty"`
+
 	Kind       string           `json:"kind,omitempty"`
 	Product    productJSON      `json:"product,omitzero"`
 	Holders    []assignmentJSON `json:"holders,omitempty"`
@@ -87,8 +90,8 @@ func encodeToken(t *record.Token) tokenJSON {
 		Slot: uint64(t.Slot), Serial: t.Serial, Label: t.Label,
 		Initialized: t.Initialized, Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
 		UserPIN: encodePIN(t.UserPIN), SOPIN: encodePIN(t.SOPIN), Created: t.CreatedAt.UTC(),
-		Policy: encodePolicy(t.Policy),
-		Kind:   string(t.Kind), Product: productJSON(t.Product), LastHolder: string(t.LastHolder),
+		Policy: encodePolicy(t.Policy), PINBound: t.PINBound, BoundKey: t.BoundKey,
+		Kind: string(t.Kind), Product: productJSON(t.Product), LastHolder: string(t.LastHolder),
 		Activation: &activation, Code: codeJSON{t.Code.Hash, t.Code.ExpiresAt.UTC(), t.Code.Failed},
 		EnabledAt: t.EnabledAt.UTC(), EnabledBy: t.EnabledBy, Deceased: t.Deceased,
 		Confined: t.Confined, Device: t.Device, Expires: t.ExpiresAt.UTC(), LastUsed: t.LastUsedAt.UTC(), OTP: otpJSON(t.OTP),
@@ -110,8 +113,8 @@ func (j tokenJSON) token(id, tenant schema.ID, version uint64) *record.Token {
 		Serial: j.Serial, Label: j.Label,
 		Initialized: j.Initialized, Complete: j.Complete, Enabled: j.Enabled, MaxRSABits: j.MaxRSABits,
 		UserPIN: j.UserPIN.state(), SOPIN: j.SOPIN.state(), CreatedAt: j.Created, Version: version,
-		Policy: j.Policy.policy(),
-		Kind:   record.Kind(j.Kind), Product: record.Product(j.Product), LastHolder: record.UserID(j.LastHolder),
+		Policy: j.Policy.policy(), PINBound: j.PINBound, BoundKey: j.BoundKey,
+		Kind: record.Kind(j.Kind), Product: record.Product(j.Product), LastHolder: record.UserID(j.LastHolder),
 		Activation: j.activation(), Code: record.ActivationCode{Hash: j.Code.Hash, ExpiresAt: j.Code.Expires, Failed: j.Code.Failed},
 		EnabledAt: j.EnabledAt, EnabledBy: j.EnabledBy, Deceased: j.Deceased,
 		Confined: j.Confined, Device: j.Device, ExpiresAt: j.Expires, LastUsedAt: j.LastUsed, OTP: record.OTP(j.OTP),

@@ -60,7 +60,8 @@ func (tx *Tx) newKeys(tenant, id schema.ID) error {
 // NewToken stores a new token under its ID, or under a new one where that is
 // empty. The store sets Slot and Version, and Serial, CreatedAt and Policy (to the
 // tenant's) where they are empty. An ID or serial number that is taken is record.ErrExists; a tenant
-// or holder that is not there is record.ErrNotFound.
+// or holder that is not there is record.ErrNotFound. A token without PINs is
+// PIN-bound where its tenant's new tokens are.
 func (tx *Tx) NewToken(t *record.Token) error {
 	tenant, err := parseID("tenant", t.Tenant)
 	if err != nil {
@@ -90,6 +91,9 @@ func (tx *Tx) NewToken(t *record.Token) error {
 			return err
 		}
 		t.Policy = of.Policy
+	}
+	if err := tx.inheritBound(tenant, t); err != nil {
+		return err
 	}
 	if err := tx.newKeys(tenant, id); err != nil {
 		return err
@@ -123,7 +127,9 @@ func (tx *Tx) allocateSlot(t *record.Token) error {
 }
 
 // PutToken replaces the record of a token that exists, and sets its Version.
-// Tenant and slot of a token never change.
+// Tenant and slot of a token never change, nor does PINBound. With a new BoundKey,
+// the secrets that are there are sealed to it; where there are some that the old
+// one opens, it is refused.
 func (tx *Tx) PutToken(t *record.Token) error {
 	id, err := parseID("token", t.ID)
 	if err != nil {
@@ -133,8 +139,8 @@ func (tx *Tx) PutToken(t *record.Token) error {
 	if err != nil {
 		return err
 	}
-	if old.Tenant != t.Tenant || old.Slot != t.Slot {
-		return fmt.Errorf("token %s cannot change its tenant or its slot", t.ID)
+	if old.Tenant != t.Tenant || old.Slot != t.Slot || old.PINBound != t.PINBound {
+		return fmt.Errorf("token %s cannot change its tenant, its slot or whether it is PIN-bound", t.ID)
 	}
 	tenant, err := parseID("tenant", t.Tenant)
 	if err != nil {
@@ -148,7 +154,7 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	if len(t.Label) > maxName || t.Serial == "" || len(t.Serial) > maxName {
 		return fmt.Errorf("a token has a label and a serial number of at most %d bytes", maxName)
 	}
-	if err := tx.checkUnique(id, t); err != nil {
+	if err := errors.Join(checkBound(t), tx.checkUnique(id, t)); err != nil {
 		return err
 	}
 	entries, err := tx.tokenEntries(tenant, id, t)
@@ -161,6 +167,9 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 		tx.count(urgencyOf(old, t))
 		t.Version = old.Version + 1
 		if before, err = tx.storedEntries(tenant, id, old); err != nil {
+			return err
+		}
+		if err := tx.rebind(id, old, t); err != nil {
 			return err
 		}
 	}

@@ -73,7 +73,7 @@ func (s *Service) setPIN(t *record.Token, role pin.Role, p secret.Bytes) error {
 	if err := state.Policy.Check(p); err != nil {
 		return Errorf(BadInput, "the new %v PIN does not fit: it has to be UTF-8 text of %d to %d characters", role, state.Policy.MinLen, state.Policy.MaxLen)
 	}
-	verifier, err := s.store.HashPIN(t.ID, role, p)
+	verifier, err := s.store.HashPIN(t.ID, role, p, nil)
 	if err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func TestCreateToken(t *testing.T) {
 		!got.UserPIN.Set || !got.SOPIN.Set || got.UserPIN.TriesLeft != 10 || len(got.Serial) != 16 {
 		t.Fatalf("%+v (%v)", got, err)
 	}
-	if !w.store.CheckPIN(got.ID, pin.User, secret.Bytes("1234")) || !w.store.CheckPIN(got.ID, pin.SO, secret.Bytes("87654321")) {
+	if !w.store.HasPIN(got.ID, pin.User, secret.Bytes("1234")) || !w.store.HasPIN(got.ID, pin.SO, secret.Bytes("87654321")) {
 		t.Error("the PINs are not those that were asked for")
 	}
 	bare, err := w.core.CreateToken(ctx, w.admin, provisioning.NewToken{Tenant: w.tenant, User: "alice"})
@@ -274,7 +274,7 @@ func TestResetPIN(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := w.core.Token(ctx, w.admin, w.ref)
-		if err != nil || !got.UserPIN.Set || got.UserPIN.Locked || got.UserPIN.TriesLeft != 10 || !w.store.CheckPIN(w.ref.ID, pin.User, secret.Bytes(p)) {
+		if err != nil || !got.UserPIN.Set || got.UserPIN.Locked || got.UserPIN.TriesLeft != 10 || !w.store.HasPIN(w.ref.ID, pin.User, secret.Bytes(p)) {
 			t.Errorf("%+v (%v)", got.UserPIN, err)
 		}
 	}
@@ -285,7 +285,7 @@ func TestResetPIN(t *testing.T) {
 	}
 	reset("87654321")
 	w.store.Tries(w.ref.ID, pin.User, 10)
-	if got, err := w.core.UnlockPIN(ctx, w.admin, w.ref, pin.User); err != nil || got.UserPIN.Locked || !w.store.CheckPIN(w.ref.ID, pin.User, secret.Bytes("87654321")) {
+	if got, err := w.core.UnlockPIN(ctx, w.admin, w.ref, pin.User); err != nil || got.UserPIN.Locked || !w.store.HasPIN(w.ref.ID, pin.User, secret.Bytes("87654321")) {
 		t.Errorf("%+v (%v)", got.UserPIN, err)
 	}
 	for name, want := range map[string]pin.Role{"user": pin.User, "User": pin.User, "SO": pin.SO, "Admin": pin.SO} {

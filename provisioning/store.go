@@ -16,9 +16,16 @@ type Store interface {
 	// storage before it returns. fn may run more than once and has no effect but
 	// through tx. A full disk is CKR_DEVICE_MEMORY.
 	Update(fn func(tx Tx) error) error
-	// HashPIN makes the verifier of a new PIN. It is slow on purpose and is
-	// called outside of transactions.
-	HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error)
+	// HashPIN makes the verifier of a new PIN. For a PIN-bound token it holds the
+	// token's private key, bound; for others that is nil. It is slow on purpose
+	// and is called outside of transactions.
+	HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error)
+	// CheckPIN compares a PIN with a verifier. The right PIN of a PIN-bound token
+	// opens its private key, which the caller wipes. The try is counted before.
+	CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (right bool, bound secret.Bytes, err error)
+	// NewBoundKey makes the key pair of a PIN-bound token: the public key for its
+	// record, the private one for HashPIN, which the caller wipes.
+	NewBoundKey() (public []byte, private secret.Bytes, err error)
 	// HashAPIKey is the keyed hash under which an API key is stored and found.
 	HashAPIKey(key secret.Bytes) []byte
 }
@@ -78,9 +85,11 @@ type Tx interface {
 	DeleteAPIKey(tenant record.TenantID, name string) error
 	// NewToken stores a new token. An ID that is set is kept: the verifiers of its
 	// PINs are bound to it. The store gives it its slot, serial number (where
-	// empty), version and creation time.
+	// empty), version and creation time, and makes one without PINs PIN-bound where
+	// the tenant wants it so.
 	NewToken(t *record.Token) error
-	// PutToken replaces the record of a token that exists.
+	// PutToken replaces the record of a token that exists. A new BoundKey seals
+	// the secrets that are there; it replaces another one on an empty token only.
 	PutToken(t *record.Token) error
 	// DeleteToken removes a token with all its objects.
 	DeleteToken(id record.TokenID) error

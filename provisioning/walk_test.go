@@ -154,7 +154,7 @@ func (w *walker) compare(m *model) {
 		if status.Set != (p != "") || status.TriesLeft != 10-m.failed[role] || status.Locked != (m.failed[role] >= 10) {
 			w.t.Fatalf("%v PIN %+v, want %+v", role, status, *m)
 		}
-		if p != "" && !w.store.CheckPIN(m.ref.ID, role, secret.Bytes(p)) {
+		if p != "" && !w.store.HasPIN(m.ref.ID, role, secret.Bytes(p)) {
 			w.t.Fatalf("the %v PIN is not the last that was set", role)
 		}
 	}

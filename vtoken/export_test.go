@@ -37,3 +37,22 @@ func (e *Engine) Kept() (holders, loaded int) {
 	defer e.mu.RUnlock()
 	return len(e.holders), len(e.tokens)
 }
+
+// HeldKeys is how many keys and hashes of PINs of PIN-bound tokens are in memory.
+func (e *Engine) HeldKeys() (n int) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, t := range e.tokens {
+		if !t.record().PINBound {
+			continue
+		}
+		t.held.mu.Lock()
+		for _, b := range [][]byte{t.held.bound, t.held.memory[0], t.held.memory[1], t.memory[0], t.memory[1]} {
+			if b != nil {
+				n++
+			}
+		}
+		t.held.mu.Unlock()
+	}
+	return n
+}

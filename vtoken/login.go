@@ -1,6 +1,8 @@
 package vtoken
 
 import (
+	"bytes"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/pin"
@@ -31,10 +33,12 @@ func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) err
 	if err := c.mayLogin(s, role); err != nil {
 		return err
 	}
-	if _, err := c.engine.checkPIN(s.token(), role, c.peer, p); err != nil {
+	proof, err := c.engine.checkPIN(s.token(), role, c.peer, p)
+	if err != nil {
 		return err
 	}
-	return c.beginLogin(s, role)
+	defer proof.wipe()
+	return c.beginLogin(s, role, proof)
 }
 
 // LoginUser is C_LoginUser (section 5.6). Tokens here have one user, who has no
@@ -97,18 +101,23 @@ func (s *session) mayLogin(role pin.Role) error {
 }
 
 // beginLogin makes a login once its PIN was right. The checks are made again:
-// another thread may have been quicker.
-func (c *Client) beginLogin(s *session, role pin.Role) error {
+// another thread may have been quicker. And the PIN may be another one by now;
+// if it is only after this, the feed ends the login.
+func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := s.mayLogin(role); err != nil {
 		return err
 	}
+	t := s.token()
+	if !bytes.Equal(t.record().PIN(role).Verifier, p.verifier) {
+		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
+	}
 	l := &login{role: role}
 	l.fresh.Store(true)
+	t.held.enter(role, p)
 	s.attachment.login.Store(l)
 	if role == pin.User {
-		t := s.token()
 		t.mu.Lock()
 		t.userLogins++
 		t.mu.Unlock()
@@ -126,6 +135,7 @@ func (a *attachment) endLogin() []*liveKey {
 	}
 	l.ended.Store(true)
 	a.login.Store(nil)
+	a.token.held.leave()
 	if l.role != pin.User {
 		return nil
 	}
@@ -176,9 +186,11 @@ func (s *session) loginContext(p secret.Bytes) error {
 		if op == nil || !op.waits {
 			continue
 		}
-		if _, err := s.engine().checkPIN(s.token(), pin.User, s.attachment.client.peer, p); err != nil {
+		proof, err := s.engine().checkPIN(s.token(), pin.User, s.attachment.client.peer, p)
+		if err != nil {
 			return err
 		}
+		proof.wipe()
 		op.waits = false
 		op.login.fresh.Store(false) // the login was used with such a key
 		return nil

@@ -243,7 +243,9 @@ func (s *session) unsealed(h ck.ObjectHandle, o *object.Object) (*object.Object,
 	if !o.Sealed() {
 		return o, nil
 	}
-	set, err := s.engine().store.OpenSecret(s.token().id, object.ID(h))
+	bound := s.token().held.key()
+	defer bound.Wipe()
+	set, err := s.engine().store.OpenSecret(s.token().id, object.ID(h), bound)
 	if errors.Is(err, record.ErrNotFound) {
 		return nil, ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
 	}

@@ -18,59 +18,65 @@ import (
 // each other, so that right PINs that come at the same time do not look like
 // wrong ones. It fails with CKR_PIN_INCORRECT, with CKR_PIN_LOCKED where no try
 // is left, and with the store's error where the try cannot be stored. A PIN that
-// was wrong before is wrong without a try (wrongpin.go). Without an
-// error it returns the verifier that the PIN was compared with.
-func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (verifier []byte, err error) {
+// was wrong before is wrong without a try (wrongpin.go). What it returns without
+// an error, the caller wipes.
+func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
 	if len(p) == 0 {
-		return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is not empty", role)
+		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is not empty", role)
 	}
 	t.pinMu[role].Lock()
 	defer t.pinMu[role].Unlock()
-	if verifier, err := e.checkRemembered(t, role, p); verifier != nil {
-		return verifier, err
+	if known, err := e.checkRemembered(t, role, p); known.verifier != nil {
+		return known, err
 	}
 	if e.wrongAgain(t, role, peer, p) {
-		return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is the one that was wrong before", role)
+		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is the one that was wrong before", role)
 	}
 	tried, err := e.countTry(t, role)
 	if err != nil {
-		return nil, err
+		return proof{}, err
 	}
-	right, err := e.store.CheckPIN(t.id, role, tried.Verifier, p)
+	right, bound, err := e.store.CheckPIN(t.id, role, tried.Verifier, p)
 	switch {
 	case err != nil:
-		return nil, err
+		return proof{}, err
 	case right:
+		got := proof{tried.Verifier, bound, e.pinHash(t.id, role, tried.Verifier, p)}
 		if err := e.clearTries(t, role, tried.Verifier); err != nil {
-			return nil, err
+			got.wipe()
+			return proof{}, err
 		}
-		t.memory[role] = e.pinHash(t.id, role, tried.Verifier, p)
+		t.remember(role, got.hash)
 		t.wrong[role] = nil
-		return tried.Verifier, nil
+		return got, nil
 	case tried.Locked():
 		e.endLogins(t.id, role)
-		return nil, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
+		return proof{}, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
 	}
 	e.rememberWrong(t, role, peer, tried.Verifier, p)
-	return nil, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is wrong; %d tries are left", role, tried.TriesLeft())
+	return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is wrong; %d tries are left", role, tried.TriesLeft())
 }
 
 // checkRemembered takes a PIN that was right before without Argon2id and without
 // a commit, so that short-lived processes stay fast. Anything but that PIN is
 // left to the whole check: the verifier is nil.
-func (e *Engine) checkRemembered(t *token, role pin.Role, p secret.Bytes) (verifier []byte, err error) {
+func (e *Engine) checkRemembered(t *token, role pin.Role, p secret.Bytes) (known proof, err error) {
 	state := t.record().PIN(role)
-	if t.memory[role] == nil || !state.Set() || state.Locked() {
-		return nil, nil
+	memory, bound := t.remembered(role)
+	if memory == nil || !state.Set() || state.Locked() {
+		bound.Wipe()
+		return proof{}, nil
 	}
-	if !hmac.Equal(t.memory[role], e.pinHash(t.id, role, state.Verifier, p)) {
-		return nil, nil
+	known = proof{state.Verifier, bound, e.pinHash(t.id, role, state.Verifier, p)}
+	if !hmac.Equal(memory, known.hash) {
+		known.wipe()
+		return proof{}, nil
 	}
 	t.wrong[role] = nil
 	if state.Failed > 0 {
 		err = e.clearTries(t, role, state.Verifier)
 	}
-	return state.Verifier, err
+	return known, err
 }
 
 // pinHash is what is remembered of a right PIN: a hash under a key of this

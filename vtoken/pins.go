@@ -32,16 +32,15 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	if c.engine.inSession(rec.ID) {
 		return ck.Errorf(ck.CKR_SESSION_EXISTS, "the token in slot %d has open sessions; close them first", slot)
 	}
-	set := func(*record.Token) error { return nil }
+	set := c.engine.firstPIN
 	if rec.Initialized {
-		_, err = c.engine.checkPIN(t, pin.SO, c.peer, soPIN)
-	} else {
-		set, err = c.engine.firstPIN(t, soPIN)
+		set = c.engine.samePIN(c.peer)
 	}
+	change, err := set(t, soPIN)
 	if err != nil {
 		return err
 	}
-	if err := c.engine.initialize(t.id, label, set); err != nil {
+	if err := c.engine.initialize(t.id, label, change); err != nil {
 		return err
 	}
 	if c.mayMake {
@@ -56,7 +55,7 @@ func (e *Engine) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token)
 	if err := t.record().SOPIN.Policy.Check(soPIN); err != nil {
 		return nil, err
 	}
-	verifier, err := e.store.HashPIN(t.id, pin.SO, soPIN)
+	verifier, public, err := e.freshKey(t, soPIN)
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +64,49 @@ func (e *Engine) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token)
 		if r.Initialized {
 			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "another application has just initialized the token")
 		}
-		r.SOPIN = r.SOPIN.Change(verifier, now)
+		r.SOPIN, r.BoundKey = r.SOPIN.Change(verifier, now), public
 		return nil
 	}, nil
+}
+
+// samePIN checks the SO PIN of a token that is to be initialized anew. A
+// PIN-bound one gets a new key: what the old one opens is destroyed.
+func (e *Engine) samePIN(peer record.Peer) func(*token, secret.Bytes) (func(*record.Token) error, error) {
+	return func(t *token, soPIN secret.Bytes) (func(*record.Token) error, error) {
+		old, err := e.checkPIN(t, pin.SO, peer, soPIN)
+		if err != nil {
+			return nil, err
+		}
+		old.wipe()
+		if !t.record().PINBound {
+			return func(*record.Token) error { return nil }, nil
+		}
+		verifier, public, err := e.freshKey(t, soPIN)
+		if err != nil {
+			return nil, err
+		}
+		return func(r *record.Token) error {
+			if !bytes.Equal(r.SOPIN.Verifier, old.verifier) {
+				return ck.Errorf(ck.CKR_PIN_INCORRECT, "the SO PIN was changed meanwhile")
+			}
+			r.SOPIN.Verifier, r.BoundKey = verifier, public
+			return nil
+		}, nil
+	}
+}
+
+// freshKey makes a verifier of the SO PIN and, for a PIN-bound token, a new key
+// that it opens.
+func (e *Engine) freshKey(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
+	var private secret.Bytes
+	if t.record().PINBound {
+		if public, private, err = e.store.NewBoundKey(); err != nil {
+			return nil, nil, err
+		}
+		defer private.Wipe()
+	}
+	verifier, err = e.store.HashPIN(t.id, pin.SO, soPIN, private)
+	return verifier, public, err
 }
 
 // initialize empties and labels a token in one commit.
@@ -111,7 +150,10 @@ func (c *Client) InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error {
 	if s.state() != ck.CKS_RW_SO_FUNCTIONS {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "only the SO sets the user PIN; log in as SO in a read-write session")
 	}
-	return c.engine.storePIN(s.token(), pin.User, newPIN, nil)
+	t := s.token()
+	bound := t.held.key() // the SO's PIN opened it
+	defer bound.Wipe()
+	return c.engine.storePIN(t, pin.User, newPIN, proof{bound: bound})
 }
 
 // SetPIN is C_SetPIN (section 5.5): the SO's own PIN in a session of the SO, the
@@ -138,20 +180,24 @@ func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
 	if err != nil {
 		return err
 	}
+	defer old.wipe()
 	return c.engine.storePIN(t, role, newPIN, old)
 }
 
-// storePIN stores a new PIN. With old given it is the holder's own change: it is
-// refused where the PIN is no longer the one that old verifies, and logins stay.
-func (e *Engine) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old []byte) error {
+// storePIN stores a new PIN. Where old has a verifier, it is the holder's own
+// change: it is refused where the PIN is no longer that one, and logins stay.
+func (e *Engine) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proof) error {
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
 		return err
 	}
-	verifier, err := e.store.HashPIN(t.id, role, newPIN)
+	if t.record().PINBound && len(old.bound) == 0 {
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the login ended meanwhile, and with it the key that the new PIN is to open")
+	}
+	verifier, err := e.store.HashPIN(t.id, role, newPIN, old.bound)
 	if err != nil {
 		return err
 	}
-	if old != nil {
+	if old.verifier != nil {
 		e.markOwn(verifier, true)
 		defer e.markOwn(verifier, false)
 	}
@@ -159,14 +205,14 @@ func (e *Engine) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old []by
 	defer t.pinMu[role].Unlock()
 	err = e.changeToken(t.id, func(r *record.Token) error {
 		state := r.PIN(role)
-		if old != nil && !bytes.Equal(state.Verifier, old) {
+		if old.verifier != nil && !bytes.Equal(state.Verifier, old.verifier) {
 			return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
 		}
 		*state = state.Change(verifier, e.opts.Now())
 		return nil
 	})
 	if err == nil {
-		t.memory[role] = e.pinHash(t.id, role, verifier, newPIN)
+		t.remember(role, e.pinHash(t.id, role, verifier, newPIN))
 	}
 	return err
 }

@@ -21,15 +21,21 @@ type Store interface {
 	// order of commits and before the Update that made them returns. fn does
 	// not call Update.
 	Watch(fn func([]record.Change))
-	// HashPIN makes the verifier of a new PIN. It takes tens of milliseconds on
-	// purpose (Argon2id) and is called outside of transactions.
-	HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error)
+	// HashPIN makes the verifier of a new PIN. For a PIN-bound token it holds the
+	// token's private key, bound; for others that is nil. It takes tens of
+	// milliseconds on purpose (Argon2id) and is called outside of transactions.
+	HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error)
 	// CheckPIN compares a PIN with a verifier, in the same time whether it is
-	// right or not.
-	CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (bool, error)
+	// right or not. The right PIN of a PIN-bound token opens its private key,
+	// which the caller wipes.
+	CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (right bool, bound secret.Bytes, err error)
+	// NewBoundKey makes the key pair of a PIN-bound token: the public key for its
+	// record, the private one for HashPIN, which the caller wipes.
+	NewBoundKey() (public []byte, private secret.Bytes, err error)
 	// OpenSecret returns the secret attributes of a token object, from the
-	// newest commit. The caller wipes them.
-	OpenSecret(token record.TokenID, id object.ID) (object.Set, error)
+	// newest commit. Those of private objects of a PIN-bound token need its
+	// private key, and are CKR_USER_NOT_LOGGED_IN without. The caller wipes them.
+	OpenSecret(token record.TokenID, id object.ID, bound secret.Bytes) (object.Set, error)
 }
 
 // ReadTx reads. What it returns may be kept, and must not be changed.
@@ -54,9 +60,11 @@ type Tx interface {
 	ReadTx
 	// NewToken stores a new token; the store gives it its id, slot, serial
 	// number (where empty), version, creation time and the tenant's algorithm
-	// policy (where it has none).
+	// policy (where it has none), and makes one without PINs PIN-bound where the
+	// tenant wants it so.
 	NewToken(t *record.Token) error
-	// PutToken replaces the record of a token that exists.
+	// PutToken replaces the record of a token that exists. A new BoundKey seals
+	// the secrets that are there; it replaces another one on an empty token only.
 	PutToken(t *record.Token) error
 	// PutObject stores an object: with ID 0 a new one, which gets its id. With
 	// Secret nil an object that exists keeps the secret that it has.

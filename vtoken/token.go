@@ -20,8 +20,9 @@ type token struct {
 	userLogins int // applications in which the user is logged in; home.mu
 
 	pinMu  [2]sync.Mutex // by pin.Role
-	memory [2][]byte     // the PIN memory, each under its pinMu
+	memory [2][]byte     // the PIN memory, each under its pinMu; see held
 	wrong  [2]wrongPINs  // likewise
+	held   held          // of a PIN-bound token
 }
 
 // The loaded tokens that no application uses stay in memory, so that a

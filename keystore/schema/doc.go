@@ -18,7 +18,8 @@
 //	K <token>                      the token's key, sealed under its tenant's key
 //	k <token>                      token record, sealed under the token's key
 //	o <token> <object> 0           attributes of an object, sealed under the token's key
-//	o <token> <object> 1           its secret attributes, likewise
+//	o <token> <object> 1           its secret attributes, likewise, or
+//	o <token> <object> 2           those of a PIN-bound token, in a box (package box)
 //	r <recipient>                  recipient: KEK URI and wrapped root key, in the clear
 //	s                              the system key, sealed under the root key
 //	T <tenant>                     the tenant's key, sealed under the root key

@@ -57,13 +57,14 @@ func RecordID(key []byte) (id ID, ok bool) {
 	return id, true
 }
 
-// Part is one of the two values of an object.
+// Part is one of the values of an object.
 type Part byte
 
 // The parts of an object.
 const (
 	PartPublic Part = 0
 	PartSecret Part = 1
+	PartBound  Part = 2 // in the place of PartSecret, where a PIN opens it
 )
 
 // Objects is the prefix of the keys of a token's objects.
@@ -78,7 +79,7 @@ func Object(token ID, object uint64, part Part) []byte {
 
 // ParseObject reads a key of [Object].
 func ParseObject(key []byte) (object uint64, part Part, ok bool) {
-	if len(key) != 26 || key[0] != PrefixObject || key[25] > byte(PartSecret) {
+	if len(key) != 26 || key[0] != PrefixObject || key[25] > byte(PartBound) {
 		return 0, 0, false
 	}
 	return binary.BigEndian.Uint64(key[17:]), Part(key[25]), true

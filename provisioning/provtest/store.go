@@ -2,6 +2,7 @@ package provtest
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -104,18 +105,38 @@ func (s *Store) Update(fn func(provisioning.Tx) error) error {
 }
 
 // HashPIN is a verifier that is bound to token and role like a real one, but
-// fast.
-func (*Store) HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error) {
-	return mac(fmt.Sprintf("PIN %s %v ", token, role), p), nil
+// fast. The key of a PIN-bound token stands behind it as it is.
+func (*Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error) {
+	return append(mac(fmt.Sprintf("PIN %s %v ", token, role), p), bound...), nil
 }
 
-// CheckPIN tells whether the verifier of a token's PIN is that of p.
-func (s *Store) CheckPIN(token record.TokenID, role pin.Role, p secret.Bytes) bool {
+// CheckPIN takes apart what HashPIN made.
+func (s *Store) CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (right bool, bound secret.Bytes, err error) {
+	want, _ := s.HashPIN(token, role, p, nil)
+	if len(verifier) < len(want) || !hmac.Equal(want, verifier[:len(want)]) {
+		return false, nil, nil
+	}
+	return true, secret.Bytes(verifier[len(want):]).Clone(), nil
+}
+
+// NewBoundKey is a key pair whose public key is a hash of the private one.
+func (*Store) NewBoundKey() (public []byte, private secret.Bytes, err error) {
+	private = make(secret.Bytes, 32)
+	_, _ = rand.Read(private)
+	return mac("public key ", private), private, nil
+}
+
+// HasPIN tells whether p is the token's PIN and, of a PIN-bound token, opens the
+// key that its secrets are sealed to.
+func (s *Store) HasPIN(token record.TokenID, role pin.Role, p secret.Bytes) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	want, _ := s.HashPIN(token, role, p)
 	t := s.data.tokens[token]
-	return t != nil && hmac.Equal(want, t.PIN(role).Verifier)
+	if t == nil {
+		return false
+	}
+	right, bound, _ := s.CheckPIN(token, role, t.PIN(role).Verifier, p)
+	return right && (!t.PINBound || hmac.Equal(mac("public key ", bound), t.BoundKey))
 }
 
 // Tries sets the count of wrong tries of a token's PIN, as the engine would.

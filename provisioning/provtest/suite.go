@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t testing.TB) provisioning.Store) {
 		{"all or nothing", (*suite).allOrNothing},
 		{"a tenant goes with everything", (*suite).deleteTenant},
 		{"verifiers", (*suite).verifiers},
+		{"PIN-bound tokens", (*suite).bound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &suite{TB: t, store: open(t)}
@@ -406,11 +407,59 @@ func (s *suite) deleteTenant() {
 // verifiers are bound to token and role.
 func (s *suite) verifiers() {
 	p := secret.Bytes("1234")
-	one, err := s.store.HashPIN(nowhere, pin.User, p)
+	one, err := s.store.HashPIN(nowhere, pin.User, p, nil)
 	s.must(err)
-	two, err := s.store.HashPIN(nowhere, pin.SO, p)
+	two, err := s.store.HashPIN(nowhere, pin.SO, p, nil)
 	s.must(err)
 	if len(one) == 0 || bytes.Equal(one, two) || bytes.Contains(one, p) {
 		s.Error("a verifier is not one")
 	}
+	for role, want := range map[pin.Role]bool{pin.User: true, pin.SO: false} {
+		right, bound, err := s.store.CheckPIN(nowhere, role, one, p)
+		s.must(err)
+		if right != want || len(bound) > 0 {
+			s.Errorf("the user's PIN as the %v's: %v", role, right)
+		}
+	}
+}
+
+// bound: the PINs of a PIN-bound token open its key, and only with it can they be
+// stored; the key goes with the last of them, from an empty token.
+func (s *suite) bound() {
+	public, private, err := s.store.NewBoundKey()
+	s.must(err)
+	t := &record.Token{Tenant: s.tenant, PINBound: true}
+	s.write(func(tx provisioning.Tx) error { t.ID, t.Serial = "", ""; return tx.NewToken(t) })
+	v, err := s.store.HashPIN(t.ID, pin.User, secret.Bytes("1234"), private)
+	s.must(err)
+	put := func(change func(*record.Token)) error {
+		return s.store.Update(func(tx provisioning.Tx) error {
+			old, err := tx.Token(t.ID)
+			if err != nil {
+				return err
+			}
+			r := old.Clone()
+			change(r)
+			return tx.PutToken(r)
+		})
+	}
+	set := func(r *record.Token) { r.BoundKey, r.UserPIN = public, r.UserPIN.Change(v, r.CreatedAt) }
+	for name, change := range map[string]func(*record.Token){
+		"a PIN without the key":    func(r *record.Token) { set(r); r.BoundKey = nil },
+		"a key without a PIN":      func(r *record.Token) { r.BoundKey = public },
+		"a token no longer bound":  func(r *record.Token) { r.PINBound = false },
+		"a bound OTP token":        func(r *record.Token) { r.Kind = record.KindOTP },
+		"a PIN that opens nothing": func(r *record.Token) { set(r); r.UserPIN.Verifier = v[:len(v)-1] },
+	} {
+		if put(change) == nil {
+			s.Errorf("%s was stored", name)
+		}
+	}
+	s.must(put(set))
+	right, bound, err := s.store.CheckPIN(t.ID, pin.User, v, secret.Bytes("1234"))
+	s.must(err)
+	if !right || !bound.Equal(private) {
+		s.Error("the PIN does not open the key")
+	}
+	s.must(put(func(r *record.Token) { r.BoundKey, r.UserPIN = nil, pin.State{} }))
 }

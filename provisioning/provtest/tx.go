@@ -13,6 +13,7 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
@@ -197,6 +198,9 @@ func (t *tx) NewToken(v *record.Token) error {
 	if len(t.tokens(func(other *record.Token) bool { return other.Tenant == v.Tenant && other.Serial == v.Serial })) > 0 {
 		return record.ErrExists
 	}
+	if v.Kind == record.KindCard && !v.UserPIN.Set() && !v.SOPIN.Set() {
+		v.PINBound = v.PINBound || t.d.tenants[v.Tenant].PINBound
+	}
 	t.d.last++
 	v.Slot, v.Version, v.CreatedAt = ck.SlotID(t.d.last), 1, cmp.Or(v.CreatedAt, time.Now().UTC())
 	t.d.tokens[v.ID] = v.Clone()
@@ -208,8 +212,29 @@ func (t *tx) PutToken(v *record.Token) error {
 	if err != nil {
 		return err
 	}
+	if err := t.checkBound(old, v); err != nil {
+		return err
+	}
 	v.Version = old.Version + 1
 	t.d.tokens[v.ID] = v.Clone()
+	return nil
+}
+
+// checkBound is what the keystore asks of PIN-bound tokens.
+func (t *tx) checkBound(old, v *record.Token) error {
+	changed := len(old.BoundKey) > 0 && !bytes.Equal(old.BoundKey, v.BoundKey)
+	pins := 0
+	for _, p := range []*pin.State{&v.UserPIN, &v.SOPIN} {
+		if !p.Set() {
+			continue
+		}
+		if pins++; v.PINBound && len(p.Verifier) != len(mac("", nil))+32 {
+			return fmt.Errorf("a PIN of token %s does not hold its key", v.ID)
+		}
+	}
+	if old.PINBound != v.PINBound || v.PINBound && v.Kind == record.KindOTP || (len(v.BoundKey) > 0) != (v.PINBound && pins > 0) || changed && len(t.d.objects[v.ID]) > 0 {
+		return fmt.Errorf("token %s cannot be bound so", v.ID)
+	}
 	return nil
 }
 

@@ -72,7 +72,7 @@ func TestPromptShowsNothing(t *testing.T) {
 	if shown := readUntil(t, keyboard, "end"); strings.ContainsAny(shown, "12345678") {
 		t.Errorf("the terminal showed %q", shown)
 	}
-	if !s.Store.CheckPIN(record.TokenID(id), pin.User, secret.Bytes("12345678")) {
+	if !s.Store.HasPIN(record.TokenID(id), pin.User, secret.Bytes("12345678")) {
 		t.Error("the PIN is not the one that was typed")
 	}
 }
@@ -130,7 +130,7 @@ func TestInterruptedPrompt(t *testing.T) {
 			t.Errorf("%s: the terminal shows nothing any more (%v)", prompt, err)
 		}
 	}
-	if !s.Store.CheckPIN(record.TokenID(id), pin.User, secret.Bytes("first PIN")) {
+	if !s.Store.HasPIN(record.TokenID(id), pin.User, secret.Bytes("first PIN")) {
 		t.Error("the token is gone, or its PIN was changed")
 	}
 }

@@ -69,8 +69,18 @@ func (s *Store) UnmapUser(uid uint32) {
 
 // AddToken stores a complete token of the user with both PINs set.
 func (s *Store) AddToken(user record.UserID, label, userPIN, soPIN string) (*record.Token, error) {
+	return s.addToken(user, false, label, userPIN, soPIN)
+}
+
+// AddBoundToken stores a PIN-bound token that is otherwise like that of AddToken.
+func (s *Store) AddBoundToken(user record.UserID, label, userPIN, soPIN string) (*record.Token, error) {
+	return s.addToken(user, true, label, userPIN, soPIN)
+}
+
+func (s *Store) addToken(user record.UserID, bound bool, label, userPIN, soPIN string) (*record.Token, error) {
 	t := &record.Token{
-		Holders: record.HeldBy(user, time.Time{}, ""), Label: label, Initialized: true, Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: 4096,
+		PINBound: bound,
+		Holders:  record.HeldBy(user, time.Time{}, ""), Label: label, Initialized: true, Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: 4096,
 		UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
 	}
 	err := s.Update(func(tx vtoken.Tx) error {
@@ -84,14 +94,22 @@ func (s *Store) AddToken(user record.UserID, label, userPIN, soPIN string) (*rec
 	if err != nil {
 		return nil, err
 	}
+	public, private, err := s.NewBoundKey()
+	if err != nil {
+		return nil, err
+	}
+	if !t.PINBound {
+		public, private = nil, nil
+	}
 	return t, s.Update(func(tx vtoken.Tx) error {
 		old, err := tx.Token(t.ID)
 		if err != nil {
 			return err
 		}
 		t = old.Clone()
+		t.BoundKey = public
 		for role, p := range map[pin.Role]string{pin.User: userPIN, pin.SO: soPIN} {
-			v, err := s.HashPIN(t.ID, role, secret.Bytes(p))
+			v, err := s.HashPIN(t.ID, role, secret.Bytes(p), private)
 			if err != nil {
 				return err
 			}
@@ -174,25 +192,38 @@ func (s *Store) tell(changes []record.Change) {
 // Watch implements [vtoken.Store].
 func (s *Store) Watch(fn func([]record.Change)) { s.watchers = append(s.watchers, fn) }
 
-// HashPIN implements [vtoken.Store], quickly and without any strength.
-func (s *Store) HashPIN(token record.TokenID, role pin.Role, p secret.Bytes) ([]byte, error) {
+// HashPIN implements [vtoken.Store], quickly and without any strength. The key of
+// a PIN-bound token stands behind the hash as it is.
+func (s *Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error) {
 	salt := make([]byte, 16)
 	if _, err := rand.Read(salt); err != nil {
 		return nil, err
 	}
-	return append(salt, digest(salt, token, role, p)...), nil
+	return append(append(salt, digest(salt, token, role, p)...), bound...), nil
 }
 
 // CheckPIN implements [vtoken.Store].
-func (s *Store) CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (bool, error) {
+func (s *Store) CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (bool, secret.Bytes, error) {
 	s.mu.Lock()
 	s.hashes++
 	s.mu.Unlock()
-	if len(verifier) < 16 {
-		return false, nil
+	if len(verifier) < 16+sha256.Size {
+		return false, nil, nil
 	}
 	want := digest(verifier[:16], token, role, p)
-	return subtle.ConstantTimeCompare(want, verifier[16:]) == 1, nil
+	if subtle.ConstantTimeCompare(want, verifier[16:16+sha256.Size]) != 1 {
+		return false, nil, nil
+	}
+	return true, secret.Bytes(verifier[16+sha256.Size:]).Clone(), nil
+}
+
+// NewBoundKey implements [vtoken.Store]: the public key is the hash of the
+// private one.
+func (s *Store) NewBoundKey() (public []byte, private secret.Bytes, err error) {
+	private = make(secret.Bytes, 32)
+	_, _ = rand.Read(private)
+	sum := sha256.Sum256(private)
+	return sum[:], private, nil
 }
 
 func digest(salt []byte, token record.TokenID, role pin.Role, p secret.Bytes) []byte {
@@ -201,12 +232,20 @@ func digest(salt []byte, token record.TokenID, role pin.Role, p secret.Bytes) []
 }
 
 // OpenSecret implements [vtoken.Store].
-func (s *Store) OpenSecret(token record.TokenID, id object.ID) (object.Set, error) {
+func (s *Store) OpenSecret(token record.TokenID, id object.ID, bound secret.Bytes) (object.Set, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	o := s.objects[token][id]
 	if o == nil {
 		return nil, fmt.Errorf("object %d: %w", id, record.ErrNotFound)
+	}
+	if t := s.tokens[token]; len(t.BoundKey) > 0 && o.Private() {
+		if bound == nil {
+			return nil, ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "object %d of token %s opens with a PIN only", id, token)
+		}
+		if sum := sha256.Sum256(bound); !bytes.Equal(sum[:], t.BoundKey) {
+			return nil, ck.Errorf(ck.CKR_DEVICE_ERROR, "object %d of token %s is sealed to another key", id, token)
+		}
 	}
 	return o.Secret.Clone(), nil
 }

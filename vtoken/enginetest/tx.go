@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -138,6 +139,9 @@ func (t *tx) PutToken(r *record.Token) error {
 	old, err := t.Token(r.ID)
 	if err != nil {
 		return err
+	}
+	if len(old.BoundKey) > 0 && !bytes.Equal(old.BoundKey, r.BoundKey) && len(t.ids(r.ID)) > 0 {
+		return fmt.Errorf("token %s has objects under its present key", r.ID)
 	}
 	t.putToken(r, old.Version)
 	return nil

@@ -36,6 +36,8 @@ type Tenant struct {
 	// Policy is the algorithm policy that new tokens of the tenant get where
 	// nobody chooses one for them.
 	Policy policy.Policy
+	// PINBound says that new tokens of the tenant are PIN-bound.
+	PINBound bool
 }
 
 // User is a person or a service that holds tokens.

@@ -68,7 +68,13 @@ type Token struct {
 	MaxRSABits int
 	// Policy is the token's algorithm policy. The store sets that of the tenant
 	// where a new token has none.
-	Policy    policy.Policy
+	Policy policy.Policy
+	// PINBound says that the secret attributes of private objects open with a PIN
+	// of the token only. It never changes. BoundKey is the public key that they
+	// are sealed to, which comes with the first PIN: the private one is in the
+	// verifiers of the PINs, and nowhere else.
+	PINBound  bool
+	BoundKey  []byte
 	UserPIN   pin.State
 	SOPIN     pin.State
 	CreatedAt time.Time
@@ -228,6 +234,7 @@ func (t *Token) Clone() *Token {
 	c.Groups = slices.Clone(t.Groups)
 	c.Code.Hash = slices.Clone(t.Code.Hash)
 	c.Policy = t.Policy.Clone()
+	c.BoundKey = slices.Clone(t.BoundKey)
 	c.UserPIN.Verifier = slices.Clone(t.UserPIN.Verifier)
 	c.SOPIN.Verifier = slices.Clone(t.SOPIN.Verifier)
 	return &c

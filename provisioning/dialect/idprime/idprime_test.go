@@ -347,7 +347,7 @@ func TestResetPin(t *testing.T) {
 	if status != 415 {
 		t.Errorf("a PIN as text/plain: %d", status)
 	}
-	if !w.Store.CheckPIN(record.TokenID(w.token), pin.User, secret.Bytes("12345678")) || !w.Store.CheckPIN(record.TokenID(w.token), pin.SO, secret.Bytes(hex48)) {
+	if !w.Store.HasPIN(record.TokenID(w.token), pin.User, secret.Bytes("12345678")) || !w.Store.HasPIN(record.TokenID(w.token), pin.SO, secret.Bytes(hex48)) {
 		t.Error("the PINs are not the last good ones")
 	}
 }

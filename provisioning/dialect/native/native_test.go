@@ -59,7 +59,7 @@ func TestLifeOfAToken(t *testing.T) {
 	if err := c.ResetPIN(ctx, token.ID, "user", api.Secret("12345678")); err != nil {
 		t.Error(err)
 	}
-	if !s.Store.CheckPIN(record.TokenID(token.ID), pin.User, secret.Bytes("12345678")) {
+	if !s.Store.HasPIN(record.TokenID(token.ID), pin.User, secret.Bytes("12345678")) {
 		t.Error("the PIN is not the one that was set")
 	}
 	importPFX(t, c, token.ID)

@@ -1,0 +1,230 @@
+package keystore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"vtoken/keystore/box"
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// A PIN-bound token has a key pair. What is secret in its private objects is in
+// boxes for the public key, which is in the token's record; the private key is
+// in the verifier of each PIN, sealed under what Argon2id makes of that PIN. See
+// the package comment.
+
+// NewBoundKey makes the key pair of a PIN-bound token. The caller stores the
+// public key in the token's BoundKey, gives the private one to [Store.HashPIN]
+// for every PIN that the token has, and wipes it.
+func (*Store) NewBoundKey() (public []byte, private secret.Bytes, err error) {
+	return box.GenerateKey()
+}
+
+// inheritBound makes a new token PIN-bound that has no PIN yet, where the tenant
+// wants it so. One with PINs was made by somebody who had to know before.
+func (tx *Tx) inheritBound(tenant schema.ID, t *record.Token) error {
+	if t.PINBound || t.Kind == record.KindOTP || t.UserPIN.Set() || t.SOPIN.Set() {
+		return nil
+	}
+	of, err := tx.tenant(tenant)
+	if err != nil {
+		return err
+	}
+	t.PINBound = of.PINBound
+	return nil
+}
+
+// checkBound refuses a record that would lock its token's secrets away, or leave
+// them open.
+func checkBound(t *record.Token) error {
+	if !t.PINBound {
+		if len(t.BoundKey) > 0 {
+			return fmt.Errorf("token %s is not PIN-bound and has a key for it", t.ID)
+		}
+		return nil
+	}
+	if t.Kind == record.KindOTP {
+		return fmt.Errorf("token %s is for one-time passwords, which the API checks without its PIN", t.ID)
+	}
+	for _, role := range []pin.Role{pin.User, pin.SO} {
+		s := t.PIN(role)
+		if !s.Set() {
+			continue
+		}
+		if _, err := parseVerifier(s.Verifier); err != nil || s.Verifier[0] != verifierBound {
+			return fmt.Errorf("the verifier of the %v PIN of token %s does not hold the token's key", role, t.ID)
+		}
+		if len(t.BoundKey) == 0 {
+			return fmt.Errorf("token %s is PIN-bound and has a PIN, and no key for it", t.ID)
+		}
+	}
+	switch {
+	case len(t.BoundKey) == 0:
+		return nil
+	case !t.UserPIN.Set() && !t.SOPIN.Set():
+		return fmt.Errorf("token %s has a key that no PIN opens", t.ID)
+	}
+	return box.Check(t.BoundKey)
+}
+
+// boundInfo is what the box of an object is for.
+func boundInfo(tenant, token schema.ID, id uint64) []byte {
+	info := append([]byte("vtoken PIN-bound secret"), tenant[:]...)
+	info = append(info, token[:]...)
+	for shift := 56; shift >= 0; shift -= 8 {
+		info = append(info, byte(id>>shift))
+	}
+	return info
+}
+
+// boundKeyFor is the public key that the secret of an object is sealed to, nil
+// where that is for the store's keys alone: the object is not private, so that
+// it is to be used without a PIN, or the token is not bound, or has no PIN yet.
+func (tx *Tx) boundKeyFor(token schema.ID, o *object.Object) ([]byte, error) {
+	if !o.Private() || len(o.Secret) == 0 {
+		return nil, nil
+	}
+	t, err := tx.token(token)
+	if err != nil {
+		return nil, err
+	}
+	return t.BoundKey, nil
+}
+
+// sealSecret seals the secret attributes of an object, and says which part of
+// the object that is.
+func sealSecret(token schema.ID, keys *tokenKeys, id, version uint64, public, plain []byte) (blob []byte, part schema.Part, err error) {
+	if public == nil {
+		blob, err = keys.secret.Seal(place(keys.tenant, token, id, fieldSecret), version, plain)
+		return blob, schema.PartSecret, err
+	}
+	boxed, err := box.Seal(public, boundInfo(keys.tenant, token, id), plain)
+	if err != nil {
+		return nil, 0, err
+	}
+	blob, err = keys.secret.Seal(place(keys.tenant, token, id, fieldBound), version, boxed)
+	return blob, schema.PartBound, err
+}
+
+// openBox opens the outer seal of a secret that a PIN opens.
+func openBox(token schema.ID, keys *tokenKeys, id uint64, blob []byte) ([]byte, error) {
+	boxed, _, err := keys.secret.Open(place(keys.tenant, token, id, fieldBound), blob)
+	if err == nil && len(boxed) < box.Overhead {
+		err = lengthError(len(boxed), box.Overhead)
+	}
+	if err != nil {
+		return nil, tampered("open the secret of object %d of token %s: %w", id, text(token), err)
+	}
+	return boxed, nil
+}
+
+// openBound opens a secret that a PIN opens; bound is the token's key, as
+// [Store.CheckPIN] gave it.
+func openBound(token schema.ID, keys *tokenKeys, id uint64, blob []byte, bound secret.Bytes) ([]byte, error) {
+	if bound == nil {
+		return nil, ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the secret of object %d opens with a PIN of the token only; log in first", id)
+	}
+	boxed, err := openBox(token, keys, id, blob)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := box.Open(bound, boundInfo(keys.tenant, token, id), boxed)
+	if err != nil {
+		return nil, tampered("open the secret of object %d of token %s with its PIN: %w", id, text(token), err)
+	}
+	return plain, nil
+}
+
+// rebind seals the secrets of a token to its key, which is new. Those under an
+// older one cannot be opened here: such a key is replaced, or goes away, on an
+// empty token only.
+func (tx *Tx) rebind(id schema.ID, old, t *record.Token) error {
+	if bytes.Equal(old.BoundKey, t.BoundKey) {
+		return nil
+	}
+	keys, sm, err := tx.openToken(id)
+	if err != nil {
+		return err
+	}
+	open, err := tx.unboundSecrets(id, keys)
+	if err != nil || len(t.BoundKey) == 0 {
+		return err
+	}
+	for number, blob := range open {
+		if err := tx.bind(id, keys, sm, number, blob, t.BoundKey); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unboundSecrets are the secrets of private objects that are under the store's
+// keys alone.
+func (tx *Tx) unboundSecrets(id schema.ID, keys *tokenKeys) (map[uint64][]byte, error) {
+	open := make(map[uint64][]byte)
+	private := false
+	err := tx.scan(schema.Objects(id), nil, func(key, blob []byte) error {
+		number, part, _ := schema.ParseObject(key)
+		switch part {
+		case schema.PartPublic:
+			o, err := openPublic(id, keys, number, blob)
+			private = err == nil && o.Private()
+			return err
+		case schema.PartBound:
+			return fmt.Errorf("token %s has secrets that its present PINs open; delete them first", text(id))
+		}
+		if private {
+			open[number] = bytes.Clone(blob)
+		}
+		return nil
+	})
+	return open, err
+}
+
+// bind puts a secret into a box.
+func (tx *Tx) bind(id schema.ID, keys *tokenKeys, sm *summary, number uint64, blob, public []byte) error {
+	plain, version, err := keys.secret.Open(place(keys.tenant, id, number, fieldSecret), blob)
+	if err != nil {
+		return tampered("open the secret of object %d of token %s: %w", number, text(id), err)
+	}
+	defer clear(plain)
+	boxed, part, err := sealSecret(id, keys, number, version+1, public, plain)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		tx.setPart(keys, sm, schema.Object(id, number, schema.PartSecret), nil),
+		tx.setPart(keys, sm, schema.Object(id, number, part), boxed))
+}
+
+// placeBoundKey is where the private key of a token is, in the verifier of a PIN.
+func placeBoundKey(token schema.ID, role pin.Role) envelope.Place {
+	return place(schema.ID{}, token, uint64(role), fieldBoundKey)
+}
+
+// matches checks that the private key that a PIN opened belongs to the public
+// one to which the store seals. Somebody with the root key could have put
+// another one there, to read what is written from then on.
+func (s *Store) matches(token record.TokenID, role pin.Role, verifier []byte, private secret.Bytes) error {
+	public, err := box.Public(private)
+	if err != nil {
+		return tampered("read the key of token %s: %w", token, err)
+	}
+	return s.View(func(tx *Tx) error {
+		t, err := tx.Token(token)
+		if isMissing(err) {
+			return nil
+		}
+		if err == nil && bytes.Equal(t.PIN(role).Verifier, verifier) && !bytes.Equal(t.BoundKey, public) {
+			return tampered("token %s seals its secrets to another key than its %v PIN opens", token, role)
+		}
+		return err
+	})
+}
