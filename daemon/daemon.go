@@ -78,7 +78,16 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
+	go d.warm(ctx, core)
 	return d, d.listen(core, admins)
+}
+
+// warm fills the directory of tokens, so that the first listing of many tokens
+// need not wait for it. Where it fails, that listing tries again.
+func (d *daemon) warm(ctx context.Context, core *provisioning.Service) {
+	if err := core.Warm(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn("listing the tokens ahead failed", "error", err)
+	}
 }
 
 // connect begins the work of an application.

@@ -14,12 +14,13 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Service is the provisioning core. It is safe for concurrent use and keeps no
-// state outside of the store. Every method answers an error that [AsError]
+// Service is the provisioning core. It is safe for concurrent use. Outside of
+// the store it keeps nothing but the directory of tokens, which follows the store. Every method answers an error that [AsError]
 // classifies.
 type Service struct {
-	store Store
-	opt   Options
+	store  Store
+	opt    Options
+	finder finder
 }
 
 // Options are what an installation chooses. The zero value is good.

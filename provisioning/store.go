@@ -16,6 +16,9 @@ type Store interface {
 	// storage before it returns. fn may run more than once and has no effect but
 	// through tx. A full disk is CKR_DEVICE_MEMORY.
 	Update(fn func(tx Tx) error) error
+	// Watch calls fn with the changes of every commit from then on, in their
+	// order and before the Update that made them returns. fn does not call Update.
+	Watch(fn func([]record.Change))
 	// HashPIN makes the verifier of a new PIN. For a PIN-bound token it holds the
 	// token's private key, bound; for others that is nil. It is slow on purpose
 	// and is called outside of transactions.

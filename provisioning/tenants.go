@@ -109,11 +109,9 @@ func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID
 		if t.Name == record.DefaultTenant {
 			return Errorf(WrongState, "the tenant %q stays: users of this machine belong to it by default", t.Name)
 		}
-		var some TokenPage
-		if err := s.fill(&some, tx, TokenFilter{Tenant: id, Limit: 1}, 0); err != nil {
+		if has, err := hasTokens(tx, id); err != nil {
 			return err
-		}
-		if len(some.Tokens) > 0 && !withTokens {
+		} else if has && !withTokens {
 			return Errorf(WrongState, "tenant %q still has tokens; delete them first, or ask for them to be deleted too", t.Name)
 		}
 		return tx.DeleteTenant(id)
@@ -124,4 +122,24 @@ func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID
 func tenantOf(tx ReadTx, id record.TenantID) (*record.Tenant, error) {
 	t, err := tx.Tenant(id)
 	return t, notFound(err, TenantNotFound, "there is no tenant %s; check the id", id)
+}
+
+// hasTokens reports whether a tenant has tokens that are not blank.
+func hasTokens(tx ReadTx, tenant record.TenantID) (bool, error) {
+	after := uint64(0)
+	for {
+		batch, err := tx.TokensOfTenant(tenant, after, MaxPage)
+		if err != nil {
+			return false, err
+		}
+		for _, t := range batch {
+			if !blank(t) {
+				return true, nil
+			}
+			after = uint64(t.Slot)
+		}
+		if len(batch) < MaxPage {
+			return false, nil
+		}
+	}
 }

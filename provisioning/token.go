@@ -141,8 +141,9 @@ const (
 // TokenPage is a page of a listing.
 type TokenPage struct {
 	Tokens []Token
-	// Next is the cursor of the next page, or empty at the end.
-	Next string
+	// Next is the cursor of the next page, or empty at the end; Prev, of a search,
+	// that of the page before, or empty at the start.
+	Next, Prev string
 }
 
 // tokenView is what callers see of a token. users are the holders that were read

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"vtoken/provisioning/directory"
 	"vtoken/vtoken/record"
 )
 
@@ -28,50 +29,57 @@ func (s *Service) ListTokens(ctx context.Context, c Caller, f TokenFilter) (Toke
 			return page, Errorf(BadInput, "the cursor is not one that a listing returned; leave it out to begin anew")
 		}
 	}
-	err := s.view(ctx, func(tx ReadTx) error {
+	dir, err := s.directory(ctx)
+	if err != nil {
+		return page, err
+	}
+	err = s.view(ctx, func(tx ReadTx) error {
+		page = TokenPage{Tokens: []Token{}}
 		if _, err := tenantOf(tx, f.Tenant); err != nil {
 			return err
 		}
-		return s.fill(&page, tx, f, after)
+		return s.fill(&page, tx, dir, f, after)
 	})
 	return page, err
 }
 
 // fill reads the page from the store, with one token more to know whether there
 // is a next page.
-func (s *Service) fill(p *TokenPage, tx ReadTx, f TokenFilter, after uint64) error {
-	var holder record.UserID
+func (s *Service) fill(p *TokenPage, tx ReadTx, dir *directory.Directory, f TokenFilter, after uint64) error {
+	q := directory.Query{Tenant: f.Tenant, OrderBy: directory.Slot, Limit: f.Limit + 1}
+	if after > 0 {
+		q.After = directory.SlotPlace(after)
+	}
 	if f.User != "" {
 		u, err := userOf(tx, f.Tenant, f.User)
 		if err != nil {
 			return err
 		}
-		holder = u.ID
+		q.Where = append(q.Where, directory.Criterion{Field: directory.Holder, Value: string(u.ID)})
 	}
-	users := map[record.UserID]*record.User{}
+	if f.Label != "" {
+		q.Where = append(q.Where, directory.Criterion{Field: directory.Label, Value: f.Label})
+	}
 	for {
-		batch, err := tx.TokensOfTenant(f.Tenant, after, f.Limit+1)
+		hits, err := dir.Search(q)
 		if err != nil {
 			return err
 		}
-		for _, t := range batch {
-			if blank(t) || holder != "" && t.Assignment(holder) == nil || f.Label != "" && t.Label != f.Label {
-				continue
+		err = s.readHits(tx, hits, func(t Token) bool {
+			if f.Label != "" && t.Label != f.Label {
+				return true
 			}
 			if len(p.Tokens) == f.Limit {
 				p.Next = strconv.FormatUint(uint64(p.Tokens[f.Limit-1].Slot), 10)
-				return nil
+				return false
 			}
-			view, err := s.tokenView(tx, t, users)
-			if err != nil {
-				return err
-			}
-			p.Tokens = append(p.Tokens, view)
+			p.Tokens = append(p.Tokens, t)
+			return true
+		})
+		if err != nil || p.Next != "" || len(hits) < q.Limit {
+			return err
 		}
-		if len(batch) <= f.Limit {
-			return nil
-		}
-		after = uint64(batch[len(batch)-1].Slot)
+		q.After = &hits[len(hits)-1].Place
 	}
 }
 

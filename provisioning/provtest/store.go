@@ -23,7 +23,8 @@ type Store struct {
 	// fail is what the next commits fail with, nil for none.
 	fail error
 	// commits counts the updates that were committed.
-	commits int
+	commits  int
+	watchers []func([]record.Change)
 }
 
 type keyName struct {
@@ -99,9 +100,36 @@ func (s *Store) Update(fn func(provisioning.Tx) error) error {
 	if s.fail != nil {
 		return s.fail
 	}
+	changes := changesOf(s.data, next)
 	s.data = next
 	s.commits++
+	for _, fn := range s.watchers {
+		fn(changes)
+	}
 	return nil
+}
+
+// Watch calls fn with the changes of tokens of every commit.
+func (s *Store) Watch(fn func([]record.Change)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers = append(s.watchers, fn)
+}
+
+// changesOf are the tokens that differ.
+func changesOf(old, now state) []record.Change {
+	var list []record.Change
+	for id, t := range now.tokens {
+		if was := old.tokens[id]; was == nil || was.Version != t.Version {
+			list = append(list, record.Change{TokenID: id, Token: t})
+		}
+	}
+	for id := range old.tokens {
+		if now.tokens[id] == nil {
+			list = append(list, record.Change{TokenID: id, Deleted: true})
+		}
+	}
+	return list
 }
 
 // HashPIN is a verifier that is bound to token and role like a real one, but

@@ -1,0 +1,169 @@
+package directory
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tidwall/btree"
+)
+
+// item is an entry in an order.
+type item struct {
+	Place
+	entry *entry
+}
+
+func before(a, b item) bool {
+	if a.Value != b.Value {
+		return a.Value < b.Value
+	}
+	return a.Slot < b.Slot
+}
+
+// tenant is the entries of one tenant and its indexes.
+type tenant struct {
+	entries map[uint64]*entry // by slot
+	trees   map[Field]*btree.BTreeG[item]
+	// sets are the slots, ascending, of each value of the fields that are compared
+	// as a whole, and of each three bytes in a row of those that are searched for a
+	// part.
+	sets map[key][]uint64
+}
+
+// key is a value, or three bytes, of a field.
+type key struct {
+	field Field
+	text  string
+	part  bool
+}
+
+// exact are the fields with an index of whole values, and partial those with one
+// of parts.
+var (
+	exact   = []Field{Serial, State, Holder, Group, Held, Kind, Model, Manufacturer, Repository, Activation, Enabled, Deceased}
+	partial = []Field{Serial, Label}
+)
+
+func newTenant() *tenant {
+	t := &tenant{entries: map[uint64]*entry{}, trees: map[Field]*btree.BTreeG[item]{}, sets: map[key][]uint64{}}
+	for _, f := range orders {
+		t.trees[f] = btree.NewBTreeGOptions(before, btree.Options{NoLocks: true})
+	}
+	return t
+}
+
+// keys are the sets that an entry is in; some may come twice.
+func (e *entry) keys(yield func(key) bool) {
+	for _, f := range exact {
+		for _, v := range e.values[f] {
+			if !yield(key{f, v, false}) {
+				return
+			}
+		}
+	}
+	for _, f := range partial {
+		for _, v := range e.values[f] {
+			for i := 0; i+3 <= len(v); i++ {
+				if !yield(key{f, v[i : i+3], true}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (t *tenant) add(e *entry) {
+	t.entries[e.slot] = e
+	for _, f := range orders {
+		for _, v := range e.values[f] {
+			t.trees[f].Set(item{Place{v, e.slot}, e})
+		}
+	}
+	for k := range e.keys {
+		set := t.sets[k]
+		// Slots are given out in order, so most come last.
+		if n := len(set); n == 0 || set[n-1] < e.slot {
+			t.sets[k] = append(set, e.slot)
+		} else if i, there := slices.BinarySearch(set, e.slot); !there {
+			t.sets[k] = slices.Insert(set, i, e.slot)
+		}
+	}
+}
+
+func (t *tenant) remove(e *entry) {
+	delete(t.entries, e.slot)
+	for _, f := range orders {
+		for _, v := range e.values[f] {
+			t.trees[f].Delete(item{Place{v, e.slot}, e})
+		}
+	}
+	for k := range e.keys {
+		set := t.sets[k]
+		i, there := slices.BinarySearch(set, e.slot)
+		switch {
+		case there && len(set) == 1:
+			delete(t.sets, k)
+		case there:
+			t.sets[k] = slices.Delete(set, i, i+1)
+		}
+	}
+}
+
+// candidates are the slots of tokens among which all those are that fit; ok is
+// false where no index can tell.
+func (t *tenant) candidates(c test) (slots []uint64, ok bool) {
+	if tree := t.trees[c.Field]; tree != nil {
+		if from, to, is := c.span(); is {
+			return within(tree, from, to)
+		}
+	}
+	switch {
+	case (c.Op == Equals || c.Op == In) && slices.Contains(exact, c.Field):
+		for _, v := range c.values {
+			slots = append(slots, t.sets[key{c.Field, v, false}]...)
+		}
+		return slots, true
+	case (c.Op == Equals || c.Op == Contains || c.Op == EndsWith || c.Op == Like) && slices.Contains(partial, c.Field):
+		return t.rarest(c.Field, strings.Split(c.values[0], "%"))
+	}
+	return nil, false
+}
+
+// span is the range of values that a criterion asks for, where it does; an empty
+// end is no end.
+func (c test) span() (from, to string, ok bool) {
+	switch c.Op {
+	case GreaterThan, GreaterThanOrEqual:
+		return c.values[0], "", true
+	case LessThan, LessThanOrEqual:
+		return "", c.values[0], true
+	case StartsWith:
+		return c.values[0], c.values[0] + "\U0010ffff", true
+	}
+	return "", "", false
+}
+
+// within are the slots in a range of a tree, ends included, if they are few.
+func within(tree *btree.BTreeG[item], from, to string) (slots []uint64, ok bool) {
+	tree.Ascend(item{Place: Place{Value: from}}, func(one item) bool {
+		if to != "" && one.Value > to {
+			return false
+		}
+		slots = append(slots, one.Slot)
+		return len(slots) <= few
+	})
+	return slots, len(slots) <= few
+}
+
+// rarest is the smallest of the sets of the three bytes in a row of parts that
+// have to be there.
+func (t *tenant) rarest(f Field, parts []string) (best []uint64, known bool) {
+	for _, part := range parts {
+		for i := 0; i+3 <= len(part); i++ {
+			if set := t.sets[key{f, part[i : i+3], true}]; !known || len(set) < len(best) {
+				best, known = set, true
+			}
+		}
+	}
+	return best, known
+}
