@@ -63,6 +63,15 @@ func (c Curve) Generate() (crypto.PrivateKey, error) {
 	return key, nil
 }
 
+// NumberSize is the length of a private number, and of each of the two of a
+// signature, in bytes. It is 0 for curves that CKK_EC is not for.
+func (c Curve) NumberSize() int {
+	if g, ok := c.group.(interface{ numberSize() int }); ok {
+		return g.numberSize()
+	}
+	return 0
+}
+
 // Public is the public half of a private key on the curve.
 func (c Curve) Public(priv crypto.PrivateKey) crypto.PublicKey { return c.public(priv) }
 

@@ -56,7 +56,7 @@ func completeECPrivate(d *draft) error {
 	if err != nil {
 		return err
 	}
-	key, err := c.privateKey(d.attrs.Get(ck.CKA_VALUE))
+	key, err := c.PrivateKey(d.attrs.Get(ck.CKA_VALUE))
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,9 @@ func (d *draft) samePoint(c Curve, pub crypto.PublicKey) error {
 	return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT does not belong to the private number")
 }
 
-// privateKey reads CKA_VALUE.
-func (c Curve) privateKey(v []byte) (crypto.PrivateKey, error) {
+// PrivateKey reads CKA_VALUE. What is no private number of the curve is
+// CKR_ATTRIBUTE_VALUE_INVALID.
+func (c Curve) PrivateKey(v []byte) (crypto.PrivateKey, error) {
 	key, err := c.decodeValue(v)
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is no private key on %s", c.Name)

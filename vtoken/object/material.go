@@ -93,38 +93,20 @@ func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
 	}
 	switch t, _ := o.KeyType(); t {
 	case ck.CKK_RSA:
-		return o.rsaPrivate()
+		n, err := o.RSANumbers()
+		if err != nil {
+			return nil, err
+		}
+		return n.Key()
 	case ck.CKK_EC, ck.CKK_EC_EDWARDS, ck.CKK_EC_MONTGOMERY:
 		c, err := CurveOf(o.Attrs.Get(ck.CKA_EC_PARAMS))
 		if err != nil {
 			return nil, err
 		}
-		return c.privateKey(o.Secret.Get(ck.CKA_VALUE))
+		return c.PrivateKey(o.Secret.Get(ck.CKA_VALUE))
 	case ck.CKK_ML_DSA, ck.CKK_ML_KEM, ck.CKK_SLH_DSA:
 		return o.latticePrivate(t)
 	default:
 		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "private keys of type %v are not known here", t)
 	}
-}
-
-func (o *Object) rsaPrivate() (*rsa.PrivateKey, error) {
-	number := func(s Set, t ck.AttributeType) *big.Int { return new(big.Int).SetBytes(s.Get(t)) }
-	pub, err := rsaPublic(number(o.Attrs, ck.CKA_MODULUS), number(o.Attrs, ck.CKA_PUBLIC_EXPONENT), MinRSABits)
-	if err != nil {
-		return nil, err
-	}
-	key := &rsa.PrivateKey{
-		PublicKey: *pub, D: number(o.Secret, ck.CKA_PRIVATE_EXPONENT),
-		Primes: []*big.Int{number(o.Secret, ck.CKA_PRIME_1), number(o.Secret, ck.CKA_PRIME_2)},
-	}
-	// With the CRT numbers given, Precompute checks them and does not have to
-	// find them again, which would take as long as a signature.
-	key.Precomputed.Dp = number(o.Secret, ck.CKA_EXPONENT_1)
-	key.Precomputed.Dq = number(o.Secret, ck.CKA_EXPONENT_2)
-	key.Precomputed.Qinv = number(o.Secret, ck.CKA_COEFFICIENT)
-	key.Precompute()
-	if err := key.Validate(); err != nil {
-		return nil, ck.Errorf(ck.CKR_DEVICE_ERROR, "the stored numbers of the RSA key do not fit together")
-	}
-	return key, nil
 }

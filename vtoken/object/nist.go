@@ -48,9 +48,11 @@ func (g nist) encodePoint(pub crypto.PublicKey) ([]byte, bool) {
 	return raw, err == nil
 }
 
+func (g nist) numberSize() int { return (g.Params().N.BitLen() + 7) / 8 }
+
 // decodeValue reads a private number of any length that is in range.
 func (g nist) decodeValue(v []byte) (crypto.PrivateKey, error) {
-	fixed, ok := padded(v, (g.Params().N.BitLen()+7)/8)
+	fixed, ok := padded(v, g.numberSize())
 	if !ok {
 		return nil, errValue
 	}
@@ -69,13 +71,15 @@ func padded(v []byte, n int) ([]byte, bool) {
 	return fixed, true
 }
 
+// encodeValue copies the number: what Bytes returns is the memory that
+// crypto/ecdsa goes on signing with, and callers wipe the value.
 func (g nist) encodeValue(priv crypto.PrivateKey) ([]byte, bool) {
 	key, ok := priv.(*ecdsa.PrivateKey)
 	if !ok || key.Curve != g.Curve {
 		return nil, false
 	}
 	raw, err := key.Bytes()
-	return raw, err == nil
+	return bytes.Clone(raw), err == nil
 }
 
 func (g nist) public(priv crypto.PrivateKey) crypto.PublicKey {
