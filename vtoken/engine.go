@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
 	"vtoken/vtoken/record"
 )
 
@@ -17,6 +18,8 @@ type Options struct {
 	// MayMake tells whether a peer may make tokens of its own with C_InitToken;
 	// nil allows nobody. It is called often and has to be quick.
 	MayMake func(record.Peer) bool
+	// Provider computes with private keys; nil is Go's own library.
+	Provider mech.Provider
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Version is what C_GetInfo and the slots tell as library and firmware version.
@@ -55,6 +58,9 @@ func New(store Store, opts Options) (*Engine, error) {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Provider == nil {
+		opts.Provider = mech.Go{}
 	}
 	if opts.MayMake == nil {
 		opts.MayMake = func(record.Peer) bool { return false }

@@ -229,7 +229,7 @@ func (s *session) liveKey(handle ck.ObjectHandle, o *object.Object) (*liveKey, e
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := mech.ParseKey(full)
+	parsed, err := mech.ParseKey(full, s.engine().opts.Provider)
 	if full != o {
 		full.Secret.Wipe()
 	}

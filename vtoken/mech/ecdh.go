@@ -3,12 +3,9 @@ package mech
 import (
 	"crypto"
 	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"encoding/binary"
 
 	"github.com/cloudflare/circl/dh/x448"
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -65,18 +62,14 @@ func deriveECDH(k *Key, p ck.Parameter, t ck.Template) (ck.Template, error) {
 // agreement is how the private key makes a shared secret with a public key of
 // its curve.
 func agreement(k *Key) (func(crypto.PublicKey) ([]byte, error), object.Curve, error) {
+	if k.EC != nil {
+		return k.EC.Agree, k.EC.Curve(), nil
+	}
 	switch key := k.Private.(type) {
-	case *secp256k1.PrivateKey:
-		return func(peer crypto.PublicKey) ([]byte, error) {
-			return secp256k1.GenerateSharedSecret(key, peer.(*secp256k1.PublicKey)), nil
-		}, curveOf(key), nil
 	case *ecdh.PrivateKey:
 		return func(peer crypto.PublicKey) ([]byte, error) { return key.ECDH(peer.(*ecdh.PublicKey)) }, curveOf(key), nil
 	case *object.X448Private:
 		return func(peer crypto.PublicKey) ([]byte, error) { return agreeX448(key, peer.(*object.X448Public)) }, curveOf(key), nil
-	}
-	if k.EC != nil {
-		return func(peer crypto.PublicKey) ([]byte, error) { return agreeNIST(k.EC, peer.(*ecdsa.PublicKey)) }, curveOf(k.EC), nil
 	}
 	return nil, object.Curve{}, wrongKey(k, "EC private key for key agreement")
 }
@@ -85,34 +78,6 @@ func agreement(k *Key) (func(crypto.PublicKey) ([]byte, error), object.Curve, er
 func curveOf(key crypto.PrivateKey) object.Curve {
 	c, _ := object.CurveOfKey(key)
 	return c
-}
-
-func agreeNIST(key *ecdsa.PrivateKey, peer *ecdsa.PublicKey) ([]byte, error) {
-	if key.Curve == elliptic.P224() {
-		return agreeP224(key, peer)
-	}
-	priv, err := key.ECDH()
-	if err != nil {
-		return nil, err
-	}
-	pub, err := peer.ECDH()
-	if err != nil {
-		return nil, err
-	}
-	return priv.ECDH(pub)
-}
-
-// agreeP224 multiplies the point, which is known to be on the curve: crypto/ecdh
-// leaves out P-224.
-func agreeP224(key *ecdsa.PrivateKey, peer *ecdsa.PublicKey) ([]byte, error) {
-	d, err := key.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	defer clear(d)
-	//lint:ignore SA1019 what crypto/ecdh would do, were P-224 in it
-	x, _ := elliptic.P224().ScalarMult(peer.X, peer.Y, d)
-	return x.FillBytes(make([]byte, 28)), nil
 }
 
 func agreeX448(key *object.X448Private, peer *object.X448Public) ([]byte, error) {

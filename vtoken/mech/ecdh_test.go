@@ -33,11 +33,36 @@ func privateOn(t testing.TB, c object.Curve, value []byte) (*object.Object, *mec
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := mech.ParseKey(o)
+	k, err := mech.ParseKey(o, provider(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o, k
+}
+
+// A key that agreed on a secret signs as before.
+func TestSignAfterECDH(t *testing.T) {
+	for _, c := range curves(ck.CKK_EC) {
+		priv, pub := pairOn(t, c)
+		other, err := c.Generate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		point, err := object.EncodePoint(c.Public(other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			sig := sign(t, ck.CKM_ECDSA_SHA256, priv, nil, []byte("text"))
+			if err := verify(t, ck.CKM_ECDSA_SHA256, pub, nil, sig, []byte("text")); err != nil {
+				t.Errorf("%s: %v", c.Name, err)
+			}
+			p := ck.ECDH1DeriveParams{KDF: ck.CKD_NULL, PublicData: point}
+			if _, err := derive(t, ck.CKM_ECDH1_DERIVE, priv, p, generic(16)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 func derive(t testing.TB, m ck.MechanismType, k *mech.Key, p ck.Parameter, tpl ck.Template) ([]byte, error) {

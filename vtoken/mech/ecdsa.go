@@ -2,7 +2,6 @@ package mech
 
 import (
 	"crypto/ecdsa"
-	"crypto/rand"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
@@ -57,19 +56,21 @@ func ecdsaMechanism(t ck.MechanismType, newSink func() sink) *Descriptor {
 
 // ecdsaSigner is how the key signs a digest, and the length of its numbers.
 func ecdsaSigner(k *Key) (n int, sign func(digest []byte) ([]byte, error), err error) {
-	if k.EC != nil {
-		n = orderBytes(&k.EC.PublicKey)
-		return n, func(digest []byte) ([]byte, error) { return signECDSA(k.EC, digest, n) }, nil
+	if k.EC == nil {
+		return 0, nil, wrongKey(k, "EC private key")
 	}
-	if key, ok := k.Private.(*secp256k1.PrivateKey); ok {
-		return koblitzBytes, func(digest []byte) ([]byte, error) { return signKoblitz(key, digest), nil }, nil
-	}
-	return 0, nil, wrongKey(k, "EC private key")
+	return k.EC.Curve().NumberSize(), func(digest []byte) ([]byte, error) {
+		out, err := k.EC.Sign(digest)
+		if err != nil {
+			return nil, failed("sign with ECDSA", err)
+		}
+		return out, nil
+	}, nil
 }
 
 func ecdsaVerifier(k *Key) (n int, check func(digest, signature []byte) error, err error) {
 	if k.ECPublic != nil {
-		return orderBytes(k.ECPublic), func(digest, signature []byte) error {
+		return (k.ECPublic.Params().N.BitLen() + 7) / 8, func(digest, signature []byte) error {
 			if !ecdsa.VerifyASN1(k.ECPublic, digest, derSignature(signature)) {
 				return ck.CKR_SIGNATURE_INVALID
 			}
@@ -80,20 +81,6 @@ func ecdsaVerifier(k *Key) (n int, check func(digest, signature []byte) error, e
 		return koblitzBytes, func(digest, signature []byte) error { return verifyKoblitz(key, digest, signature) }, nil
 	}
 	return 0, nil, wrongKey(k, "EC public key")
-}
-
-func orderBytes(pub *ecdsa.PublicKey) int { return (pub.Params().N.BitLen() + 7) / 8 }
-
-func signECDSA(key *ecdsa.PrivateKey, digest []byte, n int) ([]byte, error) {
-	der, err := ecdsa.SignASN1(rand.Reader, key, digest)
-	if err != nil {
-		return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "sign with ECDSA: %w", err)
-	}
-	out, ok := rawSignature(der, n)
-	if !ok {
-		return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "sign with ECDSA: the signature is not in DER")
-	}
-	return out, nil
 }
 
 // rawSignature turns SEQUENCE { r, s INTEGER } into r and s of n bytes each. It

@@ -162,7 +162,7 @@ func TestSmallRSAKeys(t *testing.T) {
 	if err := verify(t, ck.CKM_SHA256_RSA_PKCS, pub, nil, sig, []byte("old")); err != nil {
 		t.Error(err)
 	}
-	again := sign(t, ck.CKM_SHA256_RSA_PKCS, &mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: small}, nil, []byte("old"))
+	again := sign(t, ck.CKM_SHA256_RSA_PKCS, &mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: loaded(t, small)}, nil, []byte("old"))
 	if !bytes.Equal(again, sig) {
 		t.Errorf("%x, want %x", again, sig)
 	}
@@ -172,9 +172,30 @@ func TestSmallRSAKeys(t *testing.T) {
 		wantCode(t, err, code)
 	}
 	// A key that came in by no template.
-	tiny := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1022, 1), E: 65537}}
+	tiny := tinyRSA{}
 	_, err = lookup(t, ck.CKM_RSA_PKCS).Sign(&mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: tiny}, nil)
 	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+}
+
+// loaded is a key as the provider has it, that no template would bring in.
+func loaded(t testing.TB, key *rsa.PrivateKey) mech.RSAPrivate {
+	t.Helper()
+	crt := key.Precomputed
+	k, err := provider(t).RSA(object.RSANumbers{
+		Public: &key.PublicKey, D: key.D.Bytes(), P: key.Primes[0].Bytes(), Q: key.Primes[1].Bytes(),
+		Dp: crt.Dp.Bytes(), Dq: crt.Dq.Bytes(), QInv: crt.Qinv.Bytes(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// tinyRSA is a key of 1023 bits.
+type tinyRSA struct{ mech.RSAPrivate }
+
+func (tinyRSA) Public() *rsa.PublicKey {
+	return &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1022, 1), E: 65537}
 }
 
 func TestDataLengths(t *testing.T) {
@@ -431,7 +452,7 @@ func TestParseKeyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = mech.ParseKey(o)
+	_, err = mech.ParseKey(o, provider(t))
 	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
 	tpl, err := object.PrivateTemplate(testRSA())
 	if err != nil {
@@ -440,7 +461,7 @@ func TestParseKeyRefuses(t *testing.T) {
 	if o, err = object.Build(object.Source{}, tpl); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = mech.ParseKey(o.WithoutSecret()); err != object.ErrSealed {
+	if _, err = mech.ParseKey(o.WithoutSecret(), provider(t)); err != object.ErrSealed {
 		t.Errorf("a sealed key: %v", err)
 	}
 }

@@ -42,7 +42,7 @@ func FuzzParseKey(f *testing.F) {
 		if err != nil {
 			return
 		}
-		k, err := mech.ParseKey(&object.Object{Attrs: a, Secret: s})
+		k, err := mech.ParseKey(&object.Object{Attrs: a, Secret: s}, provider(t))
 		if err != nil {
 			if ck.CodeOf(err) == ck.CKR_GENERAL_ERROR {
 				t.Fatalf("an error without a code: %v", err)

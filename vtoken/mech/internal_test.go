@@ -18,8 +18,7 @@ func TestPSSEncodingAgreesWithCryptoRSA(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := &Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: key}
-		raw, err := k.rawKey()
+		raw, err := newRawPrivate(key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,8 +88,7 @@ func TestFaultIsNotPutOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &Key{RSA: key}
-	raw, err := k.rawKey()
+	raw, err := newRawPrivate(key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,18 +18,18 @@ type Key struct {
 	Type  ck.KeyType
 
 	RSAPublic *rsa.PublicKey
-	RSA       *rsa.PrivateKey
+	RSA       RSAPrivate
 	ECPublic  *ecdsa.PublicKey
-	EC        *ecdsa.PrivateKey
+	EC        ECPrivate
 	// Public and Private are keys of every other kind (object.PublicKey).
 	Public  crypto.PublicKey
 	Private crypto.PrivateKey
 	Secret  secret.Bytes // AES, generic secret, HMAC keys
 
-	// raw is RSA in the form that rsaraw.go computes with, made on first use.
+	// raw is RSAPublic in the form that rsaraw.go computes with, made on first use.
 	raw struct {
 		once sync.Once
-		key  *rawRSA
+		key  *rawPublic
 		err  error
 	}
 }
@@ -37,8 +37,9 @@ type Key struct {
 // ParseKey reads the material of a key object, which shares no memory with the
 // result. The secret attributes of a private or secret key have to be loaded
 // (object.ErrSealed). An object that is no key that is known here is
-// CKR_KEY_TYPE_INCONSISTENT.
-func ParseKey(o *object.Object) (*Key, error) {
+// CKR_KEY_TYPE_INCONSISTENT. The provider computes with private keys; the caller
+// wipes the key in the end ([Key.Wipe]).
+func ParseKey(o *object.Object, with Provider) (*Key, error) {
 	t, isKey := o.KeyType()
 	if !isKey {
 		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "an object of class %v is no key", o.Class())
@@ -51,7 +52,7 @@ func ParseKey(o *object.Object) (*Key, error) {
 	case ck.CKO_PUBLIC_KEY:
 		return k, k.parsePublic(o)
 	case ck.CKO_PRIVATE_KEY:
-		return k, k.parsePrivate(o)
+		return k, k.parsePrivate(o, with)
 	case ck.CKO_SECRET_KEY:
 		k.Secret = secret.Bytes(o.Secret.Get(ck.CKA_VALUE)).Clone()
 		return k, nil
@@ -75,25 +76,39 @@ func (k *Key) parsePublic(o *object.Object) error {
 	return nil
 }
 
-func (k *Key) parsePrivate(o *object.Object) error {
-	priv, err := o.PrivateKey()
-	if err != nil {
+func (k *Key) parsePrivate(o *object.Object, with Provider) (err error) {
+	switch k.Type {
+	case ck.CKK_RSA:
+		n, err := o.RSANumbers()
+		if err != nil {
+			return err
+		}
+		k.RSA, err = with.RSA(n)
+		return err
+	case ck.CKK_EC:
+		c, err := object.CurveOf(o.Attrs.Get(ck.CKA_EC_PARAMS))
+		if err != nil {
+			return err
+		}
+		k.EC, err = with.EC(c, o.Secret.Get(ck.CKA_VALUE))
 		return err
 	}
-	switch priv := priv.(type) {
-	case *rsa.PrivateKey:
-		k.RSA = priv
-	case *ecdsa.PrivateKey:
-		k.EC = priv
-	default:
-		k.Private = priv
-	}
-	return nil
+	k.Private, err = o.PrivateKey()
+	return err
 }
 
-// Wipe overwrites a secret key. Nobody may use k afterwards. The numbers of
-// private keys cannot be wiped, they are left to the garbage collector.
-func (k *Key) Wipe() { k.Secret.Wipe() }
+// Wipe ends the key, and overwrites what is the key's own. Nobody may use it
+// afterwards. Keys of other kinds than RSA, EC and secret keys are left to the
+// garbage collector.
+func (k *Key) Wipe() {
+	k.Secret.Wipe()
+	if k.RSA != nil {
+		k.RSA.Wipe()
+	}
+	if k.EC != nil {
+		k.EC.Wipe()
+	}
+}
 
 // wrongKey is the answer to a key of another class or type than a mechanism
 // works on.
@@ -101,14 +116,16 @@ func wrongKey(k *Key, want string) error {
 	return ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "a key of class %v, type %v is no %s", k.Class, k.Type, want)
 }
 
-func rsaPrivate(k *Key) (*rsa.PrivateKey, error) {
+// rsaPrivate is the private key, and its public half.
+func rsaPrivate(k *Key) (RSAPrivate, *rsa.PublicKey, error) {
 	if k.RSA == nil {
-		return nil, wrongKey(k, "RSA private key")
+		return nil, nil, wrongKey(k, "RSA private key")
 	}
-	if bits := k.RSA.N.BitLen(); bits < object.MinRSABits || bits > object.MaxRSABits {
-		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "an RSA private key of %d bits is not used", bits)
+	pub := k.RSA.Public()
+	if bits := pub.N.BitLen(); bits < object.MinRSABits || bits > object.MaxRSABits {
+		return nil, nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "an RSA private key of %d bits is not used", bits)
 	}
-	return k.RSA, nil
+	return k.RSA, pub, nil
 }
 
 // rsaPublic is the public key where it has at least minBits.

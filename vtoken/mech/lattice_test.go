@@ -60,7 +60,7 @@ func fromSeed(t testing.TB, s object.ParameterSet, seed []byte) *object.Object {
 // pairOf is the keys of a private key object, for mechanisms.
 func pairOf(t testing.TB, o *object.Object) (priv, pub *mech.Key) {
 	t.Helper()
-	priv, err := mech.ParseKey(o)
+	priv, err := mech.ParseKey(o, provider(t))
 	if err != nil {
 		t.Fatal(err)
 	}

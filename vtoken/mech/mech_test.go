@@ -53,7 +53,7 @@ func parsed(t testing.TB, tpl ck.Template, err error) *mech.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := mech.ParseKey(o)
+	k, err := mech.ParseKey(o, provider(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,12 @@ import (
 // ciphertexts cannot tell bad padding from good (draft-irtf-cfrg-rsa-guidance
 // section 7; S15 to S17). OpenSSL 3.2 and NSS do the same, to the bit.
 //
-// em, the ciphertext c and the private exponent d have the length of the
-// modulus. No branch and no index depends on em; only the length of the result
+// em and the ciphertext c have the length of the modulus; seed is SHA-256 of the
+// private exponent in that length. No branch and no index depends on em; only the length of the result
 // does, which the caller hands out anyway.
-func unpadImplicit(em, c, d []byte) []byte {
+func unpadImplicit(em, c []byte, seed [32]byte) []byte {
 	k := len(em)
-	kdk := rejectionKey(c, d)
+	kdk := rejectionKey(c, seed)
 	synthetic := rejectionBytes(kdk, "message", k)
 	syntheticStart := k - syntheticLen(rejectionBytes(kdk, "length", 256), k)
 
@@ -42,9 +42,8 @@ func unpadImplicit(em, c, d []byte) []byte {
 }
 
 // rejectionKey is the key from which the synthetic message follows.
-func rejectionKey(c, d []byte) []byte {
-	dh := sha256.Sum256(d)
-	mac := hmac.New(sha256.New, dh[:])
+func rejectionKey(c []byte, seed [32]byte) []byte {
+	mac := hmac.New(sha256.New, seed[:])
 	mac.Write(c)
 	return mac.Sum(nil)
 }

@@ -61,16 +61,16 @@ func encryptOAEP(k *Key, p ck.Parameter) (Cipher, error) {
 }
 
 func decryptOAEP(k *Key, p ck.Parameter) (Cipher, error) {
-	key, err := rsaPrivate(k)
+	key, pub, err := rsaPrivate(k)
 	if err != nil {
 		return nil, err
 	}
-	opts, most, err := oaepParameter(p, key.Size())
+	opts, most, err := oaepParameter(p, pub.Size())
 	if err != nil {
 		return nil, err
 	}
 	return rsaDecryption(k, most, func(in []byte) ([]byte, error) {
-		out, err := key.Decrypt(nil, in, opts)
+		out, err := key.DecryptOAEP(in, opts)
 		if err != nil {
 			return nil, ck.CKR_ENCRYPTED_DATA_INVALID // one answer, whatever the fault
 		}
@@ -96,8 +96,8 @@ func unwrapOAEP(k *Key, p ck.Parameter, wrapped []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(wrapped) != k.RSA.Size() {
-		return nil, ck.Errorf(ck.CKR_WRAPPED_KEY_LEN_RANGE, "the wrapped key has %d bytes, not %d", len(wrapped), k.RSA.Size())
+	if size := k.RSA.Public().Size(); len(wrapped) != size {
+		return nil, ck.Errorf(ck.CKR_WRAPPED_KEY_LEN_RANGE, "the wrapped key has %d bytes, not %d", len(wrapped), size)
 	}
 	if _, err := c.Update(wrapped); err != nil {
 		return nil, err

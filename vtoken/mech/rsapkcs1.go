@@ -35,17 +35,17 @@ func rsaPKCS1Mechanisms() []*Descriptor {
 func rsaPKCS1Signature(t ck.MechanismType, h crypto.Hash, newSink func(k int) sink) *Descriptor {
 	d := rsaMechanism(t)
 	d.Sign = func(k *Key, p ck.Parameter) (Signer, error) {
-		key, err := rsaPrivate(k)
+		key, pub, err := rsaPrivate(k)
 		if err != nil {
 			return nil, err
 		}
 		if err := noParameter(p); err != nil {
 			return nil, err
 		}
-		return &signer{newSink(key.Size()), key.Size(), func(message []byte) ([]byte, error) {
-			s, err := rsa.SignPKCS1v15(nil, key, h, message)
+		return &signer{newSink(pub.Size()), pub.Size(), func(message []byte) ([]byte, error) {
+			s, err := key.SignPKCS1v15(h, message)
 			if err != nil {
-				return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "sign with RSA PKCS #1 v1.5: %w", err)
+				return nil, failed("sign with RSA PKCS #1 v1.5", err)
 			}
 			return s, nil
 		}}, nil
@@ -78,7 +78,7 @@ func rsaEncryption(k *Key, most int, encrypt func(in []byte) ([]byte, error)) *w
 // rsaDecryption is a decryption with a private key of exactly one block, to at
 // most most bytes.
 func rsaDecryption(k *Key, most int, decrypt func(in []byte) ([]byte, error)) *whole {
-	size := k.RSA.Size()
+	size := k.RSA.Public().Size()
 	return &whole{
 		collector{max: size, code: ck.CKR_ENCRYPTED_DATA_LEN_RANGE}, fixed(most),
 		func(in []byte) ([]byte, error) {
@@ -98,7 +98,7 @@ func encryptPKCS1(k *Key, p ck.Parameter) (Cipher, error) {
 	if err := noParameter(p); err != nil {
 		return nil, err
 	}
-	raw, err := k.rawKey()
+	raw, err := k.rawPublic()
 	if err != nil {
 		return nil, err
 	}
@@ -124,27 +124,21 @@ func fillNonZero(b []byte) {
 }
 
 func decryptPKCS1(k *Key, p ck.Parameter) (Cipher, error) {
-	key, err := rsaPrivate(k)
+	key, pub, err := rsaPrivate(k)
 	if err != nil {
 		return nil, err
 	}
 	if err := noParameter(p); err != nil {
 		return nil, err
 	}
-	raw, err := k.rawKey()
-	if err != nil {
-		return nil, err
-	}
-	return rsaDecryption(k, key.Size()-pkcs1Overhead, func(in []byte) ([]byte, error) {
-		em, ok, err := raw.private(in)
+	return rsaDecryption(k, pub.Size()-pkcs1Overhead, func(in []byte) ([]byte, error) {
+		em, ok, err := key.Private(in)
 		if err != nil {
-			return nil, err
+			return nil, failed("decrypt with RSA PKCS #1 v1.5", err)
 		}
 		if !ok {
 			return nil, ck.Errorf(ck.CKR_ENCRYPTED_DATA_INVALID, "the encrypted number exceeds the modulus")
 		}
-		d := key.D.FillBytes(make([]byte, key.Size()))
-		defer clear(d)
-		return unpadImplicit(em, in, d), nil
+		return unpadImplicit(em, in, key.RejectionSeed()), nil
 	}), nil
 }

@@ -1,7 +1,6 @@
 package mech
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 
 	"vtoken/vtoken/ck"
@@ -62,11 +61,11 @@ func (v pss) byCryptoRSA() bool { return v.hash.hash == v.mgf.hash && v.saltLen 
 func rsaPSSMechanism(t ck.MechanismType, newSink func(h hashAlg) (sink, error)) *Descriptor {
 	d := rsaMechanism(t)
 	d.Sign = func(k *Key, p ck.Parameter) (Signer, error) {
-		key, err := rsaPrivate(k)
+		key, pub, err := rsaPrivate(k)
 		if err != nil {
 			return nil, err
 		}
-		v, err := pssParameter(p, key.N.BitLen())
+		v, err := pssParameter(p, pub.N.BitLen())
 		if err != nil {
 			return nil, err
 		}
@@ -74,11 +73,15 @@ func rsaPSSMechanism(t ck.MechanismType, newSink func(h hashAlg) (sink, error)) 
 		if err != nil {
 			return nil, err
 		}
-		return &signer{s, key.Size(), func(digest []byte) ([]byte, error) {
+		return &signer{s, pub.Size(), func(digest []byte) ([]byte, error) {
 			if len(digest) != v.hash.hash.Size() {
 				return nil, digestLength(len(digest), v.hash)
 			}
-			return signPSS(k, v, digest)
+			out, err := key.SignPSS(v.hash.hash, v.mgf.hash, v.saltLen, digest)
+			if err != nil {
+				return nil, failed("sign with RSA PSS", err)
+			}
+			return out, nil
 		}}, nil
 	}
 	d.Verify = func(k *Key, p ck.Parameter) (Verifier, error) {
@@ -108,25 +111,6 @@ func digestLength(n int, h hashAlg) error {
 	return ck.Errorf(ck.CKR_DATA_LEN_RANGE, "the digest has %d bytes, one of %v has %d", n, h.hash, h.hash.Size())
 }
 
-func signPSS(k *Key, v pss, digest []byte) ([]byte, error) {
-	if v.byCryptoRSA() {
-		s, err := rsa.SignPSS(rand.Reader, k.RSA, v.hash.hash, digest, &rsa.PSSOptions{SaltLength: v.saltLen})
-		if err != nil {
-			return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "sign with RSA PSS: %w", err)
-		}
-		return s, nil
-	}
-	raw, err := k.rawKey()
-	if err != nil {
-		return nil, err
-	}
-	salt := make([]byte, v.saltLen)
-	_, _ = rand.Read(salt) // never fails (crypto/rand)
-	// The encoded message has a bit less than the modulus, so it is below it.
-	s, _, err := raw.private(v.encode(digest, salt, k.RSA.N.BitLen()-1))
-	return s, err
-}
-
 func verifyPSS(k *Key, v pss, digest, signature []byte) error {
 	if v.byCryptoRSA() {
 		if rsa.VerifyPSS(k.RSAPublic, v.hash.hash, digest, signature, &rsa.PSSOptions{SaltLength: v.saltLen}) != nil {
@@ -134,7 +118,7 @@ func verifyPSS(k *Key, v pss, digest, signature []byte) error {
 		}
 		return nil
 	}
-	raw, err := k.rawKey()
+	raw, err := k.rawPublic()
 	if err != nil {
 		return err
 	}

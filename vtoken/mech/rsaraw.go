@@ -9,48 +9,44 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// rawRSA is an RSA key as numbers for the bare operations, which crypto/rsa does
-// not offer. All arithmetic on secrets is in constant time, so no blinding is
-// needed (filippo.io/bigmod is crypto/rsa's own arithmetic). Schemes that
-// crypto/rsa has are left to crypto/rsa.
-type rawRSA struct {
+// rawPublic is an RSA public key for the bare operation, which crypto/rsa does not
+// offer.
+type rawPublic struct {
 	n *bigmod.Modulus
 	e uint
-	// The rest is of private keys only.
+}
+
+// rawPrivate is a private key for the bare operation in Go. All arithmetic on
+// secrets is in constant time, so no blinding is needed (filippo.io/bigmod is
+// crypto/rsa's own arithmetic). Schemes that crypto/rsa has are left to crypto/rsa.
+type rawPrivate struct {
+	rawPublic
 	p, q   *bigmod.Modulus
 	dp, dq []byte
 	qInv   *bigmod.Nat
 }
 
-// rawKey is the key's numbers, computed on first use.
-func (k *Key) rawKey() (*rawRSA, error) {
-	k.raw.once.Do(func() {
-		switch {
-		case k.RSA != nil:
-			k.raw.key, k.raw.err = newRawPrivate(k.RSA)
-		case k.RSAPublic != nil:
-			k.raw.key, k.raw.err = newRawPublic(k.RSAPublic)
-		default:
-			k.raw.err = wrongKey(k, "RSA key")
-		}
-	})
+// rawPublic is the public key's numbers, computed on first use.
+func (k *Key) rawPublic() (*rawPublic, error) {
+	k.raw.once.Do(func() { k.raw.key, k.raw.err = newRawPublic(k.RSAPublic) })
 	return k.raw.key, k.raw.err
 }
 
-func newRawPublic(pub *rsa.PublicKey) (*rawRSA, error) {
+func newRawPublic(pub *rsa.PublicKey) (*rawPublic, error) {
 	n, err := bigmod.NewModulus(pub.N.Bytes())
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare the RSA modulus: %w", err)
 	}
-	return &rawRSA{n: n, e: uint(pub.E)}, nil
+	return &rawPublic{n: n, e: uint(pub.E)}, nil
 }
 
-// newRawPrivate takes a key whose CRT numbers are computed, as [ParseKey] makes it.
-func newRawPrivate(key *rsa.PrivateKey) (*rawRSA, error) {
-	r, err := newRawPublic(&key.PublicKey)
+// newRawPrivate takes a key whose CRT numbers are computed.
+func newRawPrivate(key *rsa.PrivateKey) (*rawPrivate, error) {
+	pub, err := newRawPublic(&key.PublicKey)
 	if err != nil {
 		return nil, err
 	}
+	r := &rawPrivate{rawPublic: *pub}
 	if r.p, err = bigmod.NewModulus(key.Primes[0].Bytes()); err != nil {
 		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "prepare an RSA prime: %w", err)
 	}
@@ -67,11 +63,11 @@ func newRawPrivate(key *rsa.PrivateKey) (*rawRSA, error) {
 }
 
 // size is the length of the modulus in bytes.
-func (r *rawRSA) size() int { return r.n.Size() }
+func (r *rawPublic) size() int { return r.n.Size() }
 
 // number reads a big-endian number of up to size bytes; ok is false where it is
 // not below the modulus.
-func (r *rawRSA) number(b []byte) (*bigmod.Nat, bool) {
+func (r *rawPublic) number(b []byte) (*bigmod.Nat, bool) {
 	padded := make([]byte, r.size())
 	copy(padded[len(padded)-len(b):], b)
 	x, err := bigmod.NewNat().SetBytes(padded, r.n)
@@ -79,7 +75,7 @@ func (r *rawRSA) number(b []byte) (*bigmod.Nat, bool) {
 }
 
 // public is in^e mod n, of size bytes; ok is false where in is not below n.
-func (r *rawRSA) public(in []byte) (out []byte, ok bool) {
+func (r *rawPublic) public(in []byte) (out []byte, ok bool) {
 	x, ok := r.number(in)
 	if !ok {
 		return nil, false
@@ -91,7 +87,7 @@ func (r *rawRSA) public(in []byte) (out []byte, ok bool) {
 // (RFC 8017 section 5.1.2). The result is checked with the public exponent, as
 // a result that a fault made wrong would reveal the key. ok is false where in
 // is not below n.
-func (r *rawRSA) private(in []byte) (out []byte, ok bool, err error) {
+func (r *rawPrivate) private(in []byte) (out []byte, ok bool, err error) {
 	c, ok := r.number(in)
 	if !ok {
 		return nil, false, nil

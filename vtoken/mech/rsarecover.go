@@ -11,7 +11,7 @@ import (
 // is the result of the bare operation, less the padding that data takes off.
 func recoverRSA(data func(em []byte) ([]byte, error), overhead int) func(*Key, ck.Parameter) (Cipher, error) {
 	return func(k *Key, p ck.Parameter) (Cipher, error) {
-		raw, err := rawPublic(k, p, object.MinRSABits)
+		raw, err := barePublic(k, p, object.MinRSABits)
 		if err != nil {
 			return nil, err
 		}

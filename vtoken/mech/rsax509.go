@@ -18,36 +18,38 @@ func rsaRawMechanisms() []*Descriptor {
 	return []*Descriptor{d}
 }
 
-// rawPrivate and rawPublic check key and parameter.
-func rawPrivate(k *Key, p ck.Parameter) (*rawRSA, error) {
-	if _, err := rsaPrivate(k); err != nil {
-		return nil, err
+// barePrivate and barePublic check key and parameter. The former also is the
+// length of the modulus.
+func barePrivate(k *Key, p ck.Parameter) (RSAPrivate, int, error) {
+	key, pub, err := rsaPrivate(k)
+	if err != nil {
+		return nil, 0, err
 	}
-	if err := noParameter(p); err != nil {
-		return nil, err
-	}
-	return k.rawKey()
+	return key, pub.Size(), noParameter(p)
 }
 
-func rawPublic(k *Key, p ck.Parameter, minBits int) (*rawRSA, error) {
+func barePublic(k *Key, p ck.Parameter, minBits int) (*rawPublic, error) {
 	if _, err := rsaPublic(k, minBits); err != nil {
 		return nil, err
 	}
 	if err := noParameter(p); err != nil {
 		return nil, err
 	}
-	return k.rawKey()
+	return k.rawPublic()
 }
 
 func signRaw(k *Key, p ck.Parameter) (Signer, error) {
-	raw, err := rawPrivate(k, p)
+	key, size, err := barePrivate(k, p)
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{max: raw.size(), code: ck.CKR_DATA_LEN_RANGE}
-	return &signer{c, raw.size(), func(message []byte) ([]byte, error) {
-		out, ok, err := raw.private(message)
-		if err == nil && !ok {
+	c := &collector{max: size, code: ck.CKR_DATA_LEN_RANGE}
+	return &signer{c, size, func(message []byte) ([]byte, error) {
+		out, ok, err := key.Private(message)
+		if err != nil {
+			return nil, failed("sign with RSA", err)
+		}
+		if !ok {
 			err = ck.Errorf(ck.CKR_DATA_INVALID, "the data, as a number, exceeds the modulus")
 		}
 		return out, err
@@ -55,7 +57,7 @@ func signRaw(k *Key, p ck.Parameter) (Signer, error) {
 }
 
 func verifyRaw(k *Key, p ck.Parameter) (Verifier, error) {
-	raw, err := rawPublic(k, p, object.MinRSABits)
+	raw, err := barePublic(k, p, object.MinRSABits)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func verifyRaw(k *Key, p ck.Parameter) (Verifier, error) {
 }
 
 func encryptRaw(k *Key, p ck.Parameter) (Cipher, error) {
-	raw, err := rawPublic(k, p, object.MinRSABits)
+	raw, err := barePublic(k, p, object.MinRSABits)
 	if err != nil {
 		return nil, err
 	}
@@ -86,13 +88,16 @@ func encryptRaw(k *Key, p ck.Parameter) (Cipher, error) {
 }
 
 func decryptRaw(k *Key, p ck.Parameter) (Cipher, error) {
-	raw, err := rawPrivate(k, p)
+	key, size, err := barePrivate(k, p)
 	if err != nil {
 		return nil, err
 	}
-	return rsaDecryption(k, raw.size(), func(in []byte) ([]byte, error) {
-		out, ok, err := raw.private(in)
-		if err == nil && !ok {
+	return rsaDecryption(k, size, func(in []byte) ([]byte, error) {
+		out, ok, err := key.Private(in)
+		if err != nil {
+			return nil, failed("decrypt with RSA", err)
+		}
+		if !ok {
 			err = ck.Errorf(ck.CKR_ENCRYPTED_DATA_INVALID, "the encrypted number exceeds the modulus")
 		}
 		return out, err
