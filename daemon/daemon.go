@@ -50,6 +50,10 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err := harden(); err != nil {
 		return nil, err
 	}
+	provider, err := newProvider(cfg.Crypto, log)
+	if err != nil {
+		return nil, err
+	}
 	admins, err := newAdministrators(cfg.AdminGroup)
 	if err != nil {
 		return nil, err
@@ -67,7 +71,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 			d.stop()
 		}
 	}()
-	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Version: version}); err != nil {
+	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Provider: provider, Version: version}); err != nil {
 		return nil, err
 	}
 	if err := d.openAudit(); err != nil {

@@ -42,6 +42,8 @@ type Config struct {
 	KEKs []string `yaml:"kek"`
 	// Dialects are the provisioning APIs that are served beside the native one.
 	Dialects []string `yaml:"dialects"`
+	// Crypto is what computes with private keys: auto, libcrypto or go.
+	Crypto string `yaml:"crypto"`
 	// LogLevel is debug, info, warn or error; LogFormat is text or json.
 	LogLevel  string `yaml:"log-level"`
 	LogFormat string `yaml:"log-format"`
@@ -56,6 +58,7 @@ const SystemConfigFile = "/etc/vtoken/vtokend.yaml"
 func Default(uid int, getenv func(string) string) Config {
 	c := Config{
 		Dialects:  []string{"idprime"},
+		Crypto:    "auto",
 		LogLevel:  "info",
 		LogFormat: "text",
 	}
@@ -126,6 +129,9 @@ func (c *Config) Validate(dialects []string) error {
 		if !slices.Contains(dialects, d) {
 			errs = append(errs, fmt.Errorf("--dialect %q is not known; there are: %v", d, dialects))
 		}
+	}
+	if !slices.Contains([]string{"auto", "libcrypto", "go"}, c.Crypto) {
+		errs = append(errs, fmt.Errorf("--crypto is auto, libcrypto or go, not %q", c.Crypto))
 	}
 	if _, err := c.Level(); err != nil {
 		errs = append(errs, err)

@@ -112,6 +112,7 @@ func TestValidate(t *testing.T) {
 		"HOST:PORT":       func(c *Config) { c.APIListen = "localhost" },
 		"together":        func(c *Config) { c.TLSCert = "/x" },
 		"not known":       func(c *Config) { c.Dialects = []string{"esperanto"} },
+		"--crypto":        func(c *Config) { c.Crypto = "rot13" },
 		"--log-level":     func(c *Config) { c.LogLevel = "loud" },
 		"--log-format":    func(c *Config) { c.LogFormat = "xml" },
 	} {

@@ -68,6 +68,7 @@ func (c *Config) flags(file *string) *pflag.FlagSet {
 	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "`FILE` with its private key (PEM)")
 	f.StringArrayVar(&c.KEKs, "kek", c.KEKs, "`URI` of a key-encryption key; repeatable, any one opens the store")
 	f.StringArrayVar(&c.Dialects, "dialect", c.Dialects, "`NAME` of a provisioning API to serve beside the native one; repeatable")
+	f.StringVar(&c.Crypto, "crypto", c.Crypto, "`WHAT` computes with private keys: libcrypto, go, or auto for the former where it is built in")
 	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`FORMAT` of the log: text or json")
 	return f

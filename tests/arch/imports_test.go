@@ -181,6 +181,16 @@ func TestOneDoorToTheEnvelope(t *testing.T) {
 	}
 }
 
+// TestLibcryptoIsTheDaemons: the library in applications must not link libcrypto,
+// and everything else takes a provider.
+func TestLibcryptoIsTheDaemons(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.path() != "daemon" && slices.Contains(p.Imports, module+"vtoken/mech/libcrypto") {
+			t.Errorf("%s imports vtoken/mech/libcrypto; take a mech.Provider", p.path())
+		}
+	}
+}
+
 func TestNobodyImportsProgramsOrTests(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, i := range p.Imports {
@@ -197,7 +207,7 @@ func TestNobodyImportsProgramsOrTests(t *testing.T) {
 }
 
 // cgoAllowed are the packages that may use cgo.
-var cgoAllowed = [...]string{"p11module", "tools/p11bench"}
+var cgoAllowed = [...]string{"p11module", "tools/p11bench", "vtoken/mech/libcrypto"}
 
 func TestCgoWhereAllowed(t *testing.T) {
 	for _, p := range packages(t) {

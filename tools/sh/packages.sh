@@ -9,7 +9,7 @@
 #   tools/sh/packages.sh test        and what `make test` and `make bench` need
 set -euo pipefail
 
-build="make gcc libc6-dev"
+build="make gcc libc6-dev libssl-dev"
 demo="$build openssl curl ca-certificates opensc"
 consumers="iproute2 libnss3-tools openjdk-17-jdk-headless nodejs npm g++ python3"
 test="$demo softhsm2 p11-kit p11-kit-modules gnutls-bin binutils passwd util-linux libengine-pkcs11-openssl openssh-client groff-base procps nginx apache2-bin openssh-server osslsigncode git swtpm $consumers"
