@@ -43,7 +43,7 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 // admin socket and over HTTPS. Callers differ: a process on the admin socket is
 // known by its user, everybody else by an API key.
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
-	kit := &httpkit.Kit{Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Admin: func(p record.Peer) (provisioning.Caller, error) {
+	kit := &httpkit.Kit{Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Admin: func(p record.Peer) (provisioning.Caller, error) {
 		if !admins.Has(p) {
 			return provisioning.Caller{}, provisioning.Errorf(provisioning.Forbidden,
 				"user %d is no administrator here; ask for root or for a place in the daemon's --admin-group", p.UID)
@@ -52,10 +52,11 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	}}
 	mux := http.NewServeMux()
 	mux.Handle("/", kit.NotFound())
-	dialect.Mount(mux, native.New(core, kit, native.Info{
+	dialect.Mount(mux, native.New(core, kit.For("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
 		API: d.apiURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Audit: d.newAuditReader(), KEKs: keks{d.store},
+		Metrics: d.metrics.Write,
 		Clients: func() api.Clients {
 			u := d.engine.Usage()
 			return api.Clients{Applications: u.Applications, Sessions: u.Sessions}

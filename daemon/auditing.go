@@ -16,7 +16,7 @@ import (
 
 // The events of applications, by what they do.
 const (
-	eventLogin       = "login"
+	eventLogin       = audit.EventLogin
 	eventInitToken   = "init-token"
 	eventInitPIN     = "init-pin"
 	eventSetPIN      = "set-pin"

@@ -39,7 +39,8 @@ func (d *daemon) openAudit() error {
 	copy(head.Hash[:], known.Hash)
 	d.audit, err = audit.Open(audit.Options{
 		Dir: dir, Key: d.store.AuditKey(), Head: head, Anchor: d.anchor,
-		Failed: func(err error) { d.log.Error("the audit log is not complete", "error", err) },
+		Observer: d.metrics.Audit,
+		Failed:   func(err error) { d.log.Error("the audit log is not complete", "error", err) },
 	})
 	if err != nil {
 		return err

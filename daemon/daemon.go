@@ -13,6 +13,7 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
+	"vtoken/daemon/metrics"
 	"vtoken/daemon/p11server"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
@@ -40,6 +41,9 @@ type daemon struct {
 	cfg    config.Config
 	apiURL string
 
+	metrics *metrics.Set
+	scrape  *http.Server // of --metrics-listen
+
 	serving sync.WaitGroup
 	failed  chan error // what ended a server that should have gone on
 }
@@ -58,26 +62,28 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
+	counts := metrics.New(version.String())
 	store, err := keystore.Open(ctx, keystore.Options{
-		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log,
+		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
 	})
 	if err != nil {
 		return nil, err
 	}
 	lockMemory(log)
-	d := &daemon{log: log, store: store, cfg: cfg, failed: make(chan error, 3)}
+	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			d.stop()
 		}
 	}()
-	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Provider: provider, Version: version}); err != nil {
+	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Locked: d.locked, Provider: provider, Version: version}); err != nil {
 		return nil, err
 	}
 	if err := d.openAudit(); err != nil {
 		return nil, err
 	}
-	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log})
+	d.metrics.Watch(d.state())
+	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log, Observer: d.metrics.Calls})
 	core := provisioning.New(coreStore{store}, provisioning.Options{})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
@@ -97,7 +103,8 @@ func (d *daemon) warm(ctx context.Context, core *provisioning.Service) {
 // connect begins the work of an application.
 func (d *daemon) connect(p record.Peer) p11server.Client {
 	c := d.engine.Connect(p)
-	return &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
+	audited := &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
+	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed}
 }
 
 // listen makes the listeners and serves on them. All are made before any is
@@ -127,6 +134,9 @@ func (d *daemon) listen(core *provisioning.Service, admins administrators) (err 
 		made = append(made, l)
 	}
 	if d.http, err = d.newHTTP(core, admins); err != nil {
+		return err
+	}
+	if err := d.listenMetrics(); err != nil {
 		return err
 	}
 	serves := []func(net.Listener) error{d.p11.Serve, d.http.Serve, d.http.Serve}
@@ -195,6 +205,9 @@ func (d *daemon) stop() {
 				d.warn("stopping the API", errors.Join(err, d.http.Close()))
 			}
 		})
+	}
+	if d.scrape != nil {
+		both.Go(func() { d.warn("stopping the metrics", d.scrape.Close()) })
 	}
 	both.Wait()
 	d.serving.Wait()

@@ -52,6 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	log := newLogger(cfg, stderr)
 	d, err := start(ctx, cfg, log)
+	reportStart(cfg.MetricsFile, err, log)
 	if err != nil {
 		log.Error("cannot start", "error", err)
 		return exitStatus(err)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vtoken/keystore/envelope"
+	"vtoken/keystore/kek"
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/bolt"
 	"vtoken/keystore/schema"
@@ -61,6 +62,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.tries == nil {
+		o.tries, o.refused = new(tries), new(kek.Refusals)
 	}
 	return o
 }

@@ -78,8 +78,9 @@ func wrapRoot(ctx context.Context, o Options, uris []string, root secret.Bytes) 
 	return list, nil
 }
 
-// firstUse says what a provider may make where it is missing.
-type firstUse struct{ create, generate bool }
+// firstUse says what a provider may make where it is missing, and whether it is
+// opened to count only.
+type firstUse struct{ create, generate, count bool }
 
 // wrapUnder wraps the root key, and unwraps it again, because what does not come
 // back is found too late otherwise.
@@ -129,6 +130,7 @@ func unwrapRoot(ctx context.Context, o Options, recipients []recipient) (*envelo
 	for _, r := range inOrder(recipients) {
 		for _, uri := range candidates(r, o.KEKs) {
 			root, err := unwrapUnder(ctx, o, uri, r.Wrapped)
+			o.tries.note(r.ID, err)
 			if err != nil {
 				failed.Reasons = append(failed.Reasons, RecipientError{uri, err})
 				continue

@@ -80,9 +80,10 @@ func (s *Store) probe(ctx context.Context, r recipient) KEK {
 	for _, uri := range candidates(r, s.options.KEKs) {
 		if k.Err = s.opens(ctx, uri, r); k.Err == nil {
 			k.Status, k.Err = s.status(ctx, uri)
-			return k
+			break
 		}
 	}
+	s.options.tries.note(r.ID, k.Err)
 	return k
 }
 

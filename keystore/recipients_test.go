@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"vtoken/keystore/kek"
+	"vtoken/keystore/kek/all"
 	"vtoken/vtoken/record"
 )
 
@@ -104,6 +106,51 @@ func TestKEKRemoveWouldLockOut(t *testing.T) {
 }
 
 // TestKEKsAreBounded fills the store with recipients.
+// TestRecipientsAreNotTried: what is known of the KEKs without trying them is how
+// they did when they were last tried.
+func TestRecipientsAreNotTried(t *testing.T) {
+	dir := tempDir(t)
+	o := options(dir)
+	opened := map[string]int{}
+	o.Providers = map[string]kek.OpenFunc{}
+	for scheme, open := range all.Providers() {
+		o.Providers[scheme] = func(ctx context.Context, u kek.URI, env kek.Env) (kek.Provider, error) {
+			opened[scheme]++
+			return open(ctx, u, env)
+		}
+	}
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	first := func() Recipient {
+		t.Helper()
+		list, err := s.Recipients()
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		return list[0]
+	}
+	if r := first(); r.URI != DefaultKEK || r.Tried.IsZero() || !r.Opens || r.Recovery {
+		t.Errorf("after the start: %+v", r)
+	}
+	before := opened["file"]
+	first()
+	if opened["file"] != before {
+		t.Error("listing the recipients opens a KEK")
+	}
+	if err := os.Rename(filepath.Join(dir, "kek.key"), filepath.Join(dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.KEKs(t.Context()); err != nil || list[0].Err == nil {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if r := first(); r.Opens {
+		t.Errorf("after it failed: %+v", r)
+	}
+}
+
 func TestKEKsAreBounded(t *testing.T) {
 	s, _ := inMemory(t)
 	for i := 1; i < maxRecipients; i++ {

@@ -19,6 +19,8 @@ type Protection struct {
 	// KEK is the URI of the KEK that counts; empty is none, and an older copy is
 	// a store like any other.
 	KEK string
+	// Counts says whether it did when it was last asked.
+	Counts bool
 	// Accepted is when an administrator last accepted an older store; zero is
 	// never.
 	Accepted time.Time
@@ -29,8 +31,8 @@ func (s *Store) Protection() (p Protection, err error) {
 	err = s.View(func(tx *Tx) error {
 		g, err := tx.generation()
 		p.Accepted = g.Accepted
-		if s.guard.Load() != nil {
-			p.KEK = g.URI
+		if guard := s.guard.Load(); guard != nil {
+			p.KEK, p.Counts = g.URI, !guard.failed.Load()
 		}
 		return err
 	})
@@ -135,7 +137,10 @@ func (s *Store) generation() (row generation, recipients []recipient, err error)
 func (s *Store) openCounter(ctx context.Context, o Options, r recipient) (kek.Provider, kek.Counter, error) {
 	var errs []error
 	for _, uri := range candidates(r, o.KEKs) {
-		p, err := openProvider(ctx, o, uri, firstUse{})
+		p, err := openProvider(ctx, o, uri, firstUse{count: true})
+		if errors.Is(err, kek.ErrCountsNothing) {
+			return nil, nil, nil
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/kek"
@@ -33,10 +34,16 @@ type Options struct {
 	Log *slog.Logger
 	// LookupUser finds the name of an OS user; nil asks the system.
 	LookupUser func(uid uint32) (name string, err error)
+	// Committed is told of every commit: how many updates shared it, how long it
+	// took, and how it ended; nil is nobody.
+	Committed func(updates int, took time.Duration, err error)
 	// AcceptRollback takes the store as it is where it is older than its counter,
 	// or where that cannot be asked. It is an administrator's decision for one
 	// time, and remembered.
 	AcceptRollback bool
+
+	tries   *tries        // how recipients did when they were tried
+	refused *kek.Refusals // wrong secrets that hardware would count again
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -65,6 +72,7 @@ type Store struct {
 
 func newStore(db *kv.DB, o Options) *Store {
 	s := &Store{db: db, log: o.Log, options: o, argon: make(chan struct{}, maxArgon())}
+	db.Observe(o.Committed)
 	s.names.lookup = o.LookupUser
 	if s.names.lookup == nil {
 		s.names.lookup = lookupUser
@@ -230,5 +238,7 @@ func openProvider(ctx context.Context, o Options, text string, first firstUse) (
 	if !ok {
 		return nil, errors.Join(kek.ErrUnavailable, errors.New("this program has no provider for "+uri.Scheme+":"))
 	}
-	return open(ctx, uri, kek.Env{Dir: o.Dir, Create: first.create, Generate: first.generate, Log: o.Log})
+	return open(ctx, uri, kek.Env{
+		Dir: o.Dir, Create: first.create, Generate: first.generate, Count: first.count, Refused: o.refused, Log: o.Log,
+	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
+	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
@@ -20,6 +21,8 @@ type Options struct {
 	MayMake func(record.Peer) bool
 	// Provider computes with private keys; nil is Go's own library.
 	Provider mech.Provider
+	// Locked is told that a wrong try has locked a PIN; nil is nobody. It is quick.
+	Locked func(record.TokenID, pin.Role)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Version is what C_GetInfo and the slots tell as library and firmware version.
@@ -61,6 +64,9 @@ func New(store Store, opts Options) (*Engine, error) {
 	}
 	if opts.Provider == nil {
 		opts.Provider = mech.Go{}
+	}
+	if opts.Locked == nil {
+		opts.Locked = func(record.TokenID, pin.Role) {}
 	}
 	if opts.MayMake == nil {
 		opts.MayMake = func(record.Peer) bool { return false }

@@ -51,6 +51,7 @@ func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.By
 		return got, nil
 	case tried.Locked():
 		e.endLogins(t.id, role)
+		e.opts.Locked(t.id, role)
 		return proof{}, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
 	}
 	e.rememberWrong(t, role, peer, tried.Verifier, p)

@@ -43,9 +43,28 @@ type Options struct {
 	Anchor func(Head) error
 	// Failed is told what went wrong after the caller had done its work.
 	Failed func(error)
+	// Observer hears how the log does; nil is nobody.
+	Observer Observer
 	// Rotate is the size at which a new file is begun; 0 is 16 MiB.
 	Rotate int64
 }
+
+// Observer counts. Its methods are quick and do not call the log.
+type Observer interface {
+	// Wrote is told every line that was written.
+	Wrote(Record)
+	// Refused is told why Begin failed.
+	Refused(error)
+	// Failed is told what Options.Failed is.
+	Failed(error)
+}
+
+// nobody is the observer where there is none.
+type nobody struct{}
+
+func (nobody) Wrote(Record)  {}
+func (nobody) Refused(error) {}
+func (nobody) Failed(error)  {}
 
 // Log is an open audit log. It is safe for concurrent use.
 type Log struct {
@@ -74,6 +93,9 @@ const defaultRotate = 16 << 20
 func Open(o Options) (*Log, error) {
 	if o.Rotate == 0 {
 		o.Rotate = defaultRotate
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the audit log: %w", err)
@@ -167,6 +189,14 @@ type Entry struct {
 // [ErrBroken]; then what was to be recorded is not to be done. The caller ends
 // every entry once, with [Entry.End] or [Entry.Cancel].
 func (l *Log) Begin() (*Entry, error) {
+	e, err := l.tryBegin()
+	if err != nil {
+		l.opt.Observer.Refused(err)
+	}
+	return e, err
+}
+
+func (l *Log) tryBegin() (*Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken != nil || l.closed {
@@ -198,9 +228,15 @@ func (e *Entry) End(r Record) {
 		}
 		l.mu.Unlock()
 		if err != nil {
-			l.opt.Failed(fmt.Errorf("record %q: %w", r.Event, err))
+			l.failed(fmt.Errorf("record %q: %w", r.Event, err))
 		}
 	})
+}
+
+// failed tells what went wrong after the caller had done its work.
+func (l *Log) failed(err error) {
+	l.opt.Observer.Failed(err)
+	l.opt.Failed(err)
 }
 
 // Cancel gives the space back: there is nothing to record.
@@ -225,6 +261,7 @@ func (l *Log) write(r Record) error {
 	}
 	l.size += int64(len(line)) + 1
 	l.head = Head{r.Seq, sha256.Sum256(line), r.Time}
+	l.opt.Observer.Wrote(r)
 	close(l.grown)
 	l.grown = make(chan struct{})
 	select {
@@ -254,7 +291,7 @@ func (l *Log) sync() {
 		case <-l.dirty:
 		}
 		if err := l.settle(); err != nil {
-			l.opt.Failed(err)
+			l.failed(err)
 		}
 		select {
 		case <-l.stop:

@@ -63,6 +63,8 @@ const (
 	EventBegin = "begin" // of a file
 	EventStart = "start" // of the daemon
 	EventStop  = "stop"
+	// EventLogin is the login of an application.
+	EventLogin = "login"
 )
 
 // MaxLine bounds a line with its newline, in bytes. Texts are clipped to fit.

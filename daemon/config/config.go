@@ -37,6 +37,11 @@ type Config struct {
 	// made once and kept as api.crt and api.key in the data folder.
 	TLSCert string `yaml:"tls-cert"`
 	TLSKey  string `yaml:"tls-key"`
+	// MetricsListen is the HOST:PORT where metrics are served over plain HTTP, to
+	// everybody who reaches it; empty is nowhere. The host is a loopback address.
+	MetricsListen string `yaml:"metrics-listen"`
+	// MetricsFile is the file that tells what the last start came to; empty is none.
+	MetricsFile string `yaml:"metrics-file"`
 	// KEKs are the URIs of the key-encryption keys that open the store; any one
 	// of them is enough. Empty is "file:" with a key file in the data folder.
 	KEKs []string `yaml:"kek"`
@@ -122,6 +127,9 @@ func (c *Config) Validate(dialects []string) error {
 			errs = append(errs, fmt.Errorf("--api-listen %q is not HOST:PORT: %w", c.APIListen, err))
 		}
 	}
+	if c.MetricsListen != "" {
+		errs = append(errs, loopbackOnly(c.MetricsListen))
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New("--tls-cert and --tls-key are given together or not at all"))
 	}
@@ -140,6 +148,19 @@ func (c *Config) Validate(dialects []string) error {
 		errs = append(errs, fmt.Errorf("--log-format is text or json, not %q", c.LogFormat))
 	}
 	return errors.Join(errs...)
+}
+
+// loopbackOnly checks the address of the metrics, which nothing protects.
+func loopbackOnly(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--metrics-listen %q is not HOST:PORT: %w", address, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--metrics-listen %q is no loopback address, and the metrics are served there without TLS to everybody; "+
+			"give 127.0.0.1:PORT, and ask for /v1/metrics at --api-listen from elsewhere", address)
+	}
+	return nil
 }
 
 // maxSocketPath is the room in sockaddr_un less the final zero (unix(7)).

@@ -104,17 +104,26 @@ func TestValidate(t *testing.T) {
 	if err := ok.Validate([]string{"idprime"}); err != nil {
 		t.Fatal(err)
 	}
+	for _, address := range []string{"127.0.0.1:0", "[::1]:9100", "localhost:9100"} {
+		c := ok
+		c.MetricsListen = address
+		if err := c.Validate([]string{"idprime"}); err != nil {
+			t.Error(err)
+		}
+	}
 	for want, change := range map[string]func(*Config){
-		"--data-dir":      func(c *Config) { c.DataDir = "" },
-		"XDG_RUNTIME_DIR": func(c *Config) { c.P11Socket = "" },
-		"same path":       func(c *Config) { c.AdminSocket = c.P11Socket },
-		"at most 107":     func(c *Config) { c.P11Socket = "/" + strings.Repeat("x", 107) },
-		"HOST:PORT":       func(c *Config) { c.APIListen = "localhost" },
-		"together":        func(c *Config) { c.TLSCert = "/x" },
-		"not known":       func(c *Config) { c.Dialects = []string{"esperanto"} },
-		"--crypto":        func(c *Config) { c.Crypto = "rot13" },
-		"--log-level":     func(c *Config) { c.LogLevel = "loud" },
-		"--log-format":    func(c *Config) { c.LogFormat = "xml" },
+		"--data-dir":           func(c *Config) { c.DataDir = "" },
+		"XDG_RUNTIME_DIR":      func(c *Config) { c.P11Socket = "" },
+		"same path":            func(c *Config) { c.AdminSocket = c.P11Socket },
+		"at most 107":          func(c *Config) { c.P11Socket = "/" + strings.Repeat("x", 107) },
+		"HOST:PORT":            func(c *Config) { c.APIListen = "localhost" },
+		"metrics-listen \"x\"": func(c *Config) { c.MetricsListen = "x" },
+		"no loopback":          func(c *Config) { c.MetricsListen = "0.0.0.0:9100" },
+		"together":             func(c *Config) { c.TLSCert = "/x" },
+		"not known":            func(c *Config) { c.Dialects = []string{"esperanto"} },
+		"--crypto":             func(c *Config) { c.Crypto = "rot13" },
+		"--log-level":          func(c *Config) { c.LogLevel = "loud" },
+		"--log-format":         func(c *Config) { c.LogFormat = "xml" },
 	} {
 		c := ok
 		change(&c)

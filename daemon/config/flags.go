@@ -66,6 +66,8 @@ func (c *Config) flags(file *string) *pflag.FlagSet {
 	f.StringVar(&c.APIListen, "api-listen", c.APIListen, "`HOST:PORT` of the provisioning API over TLS")
 	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "`FILE` with the API's certificate (PEM); self-signed where not given")
 	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "`FILE` with its private key (PEM)")
+	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "`HOST:PORT` of metrics for Prometheus, loopback only")
+	f.StringVar(&c.MetricsFile, "metrics-file", c.MetricsFile, "`FILE` that tells Prometheus' node exporter how the start went")
 	f.StringArrayVar(&c.KEKs, "kek", c.KEKs, "`URI` of a key-encryption key; repeatable, any one opens the store")
 	f.StringArrayVar(&c.Dialects, "dialect", c.Dialects, "`NAME` of a provisioning API to serve beside the native one; repeatable")
 	f.StringVar(&c.Crypto, "crypto", c.Crypto, "`WHAT` computes with private keys: libcrypto, go, or auto for the former where it is built in")

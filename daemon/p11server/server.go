@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
 )
 
@@ -21,7 +23,21 @@ type Options struct {
 	MaxConns int
 	// MaxConnsPerUID bounds those of one operating system user; 0 is 1024.
 	MaxConnsPerUID int
+	// Observer is told of every call; nil is nobody.
+	Observer Observer
 }
+
+// Observer is told of calls that were answered: which, with what code, and how
+// long it took. It is called on the signing path, beside others, and so neither
+// waits nor allocates.
+type Observer interface {
+	Called(call p11rpc.CallID, rv ck.Error, took time.Duration)
+}
+
+// nobody is the observer where there is none.
+type nobody struct{}
+
+func (nobody) Called(p11rpc.CallID, ck.Error, time.Duration) {}
 
 // Server serves PKCS#11 on Unix sockets. Its methods are safe for concurrent
 // use.
@@ -45,6 +61,9 @@ type Server struct {
 func New(connect Connect, opts Options) *Server {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Observer == nil {
+		opts.Observer = nobody{}
 	}
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 4096

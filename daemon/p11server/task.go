@@ -3,6 +3,7 @@ package p11server
 import (
 	"errors"
 	"runtime/debug"
+	"time"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
@@ -81,11 +82,15 @@ func (c *conn) do(t *task) {
 // answer does the request and writes its answer, which may be an error's. It
 // returns an error, and writes nothing, where the request breaks the protocol.
 func (c *conn) answer(t *task) error {
+	begun := time.Now()
 	err := c.handle(t)
 	if err == nil {
 		err = t.out.End()
 	}
 	t.wipe()
+	if !errors.Is(err, p11rpc.ErrMalformed) {
+		c.srv.opts.Observer.Called(t.call, ck.CodeOf(err), time.Since(begun))
+	}
 	if err == nil {
 		return nil
 	}

@@ -43,6 +43,12 @@ type Env struct {
 	// Generate is set when the administrator asks for a new key in an HSM. Only
 	// a provider of keys that others make, too, looks at it.
 	Generate bool
+	// Count is set when the KEK is opened for its counter only. A provider that
+	// has none and would use up something fails with [ErrCountsNothing] instead.
+	Count bool
+	// Refused are the secrets that hardware refused in this run; nil remembers
+	// none.
+	Refused *Refusals
 	// Log gets what an administrator has to know once. It is never nil.
 	Log *slog.Logger
 }
@@ -58,6 +64,8 @@ var (
 	ErrURI = errors.New("bad KEK URI")
 	// ErrUnavailable is returned by OpenFunc and all methods of a provider.
 	ErrUnavailable = errors.New("KEK is not available")
+	// ErrCountsNothing is returned by OpenFunc where Env.Count is set.
+	ErrCountsNothing = errors.New("this kind of KEK has no counter")
 	// ErrWrongKey is returned by Unwrap.
 	ErrWrongKey = errors.New("not wrapped under this KEK")
 )

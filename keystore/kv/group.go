@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // maxGroup bounds the updates that share a commit, so that the first of them
@@ -20,10 +21,16 @@ type DB struct {
 	queue []*call // updates that wait for a leader
 
 	lead chan struct{} // holds one value while somebody leads
+
+	observe func(updates int, took time.Duration, err error)
 }
 
 // Group puts group commit on top of an engine, which belongs to the DB then.
 func Group(e Engine) *DB { return &DB{engine: e, lead: make(chan struct{}, 1)} }
+
+// Observe has fn told of every commit from now on: how many updates shared it,
+// how long it took, and how it ended. It is called before the first update.
+func (db *DB) Observe(fn func(updates int, took time.Duration, err error)) { db.observe = fn }
 
 // View runs fn on the newest committed snapshot and returns its error.
 func (db *DB) View(fn func(Reader) error) error { return db.engine.View(fn) }
@@ -92,8 +99,9 @@ func (db *DB) commit(group []*call) {
 			close(c.done)
 		}
 	}()
+	begun, wrote := time.Now(), 0
 	err := db.engine.Update(func(w Writer) error {
-		wrote := false
+		wrote = 0
 		for _, c := range group {
 			tx := &savepoint{Writer: w}
 			c.run(tx)
@@ -104,15 +112,19 @@ func (db *DB) commit(group []*call) {
 				}
 				continue
 			}
-			wrote = wrote || len(tx.log) > 0 || len(tx.onCommit) > 0
+			if len(tx.log) > 0 || len(tx.onCommit) > 0 {
+				wrote++
+			}
 		}
-		if !wrote {
+		if wrote == 0 {
 			return errNothing
 		}
 		return nil
 	})
 	if errors.Is(err, errNothing) {
 		err = nil
+	} else if db.observe != nil {
+		db.observe(wrote, time.Since(begun), err)
 	}
 	for _, c := range group {
 		c.finish(err)

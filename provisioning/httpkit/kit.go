@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
@@ -25,8 +26,21 @@ type Kit struct {
 	Admin func(record.Peer) (provisioning.Caller, error)
 	// Log gets one line a request.
 	Log *slog.Logger
+	// Served is told of every request that was answered: the dialect and the
+	// operation ("POST /v1/tokens") of its route, both empty where none was found,
+	// the status, and how long it took; nil is nobody.
+	Served func(dialect, operation string, status int, took time.Duration)
 	// Audit records every call but those of quiet routes; nil records nothing.
 	Audit Auditor
+
+	dialect string // whose routes are served
+}
+
+// For is the kit for the routes of a dialect.
+func (k *Kit) For(dialect string) *Kit {
+	of := *k
+	of.dialect = dialect
+	return &of
 }
 
 // caller finds out who sent a request. An API key goes before the socket, so

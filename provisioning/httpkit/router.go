@@ -58,7 +58,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route, allowed, ok := rt.find(r)
 	switch {
 	case ok:
-		note(r, route.Path)
+		note(r, rt.kit.dialect, route)
 		if err := rt.serve(route, w, r); err != nil {
 			rt.fail(w, r, err)
 		}

@@ -39,6 +39,7 @@ func (k *Kit) finish(w *statusWriter, r *http.Request, t *trace) {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			t.err = err
 			t.record(http.StatusInternalServerError, r)
+			k.tell(t, http.StatusInternalServerError)
 			panic(p)
 		}
 		t.err = errors.New("a handler panicked; this is a fault in vtoken, please report it")
@@ -53,15 +54,30 @@ func (k *Kit) finish(w *statusWriter, r *http.Request, t *trace) {
 	}
 	t.record(w.status, r)
 	t.log(k.Log, w.status, r)
+	k.tell(t, w.status)
+}
+
+// tell tells who counts requests. The method is that of the route, because a
+// client can make up any.
+func (k *Kit) tell(t *trace, status int) {
+	if k.Served == nil {
+		return
+	}
+	operation := ""
+	if t.route != "" {
+		operation = t.method + " " + t.route
+	}
+	k.Served(t.dialect, operation, status, time.Since(t.start))
 }
 
 // trace is what the log line of a request is made of.
 type trace struct {
 	id     string
 	start  time.Time
-	route  string
 	caller provisioning.Caller
 	err    error
+
+	dialect, method, route string // of the route that was found
 
 	audited func(Call)      // ends the record, nil where there is none
 	tenant  record.TenantID // what the call was about, where the handler says so
@@ -81,7 +97,11 @@ func traceOf(ctx context.Context) *trace {
 	return &trace{}
 }
 
-func note(r *http.Request, route string)                { traceOf(r.Context()).route = route }
+func note(r *http.Request, dialect string, route compiled) {
+	t := traceOf(r.Context())
+	t.dialect, t.method, t.route = dialect, route.Method, route.Path
+}
+
 func noteCaller(r *http.Request, c provisioning.Caller) { traceOf(r.Context()).caller = c }
 func noteError(r *http.Request, err error)              { traceOf(r.Context()).err = err }
 

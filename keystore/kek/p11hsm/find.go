@@ -52,17 +52,31 @@ func (p *provider) login() (pkcs11.SessionHandle, error) {
 	if len(p.pin) == 0 {
 		return session, nil
 	}
-	err = p.module.Login(session, pkcs11.CKU_USER, string(p.pin))
-	if err == nil || is(err, pkcs11.CKR_USER_ALREADY_LOGGED_IN) {
-		return session, nil
+	if err = p.loginTo(session); err != nil {
+		_ = p.module.CloseSession(session) // the error of the login says more
+		return 0, err
 	}
-	_ = p.module.CloseSession(session) // the error of Login says more
+	return session, nil
+}
+
+// loginTo logs in, but with a PIN that was refused before.
+func (p *provider) loginTo(session pkcs11.SessionHandle) error {
+	if err := p.failed.Refused(p.uri, p.file, p.pin); err != nil {
+		return err
+	}
+	err := p.module.Login(session, pkcs11.CKU_USER, string(p.pin))
+	if err == nil || is(err, pkcs11.CKR_USER_ALREADY_LOGGED_IN) {
+		return nil
+	}
+	if is(err, pkcs11.CKR_PIN_INCORRECT) || is(err, pkcs11.CKR_PIN_LEN_RANGE) {
+		p.failed.Note(p.uri, p.file, p.pin)
+	}
 	for code, text := range pinTrouble {
 		if is(err, code) {
-			return 0, fmt.Errorf("%w: %s (%w)", kek.ErrUnavailable, text, err)
+			return fmt.Errorf("%w: %s (%w)", kek.ErrUnavailable, text, err)
 		}
 	}
-	return 0, fmt.Errorf("log in: %w", err)
+	return fmt.Errorf("log in: %w", err)
 }
 
 // errNoToken is where no token fits the URI.

@@ -57,7 +57,10 @@ func (m *Modules) load(path string) (*module, error) {
 // provider is a key in an HSM.
 type provider struct {
 	target target
+	uri    kek.URI
 	pin    secret.Bytes
+	file   string // of the PIN
+	failed *kek.Refusals
 	module *module
 	key    *hsmKey // nil without a session; used under the module's lock
 }
@@ -72,13 +75,16 @@ func (m *Modules) Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provide
 	if err != nil {
 		return nil, err
 	}
+	if env.Count {
+		return nil, kek.ErrCountsNothing
+	}
 	path, err := checkModule(env.Path(t.module))
 	if err != nil {
 		return nil, err
 	}
-	p := &provider{target: t}
+	p := &provider{target: t, uri: uri, file: env.Path(t.pin), failed: env.Refused}
 	if t.pin != "" {
-		if p.pin, err = readPIN(env.Path(t.pin)); err != nil {
+		if p.pin, err = readPIN(p.file); err != nil {
 			return nil, err
 		}
 	}

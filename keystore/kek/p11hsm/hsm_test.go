@@ -206,6 +206,34 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// TestWrongPINIsTriedOnce: one wrong PIN costs one of the HSM's tries, however often
+// the KEK is opened with it; a KEK that is opened for a counter costs none.
+func TestWrongPINIsTriedOnce(t *testing.T) {
+	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", "counted", "--pin", userPIN, "--so-pin", "87654321").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	file := filepath.Join(t.TempDir(), "pin")
+	must(t, os.WriteFile(file, []byte("7654321\n"), 0o600))
+	u, err := kek.Parse("pkcs11:token=counted;object=x?module-path=" + softHSM + "&pin-source=file:" + file)
+	must(t, err)
+	env := kek.Env{Dir: dir(), Refused: new(kek.Refusals), Log: slog.New(slog.DiscardHandler)}
+	for i, want := range []string{"refuses the PIN", "was refused before", "was refused before"} {
+		_, err := new(Modules).Open(t.Context(), u, env)
+		if !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), want) {
+			t.Errorf("time %d: %v; want %q", i+1, err, want)
+		}
+	}
+	must(t, os.WriteFile(file, []byte(userPIN+"\n"), 0o600))
+	if _, err := new(Modules).Open(t.Context(), u, env); err == nil || !strings.Contains(err.Error(), "no key that fits") {
+		t.Errorf("with the right PIN: %v", err)
+	}
+	env.Count = true
+	if _, err := new(Modules).Open(t.Context(), u, env); !errors.Is(err, kek.ErrCountsNothing) {
+		t.Errorf("for a counter: %v", err)
+	}
+}
+
 // TestKeyDeleted deletes the key while a provider has it.
 func TestKeyDeleted(t *testing.T) {
 	p := open(t, uri("object=doomed"), true)

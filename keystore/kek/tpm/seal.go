@@ -153,6 +153,9 @@ func (p *primary) seal(b *blob, key, auth secret.Bytes) error {
 	return nil
 }
 
+// errAuth is where the TPM refuses the auth value.
+var errAuth = errors.New("the secret in auth-file is not the right one")
+
 // unseal gets back a KEK.
 func (p *primary) unseal(b *blob, auth secret.Bytes) (key secret.Bytes, err error) {
 	if !bytes.Equal(p.name.Buffer, b.primary[:]) {
@@ -179,7 +182,7 @@ func (p *primary) unseal(b *blob, auth secret.Bytes) (key secret.Bytes, err erro
 			tpm2.Auth(auth), tpm2.Salted(p.handle, p.public), tpm2.AESEncryption(128, tpm2.EncryptOut)),
 	}}.Execute(p.c)
 	if errors.Is(err, tpm2.TPMRCAuthFail) || errors.Is(err, tpm2.TPMRCBadAuth) {
-		return nil, fmt.Errorf("unseal a key in the TPM: %w: the secret in auth-file is not the right one; the TPM counts such tries (%w)", kek.ErrUnavailable, err)
+		return nil, fmt.Errorf("unseal a key in the TPM: %w: %w; the TPM counts such tries (%w)", kek.ErrUnavailable, errAuth, err)
 	}
 	if err != nil {
 		return nil, unavailable("unseal a key in the TPM", err)

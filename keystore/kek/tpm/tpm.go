@@ -25,8 +25,11 @@ const (
 // that was away is there again without more ado.
 type provider struct {
 	target target
+	uri    kek.URI
 	auth   secret.Bytes // empty without auth-file
-	one    sync.Mutex   // held during a piece of work: a TPM has little room
+	file   string       // of it
+	failed *kek.Refusals
+	one    sync.Mutex // held during a piece of work: a TPM has little room
 }
 
 // String names the provider and nothing of its secret.
@@ -41,9 +44,9 @@ func Open(ctx context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 	if t.network != "tcp" {
 		t.address = env.Path(t.address)
 	}
-	p := &provider{target: t}
+	p := &provider{target: t, uri: uri, file: env.Path(t.auth), failed: env.Refused}
 	if t.auth != "" {
-		if p.auth, err = readAuth(env.Path(t.auth)); err != nil {
+		if p.auth, err = readAuth(p.file); err != nil {
 			return nil, err
 		}
 	}
@@ -121,6 +124,10 @@ func (p *provider) Unwrap(ctx context.Context, wrapped []byte) (secret.Bytes, er
 		return nil, fmt.Errorf("%w: it was wrapped with an auth value, and the URI has no auth-file", kek.ErrWrongKey)
 	case !b.auth:
 		auth = nil
+	default:
+		if err := p.failed.Refused(p.uri, p.file, auth); err != nil {
+			return nil, err
+		}
 	}
 	var key secret.Bytes
 	defer func() { key.Wipe() }()
@@ -128,6 +135,9 @@ func (p *provider) Unwrap(ctx context.Context, wrapped []byte) (secret.Bytes, er
 		key, err = pr.unseal(b, auth)
 		return err
 	})
+	if errors.Is(err, errAuth) {
+		p.failed.Note(p.uri, p.file, auth)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -234,6 +234,24 @@ func TestWrongAuthCountsAndLocksOut(t *testing.T) {
 	}
 }
 
+// TestWrongAuthIsTriedOnce: where wrong secrets are remembered, one of them does
+// not lock the TPM.
+func TestWrongAuthIsTriedOnce(t *testing.T) {
+	tpm := start(t, swtpm.New)
+	right := mustOpen(t, tpm.URI()+"?auth-file="+secretFile(t, "right"))
+	wrong := mustOpen(t, tpm.URI()+"?auth-file="+secretFile(t, "wrong"))
+	wrong.failed = new(kek.Refusals)
+	blob, err := right.Wrap(t.Context(), key())
+	must(t, err)
+	refuses(t, wrong, blob, kek.ErrUnavailable, "the secret in auth-file is not the right one")
+	for range 5 { // more than a software TPM allows
+		refuses(t, wrong, blob, kek.ErrUnavailable, "was refused before")
+	}
+	if got, err := right.Unwrap(t.Context(), blob); err != nil || !got.Equal(key()) {
+		t.Errorf("the right secret: %v", err)
+	}
+}
+
 func TestOwnerPassword(t *testing.T) {
 	tpm := start(t, swtpm.New)
 	p := mustOpen(t, tpm.URI())

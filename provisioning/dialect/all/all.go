@@ -34,7 +34,7 @@ next:
 	for _, name := range names {
 		for _, d := range dialects {
 			if d.name == name {
-				made = append(made, d.make(core, kit))
+				made = append(made, d.make(core, kit.For(name)))
 				continue next
 			}
 		}

@@ -96,7 +96,7 @@ func served(t *testing.T) (mux http.Handler, token, key string) {
 		t.Fatal(err)
 	}
 	served := http.NewServeMux()
-	New(core, kit, Info{Keeper: emptyStore{}, Audit: emptyLog{}, KEKs: emptyStore{}}).Mount(served)
+	New(core, kit, Info{Keeper: emptyStore{}, Audit: emptyLog{}, KEKs: emptyStore{}, Metrics: func(io.Writer) error { return nil }}).Mount(served)
 	return kit.Wrap(served), string(made.ID), string(secret)
 }
 

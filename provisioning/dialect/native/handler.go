@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	_ "embed"
+	"io"
 	"net/http"
 	"time"
 
@@ -24,6 +25,8 @@ type Info struct {
 	Keeper               Keeper
 	Audit                Auditor
 	KEKs                 KEKs
+	// Metrics writes the metrics of the daemon in the text format of Prometheus.
+	Metrics func(io.Writer) error
 	// Clients counts what PKCS#11 applications have open at the moment; nil is not
 	// to tell.
 	Clients func() api.Clients

@@ -25,6 +25,9 @@ func TestEveryOperation(t *testing.T) {
 	}
 
 	must[*api.Status](t)(c.Status(ctx))
+	if status, text := raw(t, s, http.MethodGet, "/v1/metrics", "", nil); status != http.StatusOK || string(text) != nativetest.Metrics {
+		t.Errorf("the metrics are served as %d, %q", status, text)
+	}
 	must[*api.Check](t)(c.Check(ctx))
 	kek := must[*api.KEK](t)(c.AddKEK(ctx, api.NewKEK{URI: "passphrase:file=/words"}))
 	must[[]api.KEK](t)(client.All(c.KEKs(ctx)))

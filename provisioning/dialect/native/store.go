@@ -44,6 +44,13 @@ func (h *Handler) backUp(r *request) (any, error) {
 	return stream{api.BackupType, func(w io.Writer) error { return h.info.Keeper.Backup(r.ctx, w) }}, nil
 }
 
+func (h *Handler) readMetrics(r *request) (any, error) {
+	if err := r.system("read the metrics"); err != nil {
+		return nil, err
+	}
+	return stream{api.MetricsType, h.info.Metrics}, nil
+}
+
 // slowest bounds what has to look at the whole store, and then has nothing to
 // say until it is done.
 const slowest = time.Hour

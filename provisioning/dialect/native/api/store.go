@@ -14,6 +14,9 @@ type Check struct {
 	Problems []string `json:"problems"`
 }
 
+// MetricsType is the media type of metrics: the text format of Prometheus.
+const MetricsType = "text/plain; version=0.0.4; charset=utf-8"
+
 // BackupType is the media type of a backup, whose format package
 // keystore/backup describes.
 const BackupType = "application/vnd.vtoken.backup"

@@ -46,6 +46,9 @@ type Server struct {
 // Version is the version that the server tells.
 const Version = "1.2.3"
 
+// Metrics are the metrics that the server tells.
+const Metrics = "# TYPE vtoken_sessions gauge\nvtoken_sessions 3\n"
+
 // Start serves until the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
@@ -65,6 +68,7 @@ func Start(t testing.TB) *Server {
 		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
 		Dialects: []string{"native"}, Keeper: Keeper{}, Audit: AuditLog{}, KEKs: newKEKs(),
+		Metrics: func(w io.Writer) error { _, err := io.WriteString(w, Metrics); return err },
 		Clients: func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
 		Rollback: func() (api.Rollback, error) {
 			accepted := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)

@@ -1,0 +1,129 @@
+package metrics
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// State is what the daemon is asked for when the metrics are read. None of these
+// functions may wait for a TPM, an HSM or the disk.
+type State struct {
+	// Usage is how many applications are connected, and their sessions.
+	Usage func() (applications, sessions int)
+	// KEKs are the recipients of the store.
+	KEKs func() ([]KEK, error)
+	// Rollback is the protection from older copies of the data folder.
+	Rollback func() (Rollback, error)
+}
+
+// KEK is a recipient as it was when it was last tried.
+type KEK struct {
+	ID       string
+	Kind     string // the scheme of its URI
+	Recovery bool
+	Opens    bool
+	Tried    time.Time // zero where it was not tried in this run
+}
+
+// Rollback says whether an older copy of the data folder is found out.
+type Rollback struct {
+	Protected bool      // a KEK counts
+	Counts    bool      // and did so when it was last asked
+	Accepted  time.Time // when an older copy was taken as it is; zero is never
+}
+
+// Watch has the metrics tell of the daemon's state. It is called once.
+func (s *Set) Watch(state State) { s.registry.MustRegister(stateCollector{state, newStateDescs()}) }
+
+type stateDescs struct {
+	applications, sessions              *prometheus.Desc
+	kek, kekOpens, kekTried             *prometheus.Desc
+	protected, counterWorks, acceptedAt *prometheus.Desc
+}
+
+func newStateDescs() stateDescs {
+	d := prometheus.NewDesc
+	kek := []string{"id", "kind", "recovery"}
+	return stateDescs{
+		applications: d("vtoken_applications", "Applications that are connected.", nil, nil),
+		sessions:     d("vtoken_sessions", "Sessions that they have open.", nil, nil),
+		kek:          d("vtoken_kek_info", "1, for each KEK that the store is wrapped for.", kek, nil),
+		kekOpens:     d("vtoken_kek_opens", "Whether the KEK did open the store when it was last tried; missing where it was not tried in this run.", kek, nil),
+		kekTried:     d("vtoken_kek_tried_timestamp_seconds", "When that was.", kek, nil),
+		protected:    d("vtoken_rollback_protected", "Whether an older copy of the data folder is found out.", nil, nil),
+		counterWorks: d("vtoken_rollback_counter_works", "Whether the counter that tells it did answer when it was last asked; missing where there is none.", nil, nil),
+		acceptedAt:   d("vtoken_rollback_accepted_timestamp_seconds", "When an administrator last took an older store as it is; 0 is never.", nil, nil),
+	}
+}
+
+type stateCollector struct {
+	state State
+	stateDescs
+}
+
+// Describe names the metrics.
+func (c stateCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.applications, c.sessions, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
+	} {
+		out <- d
+	}
+}
+
+// Collect asks for the state.
+func (c stateCollector) Collect(out chan<- prometheus.Metric) {
+	applications, sessions := c.state.Usage()
+	out <- gauge(c.applications, float64(applications))
+	out <- gauge(c.sessions, float64(sessions))
+	c.collectKEKs(out)
+	c.collectRollback(out)
+}
+
+func (c stateCollector) collectKEKs(out chan<- prometheus.Metric) {
+	list, err := c.state.KEKs()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(c.kek, err)
+		return
+	}
+	for _, k := range list {
+		labels := []string{k.ID, k.Kind, strconv.FormatBool(k.Recovery)}
+		out <- gauge(c.kek, 1, labels...)
+		if !k.Tried.IsZero() {
+			out <- gauge(c.kekOpens, number(k.Opens), labels...)
+			out <- gauge(c.kekTried, seconds(k.Tried), labels...)
+		}
+	}
+}
+
+func (c stateCollector) collectRollback(out chan<- prometheus.Metric) {
+	r, err := c.state.Rollback()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(c.protected, err)
+		return
+	}
+	out <- gauge(c.protected, number(r.Protected))
+	if r.Protected {
+		out <- gauge(c.counterWorks, number(r.Counts))
+	}
+	out <- gauge(c.acceptedAt, seconds(r.Accepted))
+}
+
+func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
