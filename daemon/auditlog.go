@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vtoken/daemon/audit"
+	"vtoken/daemon/config"
 	"vtoken/keystore"
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/native/api"
@@ -23,22 +24,14 @@ const auditDir = "audit"
 
 // openAudit opens the audit log and records that the daemon starts.
 func (d *daemon) openAudit() error {
-	dir := d.cfg.AuditDir
-	if dir == "" {
-		dir = filepath.Join(d.cfg.DataDir, auditDir)
-	}
-	var known keystore.AuditHead
-	err := d.store.View(func(tx *keystore.Tx) (err error) {
-		known, err = tx.AuditHead()
-		return err
-	})
+	dir := auditFolder(d.cfg)
+	known, err := auditHead(d.store)
 	if err != nil {
 		return err
 	}
-	head := audit.Head{Seq: known.Seq, Time: known.Time}
-	copy(head.Hash[:], known.Hash)
+	head := headOf(known)
 	d.audit, err = audit.Open(audit.Options{
-		Dir: dir, Key: d.store.AuditKey(), Head: head, Anchor: d.anchor,
+		Dir: dir, Key: d.store.AuditKey(), Head: head, Anchor: anchorIn(d.store),
 		Observer: d.metrics.Audit,
 		Failed:   func(err error) { d.log.Error("the audit log is not complete", "error", err) },
 	})
@@ -51,11 +44,36 @@ func (d *daemon) openAudit() error {
 	return errors.Join(d.recordOwn(audit.EventStart), d.recordAccepted(known.Time))
 }
 
-// anchor keeps the newest line's number and hash in the store.
-func (d *daemon) anchor(h audit.Head) error {
-	return d.store.Update(func(tx *keystore.Tx) error {
-		return tx.PutAuditHead(keystore.AuditHead{Seq: h.Seq, Hash: h.Hash[:], Time: h.Time})
+// auditFolder is the folder of the audit log.
+func auditFolder(cfg config.Config) string {
+	if cfg.AuditDir != "" {
+		return cfg.AuditDir
+	}
+	return filepath.Join(cfg.DataDir, auditDir)
+}
+
+// auditHead is the newest line that the store knows of.
+func auditHead(s *keystore.Store) (h keystore.AuditHead, err error) {
+	err = s.View(func(tx *keystore.Tx) (err error) {
+		h, err = tx.AuditHead()
+		return err
 	})
+	return h, err
+}
+
+func headOf(known keystore.AuditHead) audit.Head {
+	head := audit.Head{Seq: known.Seq, Time: known.Time}
+	copy(head.Hash[:], known.Hash)
+	return head
+}
+
+// anchorIn keeps the newest line's number and hash in a store.
+func anchorIn(s *keystore.Store) func(audit.Head) error {
+	return func(h audit.Head) error {
+		return s.Update(func(tx *keystore.Tx) error {
+			return tx.PutAuditHead(keystore.AuditHead{Seq: h.Seq, Hash: h.Hash[:], Time: h.Time})
+		})
+	}
 }
 
 // recordOwn records something that the daemon itself does.
@@ -100,6 +118,9 @@ func callRecord(c httpkit.Call) audit.Record {
 	if c.Peer != nil {
 		p := newProcess(*c.Peer)
 		r.Process = &p
+	}
+	if c.KEK != "" {
+		r.Object = &audit.Object{Class: "KEK", ID: c.KEK}
 	}
 	switch {
 	case c.Status < http.StatusBadRequest:

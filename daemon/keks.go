@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"vtoken/keystore"
@@ -44,8 +45,15 @@ func (k keks) Add(ctx context.Context, in api.NewKEK) (api.KEK, error) {
 	return kekJSON(added), kekError(err)
 }
 
-func (k keks) Remove(ctx context.Context, id string) error {
-	return kekError(k.store.RemoveKEK(ctx, id))
+func (k keks) Remove(ctx context.Context, id string) (uri string, err error) {
+	list, err := k.store.Recipients()
+	if err != nil {
+		return "", err
+	}
+	if i := slices.IndexFunc(list, func(r keystore.Recipient) bool { return r.ID == id }); i >= 0 {
+		uri = list[i].URI
+	}
+	return uri, kekError(k.store.RemoveKEK(ctx, id))
 }
 
 func (k keks) Rotate(ctx context.Context) error { return kekError(k.store.RotateRoot(ctx)) }

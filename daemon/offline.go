@@ -23,7 +23,7 @@ import (
 type offline struct {
 	arguments int
 	accepts   bool // takes --accept-rollback
-	run       func(ctx context.Context, o keystore.Options, args []string) (keystore.Report, error)
+	run       func(ctx context.Context, o keystore.Options, dir string, args []string) (keystore.Report, error)
 }
 
 // offlineCommands are the commands by name.
@@ -35,23 +35,34 @@ func offlineCommands() map[string]offline {
 	}
 }
 
-func restoreStore(ctx context.Context, o keystore.Options, args []string) (keystore.Report, error) {
+func restoreStore(ctx context.Context, o keystore.Options, dir string, args []string) (keystore.Report, error) {
 	f, err := os.Open(args[0])
 	if err != nil {
 		return keystore.Report{}, fmt.Errorf("open the backup: %w", err)
 	}
 	defer f.Close()
+	o.Restoring = func(r keystore.Restored) (func(error), error) { return recordRestore(dir, r) }
 	return keystore.Restore(ctx, o, f)
 }
 
-func checkStore(ctx context.Context, o keystore.Options, _ []string) (keystore.Report, error) {
-	if _, err := os.Stat(o.Dir); err != nil { // opening would make a new store
-		return keystore.Report{}, err
-	}
-	s, err := keystore.Open(ctx, o)
+func checkStore(ctx context.Context, o keystore.Options, _ string, _ []string) (keystore.Report, error) {
+	s, err := openOffline(ctx, o)
 	if err != nil {
 		return keystore.Report{}, err
 	}
+	return checked(ctx, s)
+}
+
+// openOffline opens a store that is there.
+func openOffline(ctx context.Context, o keystore.Options) (*keystore.Store, error) {
+	if _, err := os.Stat(o.Dir); err != nil { // opening would make a new store
+		return nil, err
+	}
+	return keystore.Open(ctx, o)
+}
+
+// checked checks a store and closes it.
+func checked(ctx context.Context, s *keystore.Store) (keystore.Report, error) {
 	r, err := s.Check(ctx)
 	if err == nil && len(r.Problems) > 0 {
 		err = keystore.ErrTampered
@@ -61,6 +72,20 @@ func checkStore(ctx context.Context, o keystore.Options, _ []string) (keystore.R
 
 // acceptFlag is the one flag that the daemon does not have.
 const acceptFlag = "--accept-rollback"
+
+// acceptRollback opens the store once, whatever its counter says, and records it
+// where that made a difference.
+func acceptRollback(ctx context.Context, o keystore.Options, dir string, _ []string) (keystore.Report, error) {
+	o.AcceptRollback = true
+	s, err := openOffline(ctx, o)
+	if err != nil {
+		return keystore.Report{}, err
+	}
+	if err := recordAcceptance(dir, s); err != nil {
+		return keystore.Report{}, errors.Join(err, s.Close())
+	}
+	return checked(ctx, s)
+}
 
 // runOffline runs a command: its arguments, then flags.
 func runOffline(ctx context.Context, c offline, name string, args []string, stdout, stderr io.Writer) int {
@@ -93,7 +118,7 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		return c.run(ctx, keystore.Options{
 			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
 			AcceptRollback: accept,
-		}, args)
+		}, auditFolder(cfg), args)
 	})
 }
 

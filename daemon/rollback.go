@@ -1,26 +1,19 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"time"
 
 	"vtoken/daemon/audit"
-	"vtoken/keystore"
 	"vtoken/provisioning/dialect/native/api"
 )
 
 // eventAcceptRollback is that an administrator took an older store as it is.
 const eventAcceptRollback = "accept-rollback"
 
-// acceptRollback opens the store once, whatever its counter says.
-func acceptRollback(ctx context.Context, o keystore.Options, _ []string) (r keystore.Report, err error) {
-	o.AcceptRollback = true
-	return checkStore(ctx, o, nil)
-}
-
 // recordAccepted records that an older store was accepted since the last line of
-// the audit log that the store knows of. That was done while no daemon ran.
+// the audit log that the store knows of. The command that did so has a line of its
+// own, unless its log could not be written or belongs to another folder.
 func (d *daemon) recordAccepted(last time.Time) error {
 	p, err := d.store.Protection()
 	if err != nil || !p.Accepted.After(last) {

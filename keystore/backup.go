@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,16 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (Report, error) {
 	return report, err
 }
 
+// Restored is what the store of a backup knows of its audit log, so that the
+// restore can be recorded there.
+type Restored struct {
+	AuditKey  ed25519.PrivateKey // the receiver wipes it
+	AuditHead AuditHead
+	// Accepted is set where the backup is older than its counter, or may be, and
+	// Options.AcceptRollback had it restored nevertheless.
+	Accepted bool
+}
+
 // Restore makes the store of a data folder from a backup: all of it, or
 // nothing. The folder has no store ([ErrStoreExists]); other files in it, such
 // as the key file of a KEK, stay. Nobody runs a daemon on it.
@@ -87,41 +98,61 @@ func restore(ctx context.Context, o Options, file io.ReadSeeker) (report Report,
 	if err := os.Remove(work); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return report, fmt.Errorf("remove what an interrupted restore left: %w", err)
 	}
-	if report, err = restoreAs(ctx, o, file, work); err != nil {
+	done := func(error) {}
+	report, restored, err := restoreAs(ctx, o, file, work)
+	if err == nil && o.Restoring != nil {
+		done, err = o.Restoring(restored)
+	}
+	if err != nil {
 		if removed := os.Remove(work); !errors.Is(removed, fs.ErrNotExist) {
 			err = errors.Join(err, removed)
 		}
 		return report, fmt.Errorf("restore the backup; nothing was restored: %w", err)
 	}
-	// A link, and no rename, which would replace a file that came meanwhile.
+	err = putInPlace(work, path)
+	done(err)
+	return report, err
+}
+
+// putInPlace gives the file its name. It makes a link, and does not rename, which
+// would replace a file that came meanwhile.
+func putInPlace(work, path string) error {
 	if err := errors.Join(os.Link(work, path), os.Remove(work)); err != nil {
-		return report, fmt.Errorf("put the restored store in place: %w", err)
+		return fmt.Errorf("put the restored store in place: %w", err)
 	}
-	return report, schema.SyncDir(o.Dir)
+	return schema.SyncDir(filepath.Dir(path))
 }
 
 // restoreAs makes the store file under another name, and authenticates it.
-func restoreAs(ctx context.Context, o Options, file io.ReadSeeker, path string) (report Report, err error) {
+func restoreAs(ctx context.Context, o Options, file io.ReadSeeker, path string) (report Report, restored Restored, err error) {
 	e, err := bolt.Create(path)
 	if err != nil {
-		return report, err
+		return report, restored, err
 	}
 	db := kv.Group(e)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := fillFrom(ctx, db, file); err != nil {
-		return report, err
+		return report, restored, err
 	}
 	if err := sameAs(db, file); err != nil {
-		return report, err
+		return report, restored, err
 	}
 	s, version, err := load(ctx, o, db)
 	if err != nil {
-		return report, err
+		return report, restored, err
 	}
 	defer s.wipe()
-	if version < schema.Version {
-		return report, nil // it is migrated and checked when it is opened
+	if version == schema.Version { // an older one is migrated and checked when it is opened
+		report, err = s.authenticate(ctx, o)
 	}
+	if err == nil && o.Restoring != nil {
+		restored, err = s.restored()
+	}
+	return report, restored, err
+}
+
+// authenticate checks a store that is restored.
+func (s *Store) authenticate(ctx context.Context, o Options) (report Report, err error) {
 	if report, err = s.Check(ctx); err == nil && len(report.Problems) > 0 {
 		err = tampered("the backup has %d problems; the first: %s", len(report.Problems), report.Problems[0])
 	}
@@ -129,6 +160,16 @@ func restoreAs(ctx context.Context, o Options, file io.ReadSeeker, path string) 
 		return report, err
 	}
 	return report, s.examine(ctx, o)
+}
+
+// restored is what is told of the store to who records the restore.
+func (s *Store) restored() (r Restored, err error) {
+	err = s.View(func(tx *Tx) (err error) {
+		r.AuditHead, err = tx.AuditHead()
+		return err
+	})
+	r.AuditKey, r.Accepted = s.AuditKey(), s.accepted
+	return r, err
 }
 
 // restoreBatch is how many bytes of values share a commit.

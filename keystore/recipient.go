@@ -69,6 +69,9 @@ func parseRecipient(key, value []byte) (r recipient, err error) {
 // wrapRoot makes one recipient for each KEK URI.
 func wrapRoot(ctx context.Context, o Options, uris []string, root secret.Bytes) (list []recipient, err error) {
 	for _, uri := range uris {
+		if _, err := kek.Parse(uri); err != nil {
+			return nil, err
+		}
 		wrapped, err := wrapUnder(ctx, o, uri, root, firstUse{create: true})
 		if err != nil {
 			return nil, fmt.Errorf("wrap the root key under %s: %w", uri, err)

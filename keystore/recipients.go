@@ -116,6 +116,9 @@ func (s *Store) status(ctx context.Context, uri string) (st kek.Status, err erro
 // with kek.ErrURI, kek.ErrUnavailable, and record.ErrExists where the URI has a
 // recipient already.
 func (s *Store) AddKEK(ctx context.Context, uri string, generate bool) (KEK, error) {
+	if _, err := kek.Parse(uri); err != nil {
+		return KEK{}, err
+	}
 	s.keks.Lock()
 	defer s.keks.Unlock()
 	list, err := s.recipients()

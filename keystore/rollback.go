@@ -24,13 +24,15 @@ type Protection struct {
 	// Accepted is when an administrator last accepted an older store; zero is
 	// never.
 	Accepted time.Time
+	// JustAccepted is set where that was when this store was opened.
+	JustAccepted bool
 }
 
 // Protection returns how the store is protected.
 func (s *Store) Protection() (p Protection, err error) {
 	err = s.View(func(tx *Tx) error {
 		g, err := tx.generation()
-		p.Accepted = g.Accepted
+		p.Accepted, p.JustAccepted = g.Accepted, s.accepted
 		if guard := s.guard.Load(); guard != nil {
 			p.KEK, p.Counts = g.URI, !guard.failed.Load()
 		}
@@ -202,6 +204,7 @@ func (g *guard) adopt(row generation) error {
 // is gone is forgotten; any other one is taken over when it can be asked.
 func (s *Store) accept(row generation, o Options, reason error) (generation, error) {
 	o.Log.Warn("an older store was accepted as it is", "kek", row.URI, "reason", reason)
+	s.accepted = true
 	row.Adopt, row.Accepted = true, time.Now().UTC()
 	if errors.Is(reason, kek.ErrNoCounter) {
 		row = generation{Accepted: row.Accepted}

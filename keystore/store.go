@@ -41,6 +41,9 @@ type Options struct {
 	// or where that cannot be asked. It is an administrator's decision for one
 	// time, and remembered.
 	AcceptRollback bool
+	// Restoring is told of a store that [Restore] has authenticated and is about to
+	// put in place. Its error refuses that; done is told how it ended. Nil is nobody.
+	Restoring func(Restored) (done func(error), err error)
 
 	tries   *tries        // how recipients did when they were tried
 	refused *kek.Refusals // wrong secrets that hardware would count again
@@ -63,7 +66,8 @@ type Store struct {
 	tokenKeys  keyCache[*tokenKeys]
 	verified   sync.Map // schema.ID of tokens whose sum was compared in this run
 
-	guard atomic.Pointer[guard] // nil where no KEK counts
+	guard    atomic.Pointer[guard] // nil where no KEK counts
+	accepted bool                  // an older store was accepted since it was opened
 
 	watchers atomic.Pointer[[]func([]record.Change)]
 	argon    chan struct{} // one value for each Argon2id that runs

@@ -12,10 +12,12 @@ import (
 	"time"
 )
 
-// Errors of Begin. They come wrapped in a sentence.
+// Errors of Open and Begin. They come wrapped in a sentence.
 var (
 	// ErrFull is returned where there is no space for a line.
 	ErrFull = errors.New("the audit log has no space left")
+	// ErrInUse is returned by Open where another program writes to the folder.
+	ErrInUse = errors.New("another program writes this audit log")
 	// ErrBroken is returned after a line could not be written.
 	ErrBroken = errors.New("the audit log cannot be written")
 )
@@ -68,7 +70,8 @@ func (nobody) Failed(error)  {}
 
 // Log is an open audit log. It is safe for concurrent use.
 type Log struct {
-	opt Options
+	opt  Options
+	lock *os.File // of the folder; held while the log is open
 
 	mu      sync.Mutex
 	file    *os.File
@@ -100,9 +103,13 @@ func Open(o Options) (*Log, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the audit log: %w", err)
 	}
-	l := &Log{opt: o, head: o.Head, grown: make(chan struct{}), dirty: make(chan struct{}, 1), stop: make(chan struct{})}
+	lock, err := lockFolder(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{opt: o, lock: lock, head: o.Head, grown: make(chan struct{}), dirty: make(chan struct{}, 1), stop: make(chan struct{})}
 	if err := l.resume(); err != nil {
-		return nil, fmt.Errorf("open the audit log: %w", err)
+		return nil, errors.Join(fmt.Errorf("open the audit log: %w", err), lock.Close())
 	}
 	l.done.Go(l.sync)
 	return l, nil
@@ -337,5 +344,5 @@ func (l *Log) Close() error {
 	defer l.mu.Unlock()
 	l.broken = errors.Join(l.broken, os.ErrClosed)
 	clear(l.opt.Key)
-	return errors.Join(err, l.file.Truncate(l.size), l.file.Close())
+	return errors.Join(err, l.file.Truncate(l.size), l.file.Close(), l.lock.Close())
 }

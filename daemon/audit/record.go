@@ -34,7 +34,8 @@ type Record struct {
 	Slot   uint64 `json:"slot,omitempty"`
 	// Role is whose PIN it is about.
 	Role string `json:"role,omitempty"`
-	// Object is the key that was made, destroyed or exported.
+	// Object is the key that was made, destroyed or exported, or the KEK that was
+	// added or removed.
 	Object *Object `json:"object,omitempty"`
 	// Detail says more: the mechanism, the route of a request, a version.
 	Detail string `json:"detail,omitempty"`
@@ -51,11 +52,11 @@ type Process struct {
 	Executable string `json:"exe,omitempty"`
 }
 
-// Object names an object of a token.
+// Object names an object of a token, or a KEK.
 type Object struct {
 	Class string `json:"class"`
 	Type  string `json:"keyType,omitempty"`
-	ID    string `json:"id,omitempty"` // CKA_ID in hexadecimal digits
+	ID    string `json:"id,omitempty"` // CKA_ID in hexadecimal digits; of a KEK its URI
 }
 
 // Event names, beside those that name routes of the API.

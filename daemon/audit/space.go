@@ -47,6 +47,18 @@ func (l *Log) free(need int64) error {
 	return nil
 }
 
+// lockFolder keeps other writers out of the folder while the file is open.
+func lockFolder(path string) (*os.File, error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of the audit log: %w", err)
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: lock %s: %w; name another folder with --audit-dir", ErrInUse, path, err), dir.Close())
+	}
+	return dir, nil
+}
+
 // classify wraps an error of the system in ErrFull where that is what it means.
 func classify(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {

@@ -21,6 +21,9 @@ func Parse(s string) (URI, error) {
 	if len(s) > maxURI {
 		return URI{}, fmt.Errorf("%w: %d bytes long, at most %d are allowed", ErrURI, len(s), maxURI)
 	}
+	if strings.Contains(s, "pin-value=") { // RFC 7512; this error does not repeat it
+		return URI{}, fmt.Errorf("%w: a PIN does not belong into a URI, which everybody sees; write it into a file and give pin-source=file:/path", ErrURI)
+	}
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return URI{}, fmt.Errorf("%w: %q has a control character", ErrURI, s)
 	}

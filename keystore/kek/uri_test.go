@@ -6,6 +6,14 @@ import (
 	"testing"
 )
 
+// TestPINInURI: a PIN that stands in a URI is not repeated in the error.
+func TestPINInURI(t *testing.T) {
+	_, err := Parse("pkcs11:token=t;object=o?module-path=/m&pin-value=31415926")
+	if !errors.Is(err, ErrURI) || strings.Contains(err.Error(), "31415926") || !strings.Contains(err.Error(), "pin-source") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestParse(t *testing.T) {
 	for text, want := range map[string]URI{
 		"file:/a/b":            {"file", "/a/b", ""},

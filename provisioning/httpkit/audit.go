@@ -29,6 +29,8 @@ type Call struct {
 	// handler names them.
 	Tenant record.TenantID
 	Token  record.TokenID
+	// KEK is the URI of the key-encryption key that the call was about.
+	KEK    string
 	Status int
 	Err    error // what the answer is about, nil for a success
 }
@@ -38,6 +40,9 @@ func NoteToken(r *http.Request, tenant record.TenantID, token record.TokenID) {
 	t := traceOf(r.Context())
 	t.tenant, t.token = tenant, token
 }
+
+// NoteKEK says which key-encryption key a call is about.
+func NoteKEK(r *http.Request, uri string) { traceOf(r.Context()).kek = uri }
 
 // beginAudit begins the record of a call.
 func (k *Kit) beginAudit(r *http.Request, route compiled) error {
@@ -58,7 +63,7 @@ func (t *trace) record(status int, r *http.Request) {
 	}
 	c := Call{
 		RequestID: t.id, Operation: r.Method + " " + t.route, Caller: t.caller, Status: status, Err: t.err,
-		Tenant: t.tenant, Token: t.token,
+		Tenant: t.tenant, Token: t.token, KEK: t.kek,
 	}
 	if c.Tenant == "" {
 		c.Tenant = record.TenantID(r.PathValue("tenantId"))

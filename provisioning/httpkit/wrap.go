@@ -82,6 +82,7 @@ type trace struct {
 	audited func(Call)      // ends the record, nil where there is none
 	tenant  record.TenantID // what the call was about, where the handler says so
 	token   record.TokenID
+	kek     string
 }
 
 type traceKey struct{}

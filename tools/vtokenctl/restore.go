@@ -22,8 +22,10 @@ and counters are as they were.
 
 A backup of a store with a TPM is an older copy to the TPM's counter, as soon as a
 PIN was tried since, and is refused: whoever restores it gets back wrong PIN tries,
-old PINs, and what was deleted. With --accept-rollback it is restored nevertheless,
-which the audit log tells.`
+old PINs, and what was deleted. With --accept-rollback it is restored nevertheless.
+
+The restore is recorded in the audit log, which goes on after the line that was its
+newest when the backup was made, or after the newest one that is in the folder.`
 
 func restoreCommand(a *app) *cobra.Command {
 	var daemon string
@@ -68,13 +70,14 @@ func restoreCommand(a *app) *cobra.Command {
 
 // daemonFlags are the flags that are passed on to the daemon's program.
 type daemonFlags struct {
-	config, dataDir string
-	keks            []string
+	config, dataDir, auditDir string
+	keks                      []string
 }
 
 func (d *daemonFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&d.config, "config", "", "configuration `FILE` of the daemon (else its default)")
 	cmd.Flags().StringVar(&d.dataDir, "data-dir", "", "`DIR` of the store (else as the configuration says)")
+	cmd.Flags().StringVar(&d.auditDir, "audit-dir", "", "`DIR` of the audit log (else as the configuration says)")
 	cmd.Flags().StringArrayVar(&d.keks, "kek", nil, "`URI` of a KEK to try; repeatable (else as the configuration says)")
 }
 
@@ -84,6 +87,9 @@ func (d *daemonFlags) list() (args []string) {
 	}
 	if d.dataDir != "" {
 		args = append(args, "--data-dir", d.dataDir)
+	}
+	if d.auditDir != "" {
+		args = append(args, "--audit-dir", d.auditDir)
 	}
 	for _, k := range d.keks {
 		args = append(args, "--kek", k)

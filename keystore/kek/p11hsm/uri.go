@@ -90,8 +90,6 @@ func (t *target) parseQuery(query string) error {
 			t.module = value
 		case name == "pin-source" && t.pin == "":
 			t.pin = strings.TrimPrefix(strings.TrimPrefix(value, "file:"), "//")
-		case name == "pin-value":
-			return fmt.Errorf("the PIN does not belong into a URI, which everybody sees; write it into a file and give pin-source=file:/path")
 		default:
 			return fmt.Errorf("%s after the question mark is not known, or there twice", name)
 		}

@@ -61,7 +61,7 @@ func (emptyStore) Backup(context.Context, io.Writer) error  { return nil }
 
 func (emptyStore) List(context.Context) ([]api.KEK, error)          { return []api.KEK{}, nil }
 func (emptyStore) Add(context.Context, api.NewKEK) (api.KEK, error) { return api.KEK{}, nil }
-func (emptyStore) Remove(context.Context, string) error             { return nil }
+func (emptyStore) Remove(context.Context, string) (string, error)   { return "", nil }
 func (emptyStore) Rotate(context.Context) error                     { return nil }
 func (emptyStore) RotationLeft() (int, error)                       { return 0, nil }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/httpkit"
 )
 
 // KEKs are the key-encryption keys of the store. Errors are those of package
@@ -13,9 +14,10 @@ type KEKs interface {
 	List(ctx context.Context) ([]api.KEK, error)
 	// Add adds a KEK. It fails with BadInput, WrongState and Conflict.
 	Add(ctx context.Context, k api.NewKEK) (api.KEK, error)
-	// Remove removes a KEK by its id. It fails with KeyNotFound, and with
-	// WrongState where nothing else opens the store.
-	Remove(ctx context.Context, id string) error
+	// Remove removes a KEK by its id, and says what its URI is, also where it fails.
+	// It fails with KeyNotFound, and with WrongState where nothing else opens the
+	// store.
+	Remove(ctx context.Context, id string) (uri string, err error)
 	// Rotate gives the store a new root key. It fails with WrongState where a
 	// KEK cannot take part or another rotation is under way.
 	Rotate(ctx context.Context) error
@@ -44,7 +46,11 @@ func (h *Handler) addKEK(r *request) (any, error) {
 		return nil, err
 	}
 	r.slow()
-	return h.info.KEKs.Add(r.ctx, in)
+	added, err := h.info.KEKs.Add(r.ctx, in)
+	if err == nil { // what is no URI may hold anything
+		httpkit.NoteKEK(r.http, added.URI)
+	}
+	return added, err
 }
 
 func (h *Handler) removeKEK(r *request) (any, error) {
@@ -52,7 +58,9 @@ func (h *Handler) removeKEK(r *request) (any, error) {
 		return nil, err
 	}
 	r.slow()
-	return nil, h.info.KEKs.Remove(r.ctx, r.path("kek"))
+	uri, err := h.info.KEKs.Remove(r.ctx, r.path("kek"))
+	httpkit.NoteKEK(r.http, uri)
+	return nil, err
 }
 
 func (h *Handler) readRotation(r *request) (any, error) {

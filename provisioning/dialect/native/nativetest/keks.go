@@ -53,18 +53,19 @@ func (k *keks) Add(_ context.Context, in api.NewKEK) (api.KEK, error) {
 	return added, nil
 }
 
-func (k *keks) Remove(_ context.Context, id string) error {
+func (k *keks) Remove(_ context.Context, id string) (uri string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	i := slices.IndexFunc(k.list, func(k api.KEK) bool { return k.ID == id })
 	switch {
 	case i < 0:
-		return provisioning.Errorf(provisioning.KeyNotFound, "there is no KEK %q", id)
+		return "", provisioning.Errorf(provisioning.KeyNotFound, "there is no KEK %q", id)
 	case len(k.list) == 1:
-		return provisioning.Errorf(provisioning.WrongState, "it is the last one")
+		return k.list[i].URI, provisioning.Errorf(provisioning.WrongState, "it is the last one")
 	}
+	uri = k.list[i].URI
 	k.list = slices.Delete(k.list, i, i+1)
-	return nil
+	return uri, nil
 }
 
 func (k *keks) Rotate(context.Context) error {

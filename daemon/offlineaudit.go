@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"vtoken/daemon/audit"
+	"vtoken/keystore"
+	"vtoken/vtoken/record"
+)
+
+// eventRestore is that a store was made from a backup.
+const eventRestore = "restore"
+
+// offlineLog is the audit log of a store that no daemon uses.
+func offlineLog(dir string, o audit.Options) (log *audit.Log, failed *error, err error) {
+	failed = new(error)
+	o.Dir = dir
+	o.Failed = func(err error) { *failed = errors.Join(*failed, err) }
+	log, err = audit.Open(o)
+	return log, failed, err
+}
+
+// self is this process as the audit log names it.
+func self() *audit.Process {
+	p := newProcess(record.Peer{UID: uint32(os.Getuid()), PID: int32(os.Getpid())})
+	return &p
+}
+
+// recordRestore begins the record of a restore, which is refused where there is no
+// space for it. The head that the store knows of stays as it is in the backup: the
+// log goes on after it.
+func recordRestore(dir string, r keystore.Restored) (done func(error), err error) {
+	log, failed, err := offlineLog(dir, audit.Options{
+		Key: r.AuditKey, Head: headOf(r.AuditHead), Anchor: func(audit.Head) error { return nil },
+	})
+	if err != nil {
+		return nil, err
+	}
+	e, err := log.Begin()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("record the restore: %w", err), log.Close())
+	}
+	return func(err error) {
+		line := audit.Record{Event: eventRestore, Result: "ok", Process: self(), Caller: userName(uint32(os.Getuid()))}
+		if r.Accepted {
+			line.Detail = acceptFlag
+		}
+		if err != nil {
+			line.Result = "failed"
+		}
+		e.End(line)
+		if err := errors.Join(log.Close(), *failed); err != nil {
+			fmt.Fprintf(os.Stderr, "vtokend: the restore is not recorded: %v\n", err)
+		}
+	}, nil
+}
+
+// recordAcceptance records that a store was accepted as it is when it was opened.
+func recordAcceptance(dir string, s *keystore.Store) error {
+	p, err := s.Protection()
+	if err != nil || !p.JustAccepted {
+		return err
+	}
+	known, err := auditHead(s)
+	if err != nil {
+		return err
+	}
+	log, failed, err := offlineLog(dir, audit.Options{Key: s.AuditKey(), Head: headOf(known), Anchor: anchorIn(s)})
+	if err != nil {
+		return err
+	}
+	e, err := log.Begin()
+	if err == nil {
+		e.End(audit.Record{
+			Event: eventAcceptRollback, Result: "ok", Process: self(), Caller: userName(uint32(os.Getuid())),
+			Detail: "at " + p.Accepted.Format(time.RFC3339),
+		})
+	}
+	if err := errors.Join(err, log.Close(), *failed); err != nil {
+		return fmt.Errorf("record that an older store was accepted; the next start of the daemon tries it again: %w", err)
+	}
+	return nil
+}
