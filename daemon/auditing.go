@@ -309,6 +309,20 @@ func (c *auditedClient) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, ke
 	return out, err
 }
 
+// WrapKeyAuthenticated records what WrapKey does.
+func (c *auditedClient) WrapKeyAuthenticated(h ck.SessionHandle, p *ck.WrapParams, wrapping, key ck.ObjectHandle, buf ck.Buffer) (out ck.Output, err error) {
+	if buf.Null {
+		return c.Client.WrapKeyAuthenticated(h, p, wrapping, key, buf)
+	}
+	err = c.recordIn(eventWrap, h, func(r *audit.Record) (err error) {
+		d := c.describe(h, key)
+		r.Object, r.Detail = &d.Object, p.Mechanism.String()
+		out, err = c.Client.WrapKeyAuthenticated(h, p, wrapping, key, buf)
+		return err
+	})
+	return out, err
+}
+
 // GetAttributeValue records that a key was read in the clear. A refusal lets
 // nothing out and is not recorded.
 func (c *auditedClient) GetAttributeValue(h ck.SessionHandle, o ck.ObjectHandle, q []ck.AttributeQuery) ([]ck.AttributeResult, error) {

@@ -183,8 +183,31 @@ typedef struct {
 	CK_ULONG ulAADLen;
 } CK_SALSA20_CHACHA20_POLY1305_PARAMS;
 
-/* The parameters of messages. Their lengths tell them apart. */
 typedef CK_ULONG CK_GENERATOR_FUNCTION;
+
+/* The parameters of C_WrapKey; that of C_WrapKeyAuthenticated is a message's. */
+typedef struct {
+	CK_BYTE_PTR pIv;
+	CK_ULONG ulIvLen;
+	CK_ULONG ulIvFixedBits;
+	CK_GENERATOR_FUNCTION ivGenerator;
+	CK_BYTE_PTR pAAD;
+	CK_ULONG ulAADLen;
+	CK_ULONG ulTagBits;
+} CK_GCM_WRAP_PARAMS;
+
+typedef struct {
+	CK_ULONG ulDataLen;
+	CK_BYTE_PTR pNonce;
+	CK_ULONG ulNonceLen;
+	CK_ULONG ulNonceFixedBits;
+	CK_GENERATOR_FUNCTION nonceGenerator;
+	CK_BYTE_PTR pAAD;
+	CK_ULONG ulAADLen;
+	CK_ULONG ulMACLen;
+} CK_CCM_WRAP_PARAMS;
+
+/* The parameters of messages. Their lengths tell them apart. */
 
 typedef struct {
 	CK_BYTE_PTR pIv;

@@ -127,6 +127,9 @@ func gcm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 		return ck.GCMParams{IV: bytesAt(old.pIv, old.ulIvLen), AAD: bytesAt(old.pAAD, old.ulAADLen), TagBits: uint64(old.ulTagBits)},
 			valid(unsafe.Pointer(old.pIv), old.ulIvLen) && valid(unsafe.Pointer(old.pAAD), old.ulAADLen)
 	}
+	if w, ok := paramOf[C.CK_GCM_WRAP_PARAMS](p); ok {
+		return gcmWrap(w)
+	}
 	v, ok := paramOf[C.CK_GCM_PARAMS](p)
 	if !ok || !valid(unsafe.Pointer(v.pIv), v.ulIvLen) || !valid(unsafe.Pointer(v.pAAD), v.ulAADLen) {
 		return nil, false

@@ -67,3 +67,23 @@ func messageMechanismAt(p C.CK_MECHANISM_PTR) (*ck.Mechanism, error) {
 	}
 	return &ck.Mechanism{Type: ck.MechanismType(p.mechanism)}, nil
 }
+
+// wrapMechanismAt is the mechanism of a key that is wrapped with authentication.
+// Its parameter is that of a message.
+func wrapMechanismAt(p C.CK_MECHANISM_PTR) (*ck.WrapParams, error) {
+	t := ck.MechanismType(p.mechanism)
+	switch {
+	case t != ck.CKM_AES_GCM && t != ck.CKM_AES_CCM:
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v does not wrap with authentication", t)
+	case p.pParameter == nil:
+		return nil, paramInvalid(t, p)
+	}
+	m, err := messageAt(p.pParameter, p.ulParameterLen)
+	if err != nil {
+		return nil, err
+	}
+	if m.Mechanism != t {
+		return nil, paramInvalid(t, p)
+	}
+	return &ck.WrapParams{MessageParams: *m}, nil
+}

@@ -13,6 +13,9 @@ import (
 // protocol; package p11rpc carries them in a version of our own.
 
 func ccm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
+	if w, ok := paramOf[C.CK_CCM_WRAP_PARAMS](p); ok {
+		return ccmWrap(w)
+	}
 	v, ok := paramOf[C.CK_CCM_PARAMS](p)
 	if !ok || !valid(unsafe.Pointer(v.pNonce), v.ulNonceLen) || !valid(unsafe.Pointer(v.pAAD), v.ulAADLen) {
 		return nil, false
@@ -111,4 +114,19 @@ func signContext(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 		return nil, false
 	}
 	return ck.SignContext{Hedge: uint64(v.hedgeVariant), Context: bytesAt(v.pContext, v.ulContextLen)}, true
+}
+
+// gcmWrap and ccmWrap read the parameters of C_WrapKey, which writes the nonce
+// into the host's memory.
+
+func gcmWrap(v *C.CK_GCM_WRAP_PARAMS) (ck.Parameter, bool) {
+	m, ok := gcmMessage(&C.CK_GCM_MESSAGE_PARAMS{pIv: v.pIv, ulIvLen: v.ulIvLen, ulIvFixedBits: v.ulIvFixedBits,
+		ivGenerator: v.ivGenerator, ulTagBits: v.ulTagBits})
+	return &ck.WrapParams{MessageParams: *m, AAD: bytesAt(v.pAAD, v.ulAADLen)}, ok && valid(unsafe.Pointer(v.pAAD), v.ulAADLen)
+}
+
+func ccmWrap(v *C.CK_CCM_WRAP_PARAMS) (ck.Parameter, bool) {
+	m, ok := ccmMessage(&C.CK_CCM_MESSAGE_PARAMS{ulDataLen: v.ulDataLen, pNonce: v.pNonce, ulNonceLen: v.ulNonceLen,
+		ulNonceFixedBits: v.ulNonceFixedBits, nonceGenerator: v.nonceGenerator, ulMACLen: v.ulMACLen})
+	return &ck.WrapParams{MessageParams: *m, AAD: bytesAt(v.pAAD, v.ulAADLen)}, ok && valid(unsafe.Pointer(v.pAAD), v.ulAADLen)
 }

@@ -1496,3 +1496,49 @@ func vtokenGetSessionValidationFlags(hSession C.CK_SESSION_HANDLE, flagType C.CK
 	}
 	return code(err)
 }
+
+//export vtokenWrapKeyAuthenticated
+func vtokenWrapKeyAuthenticated(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hWrappingKey C.CK_OBJECT_HANDLE, hKey C.CK_OBJECT_HANDLE, pAssociatedData C.CK_BYTE_PTR, ulAssociatedDataLen C.CK_ULONG, pWrappedKey C.CK_BYTE_PTR, pulWrappedKeyLen C.CK_ULONG_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_WrapKeyAuthenticated", &rv)
+	v1, err := wrapMechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_WrapKeyAuthenticated", err)
+	}
+	r0, err := c.WrapKeyAuthenticated(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hWrappingKey), ck.ObjectHandle(hKey), bytesAt(pAssociatedData, ulAssociatedDataLen), outAt(pWrappedKey, pulWrappedKeyLen))
+	if tellsLength(err) {
+		*pulWrappedKeyLen = C.CK_ULONG(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_WrapKeyAuthenticated", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hWrappingKey", uint64(hWrappingKey)), remote.Number("hKey", uint64(hKey)), remote.Data("pAssociatedData", bytesAt(pAssociatedData, ulAssociatedDataLen)), outTrace("pWrappedKey", pWrappedKey, pulWrappedKeyLen, err))
+	}
+	return code(err)
+}
+
+//export vtokenUnwrapKeyAuthenticated
+func vtokenUnwrapKeyAuthenticated(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANISM_PTR, hUnwrappingKey C.CK_OBJECT_HANDLE, pWrappedKey C.CK_BYTE_PTR, ulWrappedKeyLen C.CK_ULONG, pTemplate C.CK_ATTRIBUTE_PTR, ulAttributeCount C.CK_ULONG, pAssociatedData C.CK_BYTE_PTR, ulAssociatedDataLen C.CK_ULONG, phKey C.CK_OBJECT_HANDLE_PTR) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	defer recoverTo("C_UnwrapKeyAuthenticated", &rv)
+	v1, err := wrapMechanismAt(pMechanism)
+	if err != nil {
+		return fail(c, "C_UnwrapKeyAuthenticated", err)
+	}
+	v4, err := templateAt(pTemplate, ulAttributeCount)
+	if err != nil {
+		return fail(c, "C_UnwrapKeyAuthenticated", err)
+	}
+	r0, err := c.UnwrapKeyAuthenticated(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hUnwrappingKey), bytesAt(pWrappedKey, ulWrappedKeyLen), v4, bytesAt(pAssociatedData, ulAssociatedDataLen))
+	if err == nil {
+		*phKey = C.CK_OBJECT_HANDLE(r0)
+	}
+	if t := c.Trace(); t != nil {
+		t.Call("C_UnwrapKeyAuthenticated", err, remote.Number("hSession", uint64(hSession)), mechanismTrace(pMechanism), remote.Number("hUnwrappingKey", uint64(hUnwrappingKey)), remote.Data("pWrappedKey", bytesAt(pWrappedKey, ulWrappedKeyLen)), remote.Number("ulAttributeCount", uint64(ulAttributeCount)), remote.Data("pAssociatedData", bytesAt(pAssociatedData, ulAssociatedDataLen)), resultTrace("phKey", phKey, err))
+	}
+	return code(err)
+}

@@ -837,13 +837,29 @@ CK_RV C_AsyncJoin(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName, CK_
 CK_RV C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
 {
 	FRONT_ENTER(C_WrapKeyAuthenticated, (hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pMechanism == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pulWrappedKeyLen == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenWrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen);
 }
 
 CK_RV C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hUnwrappingKey, CK_BYTE_PTR pWrappedKey, CK_ULONG ulWrappedKeyLen, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_OBJECT_HANDLE_PTR phKey)
 {
 	FRONT_ENTER(C_UnwrapKeyAuthenticated, (hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey));
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	if (pMechanism == NULL)
+		return CKR_ARGUMENTS_BAD;
+	if (pWrappedKey == NULL && ulWrappedKeyLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pTemplate == NULL && ulAttributeCount != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (phKey == NULL)
+		return CKR_ARGUMENTS_BAD;
+	return vtokenUnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey);
 }
 
 const CK_FUNCTION_LIST front_list_2_40 = {

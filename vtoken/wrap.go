@@ -41,6 +41,11 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 	if err := with.MayWrap(o); err != nil {
 		return nil, err
 	}
+	if p, ok := m.Parameter.(*ck.WrapParams); ok {
+		if err := sealWith(with, p); err != nil {
+			return nil, err
+		}
+	}
 	encoded, err := s.encoded(key, o)
 	if err != nil {
 		return nil, err

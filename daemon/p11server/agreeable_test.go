@@ -183,6 +183,9 @@ func (agreeable) MessageVerifyFinal(ck.SessionHandle) error                     
 func (agreeable) MessageEncryptInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error {
 	return nil
 }
+func (agreeable) WrapKeyAuthenticated(ck.SessionHandle, *ck.WrapParams, ck.ObjectHandle, ck.ObjectHandle, ck.Buffer) (ck.Output, error) {
+	return ck.Output{}, nil
+}
 func (agreeable) EncryptMessage(ck.SessionHandle, *ck.MessageParams, []byte, []byte, ck.Buffer) (ck.Output, error) {
 	return ck.Output{Data: []byte("out"), Len: 3}, nil
 }

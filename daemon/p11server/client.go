@@ -26,6 +26,7 @@ type Client interface {
 	Duals
 	Keys
 	Encapsulation
+	AuthenticatedWrapping
 	Messages
 	MessageCiphers
 	// Close ends the application: sessions, logins, session objects.

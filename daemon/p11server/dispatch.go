@@ -132,6 +132,8 @@ var routes = [p11rpc.NumCalls]route{
 
 	p11rpc.CallEncapsulateKey: {run: encapsulateKey, slow: true},
 	p11rpc.CallDecapsulateKey: {run: decapsulateKey, slow: true},
+
+	p11rpc.CallWrapKeyAuthenticated: {run: wrapKeyAuthenticated},
 }
 
 // The shapes that many calls share.

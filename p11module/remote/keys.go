@@ -36,6 +36,9 @@ func (c *Client) GenerateKeyPair(h ck.SessionHandle, m *ck.Mechanism, public, pr
 
 // WrapKey is C_WrapKey (section 5.18.3).
 func (c *Client) WrapKey(h ck.SessionHandle, m *ck.Mechanism, wrapping, key ck.ObjectHandle, out Out) (uint64, error) {
+	if p, ok := m.Parameter.(*ck.WrapParams); ok {
+		return c.wrapWithTag(h, p, wrapping, key, out)
+	}
 	x, err := c.beginSession(h, p11rpc.CallWrapKey)
 	if err != nil {
 		return 0, err
@@ -49,6 +52,9 @@ func (c *Client) WrapKey(h ck.SessionHandle, m *ck.Mechanism, wrapping, key ck.O
 
 // UnwrapKey is C_UnwrapKey (section 5.18.4).
 func (c *Client) UnwrapKey(h ck.SessionHandle, m *ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (ck.ObjectHandle, error) {
+	if p, ok := m.Parameter.(*ck.WrapParams); ok {
+		m = &ck.Mechanism{Type: m.Type, Parameter: p.Plain()}
+	}
 	x, err := c.beginSession(h, p11rpc.CallUnwrapKey)
 	if err != nil {
 		return 0, err

@@ -294,7 +294,7 @@ func TestAttributes(t *testing.T) {
 // TestNewerFunctions is what 3.0 and 3.2 brought.
 func TestNewerFunctions(t *testing.T) {
 	p := startPeer(t)
-	for _, name := range []string{"messages", "messageciphers", "verify", "encapsulate"} {
+	for _, name := range []string{"messages", "messageciphers", "verify", "encapsulate", "wrapauthenticated"} {
 		t.Run(name, func(t *testing.T) { run(t, p.environment(), host(t, name), module(t)) })
 	}
 }

@@ -15,3 +15,24 @@ type MessageParams struct {
 	Nonce     []byte
 	Tag       []byte // empty where the caller has no place for it
 }
+
+// WrapParams is the parameter of a key that is wrapped with authentication: that
+// of C_WrapKeyAuthenticated together with the associated data, or
+// CK_GCM_WRAP_PARAMS and CK_CCM_WRAP_PARAMS of C_WrapKey (section 6.13 of 3.2).
+// Wrapping writes the nonce into it.
+type WrapParams struct {
+	MessageParams
+	AAD []byte
+}
+
+// Plain is the parameter of the same mechanism for an encryption with the tag at
+// the end, nil where it has none.
+func (p *WrapParams) Plain() Parameter {
+	switch p.Mechanism {
+	case CKM_AES_GCM:
+		return GCMParams{IV: p.Nonce, IVBits: uint64(len(p.Nonce)) * 8, AAD: p.AAD, TagBits: p.TagBits}
+	case CKM_AES_CCM:
+		return CCMParams{DataLen: p.DataLen, Nonce: p.Nonce, AAD: p.AAD, MACLen: p.TagBits / 8}
+	}
+	return nil
+}

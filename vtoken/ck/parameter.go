@@ -86,3 +86,4 @@ func (HKDFParams) parameter()             {}
 func (PBKD2Params) parameter()            {}
 func (SP800108Params) parameter()         {}
 func (SignContext) parameter()            {}
+func (*WrapParams) parameter()            {}

@@ -15,6 +15,7 @@ import (
 func aesCCMMechanisms() []*Descriptor {
 	d := aesMechanism(ck.CKM_AES_CCM)
 	d.Message = ccmMessage
+	sealing(d, newCCM)
 	d.Encrypt = func(k *Key, p ck.Parameter) (Cipher, error) {
 		c, err := newCCM(k, p)
 		if err != nil {

@@ -19,6 +19,7 @@ const gcmTagSize = 16
 func aesGCMMechanisms() []*Descriptor {
 	d := aesMechanism(ck.CKM_AES_GCM)
 	d.Message = gcmMessage
+	sealing(d, newGCM)
 	d.Encrypt = func(k *Key, p ck.Parameter) (Cipher, error) {
 		g, err := newGCM(k, p)
 		if err != nil {

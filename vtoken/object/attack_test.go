@@ -40,6 +40,7 @@ type automaton struct {
 	// which states can be wrapped, can be read, and have a use
 	wrappable, readable             []bool
 	wraps, unwraps, encrypts, opens []bool
+	seals                           []bool // wraps in a counter mode
 }
 
 func flagTemplates() (all []ck.Template) {
@@ -96,6 +97,7 @@ func newAutomaton(t *testing.T) *automaton {
 	a.wrappable = a.which(func(o *Object) bool { return untrusted.MayWrap(o) == nil })
 	a.readable = a.which(readable)
 	a.wraps, a.unwraps = a.which(may(ck.CKA_WRAP)), a.which(may(ck.CKA_UNWRAP))
+	a.seals = a.which(func(o *Object) bool { return o.Bool(ck.CKA_WRAP) && o.MaySeal() == nil })
 	a.encrypts, a.opens = a.which(may(ck.CKA_ENCRYPT)), a.which(may(ck.CKA_DECRYPT))
 	return a
 }
@@ -221,6 +223,8 @@ func (at *attack) run() {
 // step is what can be done with v under u.
 func (at *attack) step(v, u int) {
 	wraps := at.any(u, at.wraps) && at.any(v, at.wrappable)
+	// What hides a key in a counter mode is what encryption puts out.
+	at.learn(v, at.any(u, at.seals) && at.any(v, at.wrappable) && !at.known[u] && at.any(u, at.encrypts))
 	forges := at.known[v] && (at.known[u] || at.any(u, at.encrypts))
 	if (wraps || forges) && !at.blob[v][u] {
 		at.blob[v][u], at.changed = true, true
@@ -295,6 +299,9 @@ func TestAttacksAreFound(t *testing.T) {
 	}
 	if !found(func(loose *automaton) { loose.wrappable = a.which((*Object).Extractable) }) {
 		t.Error("no attack is found where wrapping keys and keys for trusted keys are wrapped")
+	}
+	if !found(func(loose *automaton) { loose.seals = a.wraps }) {
+		t.Error("no attack is found where keys that encrypt wrap in a counter mode")
 	}
 	for name, states := range map[string]func(*Object) bool{
 		"readable": readable,

@@ -23,9 +23,15 @@ var separated = []struct {
 }
 
 const (
-	gaveUpWrap   byte = 1
-	gaveUpUnwrap byte = 2
+	gaveUpWrap    byte = 1
+	gaveUpUnwrap  byte = 2
+	gaveUpEncrypt byte = 4 // of a key that wraps
 )
+
+// A counter mode is undone by encryption: who encrypts with the nonce that wrapped
+// a key has what hides the key. So such a mode wraps only with a secret key that
+// never had CKA_ENCRYPT ([Object.MaySeal]), and a secret key that wraps does not
+// gain it.
 
 // attrGaveUp is an attribute of our own, of 1 byte, on keys that gave up
 // wrapping or unwrapping. Applications neither give nor read nor find it.
@@ -44,6 +50,9 @@ func checkUses(attrs, old Set) error {
 			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT,
 				"one key cannot have both %v and %v; use two keys", s.wraps, s.ciphers)
 		}
+	}
+	if sealer(old) && !old.Bool(ck.CKA_ENCRYPT) && attrs.Bool(ck.CKA_ENCRYPT) {
+		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "a secret key that wraps does not gain CKA_ENCRYPT; use two keys")
 	}
 	if attrs.Bool(ck.CKA_ALWAYS_AUTHENTICATE) && !attrs.Bool(ck.CKA_PRIVATE) {
 		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "CKA_ALWAYS_AUTHENTICATE needs CKA_PRIVATE true")
@@ -65,6 +74,9 @@ func withGivenUp(old, attrs Set) Set {
 			bits |= s.bit
 		}
 	}
+	if sealer(old) && old.Bool(ck.CKA_ENCRYPT) && !attrs.Bool(ck.CKA_ENCRYPT) {
+		bits |= gaveUpEncrypt
+	}
 	if bits == 0 {
 		return attrs
 	}
@@ -76,4 +88,19 @@ func gaveUp(s Set) byte {
 		return v[0]
 	}
 	return 0
+}
+
+// sealer reports whether the key is a secret one that wraps, or did.
+func sealer(s Set) bool {
+	class, _ := s.Ulong(ck.CKA_CLASS)
+	return class == uint64(ck.CKO_SECRET_KEY) && !noCipher(s) && (s.Bool(ck.CKA_WRAP) || gaveUp(s)&gaveUpWrap != 0)
+}
+
+// MaySeal checks that the key, whose CKA_WRAP was checked before, may wrap in a
+// counter mode: CKR_KEY_FUNCTION_NOT_PERMITTED where it encrypts, or did.
+func (o *Object) MaySeal() error {
+	if o.Bool(ck.CKA_ENCRYPT) || gaveUp(o.Attrs)&gaveUpEncrypt != 0 {
+		return ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "a key that has or had CKA_ENCRYPT does not wrap in a counter mode; use another")
+	}
+	return nil
 }

@@ -117,6 +117,7 @@ const (
 	CallDecryptMessage2
 	CallDecryptMessageBegin2
 	CallDecryptMessageNext2
+	CallWrapKeyAuthenticated
 
 	// NumCalls is one more than the largest number of a call. Some below it are
 	// no calls; see [Calls].
@@ -241,6 +242,9 @@ var calls = [NumCalls]Call{
 	CallDecryptMessage2:      {CallDecryptMessage2, "C_DecryptMessage2", message, "ayayay"},
 	CallDecryptMessageBegin2: {CallDecryptMessageBegin2, "C_DecryptMessageBegin2", message, "ayayay"},
 	CallDecryptMessageNext2:  {CallDecryptMessageNext2, "C_DecryptMessageNext2", message, "ayayay"},
+	// Session, parameter as above, two keys, associated data, buffer. The opposite
+	// is C_UnwrapKey, with the tag at the end of the wrapped key.
+	CallWrapKeyAuthenticated: {CallWrapKeyAuthenticated, "C_WrapKeyAuthenticated", "uuuuuuayayuuayfy", "ayayay"},
 }
 
 // message is the request of those: session, parameter, associated data, data,

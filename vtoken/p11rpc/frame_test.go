@@ -149,7 +149,7 @@ func TestCallsOfOurOwn(t *testing.T) {
 			t.Errorf("version %d: %v", version, err)
 		}
 	}
-	if n, all := len(Calls(MaxVersion)), len(Calls(Extended)); n != int(CallDeriveKey2) || all != n+8 {
+	if n, all := len(Calls(MaxVersion)), len(Calls(Extended)); n != int(CallDeriveKey2) || all != n+9 {
 		t.Errorf("%d calls, and %d of the extended version", n, all)
 	}
 }

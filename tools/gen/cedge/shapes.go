@@ -49,6 +49,8 @@ var shapes = map[string]shape{
 	"template": {ctypes: []string{"CK_ATTRIBUTE_PTR", "CK_ULONG"}, check: badIn, goIn: "templateAt({0}, {1})", fails: true, trace: `remote.Number("{1}", uint64({1}))`},
 	"attrs":    {ctypes: []string{"CK_ATTRIBUTE_PTR", "CK_ULONG"}, check: badIn},
 	"mech":     {ctypes: []string{"CK_MECHANISM_PTR"}, check: badPtr, goIn: "mechanismAt({0})", fails: true, trace: mechTrace},
+	// One whose parameter is that of a message.
+	"wrapmech": {ctypes: []string{"CK_MECHANISM_PTR"}, check: badPtr, goIn: "wrapMechanismAt({0})", fails: true, trace: mechTrace},
 	// A null mechanism cancels the operation.
 	"startmech": {ctypes: []string{"CK_MECHANISM_PTR"}, goIn: "mechanismAt({0})", fails: true, trace: mechTrace},
 

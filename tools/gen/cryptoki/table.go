@@ -109,6 +109,6 @@ C_GetSessionValidationFlags session:hSession validation:flagType validationflags
 C_AsyncComplete @unsupported session:hSession text:pFunctionName async:pResult
 C_AsyncGetID @unsupported session:hSession text:pFunctionName size:pulID
 C_AsyncJoin @unsupported session:hSession text:pFunctionName id:ulID in:pData,ulData
-C_WrapKeyAuthenticated @unsupported session:hSession mech:pMechanism object:hWrappingKey object:hKey in:pAssociatedData,ulAssociatedDataLen out:pWrappedKey,pulWrappedKeyLen
-C_UnwrapKeyAuthenticated @unsupported session:hSession mech:pMechanism object:hUnwrappingKey in:pWrappedKey,ulWrappedKeyLen template:pTemplate,ulAttributeCount in:pAssociatedData,ulAssociatedDataLen newobject:phKey
+C_WrapKeyAuthenticated session:hSession wrapmech:pMechanism object:hWrappingKey object:hKey in:pAssociatedData,ulAssociatedDataLen out:pWrappedKey,pulWrappedKeyLen
+C_UnwrapKeyAuthenticated session:hSession wrapmech:pMechanism object:hUnwrappingKey in:pWrappedKey,ulWrappedKeyLen template:pTemplate,ulAttributeCount in:pAssociatedData,ulAssociatedDataLen newobject:phKey
 `

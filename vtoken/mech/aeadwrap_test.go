@@ -1,0 +1,70 @@
+package mech_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"testing"
+
+	"vtoken/vtoken/ck"
+)
+
+// Keys wrapped in the modes that authenticate are the published messages of
+// these modes: test case 4 of GCM's specification, NIST SP 800-38C example 2.
+func TestAuthenticatedWrapVectors(t *testing.T) {
+	for _, v := range []struct {
+		p                *ck.WrapParams
+		key, plain, want string
+	}{
+		{&ck.WrapParams{MessageParams: ck.MessageParams{Mechanism: ck.CKM_AES_GCM, TagBits: 128, Nonce: unhex(t, "cafebabefacedbaddecaf888")},
+			AAD: unhex(t, "feedfacedeadbeeffeedfacedeadbeefabaddad2")},
+			"feffe9928665731c6d6a8f9467308308",
+			"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+			"42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091" +
+				"5bc94fbc3221a5db94fae95ae7121a47"},
+		{&ck.WrapParams{MessageParams: ck.MessageParams{Mechanism: ck.CKM_AES_CCM, TagBits: 48, Nonce: count(0x10, 8)}, AAD: count(0, 16)},
+			hex.EncodeToString(count(0x40, 16)), hex.EncodeToString(count(0x20, 16)), "d2a1f0e051ea5f62081a7792073d593d1fc64fbfaccd"},
+	} {
+		d, k := lookup(t, v.p.Mechanism), secretKey(t, ck.CKK_AES, unhex(t, v.key))
+		plain := unhex(t, v.plain)
+		wrapped, err := d.Wrap(k, v.p, plain)
+		if err != nil || hex.EncodeToString(wrapped) != v.want || hex.EncodeToString(plain) != v.plain {
+			t.Errorf("%v: %x, %v", d.Type, wrapped, err)
+		}
+		for _, p := range []ck.Parameter{v.p, v.p.Plain()} {
+			if back, err := d.Unwrap(k, p, wrapped); err != nil || !bytes.Equal(back, plain) {
+				t.Errorf("%v unwraps to %x, %v", d.Type, back, err)
+			}
+			for i := range wrapped {
+				bad := bytes.Clone(wrapped)
+				bad[i] ^= 4
+				_, err := d.Unwrap(k, p, bad)
+				wantCode(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
+			}
+			_, err = d.Unwrap(k, p, wrapped[:3])
+			wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+		}
+		other := *v.p
+		other.AAD = []byte("another")
+		_, err = d.Unwrap(k, &other, wrapped)
+		wantCode(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
+		for _, p := range []ck.Parameter{nil, v.p.Plain(), ck.RawParameter("12 bytes ...")} {
+			_, err = d.Wrap(k, p, plain) // the caller's own nonce
+			wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		}
+	}
+}
+
+// The length of CCM's data is that of the key, or left out.
+func TestCCMWrapLength(t *testing.T) {
+	d, k := lookup(t, ck.CKM_AES_CCM), secretKey(t, ck.CKK_AES, random(16))
+	p := &ck.WrapParams{MessageParams: ck.MessageParams{Mechanism: ck.CKM_AES_CCM, TagBits: 128, Nonce: random(12), DataLen: 16}}
+	wrapped, err := d.Wrap(k, p, random(16))
+	if err != nil || len(wrapped) != 32 {
+		t.Fatalf("%d bytes, %v", len(wrapped), err)
+	}
+	_, err = d.Wrap(k, p, random(17))
+	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+	p.DataLen = 15
+	_, err = d.Unwrap(k, p, wrapped)
+	wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+}

@@ -1,0 +1,49 @@
+package vtoken
+
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+)
+
+// WrapKeyAuthenticated is C_WrapKeyAuthenticated (section 5.18.6 of 3.2): the key,
+// encrypted with another one and authenticated together with the associated data
+// in p. It puts the nonce, which is always made here, and the tag into p. What
+// [Client.WrapKey] says of a question for the length holds here, too.
+func (c *Client) WrapKeyAuthenticated(h ck.SessionHandle, p *ck.WrapParams, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
+	s, err := c.enter(h)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	defer s.leave()
+	used := *p
+	wrapped, err := s.wrap(ck.Mechanism{Type: p.Mechanism, Parameter: &used}, wrapping, key)
+	if err != nil {
+		return ck.Output{}, err
+	}
+	n := len(wrapped) - int(p.TagBits/8)
+	if answer, done, err := fits(n, buf); done {
+		return answer, err
+	}
+	if uint64(len(p.Tag))*8 != p.TagBits {
+		return ck.Output{}, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a place of %d bytes for a tag of %d bits", len(p.Tag), p.TagBits)
+	}
+	p.Nonce, p.Tag = used.Nonce, wrapped[n:]
+	return output(wrapped[:n:n]), nil
+}
+
+// sealWith readies the parameter of a wrapping in a counter mode. Two keys that
+// were wrapped with one nonce tell of each other, so the caller gives none: it is
+// random.
+func sealWith(with *object.Object, p *ck.WrapParams) error {
+	if err := with.MaySeal(); err != nil {
+		return err
+	}
+	random := p.Generator == ck.CKG_GENERATE_RANDOM || p.Generator == ck.CKG_GENERATE
+	if bits := 8 * uint64(len(p.Nonce)); !random || bits < p.FixedBits+minRandomBits {
+		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID,
+			"the nonce of a wrapped key is made here: give CKG_GENERATE_RANDOM and a nonce with %d free bits, such as 12 bytes and no fixed bits", minRandomBits)
+	}
+	nonce, err := (&nonces{}).next(p.MessageParams)
+	p.Nonce = nonce
+	return err
+}
