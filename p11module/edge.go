@@ -31,6 +31,7 @@ func main() {}
 // nowhere else to find it, so it is the one variable of this package.
 var state struct {
 	changing sync.Mutex // one C_Initialize or C_Finalize at a time (C71)
+	tuned    sync.Once  // the runtime, at the first C_Initialize
 	client   atomic.Pointer[remote.Client]
 }
 
@@ -49,7 +50,29 @@ const garbage = 25
 func tuneRuntime() {
 	const least, most = 4, 16
 	debug.SetGCPercent(garbage)
-	runtime.GOMAXPROCS(min(most, max(least, 2*runtime.NumCPU())))
+	processors := min(most, max(least, 2*runtime.NumCPU()))
+	runtime.GOMAXPROCS(processors)
+	makeThreads(processors)
+}
+
+// makeThreads has the runtime make its threads now. It keeps a thread that it made
+// and takes one that is idle before it makes another: so the host has as many
+// threads after its first C_Initialize as after its thousandth (P04).
+func makeThreads(n int) {
+	var here, done sync.WaitGroup
+	leave := make(chan struct{})
+	here.Add(n)
+	for range n {
+		done.Go(func() {
+			runtime.LockOSThread() // one for each, as long as it waits here
+			here.Done()
+			<-leave
+			runtime.UnlockOSThread()
+		})
+	}
+	here.Wait()
+	close(leave)
+	done.Wait()
 }
 
 //export vtokenInitialize
@@ -60,7 +83,7 @@ func vtokenInitialize() (rv C.CK_RV) {
 	if client() != nil {
 		return C.CK_RV(ck.CKR_CRYPTOKI_ALREADY_INITIALIZED)
 	}
-	tuneRuntime()
+	state.tuned.Do(tuneRuntime)
 	o := remote.FromEnvironment(getenv)
 	o.Descriptors = descriptors{}
 	c := remote.New(o)
