@@ -28,6 +28,7 @@ func all() []*Descriptor {
 		mldsaMechanisms(),
 		mlkemMechanisms(),
 		slhdsaMechanisms(),
+		slhdsaHashMechanisms(),
 		hkdfMechanisms(),
 		pbkdf2Mechanisms(),
 		sp800108Mechanisms(),

@@ -35,8 +35,10 @@
 //   - CKM_PKCS5_PBKD2 makes at most ten million iterations. The modern policy does
 //     not offer it: NSS would take a token with it for one that opens PFX files by
 //     unwrapping with AES-CBC, and import none.
-//   - CKM_ML_DSA and CKM_SLH_DSA are the pure schemes. Signatures are hedged unless
-//     the parameter wants them deterministic. The small sets of SLH-DSA (those that
+//   - CKM_ML_DSA and CKM_SLH_DSA are the pure schemes. CKM_HASH_SLH_DSA_SHA256 and
+//     its like hash on the token; CKM_HASH_SLH_DSA, with a hash that the caller
+//     made, is not there. Nor is Hash-ML-DSA in any form: no maintained Go library
+//     verifies it. Signatures are hedged unless the parameter wants them deterministic. The small sets of SLH-DSA (those that
 //     end in S) take seconds for a signature, by their nature.
 //   - DES and triple DES decrypt and verify data that is there, no more. MD5 is
 //     for mechanisms of its own: no parameter may name it.

@@ -111,3 +111,38 @@ func TestSLHDSAGenerate(t *testing.T) {
 		t.Errorf("%d sets", n)
 	}
 }
+
+// One set for each hash; the small sets sign as the others do.
+func TestHashSLHDSAVectors(t *testing.T) {
+	seen := map[ck.MechanismType]bool{}
+	for _, v := range vectors(t, "slhdsa-hash.txt") {
+		if v["set"] == "" {
+			continue
+		}
+		m, ok := ck.MechanismNamed(v["hash"])
+		if !ok {
+			t.Fatal(v["hash"])
+		}
+		seen[m] = true
+		o, err := slhdsaKey(setNamed(t, v["set"]), unhex(t, v["private"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		priv, pub := pairOf(t, o)
+		message := unhex(t, v["message"])
+		p := ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED), Context: unhex(t, v["context"])}
+		signature := sign(t, m, priv, p, pieces(message)...)
+		if hash := sha256.Sum256(signature); hex.EncodeToString(hash[:]) != v["signature"] {
+			t.Errorf("%v, %s: another signature", m, v["set"])
+		}
+		if err := verify(t, m, pub, p, signature, pieces(message)...); err != nil {
+			t.Errorf("%v, %s: %v", m, v["set"], err)
+		}
+		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature, message), ck.CKR_SIGNATURE_INVALID)
+		wantCode(t, verify(t, m, pub, p, signature, append(message, 0)), ck.CKR_SIGNATURE_INVALID)
+		wantCode(t, verify(t, m, pub, p, signature[1:], message), ck.CKR_SIGNATURE_LEN_RANGE)
+	}
+	if len(seen) != 10 {
+		t.Errorf("vectors of %d hashes only", len(seen))
+	}
+}

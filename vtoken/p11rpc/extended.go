@@ -69,7 +69,10 @@ var extended = func() map[ck.MechanismType]layout {
 		{layoutOf(hkdfFields), []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA}},
 		{layoutOf(pbkd2Fields), []ck.MechanismType{ck.CKM_PKCS5_PBKD2}},
 		{layoutOf(sp800108Fields), []ck.MechanismType{ck.CKM_SP800_108_COUNTER_KDF}},
-		{layoutOf(signContextFields), []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA}},
+		{layoutOf(signContextFields), []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA,
+			ck.CKM_HASH_SLH_DSA_SHA224, ck.CKM_HASH_SLH_DSA_SHA256, ck.CKM_HASH_SLH_DSA_SHA384, ck.CKM_HASH_SLH_DSA_SHA512,
+			ck.CKM_HASH_SLH_DSA_SHA3_224, ck.CKM_HASH_SLH_DSA_SHA3_256, ck.CKM_HASH_SLH_DSA_SHA3_384,
+			ck.CKM_HASH_SLH_DSA_SHA3_512, ck.CKM_HASH_SLH_DSA_SHAKE128, ck.CKM_HASH_SLH_DSA_SHAKE256}},
 	} {
 		for _, t := range row.types {
 			all[t] = row.layout
