@@ -51,7 +51,9 @@
 //
 // # Choices where PKCS #11 leaves one
 //
-//   - C_GetInterface without a name and a version answers the newest interface.
+//   - C_GetInterface without a version answers the interface 3.0, for programs that
+//     know of no later one, such as OpenSC's spy. The functions of 3.2 are in the
+//     interface 3.2, which a program asks for by its version.
 //   - A C_SignInit like one that the daemon accepted before is answered at once
 //     and sent with the C_Sign that follows: should the daemon refuse it after
 //     all, C_Sign has its code.

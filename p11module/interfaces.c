@@ -10,13 +10,14 @@
 static CK_UTF8CHAR name[] = "PKCS 11";
 
 /*
- * The newest first: it is the default of C_GetInterface. In memory that can be
- * written: OpenSC's spy puts its own function list into the one that it gets,
- * and would crash.
+ * The default of C_GetInterface first. It is 3.0, which those expect who name no
+ * version: OpenSC's spy records no newer one. Who needs a function of 3.2 asks
+ * for it. In memory that can be written: the spy puts its own function list into
+ * the one that it gets, and would crash.
  */
 static CK_INTERFACE interfaces[] = {
-	{name, (CK_VOID_PTR)&front_list_3_2, CKF_INTERFACE_FORK_SAFE},
 	{name, (CK_VOID_PTR)&front_list_3_0, CKF_INTERFACE_FORK_SAFE},
+	{name, (CK_VOID_PTR)&front_list_3_2, CKF_INTERFACE_FORK_SAFE},
 	{name, (CK_VOID_PTR)&front_list_2_40, CKF_INTERFACE_FORK_SAFE},
 };
 

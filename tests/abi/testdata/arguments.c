@@ -150,7 +150,10 @@ static void lists_agree(void *library)
 		FAIL("the 2.40 interface is not C_GetFunctionList's");
 	OK(f->C_GetInterface((CK_UTF8CHAR_PTR) "PKCS 11", &v320, &one, 0));
 	if (one->pFunctionList != f)
-		FAIL("the 3.2 interface is not the default");
+		FAIL("there are two interfaces 3.2");
+	OK(f->C_GetInterface(NULL, NULL, &one, 0));
+	if (one->pFunctionList != middle)
+		FAIL("the 3.0 interface is not the default");
 	WANT(CKR_FUNCTION_FAILED, f->C_GetInterface(NULL, &v310, &one, 0));
 	WANT(CKR_FUNCTION_FAILED, f->C_GetInterface((CK_UTF8CHAR_PTR) "Vendor", NULL, &one, 0));
 	WANT(CKR_FUNCTION_FAILED, f->C_GetInterface(NULL, NULL, &one, 2));

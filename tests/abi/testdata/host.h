@@ -62,7 +62,8 @@ static void load(const char *path)
 	CK_RV (*get)(CK_UTF8CHAR_PTR, CK_VERSION_PTR, CK_INTERFACE_PTR_PTR, CK_FLAGS);
 	CK_INTERFACE_PTR interface;
 	*(void **)&get = dlsym(open_module(path), "C_GetInterface");
-	OK(get(NULL, NULL, &interface, 0));
+	CK_VERSION newest = {3, 2};
+	OK(get(NULL, &newest, &interface, 0));
 	f = interface->pFunctionList;
 }
 
