@@ -65,6 +65,9 @@ type rule struct {
 	role record.Role
 	// needs is what a token has to be for it; see the states.
 	needs state
+	// action is what it is called among the actions that a token allows; empty
+	// for what is no action on a token.
+	action string
 }
 
 // rules is the one place that says who may do what, and to a token in which
@@ -94,30 +97,30 @@ var rules = [numberOfOperations]rule{
 	OpTokenList:      {name: "list tokens", role: record.RoleView},
 	OpTokenGet:       {name: "read a token", role: record.RoleView},
 	OpTokenObjects:   {name: "list the objects of a token", role: record.RoleView},
-	OpTokenImport:    {name: "import a PFX", role: record.RoleEdit, needs: alive | open | card},
-	OpTokenLabel:     {name: "set the label of a token", role: record.RoleEdit, needs: alive | open},
-	OpTokenResetPIN:  {name: "reset a PIN", role: record.RoleEdit, needs: alive | open},
-	OpTokenClearPIN:  {name: "clear a PIN", role: record.RoleEdit, needs: alive | open},
-	OpTokenUnlock:    {name: "unlock a PIN", role: record.RoleEdit, needs: alive},
-	OpTokenComplete:  {name: "complete a token", role: record.RoleEdit, needs: alive | open | held},
-	OpTokenEnable:    {name: "enable a token", role: record.RoleEdit, needs: alive},
-	OpTokenDisable:   {name: "disable a token", role: record.RoleEdit, needs: alive},
-	OpTokenAssign:    {name: "assign a token", role: record.RoleEdit, needs: alive | unexpired | unheld},
-	OpTokenShare:     {name: "share a token", role: record.RoleEdit, needs: alive | unexpired | held},
-	OpTokenTake:      {name: "take a token from its holder for another", role: record.RoleEdit, needs: alive | unexpired | held},
+	OpTokenImport:    {name: "import a PFX", role: record.RoleEdit, needs: alive | open | card, action: "import"},
+	OpTokenLabel:     {name: "set the label of a token", role: record.RoleEdit, needs: alive | open, action: "label"},
+	OpTokenResetPIN:  {name: "reset a PIN", role: record.RoleEdit, needs: alive | open, action: "resetPin"},
+	OpTokenClearPIN:  {name: "clear a PIN", role: record.RoleEdit, needs: alive | open, action: "clearPin"},
+	OpTokenUnlock:    {name: "unlock a PIN", role: record.RoleEdit, needs: alive, action: "unlock"},
+	OpTokenComplete:  {name: "complete a token", role: record.RoleEdit, needs: alive | open | held, action: "complete"},
+	OpTokenEnable:    {name: "enable a token", role: record.RoleEdit, needs: alive, action: "enable"},
+	OpTokenDisable:   {name: "disable a token", role: record.RoleEdit, needs: alive, action: "disable"},
+	OpTokenAssign:    {name: "assign a token", role: record.RoleEdit, needs: alive | unexpired | unheld, action: "assign"},
+	OpTokenShare:     {name: "share a token", role: record.RoleEdit, needs: alive | unexpired | held, action: "share"},
+	OpTokenTake:      {name: "take a token from its holder for another", role: record.RoleEdit, needs: alive | unexpired | held, action: "take"},
 	OpTokenKeep:      {name: "keep the keys of a token that changes hands", role: record.RoleAdmin, needs: alive},
-	OpTokenUnassign:  {name: "unassign a token", role: record.RoleEdit, needs: alive | held},
-	OpTokenHolder:    {name: "change a holder's part in a token", role: record.RoleEdit, needs: alive | held},
-	OpTokenActivate:  {name: "begin the activation of a token", role: record.RoleEdit, needs: alive | unexpired | held},
-	OpTokenActivated: {name: "end the activation of a token", role: record.RoleEdit, needs: alive | unexpired | inactive},
-	OpTokenExpiry:    {name: "set when a token expires", role: record.RoleEdit, needs: alive},
-	OpTokenConfine:   {name: "close the download of a token", role: record.RoleEdit, needs: alive},
-	OpTokenRelease:   {name: "open the download of a token", role: record.RoleEdit, needs: alive},
-	OpTokenDownload:  {name: "download a token", role: record.RoleEdit, needs: alive | unexpired | released},
-	OpTokenGroups:    {name: "set the groups of a token", role: record.RoleEdit, needs: alive | unheld},
-	OpTokenPolicy:    {name: "set the algorithm policy of a token", role: record.RoleAdmin, needs: alive},
-	OpTokenDecease:   {name: "end a token", role: record.RoleAdmin, needs: alive},
-	OpTokenDelete:    {name: "delete a token", role: record.RoleAdmin},
+	OpTokenUnassign:  {name: "unassign a token", role: record.RoleEdit, needs: alive | held, action: "unassign"},
+	OpTokenHolder:    {name: "change a holder's part in a token", role: record.RoleEdit, needs: alive | held, action: "changeHolder"},
+	OpTokenActivate:  {name: "begin the activation of a token", role: record.RoleEdit, needs: alive | unexpired | held, action: "startActivation"},
+	OpTokenActivated: {name: "end the activation of a token", role: record.RoleEdit, needs: alive | unexpired | inactive, action: "activate"},
+	OpTokenExpiry:    {name: "set when a token expires", role: record.RoleEdit, needs: alive, action: "setExpiry"},
+	OpTokenConfine:   {name: "close the download of a token", role: record.RoleEdit, needs: alive, action: "confine"},
+	OpTokenRelease:   {name: "open the download of a token", role: record.RoleEdit, needs: alive, action: "release"},
+	OpTokenDownload:  {name: "download a token", role: record.RoleEdit, needs: alive | unexpired | released, action: "download"},
+	OpTokenGroups:    {name: "set the groups of a token", role: record.RoleEdit, needs: alive | unheld, action: "setGroups"},
+	OpTokenPolicy:    {name: "set the algorithm policy of a token", role: record.RoleAdmin, needs: alive, action: "setPolicy"},
+	OpTokenDecease:   {name: "end a token", role: record.RoleAdmin, needs: alive, action: "decease"},
+	OpTokenDelete:    {name: "delete a token", role: record.RoleAdmin, action: "delete"},
 }
 
 // roleRank orders the roles; a role that is not in it may do nothing.
@@ -134,6 +137,15 @@ func (op Operation) String() string {
 		return "do something unknown"
 	}
 	return rules[op].name
+}
+
+// Action is what the operation is called among the actions that a token allows,
+// such as "unassign"; empty for an operation that is no action on a token.
+func (op Operation) Action() string {
+	if op < 0 || op >= numberOfOperations {
+		return ""
+	}
+	return rules[op].action
 }
 
 // Roles are the roles of callers, each including the ones before it.

@@ -66,12 +66,12 @@ func expired(t *record.Token, now time.Time) bool {
 	return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
 }
 
-// actions are the operations on a token that its state allows, whoever asks, in
-// the order of the operations.
+// actions are the operations that change a token and that its state allows,
+// whoever asks, in their order.
 func actions(t *record.Token, now time.Time) []Operation {
 	var list []Operation
-	for op := OpTokenGet; op < numberOfOperations; op++ {
-		if op.allowed(t, now) == nil {
+	for op := Operation(0); op < numberOfOperations; op++ {
+		if rules[op].action != "" && op.allowed(t, now) == nil {
 			list = append(list, op)
 		}
 	}

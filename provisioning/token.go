@@ -27,22 +27,24 @@ type Token struct {
 	Holders    []Holder
 	Groups     []record.GroupID
 	Activation record.Activation
-	Complete   bool
-	Enabled    bool
-	EnabledAt  time.Time // when it was last switched on or off; zero is never
-	EnabledBy  string
-	Deceased   bool
-	Confined   bool
-	Device     string // what it was downloaded to
-	ExpiresAt  time.Time
-	Expired    bool
-	LastUsedAt time.Time // to within an hour; zero is never
-	OTP        record.OTP
-	MaxRSABits int
-	Policy     string // the algorithm policy, as SetPolicy takes it
-	UserPIN    PINStatus
-	SOPIN      PINStatus
-	CreatedAt  time.Time
+	// CodeExpiresAt is when the activation code ends, while there is one.
+	CodeExpiresAt time.Time
+	Complete      bool
+	Enabled       bool
+	EnabledAt     time.Time // when it was last switched on or off; zero is never
+	EnabledBy     string
+	Deceased      bool
+	Confined      bool
+	Device        string // what it was downloaded to
+	ExpiresAt     time.Time
+	Expired       bool
+	LastUsedAt    time.Time // to within an hour; zero is never
+	OTP           record.OTP
+	MaxRSABits    int
+	Policy        string // the algorithm policy, as SetPolicy takes it
+	UserPIN       PINStatus
+	SOPIN         PINStatus
+	CreatedAt     time.Time
 	// Actions are the operations that the token's state allows now, to callers of
 	// the role for it.
 	Actions []Operation
@@ -152,7 +154,7 @@ func (s *Service) tokenView(tx ReadTx, t *record.Token, users map[record.UserID]
 	now := s.now()
 	view := Token{
 		ID: t.ID, Tenant: t.Tenant, Slot: t.Slot, Serial: t.Serial, Label: t.Label, Kind: t.Kind, Product: t.Product,
-		Holder: t.Owner(), Groups: slices.Clone(t.Groups), Activation: t.Activation, Complete: t.Complete,
+		Holder: t.Owner(), Groups: slices.Clone(t.Groups), Activation: t.Activation, CodeExpiresAt: t.Code.ExpiresAt, Complete: t.Complete,
 		Enabled: t.Enabled, EnabledAt: t.EnabledAt, EnabledBy: t.EnabledBy, Deceased: t.Deceased, Confined: t.Confined,
 		Device: t.Device, ExpiresAt: t.ExpiresAt, Expired: expired(t, now), LastUsedAt: t.LastUsedAt, OTP: t.OTP,
 		MaxRSABits: t.MaxRSABits, Policy: t.Policy.String(), UserPIN: pinStatus(t.UserPIN), SOPIN: pinStatus(t.SOPIN),

@@ -75,5 +75,5 @@ func (c *Client) Objects(ctx context.Context, id string) iter.Seq2[api.Object, e
 // Unlock starts the count of wrong tries of the role's PIN anew and keeps the
 // PIN. role is user or so.
 func (c *Client) Unlock(ctx context.Context, id, role string) (*api.Token, error) {
-	return send[api.Token](ctx, c, "unlock the token "+id, http.MethodPost, path("tokens", id, "unlock"), api.Unlock{Role: role})
+	return send[api.Token](ctx, c, "unlock the token "+id, http.MethodPost, path("tokens", id, "unlock"), api.PINRole{Role: role})
 }

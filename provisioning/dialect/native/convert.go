@@ -21,7 +21,7 @@ func tenantJSON(t provisioning.Tenant) api.Tenant {
 func userJSON(u record.User) api.User {
 	return api.User{
 		ID: string(u.ID), Tenant: string(u.Tenant), Login: u.Login, Enabled: u.Enabled,
-		OSUsers: append([]string{}, u.OSUsers...), CreatedAt: u.CreatedAt,
+		OSUsers: append([]string{}, u.OSUsers...), Domain: u.Domain, Aliases: u.Aliases, CreatedAt: u.CreatedAt,
 	}
 }
 
@@ -29,15 +29,6 @@ func apiKeyJSON(k provisioning.APIKey) api.APIKey {
 	return api.APIKey{
 		Name: k.Name, Tenant: string(k.Tenant), Role: string(k.Role),
 		CreatedAt: k.CreatedAt, ExpiresAt: timeOrNil(k.ExpiresAt),
-	}
-}
-
-func tokenJSON(t provisioning.Token) api.Token {
-	return api.Token{
-		ID: string(t.ID), Tenant: string(t.Tenant), Slot: uint64(t.Slot), Serial: t.Serial, Label: t.Label,
-		User: t.Login, UserID: string(t.Holder), Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
-		Policy: t.Policy, UserPIN: pinJSON(t.UserPIN), SOPIN: pinJSON(t.SOPIN), CreatedAt: t.CreatedAt,
-		URI: p11uri.Path{Serial: t.Serial}.String(),
 	}
 }
 

@@ -59,6 +59,7 @@ func TestEveryOperation(t *testing.T) {
 	must[[]api.APIKey](t)(client.All(c.APIKeys(ctx, "sales")))
 	done(t, c.RevokeAPIKey(ctx, "sales", "key"))
 
+	lifecycle(t, c)
 	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})).ID
 	must[[]api.Token](t)(client.All(c.Tokens(ctx, "sales", client.TokenFilter{})))
 	must[*api.Token](t)(c.Token(ctx, id))
@@ -100,4 +101,49 @@ func done(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// lifecycle has a token go from hand to hand.
+func lifecycle(t *testing.T, c *client.Client) {
+	t.Helper()
+	ctx := t.Context()
+	group := must[*api.Group](t)(c.CreateGroup(ctx, "sales", "spare"))
+	must[[]api.Group](t)(client.All(c.Groups(ctx, "sales")))
+	aliases := []string{"cary"}
+	must[*api.User](t)(c.CreateUser(ctx, "sales", api.NewUser{Login: "carol"}))
+	if u := must[*api.User](t)(c.ChangeUser(ctx, "sales", "carol", api.UserChange{Aliases: &aliases})); u.Aliases[0] != "cary" {
+		t.Errorf("the aliases are %v", u.Aliases)
+	}
+	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{
+		Unassigned: true, Serial: "000123", Product: &api.Product{Manufacturer: "DN", Model: "MT", Hardware: true}, Groups: []string{group.ID},
+	})).ID
+	found := must[*api.SearchPage](t)(c.SearchTokens(ctx, "sales", api.Search{
+		Where: []api.Criterion{{Field: "serial", Operator: "endsWith", Value: "123"}, {Field: "group", Value: group.ID}}, OrderBy: "createdAt",
+	}))
+	if len(found.Items) != 1 || found.Items[0].ID != id || found.Items[0].Holders == nil {
+		t.Errorf("found %+v", found)
+	}
+	code := must[*api.Token](t)(c.Assign(ctx, id, api.Assign{User: "cary", Inactive: true})).Activation
+	if code != "new" {
+		t.Errorf("activation %q", code)
+	}
+	activation := must[*api.Activation](t)(c.StartActivation(ctx, id, 60))
+	if got := must[*api.Token](t)(c.FinishActivation(ctx, id, activation.Code)); got.Activation != "activated" || got.User != "carol" {
+		t.Errorf("activated: %+v", got)
+	}
+	suspended := true
+	must[*api.Token](t)(c.ChangeHolder(ctx, id, "carol", api.HolderChange{Suspended: &suspended, NoEnd: true}))
+	must[*api.Token](t)(c.ClearPIN(ctx, id, "user"))
+	end, confined := "2099-01-01T00:00:00Z", true
+	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{ExpiresAt: &end}))
+	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Confined: &confined}))
+	must[*api.Token](t)(c.Unassign(ctx, id, ""))
+	none := []string{}
+	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Groups: &none}))
+	if got := must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Deceased: &suspended})); !got.Deceased || len(got.Actions) != 1 {
+		t.Errorf("deceased: %+v", got)
+	}
+	done(t, c.DeleteToken(ctx, id))
+	done(t, c.DeleteUser(ctx, "sales", "cary"))
+	done(t, c.DeleteGroup(ctx, "sales", group.ID))
 }

@@ -44,6 +44,11 @@ func (h *Handler) routes() []route {
 		{post, "/users", created, h.createUser},
 		{get, "/users/{user}", ok, h.readUser},
 		{patch, "/users/{user}", ok, h.changeUser},
+		{del, "/users/{user}", none, h.deleteUser},
+
+		{get, "/groups", ok, h.listGroups},
+		{post, "/groups", created, h.createGroup},
+		{del, "/groups/{groupId}", none, h.deleteGroup},
 
 		{get, "/apikeys", ok, h.listAPIKeys},
 		{post, "/apikeys", created, h.createAPIKey},
@@ -51,13 +56,20 @@ func (h *Handler) routes() []route {
 
 		{get, "/tokens", ok, h.listTokens},
 		{post, "/tokens", created, h.createToken},
+		{post, "/search/tokens", ok, h.searchTokens},
 		{get, "/tokens/{tokenId}", ok, h.readToken},
 		{patch, "/tokens/{tokenId}", ok, h.changeToken},
 		{del, "/tokens/{tokenId}", none, h.deleteToken},
 		{post, "/tokens/{tokenId}/pfx", ok, h.importPFX},
 		{post, "/tokens/{tokenId}/pin", none, h.resetPIN},
 		{post, "/tokens/{tokenId}/unlock", ok, h.unlock},
+		{post, "/tokens/{tokenId}/clear-pin", ok, h.clearPIN},
 		{post, "/tokens/{tokenId}/complete", ok, h.completeToken},
+		{post, "/tokens/{tokenId}/assign", ok, h.assign},
+		{post, "/tokens/{tokenId}/unassign", ok, h.unassign},
+		{patch, "/tokens/{tokenId}/holders/{user}", ok, h.changeHolder},
+		{post, "/tokens/{tokenId}/activation", ok, h.startActivation},
+		{http.MethodPut, "/tokens/{tokenId}/activation", ok, h.finishActivation},
 		{get, "/tokens/{tokenId}/certificates", ok, h.listCertificates},
 		{get, "/tokens/{tokenId}/objects", ok, h.listObjects},
 	}

@@ -42,14 +42,32 @@ func (h *Handler) createToken(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := h.core.CreateToken(r.ctx, r.caller, provisioning.NewToken{
-		Tenant: tenant, User: in.User, Label: in.Label,
-		UserPIN: in.UserPIN.Bytes(), SOPIN: in.SOPIN.Bytes(), Complete: in.Complete,
-	})
+	n, err := newToken(in)
+	if err != nil {
+		return nil, err
+	}
+	n.Tenant = tenant
+	t, err := h.core.CreateToken(r.ctx, r.caller, n)
 	if err == nil {
 		httpkit.NoteToken(r.http, t.Tenant, t.ID)
 	}
 	return tokenJSON(t), err
+}
+
+// newToken is what a request asks for, without the tenant.
+func newToken(in api.NewToken) (provisioning.NewToken, error) {
+	groups, err := groupIDs(in.Groups)
+	n := provisioning.NewToken{
+		User: in.User, Unassigned: in.Unassigned, Label: in.Label, Serial: in.Serial, Groups: groups,
+		UserPIN: in.UserPIN.Bytes(), SOPIN: in.SOPIN.Bytes(), Complete: in.Complete,
+	}
+	if in.Product != nil {
+		n.Product = record.Product(*in.Product)
+	}
+	if in.ExpiresAt != nil {
+		n.ExpiresAt = *in.ExpiresAt
+	}
+	return n, err
 }
 
 func (h *Handler) readToken(r *request) (any, error) {
@@ -67,31 +85,6 @@ func (h *Handler) onToken(r *request, do func(provisioning.TokenRef) (provisioni
 	}
 	t, err := do(ref)
 	return tokenJSON(t), err
-}
-
-func (h *Handler) changeToken(r *request) (any, error) {
-	in, err := read[api.TokenChange](r)
-	if err != nil {
-		return nil, err
-	}
-	given := 0
-	for _, is := range []bool{in.Label != nil, in.Enabled != nil, in.Policy != nil} {
-		if is {
-			given++
-		}
-	}
-	if given != 1 {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a token names one thing: give label, enabled or policy")
-	}
-	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
-		switch {
-		case in.Label != nil:
-			return h.core.SetLabel(r.ctx, r.caller, ref, *in.Label, provisioning.LabelRule{})
-		case in.Policy != nil:
-			return h.core.SetPolicy(r.ctx, r.caller, ref, *in.Policy)
-		}
-		return h.core.SetEnabled(r.ctx, r.caller, ref, *in.Enabled, provisioning.EnableRule{})
-	})
 }
 
 func (h *Handler) deleteToken(r *request) (any, error) {
@@ -140,7 +133,7 @@ func (h *Handler) resetPIN(r *request) (any, error) {
 }
 
 func (h *Handler) unlock(r *request) (any, error) {
-	in, err := read[api.Unlock](r)
+	in, err := read[api.PINRole](r)
 	if err != nil {
 		return nil, err
 	}

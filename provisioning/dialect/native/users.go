@@ -45,18 +45,35 @@ func (h *Handler) changeUser(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if (in.Enabled == nil) == (in.OSUsers == nil) {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a user names one thing: give either enabled or osUsers")
+	given := 0
+	for _, is := range []bool{in.Enabled != nil, in.OSUsers != nil, in.Domain != nil || in.Aliases != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a user names one thing: give enabled, or osUsers, or domain and aliases")
 	}
 	tenant, err := h.tenant(r)
 	if err != nil {
 		return nil, err
 	}
 	var u record.User
-	if in.Enabled != nil {
-		u, err = h.core.SetUserEnabled(r.ctx, r.caller, tenant, r.path("user"), *in.Enabled)
-	} else {
-		u, err = h.core.MapUser(r.ctx, r.caller, tenant, r.path("user"), *in.OSUsers)
+	switch name := r.path("user"); {
+	case in.Enabled != nil:
+		u, err = h.core.SetUserEnabled(r.ctx, r.caller, tenant, name, *in.Enabled)
+	case in.OSUsers != nil:
+		u, err = h.core.MapUser(r.ctx, r.caller, tenant, name, *in.OSUsers)
+	default:
+		u, err = h.core.ChangeUser(r.ctx, r.caller, tenant, name, provisioning.UserChange{Domain: in.Domain, Aliases: in.Aliases})
 	}
 	return userJSON(u), err
+}
+
+func (h *Handler) deleteUser(r *request) (any, error) {
+	tenant, err := h.tenant(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.core.DeleteUser(r.ctx, r.caller, tenant, r.path("user"))
 }

@@ -100,6 +100,8 @@ type User struct {
 	Login     string    `json:"login"`
 	Enabled   bool      `json:"enabled"`
 	OSUsers   []string  `json:"osUsers"`
+	Domain    string    `json:"domain,omitempty"`
+	Aliases   []string  `json:"aliases,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 }
 
@@ -116,6 +118,8 @@ type NewUser struct {
 type UserChange struct {
 	Enabled *bool     `json:"enabled,omitempty"`
 	OSUsers *[]string `json:"osUsers,omitempty"`
+	Domain  *string   `json:"domain,omitempty"`
+	Aliases *[]string `json:"aliases,omitempty"`
 }
 
 // APIKey is a credential of the API, without the key itself.
@@ -189,6 +193,22 @@ type Token struct {
 	// URI names the token in other programs (RFC 7512), by its serial number, so
 	// that a new label does not change it.
 	URI string `json:"uri"`
+
+	// Kind is card or otp.
+	Kind    string   `json:"kind"`
+	Product *Product `json:"product,omitempty"`
+	// Holders are all users who hold it, the owner (User) first.
+	Holders []Holder `json:"holders"`
+	Groups  []string `json:"groups,omitempty"`
+	// Activation is new, pending or activated.
+	Activation string     `json:"activation"`
+	Deceased   bool       `json:"deceased,omitempty"`
+	Confined   bool       `json:"confined,omitempty"`
+	Device     string     `json:"device,omitempty"`
+	ExpiresAt  *time.Time `json:"expiresAt,omitempty"`
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	// Actions are what the state of the token allows now.
+	Actions []string `json:"actions"`
 }
 
 // PINStatus is the state of one role's PIN.
@@ -207,8 +227,16 @@ type PINStatus struct {
 
 // NewToken asks for a token.
 type NewToken struct {
-	// User is the login or the id of the holder, who exists.
-	User string `json:"user"`
+	// User is the login or the id of the holder, who exists; empty with
+	// Unassigned.
+	User string `json:"user,omitempty"`
+	// Unassigned makes a token without a holder.
+	Unassigned bool `json:"unassigned,omitempty"`
+	// Serial is empty to have a serial number made.
+	Serial    string     `json:"serial,omitempty"`
+	Product   *Product   `json:"product,omitempty"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	Groups    []string   `json:"groups,omitempty"`
 	// Label may be empty: then the token is called after its serial number.
 	Label   string `json:"label,omitempty"`
 	UserPIN Secret `json:"userPin,omitempty"`
@@ -223,6 +251,14 @@ type TokenChange struct {
 	Enabled *bool   `json:"enabled,omitempty"`
 	// Policy is an algorithm policy as that of a Tenant; empty is the tenant's.
 	Policy *string `json:"policy,omitempty"`
+	// ExpiresAt is an end, or empty for none.
+	ExpiresAt *string `json:"expiresAt,omitempty"`
+	// Confined closes the download of the token.
+	Confined *bool `json:"confined,omitempty"`
+	// Groups are for a token without a holder.
+	Groups *[]string `json:"groups,omitempty"`
+	// Deceased, which can only be true, ends the token for good.
+	Deceased *bool `json:"deceased,omitempty"`
 }
 
 // NewPIN sets a PIN anew; the wrong tries are counted anew.
@@ -283,8 +319,8 @@ type Object struct {
 	URI string `json:"uri"`
 }
 
-// Unlock starts the count of wrong tries of a PIN anew.
-type Unlock struct {
+// PINRole says whose PIN is to be unlocked or cleared.
+type PINRole struct {
 	// Role is user or so.
 	Role string `json:"role"`
 }
