@@ -211,6 +211,8 @@ func TestRotationWhileClientsSign(t *testing.T) {
 	uri, _ := words(t)
 	d := start(t, "--kek", tpm(t).URI(), "--kek", uri)
 	works(t, d)
+	key := filepath.Join(t.TempDir(), "key")
+	must(t, os.WriteFile(key, []byte(vtoken(t, d, "apikey", "create", "monitor")), 0o600))
 	for i := range 5 {
 		vtoken(t, d, "tenant", "create", fmt.Sprintf("tenant-%d", i))
 	}
@@ -243,5 +245,9 @@ func TestRotationWhileClientsSign(t *testing.T) {
 	must(t, d.Kill())
 	must(t, d.Start())
 	must(t, sign(d, "01", harness.PIN))
+	if err := sign(d, "01", "wrong-pin"); err == nil || !strings.Contains(err.Error(), "CKR_PIN_INCORRECT") {
+		t.Errorf("a wrong PIN after the rotations: %v", err)
+	}
+	vtoken(t, d, "token", "list", "--api", d.API, "--ca-file", d.CA, "--api-key-file", key)
 	vtoken(t, d, "check")
 }

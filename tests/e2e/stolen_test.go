@@ -1,0 +1,148 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// thief has a copy of a data folder, and tries what the programs can do with it.
+type thief struct {
+	d   *harness.Daemon
+	bin string
+}
+
+// steal copies the data folder of a daemon that has stopped.
+func steal(t *testing.T, d *harness.Daemon) thief {
+	t.Helper()
+	dir, err := harness.TempDir()
+	must(t, err)
+	stolen := harness.NewDaemon(build(t), dir)
+	t.Cleanup(func() { must(t, stolen.Kill()); must(t, os.RemoveAll(dir)) })
+	must(t, os.CopyFS(stolen.DataDir, os.DirFS(d.DataDir)))
+	must(t, os.Chmod(stolen.DataDir, 0o700))
+	return thief{stolen, d.Bin("vtokend")}
+}
+
+// getsNothing has every command fail with the exit status that says that no KEK
+// opens the store, before a PIN could be tried, and each for the same reasons
+// whatever the PIN of the token was.
+func (s thief) getsNothing(t *testing.T, keks ...string) {
+	t.Helper()
+	var flags []string
+	for _, k := range keks {
+		flags = append(flags, "--kek", k)
+	}
+	if err := s.d.Start(flags...); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("the daemon on a stolen folder, with %q: %v", keks, err)
+	}
+	for _, command := range []string{"check", "accept-rollback"} {
+		args := append([]string{command, "--data-dir", s.d.DataDir}, flags...)
+		out, err := exec.Command(s.bin, args...).CombinedOutput()
+		if err == nil || !strings.Contains(err.Error(), "exit status 3") {
+			t.Errorf("vtokend %q: %v\n%s", args, err, out)
+		}
+		for _, secret := range []string{"Card", harness.PIN, harness.SOPIN} {
+			if strings.Contains(string(out), secret) {
+				t.Errorf("vtokend %q tells %q:\n%s", args, secret, out)
+			}
+		}
+	}
+}
+
+// TestStolenFolder: a copy of the whole data folder yields nothing without the TPM
+// or HSM, nor with those of a thief. No PIN can be tried, so that a list of all of
+// them is worth nothing (S30).
+func TestStolenFolder(t *testing.T) {
+	t.Run("tpm2", func(t *testing.T) {
+		chip := tpm(t)
+		d := start(t, "--kek", chip.URI())
+		works(t, d)
+		must(t, d.Stop())
+		s := steal(t, d)
+		must(t, chip.Stop()) // it stays with its owner
+		own := tpm(t).URI()
+		s.getsNothing(t, own)
+		s.getsNothing(t, own, "file:kek.key")
+		must(t, chip.Start())
+		must(t, d.Start())
+		must(t, sign(d, "01", harness.PIN))
+	})
+	t.Run("pkcs11", func(t *testing.T) {
+		uri, dir := hsm(t, "object=vtoken")
+		d := start(t)
+		vtoken(t, d, "kek", "add", "--generate", uri)
+		vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
+		must(t, os.Remove(filepath.Join(d.DataDir, "kek.key")))
+		works(t, d)
+		must(t, d.Stop())
+		s := steal(t, d)
+		own, theirs := hsm(t, "object=vtoken") // SOFTHSM2_CONF names the thief's from now on
+		other := start(t)
+		vtoken(t, other, "kek", "add", "--generate", own) // a key of the same name, and the same PIN
+		s.getsNothing(t, own)
+		s.getsNothing(t)
+		t.Setenv("SOFTHSM2_CONF", filepath.Join(dir, filepath.Base(os.Getenv("SOFTHSM2_CONF"))))
+		if dir == theirs {
+			t.Fatal("there was one HSM only")
+		}
+		must(t, d.Start())
+		must(t, sign(d, "01", harness.PIN))
+	})
+}
+
+// TestMovedDataFolder moves the data folder to a host without a TPM: nothing is
+// lost with the recovery passphrase, and nothing yielded without.
+func TestMovedDataFolder(t *testing.T) {
+	recovery, file := words(t)
+	chip := tpm(t)
+	d := start(t, "--kek", chip.URI(), "--kek", recovery)
+	works(t, d)
+	key := vtoken(t, d, "apikey", "create", "monitor")
+	before := everything(t, d)
+	must(t, d.Stop())
+	must(t, chip.Stop())
+	away := file + ".safe"
+	must(t, os.Rename(file, away))
+	s := steal(t, d)
+	s.getsNothing(t)
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	must(t, os.WriteFile(wrong, []byte("incorrect horse battery staple\n"), 0o600))
+	s.getsNothing(t, "passphrase:file="+wrong)
+
+	moved := s.d
+	found := "passphrase:file=" + away
+	if err := moved.Start("--kek", found); err == nil || !strings.Contains(err.Error(), "exit status 4") {
+		t.Fatalf("a store whose counter cannot be asked: %v", err)
+	}
+	offline(t, moved, "accept-rollback", "--kek", found)
+	must(t, moved.Start("--kek", found))
+	if after := everything(t, moved); after != before {
+		t.Errorf("before the move there was\n%s\nand after\n%s", before, after)
+	}
+	must(t, sign(moved, "01", harness.PIN))
+	keyFile := filepath.Join(t.TempDir(), "key")
+	must(t, os.WriteFile(keyFile, []byte(key), 0o600))
+	vtoken(t, moved, "token", "list", "--api", moved.API, "--ca-file", moved.CA, "--api-key-file", keyFile)
+	vtoken(t, moved, "kek", "remove", chip.URI(), "--yes")
+	must(t, moved.Stop())
+	must(t, moved.Start("--kek", found))
+	must(t, sign(moved, "01", harness.PIN))
+}
+
+// everything is what administrators and the holder see.
+func everything(t *testing.T, d *harness.Daemon) string {
+	t.Helper()
+	var all strings.Builder
+	for _, list := range []string{"tenant", "user", "apikey", "token"} {
+		fmt.Fprintln(&all, vtoken(t, d, list, "list", "-o", "json"))
+	}
+	objects, err := tool(d, append(login("Card", harness.PIN), "-O")...)
+	must(t, err)
+	return all.String() + objects
+}
