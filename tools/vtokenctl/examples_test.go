@@ -76,6 +76,10 @@ func prepare(t *testing.T, c *client.Client, line string) string {
 	if strings.Contains(line, "user create") {
 		return ""
 	}
+	if strings.Contains(line, "--user bob") {
+		_, err := c.CreateUser(ctx, "", api.NewUser{Login: "bob"})
+		check(err)
+	}
 	return newToken(t, c)
 }
 

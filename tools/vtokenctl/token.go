@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ func tokenCommand(a *app) *cobra.Command {
 	return group("token", "Create, fill, show and delete tokens",
 		tokenCreateCommand(a),
 		tokenListCommand(a),
+		tokenSearchCommand(a),
 		tokenShowCommand(a),
 		tokenImportCommand(a),
 		tokenLabelCommand(a),
@@ -20,17 +22,35 @@ func tokenCommand(a *app) *cobra.Command {
 		tokenCompleteCommand(a),
 		tokenEnableCommand(a, true),
 		tokenEnableCommand(a, false),
+		tokenAssignCommand(a),
+		tokenUnassignCommand(a),
+		tokenActivationCodeCommand(a),
+		tokenActivateCommand(a),
+		tokenExpireCommand(a),
+		tokenConfineCommand(a, true),
+		tokenConfineCommand(a, false),
+		tokenGroupsCommand(a),
 		tokenPolicyCommand(a),
+		tokenDeceaseCommand(a),
 		tokenDeleteCommand(a),
 	)
 }
 
 // tokenState is the state of a token in a few words.
 func tokenState(t *api.Token) string {
+	activated := t.Activation == "activated"
 	switch {
-	case !t.Complete && !t.Enabled:
+	case t.Deceased:
+		return "deceased"
+	case len(t.Holders) == 0:
+		return "unassigned"
+	case t.ExpiresAt != nil && !time.Now().Before(*t.ExpiresAt):
+		return "expired"
+	case !activated && !t.Enabled:
 		return "open, disabled"
-	case !t.Complete:
+	case t.Activation == "pending":
+		return "activation pending"
+	case !activated:
 		return "open"
 	case !t.Enabled:
 		return "disabled"

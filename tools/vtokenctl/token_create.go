@@ -64,6 +64,8 @@ standard input; one newline at their end does not count.`,
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error { return a.createToken(cmd, c, n) }),
 	}
 	cmd.Flags().StringVar(&n.request.User, "user", "", "`NAME` of the user who holds the token: login or id")
+	cmd.Flags().BoolVar(&n.request.Unassigned, "unassigned", false, "make a token that waits for a holder (vtoken token assign)")
+	cmd.Flags().StringVar(&n.request.Serial, "serial", "", "`NUMBER` of the token (else one is made)")
 	cmd.Flags().StringVar(&n.request.Label, "label", "", "`TEXT` that applications show (else the serial number)")
 	addTenantFlag(cmd, &n.tenant)
 	n.pins.addFlags(cmd)
@@ -75,8 +77,8 @@ standard input; one newline at their end does not count.`,
 }
 
 func (a *app) createToken(cmd *cobra.Command, c *client.Client, n tokenCreation) (err error) {
-	if n.request.User == "" {
-		return usagef(cmd, "say with --user who holds the token")
+	if (n.request.User == "") != n.request.Unassigned {
+		return usagef(cmd, "say with --user who holds the token, or that nobody does with --unassigned")
 	}
 	if n.request.UserPIN, n.request.SOPIN, err = n.pins.read(a, cmd); err != nil {
 		return err
@@ -101,6 +103,10 @@ func (a *app) tellNext(cmd *cobra.Command, c *client.Client, t *api.Token, modul
 	status, err := c.Status(cmd.Context())
 	if err != nil {
 		return nil // the token is made, and its id is told: that is what counts
+	}
+	if t.User == "" {
+		_, err := fmt.Fprintf(a.err, "\n# Give the token to somebody.\nvtoken token assign %s --user NAME\n", t.ID)
+		return err
 	}
 	if !t.Complete {
 		fmt.Fprintf(a.err, "\n# Fill the token, then complete it. Applications see it from then on.\n")

@@ -19,7 +19,8 @@ func tokenListCommand(a *app) *cobra.Command {
 		Long: `List the tokens of a tenant, or those of one user or of one label.
 
 The state is "open" while a token is being provisioned, "ready" when
-applications can use it, "PIN locked", or "disabled".`,
+applications can use it, or "activation pending", "unassigned", "PIN locked",
+"disabled", "expired" or "deceased".`,
 		Example: `  vtoken token list
   vtoken token list --user alice
   vtoken token list --label "Alice's card" -o json`,
@@ -29,14 +30,7 @@ applications can use it, "PIN locked", or "disabled".`,
 			if err != nil {
 				return err
 			}
-			if out == formatJSON {
-				return writeJSON(a.out, tokens)
-			}
-			var rows [][]string
-			for _, t := range tokens {
-				rows = append(rows, tokenRow(&t))
-			}
-			return writeTable(a.out, []string{"ID", "LABEL", "USER", "SLOT", "STATE", "CREATED"}, rows)
+			return a.writeTokens(tokens, out)
 		}),
 	}
 	cmd.Flags().StringVar(&filter.User, "user", "", "only tokens of the user of this `NAME`: login or id")
@@ -44,6 +38,17 @@ applications can use it, "PIN locked", or "disabled".`,
 	addTenantFlag(cmd, &tenant)
 	out.addFlag(cmd)
 	return cmd
+}
+
+func (a *app) writeTokens(tokens []api.Token, out format) error {
+	if out == formatJSON {
+		return writeJSON(a.out, tokens)
+	}
+	var rows [][]string
+	for _, t := range tokens {
+		rows = append(rows, tokenRow(&t))
+	}
+	return writeTable(a.out, []string{"ID", "LABEL", "USER", "SLOT", "STATE", "CREATED"}, rows)
 }
 
 func tokenRow(t *api.Token) []string {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,13 +57,13 @@ pkcs11-tool, OpenSSL, ssh and p11-kit.`,
 
 func (a *app) writeToken(t *api.Token, objects []api.Object) error {
 	state := tokenState(t)
-	if !t.Complete {
+	if t.User != "" && t.Activation == "new" {
 		state += "; applications see it after: vtoken token complete " + t.ID
 	}
 	err := writeFields(a.out, [][2]string{
 		{"Token", t.ID},
 		{"Label", t.Label},
-		{"User", t.User},
+		{"User", holders(t)},
 		{"State", state},
 		{"Slot", strconv.FormatUint(t.Slot, 10)},
 		{"Serial", t.Serial},
@@ -78,6 +79,15 @@ func (a *app) writeToken(t *api.Token, objects []api.Object) error {
 	}
 	fmt.Fprintln(a.out)
 	return writeTable(a.out, []string{"OBJECT", "LABEL", "ID", "KIND"}, objectRows(objects))
+}
+
+// holders are the logins of all who hold a token.
+func holders(t *api.Token) string {
+	var logins []string
+	for _, h := range t.Holders {
+		logins = append(logins, h.User)
+	}
+	return strings.Join(logins, ", ")
 }
 
 func objectRows(objects []api.Object) [][]string {

@@ -7,6 +7,8 @@ func userCommand(a *app) *cobra.Command {
 		userCreateCommand(a),
 		userListCommand(a),
 		userMapCommand(a),
+		userChangeCommand(a),
+		userDeleteCommand(a),
 		userEnableCommand(a, true),
 		userEnableCommand(a, false),
 	)
