@@ -64,6 +64,10 @@
 //   - A key with CKA_ALWAYS_AUTHENTICATE may be used once right after a login
 //     without a further PIN (C05); an operation that waits for its PIN gives
 //     way to a new one (C06).
+//   - A one-time password is given out only after the counter behind it is on
+//     disk, in read-only sessions, too. Where that fails there is no password and
+//     the counter stays; where the answer is lost, that password is never made
+//     again. A question for the length and a short buffer use nothing up.
 //   - A message that is encrypted or decrypted in parts comes out with its last
 //     part. Its mechanism has no parameter at the Init, and one given there is
 //     not read. All messages of an encryption have one generator of nonces. A

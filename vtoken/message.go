@@ -17,6 +17,9 @@ type message struct {
 }
 
 func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
+	if d.Stateful {
+		return errNoMessages(d)
+	}
 	return op.beginMessages(k, func(k *mech.Key) (err error) {
 		op.signer, err = d.Sign(k, p)
 		return err
@@ -24,6 +27,9 @@ func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Param
 }
 
 func beginMessageVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
+	if d.Stateful {
+		return errNoMessages(d)
+	}
 	return op.beginMessages(k, func(k *mech.Key) (err error) {
 		op.verifier, err = d.Verify(k, p)
 		return err
@@ -114,4 +120,7 @@ func (c *Client) messageFinal(h ck.SessionHandle, k kind) error {
 	_, err = s.active(k)
 	s.ops[k] = nil
 	return err
+}
+func errNoMessages(d *mech.Descriptor) error {
+	return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v has no messages; begin one operation for each", d.Type)
 }

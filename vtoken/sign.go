@@ -82,6 +82,9 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 	if answer, done, err := fits(op.signer.Len(), buf); done {
 		return answer, err
 	}
+	if err := s.advanceSignature(k, op, data); err != nil {
+		return ck.Output{}, err
+	}
 	var signature []byte
 	err := s.use(k, op, func() (err error) {
 		if len(data) > 0 || !op.multi {
@@ -99,6 +102,17 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 	return output(signature), nil
 }
 
+// advanceSignature is advance for a signature, if the mechanism takes the data.
+func (s *session) advanceSignature(k kind, op *operation, data []byte) error {
+	if _, ok := op.signer.(mech.Stateful); !ok {
+		return nil
+	}
+	if err := s.use(k, op, func() error { return op.signer.Update(data) }); err != nil {
+		return err
+	}
+	return s.advance(k, op, op.signer)
+}
+
 // Verify is C_Verify (section 5.15). It ends the operation, whatever it finds.
 func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 	s, err := c.enter(h)
@@ -108,6 +122,9 @@ func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 	defer s.leave()
 	op, err := s.onePart(verifying)
 	if err != nil {
+		return err
+	}
+	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
 	err = s.use(verifying, op, func() error {
@@ -144,6 +161,9 @@ func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 	defer s.leave()
 	op, err := s.active(verifying)
 	if err != nil {
+		return err
+	}
+	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
 	err = s.use(verifying, op, func() error { return op.verifier.Final(signature) })

@@ -36,7 +36,12 @@ const (
 func (f Flags) Has(mask Flags) bool { return f&mask == mask }
 
 // String is the name of the constant, or its number in hexadecimal.
-func (t AttributeType) String() string { return name(attributeNames, t, "CKA") }
+func (t AttributeType) String() string {
+	if t == CKA_VTOKEN_OTP_HASH {
+		return "CKA_VTOKEN_OTP_HASH"
+	}
+	return name(attributeNames, t, "CKA")
+}
 
 // String is the name of the constant, or its number in hexadecimal.
 func (t MechanismType) String() string { return name(mechanismNames, t, "CKM") }

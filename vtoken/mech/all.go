@@ -7,6 +7,7 @@ func all() []*Descriptor {
 	return slices.Concat(
 		digestMechanisms(),
 		hmacMechanisms(),
+		hotpMechanisms(),
 		secretKeyMechanisms(),
 		rsaKeyMechanisms(),
 		rsaPKCS1Mechanisms(),

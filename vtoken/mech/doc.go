@@ -42,6 +42,16 @@
 //     end in S) take seconds for a signature, by their nature.
 //   - DES and triple DES decrypt and verify data that is there, no more. MD5 is
 //     for mechanisms of its own: no parameter may name it.
+//   - CKM_HOTP without a parameter makes the plain digits, for clients that know
+//     no CK_OTP_SIGNATURE_INFO. With CK_OTP_PARAMS, an empty one too, it makes that
+//     structure: the password, and the counter or the time that it is for. Only
+//     our library can carry these parameters.
+//   - CKM_HOTP uses each counter of a key once: one that the caller gives is not
+//     below the key's, which moves on behind it. To verify, the caller gives the
+//     counter; nothing is used up. CKF_NEXT_OTP leaves one password out. PINs and
+//     challenges, which HOTP does not have, are ignored.
+//   - CKM_HOTP has no multi-message calls, and no state to save. CKM_HOTP_KEY_GEN
+//     makes a key as long as the hash is where the template does not say.
 //   - CKM_AES_CTR ends (CKR_DATA_LEN_RANGE) before its counter would repeat.
 //   - Mechanisms that PKCS#11 has for single-part data only, such as
 //     CKM_RSA_PKCS, take their data in pieces too.

@@ -24,7 +24,8 @@ type Key struct {
 	// Public and Private are keys of every other kind (object.PublicKey).
 	Public  crypto.PublicKey
 	Private crypto.PrivateKey
-	Secret  secret.Bytes // AES, generic secret, HMAC keys
+	Secret  secret.Bytes // AES, generic secret, HMAC and OTP keys
+	OTP     object.OTP   // what an OTP key makes of its secret
 
 	// raw is RSAPublic in the form that rsaraw.go computes with, made on first use.
 	raw struct {
@@ -53,7 +54,8 @@ func ParseKey(o *object.Object, with Provider) (*Key, error) {
 		return k, k.parsePublic(o)
 	case ck.CKO_PRIVATE_KEY:
 		return k, k.parsePrivate(o, with)
-	case ck.CKO_SECRET_KEY:
+	case ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
+		k.OTP = o.OTP()
 		k.Secret = secret.Bytes(o.Secret.Get(ck.CKA_VALUE)).Clone()
 		return k, nil
 	}

@@ -24,6 +24,10 @@ type Descriptor struct {
 	// its like.
 	Flags ck.Flags
 
+	// Stateful says that what Sign and Verify make are [Stateful]. Such a mechanism
+	// has no messages.
+	Stateful bool
+
 	Sign   func(k *Key, p ck.Parameter) (Signer, error)
 	Verify func(k *Key, p ck.Parameter) (Verifier, error)
 	// SignRecover is a signature that holds the data. VerifyRecover takes the

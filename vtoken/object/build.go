@@ -121,7 +121,8 @@ func newDraft(src Source, t ck.Template) (*draft, error) {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
 			"objects of class %v, type 0x%x are not known here", d.class, k.sub)
 	}
-	isKey := k.class == ck.CKO_PUBLIC_KEY || k.class == ck.CKO_PRIVATE_KEY || k.class == ck.CKO_SECRET_KEY
+	subtyp, _ := subtype(k.class)
+	isKey := subtyp == ck.CKA_KEY_TYPE
 	isDerivedData := k.class == ck.CKO_DATA && src.Origin == Derive // CKM_HKDF_DATA
 	if src.Origin != Create && !isKey && !isDerivedData {
 		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an object of class %v is no key", d.class)

@@ -29,6 +29,12 @@
 //     Montgomery keys too, and read it whichever edition of the standard they
 //     follow. A template may give the bare point, an OCTET STRING or a BIT STRING
 //     (C07).
+//   - An OTP key that has a CKA_OTP_TIME_INTERVAL, or whose
+//     CKA_OTP_TIME_REQUIREMENT is not ignored, makes passwords by time (TOTP, RFC
+//     6238), else by counter. What the caller may give (the time, or the counter)
+//     is optional by default, the interval 30 seconds, the length 6 digits. PKCS#11
+//     has no word for the hash: CKA_VTOKEN_OTP_HASH (0xF6540002) is the text SHA1,
+//     which is the default, SHA256 or SHA512.
 //   - CKA_EC_POINT is there on EC private keys as well as public ones, because
 //     clients look for it where there is no public key object.
 //
@@ -41,6 +47,8 @@
 //     key whose numbers do not fit together are CKR_ATTRIBUTE_VALUE_INVALID. Of
 //     public keys of RFC 8032 and RFC 7748 it is the length: what is no point
 //     verifies no signature.
+//   - OTP keys are neither wrapped nor unwrapped, and nothing but their use moves
+//     their counter. Passwords are decimal, of 6 to 8 digits.
 //   - The subject, issuer and serial number of a certificate are those inside
 //     its CKA_VALUE (C82); a template that says otherwise is inconsistent.
 package object

@@ -85,7 +85,7 @@ func subtype(class ck.ObjectClass) (t ck.AttributeType, ok bool) {
 	switch class {
 	case ck.CKO_CERTIFICATE:
 		return ck.CKA_CERTIFICATE_TYPE, true
-	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY:
+	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
 		return ck.CKA_KEY_TYPE, true
 	}
 	return 0, false

@@ -196,6 +196,29 @@ var (
 	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: no}, {typ: ck.CKA_DECAPSULATE_TEMPLATE}}
 )
 
+// otpRules are one-time password keys (sections 6.62.3 and 6.62.8), which have
+// the attributes of secret keys too. None of them changes, but for the counter,
+// which moves on with each password. What is left out follows from the rest; see
+// completeHOTP.
+var otpRules = []rule{
+	{typ: ck.CKA_OTP_FORMAT, def: zero},
+	{typ: ck.CKA_OTP_LENGTH},
+	{typ: ck.CKA_OTP_USER_FRIENDLY_MODE, def: yes},
+	{typ: ck.CKA_OTP_CHALLENGE_REQUIREMENT, def: zero},
+	{typ: ck.CKA_OTP_TIME_REQUIREMENT},
+	{typ: ck.CKA_OTP_COUNTER_REQUIREMENT},
+	{typ: ck.CKA_OTP_PIN_REQUIREMENT, def: zero},
+	{typ: ck.CKA_OTP_TIME_INTERVAL},
+	{typ: ck.CKA_OTP_COUNTER, max: 8},
+	{typ: ck.CKA_OTP_TIME, def: empty, max: 14},
+	{typ: ck.CKA_OTP_USER_IDENTIFIER, def: empty, max: maxLabel},
+	{typ: ck.CKA_OTP_SERVICE_IDENTIFIER, def: empty, max: maxLabel},
+	{typ: ck.CKA_OTP_SERVICE_LOGO, def: empty, max: maxName},
+	{typ: ck.CKA_OTP_SERVICE_LOGO_TYPE, def: empty, max: maxLabel},
+	{typ: ck.CKA_VTOKEN_OTP_HASH, max: 16},
+	{typ: ck.CKA_VALUE_LEN},
+}
+
 // kinds is the one list of the kinds of object that can be made.
 var kinds = func() []struct {
 	kind
@@ -254,6 +277,7 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_ENCRYPT, ck.CKA_DECRYPT}, completeChaCha20},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_GENERIC_SECRET), with(sec, genericRules),
 			append(mac[:2:2], ck.CKA_DERIVE), completeGeneric},
+		{key(ck.CKO_OTP_KEY, ck.CKK_HOTP), with(sec, otpRules), mac, completeHOTP},
 		{key(ck.CKO_SECRET_KEY, ck.CKK_HKDF), with(sec, genericRules), []ck.AttributeType{ck.CKA_DERIVE}, completeGeneric},
 	}
 	for _, t := range []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3} {

@@ -1,0 +1,80 @@
+package vtoken
+
+import (
+	"errors"
+	"time"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/record"
+)
+
+// advance is the step before the last of an operation: where the mechanism's part
+// of it uses up a state of the key ([mech.Stateful]), the next state is committed
+// before anything is made of this one. For all other mechanisms it does nothing.
+// An error ends the operation, but for a missing PIN.
+//
+// The key is not held meanwhile: the store's feed may have to wipe it.
+func (s *session) advance(k kind, op *operation, part any) error {
+	stateful, ok := part.(mech.Stateful)
+	if !ok {
+		return nil
+	}
+	if err := op.ready(); err != nil {
+		return err
+	}
+	err := s.commitAdvance(op.handle, stateful)
+	if err != nil {
+		s.ops[k] = nil
+	}
+	return err
+}
+
+func (s *session) commitAdvance(key ck.ObjectHandle, part mech.Stateful) error {
+	now := s.engine().opts.Now()
+	o := s.homeOf(key).get(key)
+	if o == nil {
+		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key was destroyed meanwhile")
+	}
+	if next, err := part.Advance(o.Attrs, now); err != nil || len(next) == 0 {
+		return err
+	}
+	if key&sessionObjectBit != 0 {
+		return s.attachment.advance(key, part, now)
+	}
+	err := s.update(func(tx Tx) error {
+		// The store's object, not ours: another session may just use it.
+		o, err := tx.Object(s.token().id, object.ID(key))
+		if err != nil {
+			return err
+		}
+		next, err := part.Advance(o.Attrs, now)
+		if err != nil {
+			return err
+		}
+		return tx.PutObject(s.token().id, o.Advanced(next))
+	})
+	if errors.Is(err, record.ErrNotFound) {
+		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key was destroyed meanwhile: %w", err)
+	}
+	return err
+}
+
+// advance changes a session object.
+func (a *attachment) advance(h ck.ObjectHandle, part mech.Stateful, now time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.objects.get(h)
+	if o == nil {
+		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key was destroyed meanwhile")
+	}
+	next, err := part.Advance(o.Attrs, now)
+	if err != nil {
+		return err
+	}
+	changed := o.Advanced(next)
+	a.bytes += changed.Size() - o.Size()
+	a.objects.put(h, changed)
+	return nil
+}

@@ -1,0 +1,285 @@
+package vtoken_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"vtoken/vtoken"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/secret"
+)
+
+var hotp = ck.Mechanism{Type: ck.CKM_HOTP}
+
+const otpSeed = "12345678901234567890" // of RFC 4226, appendix D
+
+func (w *world) otpKey(c *vtoken.Client, h ck.SessionHandle, token bool, more ...ck.Attribute) ck.ObjectHandle {
+	w.t.Helper()
+	t := append(ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_HOTP), ck.Bool(ck.CKA_TOKEN, token),
+		ck.String(ck.CKA_VALUE, otpSeed),
+	}, more...)
+	o, err := c.CreateObject(h, t)
+	w.ok(err)
+	return o
+}
+
+// password signs once.
+func password(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHandle) (string, error) {
+	if err := c.SignInit(h, hotp, key); err != nil {
+		return "", err
+	}
+	out, err := c.Sign(h, nil, big1K)
+	return string(out.Data), err
+}
+
+func (w *world) counter(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHandle) uint64 {
+	w.t.Helper()
+	r, err := c.GetAttributeValue(h, key, []ck.AttributeQuery{{Type: ck.CKA_OTP_COUNTER, Buffer: big1K}})
+	w.ok(err)
+	return binary.BigEndian.Uint64(r[0].Value)
+}
+
+func expectedOTP(t testing.TB, counter uint64) string {
+	t.Helper()
+	p, err := mech.HOTP(secret.Bytes(otpSeed), ck.OTPHashSHA1, counter, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Neither a question for the length, nor a short buffer, nor data that HOTP does
+// not take, uses a counter up; each password does, also across a restart.
+func TestCounterOfHOTP(t *testing.T) {
+	for _, token := range []bool{true, false} {
+		w := newWorld(t)
+		c, h := w.loggedIn(rw)
+		k := w.otpKey(c, h, token)
+		for i := range uint64(3) {
+			w.ok(c.SignInit(h, hotp, k))
+			out, err := c.Sign(h, nil, query)
+			w.ok(err)
+			if out.Len != 6 {
+				t.Errorf("a password has %d digits", out.Len)
+			}
+			_, err = c.Sign(h, nil, ck.Buffer{Len: 5})
+			want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+			if n := w.counter(c, h, k); n != i {
+				t.Errorf("questions moved the counter from %d to %d", i, n)
+			}
+			out, err = c.Sign(h, nil, ck.Buffer{Len: 6})
+			w.ok(err)
+			if string(out.Data) != expectedOTP(t, i) || w.counter(c, h, k) != i+1 {
+				t.Errorf("password %d is %s, then the counter is %d", i, out.Data, w.counter(c, h, k))
+			}
+			w.ok(c.SignInit(h, hotp, k))
+			_, err = c.Sign(h, []byte("data"), big1K)
+			want(t, err, ck.CKR_DATA_LEN_RANGE)
+			_, err = c.Sign(h, nil, big1K)
+			want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+		}
+		w.ok(c.SignInit(h, hotp, k))
+		w.ok(c.SignUpdate(h, nil))
+		out, err := c.SignFinal(h, big1K)
+		w.ok(err)
+		if string(out.Data) != expectedOTP(t, 3) {
+			t.Errorf("in parts: %s", out.Data)
+		}
+		if token {
+			w.restart()
+			c, h = w.loggedIn(ro) // a read-only session signs, too
+			if p, err := password(c, h, k); err != nil || p != expectedOTP(t, 4) {
+				t.Errorf("after a restart: %s, %v", p, err)
+			}
+		}
+	}
+}
+
+// A store that fails gives no password away, and none is given twice.
+func TestNoPasswordWithoutCommit(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	k := w.otpKey(c, h, true)
+	for _, code := range []ck.Error{ck.CKR_DEVICE_ERROR, ck.CKR_DEVICE_MEMORY} {
+		w.store.BeforeCommit = func() error { return ck.Errorf(code, "the disk says no") }
+		p, err := password(c, h, k)
+		want(t, err, code)
+		if p != "" {
+			t.Errorf("a password without a commit: %s", p)
+		}
+		_, err = c.Sign(h, nil, big1K)
+		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	}
+	w.store.BeforeCommit = nil
+	if p, err := password(c, h, k); err != nil || p != expectedOTP(t, 0) {
+		t.Errorf("afterwards %s, %v", p, err)
+	}
+}
+
+// Many applications with one key, a store that fails now and then and a daemon
+// that dies in between: no counter gives two passwords, and those of one
+// application ascend.
+func TestCounterIsUsedOnce(t *testing.T) {
+	const rounds, clients, each = 4, 6, 25
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	k := w.otpKey(c, h, true)
+	var mu sync.Mutex
+	seen := map[uint64]int{}
+	for round := range rounds {
+		var commits int
+		w.store.BeforeCommit = func() error {
+			if commits++; commits%5 == 0 {
+				return ck.Errorf(ck.CKR_DEVICE_ERROR, "the disk says no")
+			}
+			return nil
+		}
+		var wg sync.WaitGroup
+		for i := range clients {
+			c := w.connect(aliceUID)
+			wg.Go(func() {
+				if err := takePasswords(c, w.alice.Slot, k, each, func(n uint64) {
+					mu.Lock()
+					defer mu.Unlock()
+					seen[n]++
+				}); err != nil {
+					t.Errorf("round %d, client %d: %v", round, i, err)
+				}
+			})
+		}
+		wg.Wait()
+		w.store.BeforeCommit = nil
+		w.restart()
+	}
+	for n, times := range seen {
+		if times != 1 {
+			t.Errorf("counter %d gave %d passwords", n, times)
+		}
+	}
+	if len(seen) < clients*each {
+		t.Errorf("only %d passwords", len(seen))
+	}
+	c, h = w.loggedIn(ro)
+	if n := w.counter(c, h, k); n != uint64(len(seen)) {
+		t.Errorf("the counter is %d after %d passwords", n, len(seen))
+	}
+}
+
+// takePasswords signs n times and tells the counter of each password.
+func takePasswords(c *vtoken.Client, slot ck.SlotID, k ck.ObjectHandle, n int, took func(uint64)) error {
+	h, err := c.OpenSession(slot, ro)
+	if err != nil {
+		return err
+	}
+	if err := c.Login(h, ck.CKU_USER, pinOf(userPIN)); err != nil && !errors.Is(err, ck.CKR_DEVICE_ERROR) {
+		return err
+	}
+	last := int64(-1)
+	for range n {
+		m := ck.Mechanism{Type: ck.CKM_HOTP, Parameter: ck.OTPParams{}}
+		if err := c.SignInit(h, m, k); err != nil {
+			return err
+		}
+		out, err := c.Sign(h, nil, big1K)
+		if ck.CodeOf(err) == ck.CKR_DEVICE_ERROR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		value, counter := signatureInfo(out.Data)
+		made, _ := mech.HOTP(secret.Bytes(otpSeed), ck.OTPHashSHA1, counter, 6)
+		if value != made || int64(counter) <= last {
+			return fmt.Errorf("%s for counter %d, after %d; want %s", value, counter, last, made)
+		}
+		last = int64(counter)
+		took(counter)
+	}
+	return nil
+}
+
+// signatureInfo is the value and the counter in a CK_OTP_SIGNATURE_INFO.
+func signatureInfo(info []byte) (value string, counter uint64) {
+	le := binary.LittleEndian
+	for i := range le.Uint64(info[8:]) {
+		row := info[le.Uint64(info)+24*i:]
+		v := info[le.Uint64(row[8:]):][:le.Uint64(row[16:])]
+		switch le.Uint64(row) {
+		case ck.CK_OTP_VALUE:
+			value = string(v)
+		case ck.CK_OTP_COUNTER:
+			counter = binary.BigEndian.Uint64(v)
+		}
+	}
+	return value, counter
+}
+
+// The rules of OTP keys: what is refused, what is filled in, what does not change.
+func TestOTPKeyObjects(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	k := w.otpKey(c, h, false, ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(60)))
+	for typ, value := range map[ck.AttributeType]uint64{
+		ck.CKA_OTP_LENGTH: 6, ck.CKA_OTP_FORMAT: 0, ck.CKA_OTP_TIME_INTERVAL: 60, ck.CKA_OTP_TIME_REQUIREMENT: ck.CK_OTP_PARAM_OPTIONAL,
+		ck.CKA_OTP_COUNTER_REQUIREMENT: ck.CK_OTP_PARAM_IGNORED, ck.CKA_OTP_PIN_REQUIREMENT: 0, ck.CKA_OTP_CHALLENGE_REQUIREMENT: 0,
+		ck.CKA_VALUE_LEN: 20,
+	} {
+		if got := w.ulong(c, h, k, typ); got != value {
+			t.Errorf("%v is %d, want %d", typ, got, value)
+		}
+	}
+	_, err := c.GetAttributeValue(h, k, []ck.AttributeQuery{{Type: ck.CKA_VALUE, Buffer: big1K}})
+	want(t, err, ck.CKR_ATTRIBUTE_SENSITIVE)
+	want(t, c.SetAttributeValue(h, k, ck.Template{object.OTPCounterAttribute(0)}), ck.CKR_ATTRIBUTE_READ_ONLY)
+	made, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_HOTP_KEY_GEN}, ck.Template{ck.String(ck.CKA_VTOKEN_OTP_HASH, ck.OTPHashSHA512)})
+	w.ok(err)
+	if n := w.ulong(c, h, made, ck.CKA_VALUE_LEN); n != 64 {
+		t.Errorf("a generated key for SHA-512 has %d bytes", n)
+	}
+	copied, err := c.CopyObject(h, made, nil)
+	w.ok(err)
+	if p, err := password(c, h, copied); err != nil || len(p) != 6 || w.counter(c, h, made) != 0 {
+		t.Errorf("a copy: %q, %v", p, err)
+	}
+	w.ok(c.FindObjectsInit(h, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY)}))
+	found, err := c.FindObjects(h, 10)
+	if err != nil || len(found) != 3 {
+		t.Errorf("found %d OTP keys, %v", len(found), err)
+	}
+}
+
+func TestBadOTPTemplates(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	for name, tc := range map[string]struct {
+		attrs []ck.Attribute
+		code  ck.Error
+	}{
+		"no value":   {nil, ck.CKR_TEMPLATE_INCOMPLETE},
+		"5 digits":   {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_LENGTH, uint64(5))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"hex":        {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_FORMAT, uint64(1))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"MD5":        {[]ck.Attribute{ck.String(ck.CKA_VTOKEN_OTP_HASH, "MD5")}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"counter":    {[]ck.Attribute{ck.Bytes(ck.CKA_OTP_COUNTER, []byte{1})}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"challenge":  {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_CHALLENGE_REQUIREMENT, uint64(1))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"a PIN":      {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_PIN_REQUIREMENT, uint64(2))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"neither":    {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, uint64(0))}, ck.CKR_TEMPLATE_INCONSISTENT},
+		"no time":    {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(0))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"contradict": {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(30)), ck.Ulong(ck.CKA_OTP_TIME_REQUIREMENT, uint64(0))}, ck.CKR_TEMPLATE_INCONSISTENT},
+		"a modulus":  {[]ck.Attribute{ck.Bytes(ck.CKA_MODULUS, []byte{1})}, ck.CKR_ATTRIBUTE_TYPE_INVALID},
+		"its clock":  {[]ck.Attribute{ck.String(ck.CKA_OTP_TIME, "20260101000000")}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+	} {
+		template := append(ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_HOTP)}, tc.attrs...)
+		if name != "no value" {
+			template = append(template, ck.String(ck.CKA_VALUE, otpSeed))
+		}
+		if _, err := c.CreateObject(h, template); ck.CodeOf(err) != tc.code {
+			t.Errorf("%s: %v, want %v", name, err, tc.code)
+		}
+	}
+}

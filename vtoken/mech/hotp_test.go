@@ -1,0 +1,250 @@
+package mech
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+	"time"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/secret"
+)
+
+// The values of RFC 4226, appendix D.
+var rfc4226 = []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"}
+
+// rfc6238 is appendix B of RFC 6238: a time and the values with each hash.
+var rfc6238 = []struct {
+	unix                 int64
+	sha1, sha256, sha512 string
+}{
+	{59, "94287082", "46119246", "90693936"},
+	{1111111109, "07081804", "68084774", "25091201"},
+	{1111111111, "14050471", "67062674", "99943326"},
+	{1234567890, "89005924", "91819424", "93441116"},
+	{2000000000, "69279037", "90698825", "38618901"},
+	{20000000000, "65353130", "77737706", "47863826"},
+}
+
+// rfcSeed is the seed of both RFCs, as long as the hash is.
+func rfcSeed(n int) secret.Bytes { return secret.Bytes(strings.Repeat("1234567890", 7)[:n]) }
+
+func otpKey(t *testing.T, o object.OTP, seed secret.Bytes, more ...ck.Attribute) (*object.Object, *Key) {
+	t.Helper()
+	obj, err := object.Build(object.Source{}, append(object.NewOTP(o, seed, 0, "otp", []byte{1}), more...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := ParseKey(obj, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return obj, k
+}
+
+// password makes the next password of a key and returns the key after it.
+func password(t *testing.T, o *object.Object, k *Key, p ck.Parameter, now time.Time) (string, *object.Object) {
+	t.Helper()
+	d, _ := Lookup(ck.CKM_HOTP)
+	s, err := d.Sign(k, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(nil); err != nil {
+		t.Fatal(err)
+	}
+	next, err := s.(Stateful).Advance(o.Attrs, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Final()
+	if err != nil || len(out) != s.Len() {
+		t.Fatalf("%d bytes of %d: %v", len(out), s.Len(), err)
+	}
+	return string(out), o.Advanced(next)
+}
+
+func TestHOTPVectors(t *testing.T) {
+	o, k := otpKey(t, object.OTP{}, rfcSeed(20))
+	for i, want := range rfc4226 {
+		var got string
+		if got, o = password(t, o, k, nil, time.Time{}); got != want {
+			t.Errorf("counter %d: %s, want %s", i, got, want)
+		}
+	}
+	if c, ok := object.OTPCounter(o.Attrs); !ok || c != uint64(len(rfc4226)) {
+		t.Errorf("the counter is %d after %d passwords", c, len(rfc4226))
+	}
+}
+
+func TestTOTPVectors(t *testing.T) {
+	for _, hash := range []struct {
+		name string
+		size int
+		want func(i int) string
+	}{
+		{ck.OTPHashSHA1, 20, func(i int) string { return rfc6238[i].sha1 }},
+		{ck.OTPHashSHA256, 32, func(i int) string { return rfc6238[i].sha256 }},
+		{ck.OTPHashSHA512, 64, func(i int) string { return rfc6238[i].sha512 }},
+	} {
+		o, k := otpKey(t, object.OTP{Hash: hash.name, Digits: 8, Period: 30}, rfcSeed(hash.size))
+		for i, row := range rfc6238 {
+			at := time.Unix(row.unix, 0)
+			if got, _ := password(t, o, k, nil, at); got != hash.want(i) {
+				t.Errorf("%s at %d: %s, want %s", hash.name, row.unix, got, hash.want(i))
+			}
+			given := ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte(at.UTC().Format(otpTime))}}
+			if got, _ := password(t, o, k, given, time.Now()); !strings.Contains(got, hash.want(i)) {
+				t.Errorf("%s for the time %d given: %q", hash.name, row.unix, got)
+			}
+		}
+	}
+}
+
+func ulongParam(t, v uint64) ck.OTPParam {
+	return ck.OTPParam{Type: t, Value: binary.BigEndian.AppendUint64(nil, v)}
+}
+
+func TestOTPParameters(t *testing.T) {
+	d, _ := Lookup(ck.CKM_HOTP)
+	ulong := func(a ck.AttributeType, v uint64) ck.Attribute { return ck.Ulong(a, v) }
+	hotp := object.OTP{}
+	totp := object.OTP{Period: 30}
+	for name, tc := range map[string]struct {
+		key    object.OTP
+		more   []ck.Attribute
+		p      ck.Parameter
+		sign   ck.Error
+		verify ck.Error
+	}{
+		"none, counter":      {key: hotp, verify: ck.CKR_MECHANISM_PARAM_INVALID},
+		"none, time":         {key: totp},
+		"empty":              {key: totp, p: ck.OTPParams{}},
+		"no bytes":           {key: totp, p: ck.RawParameter{}},
+		"host bytes":         {key: totp, p: ck.RawParameter(make([]byte, 16)), sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"another structure":  {key: totp, p: ck.EdDSAParams{}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"counter":            {key: hotp, p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)}},
+		"counter of 4 bytes": {key: hotp, p: ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: make([]byte, 4)}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"twice":              {key: hotp, p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3), ulongParam(ck.CK_OTP_COUNTER, 3)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"a value":            {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_VALUE, Value: []byte("1")}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"length 8":           {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_LENGTH, 8)}},
+		"length 9":           {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_LENGTH, 9)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"decimal":            {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_FORMAT, 0)}},
+		"hexadecimal":        {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_FORMAT, 1)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"PIN and challenge":  {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_PIN, Value: []byte("1234")}, {Type: ck.CK_OTP_CHALLENGE}}},
+		"bad time":           {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("yesterday")}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"old time":           {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("19690101000000")}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"next":               {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_NEXT_OTP|ck.CKF_USER_FRIENDLY_OTP|ck.CKF_EXCLUDE_PIN|ck.CKF_EXCLUDE_COUNTER))}},
+		"unknown flag":       {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, 64)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"no time":            {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_EXCLUDE_TIME))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"no counter":         {key: hotp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_EXCLUDE_COUNTER))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"unfriendly": {key: totp, more: []ck.Attribute{ck.Bool(ck.CKA_OTP_USER_FRIENDLY_MODE, false)},
+			p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_USER_FRIENDLY_OTP))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"time wanted":    {key: totp, more: []ck.Attribute{ulong(ck.CKA_OTP_TIME_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"counter wanted": {key: hotp, more: []ck.Attribute{ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"both wanted and given": {key: hotp, more: []ck.Attribute{ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)},
+			p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 0)}},
+	} {
+		_, k := otpKey(t, tc.key, rfcSeed(20), tc.more...)
+		if tc.verify == 0 {
+			tc.verify = tc.sign
+		}
+		_, err := d.Sign(k, tc.p)
+		if ck.CodeOf(err) != tc.sign {
+			t.Errorf("%s: sign: %v, want %v", name, err, tc.sign)
+		}
+		if _, err = d.Verify(k, tc.p); ck.CodeOf(err) != tc.verify {
+			t.Errorf("%s: verify: %v, want %v", name, err, tc.verify)
+		}
+	}
+}
+
+// A counter is used once, whoever gives it, and the last one is the end.
+func TestCounterMovesOn(t *testing.T) {
+	d, _ := Lookup(ck.CKM_HOTP)
+	o, k := otpKey(t, object.OTP{}, rfcSeed(20))
+	at := func(n uint64) object.Set { return o.Advanced(ck.Template{object.OTPCounterAttribute(n)}).Attrs }
+	for _, tc := range []struct {
+		has  uint64
+		p    ck.Parameter
+		then uint64
+		code ck.Error
+	}{
+		{5, nil, 6, ck.CKR_OK},
+		{5, ck.OTPParams{}, 6, ck.CKR_OK},
+		{5, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 5)}, 6, ck.CKR_OK},
+		{5, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 9)}, 10, ck.CKR_OK},
+		{5, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 4)}, 0, ck.CKR_MECHANISM_PARAM_INVALID},
+		{5, ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_NEXT_OTP))}, 7, ck.CKR_OK},
+		{1<<64 - 3, ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_NEXT_OTP))}, 1<<64 - 1, ck.CKR_OK},
+		{1<<64 - 2, nil, 0, ck.CKR_FUNCTION_REJECTED},
+		{1<<64 - 1, nil, 0, ck.CKR_FUNCTION_REJECTED},
+	} {
+		s, err := d.Sign(k, tc.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Final(); err == nil {
+			t.Error("a password without a counter")
+		}
+		next, err := s.(Stateful).Advance(at(tc.has), time.Time{})
+		if ck.CodeOf(err) != tc.code {
+			t.Errorf("%d, %v: %v, want %v", tc.has, tc.p, err, tc.code)
+		} else if a, _ := next.Find(ck.CKA_OTP_COUNTER); err == nil && binary.BigEndian.Uint64(a.Value) != tc.then {
+			t.Errorf("%d, %v: then %x, want %d", tc.has, tc.p, a.Value, tc.then)
+		}
+	}
+	if err := errorOfUpdate(d, k); ck.CodeOf(err) != ck.CKR_DATA_LEN_RANGE {
+		t.Errorf("with data: %v", err)
+	}
+}
+
+func errorOfUpdate(d *Descriptor, k *Key) error {
+	s, err := d.Sign(k, nil)
+	if err != nil {
+		return err
+	}
+	return s.Update([]byte{1})
+}
+
+// What a mechanism says of itself is true.
+func TestStatefulIsTrue(t *testing.T) {
+	_, k := otpKey(t, object.OTP{Period: 30}, rfcSeed(20))
+	for _, m := range List() {
+		d, _ := Lookup(m)
+		if !d.Stateful {
+			continue
+		}
+		s, err := d.Sign(k, nil)
+		if _, ok := s.(Stateful); err != nil || !ok {
+			t.Errorf("%v signs without a state: %T, %v", m, s, err)
+		}
+		v, err := d.Verify(k, nil)
+		if _, ok := v.(Stateful); err != nil || !ok {
+			t.Errorf("%v verifies without a state: %T, %v", m, v, err)
+		}
+		if info := d.Info(); info.Flags&(ck.CKF_MESSAGE_SIGN|ck.CKF_MESSAGE_VERIFY) != 0 {
+			t.Errorf("%v has messages", m)
+		}
+	}
+}
+
+func TestHOTPVerifies(t *testing.T) {
+	d, _ := Lookup(ck.CKM_HOTP)
+	o, k := otpKey(t, object.OTP{}, rfcSeed(20))
+	for value, code := range map[string]ck.Error{
+		rfc4226[3]: ck.CKR_OK, rfc4226[4]: ck.CKR_SIGNATURE_INVALID, "12345": ck.CKR_SIGNATURE_LEN_RANGE, "": ck.CKR_SIGNATURE_LEN_RANGE,
+	} {
+		v, err := d.Verify(k, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next, err := v.(Stateful).Advance(o.Attrs, time.Time{}); err != nil || next != nil {
+			t.Fatalf("a verification changes %v, %v", next, err)
+		}
+		if err := v.Final([]byte(value)); ck.CodeOf(err) != code {
+			t.Errorf("%q: %v, want %v", value, err, code)
+		}
+	}
+}
