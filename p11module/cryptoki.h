@@ -295,6 +295,18 @@ typedef struct {
 	CK_ULONG ulContextLen;
 } CK_SIGN_ADDITIONAL_CONTEXT;
 
+/* Section 6.62.6: one-time passwords. CK_OTP_SIGNATURE_INFO is like CK_OTP_PARAMS. */
+typedef struct {
+	CK_ULONG type;
+	CK_VOID_PTR pValue;
+	CK_ULONG ulValueLen;
+} CK_OTP_PARAM;
+
+typedef struct {
+	CK_OTP_PARAM *pParams;
+	CK_ULONG ulCount;
+} CK_OTP_PARAMS;
+
 /* Section 3.7: locking, and the function lists. */
 typedef CK_RV (*CK_CREATEMUTEX)(CK_VOID_PTR_PTR ppMutex);
 typedef CK_RV (*CK_DESTROYMUTEX)(CK_VOID_PTR pMutex);

@@ -18,7 +18,7 @@ func TestOwnParameter(t *testing.T) {
 		ck.ChaCha20Poly1305Params{Nonce: memory, AAD: memory}, ck.HKDFParams{Salt: memory, Info: memory},
 		ck.PBKD2Params{Salt: memory, PRFData: memory, Password: memory},
 		ck.SP800108Params{Data: []ck.PRFData{{Value: memory}, {Type: 7}}},
-		ck.SignContext{Context: memory},
+		ck.SignContext{Context: memory}, ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: memory}},
 	} {
 		mine, again := ownMechanism(&ck.Mechanism{Parameter: p}), ownMechanism(&ck.Mechanism{Parameter: p})
 		if !reflect.DeepEqual(mine.Parameter, p) {

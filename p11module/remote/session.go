@@ -20,6 +20,7 @@ type session struct {
 	failed   error     // what the daemon said to a held one that had to go alone
 	accepted []byte    // the last SignInit that the daemon accepted
 	settled  uint64    // conn.inits when it did
+	otpInfo  bool      // the signature is a CK_OTP_SIGNATURE_INFO, see otp.go
 	search   search
 	// signature is what C_VerifySignatureInit was given; nil where no such
 	// operation is under way.

@@ -25,6 +25,7 @@ func (c *Client) SignInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectHand
 	defer s.mu.Unlock()
 	s.flush()
 	s.failed = nil
+	otpInfo := givesOTPInfo(m)
 	x := s.begin(p11rpc.CallSignInit)
 	x.enc.Mechanism(m)
 	x.enc.Ulong(uint64(key))
@@ -35,11 +36,14 @@ func (c *Client) SignInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectHand
 	request := x.enc.Bytes()[codeLen:]
 	settled := s.conn.inits.Load()
 	if !s.signing && s.settled == settled && bytes.Equal(request, s.accepted) {
-		s.held = x
+		s.held, s.otpInfo = x, otpInfo
 		return nil
 	}
 	defer x.free()
 	err = s.start(x)
+	if err == nil {
+		s.otpInfo = otpInfo
+	}
 	if err == nil && m != nil {
 		s.accepted, s.settled = append(s.accepted[:0], request...), settled
 	}
@@ -103,6 +107,7 @@ func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) 
 		return 0, s.ended(err, out)
 	}
 	n, err := x.outputRead(out)
+	s.place(out, n, err)
 	return n, s.ended(err, out)
 }
 
@@ -157,6 +162,7 @@ func (c *Client) SignFinal(h ck.SessionHandle, out Out) (uint64, error) {
 	n, err := x.output(out)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.place(out, n, err)
 	return n, s.ended(err, out)
 }
 

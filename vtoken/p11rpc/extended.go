@@ -69,6 +69,7 @@ var extended = func() map[ck.MechanismType]layout {
 		{layoutOf(hkdfFields), []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA}},
 		{layoutOf(pbkd2Fields), []ck.MechanismType{ck.CKM_PKCS5_PBKD2}},
 		{layoutOf(sp800108Fields), []ck.MechanismType{ck.CKM_SP800_108_COUNTER_KDF}},
+		{layoutOf(otpFields), []ck.MechanismType{ck.CKM_HOTP}},
 		{layoutOf(signContextFields), []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA,
 			ck.CKM_HASH_SLH_DSA_SHA224, ck.CKM_HASH_SLH_DSA_SHA256, ck.CKM_HASH_SLH_DSA_SHA384, ck.CKM_HASH_SLH_DSA_SHA512,
 			ck.CKM_HASH_SLH_DSA_SHA3_224, ck.CKM_HASH_SLH_DSA_SHA3_256, ck.CKM_HASH_SLH_DSA_SHA3_384,
@@ -136,6 +137,17 @@ func sp800108Fields(f fields, p *ck.SP800108Params) {
 		f.flag(&part.LittleEndian)
 		f.number(&part.WidthBits)
 		f.number(&part.Method)
+	}
+}
+
+func otpFields(f fields, p *ck.OTPParams) {
+	n := f.list(len(*p))
+	if *p == nil {
+		*p = make(ck.OTPParams, n)
+	}
+	for i := range *p {
+		f.number(&(*p)[i].Type)
+		f.bytes(&(*p)[i].Value)
 	}
 }
 

@@ -18,6 +18,7 @@ func ours() (list []ck.Mechanism) {
 		ck.PBKD2Params{SaltSource: 1, Salt: []byte("salt"), Iterations: 1000, PRF: 4, PRFData: []byte("d"), Password: []byte("p")},
 		ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{
 			{Type: 1, LittleEndian: true, WidthBits: 16}, {Type: 4, Value: []byte("label")}, {Type: 3, Method: 1, WidthBits: 32}}},
+		ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: make([]byte, 8)}, {Type: ck.CK_OTP_PIN, Value: []byte("1234")}},
 		ck.SignContext{Hedge: 2, Context: []byte("c")},
 	}
 	for t, l := range extended {
