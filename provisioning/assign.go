@@ -130,7 +130,7 @@ func empty(tx Tx, t *record.Token) error {
 	for _, role := range []pin.Role{pin.User, pin.SO} {
 		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
 	}
-	t.Complete, t.Device = false, ""
+	t.Complete, t.Device, t.BoundKey = false, "", nil
 	if t.Kind == record.KindOTP {
 		return nil
 	}

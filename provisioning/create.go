@@ -18,6 +18,11 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 	if err := c.authorize(OpTokenCreate, n.Tenant); err != nil {
 		return Token{}, err
 	}
+	bound, err := s.bindNew(ctx, n)
+	if err != nil {
+		return Token{}, err
+	}
+	n.PINBound = bound
 	made, err := s.newToken(n)
 	if err != nil {
 		return Token{}, err
@@ -85,7 +90,7 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 	t := &record.Token{
 		ID: newID[record.TokenID](), Tenant: n.Tenant, Serial: n.Serial, Label: n.Label, Kind: n.Kind, Product: n.Product,
 		Initialized: true, Activation: n.Activation, Complete: n.Complete, Enabled: true, Confined: n.Confined,
-		ExpiresAt: n.ExpiresAt.UTC(), Groups: n.Groups, MaxRSABits: n.MaxRSABits,
+		ExpiresAt: n.ExpiresAt.UTC(), Groups: n.Groups, MaxRSABits: n.MaxRSABits, PINBound: n.PINBound,
 		UserPIN: pin.State{Policy: s.opt.UserPIN}, SOPIN: pin.State{Policy: s.opt.SOPIN}, CreatedAt: s.now(),
 	}
 	if t.Serial == "" {
@@ -102,13 +107,8 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 	if t.MaxRSABits == 0 {
 		t.MaxRSABits = 4096
 	}
-	for role, p := range map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN} {
-		if p == nil {
-			continue
-		}
-		if err := s.setPIN(t, role, p); err != nil {
-			return newcomer{}, err
-		}
+	if err := s.setPINs(t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN}); err != nil {
+		return newcomer{}, err
 	}
 	made := newcomer{token: t}
 	if n.OTP != nil {

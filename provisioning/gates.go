@@ -60,7 +60,7 @@ func (s *Service) SetExpiry(ctx context.Context, c Caller, ref TokenRef, at time
 // Decease ends a token for good and keeps its record. What is on it is gone.
 func (s *Service) Decease(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
 	return s.changeIn(ctx, c, OpTokenDecease, ref, func(tx Tx, t *record.Token) error {
-		t.Deceased, t.Code, t.OTP.Key = true, record.ActivationCode{}, 0
+		t.Deceased, t.Code, t.OTP.Key, t.BoundKey = true, record.ActivationCode{}, 0, nil
 		for _, role := range []pin.Role{pin.User, pin.SO} {
 			*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
 		}
@@ -96,10 +96,14 @@ func (s *Service) Download(ctx context.Context, c Caller, ref TokenRef, device s
 	})
 }
 
-// ClearPIN unsets a role's PIN: nobody can log in with it until one is set.
+// ClearPIN unsets a role's PIN: nobody can log in with it until one is set. The
+// only PIN of a PIN-bound token stays (WrongState): its keys would be lost.
 func (s *Service) ClearPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
 	return s.changeToken(ctx, c, OpTokenClearPIN, ref, func(t *record.Token) error {
 		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
+		if len(t.BoundKey) > 0 && !t.UserPIN.Set() && !t.SOPIN.Set() {
+			return Errorf(WrongState, "token %s is PIN-bound, and this is the only PIN that opens its keys; set the other PIN first, or delete the token", t.ID)
+		}
 		return nil
 	})
 }

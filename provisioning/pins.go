@@ -43,41 +43,46 @@ func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
 
 // ResetPIN sets a role's PIN, whatever it was, and starts its count of wrong
 // tries anew. The PIN has to fit the token's policy and the rule (BadInput). The
-// caller keeps p and wipes it.
+// first PIN of a PIN-bound token is set so too; when it has one, that is
+// WrongState, see [Service.ChangePIN]. The caller keeps p and wipes it.
 func (s *Service) ResetPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule) error {
-	var t *record.Token
-	err := s.view(ctx, func(tx ReadTx) (err error) {
-		t, err = s.token(tx, c, OpTokenResetPIN, ref)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := rule.check(role, p); err != nil {
-		return err
-	}
-	hashed := t.Clone()
-	if err := s.setPIN(hashed, role, p); err != nil { // slow, so outside of the transaction
-		return err
-	}
-	_, err = s.changeToken(ctx, c, OpTokenResetPIN, ref, func(t *record.Token) error {
-		*t.PIN(role) = t.PIN(role).Change(hashed.PIN(role).Verifier, s.now())
-		return nil
-	})
-	return err
+	return s.resetPIN(ctx, c, ref, newPIN{role, p, rule}, nil)
 }
 
-// setPIN checks a PIN against the policy and puts its verifier into t.
-func (s *Service) setPIN(t *record.Token, role pin.Role, p secret.Bytes) error {
-	state := t.PIN(role)
-	if err := state.Policy.Check(p); err != nil {
-		return Errorf(BadInput, "the new %v PIN does not fit: it has to be UTF-8 text of %d to %d characters", role, state.Policy.MinLen, state.Policy.MaxLen)
+// checkPIN checks a PIN against the token's policy.
+func checkPIN(t *record.Token, role pin.Role, p secret.Bytes) error {
+	policy := t.PIN(role).Policy
+	if policy.Check(p) != nil {
+		return Errorf(BadInput, "the new %v PIN does not fit: it has to be UTF-8 text of %d to %d characters", role, policy.MinLen, policy.MaxLen)
 	}
-	verifier, err := s.store.HashPIN(t.ID, role, p, nil)
-	if err != nil {
-		return err
+	return nil
+}
+
+// setPINs gives a new token its first PINs, those that are not nil, and a
+// PIN-bound one the key that they open.
+func (s *Service) setPINs(t *record.Token, pins map[pin.Role]secret.Bytes) error {
+	var k boundKey
+	for role, p := range pins {
+		if p == nil {
+			continue
+		}
+		if err := checkPIN(t, role, p); err != nil {
+			return err
+		}
+		if t.PINBound && k.private == nil {
+			var err error
+			if k, err = s.newBoundKey(); err != nil {
+				return err
+			}
+			defer k.private.Wipe()
+		}
+		verifier, err := s.store.HashPIN(t.ID, role, p, k.private)
+		if err != nil {
+			return err
+		}
+		*t.PIN(role) = t.PIN(role).Change(verifier, s.now())
+		t.BoundKey = k.public
 	}
-	*state = state.Change(verifier, s.now())
 	return nil
 }
 

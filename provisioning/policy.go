@@ -50,14 +50,23 @@ func (s *Service) SetTenantPolicy(ctx context.Context, c Caller, id record.Tenan
 	if err != nil {
 		return Tenant{}, err
 	}
+	return s.changeTenant(ctx, c, id, func(t *record.Tenant) { t.Policy = p })
+}
+
+// changeTenant replaces the record of a tenant by what change makes of it.
+func (s *Service) changeTenant(ctx context.Context, c Caller, id record.TenantID, change func(*record.Tenant)) (Tenant, error) {
+	if err := c.authorize(OpTenantPolicy, id); err != nil {
+		return Tenant{}, err
+	}
 	var view Tenant
-	err = s.update(ctx, func(tx Tx) error {
+	err := s.update(ctx, func(tx Tx) error {
 		old, err := tenantOf(tx, id)
 		if err != nil {
 			return err
 		}
 		t := *old
-		t.Policy, t.ExchangeKey = p, nil // nil keeps the one that is stored
+		t.ExchangeKey = nil // keeps the one that is stored
+		change(&t)
 		if err := tx.PutTenant(&t); err != nil {
 			return err
 		}

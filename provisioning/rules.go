@@ -34,6 +34,7 @@ const (
 	OpTokenImport
 	OpTokenLabel
 	OpTokenResetPIN
+	OpTokenPINBySO
 	OpTokenClearPIN
 	OpTokenUnlock
 	OpTokenComplete
@@ -77,7 +78,7 @@ var rules = [numberOfOperations]rule{
 	OpTenantList:     {name: "list tenants", role: record.RoleView},
 	OpTenantGet:      {name: "read a tenant", role: record.RoleView},
 	OpTenantDelete:   {name: "delete a tenant", role: record.RoleSystem},
-	OpTenantPolicy:   {name: "set the algorithm policy of a tenant", role: record.RoleAdmin},
+	OpTenantPolicy:   {name: "set the policies of a tenant", role: record.RoleAdmin},
 	OpExchangeKey:    {name: "read the tenant's exchange key", role: record.RoleView},
 	OpUserCreate:     {name: "create a user", role: record.RoleEdit},
 	OpUserList:       {name: "list users", role: record.RoleView},
@@ -100,6 +101,7 @@ var rules = [numberOfOperations]rule{
 	OpTokenImport:    {name: "import a PFX", role: record.RoleEdit, needs: alive | open | card, action: "import"},
 	OpTokenLabel:     {name: "set the label of a token", role: record.RoleEdit, needs: alive | open, action: "label"},
 	OpTokenResetPIN:  {name: "reset a PIN", role: record.RoleEdit, needs: alive | open, action: "resetPin"},
+	OpTokenPINBySO:   {name: "set a PIN with the SO PIN", role: record.RoleEdit, needs: alive, action: "resetPinBySO"},
 	OpTokenClearPIN:  {name: "clear a PIN", role: record.RoleEdit, needs: alive | open, action: "clearPin"},
 	OpTokenUnlock:    {name: "unlock a PIN", role: record.RoleEdit, needs: alive, action: "unlock"},
 	OpTokenComplete:  {name: "complete a token", role: record.RoleEdit, needs: alive | open | held, action: "complete"},

@@ -12,7 +12,10 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-const goodPIN = "12345678"
+const (
+	goodPIN = "12345678"
+	soPIN   = "87654321"
+)
 
 // operations is every operation of the core as a call, for tests that try each
 // with callers and tokens of all sorts.
@@ -73,6 +76,9 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 		},
 		provisioning.OpTokenResetPIN: func(ctx context.Context, c C) error {
 			return k.ResetPIN(ctx, c, ref, pin.User, secret.Bytes(goodPIN), provisioning.PINRule{})
+		},
+		provisioning.OpTokenPINBySO: func(ctx context.Context, c C) error {
+			return k.ChangePIN(ctx, c, ref, pin.User, secret.Bytes(goodPIN), provisioning.PINRule{}, provisioning.CurrentPIN{Role: pin.SO, PIN: secret.Bytes(soPIN)})
 		},
 		provisioning.OpTokenUnlock: func(ctx context.Context, c C) error {
 			_, err := k.UnlockPIN(ctx, c, ref, pin.User)
@@ -167,7 +173,7 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 		t.Fatal(err)
 	}
 	token, err := w.core.CreateToken(t.Context(), w.system, provisioning.NewToken{
-		Tenant: other.ID, User: "alice", CreateUser: true, UserPIN: secret.Bytes(goodPIN),
+		Tenant: other.ID, User: "alice", CreateUser: true, UserPIN: secret.Bytes(goodPIN), SOPIN: secret.Bytes(soPIN),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +206,7 @@ var leastRole = map[provisioning.Operation]record.Role{
 	provisioning.OpTokenResetPIN: record.RoleEdit, provisioning.OpTokenUnlock: record.RoleEdit, provisioning.OpTokenComplete: record.RoleEdit,
 	provisioning.OpUserChange: record.RoleEdit, provisioning.OpUserDelete: record.RoleAdmin,
 	provisioning.OpGroupCreate: record.RoleEdit, provisioning.OpGroupList: record.RoleView, provisioning.OpGroupDelete: record.RoleAdmin,
-	provisioning.OpTokenClearPIN: record.RoleEdit, provisioning.OpTokenAssign: record.RoleEdit, provisioning.OpTokenShare: record.RoleEdit,
+	provisioning.OpTokenPINBySO: record.RoleEdit, provisioning.OpTokenClearPIN: record.RoleEdit, provisioning.OpTokenAssign: record.RoleEdit, provisioning.OpTokenShare: record.RoleEdit,
 	provisioning.OpTokenTake: record.RoleEdit, provisioning.OpTokenKeep: record.RoleAdmin, provisioning.OpTokenUnassign: record.RoleEdit,
 	provisioning.OpTokenHolder: record.RoleEdit, provisioning.OpTokenActivate: record.RoleEdit, provisioning.OpTokenActivated: record.RoleEdit,
 	provisioning.OpTokenExpiry: record.RoleEdit, provisioning.OpTokenConfine: record.RoleEdit, provisioning.OpTokenRelease: record.RoleEdit,

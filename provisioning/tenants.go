@@ -13,10 +13,11 @@ type Tenant struct {
 	Name      string
 	CreatedAt time.Time
 	Policy    string // the algorithm policy of new tokens, as SetTenantPolicy takes it
+	PINBound  bool   // new cards are PIN-bound
 }
 
 func tenantView(t *record.Tenant) Tenant {
-	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String()}
+	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound}
 }
 
 // CreateTenant makes a tenant. A name that is taken is a Conflict.

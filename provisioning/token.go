@@ -42,6 +42,7 @@ type Token struct {
 	OTP           record.OTP
 	MaxRSABits    int
 	Policy        string // the algorithm policy, as SetPolicy takes it
+	PINBound      bool   // its keys open with its PINs only
 	UserPIN       PINStatus
 	SOPIN         PINStatus
 	CreatedAt     time.Time
@@ -120,6 +121,9 @@ type NewToken struct {
 	MaxRSABits int
 	// UserPIN and SOPIN are the first PINs; nil leaves a PIN unset.
 	UserPIN, SOPIN secret.Bytes
+	// PINBound makes a card whose private keys open with its PINs only, for good.
+	// So are all new cards of a tenant that wants it.
+	PINBound bool
 	// Complete makes a token that is sealed from the start: an empty card for its
 	// holder. It needs a UserPIN.
 	Complete bool
@@ -157,7 +161,7 @@ func (s *Service) tokenView(tx ReadTx, t *record.Token, users map[record.UserID]
 		Holder: t.Owner(), Groups: slices.Clone(t.Groups), Activation: t.Activation, CodeExpiresAt: t.Code.ExpiresAt, Complete: t.Complete,
 		Enabled: t.Enabled, EnabledAt: t.EnabledAt, EnabledBy: t.EnabledBy, Deceased: t.Deceased, Confined: t.Confined,
 		Device: t.Device, ExpiresAt: t.ExpiresAt, Expired: expired(t, now), LastUsedAt: t.LastUsedAt, OTP: t.OTP,
-		MaxRSABits: t.MaxRSABits, Policy: t.Policy.String(), UserPIN: pinStatus(t.UserPIN), SOPIN: pinStatus(t.SOPIN),
+		MaxRSABits: t.MaxRSABits, Policy: t.Policy.String(), PINBound: t.PINBound, UserPIN: pinStatus(t.UserPIN), SOPIN: pinStatus(t.SOPIN),
 		CreatedAt: t.CreatedAt, Actions: actions(t, now), Version: t.Version,
 	}
 	for _, a := range t.Holders {
