@@ -21,7 +21,7 @@ func (c *Client) CreateTenant(ctx context.Context, name string) (*api.Tenant, er
 		http.MethodPost, path("tenants"), api.NewTenant{Name: name})
 }
 
-// ChangeTenant sets the algorithm policy of a tenant, named or by id.
+// ChangeTenant changes what a tenant, named or by id, wants of new tokens.
 func (c *Client) ChangeTenant(ctx context.Context, tenant string, change api.TenantChange) (*api.Tenant, error) {
 	return send[api.Tenant](ctx, c, fmt.Sprintf("change the tenant %q", tenant), http.MethodPatch, path("tenants", tenant), change)
 }

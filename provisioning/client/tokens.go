@@ -62,6 +62,13 @@ func (c *Client) ResetPIN(ctx context.Context, id, role string, pin api.Secret) 
 		http.MethodPost, path("tokens", id, "pin"), api.NewPIN{Role: role, PIN: pin}, nil)
 }
 
+// ChangePIN is ResetPIN with a PIN that the token has, of the role currentRole.
+// The caller keeps both PINs and wipes them.
+func (c *Client) ChangePIN(ctx context.Context, id, role string, pin api.Secret, currentRole string, current api.Secret) error {
+	return c.do(ctx, fmt.Sprintf("set the %s PIN of the token %s with its %s PIN", role, id, currentRole),
+		http.MethodPost, path("tokens", id, "pin"), api.NewPIN{Role: role, PIN: pin, CurrentPIN: current, CurrentRole: currentRole}, nil)
+}
+
 // Certificates lists the certificates of a token.
 func (c *Client) Certificates(ctx context.Context, id string) iter.Seq2[api.Certificate, error] {
 	return pages[api.Certificate](ctx, c, "list the certificates of the token "+id, path("tokens", id, "certificates"), nil)

@@ -141,7 +141,7 @@ func newToken(t *testing.T, c *client.Client) string {
 	if _, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"}); err != nil {
 		t.Fatal(err)
 	}
-	token, err := c.CreateToken(t.Context(), "", api.NewToken{User: "alice", UserPIN: api.Secret("first PIN")})
+	token, err := c.CreateToken(t.Context(), "", api.NewToken{User: "alice", UserPIN: api.Secret("first PIN"), SOPIN: api.Secret("so-87654321")})
 	if err != nil {
 		t.Fatal(err)
 	}

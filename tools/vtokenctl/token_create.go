@@ -57,9 +57,15 @@ the start: an empty card that its user fills with pkcs11-tool and the like.
 
 There is no default PIN. Without --user-pin-file the token has none, and needs
 one (vtoken token reset-pin) before it is complete. PINs are read from files or
-standard input; one newline at their end does not count.`,
+standard input; one newline at their end does not count.
+
+The private keys of a PIN-bound token (--pin-bound) open with its PINs only: not
+even the administrator of this machine can use them, nor give the token another
+PIN, without the user PIN or the SO PIN. If both are lost, so are the keys. It is
+so from the start or never. "vtoken tenant policy" makes all new tokens so.`,
 		Example: `  vtoken token create --user alice --label "Alice's card" --user-pin-file alice.pin
-  vtoken token create --user alice --label empty --user-pin-file alice.pin --so-pin-file so.pin --complete`,
+  vtoken token create --user alice --label empty --user-pin-file alice.pin --so-pin-file so.pin --complete
+  vtoken token create --user alice --user-pin-file alice.pin --so-pin-file so.pin --pin-bound`,
 		Args: arguments(),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error { return a.createToken(cmd, c, n) }),
 	}
@@ -70,6 +76,7 @@ standard input; one newline at their end does not count.`,
 	addTenantFlag(cmd, &n.tenant)
 	n.pins.addFlags(cmd)
 	cmd.Flags().BoolVar(&n.request.Complete, "complete", false, "make it complete from the start")
+	cmd.Flags().BoolVar(&n.request.PINBound, "pin-bound", false, "let its private keys open with its PINs only")
 	cmd.Flags().StringVar(&n.module, "module", "", "`PATH` of vtoken-pkcs11.so in what is told (else where it is found)")
 	cmd.Flags().BoolVarP(&n.quiet, "quiet", "q", false, "do not tell what to do next")
 	n.out.addFlag(cmd)

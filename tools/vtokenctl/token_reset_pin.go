@@ -1,26 +1,37 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
 )
 
 func tokenResetPINCommand(a *app) *cobra.Command {
-	var files pinFiles
+	var fresh, current pinFiles
 	cmd := &cobra.Command{
 		Use:   "reset-pin ID",
 		Short: "Set the PINs of a token anew",
 		Long: `Set the user PIN, the SO PIN or both of a token that is not complete yet. What is
 on the token stays. Without a file, a new user PIN is asked for.
 
-A complete token's PIN is its user's own; "vtoken token unlock" helps where it
-was typed wrongly too often.`,
+With the SO PIN that the token has (--current-so-pin-file) that goes for every
+token, as it does for applications (C_InitPIN). A PIN-bound token that has a PIN
+needs one of its PINs: only they open its keys. A wrong one counts as a try.
+
+Otherwise a complete token's PIN is its user's own; "vtoken token unlock" helps
+where it was typed wrongly too often.`,
 		Example: `  vtoken token reset-pin 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user-pin-file alice.pin
-  vtoken token reset-pin 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --so-pin-file so.pin`,
+  vtoken token reset-pin 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --so-pin-file so.pin
+  vtoken token reset-pin 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user-pin-file alice.pin --current-so-pin-file so.pin`,
 		Args: arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
-			user, so, err := files.read(a, cmd)
+			if current.user != "" && current.so != "" {
+				return usagef(cmd, "one PIN that the token has is enough: give --current-so-pin-file or --current-user-pin-file")
+			}
+			user, so, err := fresh.read(a, cmd)
 			if err == nil && user == nil && so == nil {
 				user, err = a.secretFrom(cmd, "--user-pin-file or --so-pin-file", "", "user PIN", a.promptNew)
 			}
@@ -29,15 +40,69 @@ was typed wrongly too often.`,
 			}
 			defer user.Wipe()
 			defer so.Wipe()
-			if user != nil {
-				err = c.ResetPIN(cmd.Context(), args[0], "user", user)
+			with, err := current.current(a, cmd)
+			if err != nil {
+				return err
 			}
-			if so != nil && err == nil {
-				err = c.ResetPIN(cmd.Context(), args[0], "so", so)
-			}
-			return err
+			defer with.pin.Wipe()
+			return resetPINs(cmd.Context(), c, args[0], []rolePIN{{"user", user}, {"so", so}}, with)
 		}),
 	}
-	files.addFlags(cmd)
+	fresh.addFlags(cmd)
+	cmd.Flags().StringVar(&current.so, "current-so-pin-file", "", "`FILE` with the SO PIN that the token has (- is standard input)")
+	cmd.Flags().StringVar(&current.user, "current-user-pin-file", "", "`FILE` with the user PIN that the token has (- is standard input)")
 	return cmd
+}
+
+// rolePIN is a PIN of a role, user or so; nil is none.
+type rolePIN struct {
+	role string
+	pin  api.Secret
+}
+
+// current reads the PIN that a token has.
+func (p *pinFiles) current(a *app, cmd *cobra.Command) (with rolePIN, err error) {
+	switch {
+	case p.user != "":
+		with.role = "user"
+		with.pin, err = a.readSecret(cmd, "--current-user-pin-file", p.user)
+	case p.so != "":
+		with.role = "so"
+		with.pin, err = a.readSecret(cmd, "--current-so-pin-file", p.so)
+	}
+	return with, err
+}
+
+// resetPINs sets those PINs that there are, with a PIN that the token has where
+// that is given. The role of that one comes last. Where none is given and both are
+// set, the second is set with the first if the token is PIN-bound.
+func resetPINs(ctx context.Context, c *client.Client, id string, fresh []rolePIN, with rolePIN) error {
+	if fresh[0].role == with.role {
+		fresh[0], fresh[1] = fresh[1], fresh[0]
+	}
+	for i, n := range fresh {
+		if n.pin == nil {
+			continue
+		}
+		if i == 1 && fresh[0].pin != nil && with.pin == nil {
+			t, err := c.Token(ctx, id)
+			if err != nil {
+				return err
+			}
+			if t.PINBound {
+				with = fresh[0]
+			}
+		}
+		if err := resetPIN(ctx, c, id, n, with); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func resetPIN(ctx context.Context, c *client.Client, id string, n, with rolePIN) error {
+	if with.pin == nil {
+		return c.ResetPIN(ctx, id, n.role, n.pin)
+	}
+	return c.ChangePIN(ctx, id, n.role, n.pin, with.role, with.pin)
 }

@@ -69,6 +69,7 @@ func (a *app) writeToken(t *api.Token, objects []api.Object) error {
 		{"Serial", t.Serial},
 		{"User PIN", pinState(t.UserPIN)},
 		{"SO PIN", pinState(t.SOPIN)},
+		{"PIN-bound", pinBound(t)},
 		{"Algorithms", t.Policy},
 		{"RSA keys", fmt.Sprintf("up to %d bits", t.MaxRSABits)},
 		{"Created", date(t.CreatedAt)},
@@ -88,6 +89,19 @@ func holders(t *api.Token) string {
 		logins = append(logins, h.User)
 	}
 	return strings.Join(logins, ", ")
+}
+
+// pinBound says who can use the private keys of a token.
+func pinBound(t *api.Token) string {
+	switch {
+	case !t.PINBound:
+		return "no"
+	case !t.UserPIN.Set && !t.SOPIN.Set:
+		return "yes, from the first PIN on"
+	case !t.UserPIN.Set || !t.SOPIN.Set:
+		return "yes; if its only PIN is lost, so are its keys"
+	}
+	return "yes; if both PINs are lost, so are its keys"
 }
 
 func objectRows(objects []api.Object) [][]string {

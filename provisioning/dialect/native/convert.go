@@ -15,7 +15,7 @@ import (
 )
 
 func tenantJSON(t provisioning.Tenant) api.Tenant {
-	return api.Tenant{ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy}
+	return api.Tenant{ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy, PINBound: t.PINBound}
 }
 
 func userJSON(u record.User) api.User {

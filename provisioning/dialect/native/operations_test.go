@@ -50,6 +50,10 @@ func TestEveryOperation(t *testing.T) {
 	if tenant := must[*api.Tenant](t)(c.ChangeTenant(ctx, "sales", api.TenantChange{Policy: &legacy})); tenant.Policy != "legacy" {
 		t.Errorf("the policy of the tenant is %q", tenant.Policy)
 	}
+	yes := true
+	if tenant := must[*api.Tenant](t)(c.ChangeTenant(ctx, "sales", api.TenantChange{PINBound: &yes})); !tenant.PINBound || tenant.Policy != "legacy" {
+		t.Errorf("the tenant is %+v", tenant)
+	}
 	must[*api.User](t)(c.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
 	must[[]api.User](t)(client.All(c.Users(ctx, "sales")))
 	get(t, s, "/v1/users/bob?tenant=sales", http.StatusOK, &api.User{})
@@ -70,6 +74,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	must[*api.Imported](t)(c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary")))
 	done(t, c.ResetPIN(ctx, id, "user", api.Secret("PIN canary")))
+	done(t, c.ChangePIN(ctx, id, "so", api.Secret("SO PIN canary"), "user", api.Secret("PIN canary")))
 	must[*api.Token](t)(c.Unlock(ctx, id, "user"))
 	must[*api.Token](t)(c.CompleteToken(ctx, id))
 	must[[]api.Certificate](t)(client.All(c.Certificates(ctx, id)))

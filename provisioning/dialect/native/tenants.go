@@ -34,14 +34,18 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.Policy == nil {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names its policy")
+	if (in.Policy == nil) == (in.PINBound == nil) {
+		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names one thing: give policy or pinBound")
 	}
 	t, err := h.tenantInPath(r)
 	if err != nil {
 		return nil, err
 	}
-	t, err = h.core.SetTenantPolicy(r.ctx, r.caller, t.ID, *in.Policy)
+	if in.PINBound != nil {
+		t, err = h.core.SetTenantPINBound(r.ctx, r.caller, t.ID, *in.PINBound)
+	} else {
+		t, err = h.core.SetTenantPolicy(r.ctx, r.caller, t.ID, *in.Policy)
+	}
 	return tenantJSON(t), err
 }
 

@@ -19,7 +19,7 @@ func tokenJSON(t provisioning.Token) api.Token {
 	out := api.Token{
 		ID: string(t.ID), Tenant: string(t.Tenant), Slot: uint64(t.Slot), Serial: t.Serial, Label: t.Label,
 		User: t.Login, UserID: string(t.Holder), Complete: t.Complete, Enabled: t.Enabled, MaxRSABits: t.MaxRSABits,
-		Policy: t.Policy, UserPIN: pinJSON(t.UserPIN), SOPIN: pinJSON(t.SOPIN), CreatedAt: t.CreatedAt,
+		Policy: t.Policy, PINBound: t.PINBound, UserPIN: pinJSON(t.UserPIN), SOPIN: pinJSON(t.SOPIN), CreatedAt: t.CreatedAt,
 		URI:  p11uri.Path{Serial: t.Serial}.String(),
 		Kind: kinds[t.Kind], Holders: convert(t.Holders, holderJSON), Activation: activations[t.Activation],
 		Deceased: t.Deceased, Confined: t.Confined, Device: t.Device,

@@ -4,6 +4,7 @@ import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
@@ -59,7 +60,7 @@ func newToken(in api.NewToken) (provisioning.NewToken, error) {
 	groups, err := groupIDs(in.Groups)
 	n := provisioning.NewToken{
 		User: in.User, Unassigned: in.Unassigned, Label: in.Label, Serial: in.Serial, Groups: groups,
-		UserPIN: in.UserPIN.Bytes(), SOPIN: in.SOPIN.Bytes(), Complete: in.Complete,
+		UserPIN: in.UserPIN.Bytes(), SOPIN: in.SOPIN.Bytes(), Complete: in.Complete, PINBound: in.PINBound,
 	}
 	if in.Product != nil {
 		n.Product = record.Product(*in.Product)
@@ -118,6 +119,7 @@ func (h *Handler) importPFX(r *request) (any, error) {
 func (h *Handler) resetPIN(r *request) (any, error) {
 	in, err := read[api.NewPIN](r)
 	defer in.PIN.Wipe()
+	defer in.CurrentPIN.Wipe()
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +131,16 @@ func (h *Handler) resetPIN(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.core.ResetPIN(r.ctx, r.caller, ref, role, in.PIN.Bytes(), provisioning.PINRule{})
+	if in.CurrentPIN == nil && in.CurrentRole == "" {
+		return nil, h.core.ResetPIN(r.ctx, r.caller, ref, role, in.PIN.Bytes(), provisioning.PINRule{})
+	}
+	with := provisioning.CurrentPIN{Role: pin.SO, PIN: in.CurrentPIN.Bytes()}
+	if in.CurrentRole != "" {
+		if with.Role, err = provisioning.ParseRole(in.CurrentRole); err != nil {
+			return nil, err
+		}
+	}
+	return nil, h.core.ChangePIN(r.ctx, r.caller, ref, role, in.PIN.Bytes(), provisioning.PINRule{}, with)
 }
 
 func (h *Handler) unlock(r *request) (any, error) {

@@ -15,7 +15,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	var b bytes.Buffer
 	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "secret", s)
 	fmt.Fprintf(&b, "%v %s %x %q %+v %#v %d", s, s, s, s, s, s, s)
-	fmt.Fprintf(&b, "%v %+v", NewPIN{"user", s}, CreatedAPIKey{Key: s})
+	fmt.Fprintf(&b, "%v %+v", NewPIN{Role: "user", PIN: s, CurrentPIN: s}, CreatedAPIKey{Key: s})
 	if text := b.String(); strings.Contains(text, "canary") || strings.Contains(text, "63616e617279") || strings.Contains(text, "99 97") {
 		t.Errorf("printed: %s", text)
 	}

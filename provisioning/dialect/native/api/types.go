@@ -81,11 +81,15 @@ type Tenant struct {
 	// Policy is the algorithm policy that new tokens get: "modern", "legacy", or
 	// mechanisms such as "CKM_ECDSA,CKM_AES_GCM".
 	Policy string `json:"policy"`
+	// PINBound says that new cards are PIN-bound.
+	PINBound bool `json:"pinBound"`
 }
 
-// TenantChange changes the policy of new tokens; empty is "modern".
+// TenantChange changes the one thing that it names, for new tokens.
 type TenantChange struct {
-	Policy *string `json:"policy"`
+	// Policy is an algorithm policy; empty is "modern".
+	Policy   *string `json:"policy,omitempty"`
+	PINBound *bool   `json:"pinBound,omitempty"`
 }
 
 // NewTenant asks for a tenant.
@@ -176,20 +180,23 @@ type Rotation struct {
 
 // Token is a virtual smart card.
 type Token struct {
-	ID         string    `json:"id"`
-	Tenant     string    `json:"tenant"`
-	Slot       uint64    `json:"slot"`
-	Serial     string    `json:"serial"`
-	Label      string    `json:"label"`
-	User       string    `json:"user"`
-	UserID     string    `json:"userId"`
-	Complete   bool      `json:"complete"`
-	Enabled    bool      `json:"enabled"`
-	MaxRSABits int       `json:"maxRsaBits"`
-	Policy     string    `json:"policy"` // as that of a Tenant
-	UserPIN    PINStatus `json:"userPin"`
-	SOPIN      PINStatus `json:"soPin"`
-	CreatedAt  time.Time `json:"createdAt"`
+	ID         string `json:"id"`
+	Tenant     string `json:"tenant"`
+	Slot       uint64 `json:"slot"`
+	Serial     string `json:"serial"`
+	Label      string `json:"label"`
+	User       string `json:"user"`
+	UserID     string `json:"userId"`
+	Complete   bool   `json:"complete"`
+	Enabled    bool   `json:"enabled"`
+	MaxRSABits int    `json:"maxRsaBits"`
+	Policy     string `json:"policy"` // as that of a Tenant
+	// PINBound says that its private keys open with its PINs only, so that a PIN is
+	// set with another one.
+	PINBound  bool      `json:"pinBound"`
+	UserPIN   PINStatus `json:"userPin"`
+	SOPIN     PINStatus `json:"soPin"`
+	CreatedAt time.Time `json:"createdAt"`
 	// URI names the token in other programs (RFC 7512), by its serial number, so
 	// that a new label does not change it.
 	URI string `json:"uri"`
@@ -243,6 +250,9 @@ type NewToken struct {
 	SOPIN   Secret `json:"soPin,omitempty"`
 	// Complete ends the provisioning at once, for a token whose holder fills it.
 	Complete bool `json:"complete,omitempty"`
+	// PINBound makes it PIN-bound, for good. Where the tenant wants that of its
+	// cards, it is so anyway.
+	PINBound bool `json:"pinBound,omitempty"`
 }
 
 // TokenChange changes the one thing that it names.
@@ -266,6 +276,11 @@ type NewPIN struct {
 	// Role is user or so.
 	Role string `json:"role"`
 	PIN  Secret `json:"pin"`
+	// CurrentPIN is a PIN that the token has, of the role CurrentRole (so where
+	// empty), as the right to set one: PIN-bound tokens need it, and with the SO
+	// PIN it goes on complete tokens too.
+	CurrentPIN  Secret `json:"currentPin,omitempty"`
+	CurrentRole string `json:"currentRole,omitempty"`
 }
 
 // Certificate is one certificate of a token.
