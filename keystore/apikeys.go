@@ -45,15 +45,20 @@ func (tx *Tx) PutAPIKey(k *record.APIKey) error {
 		}
 		before = tx.keyEntries(tenant, id, old)
 	}
-	if other, taken, err := tx.first(tx.indexPrefix(schema.IndexAPIKeyHash, k.Hash)); err != nil {
-		return err
-	} else if taken && other != id {
-		return fmt.Errorf("API key %q: another one is the same: %w", k.Name, record.ErrExists)
+	for _, hash := range hashesOf(k) {
+		if other, taken, err := tx.first(tx.indexPrefix(schema.IndexAPIKeyHash, hash)); err != nil {
+			return err
+		} else if taken && other != id {
+			return fmt.Errorf("API key %q: another one is the same: %w", k.Name, record.ErrExists)
+		}
 	}
 	if k.CreatedAt.IsZero() {
 		k.CreatedAt = time.Now().UTC()
 	}
-	row := apiKeyJSON{k.Name, string(k.Role), k.Hash, k.CreatedAt.UTC(), k.ExpiresAt.UTC()}
+	row := apiKeyJSON{
+		k.Name, string(k.Role), k.Hash, k.CreatedAt.UTC(), k.ExpiresAt.UTC(),
+		k.Dialect, k.ID, k.PublicKey, k.CertificateHash,
+	}
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixAPIKey, id), tenant[:], place(tenant, id, 0, fieldAPIKey), row); err != nil {
 		return err
 	}
@@ -66,11 +71,22 @@ func (tx *Tx) keyNamePrefix(tenant schema.ID, name string) []byte {
 
 // keyEntries are the index entries of an API key.
 func (tx *Tx) keyEntries(tenant, id schema.ID, k *record.APIKey) [][]byte {
-	return [][]byte{
+	entries := [][]byte{
 		entry(tx.keyNamePrefix(tenant, k.Name), nil, id),
 		entry(tx.indexPrefix(schema.IndexTenantKeys, tenant[:]), nil, id),
-		entry(tx.indexPrefix(schema.IndexAPIKeyHash, k.Hash), nil, id),
 	}
+	for _, hash := range hashesOf(k) {
+		entries = append(entries, entry(tx.indexPrefix(schema.IndexAPIKeyHash, hash), nil, id))
+	}
+	return entries
+}
+
+// hashesOf are the hashes that an API key is found by.
+func hashesOf(k *record.APIKey) [][]byte {
+	if k.CertificateHash == nil {
+		return [][]byte{k.Hash}
+	}
+	return [][]byte{k.Hash, k.CertificateHash}
 }
 
 func (tx *Tx) apiKey(id schema.ID) (*record.APIKey, error) {
@@ -82,6 +98,7 @@ func (tx *Tx) apiKey(id schema.ID) (*record.APIKey, error) {
 	return &record.APIKey{
 		Name: j.Name, Tenant: record.TenantID(text(tenant)), Role: record.Role(j.Role),
 		Hash: j.Hash, CreatedAt: j.Created, ExpiresAt: j.Expires,
+		Dialect: j.Dialect, ID: j.ID, PublicKey: j.PublicKey, CertificateHash: j.CertificateHash,
 	}, nil
 }
 
@@ -111,7 +128,8 @@ func (tx *Tx) APIKey(tenant record.TenantID, name string) (*record.APIKey, error
 	return k, err
 }
 
-// APIKeyByHash reads the API key, of any tenant, with that [Store.HashAPIKey].
+// APIKeyByHash reads the API key, of any tenant, with that [Store.HashAPIKey],
+// or the one bound to the certificate with that hash.
 func (tx *Tx) APIKeyByHash(hash []byte) (*record.APIKey, error) {
 	id, ok, err := tx.first(tx.indexPrefix(schema.IndexAPIKeyHash, hash))
 	if err != nil {
@@ -121,7 +139,7 @@ func (tx *Tx) APIKeyByHash(hash []byte) (*record.APIKey, error) {
 		return nil, missing("API key", "with that hash")
 	}
 	k, err := tx.apiKey(id)
-	if err == nil && subtle.ConstantTimeCompare(k.Hash, hash) != 1 {
+	if err == nil && subtle.ConstantTimeCompare(k.Hash, hash)|subtle.ConstantTimeCompare(k.CertificateHash, hash) != 1 {
 		return nil, tampered("the index of API keys leads to another one")
 	}
 	return k, err

@@ -49,6 +49,11 @@ type apiKeyJSON struct {
 	Hash    []byte    `json:"hash"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
+
+	Dialect         string `json:"dialect,omitempty"`
+	ID              string `json:"id,omitempty"`
+	PublicKey       []byte `json:"publicKey,omitempty"`
+	CertificateHash []byte `json:"certificateHash,omitempty"`
 }
 
 type pinJSON struct {

@@ -1,6 +1,10 @@
 package provisioning
 
-import "vtoken/vtoken/record"
+import (
+	"strings"
+
+	"vtoken/vtoken/record"
+)
 
 // Caller is who asks, as an authenticated credential says.
 type Caller struct {
@@ -8,7 +12,7 @@ type Caller struct {
 	// socket; for logs and audit records.
 	Name string
 	// Tenant is the one tenant that the caller may touch. It means nothing for
-	// callers of RoleSystem, who may touch all.
+	// callers with the right record.MaySystem, who may touch all.
 	Tenant record.TenantID
 	// Role is what the caller may do.
 	Role record.Role
@@ -17,18 +21,32 @@ type Caller struct {
 // System is the caller of the machine's own administrators.
 func System(name string) Caller { return Caller{Name: name, Role: record.RoleSystem} }
 
-// sees reports whether the tenant is one that the caller may touch.
-func (c Caller) sees(t record.TenantID) bool {
-	return c.Role == record.RoleSystem || c.Tenant == t && t != ""
+// May reports whether the caller has all of these rights.
+func (c Caller) May(rights record.Rights) bool { return c.Role.Rights().Has(rights) }
+
+// Limited is the caller with those of its rights that are in the set, as for
+// a session that was asked for less than its credential may.
+func (c Caller) Limited(to record.Rights) Caller {
+	c.Role = (c.Role.Rights() & to).Role()
+	return c
 }
 
-// mayDo checks the caller's role alone.
+// sees reports whether the tenant is one that the caller may touch.
+func (c Caller) sees(t record.TenantID) bool {
+	return c.May(record.MaySystem) || c.Tenant == t && t != ""
+}
+
+// mayDo checks the caller's rights alone.
 func (c Caller) mayDo(op Operation) error {
+	have := c.Role.Rights()
 	switch {
-	case roleRank[c.Role] == 0:
+	case have == 0 && c.Name == "":
 		return Errorf(Unauthenticated, "no valid credential was given; use an API key made with `vtoken apikey create`")
-	case op < 0 || op >= numberOfOperations || rules[op].role == "" || !includes(c.Role, rules[op].role):
-		return Errorf(Forbidden, "role %q may not %v; use an API key of role %q or above", c.Role, op, rules[op].role)
+	case op < 0 || op >= numberOfOperations || rules[op].right == 0:
+		return Errorf(Forbidden, "nobody may %v", op)
+	case !have.Has(rules[op].right):
+		return Errorf(Forbidden, "role %q may not %v; use a credential with the right to %s",
+			c.Role, op, strings.Join(rules[op].right.Names(), " and "))
 	}
 	return nil
 }

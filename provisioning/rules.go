@@ -62,8 +62,8 @@ const (
 // rule is what an operation needs.
 type rule struct {
 	name string
-	// role is the least role that may call it.
-	role record.Role
+	// right is what the caller has to have, all of it.
+	right record.Rights
 	// needs is what a token has to be for it; see the states.
 	needs state
 	// action is what it is called among the actions that a token allows; empty
@@ -74,63 +74,55 @@ type rule struct {
 // rules is the one place that says who may do what, and to a token in which
 // state. An operation without a row is refused.
 var rules = [numberOfOperations]rule{
-	OpTenantCreate:   {name: "create a tenant", role: record.RoleSystem},
-	OpTenantList:     {name: "list tenants", role: record.RoleView},
-	OpTenantGet:      {name: "read a tenant", role: record.RoleView},
-	OpTenantDelete:   {name: "delete a tenant", role: record.RoleSystem},
-	OpTenantPolicy:   {name: "set the policies of a tenant", role: record.RoleAdmin},
-	OpExchangeKey:    {name: "read the tenant's exchange key", role: record.RoleView},
-	OpUserCreate:     {name: "create a user", role: record.RoleEdit},
-	OpUserList:       {name: "list users", role: record.RoleView},
-	OpUserGet:        {name: "read a user", role: record.RoleView},
-	OpUserMap:        {name: "map operating system users", role: record.RoleAdmin},
-	OpUserEnable:     {name: "enable a user", role: record.RoleEdit},
-	OpUserDisable:    {name: "disable a user", role: record.RoleEdit},
-	OpUserChange:     {name: "change a user", role: record.RoleEdit},
-	OpUserDelete:     {name: "delete a user", role: record.RoleAdmin},
-	OpGroupCreate:    {name: "create a group", role: record.RoleEdit},
-	OpGroupList:      {name: "list groups", role: record.RoleView},
-	OpGroupDelete:    {name: "delete a group", role: record.RoleAdmin},
-	OpAPIKeyCreate:   {name: "create an API key", role: record.RoleAdmin},
-	OpAPIKeyList:     {name: "list API keys", role: record.RoleAdmin},
-	OpAPIKeyRevoke:   {name: "revoke an API key", role: record.RoleAdmin},
-	OpTokenCreate:    {name: "create a token", role: record.RoleEdit},
-	OpTokenList:      {name: "list tokens", role: record.RoleView},
-	OpTokenGet:       {name: "read a token", role: record.RoleView},
-	OpTokenObjects:   {name: "list the objects of a token", role: record.RoleView},
-	OpTokenImport:    {name: "import a PFX", role: record.RoleEdit, needs: alive | open | card, action: "import"},
-	OpTokenLabel:     {name: "set the label of a token", role: record.RoleEdit, needs: alive | open, action: "label"},
-	OpTokenResetPIN:  {name: "reset a PIN", role: record.RoleEdit, needs: alive | open, action: "resetPin"},
-	OpTokenPINBySO:   {name: "set a PIN with the SO PIN", role: record.RoleEdit, needs: alive, action: "resetPinBySO"},
-	OpTokenClearPIN:  {name: "clear a PIN", role: record.RoleEdit, needs: alive | open, action: "clearPin"},
-	OpTokenUnlock:    {name: "unlock a PIN", role: record.RoleEdit, needs: alive, action: "unlock"},
-	OpTokenComplete:  {name: "complete a token", role: record.RoleEdit, needs: alive | open | held, action: "complete"},
-	OpTokenEnable:    {name: "enable a token", role: record.RoleEdit, needs: alive, action: "enable"},
-	OpTokenDisable:   {name: "disable a token", role: record.RoleEdit, needs: alive, action: "disable"},
-	OpTokenAssign:    {name: "assign a token", role: record.RoleEdit, needs: alive | unexpired | unheld, action: "assign"},
-	OpTokenShare:     {name: "share a token", role: record.RoleEdit, needs: alive | unexpired | held, action: "share"},
-	OpTokenTake:      {name: "take a token from its holder for another", role: record.RoleEdit, needs: alive | unexpired | held, action: "take"},
-	OpTokenKeep:      {name: "keep the keys of a token that changes hands", role: record.RoleAdmin, needs: alive},
-	OpTokenUnassign:  {name: "unassign a token", role: record.RoleEdit, needs: alive | held, action: "unassign"},
-	OpTokenHolder:    {name: "change a holder's part in a token", role: record.RoleEdit, needs: alive | held, action: "changeHolder"},
-	OpTokenActivate:  {name: "begin the activation of a token", role: record.RoleEdit, needs: alive | unexpired | held, action: "startActivation"},
-	OpTokenActivated: {name: "end the activation of a token", role: record.RoleEdit, needs: alive | unexpired | inactive, action: "activate"},
-	OpTokenExpiry:    {name: "set when a token expires", role: record.RoleEdit, needs: alive, action: "setExpiry"},
-	OpTokenConfine:   {name: "close the download of a token", role: record.RoleEdit, needs: alive, action: "confine"},
-	OpTokenRelease:   {name: "open the download of a token", role: record.RoleEdit, needs: alive, action: "release"},
-	OpTokenDownload:  {name: "download a token", role: record.RoleEdit, needs: alive | unexpired | released, action: "download"},
-	OpTokenGroups:    {name: "set the groups of a token", role: record.RoleEdit, needs: alive | unheld, action: "setGroups"},
-	OpTokenPolicy:    {name: "set the algorithm policy of a token", role: record.RoleAdmin, needs: alive, action: "setPolicy"},
-	OpTokenDecease:   {name: "end a token", role: record.RoleAdmin, needs: alive, action: "decease"},
-	OpTokenDelete:    {name: "delete a token", role: record.RoleAdmin, action: "delete"},
-}
-
-// roleRank orders the roles; a role that is not in it may do nothing.
-var roleRank = map[record.Role]int{
-	record.RoleView:   1,
-	record.RoleEdit:   2,
-	record.RoleAdmin:  3,
-	record.RoleSystem: 4,
+	OpTenantCreate:   {name: "create a tenant", right: record.MaySystem | record.MayAdd},
+	OpTenantList:     {name: "list tenants", right: record.MayView},
+	OpTenantGet:      {name: "read a tenant", right: record.MayView},
+	OpTenantDelete:   {name: "delete a tenant", right: record.MaySystem | record.MayRemove},
+	OpTenantPolicy:   {name: "set the policies of a tenant", right: record.MayManage},
+	OpExchangeKey:    {name: "read the tenant's exchange key", right: record.MayView},
+	OpUserCreate:     {name: "create a user", right: record.MayAdd},
+	OpUserList:       {name: "list users", right: record.MayView},
+	OpUserGet:        {name: "read a user", right: record.MayView},
+	OpUserMap:        {name: "map operating system users", right: record.MayManage},
+	OpUserEnable:     {name: "enable a user", right: record.MayEdit},
+	OpUserDisable:    {name: "disable a user", right: record.MayEdit},
+	OpUserChange:     {name: "change a user", right: record.MayEdit},
+	OpUserDelete:     {name: "delete a user", right: record.MayRemove},
+	OpGroupCreate:    {name: "create a group", right: record.MayAdd},
+	OpGroupList:      {name: "list groups", right: record.MayView},
+	OpGroupDelete:    {name: "delete a group", right: record.MayRemove},
+	OpAPIKeyCreate:   {name: "create an API key", right: record.MayManage},
+	OpAPIKeyList:     {name: "list API keys", right: record.MayManage},
+	OpAPIKeyRevoke:   {name: "revoke an API key", right: record.MayManage},
+	OpTokenCreate:    {name: "create a token", right: record.MayAdd},
+	OpTokenList:      {name: "list tokens", right: record.MayView},
+	OpTokenGet:       {name: "read a token", right: record.MayView},
+	OpTokenObjects:   {name: "list the objects of a token", right: record.MayView},
+	OpTokenImport:    {name: "import a PFX", right: record.MayEdit, needs: alive | open | card, action: "import"},
+	OpTokenLabel:     {name: "set the label of a token", right: record.MayEdit, needs: alive | open, action: "label"},
+	OpTokenResetPIN:  {name: "reset a PIN", right: record.MayEdit, needs: alive | open, action: "resetPin"},
+	OpTokenPINBySO:   {name: "set a PIN with the SO PIN", right: record.MayEdit, needs: alive, action: "resetPinBySO"},
+	OpTokenClearPIN:  {name: "clear a PIN", right: record.MayEdit, needs: alive | open, action: "clearPin"},
+	OpTokenUnlock:    {name: "unlock a PIN", right: record.MayEdit, needs: alive, action: "unlock"},
+	OpTokenComplete:  {name: "complete a token", right: record.MayEdit, needs: alive | open | held, action: "complete"},
+	OpTokenEnable:    {name: "enable a token", right: record.MayEdit, needs: alive, action: "enable"},
+	OpTokenDisable:   {name: "disable a token", right: record.MayEdit, needs: alive, action: "disable"},
+	OpTokenAssign:    {name: "assign a token", right: record.MayEdit, needs: alive | unexpired | unheld, action: "assign"},
+	OpTokenShare:     {name: "share a token", right: record.MayEdit, needs: alive | unexpired | held, action: "share"},
+	OpTokenTake:      {name: "take a token from its holder for another", right: record.MayEdit, needs: alive | unexpired | held, action: "take"},
+	OpTokenKeep:      {name: "keep the keys of a token that changes hands", right: record.MayManage, needs: alive},
+	OpTokenUnassign:  {name: "unassign a token", right: record.MayEdit, needs: alive | held, action: "unassign"},
+	OpTokenHolder:    {name: "change a holder's part in a token", right: record.MayEdit, needs: alive | held, action: "changeHolder"},
+	OpTokenActivate:  {name: "begin the activation of a token", right: record.MayAdd, needs: alive | unexpired | held, action: "startActivation"},
+	OpTokenActivated: {name: "end the activation of a token", right: record.MayAdd, needs: alive | unexpired | inactive, action: "activate"},
+	OpTokenExpiry:    {name: "set when a token expires", right: record.MayEdit, needs: alive, action: "setExpiry"},
+	OpTokenConfine:   {name: "close the download of a token", right: record.MayEdit, needs: alive, action: "confine"},
+	OpTokenRelease:   {name: "open the download of a token", right: record.MayEdit, needs: alive, action: "release"},
+	OpTokenDownload:  {name: "download a token", right: record.MayEdit, needs: alive | unexpired | released, action: "download"},
+	OpTokenGroups:    {name: "set the groups of a token", right: record.MayEdit, needs: alive | unheld, action: "setGroups"},
+	OpTokenPolicy:    {name: "set the algorithm policy of a token", right: record.MayManage, needs: alive, action: "setPolicy"},
+	OpTokenDecease:   {name: "end a token", right: record.MayRemove, needs: alive, action: "decease"},
+	OpTokenDelete:    {name: "delete a token", right: record.MayRemove, action: "delete"},
 }
 
 // String says what the operation does, as in "create a token".
@@ -150,12 +142,7 @@ func (op Operation) Action() string {
 	return rules[op].action
 }
 
-// Roles are the roles of callers, each including the ones before it.
+// Roles are the named roles of callers, each including the ones before it.
 func Roles() []record.Role {
 	return []record.Role{record.RoleView, record.RoleEdit, record.RoleAdmin, record.RoleSystem}
-}
-
-// includes reports whether the role have may do what asks for the role need.
-func includes(have, need record.Role) bool {
-	return roleRank[have] > 0 && roleRank[have] >= roleRank[need]
 }

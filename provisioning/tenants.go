@@ -45,6 +45,11 @@ func (s *Service) Tenants(ctx context.Context, c Caller) ([]Tenant, error) {
 	if err := c.mayDo(OpTenantList); err != nil {
 		return nil, err
 	}
+	return s.tenantsOf(ctx, c)
+}
+
+// tenantsOf are the tenants that the caller may touch, by name.
+func (s *Service) tenantsOf(ctx context.Context, c Caller) ([]Tenant, error) {
 	list := []Tenant{}
 	err := s.view(ctx, func(tx ReadTx) error {
 		all, err := tx.Tenants()
@@ -76,14 +81,18 @@ func (s *Service) Tenant(ctx context.Context, c Caller, id record.TenantID) (Ten
 
 // TenantNamed is the tenant of that id or name, of those that the caller may
 // touch. An empty name means the caller's own tenant, or the default tenant for
-// callers of RoleSystem.
+// callers who may touch all. It takes any right, because whoever may add or change
+// something has to say where.
 func (s *Service) TenantNamed(ctx context.Context, c Caller, name string) (Tenant, error) {
-	if name == "" && c.Role != record.RoleSystem {
+	if name == "" && !c.May(record.MaySystem) {
 		name = string(c.Tenant)
 	} else if name == "" {
 		name = record.DefaultTenant
 	}
-	list, err := s.Tenants(ctx, c)
+	if c.Role.Rights() == 0 {
+		return Tenant{}, c.mayDo(OpTenantList)
+	}
+	list, err := s.tenantsOf(ctx, c)
 	if err != nil {
 		return Tenant{}, err
 	}

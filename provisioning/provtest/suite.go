@@ -168,6 +168,37 @@ func (s *suite) users() {
 	})
 }
 
+// boundKeys stores a key of a dialect that is found by two hashes.
+func (s *suite) boundKeys() {
+	hash, certificate := s.store.HashAPIKey(secret.Bytes("secret")), s.store.HashAPIKey(secret.Bytes("certificate"))
+	bound := record.APIKey{
+		Name: "bound", Tenant: s.tenant, Role: "view+add", Hash: hash, CertificateHash: certificate,
+		Dialect: "some", ID: "its id", PublicKey: []byte("public key"),
+	}
+	s.write(func(tx provisioning.Tx) error { return tx.PutAPIKey(&bound) })
+	s.read(func(tx provisioning.ReadTx) {
+		for _, hash := range [][]byte{hash, certificate} {
+			got, err := tx.APIKeyByHash(hash)
+			if s.must(err); got.Dialect != "some" || got.ID != "its id" || string(got.PublicKey) != "public key" || got.Role != "view+add" {
+				s.Errorf("%+v", got)
+			}
+		}
+	})
+	for _, same := range []record.APIKey{
+		{Name: "two", Tenant: s.tenant, Role: record.RoleView, Hash: certificate},
+		{Name: "two", Tenant: s.tenant, Role: record.RoleView, Hash: s.store.HashAPIKey(secret.Bytes("2")), CertificateHash: certificate},
+	} {
+		s.refused(record.ErrExists, func(tx provisioning.Tx) error { return tx.PutAPIKey(&same) })
+	}
+	s.write(func(tx provisioning.Tx) error { return tx.DeleteAPIKey(s.tenant, "bound") })
+	s.read(func(tx provisioning.ReadTx) {
+		for _, hash := range [][]byte{hash, certificate} {
+			_, err := tx.APIKeyByHash(hash)
+			s.is(err, record.ErrNotFound)
+		}
+	})
+}
+
 func (s *suite) apiKeys() {
 	hash := s.store.HashAPIKey(secret.Bytes("key"))
 	if !bytes.Equal(hash, s.store.HashAPIKey(secret.Bytes("key"))) || bytes.Contains(hash, []byte("key")) {
@@ -186,6 +217,7 @@ func (s *suite) apiKeys() {
 		_, err = tx.APIKey(s.tenant, "two")
 		s.is(err, record.ErrNotFound)
 	})
+	s.boundKeys()
 	s.write(func(tx provisioning.Tx) error { return tx.DeleteAPIKey(s.tenant, "one") })
 	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.DeleteAPIKey(s.tenant, "one") })
 	s.read(func(tx provisioning.ReadTx) {

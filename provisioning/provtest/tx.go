@@ -132,7 +132,7 @@ func (t *tx) APIKey(tenant record.TenantID, name string) (*record.APIKey, error)
 
 func (t *tx) APIKeyByHash(hash []byte) (*record.APIKey, error) {
 	for _, k := range t.d.keys {
-		if bytes.Equal(k.Hash, hash) {
+		if bytes.Equal(k.Hash, hash) || bytes.Equal(k.CertificateHash, hash) {
 			return &k, nil
 		}
 	}
@@ -145,6 +145,11 @@ func (t *tx) APIKeys(tenant record.TenantID) ([]*record.APIKey, error) {
 }
 
 func (t *tx) PutAPIKey(k *record.APIKey) error {
+	for _, hash := range [][]byte{k.Hash, k.CertificateHash} {
+		if other, err := t.APIKeyByHash(hash); hash != nil && err == nil && (other.Tenant != k.Tenant || other.Name != k.Name) {
+			return fmt.Errorf("API key %q: another one is the same: %w", k.Name, record.ErrExists)
+		}
+	}
 	t.d.keys[keyName{k.Tenant, k.Name}] = *k
 	return nil
 }

@@ -71,15 +71,27 @@ type APIKey struct {
 	Name      string // unique in the tenant
 	Tenant    TenantID
 	Role      Role
-	Hash      []byte // keyed hash of the key
+	Hash      []byte // keyed hash of what the credential is found by
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero is never
+
+	// Dialect is the one API that the credential is for; empty is our own and
+	// those that take the same keys.
+	Dialect string
+	// ID is what the credential calls itself, where it is not its secret alone.
+	ID string
+	// PublicKey is the key that checks what the holder signs (SubjectPublicKeyInfo),
+	// for credentials without a shared secret.
+	PublicKey []byte
+	// CertificateHash is the keyed hash of the TLS client certificate that the
+	// credential can be used with instead of its secret; nil is none.
+	CertificateHash []byte
 }
 
-// Role is what an API key may do.
+// Role is what an API key may do: the name of a role, or of rights with + between.
 type Role string
 
-// The roles of API keys, each including the ones before it.
+// The named roles, each including the ones before it.
 const (
 	RoleView   Role = "view"   // read
 	RoleEdit   Role = "edit"   // and create and change

@@ -1,0 +1,185 @@
+package provisioning
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// APIKeyPrefix begins every API key and shared secret, so that scanners for leaked
+// secrets know one when they see it.
+const APIKeyPrefix = "vtk_"
+
+// CredentialKind is how a credential proves itself.
+type CredentialKind int
+
+// The kinds of credentials.
+const (
+	// BearerKey is a secret alone: 256 random bits after [APIKeyPrefix], in base64url.
+	BearerKey CredentialKind = iota
+	// SharedSecret is an id and a secret such as that of a BearerKey.
+	SharedSecret
+	// Signer is an id and an RSA key of 2048 bits, whose private part is told once,
+	// as PEM in the form of PKCS #1, and is not kept.
+	Signer
+)
+
+// signerBits is the size of the RSA keys of signers.
+const signerBits = 2048
+
+// NewAPIKey is what an API key is to be.
+type NewAPIKey struct {
+	Name string
+	// Role is RoleAdmin where it is empty. Nobody can make a key with a right that
+	// they do not have.
+	Role record.Role
+	// ExpiresAt is when the key stops working; zero is never.
+	ExpiresAt time.Time
+	// Dialect is the one API that the credential is for; a BearerKey may be for
+	// none in particular. The credential works nowhere else.
+	Dialect string
+	Kind    CredentialKind
+	// ID is the id of a SharedSecret or a Signer; empty is a random GUID. That of a
+	// Signer is one that no other Signer of the dialect has.
+	ID string
+	// Certificate is a TLS client certificate (DER) that can be used instead of the
+	// secret of a SharedSecret; nil is none. It counts as it is: who signed it does
+	// not matter.
+	Certificate []byte
+}
+
+// checkNewAPIKey refuses what makes no key or one above the caller, and fills in
+// the defaults.
+func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
+	if err := checkName("name of the API key", n.Name); err != nil {
+		return err
+	}
+	if n.Role == "" {
+		n.Role = record.RoleAdmin
+	}
+	role, ok := record.ParseRole(string(n.Role))
+	switch {
+	case !ok:
+		return Errorf(BadInput, "there is no role %q; the roles are view, edit, admin and system, or some of the rights view, add, edit, remove, manage and system with + between", clip(string(n.Role)))
+	case !c.May(role.Rights()):
+		return Errorf(Forbidden, "role %q may not make keys of role %q; ask for a role with no more than your own rights", c.Role, role)
+	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.now()):
+		return Errorf(BadInput, "the key would be expired from the start; give a time in the future")
+	}
+	n.Role = role
+	return n.checkKind()
+}
+
+// checkKind checks what depends on the kind, and gives an id to those that need one.
+func (n *NewAPIKey) checkKind() error {
+	switch {
+	case n.Kind != BearerKey && n.Kind != SharedSecret && n.Kind != Signer:
+		return Errorf(BadInput, "there is no such kind of credential")
+	case n.Kind == BearerKey && (n.ID != "" || n.Certificate != nil || n.Dialect != ""):
+		return Errorf(BadInput, "an API key has no id, no certificate and no dialect; leave them out")
+	case n.Kind == BearerKey:
+		return nil
+	case n.Dialect == "":
+		return Errorf(BadInput, "a credential with an id is for one dialect; name it")
+	case n.Kind == Signer && n.Certificate != nil:
+		return Errorf(BadInput, "a credential that signs has no certificate; leave it out")
+	}
+	if n.Certificate != nil {
+		if _, err := x509.ParseCertificate(n.Certificate); err != nil {
+			return Errorf(BadInput, "the certificate is no X.509 certificate; give one as PEM")
+		}
+	}
+	if n.ID == "" {
+		n.ID = uuid.NewString()
+	}
+	return checkName("id of the credential", n.ID)
+}
+
+// newAPIKey makes the record of a key, and what its holder is told once.
+func (s *Service) newAPIKey(tenant record.TenantID, n NewAPIKey) (*record.APIKey, secret.Bytes, error) {
+	k := &record.APIKey{
+		Name: n.Name, Tenant: tenant, Role: n.Role, CreatedAt: s.now(), ExpiresAt: n.ExpiresAt.UTC(),
+		Dialect: n.Dialect, ID: n.ID,
+	}
+	if n.Certificate != nil {
+		k.CertificateHash = s.hashCertificate(n.Dialect, n.Certificate)
+	}
+	if n.Kind == Signer {
+		k.Hash = s.hashSigner(n.Dialect, n.ID)
+		public, private, err := newSigner()
+		k.PublicKey = public
+		return k, private, err
+	}
+	key := newSecret()
+	if k.Hash = s.store.HashAPIKey(key); n.Kind == SharedSecret {
+		k.Hash = s.hashSecret(n.Dialect, n.ID, key)
+	}
+	return k, key, nil
+}
+
+func newSecret() secret.Bytes {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails: it stops the process instead
+	defer clear(random[:])
+	key := make(secret.Bytes, 0, len(APIKeyPrefix)+base64.RawURLEncoding.EncodedLen(len(random)))
+	key = append(key, APIKeyPrefix...)
+	return secret.Bytes(base64.RawURLEncoding.AppendEncode(key, random[:]))
+}
+
+func newSigner() (public []byte, private secret.Bytes, err error) {
+	key, err := rsa.GenerateKey(rand.Reader, signerBits)
+	if err != nil {
+		return nil, nil, Errorf(Internal, "making the key of the credential: %w", err)
+	}
+	if public, err = x509.MarshalPKIXPublicKey(&key.PublicKey); err != nil {
+		return nil, nil, Errorf(Internal, "encoding the key of the credential: %w", err)
+	}
+	der := x509.MarshalPKCS1PrivateKey(key)
+	defer clear(der)
+	return public, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der}), nil
+}
+
+// What credentials are found by is a keyed hash of their parts. No two kinds can
+// have the same: an API key begins with its prefix, the others with their kind,
+// and the length of each part goes before it.
+
+func (s *Service) hashSecret(dialect, id string, key secret.Bytes) []byte {
+	return s.hashParts("secret", dialect, id, string(key))
+}
+
+func (s *Service) hashSigner(dialect, id string) []byte {
+	return s.hashParts("signer", dialect, id)
+}
+
+func (s *Service) hashCertificate(dialect string, der []byte) []byte {
+	sum := sha256.Sum256(der)
+	return s.hashParts("certificate", dialect, string(sum[:]))
+}
+
+func (s *Service) hashParts(kind string, parts ...string) []byte {
+	text := secret.Bytes(kind)
+	for _, p := range parts {
+		text = append(text, byte(len(p)>>8), byte(len(p)))
+		text = append(text, p...)
+	}
+	defer text.Wipe()
+	return s.store.HashAPIKey(text)
+}
+
+// plausibleSecret is whether a text can be an API key or a shared secret.
+func plausibleSecret(key secret.Bytes) bool {
+	return len(key) <= maxSecret && strings.HasPrefix(string(key[:min(len(key), len(APIKeyPrefix))]), APIKeyPrefix)
+}
+
+// maxSecret is the length in bytes of what is looked at as a key or a secret.
+const maxSecret = 256
