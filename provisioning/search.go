@@ -19,6 +19,10 @@ type TokenSearch struct {
 	OrderBy    directory.Field
 	Descending bool
 	Limit      int // of tokens in the page; 0 is DefaultPage, at most MaxPage
+	// Skip leaves out so many tokens at the start; what is skipped is looked at.
+	Skip int
+	// Total asks for the number of all tokens that fit; each is looked at.
+	Total bool
 	// Cursor is Next or Prev of another page. Where it is set, Where, OrderBy and
 	// Descending are those of that search, whatever they are here.
 	Cursor string
@@ -38,6 +42,9 @@ func (s *Service) SearchTokens(ctx context.Context, c Caller, q TokenSearch) (To
 	}
 	if q.Limit < 1 || q.Limit > MaxPage {
 		return TokenPage{}, Errorf(BadInput, "a page has 1 to %d tokens, not %d", MaxPage, q.Limit)
+	}
+	if q.Skip < 0 {
+		return TokenPage{}, Errorf(BadInput, "a search cannot begin at %d; give 0 or more", q.Skip)
 	}
 	at := directory.Cursor{Where: q.Where, OrderBy: q.OrderBy, Descending: q.Descending}
 	if q.Cursor != "" {
@@ -60,10 +67,15 @@ func (s *Service) searchPage(ctx context.Context, q TokenSearch, at directory.Cu
 	}
 	// One more than the page tells whether there is a next one.
 	hits, err := dir.Search(directory.Query{
-		Tenant: q.Tenant, Where: at.Where, OrderBy: at.OrderBy, Descending: at.Descending != at.Back, Limit: q.Limit + 1, After: at.After,
+		Tenant: q.Tenant, Where: at.Where, OrderBy: at.OrderBy, Descending: at.Descending != at.Back, Limit: q.Limit + 1, After: at.After, Skip: q.Skip,
 	})
 	if err != nil {
 		return page, Errorf(BadInput, "the search makes no sense: %v", err)
+	}
+	if q.Total {
+		if page.Total, err = dir.Count(directory.Query{Tenant: q.Tenant, Where: at.Where, OrderBy: at.OrderBy}); err != nil {
+			return page, err
+		}
 	}
 	more := len(hits) > q.Limit
 	hits = hits[:min(len(hits), q.Limit)]

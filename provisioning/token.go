@@ -150,6 +150,8 @@ type TokenPage struct {
 	// Next is the cursor of the next page, or empty at the end; Prev, of a search,
 	// that of the page before, or empty at the start.
 	Next, Prev string
+	// Total is the number of all tokens that fit, of a search that asked for it.
+	Total int
 }
 
 // tokenView is what callers see of a token. users are the holders that were read

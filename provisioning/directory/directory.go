@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -91,6 +92,14 @@ func (d *Directory) drop(id record.TokenID) {
 	}
 }
 
+// Count is the number of tokens that fit the criteria of q and have a value to
+// order by, wherever the search is. It looks at each of them.
+func (d *Directory) Count(q Query) (int, error) {
+	q.After, q.Skip, q.Limit = nil, 0, math.MaxInt
+	hits, err := d.Search(q)
+	return len(hits), err
+}
+
 // few is how many candidates are checked and sorted rather than looked for along
 // an order.
 const few = 2000
@@ -160,6 +169,7 @@ func (t *tenant) sorted(q Query, tests []test, slots []uint64) []Hit {
 		}
 		return 1
 	})
+	found = found[min(len(found), q.Skip):]
 	found = found[:min(len(found), q.Limit)]
 	hits := make([]Hit, len(found))
 	for i, f := range found {
@@ -180,11 +190,16 @@ func follows(q Query, one item) bool {
 // walk goes along the order from q.After on.
 func (t *tenant) walk(q Query, tests []test) []Hit {
 	var hits []Hit
+	skip := q.Skip
 	visit := func(one item) bool {
 		if q.After != nil && !follows(q, one) {
 			return true
 		}
-		if fits(tests, one.entry) {
+		switch {
+		case !fits(tests, one.entry):
+		case skip > 0:
+			skip--
+		default:
 			hits = append(hits, Hit{one.entry.id, one.Place})
 		}
 		return len(hits) < q.Limit

@@ -156,7 +156,15 @@ func compare(t *testing.T, rng *rand.Rand, d *directory.Directory, model map[rec
 		}
 		return n
 	})
+	if n, err := d.Count(q); err != nil || n != len(want) {
+		t.Fatalf("%+v: %d tokens fit, want %d (%v)", q, n, len(want), err)
+	}
 	got := []record.TokenID{}
+	if q.Skip = rng.IntN(5); q.Skip <= len(want) {
+		want = want[q.Skip:]
+	} else {
+		want = nil
+	}
 	for {
 		hits, err := d.Search(q)
 		if err != nil {
@@ -168,7 +176,7 @@ func compare(t *testing.T, rng *rand.Rand, d *directory.Directory, model map[rec
 		if len(hits) < q.Limit {
 			break
 		}
-		q.After = &hits[len(hits)-1].Place
+		q.After, q.Skip = &hits[len(hits)-1].Place, 0
 	}
 	ids := []record.TokenID{}
 	for _, tok := range want {

@@ -15,6 +15,7 @@ type Field int
 // text.
 const (
 	Serial       Field = iota
+	ID                 // of the token
 	Label              // case matters not
 	Kind               // "card" or "otp"
 	Manufacturer       // of the product
@@ -62,6 +63,7 @@ func newEntry(t *record.Token) *entry {
 	e := &entry{id: t.ID, tenant: t.Tenant, slot: uint64(t.Slot), version: t.Version}
 	set := func(f Field, values ...string) { e.values[f] = values }
 	set(Serial, t.Serial)
+	set(ID, string(t.ID))
 	set(Label, strings.ToLower(t.Label))
 	set(Kind, map[record.Kind]string{record.KindCard: "card", record.KindOTP: "otp"}[t.Kind])
 	set(Manufacturer, t.Product.Manufacturer)

@@ -40,7 +40,7 @@ type key struct {
 // exact are the fields with an index of whole values, and partial those with one
 // of parts.
 var (
-	exact   = []Field{Serial, State, Holder, Group, Held, Kind, Model, Manufacturer, Repository, Activation, Enabled, Deceased}
+	exact   = []Field{Serial, ID, State, Holder, Group, Held, Kind, Model, Manufacturer, Repository, Activation, Enabled, Deceased}
 	partial = []Field{Serial, Label}
 )
 

@@ -5,7 +5,7 @@ import "slices"
 // fieldNames and operatorNames are what requests call fields and operators.
 var (
 	fieldNames = [numberOfFields]string{
-		Serial: "serial", Label: "label", Kind: "kind", Manufacturer: "manufacturer", Model: "model", Repository: "repository",
+		Serial: "serial", ID: "id", Label: "label", Kind: "kind", Manufacturer: "manufacturer", Model: "model", Repository: "repository",
 		Hardware: "hardware", Activation: "activation", Enabled: "enabled", Deceased: "deceased", Complete: "complete",
 		Held: "held", State: "state", Holder: "holder", Group: "group", Created: "createdAt", LastUsed: "lastUsedAt",
 		Expires: "expiresAt", Slot: "slot",

@@ -54,6 +54,9 @@ type Query struct {
 	Limit int
 	// After is where to go on: the place of the last token that was seen.
 	After *Place
+	// Skip is how many tokens to leave out at the start. Whoever can goes on with
+	// After: what is skipped is looked at.
+	Skip int
 }
 
 // Place is where a token stands in an order.
