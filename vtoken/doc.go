@@ -64,6 +64,9 @@
 //   - A key with CKA_ALWAYS_AUTHENTICATE may be used once right after a login
 //     without a further PIN (C05); an operation that waits for its PIN gives
 //     way to a new one (C06).
+//   - A search for a private or a secret key by its CKA_ID and nothing more, that
+//     finds none, finds an OTP key with that id: pkcs11-tool looks for no other
+//     class of key to sign with.
 //   - A one-time password is given out only after the counter behind it is on
 //     disk, in read-only sessions, too. Where that fails there is no password and
 //     the counter stays; where the answer is lost, that password is never made

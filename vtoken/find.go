@@ -22,14 +22,34 @@ func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 	if s.finder != nil {
 		return ck.CKR_OPERATION_ACTIVE
 	}
-	left := s.token().find(t, s.sees)
-	left = append(left, s.attachment.find(t, s.sees)...)
-	left = append(left, s.findBuiltin(t)...)
+	left := s.find(t)
+	if otp, ok := asOTPKey(t); ok && len(left) == 0 {
+		left = s.find(otp)
+	}
 	if len(left) > maxSearchResults {
 		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%d objects match; search for less at a time", len(left))
 	}
 	s.finder = &finder{left}
 	return nil
+}
+
+// find is every object that matches and that the session may know of.
+func (s *session) find(t ck.Template) []ck.ObjectHandle {
+	left := s.token().find(t, s.sees)
+	left = append(left, s.attachment.find(t, s.sees)...)
+	return append(left, s.findBuiltin(t)...)
+}
+
+// asOTPKey is a search for an OTP key in place of one that is for a private or
+// secret key with an id and nothing more. pkcs11-tool looks for nothing else to
+// sign with, and would find no key to make a one-time password.
+func asOTPKey(t ck.Template) (ck.Template, bool) {
+	class, _ := classOf(t)
+	id, ok := t.Find(ck.CKA_ID)
+	if len(t) != 2 || class != ck.CKO_SECRET_KEY && class != ck.CKO_PRIVATE_KEY || !ok || len(id.Value) == 0 {
+		return nil, false
+	}
+	return ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY), id}, true
 }
 
 // find searches under a read lock where the index that it needs is there.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -282,4 +283,98 @@ func TestBadOTPTemplates(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, tc.code)
 		}
 	}
+}
+
+// pkcs11-tool finds an OTP key as what it signs with; nobody else does, and no
+// such key hides another one.
+func TestFindOTPKeyAsKey(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	id := func(b byte) ck.Attribute { return ck.Bytes(ck.CKA_ID, []byte{b}) }
+	class := func(c ck.ObjectClass) ck.Attribute { return ck.Ulong(ck.CKA_CLASS, c) }
+	k := w.otpKey(c, h, true, id(1))
+	both := w.otpKey(c, h, true, id(2))
+	_, priv := w.ecPair(c, h, true, id(2))
+	for _, tc := range []struct {
+		t     ck.Template
+		found ck.ObjectHandle
+	}{
+		{ck.Template{class(ck.CKO_PRIVATE_KEY), id(1)}, k},
+		{ck.Template{id(1), class(ck.CKO_SECRET_KEY)}, k},
+		{ck.Template{class(ck.CKO_OTP_KEY), id(2)}, both},
+		{ck.Template{class(ck.CKO_PRIVATE_KEY), id(2)}, priv},
+		{ck.Template{class(ck.CKO_SECRET_KEY)}, 0},
+		{ck.Template{class(ck.CKO_SECRET_KEY), ck.Bytes(ck.CKA_ID, nil)}, 0},
+		{ck.Template{class(ck.CKO_SECRET_KEY), ck.Bool(ck.CKA_SIGN, true)}, 0},
+		{ck.Template{class(ck.CKO_PRIVATE_KEY), id(1), ck.Bool(ck.CKA_SIGN, true)}, 0},
+		{ck.Template{class(ck.CKO_PUBLIC_KEY), id(1)}, 0},
+		{ck.Template{class(ck.CKO_PRIVATE_KEY), id(3)}, 0},
+	} {
+		w.ok(c.FindObjectsInit(h, tc.t))
+		found, err := c.FindObjects(h, 10)
+		w.ok(err)
+		w.ok(c.FindObjectsFinal(h))
+		if tc.found == 0 && len(found) != 0 || tc.found != 0 && (len(found) != 1 || found[0] != tc.found) {
+			t.Errorf("%v finds %v, want %v", tc.t, found, tc.found)
+		}
+	}
+	stranger, s := w.open(ro)
+	w.ok(stranger.FindObjectsInit(s, ck.Template{class(ck.CKO_PRIVATE_KEY), id(1)}))
+	if found, err := stranger.FindObjects(s, 10); err != nil || len(found) != 0 {
+		t.Errorf("without login: %v, %v", found, err)
+	}
+}
+
+// By time the password is that of the engine's clock, made and verified, and
+// nothing is written for it.
+func TestTOTPByTheClock(t *testing.T) {
+	w := newWorld(t)
+	now := time.Unix(59, 0)
+	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }})
+	w.ok(err)
+	w.engine = e
+	c, h := w.loggedIn(rw)
+	k := w.otpKey(c, h, true, ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(30)), ck.Ulong(ck.CKA_OTP_LENGTH, uint64(8)))
+	w.store.BeforeCommit = func() error { return ck.Errorf(ck.CKR_DEVICE_ERROR, "a password by time needs no commit") }
+	for _, tc := range []struct {
+		unix int64
+		want string
+	}{{59, "94287082"}, {1111111109, "07081804"}, {1111111111, "14050471"}, {20000000000, "65353130"}} {
+		now = time.Unix(tc.unix, 0)
+		p, err := password(c, h, k)
+		if err != nil || p != tc.want {
+			t.Errorf("at %d: %s, %v", tc.unix, p, err)
+		}
+		w.ok(c.VerifyInit(h, hotp, k))
+		w.ok(c.Verify(h, nil, []byte(tc.want)))
+		now = now.Add(30 * time.Second)
+		w.ok(c.VerifyInit(h, hotp, k))
+		want(t, c.Verify(h, nil, []byte(tc.want)), ck.CKR_SIGNATURE_INVALID)
+	}
+}
+
+// A key that goes away, or whose login ends, while a password is under way.
+func TestOTPKeyGoesAway(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	for _, token := range []bool{true, false} {
+		k := w.otpKey(c, h, token)
+		w.ok(c.SignInit(h, hotp, k))
+		w.ok(c.DestroyObject(h, k))
+		_, err := c.Sign(h, nil, big1K)
+		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	}
+	k := w.otpKey(c, h, true)
+	w.ok(c.SignInit(h, hotp, k))
+	w.ok(c.Logout(h))
+	_, err := c.Sign(h, nil, big1K)
+	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	if n := w.counter(c, h, k); n != 0 {
+		t.Errorf("the counter is %d and no password was made", n)
+	}
+	want(t, c.MessageSignInit(h, hotp, k), ck.CKR_MECHANISM_INVALID)
+	w.ok(c.SignInit(h, hotp, k))
+	_, err = c.GetOperationState(h, big1K)
+	want(t, err, ck.CKR_STATE_UNSAVEABLE)
 }

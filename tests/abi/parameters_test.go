@@ -23,3 +23,10 @@ func TestParameters(t *testing.T) {
 	}
 	run(t, p.environment(), host(t, "parameters"), module(t))
 }
+
+// TestOneTimePasswords: CK_OTP_PARAMS arrives, and CK_OTP_SIGNATURE_INFO lies where
+// the host wants it.
+func TestOneTimePasswords(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment(), host(t, "otp"), module(t))
+}
