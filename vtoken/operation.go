@@ -68,6 +68,7 @@ type operation struct {
 	// CKU_CONTEXT_SPECIFIC), or it was used without (permitted).
 	waits bool
 	multi bool // an Update was made
+	heavy bool // it may take long (Client.Heavy)
 
 	signer   mech.Signer
 	verifier mech.Verifier
@@ -116,7 +117,7 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
 		}
 		defer op.key.letGo()
-		material = op.key.key
+		material, op.heavy = op.key.key, op.key.key.Heavy()
 		s.bindLogin(op, o)
 	}
 	if err := rules[k].begin(op, d, material, m.Parameter); err != nil {

@@ -29,6 +29,9 @@ type Client interface {
 	AuthenticatedWrapping
 	Messages
 	MessageCiphers
+	// Heavy reports whether a call in the session may take long, by its key. It
+	// does not wait.
+	Heavy(ck.SessionHandle) bool
 	// Close ends the application: sessions, logins, session objects.
 	Close()
 }

@@ -107,7 +107,7 @@ func (c *conn) read() {
 		switch {
 		case t.call == p11rpc.CallWaitForSlotEvent:
 			c.startWaiting(t)
-		case t.slow(), c.crowd.is, pending > 0 && c.lines.has(t.session):
+		case c.crowd.is, pending > 0 && c.lines.has(t.session), c.slow(t):
 			c.hand(t)
 		default:
 			c.do(t)
@@ -166,7 +166,7 @@ func (c *conn) work(t *task) {
 		size := len(t.body)
 		c.do(t)
 		next := c.lines.next(t.session, size)
-		if next == nil || next.slow() || len(t.out.Bytes()) > maxTogether {
+		if next == nil || c.slow(next) || len(t.out.Bytes()) > maxTogether {
 			c.flush(t)
 		} else {
 			t.out, next.out = next.out, t.out // one write for both

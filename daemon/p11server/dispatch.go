@@ -27,6 +27,8 @@ type route struct {
 	// the disk, stretch a PIN or make a key): other calls on the connection do
 	// not wait for them.
 	slow bool
+	// byKey is for calls that take long with some keys only; the engine tells.
+	byKey bool
 }
 
 // routes is the one table of what is served. A call without a row answers
@@ -70,9 +72,9 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallEncryptUpdate: {run: transform(Client.EncryptUpdate)},
 	p11rpc.CallEncryptFinal:  {run: finish(Client.EncryptFinal)},
 	p11rpc.CallDecryptInit:   {run: begin(Client.DecryptInit, ck.CKF_DECRYPT)},
-	p11rpc.CallDecrypt:       {run: transform(Client.Decrypt)},
+	p11rpc.CallDecrypt:       {run: transform(Client.Decrypt), byKey: true},
 	p11rpc.CallDecryptUpdate: {run: transform(Client.DecryptUpdate)},
-	p11rpc.CallDecryptFinal:  {run: finish(Client.DecryptFinal)},
+	p11rpc.CallDecryptFinal:  {run: finish(Client.DecryptFinal), byKey: true},
 
 	p11rpc.CallDigestInit:   {run: digestInit},
 	p11rpc.CallDigest:       {run: transform(Client.Digest)},
@@ -81,23 +83,23 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallDigestFinal:  {run: finish(Client.DigestFinal)},
 
 	p11rpc.CallSignInit:     {run: begin(Client.SignInit, ck.CKF_SIGN)},
-	p11rpc.CallSign:         {run: transform(Client.Sign)},
+	p11rpc.CallSign:         {run: transform(Client.Sign), byKey: true},
 	p11rpc.CallSignUpdate:   {run: feed(Client.SignUpdate)},
-	p11rpc.CallSignFinal:    {run: finish(Client.SignFinal)},
+	p11rpc.CallSignFinal:    {run: finish(Client.SignFinal), byKey: true},
 	p11rpc.CallVerifyInit:   {run: begin(Client.VerifyInit, ck.CKF_VERIFY)},
-	p11rpc.CallVerify:       {run: verify},
+	p11rpc.CallVerify:       {run: verify, byKey: true},
 	p11rpc.CallVerifyUpdate: {run: feed(Client.VerifyUpdate)},
-	p11rpc.CallVerifyFinal:  {run: feed(Client.VerifyFinal)},
+	p11rpc.CallVerifyFinal:  {run: feed(Client.VerifyFinal), byKey: true},
 
 	p11rpc.CallMessageSignInit:    {run: begin(Client.MessageSignInit, ck.CKF_MESSAGE_SIGN)},
-	p11rpc.CallSignMessage:        {run: signMessage},
+	p11rpc.CallSignMessage:        {run: signMessage, byKey: true},
 	p11rpc.CallSignMessageBegin:   {run: feed(Client.SignMessageBegin)},
-	p11rpc.CallSignMessageNext:    {run: signMessageNext},
+	p11rpc.CallSignMessageNext:    {run: signMessageNext, byKey: true},
 	p11rpc.CallMessageSignFinal:   {run: onSession(Client.MessageSignFinal)},
 	p11rpc.CallMessageVerifyInit:  {run: begin(Client.MessageVerifyInit, ck.CKF_MESSAGE_VERIFY)},
-	p11rpc.CallVerifyMessage:      {run: verifyMessage(Client.VerifyMessage)},
+	p11rpc.CallVerifyMessage:      {run: verifyMessage(Client.VerifyMessage), byKey: true},
 	p11rpc.CallVerifyMessageBegin: {run: feed(Client.VerifyMessageBegin)},
-	p11rpc.CallVerifyMessageNext:  {run: verifyMessage(Client.VerifyMessageNext)},
+	p11rpc.CallVerifyMessageNext:  {run: verifyMessage(Client.VerifyMessageNext), byKey: true},
 	p11rpc.CallMessageVerifyFinal: {run: onSession(Client.MessageVerifyFinal)},
 
 	p11rpc.CallMessageEncryptInit:   {run: begin(Client.MessageEncryptInit, ck.CKF_MESSAGE_ENCRYPT)},
@@ -112,7 +114,7 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallMessageDecryptFinal:  {run: onSession(Client.MessageDecryptFinal)},
 
 	p11rpc.CallSignRecoverInit:   {run: begin(Client.SignRecoverInit, ck.CKF_SIGN_RECOVER)},
-	p11rpc.CallSignRecover:       {run: transform(Client.SignRecover)},
+	p11rpc.CallSignRecover:       {run: transform(Client.SignRecover), byKey: true},
 	p11rpc.CallVerifyRecoverInit: {run: begin(Client.VerifyRecoverInit, ck.CKF_VERIFY_RECOVER)},
 	p11rpc.CallVerifyRecover:     {run: transform(Client.VerifyRecover)},
 

@@ -107,6 +107,42 @@ func TestOrderWithinASession(t *testing.T) {
 	}
 }
 
+// A signature with a key that takes long is no other session's matter, and what
+// was answered before it is not kept back.
+func TestHeavyKeysHoldUpNobody(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	s := serve(t, Options{}, func(f *fakeClient) {
+		echo(f)
+		f.heavy = func(h ck.SessionHandle) bool { return h == 1 }
+		sign := f.sign
+		f.sign = func(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
+			if h == 1 {
+				close(started)
+				<-release
+			}
+			return sign(h, data, buf)
+		}
+	})
+	c, _ := s.initialized(t)
+	begun := c.add(p11rpc.CallSignInit, signInitRequest(1))
+	slow := c.add(p11rpc.CallSign, signRequest(1, []byte("slow")))
+	c.send()
+	if code, err := c.answer(p11rpc.CallSignInit, nil); err != nil || code != begun {
+		t.Fatalf("first answer is to %d (%v)", code, err)
+	}
+	<-started
+	for range 20 {
+		var out []byte
+		if err := c.call(p11rpc.CallSign, signRequest(2, []byte("other")), readOutput(&out)); err != nil || string(out) != "other" {
+			t.Fatalf("another session: %q, %v", out, err)
+		}
+	}
+	close(release)
+	if code, err := c.answer(p11rpc.CallSign, readOutput(new([]byte))); err != nil || code != slow {
+		t.Fatalf("last answer is to %d (%v)", code, err)
+	}
+}
+
 // A random walk over sessions and calls, fast and slow: each session sees its
 // requests in the order in which they were sent, and each answer is right.
 func TestRandomOrder(t *testing.T) {

@@ -29,8 +29,25 @@ func (t *task) load(f p11rpc.Frame) {
 	t.call, t.session = p11rpc.Peek(f.Body)
 }
 
-// slow reports whether the request may take long by its nature.
-func (t *task) slow() bool { return t.call.Valid() && routes[t.call].slow }
+// largeBody is the size of a request, in bytes, that takes long whatever it is.
+const largeBody = 64 << 10
+
+// slow reports whether the request may take long: by its nature, its size or the
+// key that its session uses.
+func (c *conn) slow(t *task) bool {
+	if !t.call.Valid() {
+		return false
+	}
+	r := &routes[t.call]
+	if r.slow || len(t.body) > largeBody {
+		return true
+	}
+	if !r.byKey {
+		return false
+	}
+	client := c.client.get()
+	return client != nil && client.Heavy(t.session)
+}
 
 // keep takes over the request of another task, with a body of its own.
 func (t *task) keep(from *task) {

@@ -304,6 +304,12 @@ func TestThreads(t *testing.T) {
 	run(t, p.environment(), host(t, "threads"), module(t), "events")
 }
 
+// TestHeavyKeys: a slow signature is its own session's matter.
+func TestHeavyKeys(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment(), host(t, "heavy"), module(t))
+}
+
 // TestFork is P01, C24 and C25; the busy case forks while other threads have
 // requests under way.
 func TestFork(t *testing.T) {

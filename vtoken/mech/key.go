@@ -99,6 +99,17 @@ func (k *Key) parsePrivate(o *object.Object, with Provider) (err error) {
 	return err
 }
 
+// heavyRSABits is the size of the largest RSA key whose private operation takes
+// about as long as a call.
+const heavyRSABits = 2048
+
+// Heavy reports whether to sign, decrypt or verify with the key takes long:
+// milliseconds with an RSA private key of more than 2048 bits, and up to seconds
+// with SLH-DSA.
+func (k *Key) Heavy() bool {
+	return k.Type == ck.CKK_SLH_DSA || k.RSA != nil && k.RSA.Public().N.BitLen() > heavyRSABits
+}
+
 // Wipe ends the key, and overwrites what is the key's own. Nobody may use it
 // afterwards. Keys of other kinds than RSA, EC and secret keys are left to the
 // garbage collector.
