@@ -76,7 +76,9 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 			d.stop()
 		}
 	}()
-	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{MayMake: admins.Has, Locked: d.locked, Provider: provider, Version: version}); err != nil {
+	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
+		MayMake: admins.Has, Locked: d.locked, Provider: provider, Version: version, Wait: func(long time.Duration) { wait(ctx, long) },
+	}); err != nil {
 		return nil, err
 	}
 	if err := d.openAudit(); err != nil {
@@ -90,6 +92,16 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	go d.warm(ctx, core)
 	return d, d.listen(core, admins)
+}
+
+// wait returns after so long, or when ctx ends.
+func wait(ctx context.Context, long time.Duration) {
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // warm fills the directory of tokens, so that the first listing of many tokens

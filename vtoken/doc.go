@@ -34,6 +34,9 @@
 //     CKR_OBJECT_HANDLE_INVALID, and using it as a key CKR_USER_NOT_LOGGED_IN.
 //   - A PIN of length 0 is wrong and costs no try: it could not be right. Nor
 //     does a wrong PIN that the same OS user repeats within five minutes (C27).
+//     After two wrong ones that OS user waits before the next is compared, from a
+//     quarter of a second up to two; nobody else does, nor a PIN that was right
+//     before (S34).
 //   - A new PIN by C_SetPIN leaves logins alone; one that somebody else set
 //     ends them, and so does a locked PIN.
 //   - Profiles, mechanisms and the clock are objects that nobody made: computed,

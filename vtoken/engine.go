@@ -25,6 +25,8 @@ type Options struct {
 	Locked func(record.TokenID, pin.Role)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Wait lets a call wait so long, or until the daemon ends; nil is time.Sleep.
+	Wait func(time.Duration)
 	// Version is what C_GetInfo and the slots tell as library and firmware version.
 	Version ck.Version
 }
@@ -58,6 +60,9 @@ type Engine struct {
 func New(store Store, opts Options) (*Engine, error) {
 	if store == nil {
 		return nil, errors.New("the engine needs a store")
+	}
+	if opts.Wait == nil {
+		opts.Wait = time.Sleep
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"math/big"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -32,6 +34,7 @@ type world struct {
 	engine *vtoken.Engine
 	alice  *record.Token
 	bob    *record.Token
+	waited atomic.Int64 // how much the engine's clock is ahead, by calls that waited
 }
 
 func newWorld(t testing.TB) *world {
@@ -55,6 +58,8 @@ func (w *world) restart() {
 	w.t.Helper()
 	e, err := vtoken.New(w.store, vtoken.Options{
 		MayMake: func(p record.Peer) bool { return p.UID == aliceUID },
+		Now:     func() time.Time { return time.Now().Add(time.Duration(w.waited.Load())) },
+		Wait:    func(d time.Duration) { w.waited.Add(int64(d)) },
 	})
 	w.ok(err)
 	w.engine = e

@@ -223,7 +223,7 @@ func TestNoSOPIN(t *testing.T) {
 func TestSameWrongPIN(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
-	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }})
+	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }, Wait: func(time.Duration) {}})
 	w.ok(err)
 	w.engine = e
 	w.store.MapUser(strangerUID, "alice")

@@ -18,7 +18,8 @@ import (
 // each other, so that right PINs that come at the same time do not look like
 // wrong ones. It fails with CKR_PIN_INCORRECT, with CKR_PIN_LOCKED where no try
 // is left, and with the store's error where the try cannot be stored. A PIN that
-// was wrong before is wrong without a try (wrongpin.go). What it returns without
+// was wrong before is wrong without a try (wrongpin.go); after several wrong ones the
+// peer waits (pindelay.go). What it returns without
 // an error, the caller wipes.
 func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
 	if len(p) == 0 {
@@ -26,11 +27,16 @@ func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.By
 	}
 	t.pinMu[role].Lock()
 	defer t.pinMu[role].Unlock()
-	if known, err := e.checkRemembered(t, role, p); known.verifier != nil {
+	if known, err := e.knownPIN(t, role, peer, p); known.verifier != nil || err != nil {
 		return known, err
 	}
-	if e.wrongAgain(t, role, peer, p) {
-		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is the one that was wrong before", role)
+	if state := t.record().PIN(role); state.Set() && !state.Locked() {
+		if err := e.awaitTurn(t, role, peer); err != nil {
+			return proof{}, err
+		}
+		if known, err := e.knownPIN(t, role, peer, p); known.verifier != nil || err != nil {
+			return known, err // meanwhile
+		}
 	}
 	tried, err := e.countTry(t, role)
 	if err != nil {

@@ -30,6 +30,8 @@ type wrongPINs map[uint32]wrongPIN
 type wrongPIN struct {
 	hash  []byte // as of Engine.pinHash
 	until time.Time
+	count int       // of wrong PINs, none of them longer than the window after another
+	next  time.Time // when the peer may try again (pindelay.go)
 }
 
 // wrongAgain reports whether the peer gave this PIN before and it was wrong.
@@ -47,5 +49,13 @@ func (e *Engine) rememberWrong(t *token, role pin.Role, peer record.Peer, verifi
 	if len(t.wrong[role]) >= maxWrongPINs || t.wrong[role] == nil {
 		t.wrong[role] = wrongPINs{}
 	}
-	t.wrong[role][peer.UID] = wrongPIN{e.pinHash(t.id, role, verifier, p), e.opts.Now().Add(wrongPINWindow)}
+	now, w := e.opts.Now(), t.wrong[role][peer.UID]
+	if now.After(w.until) {
+		w = wrongPIN{}
+	}
+	w.hash, w.until, w.count = e.pinHash(t.id, role, verifier, p), now.Add(wrongPINWindow), w.count+1
+	if next := now.Add(pinDelay(w.count)); next.After(w.next) {
+		w.next = next
+	}
+	t.wrong[role][peer.UID] = w
 }

@@ -23,9 +23,9 @@ type handler func(r *request) error
 // A route is the row of one call in the table.
 type route struct {
 	run handler
-	// slow is for calls that may take long by their nature (they wait, write to
-	// the disk, stretch a PIN or make a key): other calls on the connection do
-	// not wait for them.
+	// slow is for calls that may take long by their nature (they wait, also for work
+	// with a key that they end, write to the disk, stretch a PIN or make a key):
+	// other calls on the connection do not wait for them.
 	slow bool
 	// byKey is for calls that take long with some keys only; the engine tells.
 	byKey bool
@@ -46,7 +46,7 @@ var routes = [p11rpc.NumCalls]route{
 
 	p11rpc.CallOpenSession:       {run: openSession},
 	p11rpc.CallCloseSession:      {run: onSession(Client.CloseSession)},
-	p11rpc.CallCloseAllSessions:  {run: closeAllSessions},
+	p11rpc.CallCloseAllSessions:  {run: closeAllSessions, slow: true},
 	p11rpc.CallGetSessionInfo:    {run: getSessionInfo},
 	p11rpc.CallSessionCancel:     {run: sessionCancel},
 	p11rpc.CallGetOperationState: {run: finish(Client.GetOperationState)},
@@ -55,7 +55,7 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallSetPIN:            {run: setPIN, slow: true},
 	p11rpc.CallLogin:             {run: login, slow: true},
 	p11rpc.CallLoginUser:         {run: loginUser, slow: true},
-	p11rpc.CallLogout:            {run: onSession(Client.Logout)},
+	p11rpc.CallLogout:            {run: onSession(Client.Logout), slow: true},
 
 	p11rpc.CallCreateObject:      {run: createObject, slow: true},
 	p11rpc.CallCopyObject:        {run: copyObject, slow: true},
