@@ -1,0 +1,307 @@
+package keystore_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"vtoken/keystore"
+	"vtoken/keystore/kek/all"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// written is a store with something of everything, and its backup.
+type written struct {
+	dir    string
+	backup []byte
+	tokens map[bool]record.TokenID // by whether it is PIN-bound
+}
+
+const userPIN = "the PIN"
+
+func write(t *testing.T) written {
+	t.Helper()
+	w := written{dir: filepath.Join(t.TempDir(), "data"), tokens: map[bool]record.TokenID{}}
+	done := func(err error) { t.Helper(); must[any](t)(nil, err) }
+	done(os.Mkdir(w.dir, 0o700))
+	done(os.WriteFile(filepath.Join(w.dir, "words"), []byte("correct horse\n"), 0o600))
+	s := must[*keystore.Store](t)(keystore.Open(t.Context(), keystore.Options{
+		Dir: w.dir, KEKs: []string{"file:kek.key", "passphrase:file=words"}, Providers: all.Providers(), Log: slog.New(slog.DiscardHandler),
+	}))
+	var u record.User
+	done(s.Update(func(tx *keystore.Tx) error {
+		tenant, err := tx.TenantByName(record.DefaultTenant)
+		if err != nil {
+			return err
+		}
+		u = record.User{Tenant: tenant.ID, Login: "alice", Aliases: []string{"al"}, OSUsers: []string{"alice", "#1001"}, Enabled: true}
+		if err := tx.PutUser(&u); err != nil {
+			return err
+		}
+		g := record.Group{Tenant: tenant.ID, Name: "printers"}
+		if err := tx.PutGroup(&g); err != nil {
+			return err
+		}
+		if err := tx.PutTenant(&record.Tenant{Name: "sales", PINBound: true}); err != nil {
+			return err
+		}
+		return tx.PutAPIKey(&record.APIKey{Tenant: tenant.ID, Name: "monitor", Role: record.RoleView, Hash: s.HashAPIKey(secret.Bytes("the API key"))})
+	}))
+	for _, bound := range []bool{false, true} {
+		w.tokens[bound] = writeToken(t, s, u, bound)
+	}
+	done(s.RotateRoot(t.Context()))
+	for left := 1; left > 0; {
+		left = must[int](t)(s.RotationLeft())
+	}
+	var file bytes.Buffer
+	must[keystore.Report](t)(s.Backup(t.Context(), &file))
+	done(s.Close())
+	w.backup = file.Bytes()
+	return w
+}
+
+// writeToken makes a token with a PIN and two objects.
+func writeToken(t *testing.T, s *keystore.Store, u record.User, bound bool) record.TokenID {
+	t.Helper()
+	tok := record.Token{
+		Tenant: u.Tenant, Holders: []record.Assignment{{User: u.ID}}, Label: "Card", Complete: true, Enabled: true,
+		UserPIN: pin.State{Policy: pin.Default}, PINBound: bound,
+	}
+	must[any](t)(nil, s.Update(func(tx *keystore.Tx) error { made := tok; err := tx.NewToken(&made); tok = made; return err }))
+	var private secret.Bytes
+	if bound {
+		var public []byte
+		public, private, _ = s.NewBoundKey()
+		tok.BoundKey = public
+	}
+	tok.UserPIN.Verifier = must[[]byte](t)(s.HashPIN(tok.ID, pin.User, secret.Bytes(userPIN), private))
+	must[any](t)(nil, s.Update(func(tx *keystore.Tx) error {
+		changed := tok
+		if err := tx.PutToken(&changed); err != nil {
+			return err
+		}
+		for _, label := range []string{"first", "second"} {
+			err := tx.PutObject(tok.ID, &object.Object{
+				Attrs:  object.Set{ck.Bool(ck.CKA_PRIVATE, true), ck.String(ck.CKA_LABEL, label)},
+				Secret: object.Set{ck.String(ck.CKA_VALUE, "hidden "+label)},
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	return tok.ID
+}
+
+// TestFormat reads a store with a reader that was written from the documents:
+// everything in it is what was put there, and there is nothing else (docs/keystore.md).
+func TestFormat(t *testing.T) {
+	w := write(t)
+	records := must[map[string][]byte](t)(readFile(filepath.Join(w.dir, "vtoken.db")))
+	if saved := must[map[string][]byte](t)(readBackup(w.backup)); !maps.EqualFunc(records, saved, bytes.Equal) {
+		t.Error("the backup does not hold what the store does")
+	}
+	for _, scheme := range []string{"file", "passphrase"} {
+		r := must[*reader](t)(openReader(records, w.dir, scheme))
+		checkHeader(t, r)
+		entries := map[string]bool{}
+		readAll(t, r, entries)
+		checkIndex(t, r, entries)
+		for bound, token := range w.tokens {
+			checkToken(t, r, token, bound)
+		}
+	}
+}
+
+// checkHeader compares the sum over the records, and the next ids.
+func checkHeader(t *testing.T, r *reader) {
+	t.Helper()
+	header := must[[]byte](t)(r.open(derive(r.system, "header"), "!header", none, none, 0, 1))
+	sum := r.sum(derive(r.system, "sum"), func(key string) bool { return key[0] != '!' && key[0] != 'o' })
+	if len(header) != 48 || !bytes.Equal(header[:32], sum) {
+		t.Errorf("the header says %x, the sum of the records is %x", header, sum)
+	}
+	if slot, object := binary.BigEndian.Uint64(header[32:]), binary.BigEndian.Uint64(header[40:]); slot != 3 || object != 5 {
+		t.Errorf("the next token gets slot %d, and the next object %d", slot, object)
+	}
+}
+
+// readAll reads every record under the key that the document names, and notes the
+// index entries that there have to be.
+func readAll(t *testing.T, r *reader, entries map[string]bool) {
+	t.Helper()
+	entry := func(kind byte, order string, to id, parts ...string) {
+		hash := macOf(derive(r.system, "index"), append([]string{string([]byte{kind})}, parts...)...)[:16]
+		entries["i"+string([]byte{kind})+string(hash)+order+to] = true
+	}
+	for key, value := range r.records {
+		tenant := string(value[:min(16, len(value))])
+		object := func(field byte) (v struct {
+			Name, Login, Serial, Label string
+			OSUsers, Aliases           []string
+			Hash                       []byte
+			Slot                       uint32
+			Holders                    []struct{ User string }
+		}) {
+			k := r.tenants[tenant]
+			switch key[0] {
+			case 'k':
+				k = derive(r.tokens[key[1:]], "record")
+			case 't':
+				tenant, k = key[1:], r.tenants[key[1:]]
+			}
+			record := key[1:]
+			if key[0] == 't' {
+				record = none
+			}
+			plain := must[[]byte](t)(r.open(k, key, tenant, record, 0, field))
+			if err := json.Unmarshal(plain, &v); err != nil {
+				t.Errorf("%q: %v", key, err)
+			}
+			return v
+		}
+		switch key[0] {
+		case 't':
+			entry('n', "", key[1:], object(4).Name)
+		case 'u':
+			u := object(6)
+			entry('u', "", key[1:], tenant)
+			for _, name := range append([]string{u.Login}, u.Aliases...) {
+				entry('l', "", key[1:], tenant, name)
+			}
+			for _, name := range u.OSUsers {
+				entry('o', "", key[1:], name)
+			}
+		case 'a':
+			k := object(7)
+			entry('a', "", key[1:], tenant, k.Name)
+			entry('k', "", key[1:], tenant)
+			entry('h', "", key[1:], string(k.Hash))
+			if !bytes.Equal(k.Hash, macOf(derive(r.system, "API key hash"), "the API key")) {
+				t.Error("the hash of the API key is another one")
+			}
+		case 'G':
+			entry('G', "", key[1:], tenant)
+			entry('g', "", key[1:], tenant, object(16).Name)
+		case 'k':
+			k := object(9)
+			slot := string(binary.BigEndian.AppendUint32(nil, k.Slot))
+			entry('t', slot, key[1:], tenant)
+			entry('S', "", key[1:], tenant, k.Serial)
+			for _, h := range k.Holders {
+				entry('c', slot, key[1:], raw(t, h.User))
+			}
+			if k.Label != "Card" {
+				t.Errorf("the label is %q", k.Label)
+			}
+		case '!', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g': // read elsewhere, or not in this store
+		default:
+			t.Errorf("record %q is not in the document", key)
+		}
+	}
+}
+
+// raw is an id of text.
+func raw(t *testing.T, text string) id {
+	t.Helper()
+	hex := bytes.ReplaceAll([]byte(text), []byte("-"), nil)
+	out := make([]byte, 16)
+	for i := range out {
+		var n int
+		for _, c := range hex[2*i : 2*i+2] {
+			n = n<<4 | bytes.IndexByte([]byte("0123456789abcdef"), c)
+		}
+		out[i] = byte(n)
+	}
+	return string(out)
+}
+
+// checkIndex compares the index entries with those that there have to be.
+func checkIndex(t *testing.T, r *reader, want map[string]bool) {
+	t.Helper()
+	got := map[string]bool{}
+	for key, value := range r.records {
+		if key[0] != 'i' {
+			continue
+		}
+		got[key] = true
+		if !want[key] || len(value) > 0 {
+			t.Errorf("index entry %q with %d bytes is not explained", key, len(value))
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("there are %d index entries, want %d", len(got), len(want))
+	}
+}
+
+// checkToken reads a token's objects and its PIN.
+func checkToken(t *testing.T, r *reader, token record.TokenID, bound bool) {
+	t.Helper()
+	at := raw(t, string(token))
+	tenant, key := string(r.records["k"+at][:16]), r.tokens[at]
+	sum := must[[]byte](t)(r.open(derive(key, "record"), "h"+at, tenant, at, 0, 10))
+	own := r.sum(derive(key, "sum"), func(k string) bool { return k[0] == 'o' && k[1:17] == at })
+	if !bytes.Equal(sum, own) {
+		t.Errorf("the token's sum is %x, that of its objects %x", sum, own)
+	}
+	var record struct{ UserPIN struct{ Verifier []byte } }
+	if err := json.Unmarshal(must[[]byte](t)(r.open(derive(key, "record"), "k"+at, tenant, at, 0, 9)), &record); err != nil {
+		t.Fatal(err)
+	}
+	if right, _, err := r.rightPIN(record.UserPIN.Verifier, at, 0, "another PIN"); right || err != nil {
+		t.Errorf("a wrong PIN: %v, %v", right, err)
+	}
+	right, private, err := r.rightPIN(record.UserPIN.Verifier, at, 0, userPIN)
+	if !right || err != nil || (private != nil) != bound {
+		t.Fatalf("the right PIN of a token (PIN-bound: %v): %v, %v", bound, right, err)
+	}
+	var labels []string
+	for k := range r.records {
+		if k[0] != 'o' || k[1:17] != at || k[25] != 0 {
+			continue
+		}
+		number := binary.BigEndian.Uint64([]byte(k[17:25]))
+		label := attributes(must[[]byte](t)(r.open(derive(key, "record"), k, tenant, at, number, 11)))[uint64(ck.CKA_LABEL)]
+		if got := attributes(r.secretOf(t, k[:25], tenant, at, number, private))[uint64(ck.CKA_VALUE)]; got != "hidden "+label {
+			t.Errorf("the secret of %q is %q", label, got)
+		}
+		labels = append(labels, label)
+	}
+	slices.Sort(labels)
+	if !slices.Equal(labels, []string{"first", "second"}) {
+		t.Errorf("the objects are %q", labels)
+	}
+}
+
+// secretOf reads the secret attributes of an object.
+func (r *reader) secretOf(t *testing.T, object, tenant, token id, number uint64, private []byte) []byte {
+	t.Helper()
+	key := derive(r.tokens[token], "secret")
+	if private == nil {
+		return must[[]byte](t)(r.open(key, object+"\x01", tenant, token, number, 12))
+	}
+	box := must[[]byte](t)(r.open(key, object+"\x02", tenant, token, number, 18))
+	return must[[]byte](t)(unbox(private, box, tenant, token, number))
+}
