@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"vtoken/daemon/audit"
+	"vtoken/keystore"
 	"vtoken/provisioning/dialect/native/api"
 )
 
@@ -25,6 +27,12 @@ func (d *daemon) recordAccepted(last time.Time) error {
 	}
 	e.End(audit.Record{Event: eventAcceptRollback, Result: "ok", Detail: "at " + p.Accepted.Format(time.RFC3339)})
 	return nil
+}
+
+// recovery reports whether a person can open the store when the machine is lost.
+func (d *daemon) recovery() (bool, error) {
+	list, err := d.store.Recipients()
+	return slices.ContainsFunc(list, func(r keystore.Recipient) bool { return r.Recovery }), err
 }
 
 // rollback is what the status says of older copies of the data folder.

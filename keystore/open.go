@@ -53,10 +53,23 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.protect(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if err := s.offerRecovery(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.resumeRotation(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// offerRecovery says at each start how there could be a way back.
+func (s *Store) offerRecovery() error {
+	list, err := s.recipients()
+	if err == nil && !slices.ContainsFunc(list, recipient.recovery) {
+		s.log.Warn("the store has no recovery passphrase: if its KEKs are lost, so is every key; " +
+			"make one with `vtoken kek add --generate passphrase:file=FILE`, print the file, lock that away, and remove it")
+	}
+	return err
 }
 
 func (o Options) withDefaults() Options {
@@ -254,9 +267,6 @@ func createFile(ctx context.Context, o Options, path string) error {
 		return err
 	}
 	o.Log.Info("made a new store", "file", path, "keks", uris)
-	if !slices.ContainsFunc(recipients, recipient.recovery) {
-		o.Log.Warn("the store has no recovery passphrase: if its KEK is lost, so is every key; add one with `vtoken kek add passphrase:file=FILE`")
-	}
 	return nil
 }
 

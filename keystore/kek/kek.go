@@ -40,8 +40,8 @@ type Env struct {
 	// its own key makes it where there is none. Otherwise a missing key is an
 	// error.
 	Create bool
-	// Generate is set when the administrator asks for a new key in an HSM. Only
-	// a provider of keys that others make, too, looks at it.
+	// Generate is set when the administrator asks for a new key in an HSM, or a new
+	// passphrase. Only a provider of what others make, too, looks at it.
 	Generate bool
 	// Count is set when the KEK is opened for its counter only. A provider that
 	// has none and would use up something fails with [ErrCountsNothing] instead.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -49,6 +50,40 @@ func ReadSecretFile(path string, limit int64) (secret.Bytes, error) {
 		return nil, fmt.Errorf("%w: %s has more than %d bytes", ErrUnavailable, path, limit)
 	}
 	return text, nil
+}
+
+// CreateSecretFile makes a file with a secret, which is wiped, for its owner only. It
+// is made under another name and gets its own when it is on stable storage, so that
+// there never is half a secret. A file that is there already is fs.ErrExist.
+func CreateSecretFile(path string, text secret.Bytes) error {
+	defer text.Wipe()
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+	}
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(tmp, path) // no link, which a memory stick's file system has not
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // ownerOnly accepts a regular file that only we, or root, may open.

@@ -15,9 +15,10 @@ func (c *Client) KEKs(ctx context.Context) iter.Seq2[api.KEK, error] {
 	return pages[api.KEK](ctx, c.patient(), "list the KEKs", path("keks"), nil)
 }
 
-// AddKEK adds a KEK.
+// AddKEK adds a KEK. Its error does not repeat the URI, which may hold a PIN by
+// mistake.
 func (c *Client) AddKEK(ctx context.Context, k api.NewKEK) (*api.KEK, error) {
-	return send[api.KEK](ctx, c.patient(), fmt.Sprintf("add the KEK %s", k.URI), http.MethodPost, path("keks"), k)
+	return send[api.KEK](ctx, c.patient(), "add the KEK", http.MethodPost, path("keks"), k)
 }
 
 // RemoveKEK removes a KEK by its id.

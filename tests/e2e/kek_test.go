@@ -111,8 +111,14 @@ func TestKEKListTellsOfRecovery(t *testing.T) {
 	if !strings.Contains(d.Log(), "no recovery passphrase") {
 		t.Error("the log of the first start does not tell that there is no recovery")
 	}
-	uri, file := words(t)
-	vtoken(t, d, "kek", "add", uri)
+	if out := vtoken(t, d, "status"); !strings.Contains(out, "when the KEKs are lost, so is every key") {
+		t.Errorf("the status does not tell that there is no recovery:\n%s", out)
+	}
+	file := filepath.Join(t.TempDir(), "words")
+	vtoken(t, d, "kek", "add", "--generate", "passphrase:file="+file)
+	if out := vtoken(t, d, "status"); !strings.Contains(out, "by a passphrase") {
+		t.Errorf("the status does not tell that there is a recovery passphrase:\n%s", out)
+	}
 	must(t, os.Remove(file))
 	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, "There is no recovery") || !strings.Contains(out, " away ") {
 		t.Errorf("a passphrase that is locked away:\n%s", out)
@@ -193,6 +199,17 @@ func TestHSMGone(t *testing.T) {
 	must(t, os.Rename(tokens, away))
 	must(t, os.Mkdir(tokens, 0o700))
 	must(t, sign(d, "01", harness.PIN))
+	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " fails ") || !strings.Contains(out, "no token of the HSM fits") {
+		t.Errorf("the list does not tell that the HSM is gone:\n%s", out)
+	}
+	must(t, os.Remove(tokens))
+	must(t, os.Rename(away, tokens))
+	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " ready ") {
+		t.Errorf("the list does not tell that the HSM is back:\n%s", out)
+	}
+	vtoken(t, d, "kek", "rotate") // which the HSM takes part in
+	must(t, os.Rename(tokens, away))
+	must(t, os.Mkdir(tokens, 0o700))
 	must(t, d.Stop())
 	refused(t, d, "exit status 3", uri+": ", "no token of the HSM fits")
 	must(t, os.Remove(tokens))

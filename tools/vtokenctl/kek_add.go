@@ -18,12 +18,12 @@ func kekAddCommand(a *app) *cobra.Command {
 		Long: `Add a KEK, while clients go on. It opens the store from then on, as well as those
 that are there. It is tried before it is taken.
 
-For a recovery passphrase, write it into a file that only the daemon's user may
-read, add it, and move the file to a place that a fire in the machine room does
-not reach. To open a store with it, start the daemon with
+For a recovery passphrase, have it made, or write it into a file that only the
+daemon's user may read, add it, print the file or move it to a place that a fire in
+the machine room does not reach. To open a store with it, start the daemon with
 --kek passphrase:file=FILE.`,
 		Example: `  vtoken kek add 'tpm2:device=/dev/tpmrm0?pcrs=7'
-  vtoken kek add passphrase:file=/root/recovery.words
+  vtoken kek add --generate passphrase:file=/root/recovery.words
   vtoken kek add --generate 'pkcs11:token=hsm;object=vtoken?module-path=/usr/lib/hsm.so&pin-source=file:/etc/vtoken/hsm.pin'`,
 		Args: arguments("URI"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -38,7 +38,7 @@ not reach. To open a store with it, start the daemon with
 			return err
 		}),
 	}
-	cmd.Flags().BoolVar(&generate, "generate", false, "make the key in the HSM first: it cannot leave it (AES; with type=private in the URI RSA)")
+	cmd.Flags().BoolVar(&generate, "generate", false, "make the key in the HSM first, which cannot leave it (AES; with type=private in the URI RSA), or the file of a passphrase")
 	out.addFlag(cmd)
 	return cmd
 }

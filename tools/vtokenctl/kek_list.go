@@ -54,7 +54,7 @@ func (a *app) showKEKs(list []api.KEK, left int) error {
 	}
 	if !slices.ContainsFunc(list, func(k api.KEK) bool { return k.Recovery }) {
 		fmt.Fprintln(a.out, "There is no recovery passphrase: when these KEKs are lost, so is every key.")
-		fmt.Fprintln(a.out, "Add one, and lock its file away: vtoken kek add passphrase:file=FILE")
+		fmt.Fprintln(a.out, "Add one, and lock its file away: vtoken kek add --generate passphrase:file=FILE")
 	}
 	if left > 0 {
 		fmt.Fprintf(a.out, "A rotation of the root key is under way: %s left.\n", count(left, "key"))

@@ -46,10 +46,21 @@ func statusFields(s *api.Status) [][2]string {
 	if c := s.Clients; c != nil {
 		fields = append(fields, [2]string{"In use", fmt.Sprintf("%d applications, %d sessions", c.Applications, c.Sessions)})
 	}
+	if s.Recovery != nil {
+		fields = append(fields, [2]string{"Recovery", recovery(*s.Recovery)})
+	}
 	if r := s.Rollback; r != nil {
 		fields = append(fields, [2]string{"Older copies", olderCopies(r)})
 	}
 	return append(fields, [2]string{"You are", s.Caller.Name + ", role " + s.Caller.Role})
+}
+
+// recovery says whether there is a way back when machine, TPM and HSM are gone.
+func recovery(there bool) string {
+	if there {
+		return "by a passphrase"
+	}
+	return "none: when the KEKs are lost, so is every key (vtoken kek add --generate passphrase:file=FILE)"
 }
 
 // olderCopies says what becomes of an older copy of the data folder.

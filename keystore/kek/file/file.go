@@ -18,11 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"vtoken/keystore/kek"
 	"vtoken/vtoken/secret"
@@ -83,36 +79,12 @@ func read(path string) (secret.Bytes, error) {
 	return key, nil
 }
 
-// create makes a key file under another name and gives it its own when it is on
-// stable storage, so that there never is half a key.
+// create makes a key file.
 func create(path string) error {
 	key := make(secret.Bytes, keySize)
 	defer key.Wipe()
 	_, _ = rand.Read(key)
-	tmp := path + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(prefix + base64.StdEncoding.EncodeToString(key) + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return kek.CreateSecretFile(path, secret.Bytes(prefix+base64.StdEncoding.EncodeToString(key)+"\n"))
 }
 
 // Wrap encrypts a key under the key of the file.

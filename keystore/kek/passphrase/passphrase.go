@@ -20,6 +20,7 @@ package passphrase
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -73,6 +74,11 @@ func Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 		return nil, fmt.Errorf("%w: %s is not of the form passphrase:file=/path", kek.ErrURI, uri)
 	}
 	path = env.Path(path)
+	if env.Generate {
+		if err := generate(path); err != nil {
+			return nil, fmt.Errorf("make the passphrase file %s: %w: %w", path, kek.ErrUnavailable, err)
+		}
+	}
 	text, err := kek.ReadSecretFile(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the passphrase: %w", err)
@@ -84,6 +90,18 @@ func Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 		return nil, fmt.Errorf("%w: the passphrase in %s is empty; write one into it", kek.ErrUnavailable, path)
 	}
 	return &provider{text}, nil
+}
+
+// generated is how many random bytes a passphrase has that is made here.
+const generated = 24
+
+// generate makes a file with a passphrase that nobody can guess, in letters that a
+// person can type.
+func generate(path string) error {
+	raw := make(secret.Bytes, generated)
+	defer raw.Wipe()
+	_, _ = rand.Read(raw)
+	return kek.CreateSecretFile(path, secret.Bytes(base64.RawURLEncoding.EncodeToString(raw)+"\n"))
 }
 
 // Wrap encrypts a key under the passphrase and a fresh salt.

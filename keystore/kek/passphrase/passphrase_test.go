@@ -1,6 +1,8 @@
 package passphrase_test
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -36,6 +38,41 @@ func TestProvider(t *testing.T) {
 		Missing: []string{"passphrase:file=none", "passphrase:file=empty", "passphrase:file=newline", "passphrase:file=open", "passphrase:file=long"},
 		Changes: 12,
 	})
+}
+
+// TestGenerate makes a passphrase, once.
+func TestGenerate(t *testing.T) {
+	dir := t.TempDir()
+	u := kek.URI{Scheme: "passphrase", Opaque: "file=made"}
+	env := kek.Env{Dir: dir, Generate: true, Log: slog.New(slog.DiscardHandler)}
+	p, err := passphrase.Open(t.Context(), u, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := secret.Bytes("0123456789abcdef")
+	blob, err := p.Wrap(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "made")
+	text, err := os.ReadFile(path)
+	info, statErr := os.Stat(path)
+	if err != nil || statErr != nil || len(text) != 33 || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%d bytes, %v, %v, %v", len(text), info, err, statErr)
+	}
+	if _, err := passphrase.Open(t.Context(), u, env); !errors.Is(err, kek.ErrUnavailable) || !errors.Is(err, fs.ErrExist) {
+		t.Errorf("generated twice: %v", err)
+	}
+	if again, err := os.ReadFile(path); err != nil || string(again) != string(text) {
+		t.Error("the passphrase was replaced")
+	}
+	env.Generate = false
+	if p, err = passphrase.Open(t.Context(), u, env); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Unwrap(t.Context(), blob); err != nil || !got.Equal(key) {
+		t.Errorf("it does not open: %v", err)
+	}
 }
 
 // One newline at the end does not count, whatever the editor did; more do.

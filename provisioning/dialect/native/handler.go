@@ -30,6 +30,8 @@ type Info struct {
 	// Clients counts what PKCS#11 applications have open at the moment; nil is not
 	// to tell.
 	Clients func() api.Clients
+	// Recovery says whether the store has a recovery passphrase; nil is not to tell.
+	Recovery func() (bool, error)
 	// Rollback says whether older copies of the data folder are found out; nil is
 	// not to tell.
 	Rollback func() (api.Rollback, error)
@@ -121,13 +123,26 @@ func (h *Handler) readStatus(r *request) (any, error) {
 			clients := h.info.Clients()
 			s.Clients = &clients
 		}
-		if h.info.Rollback != nil {
-			rollback, err := h.info.Rollback()
-			if err != nil {
-				return nil, err
-			}
-			s.Rollback = &rollback
-		}
+		return s, h.readStore(&s)
 	}
 	return s, nil
+}
+
+// readStore adds what the status says of the store.
+func (h *Handler) readStore(s *api.Status) error {
+	if h.info.Rollback != nil {
+		rollback, err := h.info.Rollback()
+		if err != nil {
+			return err
+		}
+		s.Rollback = &rollback
+	}
+	if h.info.Recovery != nil {
+		recovery, err := h.info.Recovery()
+		if err != nil {
+			return err
+		}
+		s.Recovery = &recovery
+	}
+	return nil
 }

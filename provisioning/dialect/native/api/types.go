@@ -46,6 +46,9 @@ type Status struct {
 	// Rollback is whether older copies of the data folder are found out, for
 	// callers of role system.
 	Rollback *Rollback `json:"rollback,omitempty"`
+	// Recovery is whether the store has a recovery passphrase, for callers of role
+	// system.
+	Recovery *bool `json:"recovery,omitempty"`
 	// Caller is whom the daemon took the request for.
 	Caller Caller `json:"caller"`
 }

@@ -68,8 +68,9 @@ func Start(t testing.TB) *Server {
 		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
 		Dialects: []string{"native"}, Keeper: Keeper{}, Audit: AuditLog{}, KEKs: newKEKs(),
-		Metrics: func(w io.Writer) error { _, err := io.WriteString(w, Metrics); return err },
-		Clients: func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
+		Metrics:  func(w io.Writer) error { _, err := io.WriteString(w, Metrics); return err },
+		Clients:  func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
+		Recovery: func() (bool, error) { return false, nil },
 		Rollback: func() (api.Rollback, error) {
 			accepted := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 			return api.Rollback{Detected: true, KEK: "tpm2:device=/dev/tpmrm0", AcceptedAt: &accepted}, nil

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// TestKEKsThatAreRefused adds KEKs that cannot work: each is refused with its
+// reason, the store stays as it is, and the daemon goes on.
+func TestKEKsThatAreRefused(t *testing.T) {
+	uri, dir := hsm(t, "object=vtoken")
+	d := start(t)
+	secretFile := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(t.TempDir(), name)
+		must(t, os.WriteFile(path, []byte(text), mode))
+		must(t, os.Chmod(path, mode))
+		return path
+	}
+	link := filepath.Join(dir, "link")
+	must(t, os.Symlink(secretFile("words", "correct horse\n", 0o600), link))
+	before := vtoken(t, d, "kek", "list")
+	for _, test := range []struct{ uri, why string }{
+		{"passphrase:file=" + secretFile("empty", "\n", 0o600), "is empty"},
+		{"passphrase:file=" + secretFile("open", "correct horse\n", 0o644), "run chmod 600"},
+		{"passphrase:file=" + link, "symbolic link"},
+		{"passphrase:file=/no/such/file", "no such file"},
+		{"file:" + secretFile("strange", "no key\n", 0o600), "no vtoken key file"},
+		{"tpm2:unix=/no/such/tpm.sock", "no TPM answers"},
+		{"tpm2:device=/dev/tpmrm99", "no TPM"},
+		{uri, "no key that fits"},
+		{strings.Replace(uri, harness.SoftHSMModule, "/no/such/module.so", 1), "no PKCS#11 module"},
+		{strings.Replace(uri, harness.SoftHSMModule, "/bin/true", 1), "cannot be loaded"},
+		{strings.Replace(uri, "token=hsm", "token=other", 1), "no token of the HSM fits"},
+		{uri[:strings.LastIndex(uri, "file:")+5] + secretFile("pin", "7654321\n", 0o600), "refuses the PIN"},
+		{uri + "&pin-value=1234567", "a PIN does not belong into a URI"},
+		{"nonsense", "does not start with a scheme"},
+	} {
+		_, err := d.Vtoken("kek", "add", test.uri)
+		if err == nil || !strings.Contains(err.Error(), test.why) {
+			t.Errorf("vtoken kek add %s: %v; want %q", test.uri, err, test.why)
+		}
+	}
+	if after := vtoken(t, d, "kek", "list"); after != before {
+		t.Errorf("the KEKs were\n%s\nand are\n%s", before, after)
+	}
+	if strings.Contains(d.Log(), "1234567") {
+		t.Error("the log tells the HSM's PIN")
+	}
+	works(t, d)
+}
+
+// TestReadOnlyFolder starts the daemon on a data folder that cannot be written: it
+// says so, and changes nothing.
+func TestReadOnlyFolder(t *testing.T) {
+	d := start(t)
+	must(t, d.Stop())
+	must(t, os.RemoveAll(d.DataDir))
+	must(t, os.Mkdir(d.DataDir, 0o700))
+	mount(t, d.DataDir, "size=64m,mode=0700")
+	must(t, d.Start())
+	works(t, d)
+	must(t, d.Stop())
+	remount := func(how string) {
+		t.Helper()
+		if out, err := exec.Command("mount", "-o", "remount,"+how, d.DataDir).CombinedOutput(); err != nil {
+			t.Fatalf("remount %s: %v\n%s", how, err, out)
+		}
+	}
+	remount("ro")
+	refused(t, d, "exit status 1", "read-only file system", d.DataDir)
+	remount("rw")
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+}
+
+// TestForeignFolder: a data folder of another user is refused, whoever may read it.
+func TestForeignFolder(t *testing.T) {
+	d := card(t)
+	must(t, os.Chown(d.DataDir, 65534, 65534))
+	refused(t, d, "exit status 1", d.DataDir, "belongs to another user")
+	must(t, os.Chown(d.DataDir, os.Getuid(), os.Getgid()))
+	must(t, d.Start())
+}
