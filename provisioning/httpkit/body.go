@@ -1,6 +1,7 @@
 package httpkit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,7 +14,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// MaxBody bounds every request's body: a PFX of the greatest size with the
+// MaxBody bounds every request's body where its route has no other bound: a PFX of the greatest size with the
 // multipart envelope around it.
 const MaxBody = provisioning.MaxPFX + 64<<10
 
@@ -23,38 +24,55 @@ const (
 	maxDepth = 16
 )
 
-// ReadJSON decodes a JSON body into v: one value, of a bounded size and depth,
-// without fields that v does not have. Any media type of JSON will do; none is
-// taken for application/json.
-func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	body, err := readJSONBody(w, r)
+// JSON is how a dialect reads JSON bodies. The zero value is how our own API does:
+// at most 64 KiB, any media type of JSON, none is taken for application/json, and
+// no fields that are not known. The names of fields are taken in either case.
+type JSON struct {
+	// Max bounds the body, in bytes; 0 is 64 KiB. The route's MaxBody has to be as
+	// large at least.
+	Max int64
+	// ExtraFields lets fields pass that are not known.
+	ExtraFields bool
+	// AnyType takes the body for JSON whatever its media type says.
+	AnyType bool
+}
+
+// ReadJSON decodes a JSON body into v as the zero [JSON] does.
+func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error { return JSON{}.Read(w, r, v) }
+
+// Read decodes a JSON body into v: one value, of a bounded size and depth.
+func (j JSON) Read(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := j.body(w, r)
 	if err != nil {
 		return err
 	}
 	defer clear(body) // it may be a PIN
-	return decodeJSON(body, v)
+	return j.decode(body, v)
 }
 
 // ReadSecret decodes a body that is one JSON string and a secret: a PIN. The
 // caller wipes it.
 func ReadSecret(w http.ResponseWriter, r *http.Request) (secret.Bytes, error) {
-	body, err := readJSONBody(w, r)
+	body, err := JSON{}.body(w, r)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(body)
 	var text string
-	if err := decodeJSON(body, &text); err != nil {
+	if err := (JSON{}).decode(body, &text); err != nil {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the body has to be one JSON string, in double quotes")
 	}
 	return secret.Bytes(text), nil
 }
 
-func readJSONBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if t := r.Header.Get("Content-Type"); t != "" && !isJSON(t) {
+func (j JSON) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if t := r.Header.Get("Content-Type"); t != "" && !j.AnyType && !isJSON(t) {
 		return nil, &httpError{http.StatusUnsupportedMediaType, "the body has to be JSON; send Content-Type: application/json"}
 	}
-	return readAll(w, r, maxJSON)
+	if j.Max == 0 {
+		j.Max = maxJSON
+	}
+	return readAll(w, r, j.Max)
 }
 
 // isJSON accepts application/json, text/json and application/*+json.
@@ -90,12 +108,14 @@ func explainRead(err error, limit int64) error {
 	return provisioning.Errorf(provisioning.BadInput, "the body broke off or is malformed; send it again")
 }
 
-func decodeJSON(body []byte, v any) error {
+func (j JSON) decode(body []byte, v any) error {
 	if err := checkDepth(body); err != nil {
 		return err
 	}
-	d := json.NewDecoder(strings.NewReader(string(body)))
-	d.DisallowUnknownFields()
+	d := json.NewDecoder(bytes.NewReader(body))
+	if !j.ExtraFields {
+		d.DisallowUnknownFields()
+	}
 	err := d.Decode(v)
 	if err == nil {
 		if _, more := d.Token(); more != io.EOF {

@@ -11,7 +11,11 @@
 // recovers from panics and writes the log line; it goes once around everything.
 // [Router] finds the route, then asks who calls: an API key in the
 // Authorization header, as it is or after "Bearer", else the process at the
-// other end of the admin socket, as the kernel names it. The handler gets the
+// other end of the admin socket, as the kernel names it. A dialect whose callers
+// prove themselves otherwise says how with [Kit.By]; where that is in the body, its
+// routes are open and their handlers call [Kit.Admit]. Both count against the
+// [Limits] of the installation. What a caller is given for its credential is kept in
+// [Sessions]. The handler gets the
 // caller and answers or returns an error; the dialect's [ErrorWriter] turns that
 // into its own form.
 //

@@ -32,8 +32,13 @@ type Kit struct {
 	Served func(dialect, operation string, status int, took time.Duration)
 	// Audit records every call but those of quiet routes; nil records nothing.
 	Audit Auditor
+	// Limits are how often callers may call; nil is as often as they like.
+	Limits *Limits
+	// Now is the clock of sessions and of what callers sign; nil is time.Now.
+	Now func() time.Time
 
-	dialect string // whose routes are served
+	dialect string         // whose routes are served
+	auth    Authentication // how its callers are found, nil is by API keys and the admin socket
 }
 
 // For is the kit for the routes of a dialect.
@@ -41,6 +46,22 @@ func (k *Kit) For(dialect string) *Kit {
 	of := *k
 	of.dialect = dialect
 	return &of
+}
+
+// Clock is Now, or time.Now.
+func (k *Kit) Clock() func() time.Time {
+	if k.Now == nil {
+		return time.Now
+	}
+	return k.Now
+}
+
+// authenticate finds out who sent a request to the dialect of the kit.
+func (k *Kit) authenticate(r *http.Request) (provisioning.Caller, error) {
+	if k.auth != nil {
+		return k.auth(r)
+	}
+	return k.caller(r)
 }
 
 // caller finds out who sent a request. An API key goes before the socket, so

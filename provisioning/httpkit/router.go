@@ -9,7 +9,8 @@ import (
 	"vtoken/provisioning"
 )
 
-// Handler serves one operation for a caller who was authenticated. What it
+// Handler serves one operation for a caller who was authenticated, or for nobody
+// where its route is open. What it
 // returns goes to the dialect's ErrorWriter, unless the answer has begun.
 type Handler func(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error
 
@@ -24,6 +25,14 @@ type Route struct {
 	// Quiet routes are not recorded in the audit log: they tell how the daemon
 	// does, and are asked again and again.
 	Quiet bool
+	// Open routes are served without asking who calls: the handler is given the
+	// zero Caller, and finds out itself with [Kit.Admit].
+	Open bool
+	// MaxBody bounds the body, in bytes; 0 is [MaxBody].
+	MaxBody int64
+	// Errors answers the errors of this route in another form than the others; nil is
+	// as all.
+	Errors ErrorWriter
 }
 
 // Router serves a dialect's routes. An unknown path is 404 and a wrong method
@@ -59,8 +68,9 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case ok:
 		note(r, rt.kit.dialect, route)
+		boundBody(w, r, route.MaxBody)
 		if err := rt.serve(route, w, r); err != nil {
-			rt.fail(w, r, err)
+			rt.failRoute(route, w, r, err)
 		}
 	case len(allowed) > 0:
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
@@ -74,17 +84,31 @@ func (rt *Router) serve(route compiled, w http.ResponseWriter, r *http.Request) 
 	if err := rt.kit.beginAudit(r, route); err != nil {
 		return err
 	}
-	c, err := rt.kit.caller(r)
-	if err != nil {
-		return err
+	var c provisioning.Caller
+	if !route.Open {
+		var err error
+		if c, err = rt.kit.Admit(r, rt.kit.authenticate); err != nil {
+			return err
+		}
 	}
-	noteCaller(r, c)
 	return route.Serve(w, r, c)
+}
+
+// failRoute answers with the error of a route.
+func (rt *Router) failRoute(route compiled, w http.ResponseWriter, r *http.Request, err error) {
+	if route.Errors == nil {
+		rt.fail(w, r, err)
+		return
+	}
+	noteError(r, err)
+	setRetryAfter(w.Header(), err)
+	route.Errors(w, r, err)
 }
 
 // fail answers with an error and keeps it for the log line.
 func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 	noteError(r, err)
+	setRetryAfter(w.Header(), err)
 	rt.errors(w, r, err)
 }
 

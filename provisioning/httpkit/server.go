@@ -2,6 +2,7 @@ package httpkit
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"time"
@@ -22,8 +23,19 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
+// ClientCertificate is the certificate that a client has proved to have the key of;
+// nil where it has shown none. Nobody has looked at who signed it and until when it
+// is good.
+func ClientCertificate(r *http.Request) *x509.Certificate {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil
+	}
+	return r.TLS.PeerCertificates[0]
+}
+
 // TLSConfig is TLS 1.2 and above with Go's own choice of ciphers, for a PEM
-// certificate chain and its key. The files are read once.
+// certificate chain and its key. The files are read once. Clients may show a
+// certificate of any issuer, and need not.
 func TLSConfig(certFile, keyFile string) (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
@@ -32,6 +44,7 @@ func TLSConfig(certFile, keyFile string) (*tls.Config, error) {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{cert},
+		ClientAuth:   tls.RequestClientCert,
 		NextProtos:   []string{"h2", "http/1.1"},
 	}, nil
 }

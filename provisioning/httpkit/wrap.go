@@ -3,6 +3,7 @@ package httpkit
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -20,7 +21,7 @@ import (
 // panics, log line.
 func (k *Kit) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		t := &trace{id: uuid.NewString(), start: time.Now()}
+		t := &trace{id: uuid.NewString(), start: time.Now(), body: r.Body}
 		r = r.WithContext(context.WithValue(r.Context(), traceKey{}, t))
 		h := w.Header()
 		h.Set("X-Request-Id", t.id)
@@ -83,6 +84,7 @@ type trace struct {
 	tenant  record.TenantID // what the call was about, where the handler says so
 	token   record.TokenID
 	kek     string
+	body    io.ReadCloser // before it was bounded
 }
 
 type traceKey struct{}
@@ -101,6 +103,13 @@ func traceOf(ctx context.Context) *trace {
 func note(r *http.Request, dialect string, route compiled) {
 	t := traceOf(r.Context())
 	t.dialect, t.method, t.route = dialect, route.Method, route.Path
+}
+
+// boundBody puts another bound on a body that nobody has read yet; 0 leaves it.
+func boundBody(w http.ResponseWriter, r *http.Request, most int64) {
+	if body := traceOf(r.Context()).body; most > 0 && body != nil {
+		r.Body = http.MaxBytesReader(w, body, most)
+	}
 }
 
 func noteCaller(r *http.Request, c provisioning.Caller) { traceOf(r.Context()).caller = c }

@@ -25,6 +25,12 @@ import (
 // Run plays every archive in testdata. Together they have to use every operation
 // of the dialect's document with success.
 func Run(t *testing.T, make dialect.New) {
+	RunWith(t, make, func(*Server) map[string]string { return nil })
+}
+
+// RunWith is Run with more that the archives know from their beginning, beside
+// {{tenant}} and {{key}}: such as a credential of the dialect's own kind.
+func RunWith(t *testing.T, make dialect.New, known func(*Server) map[string]string) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are no golden exchanges in testdata (%v)", err)
@@ -39,6 +45,7 @@ func Run(t *testing.T, make dialect.New) {
 			}
 			s := New(t, make)
 			sc := &scene{t: t, server: s, known: map[string]string{"tenant": string(s.Tenant), "key": s.Key}}
+			maps.Copy(sc.known, known(s))
 			sc.play(archive.Files)
 			d = s.Dialect
 			maps.Copy(served, s.served)

@@ -74,6 +74,18 @@ func (s *Server) NewKey(tenant record.TenantID, role record.Role) string {
 	return string(key)
 }
 
+// NewCredential makes a credential for the dialect, in the server's tenant, and
+// returns it with its secret.
+func (s *Server) NewCredential(n provisioning.NewAPIKey) (provisioning.APIKey, string) {
+	s.t.Helper()
+	n.Dialect = s.Dialect.Name()
+	k, key, err := s.Core.CreateAPIKey(s.t.Context(), provisioning.System("test"), s.Tenant, n)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return k, string(key)
+}
+
 // Document reads a dialect's document and checks that it is a good one.
 func Document(t testing.TB, d dialect.Dialect) *openapi3.T {
 	t.Helper()
