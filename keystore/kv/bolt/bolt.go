@@ -173,7 +173,11 @@ func (e *Engine) Update(fn func(kv.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	if err := fn(writer{r}); err != nil {
+	w := newWriter(r)
+	if err := fn(w); err != nil {
+		return err
+	}
+	if err := w.flush(); err != nil {
 		return err
 	}
 	id := tx.ID()
@@ -256,23 +260,6 @@ func move(step func() (key, value []byte)) (key, value []byte, err error) {
 	defer recovered(&err, "go to the next key")
 	key, value = step()
 	return key, value, nil
-}
-
-type writer struct{ reader }
-
-// Put sets the value of a key.
-func (w writer) Put(key, value []byte) (err error) {
-	if err := kv.CheckPut(key, value); err != nil {
-		return err
-	}
-	defer recovered(&err, "write a key")
-	return classify(w.b.Put(key, value))
-}
-
-// Delete removes a key.
-func (w writer) Delete(key []byte) (err error) {
-	defer recovered(&err, "delete a key")
-	return classify(w.b.Delete(key))
 }
 
 // recovered turns a panic or a fault over a damaged page into kv.ErrCorrupt.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -215,6 +216,7 @@ func walk(t *testing.T, e kv.Engine) {
 				next[key] = value
 				must(t, w.Put([]byte(key), []byte(value)))
 			}
+			ownWrites(t, w, next, rng)
 			if fail {
 				return boom
 			}
@@ -229,6 +231,39 @@ func walk(t *testing.T, e kv.Engine) {
 	}
 	if got := Dump(t, e); !maps.Equal(got, model) {
 		t.Error("the engine and the model differ")
+	}
+}
+
+// ownWrites compares what an update reads with what it wrote before: the keys with
+// a random prefix, after a random key or none, up to a random number of them.
+func ownWrites(t *testing.T, w kv.Writer, model map[string]string, rng *rand.Rand) {
+	t.Helper()
+	prefix := []string{"", "1", "a", "c7", "x"}[rng.IntN(5)]
+	after := []string{"", "5", "1", "1a", "a", "ff"}[rng.IntN(6)]
+	var want, got []string
+	for _, key := range slices.Sorted(maps.Keys(model)) {
+		if strings.HasPrefix(key, prefix) && (after == "" || key > after) {
+			want = append(want, key+"="+model[key])
+		}
+		if v, err := w.Get([]byte(key)); err != nil || string(v) != model[key] {
+			t.Fatalf("an update reads %q of its own as %d bytes, %v", key, len(v), err)
+		}
+	}
+	most := rng.IntN(2 * (len(want) + 1))
+	want = want[:min(most, len(want))]
+	var from []byte
+	if after != "" {
+		from = []byte(after)
+	}
+	err := w.Scan([]byte(prefix), from, func(key, value []byte) error {
+		if len(got) == most {
+			return kv.ErrStop
+		}
+		got = append(got, string(key)+"="+string(value))
+		return nil
+	})
+	if err != nil || !slices.Equal(got, want) {
+		t.Fatalf("an update scans %q after %q of its own: %d keys, want %d (%v)", prefix, after, len(got), len(want), err)
 	}
 }
 
