@@ -1,0 +1,182 @@
+package seedfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"vtoken/vtoken/secret"
+)
+
+// The bounds of a file.
+const (
+	MaxSize = 32 << 20 // bytes
+	MaxRows = 100_000
+	maxText = 255 // bytes of a value that is a text
+)
+
+// Token is one token that a file delivers. What the file does not say is the
+// zero value.
+type Token struct {
+	Line         int // of the file, from 1
+	Serial       string
+	Manufacturer string
+	Model        string
+	Description  string
+	Seed         secret.Bytes
+	Hash         string // SHA1, SHA256 or SHA512
+	Digits       int
+	Period       int // seconds; 0 is HOTP
+	Counter      uint64
+	Drift        int // time steps that the token's clock is ahead
+	Window       int
+	ExpiresAt    time.Time
+	// Login and Domain are the user who is to get the token, and PIN is its first
+	// PIN.
+	Login, Domain string
+	PIN           secret.Bytes
+}
+
+// Assignment is one row of a batch assignment: a token that is there already goes
+// to a user.
+type Assignment struct {
+	Line          int
+	Domain, Login string
+	Manufacturer  string
+	Model         string
+	Serial        string
+	Status        string
+	PIN           secret.Bytes // nil where the row has none
+}
+
+// Problem is why a row is refused. Reason has no secret of it.
+type Problem struct {
+	Line   int
+	Serial string // empty where it could not be read
+	Reason string
+}
+
+// String is the problem in a line.
+func (p Problem) String() string {
+	if p.Serial == "" {
+		return fmt.Sprintf("line %d: %s", p.Line, p.Reason)
+	}
+	return fmt.Sprintf("line %d (%s): %s", p.Line, p.Serial, p.Reason)
+}
+
+// SortProblems puts problems in the order of lines.
+func SortProblems(list []Problem) {
+	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+}
+
+// File is what was read: Tokens or Assignments, and the rows that are refused.
+type File struct {
+	Tokens      []Token
+	Assignments []Assignment
+	Problems    []Problem
+}
+
+// Wipe overwrites the secrets of a file.
+func (f *File) Wipe() {
+	for i := range f.Tokens {
+		f.Tokens[i].Seed.Wipe()
+		f.Tokens[i].PIN.Wipe()
+	}
+	for i := range f.Assignments {
+		f.Assignments[i].PIN.Wipe()
+	}
+}
+
+// Options are what reading a file may need.
+type Options struct {
+	// Password is that of an encrypted file, Key one that was shared as bytes.
+	Password, Key secret.Bytes
+	// Charset is the character set of a CSV, by a name of the WHATWG Encoding
+	// Standard; empty is UTF-8. XML names its own.
+	Charset string
+}
+
+// Format is a kind of file.
+type Format string
+
+// The formats.
+const (
+	PSKC       Format = "pskc"   // RFC 6030
+	DualShield Format = "xml"    // DualShield's seed XML
+	CSV        Format = "csv"    // a header and rows of tokens
+	Batch      Format = "assign" // DualShield's batch assignment
+)
+
+// readers are the formats that there are.
+var readers = map[Format]func(data []byte, o Options) (*File, error){
+	PSKC: readPSKC, DualShield: readDualShield, CSV: readTokens, Batch: readAssignments,
+}
+
+// Read reads a file. The caller wipes data, the options and what comes back. An
+// error says what is wrong with the file as a whole, without any secret of it.
+func Read(format Format, data []byte, o Options) (*File, error) {
+	read := readers[format]
+	if read == nil {
+		return nil, fmt.Errorf("there is no format %.20q; the formats are pskc, xml, csv and assign", format)
+	}
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("the file has %d bytes; it may have %d", len(data), MaxSize)
+	}
+	f, err := read(data, o)
+	if err != nil {
+		f.Wipe()
+		return nil, err
+	}
+	SortProblems(f.Problems)
+	return f, nil
+}
+
+// room fails where a file has as many rows as it may.
+func (f *File) room() error {
+	if len(f.Tokens)+len(f.Assignments)+len(f.Problems) >= MaxRows {
+		return fmt.Errorf("the file has more than %d rows; divide it", MaxRows)
+	}
+	return nil
+}
+
+// add keeps a token, or why it is refused. The seed of a refused one is wiped.
+func (f *File) add(t Token, err error) error {
+	if err := f.room(); err != nil {
+		return err
+	}
+	if err == nil {
+		err = checkTexts(t.Serial, t.Manufacturer, t.Model, t.Description, t.Login, t.Domain)
+	}
+	if err == nil && t.Serial == "" {
+		err = fmt.Errorf("there is no serial number")
+	}
+	if err != nil {
+		t.Seed.Wipe()
+		t.PIN.Wipe()
+		f.Problems = append(f.Problems, problem(t.Line, t.Serial, err))
+		return nil
+	}
+	f.Tokens = append(f.Tokens, t)
+	return nil
+}
+
+// problem has as much of the serial number as is good to show.
+func problem(line int, serial string, err error) Problem {
+	if checkTexts(serial) != nil {
+		serial = ""
+	}
+	return Problem{line, serial, err.Error()}
+}
+
+func checkTexts(list ...string) error {
+	for _, s := range list {
+		if len(s) > maxText || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+			return fmt.Errorf("a value is longer than %d bytes, or has a control character in it", maxText)
+		}
+	}
+	return nil
+}
