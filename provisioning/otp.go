@@ -2,10 +2,8 @@ package provisioning
 
 import (
 	"crypto/rand"
-	"encoding/binary"
-	"errors"
 
-	"vtoken/vtoken/ck"
+	"vtoken/provisioning/oath"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -13,9 +11,9 @@ import (
 
 // The hashes of one-time passwords, as record.OTP names them.
 const (
-	HashSHA1   = "SHA1"
-	HashSHA256 = "SHA256"
-	HashSHA512 = "SHA512"
+	HashSHA1   = oath.SHA1
+	HashSHA256 = oath.SHA256
+	HashSHA512 = oath.SHA512
 )
 
 // The lengths in bytes that a seed may have. RFC 4226 wants 16 and more
@@ -25,10 +23,6 @@ const (
 	MinSeed = 10
 	MaxSeed = 128
 )
-
-// seedLengths are the lengths in bytes of random seeds by hash: that of its
-// output (RFC 6238, section 5.1).
-var seedLengths = map[string]int{HashSHA1: 20, HashSHA256: 32, HashSHA512: 64}
 
 // NewOTP is what the one-time passwords of a new token are to be. The zero value
 // is HOTP with SHA-1 and 6 digits and a random seed.
@@ -44,6 +38,8 @@ type NewOTP struct {
 	Period int
 	// Counter is the first counter of HOTP. It is 0 for TOTP.
 	Counter uint64
+	// Drift is how many time steps the clock of TOTP is ahead, as far as is known.
+	Drift int
 	// Window is how far a password may be ahead, or beside the time step of now;
 	// 0 is the default.
 	Window int
@@ -59,7 +55,7 @@ func (n NewOTP) withDefaults() (NewOTP, error) {
 		n.Digits = 6
 	}
 	switch {
-	case seedLengths[n.Hash] == 0:
+	case oath.SeedSize(n.Hash) == 0:
 		return n, Errorf(BadInput, "there is no one-time password with the hash %q; the hashes are SHA1, SHA256 and SHA512", clip(n.Hash))
 	case n.Digits != 6 && n.Digits != 8:
 		return n, Errorf(BadInput, "one-time passwords have 6 or 8 digits, not %d", n.Digits)
@@ -67,6 +63,8 @@ func (n NewOTP) withDefaults() (NewOTP, error) {
 		return n, Errorf(BadInput, "the time step is 30 or 60 seconds, or 0 for passwords by counter, not %d", n.Period)
 	case n.Period != 0 && n.Counter != 0:
 		return n, Errorf(BadInput, "passwords by time have no counter; leave it out, or the time step")
+	case n.Drift < -SyncSteps || n.Drift > SyncSteps || n.Period == 0 && n.Drift != 0:
+		return n, Errorf(BadInput, "a drift of %d time steps is out of bounds: it is for passwords by time, up to %d", n.Drift, SyncSteps)
 	case n.Seed != nil && (len(n.Seed) < MinSeed || len(n.Seed) > MaxSeed):
 		return n, Errorf(BadInput, "the seed has %d bytes; it needs %d to %d", len(n.Seed), MinSeed, MaxSeed)
 	case n.Window < 0 || n.Window > MaxWindow:
@@ -85,37 +83,16 @@ func newOTPKey(n NewOTP, label string) (*object.Object, record.OTP, error) {
 	}
 	seed := n.Seed
 	if seed == nil {
-		seed = make(secret.Bytes, seedLengths[n.Hash])
+		seed = make(secret.Bytes, oath.SeedSize(n.Hash))
 		_, _ = rand.Read(seed) // never fails: it stops the process instead
 		defer seed.Wipe()
 	}
-	o, err := object.Build(object.Source{Origin: object.Create}, otpTemplate(n, seed, label))
+	template := object.NewOTP(object.OTP{Hash: n.Hash, Digits: n.Digits, Period: n.Period}, seed, n.Counter, label, nil)
+	o, err := object.Build(object.Source{Origin: object.Create}, template)
 	if err != nil {
 		return nil, record.OTP{}, &Error{BadInput, "these one-time passwords make no good key: " + err.Error(), err}
 	}
-	return o, record.OTP{Period: n.Period, Hash: n.Hash, Digits: n.Digits, Next: n.Counter, Window: n.Window}, nil
-}
-
-// otpTemplate is the template of an OTP key (PKCS#11 3.2, section 6.62.3).
-func otpTemplate(n NewOTP, seed secret.Bytes, label string) ck.Template {
-	t := ck.Template{
-		ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY),
-		ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_HOTP),
-		ck.Bool(ck.CKA_TOKEN, true),
-		ck.Bool(ck.CKA_PRIVATE, true),
-		ck.Bool(ck.CKA_SENSITIVE, true),
-		ck.Bool(ck.CKA_EXTRACTABLE, false),
-		ck.Bool(ck.CKA_SIGN, true),
-		ck.Bool(ck.CKA_VERIFY, true),
-		ck.String(ck.CKA_LABEL, label),
-		ck.Ulong(ck.CKA_OTP_LENGTH, uint64(n.Digits)),
-		ck.Bytes(ck.CKA_OTP_COUNTER, binary.BigEndian.AppendUint64(nil, n.Counter)),
-		ck.Bytes(ck.CKA_VALUE, seed.Clone()),
-	}
-	if n.Period != 0 {
-		t = append(t, ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(n.Period)))
-	}
-	return t
+	return o, record.OTP{Period: n.Period, Hash: n.Hash, Digits: n.Digits, Next: n.Counter, Drift: n.Drift, Window: n.Window}, nil
 }
 
 // putOTPKey puts the key of newOTPKey on a token that is stored, and its id into
@@ -128,13 +105,3 @@ func putOTPKey(tx Tx, t *record.Token, key *object.Object) error {
 	t.OTP.Key = uint64(fresh.ID)
 	return tx.PutToken(t)
 }
-
-// errNoOTP is for tokens that have no one-time passwords.
-func errNoOTP(t *record.Token) error {
-	if t.Kind != record.KindOTP || t.OTP.Key == 0 {
-		return Errorf(NotSupported, "token %s has no one-time passwords; it is a card", t.ID)
-	}
-	return nil
-}
-
-var errNoSeed = errors.New("the OTP key has no value")

@@ -28,6 +28,7 @@ const (
 	OpAPIKeyList
 	OpAPIKeyRevoke
 	OpTokenCreate
+	OpTokensImport
 	OpTokenList
 	OpTokenGet
 	OpTokenObjects
@@ -53,6 +54,10 @@ const (
 	OpTokenRelease
 	OpTokenDownload
 	OpTokenGroups
+	OpTokenVerify
+	OpTokenSync
+	OpTokenResetOTP
+	OpTokenSeed
 	OpTokenPolicy
 	OpTokenDecease
 	OpTokenDelete
@@ -95,6 +100,7 @@ var rules = [numberOfOperations]rule{
 	OpAPIKeyList:     {name: "list API keys", right: record.MayManage},
 	OpAPIKeyRevoke:   {name: "revoke an API key", right: record.MayManage},
 	OpTokenCreate:    {name: "create a token", right: record.MayAdd},
+	OpTokensImport:   {name: "import tokens", right: record.MayAdd},
 	OpTokenList:      {name: "list tokens", right: record.MayView},
 	OpTokenGet:       {name: "read a token", right: record.MayView},
 	OpTokenObjects:   {name: "list the objects of a token", right: record.MayView},
@@ -120,6 +126,10 @@ var rules = [numberOfOperations]rule{
 	OpTokenRelease:   {name: "open the download of a token", right: record.MayEdit, needs: alive, action: "release"},
 	OpTokenDownload:  {name: "download a token", right: record.MayEdit, needs: alive | unexpired | released, action: "download"},
 	OpTokenGroups:    {name: "set the groups of a token", right: record.MayEdit, needs: alive | unheld, action: "setGroups"},
+	OpTokenVerify:    {name: "verify a one-time password", right: record.MayEdit, needs: alive | unexpired | held | activated | enabled | otp, action: "verify"},
+	OpTokenSync:      {name: "synchronise a token", right: record.MayEdit, needs: alive | unexpired | otp, action: "synchronise"},
+	OpTokenResetOTP:  {name: "reset the counter of a token", right: record.MayEdit, needs: alive | otp, action: "resetCounter"},
+	OpTokenSeed:      {name: "hand out the seed of a token", right: record.MayAdd, needs: alive | unexpired | inactive | released | otp, action: "enrol"},
 	OpTokenPolicy:    {name: "set the algorithm policy of a token", right: record.MayManage, needs: alive, action: "setPolicy"},
 	OpTokenDecease:   {name: "end a token", right: record.MayRemove, needs: alive, action: "decease"},
 	OpTokenDelete:    {name: "delete a token", right: record.MayRemove, action: "delete"},

@@ -146,6 +146,26 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 			_, err := k.SetGroups(ctx, c, free(ref, w), []record.GroupID{w.group})
 			return err
 		},
+		provisioning.OpTokenVerify: func(ctx context.Context, c C) error {
+			_, err := k.VerifyOTP(ctx, c, instead(ref, w, w.otp), rfcCode(w.t, 6, 0))
+			return err
+		},
+		provisioning.OpTokenSync: func(ctx context.Context, c C) error {
+			_, err := k.SyncOTP(ctx, c, instead(ref, w, w.otp), rfcCode(w.t, 6, 0), rfcCode(w.t, 6, 1))
+			return err
+		},
+		provisioning.OpTokenResetOTP: func(ctx context.Context, c C) error {
+			_, err := k.ResetOTP(ctx, c, instead(ref, w, w.otp), nil)
+			return err
+		},
+		provisioning.OpTokenSeed: func(ctx context.Context, c C) error {
+			_, err := k.EnrolOTP(ctx, c, instead(ref, w, w.unseen), provisioning.Enrolment{})
+			return err
+		},
+		provisioning.OpTokensImport: func(ctx context.Context, c C) error {
+			_, err := k.ImportTokens(ctx, c, tenant, []provisioning.ImportRow{{Line: 1, Serial: "1", OTP: provisioning.NewOTP{Seed: rfcSeed}}}, provisioning.BatchOptions{})
+			return err
+		},
 		provisioning.OpTokenDecease: func(ctx context.Context, c C) error { _, err := k.Decease(ctx, c, ref); return err },
 		provisioning.OpTokenDelete:  func(ctx context.Context, c C) error { return k.DeleteToken(ctx, c, ref) },
 	}
@@ -153,11 +173,15 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 
 // free is a reference to the token of the same tenant that nobody holds; where ref
 // names no token, it is ref.
-func free(ref provisioning.TokenRef, w *world) provisioning.TokenRef {
+func free(ref provisioning.TokenRef, w *world) provisioning.TokenRef { return instead(ref, w, w.free) }
+
+// instead is a reference to another token of the same tenant; where ref names no
+// token, it is ref.
+func instead(ref provisioning.TokenRef, w *world, id record.TokenID) provisioning.TokenRef {
 	if ref.ID != w.taken {
 		return ref
 	}
-	return provisioning.TokenRef{Tenant: ref.Tenant, ID: w.free}
+	return provisioning.TokenRef{Tenant: ref.Tenant, ID: id}
 }
 
 // prepared is a world with a second tenant in which everything that the
@@ -190,6 +214,17 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 		t.Fatal(err)
 	}
 	w.group, w.free, w.taken = group.ID, free.ID, token.ID
+	for _, id := range []*record.TokenID{&w.otp, &w.unseen} {
+		n := provisioning.NewToken{Tenant: other.ID, User: "alice", Kind: record.KindOTP, OTP: &provisioning.NewOTP{Seed: rfcSeed}}
+		if id == &w.otp {
+			n.Activation = record.Activated
+		}
+		made, err := w.core.CreateToken(t.Context(), w.system, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*id = made.ID
+	}
 	return w, other.ID, provisioning.TokenRef{Tenant: other.ID, User: "alice", ID: token.ID}
 }
 
@@ -245,6 +280,11 @@ var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpGroupDelete:    record.MayRemove,
 	provisioning.OpTokenDecease:   record.MayRemove,
 	provisioning.OpTokenDelete:    record.MayRemove,
+	provisioning.OpTokensImport:   record.MayAdd,
+	provisioning.OpTokenSeed:      record.MayAdd,
+	provisioning.OpTokenVerify:    record.MayEdit,
+	provisioning.OpTokenSync:      record.MayEdit,
+	provisioning.OpTokenResetOTP:  record.MayEdit,
 }
 
 // TestRoles tries every operation with every named role: it works with the rights

@@ -18,6 +18,8 @@ const (
 	held                        // somebody holds it
 	unheld                      // nobody does
 	inactive                    // not activated yet
+	activated                   // it is
+	enabled                     // not switched off
 	released                    // its download is not confined
 	card                        // for keys and certificates
 	otp                         // for one-time passwords
@@ -47,6 +49,10 @@ var conditions = []struct {
 		"is assigned; unassign it first"},
 	{inactive, WrongState, func(t *record.Token, _ time.Time) bool { return t.Activation != record.Activated },
 		"is activated already"},
+	{activated, WrongState, func(t *record.Token, _ time.Time) bool { return t.Activation == record.Activated },
+		"is not activated; activate it first"},
+	{enabled, WrongState, func(t *record.Token, _ time.Time) bool { return t.Enabled },
+		"is switched off; enable it first"},
 	{released, WrongState, func(t *record.Token, _ time.Time) bool { return !t.Confined },
 		"is confined; release its download first"},
 }

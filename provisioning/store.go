@@ -29,6 +29,10 @@ type Store interface {
 	// NewBoundKey makes the key pair of a PIN-bound token: the public key for its
 	// record, the private one for HashPIN, which the caller wipes.
 	NewBoundKey() (public []byte, private secret.Bytes, err error)
+	// OpenSecret returns the secret attributes of an object, from the newest
+	// commit; the caller wipes them. bound is nil here: the OTP key of a token is
+	// never bound to a PIN.
+	OpenSecret(token record.TokenID, id object.ID, bound secret.Bytes) (object.Set, error)
 	// HashAPIKey is the keyed hash under which an API key is stored and found.
 	HashAPIKey(key secret.Bytes) []byte
 }

@@ -22,6 +22,8 @@ type world struct {
 	// What prepared made: a group, and tokens without and with a holder.
 	group       record.GroupID
 	free, taken record.TokenID
+	// And tokens for one-time passwords: one that is activated, one that is not.
+	otp, unseen record.TokenID
 }
 
 func newWorld(t testing.TB) *world {

@@ -176,6 +176,18 @@ func (s *Store) Tries(token record.TokenID, role pin.Role, failed int) {
 	s.data.tokens[token] = t
 }
 
+// OpenSecret returns a copy of the secret attributes of an object.
+func (s *Store) OpenSecret(token record.TokenID, id object.ID, _ secret.Bytes) (object.Set, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.data.objects[token] {
+		if o.ID == id {
+			return o.Secret.Clone(), nil
+		}
+	}
+	return nil, notFound("object", id)
+}
+
 // HashAPIKey is a keyed hash.
 func (*Store) HashAPIKey(key secret.Bytes) []byte { return mac("API key ", key) }
 

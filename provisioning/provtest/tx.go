@@ -270,7 +270,7 @@ func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
 	t.d.last++
 	o.ID, o.Version = object.ID(t.d.last), 1
 	list := t.d.objects[token]
-	t.d.objects[token] = append(list[:len(list):len(list)], o)
+	t.d.objects[token] = append(list[:len(list):len(list)], o.WithSecret(o.Secret.Clone()))
 	return nil
 }
 

@@ -55,8 +55,10 @@ var layers = [...]layer{
 		of: []string{"keystore/..."}, may: []string{"keystore/...", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/policy", "vtoken/record", "vtoken/secret"},
 		never: []string{"net/http", "vtoken/vtoken"}},
 
+	{name: "one-time passwords and the files that deliver them are values",
+		of: []string{"provisioning/oath", "provisioning/seedfile"}, may: []string{"vtoken/secret"}, never: []string{"net/http"}},
 	{name: "the provisioning core knows no HTTP and no dialect",
-		of: []string{"provisioning"}, may: []string{"provisioning/directory", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/policy", "vtoken/record", "vtoken/secret", "vtoken/mech"},
+		of: []string{"provisioning"}, may: []string{"provisioning/directory", "provisioning/oath", "provisioning/seedfile", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/policy", "vtoken/record", "vtoken/secret", "vtoken/mech"},
 		never: []string{"net/http", "go.etcd.io/bbolt", "vtoken/vtoken"}},
 	{name: "the directory of tokens knows records",
 		of: []string{"provisioning/directory"}, may: []string{"vtoken/record"}, never: []string{"net/http", "go.etcd.io/bbolt"}},
@@ -77,7 +79,7 @@ var layers = [...]layer{
 		of: []string{"provisioning/dialect/native/nativetest"}, may: []string{"provisioning/...", "vtoken/..."}},
 	{name: "a dialect knows the core and no other dialect",
 		of:  []string{"provisioning/dialect/..."},
-		may: []string{"provisioning", "provisioning/directory", "provisioning/httpkit", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
+		may: []string{"provisioning", "provisioning/directory", "provisioning/httpkit", "provisioning/seedfile", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
 	{name: "the client of the API knows its JSON",
 		of: []string{"provisioning/client"}, may: []string{"provisioning/dialect/native/api", "vtoken/secret"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 

@@ -1,0 +1,146 @@
+package provisioning
+
+import (
+	"context"
+	"slices"
+
+	"vtoken/provisioning/seedfile"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// AssignRow is one token that is there and goes to a user.
+type AssignRow struct {
+	Line   int // for the report
+	Serial string
+	// Product has to be that of the token, where it is given.
+	Product record.Product
+	// User is a login, an alias or an id; Domain is that user's, or empty.
+	User, Domain string
+	// Suspended is an assignment that is switched off from the start.
+	Suspended bool
+	PIN       secret.Bytes // of the user role; nil leaves it
+}
+
+// AssignTokens gives tokens to users as [Service.Assign] does, all of the rows or,
+// where one is refused, none (BadInput, with the report). The caller keeps the PINs
+// and wipes them.
+func (s *Service) AssignTokens(ctx context.Context, c Caller, tenant record.TenantID, rows []AssignRow, o BatchOptions) (BatchReport, error) {
+	if err := c.authorize(OpTokenAssign, tenant); err != nil {
+		return BatchReport{}, err
+	}
+	if o.CreateUsers {
+		if err := c.authorize(OpUserCreate, tenant); err != nil {
+			return BatchReport{}, err
+		}
+	}
+	if err := checkBatch(len(rows)); err != nil {
+		return BatchReport{}, err
+	}
+	b := &batch{s: s, ctx: ctx, options: o, report: BatchReport{Refused: slices.Clone(o.Refused)}, rows: len(rows),
+		line: func(i int) (int, string) { return rows[i].Line, rows[i].Serial }}
+	return b.outcome(b.assignAll(c, tenant, rows))
+}
+
+// assignAll tries all rows without a change first, where that saves the making of
+// hashes of PINs for nothing.
+func (b *batch) assignAll(c Caller, tenant record.TenantID, rows []AssignRow) error {
+	hashed := make([]*record.Token, len(rows)) // with the new PIN, where there is one
+	take := func(tx Tx, i int) (BatchToken, error) {
+		t, err := b.s.assignOne(tx, c, tenant, &rows[i], b.options, hashed[i])
+		if err != nil {
+			return BatchToken{}, err
+		}
+		return BatchToken{rows[i].Line, t.ID, t.Serial}, nil
+	}
+	if slices.ContainsFunc(rows, func(r AssignRow) bool { return r.PIN != nil }) || b.options.DryRun || len(b.report.Refused) > 0 {
+		if err := b.run(true, take); err != nil || b.options.DryRun || len(b.report.Refused) > 0 {
+			return err
+		}
+		done := b.report.Done
+		err := b.parallel(func(i int) error {
+			if rows[i].PIN == nil {
+				return nil
+			}
+			hashed[i] = &record.Token{ID: done[i].ID, UserPIN: pin.State{Policy: b.s.opt.UserPIN}}
+			return b.s.setPINs(hashed[i], map[pin.Role]secret.Bytes{pin.User: rows[i].PIN})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return b.run(false, take)
+}
+
+// assignOne assigns one token of a batch. hashed is a token with the new PIN, or
+// nil.
+func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRow, o BatchOptions, hashed *record.Token) (*record.Token, error) {
+	old, err := s.find(tx, c, OpTokenAssign, TokenRef{Tenant: tenant, Serial: r.Serial})
+	if err != nil {
+		return nil, err
+	}
+	t := old.Clone()
+	if p := r.Product; p.Manufacturer != "" && p.Manufacturer != t.Product.Manufacturer || p.Model != "" && p.Model != t.Product.Model {
+		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", clip(t.Product.Model), clip(t.Product.Manufacturer), clip(p.Model), clip(p.Manufacturer))
+	}
+	u, err := s.holderOf(tx, NewToken{Tenant: tenant, User: r.User, CreateUser: o.CreateUsers})
+	if err != nil {
+		return nil, err
+	}
+	if r.Domain != "" {
+		if err := s.checkDomain(tx, u.ID, r.Domain); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.assign(tx, c, t, Assign{User: r.User, Share: o.Share && len(t.Holders) > 0, Activation: o.Activation}); err != nil {
+		return nil, err
+	}
+	t.Assignment(u.ID).Suspended = r.Suspended
+	if err := s.batchPIN(t, r.PIN, hashed); err != nil {
+		return nil, err
+	}
+	return t, tx.PutToken(t)
+}
+
+// batchPIN gives a token the PIN of its row.
+func (s *Service) batchPIN(t *record.Token, p secret.Bytes, hashed *record.Token) error {
+	if p == nil {
+		return nil
+	}
+	if err := s.checkRowPIN(p); err != nil {
+		return err
+	}
+	if err := OpTokenResetPIN.allowed(t, s.now()); err != nil {
+		return err
+	}
+	if t.PINBound {
+		return Errorf(NotSupported, "the token is PIN-bound; set its PIN by itself")
+	}
+	if hashed != nil {
+		t.UserPIN = t.UserPIN.Change(hashed.UserPIN.Verifier, s.now())
+	}
+	return nil
+}
+
+// AssignRows are the rows of a batch assignment file. They share its PINs. Status
+// is ACTIVE or empty, or INACTIVE or DISABLED for an assignment that is switched
+// off; anything else is among the refused.
+func AssignRows(f *seedfile.File) (rows []AssignRow, refused []seedfile.Problem) {
+	for _, a := range f.Assignments {
+		off, known := statuses[a.Status]
+		if !known {
+			refused = append(refused, seedfile.Problem{Line: a.Line, Serial: a.Serial, Reason: "there is no status " + clip(a.Status) + "; it is ACTIVE, INACTIVE or DISABLED"})
+			continue
+		}
+		rows = append(rows, AssignRow{
+			Line: a.Line, Serial: a.Serial, Product: record.Product{Manufacturer: a.Manufacturer, Model: a.Model},
+			User: a.Login, Domain: a.Domain, Suspended: off, PIN: a.PIN,
+		})
+	}
+	return rows, refused
+}
+
+// statuses are the words for the state of an assignment, and whether it is
+// switched off.
+var statuses = map[string]bool{"": false, "ACTIVE": false, "INACTIVE": true, "DISABLED": true}

@@ -1,0 +1,125 @@
+package provisioning
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"vtoken/provisioning/oath"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Enrolment asks for what an authenticator app is set up with.
+type Enrolment struct {
+	// Issuer is who gives the token; empty is the tenant's name.
+	Issuer string
+	// Account is the name that the app shows; empty is the owner's login, or else
+	// the token's label.
+	Account string
+	// Device is the device that it goes to, or empty.
+	Device string
+}
+
+// Enrolled is the answer: a secret that leaves the server. The caller wipes URI
+// and Seed.
+type Enrolled struct {
+	URI     secret.Bytes // otpauth://
+	PNG     []byte       // the QR code of URI
+	Seed    secret.Bytes
+	Issuer  string
+	Account string
+	Token   Token
+}
+
+// EnrolOTP hands out the seed of a token, once: before the answer leaves, the
+// token is confined, so that another call is WrongState until it is released with
+// [Service.SetConfined]. Where Device is set, the token is bound to that device
+// instead, as [Service.Download] does, and the same device may ask again. Once the
+// token is activated the seed stays where it is (WrongState).
+//
+// HOTP starts in the app at the counter that is verified next.
+func (s *Service) EnrolOTP(ctx context.Context, c Caller, ref TokenRef, e Enrolment) (Enrolled, error) {
+	if e.Device != "" {
+		if err := checkName("device", e.Device); err != nil {
+			return Enrolled{}, err
+		}
+	}
+	var out Enrolled
+	var t *record.Token
+	view, err := s.changeIn(ctx, c, OpTokenSeed, ref, func(tx Tx, changed *record.Token) (err error) {
+		t = changed
+		if out.Issuer, out.Account, err = names(tx, t, e); err != nil {
+			return err
+		}
+		switch {
+		case e.Device == "":
+			t.Confined = true
+		case t.Device != "" && t.Device != e.Device:
+			return Errorf(Conflict, "token %s is on another device already; release it first", t.ID)
+		default:
+			t.Device = e.Device
+		}
+		return nil
+	})
+	if err != nil {
+		return Enrolled{}, err
+	}
+	set, err := s.seed(t)
+	if err != nil {
+		return Enrolled{}, err
+	}
+	defer set.Wipe()
+	out.Seed, out.Token = secret.Bytes(set.Get(ck.CKA_VALUE)).Clone(), view
+	key := oath.Key{Seed: out.Seed, Hash: t.OTP.Hash, Digits: t.OTP.Digits}
+	out.URI, err = oath.Enrolment{Key: key, Period: t.OTP.Period, Counter: t.OTP.Next, Issuer: out.Issuer, Account: out.Account}.URI()
+	if err == nil {
+		out.PNG, err = oath.PNG(out.URI)
+	}
+	if err != nil {
+		out.Seed.Wipe()
+		return Enrolled{}, err
+	}
+	return out, nil
+}
+
+// names are the issuer and the account that the app shows. What was chosen has to
+// fit; what is made up is made to.
+func names(tx ReadTx, t *record.Token, e Enrolment) (issuer, account string, err error) {
+	for what, name := range map[string]string{"issuer": e.Issuer, "account": e.Account} {
+		if name == "" {
+			continue
+		}
+		if err := checkName(what, name); err != nil {
+			return "", "", err
+		}
+		if len(name) > oath.MaxName || strings.Contains(name, ":") {
+			return "", "", Errorf(BadInput, "the %s has %d bytes, or a colon in it; give one of at most %d bytes without", what, len(name), oath.MaxName)
+		}
+	}
+	tenant, err := tenantOf(tx, t.Tenant)
+	if err != nil {
+		return "", "", err
+	}
+	login := ""
+	if owner := t.Owner(); owner != "" {
+		u, err := tx.User(owner)
+		if err != nil {
+			return "", "", err
+		}
+		login = u.Login
+	}
+	issuer = cmp.Or(e.Issuer, appName(tenant.Name))
+	return issuer, cmp.Or(e.Account, appName(login), appName(t.Label), t.Serial), nil
+}
+
+// appName makes a name fit for an app.
+func appName(s string) string {
+	s = cleanLabel(strings.ReplaceAll(s, ":", " "))
+	for len(s) > oath.MaxName {
+		r := []rune(s)
+		s = string(r[:len(r)-1])
+	}
+	return strings.TrimSpace(s)
+}

@@ -1,0 +1,239 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"vtoken/provisioning/oath"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Code is a one-time password as a caller gives it.
+type Code struct {
+	// Text is the digits.
+	Text secret.Bytes
+	// Short says that leading zeros may be missing: the password came as a number.
+	Short bool
+}
+
+// TextCode is a password that came as text.
+func TextCode(text string) Code { return Code{Text: secret.Bytes(text)} }
+
+// NumberCode is a password that came as a number, without its leading zeros.
+func NumberCode(n uint64) Code { return Code{Text: strconv.AppendUint(nil, n, 10), Short: true} }
+
+// digits is the password with the number of digits that the token's have.
+func (c Code) digits(want int) (secret.Bytes, error) {
+	text := c.Text
+	if c.Short && len(text) < want {
+		text = fmt.Appendf(nil, "%0*s", want, []byte(text))
+	}
+	if len(text) != want {
+		return nil, Errorf(BadInput, "the one-time password has %d digits; those of this token have %d", len(text), want)
+	}
+	for _, b := range text {
+		if b < '0' || b > '9' {
+			return nil, Errorf(BadInput, "the one-time password has something in it that is no digit")
+		}
+	}
+	return text, nil
+}
+
+// ErrCodeUsed is among the causes of a WrongCode where the password was right and
+// was used before.
+var ErrCodeUsed = errors.New("the one-time password was used already")
+
+// attempt is one use of one or two passwords.
+type attempt struct {
+	op     Operation
+	ref    TokenRef
+	codes  []Code
+	window func(record.OTP, time.Time) span
+	done   func(t *record.Token) // what else becomes of the token if they are right
+}
+
+// VerifyOTP takes a one-time password of a token, once. It is WrongCode where the
+// password is wrong or was used ([ErrCodeUsed]), and WrongState where neither the
+// token nor its holders may be used, or after MaxWrongOTP wrong ones in a row. The
+// try is stored before the password is compared, as one of a PIN is. Where ref
+// names a user, it is that holder who has to be allowed to use the token; else it
+// is any.
+//
+// The counter of verification is the server's (record.OTP.Next). That of the OTP
+// key (CKA_OTP_COUNTER) moves when the holder makes passwords through PKCS#11: it
+// is the device's, and neither looks at the other.
+func (s *Service) VerifyOTP(ctx context.Context, c Caller, ref TokenRef, code Code) (Token, error) {
+	return s.tryOTP(ctx, c, attempt{op: OpTokenVerify, ref: ref, codes: []Code{code}, window: verifyWindow})
+}
+
+// SyncOTP finds out where the counter or the clock of a token is, by two passwords
+// that it made one after the other. They are used then. Errors are those of
+// VerifyOTP.
+func (s *Service) SyncOTP(ctx context.Context, c Caller, ref TokenRef, first, next Code) (Token, error) {
+	return s.tryOTP(ctx, c, attempt{op: OpTokenSync, ref: ref, codes: []Code{first, next}, window: syncWindow})
+}
+
+// ActivateOTP synchronises a token as SyncOTP does, and ends its activation: who
+// has two passwords of it has the token.
+func (s *Service) ActivateOTP(ctx context.Context, c Caller, ref TokenRef, first, next Code) (Token, error) {
+	return s.tryOTP(ctx, c, attempt{op: OpTokenActivated, ref: ref, codes: []Code{first, next}, window: syncWindow, done: func(t *record.Token) {
+		t.Activation, t.Code = record.Activated, record.ActivationCode{}
+	}})
+}
+
+// ResetOTP unlocks the passwords of a token and forgets the drift of its clock.
+// With a counter, that is the next one that is taken, even one that was used: the
+// device was set anew. Without one, what was used stays used.
+func (s *Service) ResetOTP(ctx context.Context, c Caller, ref TokenRef, counter *uint64) (Token, error) {
+	return s.changeToken(ctx, c, OpTokenResetOTP, ref, func(t *record.Token) error {
+		if counter != nil && t.OTP.Period != 0 {
+			return Errorf(BadInput, "token %s makes passwords by time and has no counter; leave it out", t.ID)
+		}
+		t.OTP.Failed, t.OTP.Drift = 0, 0
+		set(&t.OTP.Next, counter)
+		return nil
+	})
+}
+
+// tryOTP commits the try, compares, and commits the success.
+func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (Token, error) {
+	tried, row, err := s.countTry(ctx, c, a)
+	if err != nil {
+		return Token{}, err
+	}
+	now := s.now()
+	at, err := s.match(tried, row, a.window(tried.OTP, now))
+	if err != nil {
+		return Token{}, err
+	}
+	last := at + uint64(len(row)) - 1
+	return s.changeToken(ctx, c, a.op, a.ref, func(t *record.Token) error {
+		if t.OTP.Key != tried.OTP.Key || at < t.OTP.Next { // another one was first
+			return used(t)
+		}
+		t.OTP.Next, t.OTP.Failed, t.OTP.Drift, t.LastUsedAt = last+1, 0, driftOf(t.OTP, last, now), now
+		if a.done != nil {
+			a.done(t)
+		}
+		return nil
+	})
+}
+
+// countTry commits one more wrong password and returns the token with it, and the
+// passwords with all their digits.
+func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *record.Token, row []secret.Bytes, err error) {
+	_, err = s.changeIn(ctx, c, a.op, a.ref, func(tx Tx, t *record.Token) error {
+		if err := s.mayTry(tx, t, a); err != nil {
+			return err
+		}
+		row = make([]secret.Bytes, len(a.codes))
+		for i, code := range a.codes {
+			if row[i], err = code.digits(t.OTP.Digits); err != nil {
+				return err
+			}
+		}
+		t.OTP.Failed++
+		tried = t.Clone()
+		return nil
+	})
+	return tried, row, err
+}
+
+// mayTry checks what the table of operations does not.
+func (s *Service) mayTry(tx Tx, t *record.Token, a attempt) error {
+	if t.Kind != record.KindOTP {
+		return OpTokenSync.allowed(t, s.now())
+	}
+	if OTPLocked(t.OTP) {
+		return Errorf(WrongState, "%d one-time passwords of token %s in a row were wrong, and no more are taken; reset its counter", t.OTP.Failed, t.ID)
+	}
+	if a.op != OpTokenVerify {
+		return nil
+	}
+	return s.holderMayUse(tx, t, a.ref.User)
+}
+
+// holderMayUse checks that the user, or a holder where that is empty, may use the
+// token now.
+func (s *Service) holderMayUse(tx ReadTx, t *record.Token, user string) error {
+	var only record.UserID
+	if user != "" {
+		u, err := userOf(tx, t.Tenant, user)
+		if err != nil {
+			return err
+		}
+		only = u.ID
+	}
+	for _, a := range t.Holders {
+		if only != "" && a.User != only || !t.VisibleTo(a.User, s.now()) {
+			continue
+		}
+		u, err := tx.User(a.User)
+		if err != nil {
+			return fmt.Errorf("reading a holder of token %s: %w", t.ID, err)
+		}
+		if u.Enabled {
+			return nil
+		}
+	}
+	return Errorf(WrongState, "the holder may not use token %s now: the user is disabled, or the assignment is suspended or has ended", t.ID)
+}
+
+// match finds the counter of a row of passwords in what is unused of a window. It
+// takes the same time wherever it is.
+func (s *Service) match(t *record.Token, row []secret.Bytes, window span) (at uint64, err error) {
+	seed, err := s.seed(t)
+	if err != nil {
+		return 0, err
+	}
+	defer seed.Wipe()
+	key := oath.Key{Seed: secret.Bytes(seed.Get(ck.CKA_VALUE)), Hash: t.OTP.Hash, Digits: t.OTP.Digits}
+	find := func(in span) (uint64, bool, error) {
+		if len(row) == 1 {
+			return key.Find(row[0], in.first, in.last)
+		}
+		return key.FindPair(row[0], row[1], in.first, in.last)
+	}
+	at, right, err := find(window.unused(t.OTP.Next))
+	if err != nil || right {
+		return at, err
+	}
+	_, before, err := find(window.used(t.OTP.Next))
+	switch {
+	case err != nil:
+		return 0, err
+	case before:
+		return 0, used(t)
+	}
+	return 0, Errorf(WrongCode, "the one-time password is wrong%s", triesLeft(t))
+}
+
+// used is the error for a password that was right once.
+func used(t *record.Token) error {
+	return &Error{WrongCode, ErrCodeUsed.Error() + "; wait for the next one" + triesLeft(t), ErrCodeUsed}
+}
+
+func triesLeft(t *record.Token) string {
+	if left := MaxWrongOTP - t.OTP.Failed; left > 0 {
+		return fmt.Sprintf("; %d tries are left", left)
+	}
+	return ", and no more are taken until its counter is reset"
+}
+
+// seed reads the secret attributes of the token's OTP key. The caller wipes them.
+func (s *Service) seed(t *record.Token) (object.Set, error) {
+	set, err := s.store.OpenSecret(t.ID, object.ID(t.OTP.Key), nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading the seed of token %s: %w", t.ID, err)
+	}
+	if len(set.Get(ck.CKA_VALUE)) == 0 {
+		return nil, fmt.Errorf("the OTP key of token %s has no value", t.ID)
+	}
+	return set, nil
+}
