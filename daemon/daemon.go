@@ -45,6 +45,7 @@ type daemon struct {
 	scrape  *http.Server // of --metrics-listen
 
 	serving sync.WaitGroup
+	sweeper *sweeper
 	failed  chan error // what ended a server that should have gone on
 }
 
@@ -70,15 +71,21 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	lockMemory(log)
-	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4)}
+	if !overwritesFreed() {
+		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1 in the daemon's environment")
+	}
+	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper()}
+	d.serving.Go(d.sweeper.run)
 	defer func() {
 		if err != nil {
 			d.stop()
 		}
 	}()
-	if d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
-		MayMake: admins.Has, Locked: d.locked, Provider: provider, Version: version, Wait: func(long time.Duration) { wait(ctx, long) },
-	}); err != nil {
+	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
+		MayMake: admins.Has, Locked: d.locked, Provider: provider, Forgotten: d.sweeper.note, Version: version,
+		Wait: func(long time.Duration) { wait(ctx, long) },
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := d.openAudit(); err != nil {
@@ -222,6 +229,7 @@ func (d *daemon) stop() {
 		both.Go(func() { d.warn("stopping the metrics", d.scrape.Close()) })
 	}
 	both.Wait()
+	d.sweeper.stop()
 	d.serving.Wait()
 	d.warn("closing the audit log", d.closeAudit())
 	d.warn("closing the store", d.store.Close())

@@ -17,6 +17,15 @@
 // and tells the service manager (sd_notify). It stops on SIGTERM and SIGINT
 // within 5 seconds. The log goes to standard error.
 //
+// # Secrets in memory
+//
+// Private RSA and EC keys are in libcrypto's memory, which is overwritten when it
+// is freed (package vtoken/mech/libcrypto). For the rest the daemon begins by
+// starting itself again, in the same process, with GODEBUG=clobberfree=1, which has
+// Go's garbage collector overwrite what it frees, and has it run soon after each
+// logout (sweeper.go). Work on secrets in Go is done on stacks that are cleared
+// (secret.OnOwnStack). docs/threat-model.md says what is left.
+//
 // # Without sockets
 //
 // "vtokend restore FILE" makes the store of the data folder from a backup,

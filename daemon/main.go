@@ -27,6 +27,7 @@ const (
 )
 
 func main() {
+	overwriteFreed()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

@@ -192,9 +192,7 @@ type remains struct {
 }
 
 func (c *Client) bury(r remains) {
-	for _, k := range r.keys {
-		k.kill()
-	}
+	c.engine.killAll(r.keys)
 	if r.free != nil {
 		c.engine.release(r.free)
 	}

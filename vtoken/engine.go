@@ -23,6 +23,10 @@ type Options struct {
 	Provider mech.Provider
 	// Locked is told that a wrong try has locked a PIN; nil is nobody. It is quick.
 	Locked func(record.TokenID, pin.Role)
+	// Forgotten is called after a login ended or a key was wiped, so that what is
+	// left of secrets in Go's heap can be overwritten. It may be called often and
+	// under locks, so it only takes note; nil does nothing.
+	Forgotten func()
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Wait lets a call wait so long, or until the daemon ends; nil is time.Sleep.
@@ -66,6 +70,9 @@ func New(store Store, opts Options) (*Engine, error) {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Forgotten == nil {
+		opts.Forgotten = func() {}
 	}
 	if opts.Provider == nil {
 		opts.Provider = mech.Go{}

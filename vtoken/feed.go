@@ -22,9 +22,7 @@ func (e *Engine) apply(changes []record.Change) {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
 	effects, doomed, stale := e.absorb(changes)
-	for _, k := range doomed {
-		k.kill()
-	}
+	e.killAll(doomed)
 	if len(effects) == 0 && !stale {
 		return
 	}

@@ -82,6 +82,16 @@ func (k *liveKey) hold() bool {
 
 func (k *liveKey) letGo() { k.mu.RUnlock() }
 
+// killAll wipes keys that nobody may use any longer.
+func (e *Engine) killAll(keys []*liveKey) {
+	for _, k := range keys {
+		k.kill()
+	}
+	if len(keys) > 0 {
+		e.opts.Forgotten()
+	}
+}
+
 // kill waits for computations with the key and wipes it. Operations that have
 // it are over.
 func (k *liveKey) kill() {

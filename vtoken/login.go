@@ -62,9 +62,7 @@ func (c *Client) Logout(h ck.SessionHandle) error {
 	in := s.attachment.login.Load() != nil
 	keys := s.attachment.endLogin()
 	c.mu.Unlock()
-	for _, k := range keys {
-		k.kill()
-	}
+	c.engine.killAll(keys)
 	if !in {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
@@ -135,6 +133,7 @@ func (a *attachment) endLogin() []*liveKey {
 	}
 	l.ended.Store(true)
 	a.login.Store(nil)
+	defer a.client.engine.opts.Forgotten()
 	a.token.held.leave()
 	if l.role != pin.User {
 		return nil
@@ -165,9 +164,7 @@ func (c *Client) endLogin(id record.TokenID, role pin.Role) {
 		keys = a.endLogin()
 	}
 	c.mu.Unlock()
-	for _, k := range keys {
-		k.kill()
-	}
+	c.engine.killAll(keys)
 }
 
 // endLogins ends the logins of a role in all applications.

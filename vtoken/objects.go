@@ -282,8 +282,6 @@ func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 
 func (a *attachment) destroy(h ck.ObjectHandle) error {
 	keys := a.dropWhere(func(other ck.ObjectHandle) bool { return other == h })
-	for _, k := range keys {
-		k.kill()
-	}
+	a.client.engine.killAll(keys)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+	"vtoken/vtoken/secret"
 )
 
 // kind is one of the operations of which a session has one of each at a time.
@@ -226,18 +227,25 @@ func (s *session) liveKey(handle ck.ObjectHandle, o *object.Object) (*liveKey, e
 	if k != nil {
 		return k, nil
 	}
-	full, err := s.unsealed(handle, o)
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := mech.ParseKey(full, s.engine().opts.Provider)
-	if full != o {
-		full.Secret.Wipe()
-	}
+	var parsed *mech.Key
+	var err error
+	secret.OnOwnStack(func() { parsed, err = s.parse(handle, o) })
 	if err != nil {
 		return nil, err
 	}
 	return s.keepKey(h, handle, &liveKey{key: parsed})
+}
+
+// parse opens the secret attributes of a key, and parses it.
+func (s *session) parse(handle ck.ObjectHandle, o *object.Object) (*mech.Key, error) {
+	full, err := s.unsealed(handle, o)
+	if err != nil {
+		return nil, err
+	}
+	if full != o {
+		defer full.Secret.Wipe()
+	}
+	return mech.ParseKey(full, s.engine().opts.Provider)
 }
 
 // keepKey puts a parsed key into the cache, unless another thread was quicker,

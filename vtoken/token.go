@@ -104,9 +104,7 @@ func (e *Engine) release(t *token) {
 		e.forgetTokens()
 	}
 	e.mu.Unlock()
-	for _, k := range keys {
-		k.kill()
-	}
+	e.killAll(keys)
 }
 
 // forgetTokens unloads idle tokens, the longest idle first. e.mu is locked.

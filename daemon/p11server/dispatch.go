@@ -29,6 +29,9 @@ type route struct {
 	slow bool
 	// byKey is for calls that take long with some keys only; the engine tells.
 	byKey bool
+	// secret is for calls that handle PINs and keys in Go: they run on a stack that
+	// is cleared (secret.OnOwnStack).
+	secret bool
 }
 
 // routes is the one table of what is served. A call without a row answers
@@ -40,8 +43,8 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallGetTokenInfo:     {run: getTokenInfo},
 	p11rpc.CallGetMechanismList: {run: getMechanismList},
 	p11rpc.CallGetMechanismInfo: {run: getMechanismInfo},
-	p11rpc.CallInitToken:        {run: initToken, slow: true},
-	p11rpc.CallInitToken2:       {run: initToken2, slow: true},
+	p11rpc.CallInitToken:        {run: initToken, slow: true, secret: true},
+	p11rpc.CallInitToken2:       {run: initToken2, slow: true, secret: true},
 	p11rpc.CallWaitForSlotEvent: {run: waitForSlotEvent, slow: true},
 
 	p11rpc.CallOpenSession:       {run: openSession},
@@ -51,14 +54,14 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallSessionCancel:     {run: sessionCancel},
 	p11rpc.CallGetOperationState: {run: finish(Client.GetOperationState)},
 	p11rpc.CallSetOperationState: {run: setOperationState},
-	p11rpc.CallInitPIN:           {run: initPIN, slow: true},
-	p11rpc.CallSetPIN:            {run: setPIN, slow: true},
-	p11rpc.CallLogin:             {run: login, slow: true},
-	p11rpc.CallLoginUser:         {run: loginUser, slow: true},
+	p11rpc.CallInitPIN:           {run: initPIN, slow: true, secret: true},
+	p11rpc.CallSetPIN:            {run: setPIN, slow: true, secret: true},
+	p11rpc.CallLogin:             {run: login, slow: true, secret: true},
+	p11rpc.CallLoginUser:         {run: loginUser, slow: true, secret: true},
 	p11rpc.CallLogout:            {run: onSession(Client.Logout), slow: true},
 
-	p11rpc.CallCreateObject:      {run: createObject, slow: true},
-	p11rpc.CallCopyObject:        {run: copyObject, slow: true},
+	p11rpc.CallCreateObject:      {run: createObject, slow: true, secret: true},
+	p11rpc.CallCopyObject:        {run: copyObject, slow: true, secret: true},
 	p11rpc.CallDestroyObject:     {run: onObject(Client.DestroyObject), slow: true},
 	p11rpc.CallGetObjectSize:     {run: getObjectSize},
 	p11rpc.CallGetAttributeValue: {run: getAttributeValue},
@@ -123,19 +126,19 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallSignEncryptUpdate:   {run: transform(Client.SignEncryptUpdate)},
 	p11rpc.CallDecryptVerifyUpdate: {run: transform(Client.DecryptVerifyUpdate)},
 
-	p11rpc.CallGenerateKey:     {run: generateKey, slow: true},
-	p11rpc.CallGenerateKeyPair: {run: generateKeyPair, slow: true},
-	p11rpc.CallWrapKey:         {run: wrapKey},
-	p11rpc.CallUnwrapKey:       {run: unwrapKey, slow: true},
-	p11rpc.CallDeriveKey:       {run: deriveKey, slow: true},
-	p11rpc.CallDeriveKey2:      {run: deriveKey2, slow: true},
+	p11rpc.CallGenerateKey:     {run: generateKey, slow: true, secret: true},
+	p11rpc.CallGenerateKeyPair: {run: generateKeyPair, slow: true, secret: true},
+	p11rpc.CallWrapKey:         {run: wrapKey, secret: true},
+	p11rpc.CallUnwrapKey:       {run: unwrapKey, slow: true, secret: true},
+	p11rpc.CallDeriveKey:       {run: deriveKey, slow: true, secret: true},
+	p11rpc.CallDeriveKey2:      {run: deriveKey2, slow: true, secret: true},
 	p11rpc.CallSeedRandom:      {run: feed(Client.SeedRandom)},
 	p11rpc.CallGenerateRandom:  {run: generateRandom},
 
-	p11rpc.CallEncapsulateKey: {run: encapsulateKey, slow: true},
-	p11rpc.CallDecapsulateKey: {run: decapsulateKey, slow: true},
+	p11rpc.CallEncapsulateKey: {run: encapsulateKey, slow: true, secret: true},
+	p11rpc.CallDecapsulateKey: {run: decapsulateKey, slow: true, secret: true},
 
-	p11rpc.CallWrapKeyAuthenticated: {run: wrapKeyAuthenticated},
+	p11rpc.CallWrapKeyAuthenticated: {run: wrapKeyAuthenticated, secret: true},
 }
 
 // The shapes that many calls share.

@@ -7,6 +7,7 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
+	"vtoken/vtoken/secret"
 )
 
 // task is one request, and the memory in which it is read and answered. Several
@@ -148,6 +149,10 @@ func (c *conn) handle(t *task) (err error) {
 	t.req = request{Decoder: &t.dec, out: &t.out, client: c.client.get(), ctx: c.ctx}
 	if t.req.client == nil {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	if routes[call].secret {
+		secret.OnOwnStack(func() { err = run(&t.req) })
+		return err
 	}
 	return run(&t.req)
 }

@@ -6,13 +6,15 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"vtoken/vtoken/secret"
 )
 
 // NewServer is an HTTP server with bounds on everything a client can hold on
 // to. It serves TLS listeners and Unix sockets alike.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           onOwnStack(h),
 		ConnContext:       WithPeer,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -21,6 +23,14 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// onOwnStack has requests handled on stacks that are cleared: bodies may hold PINs
+// and keys.
+func onOwnStack(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secret.OnOwnStack(func() { h.ServeHTTP(w, r) })
+	})
 }
 
 // ClientCertificate is the certificate that a client has proved to have the key of;

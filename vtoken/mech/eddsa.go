@@ -8,6 +8,7 @@ import (
 	"github.com/cloudflare/circl/sign/ed448"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/secret"
 )
 
 // MaxWhole is the most bytes of a message that has to be collected, because it
@@ -51,7 +52,9 @@ func signEdDSA(k *Key, p ck.Parameter) (Signer, error) {
 	case ed25519.PrivateKey:
 		s, hash := ed25519Sink(v)
 		return &signer{s, ed25519.SignatureSize, func(message []byte) ([]byte, error) {
-			out, err := key.Sign(nil, message, &ed25519.Options{Hash: hash, Context: context})
+			var out []byte
+			var err error
+			secret.OnOwnStack(func() { out, err = key.Sign(nil, message, &ed25519.Options{Hash: hash, Context: context}) })
 			if err != nil {
 				return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "sign with Ed25519: %w", err)
 			}
@@ -63,7 +66,9 @@ func signEdDSA(k *Key, p ck.Parameter) (Signer, error) {
 			sign = ed448.SignPh
 		}
 		return &signer{wholeSink(), ed448.SignatureSize, func(message []byte) ([]byte, error) {
-			return sign(key, message, context), nil
+			var out []byte
+			secret.OnOwnStack(func() { out = sign(key, message, context) })
+			return out, nil
 		}}, nil
 	}
 	return nil, wrongKey(k, "Edwards private key")

@@ -11,6 +11,7 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+	"vtoken/vtoken/secret"
 )
 
 // EC loads a key ([Provider]).
@@ -36,8 +37,9 @@ type goNIST struct {
 
 func (k *goNIST) Curve() object.Curve { return k.curve }
 
-func (k *goNIST) Sign(digest []byte) ([]byte, error) {
-	der, err := ecdsa.SignASN1(rand.Reader, k.key, digest)
+func (k *goNIST) Sign(digest []byte) (_ []byte, err error) {
+	var der []byte
+	secret.OnOwnStack(func() { der, err = ecdsa.SignASN1(rand.Reader, k.key, digest) })
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +50,16 @@ func (k *goNIST) Sign(digest []byte) ([]byte, error) {
 	return out, nil
 }
 
-func (k *goNIST) Agree(peer crypto.PublicKey) ([]byte, error) {
+func (k *goNIST) Agree(peer crypto.PublicKey) (z []byte, err error) {
 	pub, ok := peer.(*ecdsa.PublicKey)
 	if !ok {
 		return nil, errors.New("the peer's key is of another curve")
 	}
+	secret.OnOwnStack(func() { z, err = k.agree(pub) })
+	return z, err
+}
+
+func (k *goNIST) agree(pub *ecdsa.PublicKey) ([]byte, error) {
 	if k.key.Curve == elliptic.P224() {
 		return k.agreeP224(pub)
 	}
@@ -90,14 +97,18 @@ type goKoblitz struct {
 
 func (k *goKoblitz) Curve() object.Curve { return k.curve }
 
-func (k *goKoblitz) Sign(digest []byte) ([]byte, error) { return signKoblitz(k.key, digest), nil }
+func (k *goKoblitz) Sign(digest []byte) (s []byte, err error) {
+	secret.OnOwnStack(func() { s = signKoblitz(k.key, digest) })
+	return s, nil
+}
 
-func (k *goKoblitz) Agree(peer crypto.PublicKey) ([]byte, error) {
+func (k *goKoblitz) Agree(peer crypto.PublicKey) (z []byte, err error) {
 	pub, ok := peer.(*secp256k1.PublicKey)
 	if !ok {
 		return nil, errors.New("the peer's key is of another curve")
 	}
-	return secp256k1.GenerateSharedSecret(k.key, pub), nil
+	secret.OnOwnStack(func() { z = secp256k1.GenerateSharedSecret(k.key, pub) })
+	return z, nil
 }
 
 func (k *goKoblitz) Wipe() { k.key.Zero() }

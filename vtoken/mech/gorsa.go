@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"vtoken/vtoken/object"
+	"vtoken/vtoken/secret"
 )
 
 // Go is the [Provider] of Go's standard library, whose cryptographic module is
@@ -41,29 +42,33 @@ func (k *goRSA) Private(in []byte) (out []byte, ok bool, err error) {
 	if k.bare.err != nil {
 		return nil, false, k.bare.err
 	}
-	return k.bare.key.private(in)
+	secret.OnOwnStack(func() { out, ok, err = k.bare.key.private(in) })
+	return out, ok, err
 }
 
-func (k *goRSA) SignPKCS1v15(h crypto.Hash, message []byte) ([]byte, error) {
-	return rsa.SignPKCS1v15(nil, k.key, h, message)
+func (k *goRSA) SignPKCS1v15(h crypto.Hash, message []byte) (s []byte, err error) {
+	secret.OnOwnStack(func() { s, err = rsa.SignPKCS1v15(nil, k.key, h, message) })
+	return s, err
 }
 
 // SignPSS is crypto/rsa's where that can do it: there the mask has the hash of
 // the message, and a salt of no bytes cannot be asked for.
-func (k *goRSA) SignPSS(h, mgf crypto.Hash, salt int, digest []byte) ([]byte, error) {
+func (k *goRSA) SignPSS(h, mgf crypto.Hash, salt int, digest []byte) (s []byte, err error) {
 	if h == mgf && salt > 0 {
-		return rsa.SignPSS(rand.Reader, k.key, h, digest, &rsa.PSSOptions{SaltLength: salt})
+		secret.OnOwnStack(func() { s, err = rsa.SignPSS(rand.Reader, k.key, h, digest, &rsa.PSSOptions{SaltLength: salt}) })
+		return s, err
 	}
 	fresh := make([]byte, salt)
 	_, _ = rand.Read(fresh) // never fails (crypto/rand)
 	// The encoded message has a bit less than the modulus, so it is below it.
 	v := pss{hashAlg{hash: h, new: h.New}, hashAlg{hash: mgf, new: mgf.New}, salt}
-	s, _, err := k.Private(v.encode(digest, fresh, k.key.N.BitLen()-1))
+	s, _, err = k.Private(v.encode(digest, fresh, k.key.N.BitLen()-1))
 	return s, err
 }
 
-func (k *goRSA) DecryptOAEP(in []byte, o *rsa.OAEPOptions) ([]byte, error) {
-	return k.key.Decrypt(nil, in, o)
+func (k *goRSA) DecryptOAEP(in []byte, o *rsa.OAEPOptions) (out []byte, err error) {
+	secret.OnOwnStack(func() { out, err = k.key.Decrypt(nil, in, o) })
+	return out, err
 }
 
 func (k *goRSA) RejectionSeed() [32]byte {

@@ -29,6 +29,9 @@ int vt_room(void);
 // where p times q is not n.
 RSA *vt_rsa(bytes n, bytes e, bytes d, bytes p, bytes q, bytes dp, bytes dq, bytes qinv);
 
+// vt_rsa_seed is SHA-256 of the private exponent, in the length of the modulus.
+int vt_rsa_seed(RSA *key, unsigned char *out);
+
 // The operations put as many bytes into out as the modulus has. in has as many.
 int vt_rsa_private(RSA *key, const unsigned char *in, unsigned char *out);
 int vt_rsa_sign(RSA *key, int hash, bytes digest, unsigned char *out);

@@ -4,6 +4,7 @@
 
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include <openssl/sha.h>
 
 // secret is a private number, in the secure heap while that has room.
 static BIGNUM *secret(bytes b) {
@@ -47,6 +48,15 @@ RSA *vt_rsa(bytes n, bytes e, bytes d, bytes p, bytes q, bytes dp, bytes dq, byt
 	RSA_free(key);
 	ERR_clear_error();
 	return NULL;
+}
+
+int vt_rsa_seed(RSA *key, unsigned char *out) {
+	int size = RSA_size(key);
+	unsigned char *d = OPENSSL_malloc(size);
+	int ok = d != NULL && BN_bn2binpad(RSA_get0_d(key), d, size) == size && SHA256(d, size, out) != NULL;
+	OPENSSL_free(d);
+	ERR_clear_error();
+	return ok;
 }
 
 // done ends an operation that returned n, which should be all of the modulus.

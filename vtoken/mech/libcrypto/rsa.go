@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha256"
 	"math/big"
 
 	"vtoken/vtoken/ck"
@@ -30,10 +29,10 @@ func (*Provider) RSA(n object.RSANumbers) (mech.RSAPrivate, error) {
 		return nil, errNumbers()
 	}
 	k := &rsaKey{pub: n.Public, modulus: modulus, key: key}
-	d := make([]byte, len(modulus))
-	defer clear(d)
-	copy(d[len(d)-len(n.D):], n.D)
-	k.seed = sha256.Sum256(d)
+	if C.vt_rsa_seed(key, first(k.seed[:])) == 0 {
+		k.Wipe()
+		return nil, errNumbers()
+	}
 	return k, nil
 }
 

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Go's heap keeps what was in it until the memory is used again: numbers that the
+// standard library copied, requests that were decoded, records that were opened.
+// The runtime has a setting that makes its garbage collector overwrite what it
+// frees ("Environment Variables" of package runtime). It was made for finding
+// faults, and costs a write to each freed byte. It has to be there when the process
+// starts.
+const (
+	clobber        = "clobberfree="
+	clobberSetting = clobber + "1"
+)
+
+// overwriteFreed starts this program again, in the same process, with the setting,
+// unless GODEBUG says something about it already. Where that fails, the daemon goes
+// on, and says so.
+func overwriteFreed() {
+	had := os.Getenv("GODEBUG")
+	path, err := os.Executable()
+	if err != nil || strings.Contains(had, clobber) {
+		return
+	}
+	_ = os.Setenv("GODEBUG", strings.TrimPrefix(had+","+clobberSetting, ","))
+	_ = syscall.Exec(path, os.Args, os.Environ()) // returns only where it failed
+	_ = os.Setenv("GODEBUG", had)
+}
+
+// overwritesFreed reports whether the process has the setting.
+func overwritesFreed() bool { return strings.Contains(os.Getenv("GODEBUG"), clobberSetting) }
+
+const (
+	// settle is the time from a note to the sweep, in which the request that had
+	// the secret ends, and other notes gather.
+	settle = 100 * time.Millisecond
+	// rounds of the garbage collector free what caches and pools of the standard
+	// library hold on to for one or two.
+	rounds = 3
+	// rest is how long sweeping rests after it, at least, and as a multiple of the
+	// time that it took.
+	rest      = time.Second
+	restTimes = 20
+)
+
+// sweeper runs the garbage collector after secrets were let go of, so that they
+// are overwritten soon and not when memory happens to be short.
+type sweeper struct{ noted, done chan struct{} }
+
+func newSweeper() *sweeper {
+	return &sweeper{noted: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// note asks for a sweep. It never waits.
+func (s *sweeper) note() {
+	select {
+	case s.noted <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends run.
+func (s *sweeper) stop() { close(s.done) }
+
+// run sweeps when it is asked to, until it is stopped.
+func (s *sweeper) run() {
+	for s.wait(s.noted) && s.pause(settle) {
+		began := time.Now()
+		for range rounds {
+			runtime.GC()
+		}
+		if !s.pause(max(rest, restTimes*time.Since(began))) {
+			return
+		}
+	}
+}
+
+func (s *sweeper) wait(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+func (s *sweeper) pause(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-s.done:
+		return false
+	}
+}
