@@ -69,7 +69,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	for _, dl := range dialects {
 		dialect.Mount(mux, dl)
 	}
-	return httpkit.NewServer(kit.Wrap(mux), d.log), nil
+	return httpkit.NewServer(kit.Wrap(httpkit.Exact(mux)), d.log), nil
 }
 
 // userName is the name of a user of the system for logs, or "#uid".

@@ -15,4 +15,11 @@
 // tenant's exchange key. {{tenant}} and {{key}} are there from the start: the
 // default tenant's id and an administrator's API key. A body of one line "@form
 // FIELD FILE" is a multipart form with that file.
+//
+// [BadInput] plays the same exchanges, and before each good request sends every bad
+// form of it that can be derived from the document: bad credentials, verbs and media
+// types, each parameter and each field of the body malformed, missing, over-long,
+// of the wrong type, unknown or another tenant's, broken and nested JSON, broken
+// forms, 10 MB. What a schema forbids is a bad value, so a document that says more
+// is tested more.
 package dialecttest

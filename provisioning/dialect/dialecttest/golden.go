@@ -25,32 +25,19 @@ import (
 // Run plays every archive in testdata. Together they have to use every operation
 // of the dialect's document with success.
 func Run(t *testing.T, make dialect.New) {
-	RunWith(t, make, func(*Server) map[string]string { return nil })
+	RunWith(t, make, nil)
 }
 
 // RunWith is Run with more that the archives know from their beginning, beside
 // {{tenant}} and {{key}}: such as a credential of the dialect's own kind.
 func RunWith(t *testing.T, make dialect.New, known func(*Server) map[string]string) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("there are no golden exchanges in testdata (%v)", err)
-	}
 	served := map[string]bool{}
 	var d dialect.Dialect
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := New(t, make)
-			sc := &scene{t: t, server: s, known: map[string]string{"tenant": string(s.Tenant), "key": s.Key}}
-			maps.Copy(sc.known, known(s))
-			sc.play(archive.Files)
-			d = s.Dialect
-			maps.Copy(served, s.served)
-		})
-	}
+	eachScene(t, make, known, func(sc *scene, files []txtar.File) {
+		sc.play(files)
+		d = sc.server.Dialect
+		maps.Copy(served, sc.server.served)
+	})
 	for path, item := range Document(t, d).Paths.Map() {
 		for method, op := range item.Operations() {
 			if op.OperationID == "" || !served[op.OperationID] {
@@ -60,11 +47,38 @@ func RunWith(t *testing.T, make dialect.New, known func(*Server) map[string]stri
 	}
 }
 
+// eachScene runs fn for every archive in testdata, on a fresh server each.
+func eachScene(t *testing.T, make dialect.New, known func(*Server) map[string]string, fn func(*scene, []txtar.File)) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no golden exchanges in testdata (%v)", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := New(t, make)
+			sc := &scene{t: t, server: s, known: map[string]string{"tenant": string(s.Tenant), "key": s.Key}}
+			if known != nil {
+				maps.Copy(sc.known, known(s))
+			}
+			fn(sc, archive.Files)
+		})
+	}
+}
+
 // scene is a run of exchanges that know what the ones before brought.
 type scene struct {
 	t      *testing.T
 	server *Server
 	known  map[string]string
+	// before is called with each request that is expected to succeed; nil is not.
+	before func(name string, m message)
+	// after is called with those that did succeed; nil is not.
+	after func(name string, m message)
 }
 
 func (sc *scene) play(files []txtar.File) {
@@ -76,52 +90,93 @@ func (sc *scene) play(files []txtar.File) {
 		if !ok || files[i+1].Name != name+".response" {
 			sc.t.Fatalf("%s and %s are no request and its response", files[i].Name, files[i+1].Name)
 		}
-		answer := sc.server.Do(sc.request(name, files[i].Data))
+		m := sc.message(name, files[i].Data)
+		if sc.before != nil && bytes.HasPrefix(bytes.TrimSpace(files[i+1].Data), []byte("2")) {
+			sc.before(name, m)
+		}
+		answer := sc.server.Do(m.request(sc.t))
 		sc.compare(name, answer, files[i+1].Data)
+		if sc.after != nil && answer.StatusCode < 300 {
+			sc.after(name, m)
+		}
 	}
 }
 
-// request builds the request of a file.
-func (sc *scene) request(name string, data []byte) *http.Request {
+// message is a request that can be sent more than once.
+type message struct {
+	method, target string
+	header         http.Header
+	body           string
+	form           *formFile // what the body was made of, nil where it is no form
+}
+
+// formFile is a multipart form with one file.
+type formFile struct {
+	field, name string
+	data        []byte
+}
+
+// encode is the form as a body, and its media type.
+func (f *formFile) encode() (body, contentType string, err error) {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	part, err := w.CreateFormFile(f.field, f.name)
+	if err == nil {
+		_, err = part.Write(f.data)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	return b.String(), w.FormDataContentType(), err
+}
+
+// message reads the request of a file.
+func (sc *scene) message(name string, data []byte) message {
 	sc.t.Helper()
 	line, header, body := sc.split(name, sc.fill(string(data)))
 	method, target, ok := strings.Cut(line, " ")
 	if !ok {
 		sc.t.Fatalf("%s: %q is no method and path", name, line)
 	}
+	m := message{method: method, target: target, header: header, body: body}
 	if rest, ok := strings.CutPrefix(body, "@form "); ok {
-		var contentType string
-		body, contentType = sc.form(rest)
-		header.Set("Content-Type", contentType)
+		m.form = sc.form(rest)
+		m.setForm(sc.t)
 	}
-	r, err := http.NewRequestWithContext(sc.t.Context(), method, "https://localhost"+target, strings.NewReader(body))
+	return m
+}
+
+// setForm makes the body of the form.
+func (m *message) setForm(t testing.TB) {
+	t.Helper()
+	body, contentType, err := m.form.encode()
 	if err != nil {
-		sc.t.Fatalf("%s: %v", name, err)
+		t.Fatalf("building a form: %v", err)
 	}
-	for k, v := range header {
-		r.Header[k] = v
+	m.body = body
+	m.header.Set("Content-Type", contentType)
+}
+
+// request is the message as an HTTP request.
+func (m *message) request(t testing.TB) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), m.method, "https://localhost"+m.target, strings.NewReader(m.body))
+	if err != nil {
+		t.Fatalf("%s %s: %v", m.method, m.target, err)
 	}
-	r.RequestURI = target
+	maps.Copy(r.Header, m.header)
+	r.RequestURI = m.target
 	return r
 }
 
-func (sc *scene) form(arguments string) (body, contentType string) {
+func (sc *scene) form(arguments string) *formFile {
 	sc.t.Helper()
 	field, file, _ := strings.Cut(arguments, " ")
 	data, err := os.ReadFile(filepath.FromSlash(file))
 	if err != nil {
 		sc.t.Fatal(err)
 	}
-	var b bytes.Buffer
-	w := multipart.NewWriter(&b)
-	part, err := w.CreateFormFile(field, filepath.Base(file))
-	if err == nil {
-		_, err = part.Write(data)
-	}
-	if err != nil || w.Close() != nil {
-		sc.t.Fatalf("building a form: %v", err)
-	}
-	return b.String(), w.FormDataContentType()
+	return &formFile{field, filepath.Base(file), data}
 }
 
 // split takes a message apart into its first line, headers and body.
@@ -140,6 +195,8 @@ func (sc *scene) split(name, text string) (line string, header http.Header, body
 	rest, _ := io.ReadAll(r)
 	return line, http.Header(mime), strings.TrimRight(string(rest), "\n")
 }
+
+var requestID = regexp.MustCompile(`"requestid":\s*"[^"]*"`)
 
 var placeholder = regexp.MustCompile(`\{\{([^}]+)\}\}`)
 

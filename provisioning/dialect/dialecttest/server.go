@@ -51,7 +51,7 @@ func New(t testing.TB, make dialect.New) *Server {
 	mux := http.NewServeMux()
 	dialect.Mount(mux, s.Dialect)
 	mux.Handle("/", kit.NotFound())
-	s.Handler = kit.Wrap(mux)
+	s.Handler = kit.Wrap(httpkit.Exact(mux))
 
 	tenant, err := s.Core.TenantNamed(t.Context(), provisioning.System("test"), record.DefaultTenant)
 	if err != nil {

@@ -90,7 +90,11 @@ func (d *Dialect) tokensOf(r *http.Request, c provisioning.Caller) ([]provisioni
 	if err != nil {
 		return nil, err
 	}
-	return d.core.TokensOf(r.Context(), c, tenant, r.PathValue("userId"))
+	user, err := userID(r)
+	if err != nil {
+		return nil, err
+	}
+	return d.core.TokensOf(r.Context(), c, tenant, user)
 }
 
 // importPFX is operation 4.
@@ -258,8 +262,20 @@ func tokenRef(r *http.Request) (provisioning.TokenRef, error) {
 	if err != nil {
 		return provisioning.TokenRef{}, err
 	}
+	user, err := userID(r)
+	if err != nil {
+		return provisioning.TokenRef{}, err
+	}
 	id, err := provisioning.ParseID[record.TokenID]("token", r.PathValue("tokenId"))
-	return provisioning.TokenRef{Tenant: tenant, User: r.PathValue("userId"), ID: id}, err
+	return provisioning.TokenRef{Tenant: tenant, User: user, ID: id}, err
+}
+
+// userID is the user in the path. To the core no user would be any user.
+func userID(r *http.Request) (string, error) {
+	if user := r.PathValue("userId"); user != "" {
+		return user, nil
+	}
+	return "", provisioning.Errorf(provisioning.BadInput, "the user in the path is empty; name the token's user")
 }
 
 // roleOf reads a role name and says what this dialect asks of its PIN.

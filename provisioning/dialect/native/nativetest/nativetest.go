@@ -79,7 +79,7 @@ func Start(t testing.TB) *Server {
 	mux := http.NewServeMux()
 	dialect.Mount(mux, served)
 	mux.Handle("/", kit.NotFound())
-	handler := s.check(t, served.OpenAPI(), kit.Wrap(mux))
+	handler := s.check(t, served.OpenAPI(), kit.Wrap(httpkit.Exact(mux)))
 	s.serveSocket(t, httpkit.NewServer(handler, kit.Log))
 	s.serveHTTPS(t, handler)
 	return s

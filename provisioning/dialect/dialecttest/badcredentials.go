@@ -1,0 +1,147 @@
+package dialecttest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vtoken/provisioning"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// foreign is a tenant that nobody of the default tenant is to learn of.
+type foreign struct {
+	tenant record.TenantID
+	user   record.User
+	token  provisioning.Token
+}
+
+func newForeign(t testing.TB, s *Server) foreign {
+	t.Helper()
+	ctx, system := t.Context(), provisioning.System("test")
+	tenant, err := s.Core.CreateTenant(ctx, system, "foreign tenant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := s.Core.CreateToken(ctx, system, provisioning.NewToken{Tenant: tenant.ID, User: "foreign.user", CreateUser: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := s.Core.User(ctx, system, tenant.ID, "foreign.user")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return foreign{tenant.ID, user, token}
+}
+
+// things is what parameters and fields of common names name, in lower case.
+func things(name string) string {
+	switch strings.ToLower(name) {
+	case "tenantid":
+		return "tenant"
+	case "userid":
+		return "user"
+	case "tokenid":
+		return "token"
+	case "serial", "sernum", "serialnumber", "tokenserialnumber":
+		return "serial"
+	}
+	return ""
+}
+
+// unknown is a value of each kind of thing that names nothing, and foreign one
+// that names something of another tenant.
+func (f *foreign) of(thing string) (unknown, foreign string) {
+	switch thing {
+	case "tenant":
+		return "11111111-2222-4333-8444-555555555555", string(f.tenant)
+	case "user":
+		return "nobody.of.this.name", f.user.Login
+	case "token":
+		return "11111111-2222-4333-8444-555555555555", string(f.token.ID)
+	case "serial":
+		return "0000000000000001", f.token.Serial
+	}
+	return "", ""
+}
+
+// strangers are things that do not exist, and the same of another tenant, which
+// are answered alike.
+func (b *bad) strangers(c Class, name, good string, with func(string) message) []badCase {
+	thing, ok := b.o.Things[name]
+	if !ok {
+		thing = things(name)
+	}
+	unknown, foreign := b.foreign.of(thing)
+	if unknown == "" || good == "" {
+		return nil
+	}
+	first := badCase{class: c, name: "unknown " + name, send: with(unknown)}
+	return []badCase{first, {class: c, name: "foreign " + name, send: with(foreign), twin: &first, value: foreign, other: unknown}}
+}
+
+// credentials are the request without a good credential.
+func (b *bad) credentials(op *operation, m message) []badCase {
+	if op.open {
+		return nil
+	}
+	all := b.o.Credentials
+	if all == nil {
+		all = badKeys
+	}
+	reads := m.method == http.MethodGet && !slices.Contains(b.o.Manages, op.id) || slices.Contains(b.o.Reads, op.id)
+	var list []badCase
+	for _, c := range all(b.server) {
+		if !c.Writes || !reads {
+			list = append(list, badCase{class: Credential, name: c.Name, send: m, spoil: c.Spoil})
+		}
+	}
+	return list
+}
+
+// badKeys are API keys in Authorization that are none, or not enough.
+func badKeys(s *Server) []BadCredential {
+	set := func(name, value string) BadCredential {
+		return BadCredential{Name: name, Spoil: func(r *http.Request) { r.Header.Set("Authorization", value) }}
+	}
+	view := set("only viewing", s.keyOnce("bad view", s.Tenant, record.RoleView, time.Time{}))
+	view.Writes = true
+	return []BadCredential{
+		{Name: "none", Spoil: func(r *http.Request) { r.Header.Del("Authorization") }},
+		set("empty", ""), set("empty bearer", "Bearer "), set("wrong", provisioning.APIKeyPrefix+"wrong"), set("basic", "Basic eDp5"),
+		set("over-long", provisioning.APIKeyPrefix+strings.Repeat("x", 10_000)),
+		set("expired", s.keyOnce("bad expired", s.Tenant, record.RoleAdmin, time.Now().Add(-time.Second))),
+		set("foreign", s.keyOnce("bad foreign", s.foreignTenant(), record.RoleAdmin, time.Time{})),
+		set("revoked", provisioning.APIKeyPrefix+strings.Repeat("r", 43)),
+		view,
+	}
+}
+
+// foreignTenant is the tenant that newForeign made.
+func (s *Server) foreignTenant() record.TenantID {
+	s.t.Helper()
+	tenant, err := s.Core.TenantNamed(s.t.Context(), provisioning.System("test"), "foreign tenant")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return tenant.ID
+}
+
+// keyOnce is an API key of that name, made at its first use.
+func (s *Server) keyOnce(name string, tenant record.TenantID, role record.Role, expires time.Time) string {
+	s.t.Helper()
+	key := secret.Bytes(provisioning.APIKeyPrefix + strings.ReplaceAll(name, " ", "-") + string(tenant))
+	err := s.Store.Update(func(tx provisioning.Tx) error {
+		if _, err := tx.APIKeyByHash(s.Store.HashAPIKey(key)); err == nil {
+			return nil
+		}
+		return tx.PutAPIKey(&record.APIKey{Tenant: tenant, Name: name, Role: role, Hash: s.Store.HashAPIKey(key), CreatedAt: time.Now(), ExpiresAt: expires})
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(key)
+}

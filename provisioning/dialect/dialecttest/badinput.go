@@ -1,0 +1,159 @@
+package dialecttest
+
+import (
+	"net/http"
+	"path"
+	"slices"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"vtoken/provisioning/dialect"
+)
+
+// Class is what is wrong with a bad request.
+type Class string
+
+// The classes.
+const (
+	Credential Class = "credential" // none, wrong, expired, of another tenant, or without the right
+	Verb       Class = "verb"       // a method that the path does not have
+	MediaType  Class = "media type" // a Content-Type that the operation does not take
+	PathValue  Class = "path"       // malformed, over-long, unknown or foreign
+	QueryValue Class = "query"
+	Header     Class = "header"
+	Body       Class = "body" // broken JSON, missing, wrong-typed, over-long or extra fields
+	Size       Class = "size" // 10 MB
+	State      Class = "state"
+)
+
+// statusesOf are the statuses that a class has where the dialect says nothing.
+func statusesOf(c Class) []int {
+	switch c {
+	case Credential:
+		return []int{401, 403, 404}
+	case Verb:
+		return []int{405}
+	case MediaType:
+		return []int{400, 415}
+	case Size:
+		return []int{400, 413}
+	case State:
+		return []int{400, 404, 409}
+	}
+	return []int{400, 401, 403, 404, 409, 413, 414, 415, 422, 431}
+}
+
+// BadInputOptions say how a dialect differs from the ordinary. The zero value is
+// a dialect with API keys in the header Authorization and statuses of HTTP.
+type BadInputOptions struct {
+	// Known is what the archives know from their beginning, as for [RunWith].
+	Known func(*Server) map[string]string
+	// Accepted names what is not wrong here, with the reason: patterns of
+	// [path.Match] for "operationId/case", such as "createToken/unknown userId".
+	// These requests are not sent.
+	Accepted map[string]string
+	// Counts are operations whose refusals may write: a count of wrong tries.
+	Counts []string
+	// Once are operations that the state they lead to forbids.
+	Once []string
+	// Reads are operations other than GET that the role view may do, Manages those
+	// with GET that it may not.
+	Reads, Manages []string
+	// Credentials are bad credentials in the place of the good ones of a request;
+	// nil is bad API keys in Authorization.
+	Credentials func(*Server) []BadCredential
+	// Statuses are those of a class in place of the ordinary ones.
+	Statuses map[Class][]int
+	// Refused checks that an answer refuses, in a dialect whose status does not
+	// say so; nil goes by the status.
+	Refused func(c Class, status int, header http.Header, body []byte) error
+	// Things says what a parameter or field of that name names: "tenant", "user",
+	// "token", "serial", or "" for nothing. Names such as tenantId are known.
+	Things map[string]string
+}
+
+// BadCredential spoils the credential of a request.
+type BadCredential struct {
+	Name string
+	// Writes marks one that may read and not write.
+	Writes bool
+	Spoil  func(*http.Request)
+}
+
+// BadInput plays the golden exchanges, and before each request that is to
+// succeed it sends every bad form of it that the document knows to be bad. Each
+// has to be refused in the dialect's form with a request id and without a change
+// of the core; the good request then still succeeds, so it was the bad part that
+// was refused. A thing of another tenant has to be answered as one that does not
+// exist.
+func BadInput(t *testing.T, make dialect.New, o BadInputOptions) {
+	t.Helper()
+	tried := map[string]map[Class]int{}
+	var d dialect.Dialect
+	eachScene(t, make, o.Known, func(sc *scene, files []txtar.File) {
+		d = sc.server.Dialect
+		b := &bad{t: sc.t, server: sc.server, o: o, foreign: newForeign(sc.t, sc.server), tried: tried}
+		sc.before = b.tryAll
+		sc.after = b.again
+		sc.play(files)
+	})
+	total := 0
+	for path, item := range Document(t, d).Paths.Map() {
+		for method, op := range item.Operations() {
+			if len(tried[op.OperationID]) == 0 {
+				t.Errorf("nothing bad was tried with %s %s (%q)", method, path, op.OperationID)
+			}
+			for _, n := range tried[op.OperationID] {
+				total += n
+			}
+		}
+	}
+	t.Logf("%d bad requests of %d operations", total, len(tried))
+}
+
+// bad tries bad requests on a server.
+type bad struct {
+	t       testing.TB
+	server  *Server
+	o       BadInputOptions
+	foreign foreign
+	tried   map[string]map[Class]int
+}
+
+// badCase is one bad request.
+type badCase struct {
+	class Class
+	name  string
+	send  message
+	spoil func(*http.Request) // nil is nothing
+	// twin is the case that has to be answered alike, with other in place of value.
+	twin         *badCase
+	value, other string
+}
+
+// accepted reports whether the dialect takes this case.
+func (b *bad) accepted(operation, name string) bool {
+	for pattern := range b.o.Accepted {
+		if ok, err := path.Match(pattern, operation+"/"+name); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *bad) statuses(c Class) []int {
+	if list, ok := b.o.Statuses[c]; ok {
+		return list
+	}
+	return statusesOf(c)
+}
+
+// again sends a request a second time that works once only.
+func (b *bad) again(name string, m message) {
+	op := b.operation(m)
+	if op == nil || !slices.Contains(b.o.Once, op.id) {
+		return
+	}
+	b.try(name, op, badCase{class: State, name: "again", send: m})
+}

@@ -1,0 +1,19 @@
+package idprime_test
+
+import (
+	"testing"
+
+	"vtoken/provisioning/dialect/dialecttest"
+	"vtoken/provisioning/dialect/idprime"
+)
+
+// TestBadInput sends every bad form of every golden request.
+func TestBadInput(t *testing.T) {
+	dialecttest.BadInput(t, idprime.New, dialecttest.BadInputOptions{
+		Accepted: map[string]string{
+			"createToken*/unknown userId": "a user comes into being with the first token",
+			"createToken*/foreign userId": "the login is free in this tenant",
+		},
+		Once: []string{"completeToken", "deleteToken", "createApiKey"},
+	})
+}
