@@ -45,7 +45,8 @@
 //   - CKM_HOTP without a parameter makes the plain digits, for clients that know
 //     no CK_OTP_SIGNATURE_INFO. With CK_OTP_PARAMS, an empty one too, it makes that
 //     structure: the password, and the counter or the time that it is for. Only
-//     our library can carry these parameters.
+//     our library can carry these parameters, and p11-kit's client refuses CKM_HOTP
+//     by itself even without any.
 //   - CKM_HOTP uses each counter of a key once: one that the caller gives is not
 //     below the key's, which moves on behind it. To verify, the caller gives the
 //     counter; nothing is used up. CKF_NEXT_OTP leaves one password out. PINs and

@@ -3,6 +3,7 @@ package mech_test
 import (
 	"crypto/elliptic"
 	"testing"
+	"time"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
@@ -26,7 +27,8 @@ func FuzzParseKey(f *testing.F) {
 		f.Fatal(err)
 	}
 	aes := ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Bytes(ck.CKA_VALUE, make([]byte, 16))}
-	for _, tpl := range []ck.Template{rsaPriv, ecTpl, pub, aes} {
+	otp := object.NewOTP(object.OTP{Period: 30}, make([]byte, 20), 0, "otp", nil)
+	for _, tpl := range []ck.Template{rsaPriv, ecTpl, pub, aes, otp} {
 		o, err := object.Build(object.Source{}, tpl)
 		if err != nil {
 			f.Fatal(err)
@@ -49,9 +51,24 @@ func FuzzParseKey(f *testing.F) {
 			}
 			return
 		}
-		for _, m := range []ck.MechanismType{ck.CKM_ECDSA, ck.CKM_RSA_PKCS, ck.CKM_AES_ECB, ck.CKM_SHA256_HMAC} {
+		for _, m := range []ck.MechanismType{ck.CKM_ECDSA, ck.CKM_RSA_PKCS, ck.CKM_AES_ECB, ck.CKM_SHA256_HMAC, ck.CKM_HOTP} {
 			d := lookup(t, m)
 			startAll(d, k, nil)
+			onePassword(d, k, a)
 		}
 	})
+}
+
+// onePassword makes a password with a key that makes some.
+func onePassword(d *mech.Descriptor, k *mech.Key, attrs object.Set) {
+	if !d.Stateful {
+		return
+	}
+	s, err := d.Sign(k, nil)
+	if err != nil {
+		return
+	}
+	if _, err := s.(mech.Stateful).Advance(attrs, time.Unix(59, 0)); err == nil && s.Len() > 0 {
+		_, _ = s.Final()
+	}
 }

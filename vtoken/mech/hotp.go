@@ -72,6 +72,9 @@ func hashOfOTP(name string) (hashAlg, error) {
 	return h, nil
 }
 
+// maxDigits is the most digits that the 31 bits of a password fill.
+const maxDigits = 9
+
 // HOTP is the password of a counter, or of a time step where that is counted
 // (RFC 4226, section 5.3). hash is ck.OTPHashSHA1, OTPHashSHA256 or OTPHashSHA512,
 // digits 1 to 9.
@@ -80,8 +83,8 @@ func HOTP(seed secret.Bytes, hash string, counter uint64, digits int) (string, e
 	if err != nil {
 		return "", err
 	}
-	if digits < 1 || digits > 9 {
-		return "", ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "a password of %d digits; 1 to 9 can be made", digits)
+	if digits < 1 || digits > maxDigits {
+		return "", ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "a password of %d digits; 1 to %d can be made", digits, maxDigits)
 	}
 	mac := hmac.New(h.new, seed)
 	_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, counter)) // never fails (hash.Hash)
@@ -91,7 +94,7 @@ func HOTP(seed secret.Bytes, hash string, counter uint64, digits int) (string, e
 }
 
 // TOTPStep is the time step of a moment (RFC 6238, section 4.2), of period
-// seconds each. Before 1970 it is 0.
+// seconds each, 1 or more. Before 1970 it is 0.
 func TOTPStep(at time.Time, period int) uint64 { return uint64(max(at.Unix(), 0)) / uint64(period) }
 
 func signHOTP(k *Key, p ck.Parameter) (Signer, error) {
@@ -127,6 +130,9 @@ type hotp struct {
 func newHOTP(k *Key, p ck.Parameter) (hotp, error) {
 	if k.Class != ck.CKO_OTP_KEY || k.Type != ck.CKK_HOTP {
 		return hotp{}, wrongKey(k, "HOTP key")
+	}
+	if o := k.OTP; o.Digits < 1 || o.Digits > maxDigits || o.Time != ck.CK_OTP_PARAM_IGNORED && o.Period < 1 {
+		return hotp{}, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "an OTP key of %d digits and %d seconds makes no passwords", o.Digits, o.Period)
 	}
 	r, err := readOTPParams(k.OTP, p)
 	return hotp{key: k, otpRequest: r, collector: collector{code: ck.CKR_DATA_LEN_RANGE}}, err
