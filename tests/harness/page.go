@@ -124,6 +124,7 @@ func downloads(env *testscript.Env) error {
 		return err
 	}
 	settings["npm_config_cache"] = filepath.Join(home, ".npm")
+	settings["TEST_CACHE"] = filepath.Join(home, ".cache", "vtoken-tests")
 	settings["npm_config_userconfig"] = filepath.Join(home, ".npmrc")
 	for name, value := range settings {
 		env.Setenv(name, value)

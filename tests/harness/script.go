@@ -60,7 +60,8 @@ type Script struct {
 //	                        makes full TLS handshakes with localhost:$PORT, and runs
 //	                        the command again and again meanwhile (handshakes.go)
 //
-// and these variables: MODULE, PIN, SOPIN, those of the backend.
+// and these variables: MODULE, PIN, SOPIN, ROOT (of the repository), TEST_CACHE (a
+// folder that outlives the script), those of the backend.
 func (s Script) Params() testscript.Params {
 	return testscript.Params{
 		Dir:                 s.Dir,
@@ -108,6 +109,7 @@ func (s Script) setup(env *testscript.Env) error {
 	env.Setenv("PIN", PIN)
 	env.Setenv("SOPIN", SOPIN)
 	env.Setenv("DIR", dir)
+	env.Setenv("ROOT", filepath.Dir(s.Bin))
 	return downloads(env)
 }
 
