@@ -2,6 +2,8 @@ package vtoken_test
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
 	"testing"
 
 	"vtoken/vtoken"
@@ -204,7 +206,10 @@ func TestEveryFunctionWithoutSession(t *testing.T) {
 	c, closed := w.open(rw)
 	w.ok(c.CloseSession(closed))
 	for _, h := range []ck.SessionHandle{0, closed, 1 << 62, ^ck.SessionHandle(0)} {
-		for name, call := range sessionCalls(c, h) {
+		calls := sessionCalls(c, h)
+		maps.Copy(calls, newerSessionCalls(c, h))
+		wantComplete(t, calls)
+		for name, call := range calls {
 			t.Run(fmt.Sprintf("%s(%d)", name, h), func(t *testing.T) {
 				want(t, call(), ck.CKR_SESSION_HANDLE_INVALID)
 			})
@@ -280,12 +285,63 @@ func sessionCalls(c *vtoken.Client, h ck.SessionHandle) map[string]func() error 
 	}
 }
 
+// newerSessionCalls is those of 3.0 and 3.2.
+func newerSessionCalls(c *vtoken.Client, h ck.SessionHandle) map[string]func() error {
+	m, out, p := ck.Mechanism{Type: ck.CKM_SHA256}, errorOf, &ck.MessageParams{}
+	const end = ck.CKF_END_OF_MESSAGE
+	return map[string]func() error{
+		"MessageSignInit":   func() error { return c.MessageSignInit(h, m, 1) },
+		"SignMessage":       func() error { return out(c.SignMessage(h, nil, nil, big1K)) },
+		"SignMessageBegin":  func() error { return c.SignMessageBegin(h, nil) },
+		"SignMessageNext":   func() error { return out(c.SignMessageNext(h, nil, nil, true, big1K)) },
+		"MessageSignFinal":  func() error { return c.MessageSignFinal(h) },
+		"MessageVerifyInit": func() error { return c.MessageVerifyInit(h, m, 1) },
+		"VerifyMessage":     func() error { return c.VerifyMessage(h, nil, nil, nil) },
+
+		"VerifyMessageBegin":  func() error { return c.VerifyMessageBegin(h, nil) },
+		"VerifyMessageNext":   func() error { return c.VerifyMessageNext(h, nil, nil, nil) },
+		"MessageVerifyFinal":  func() error { return c.MessageVerifyFinal(h) },
+		"MessageEncryptInit":  func() error { return c.MessageEncryptInit(h, m, 1) },
+		"EncryptMessage":      func() error { return out(c.EncryptMessage(h, p, nil, nil, big1K)) },
+		"EncryptMessageBegin": func() error { return c.EncryptMessageBegin(h, p, nil) },
+		"EncryptMessageNext":  func() error { return out(c.EncryptMessageNext(h, p, nil, big1K, end)) },
+		"MessageEncryptFinal": func() error { return c.MessageEncryptFinal(h) },
+		"MessageDecryptInit":  func() error { return c.MessageDecryptInit(h, m, 1) },
+		"DecryptMessage":      func() error { return out(c.DecryptMessage(h, p, nil, nil, big1K)) },
+		"DecryptMessageBegin": func() error { return c.DecryptMessageBegin(h, p, nil) },
+		"DecryptMessageNext":  func() error { return out(c.DecryptMessageNext(h, p, nil, big1K, end)) },
+		"MessageDecryptFinal": func() error { return c.MessageDecryptFinal(h) },
+
+		"EncapsulateKey":       func() error { _, _, err := c.EncapsulateKey(h, m, 1, nil, big1K); return err },
+		"DecapsulateKey":       func() error { _, err := c.DecapsulateKey(h, m, 1, nil, nil); return err },
+		"WrapKeyAuthenticated": func() error { return out(c.WrapKeyAuthenticated(h, &ck.WrapParams{}, 1, 2, big1K)) },
+	}
+}
+
+// wantComplete finds the functions of the engine that take a session, may fail,
+// and are not among the calls.
+func wantComplete(t *testing.T, calls map[string]func() error) {
+	t.Helper()
+	client, session, failure := reflect.TypeFor[*vtoken.Client](), reflect.TypeFor[ck.SessionHandle](), reflect.TypeFor[error]()
+	for i := range client.NumMethod() {
+		m := client.Method(i)
+		f := m.Type
+		if f.NumIn() > 1 && f.In(1) == session && f.NumOut() > 0 && f.Out(f.NumOut()-1) == failure && calls[m.Name] == nil {
+			t.Errorf("%s takes a session and is not tried", m.Name)
+		}
+	}
+}
+
 // Every function that ends or continues an operation, without one.
 func TestEveryFunctionWithoutOperation(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	calls := sessionCalls(c, h)
+	maps.Copy(calls, newerSessionCalls(c, h))
 	for _, name := range []string{
+		"SignMessage", "SignMessageBegin", "SignMessageNext", "MessageSignFinal", "VerifyMessage", "VerifyMessageBegin",
+		"VerifyMessageNext", "MessageVerifyFinal", "EncryptMessage", "EncryptMessageBegin", "EncryptMessageNext",
+		"MessageEncryptFinal", "DecryptMessage", "DecryptMessageBegin", "DecryptMessageNext", "MessageDecryptFinal",
 		"FindObjects", "FindObjectsFinal", "Encrypt", "EncryptUpdate", "EncryptFinal", "Decrypt", "DecryptUpdate", "DecryptFinal",
 		"Digest", "DigestUpdate", "DigestKey", "DigestFinal", "Sign", "SignUpdate", "SignFinal", "Verify", "VerifyUpdate",
 		"VerifyFinal", "SignRecover", "VerifyRecover", "DigestEncryptUpdate", "DecryptDigestUpdate", "SignEncryptUpdate",
