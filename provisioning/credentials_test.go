@@ -133,6 +133,33 @@ func TestSigners(t *testing.T) {
 	wantKind(t, err, provisioning.Conflict)
 }
 
+// TestOwnKeys: whoever has a key already is told no other.
+func TestOwnKeys(t *testing.T) {
+	w := newWorld(t)
+	n := provisioning.NewAPIKey{Name: "jwt", Dialect: "some", Kind: provisioning.Signer, PublicKey: spki(t, elliptic.P256())}
+	k, private, err := w.core.CreateAPIKey(t.Context(), w.admin, w.tenant, n)
+	if err != nil || private != nil {
+		t.Fatal(err)
+	}
+	c, err := w.core.Signer(t.Context(), "some", k.ID)
+	if _, ok := c.PublicKey.(*ecdsa.PublicKey); err != nil || !ok {
+		t.Errorf("%+v (%v)", c, err)
+	}
+}
+
+func spki(t *testing.T, curve elliptic.Curve) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
 // TestCertificates binds a credential to a certificate.
 func TestCertificates(t *testing.T) {
 	w := newWorld(t)
@@ -195,6 +222,9 @@ func TestBadCredentials(t *testing.T) {
 		"no dialect":                {Kind: provisioning.SharedSecret},
 		"no certificate":            {Kind: provisioning.SharedSecret, Dialect: "some", Certificate: []byte("x")},
 		"a signer with certificate": {Kind: provisioning.Signer, Dialect: "some", Certificate: []byte("x")},
+		"no public key":             {Kind: provisioning.Signer, Dialect: "some", PublicKey: []byte("x")},
+		"a public key of a secret":  {Kind: provisioning.SharedSecret, Dialect: "some", PublicKey: spki(t, elliptic.P256())},
+		"an odd public key":         {Kind: provisioning.Signer, Dialect: "some", PublicKey: spki(t, elliptic.P384())},
 		"a bad id":                  {Kind: provisioning.Signer, Dialect: "some", ID: "a\x00b"},
 		"no kind":                   {Kind: 17},
 	} {

@@ -1,6 +1,8 @@
 package provisioning
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -29,8 +31,9 @@ const (
 	BearerKey CredentialKind = iota
 	// SharedSecret is an id and a secret such as that of a BearerKey.
 	SharedSecret
-	// Signer is an id and an RSA key of 2048 bits, whose private part is told once,
-	// as PEM in the form of PKCS #1, and is not kept.
+	// Signer is an id and a key that its holder signs with. Where the holder brings
+	// none, it is an RSA key of 2048 bits, whose private part is told once, as PEM in
+	// the form of PKCS #1, and is not kept.
 	Signer
 )
 
@@ -56,6 +59,9 @@ type NewAPIKey struct {
 	// secret of a SharedSecret; nil is none. It counts as it is: who signed it does
 	// not matter.
 	Certificate []byte
+	// PublicKey is that of a Signer who has a key already (SubjectPublicKeyInfo): RSA
+	// of 2048 to 8192 bits or EC on P-256. Nil has one made.
+	PublicKey []byte
 }
 
 // checkNewAPIKey refuses what makes no key or one above the caller, and fills in
@@ -85,6 +91,8 @@ func (n *NewAPIKey) checkKind() error {
 	switch {
 	case n.Kind != BearerKey && n.Kind != SharedSecret && n.Kind != Signer:
 		return Errorf(BadInput, "there is no such kind of credential")
+	case n.PublicKey != nil && n.Kind != Signer:
+		return Errorf(BadInput, "only a credential that signs has a public key; leave it out")
 	case n.Kind == BearerKey && (n.ID != "" || n.Certificate != nil || n.Dialect != ""):
 		return Errorf(BadInput, "an API key has no id, no certificate and no dialect; leave them out")
 	case n.Kind == BearerKey:
@@ -99,10 +107,28 @@ func (n *NewAPIKey) checkKind() error {
 			return Errorf(BadInput, "the certificate is no X.509 certificate; give one as PEM")
 		}
 	}
+	if n.PublicKey != nil && !signs(n.PublicKey) {
+		return Errorf(BadInput, "the public key is neither RSA of 2048 to 8192 bits nor EC on P-256; give one of these as PEM")
+	}
 	if n.ID == "" {
 		n.ID = uuid.NewString()
 	}
 	return checkName("id of the credential", n.ID)
+}
+
+// signs reports whether a public key is one that a signer may have.
+func signs(spki []byte) bool {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return false
+	}
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return k.N.BitLen() >= 2048 && k.N.BitLen() <= 8192
+	case *ecdsa.PublicKey:
+		return k.Curve == elliptic.P256()
+	}
+	return false
 }
 
 // newAPIKey makes the record of a key, and what its holder is told once.
@@ -115,7 +141,10 @@ func (s *Service) newAPIKey(tenant record.TenantID, n NewAPIKey) (*record.APIKey
 		k.CertificateHash = s.hashCertificate(n.Dialect, n.Certificate)
 	}
 	if n.Kind == Signer {
-		k.Hash = s.hashSigner(n.Dialect, n.ID)
+		if k.Hash = s.hashSigner(n.Dialect, n.ID); n.PublicKey != nil {
+			k.PublicKey = n.PublicKey
+			return k, nil, nil
+		}
 		public, private, err := newSigner()
 		k.PublicKey = public
 		return k, private, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
+	"vtoken/provisioning/httpkit/jwtauth"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -34,6 +35,12 @@ type Kit struct {
 	Audit Auditor
 	// Limits are how often callers may call; nil is as often as they like.
 	Limits *Limits
+	// URL is how clients reach the API, such as "https://tokens.example:8443"; empty
+	// where it is not served over HTTPS.
+	URL string
+	// Issuer is an authorization server whose access tokens are accepted where a
+	// dialect takes any; nil is none.
+	Issuer *jwtauth.Issuer
 	// Now is the clock of sessions and of what callers sign; nil is time.Now.
 	Now func() time.Time
 

@@ -79,7 +79,7 @@ var layers = [...]layer{
 		of: []string{"provisioning/dialect/native/nativetest"}, may: []string{"provisioning/...", "vtoken/..."}},
 	{name: "a dialect knows the core and no other dialect",
 		of:  []string{"provisioning/dialect/..."},
-		may: []string{"provisioning", "provisioning/directory", "provisioning/httpkit", "provisioning/seedfile", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
+		may: []string{"provisioning", "provisioning/directory", "provisioning/httpkit", "provisioning/httpkit/jwtauth", "provisioning/seedfile", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
 	{name: "the client of the API knows its JSON",
 		of: []string{"provisioning/client"}, may: []string{"provisioning/dialect/native/api", "vtoken/secret"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 

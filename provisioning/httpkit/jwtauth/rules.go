@@ -1,0 +1,78 @@
+package jwtauth
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Skew is how far the clocks of those who sign and ours may be apart.
+const Skew = 60 * time.Second
+
+// Rules are what a token has to be beside well signed. It always has to expire.
+type Rules struct {
+	// Algorithms are those that are accepted, of the ones that there are.
+	Algorithms []string
+	// Type is the typ that the header has to have, such as "JWT"; empty is any.
+	Type string
+	// Audiences are ours: the token has to be for one of them. Empty is none, and
+	// refuses every token.
+	Audiences []string
+	// Issuer is who has to have issued it; empty is anybody.
+	Issuer string
+	// MaxAge bounds the time from its issue to its expiry, and asks for the time of
+	// issue; 0 does neither.
+	MaxAge time.Duration
+}
+
+// Verify checks the signature with the key, and the claims at this time. The claims
+// are true where it succeeds.
+func (t *Token) Verify(key crypto.PublicKey, r Rules, now time.Time) (Claims, error) {
+	if !slices.Contains(r.Algorithms, t.header().Algorithm) {
+		return Claims{}, fmt.Errorf("the token is signed with %s; sign it with %v", t.header().Algorithm, r.Algorithms)
+	}
+	if typ, _ := t.header().ExtraHeaders["typ"].(string); r.Type != "" && typ != r.Type {
+		return Claims{}, fmt.Errorf("the typ of the token is %.32q; it has to be %q", typ, r.Type)
+	}
+	if err := t.signed(key); err != nil {
+		return Claims{}, err
+	}
+	if err := errors.Join(r.checkTimes(t.claims, now), r.checkParties(t.claims)); err != nil {
+		return Claims{}, err
+	}
+	return t.claims, nil
+}
+
+func (r Rules) checkTimes(c Claims, now time.Time) error {
+	switch {
+	case c.ExpiresAt == nil:
+		return errors.New("the token does not expire; give it an exp")
+	case !now.Before(c.ExpiresAt.Add(Skew)):
+		return errors.New("the token has expired; sign a new one")
+	case c.NotBefore != nil && now.Add(Skew).Before(c.NotBefore.Time):
+		return errors.New("the token is not good yet; check the clock of whoever signed it")
+	case c.IssuedAt != nil && now.Add(Skew).Before(c.IssuedAt.Time):
+		return errors.New("the token is from the future; check the clock of whoever signed it")
+	case r.MaxAge == 0:
+		return nil
+	case c.IssuedAt == nil:
+		return errors.New("the token does not say when it was issued; give it an iat")
+	case c.ExpiresAt.Sub(c.IssuedAt.Time) > r.MaxAge:
+		return fmt.Errorf("the token is good for more than %v; let it expire sooner", r.MaxAge)
+	}
+	return nil
+}
+
+func (r Rules) checkParties(c Claims) error {
+	if r.Issuer != "" && c.Issuer != r.Issuer {
+		return errors.New("the token is of another issuer")
+	}
+	for _, ours := range r.Audiences {
+		if slices.Contains(c.Audience, ours) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the token is for somebody else; its aud has to be one of %q", r.Audiences)
+}
