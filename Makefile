@@ -19,7 +19,7 @@ RACE := ./vtoken/... ./keystore/... ./provisioning/... ./daemon/... ./p11module/
 MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo test soak build bench lint fuzz generate install clean packages-test packages-build
+.PHONY: FORCE help demo test soak build bench lint fuzz generate install deb clean packages-test packages-build
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ install: ## install what `make build` made under DESTDIR and PREFIX (/usr/local)
 	install -D -m 0644 daemon/config/vtokend.yaml $(DESTDIR)$(PREFIX)/share/doc/vtoken/vtokend.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN)/vtoken completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vtoken
+
+deb: build ## build a Debian package into bin/; see packaging/README.md
+	@tools/sh/deb.sh $(BIN)
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -23,7 +23,7 @@ daemon's user may read, add it, print the file or move it to a place that a fire
 the machine room does not reach. To open a store with it, start the daemon with
 --kek passphrase:file=FILE.`,
 		Example: `  vtoken kek add 'tpm2:device=/dev/tpmrm0?pcrs=7'
-  vtoken kek add --generate passphrase:file=/root/recovery.words
+  vtoken kek add --generate passphrase:file=/run/vtoken/recovery.words
   vtoken kek add --generate 'pkcs11:token=hsm;object=vtoken?module-path=/usr/lib/hsm.so&pin-source=file:/etc/vtoken/hsm.pin'`,
 		Args: arguments("URI"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {

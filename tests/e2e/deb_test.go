@@ -1,0 +1,93 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/tests/harness"
+)
+
+// TestDeb builds the Debian package, and installs, upgrades, removes and purges it
+// in a folder: programs work, a configuration that was changed stays, and keys are
+// never deleted (K16).
+func TestDeb(t *testing.T) {
+	build(t)
+	root, err := harness.Root()
+	must(t, err)
+	out := t.TempDir()
+	text, err := exec.Command(filepath.Join(root, "tools", "sh", "deb.sh"), out).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	deb := strings.TrimSpace(string(text))
+	host := filepath.Join(out, "host")
+	for _, dir := range []string{"var/lib/dpkg/updates", "var/lib/dpkg/info", "var/lib/vtoken", "etc"} {
+		must(t, os.MkdirAll(filepath.Join(host, dir), 0o755))
+	}
+	for _, name := range []string{"status", "available"} {
+		must(t, os.WriteFile(filepath.Join(host, "var/lib/dpkg", name), nil, 0o644))
+	}
+	dpkg := func(args ...string) string {
+		t.Helper()
+		args = append([]string{"--root=" + host, "--log=/dev/null", "--force-script-chrootless", "--force-depends"}, args...)
+		text, err := exec.Command("dpkg", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("dpkg %q: %v\n%s", args, err, text)
+		}
+		return string(text)
+	}
+	if said := dpkg("--install", deb); !strings.Contains(said, "choose what opens the store") {
+		t.Errorf("nobody is told what to do next:\n%s", said)
+	}
+	for _, program := range []string{"usr/sbin/vtokend", "usr/bin/vtoken", "usr/bin/p11bench"} {
+		if text, err := exec.Command(filepath.Join(host, program), "--help").CombinedOutput(); err != nil {
+			t.Errorf("%s --help: %v\n%s", program, err, text)
+		}
+	}
+	groups, err := os.ReadFile(filepath.Join(host, "etc/group"))
+	if err != nil || !strings.Contains(string(groups), "vtoken-admin:") {
+		t.Errorf("the group of administrators is not there: %v", err)
+	}
+	checkUnit(t, host)
+	if modules, err := filepath.Glob(filepath.Join(host, "usr/lib/*/pkcs11/vtoken-pkcs11.so")); err != nil || len(modules) != 1 {
+		t.Errorf("the modules are %v, %v", modules, err)
+	}
+
+	config, key := filepath.Join(host, "etc/vtoken/vtokend.yaml"), filepath.Join(host, "var/lib/vtoken/vtoken.db")
+	must(t, os.WriteFile(config, []byte("kek: [\"tpm2:device=/dev/tpmrm0\"]\n"), 0o644))
+	must(t, os.WriteFile(key, []byte("keys"), 0o600))
+	dpkg("--install", deb)
+	if text, err := os.ReadFile(config); err != nil || !strings.Contains(string(text), "tpm2:") {
+		t.Errorf("an upgrade changed the configuration: %s, %v", text, err)
+	}
+	dpkg("--remove", "vtoken")
+	if _, err := os.Stat(filepath.Join(host, "usr/sbin/vtokend")); !os.IsNotExist(err) {
+		t.Errorf("the daemon is there after the package was removed: %v", err)
+	}
+	if said := dpkg("--purge", "vtoken"); !strings.Contains(said, "the keys stay in /var/lib/vtoken") {
+		t.Errorf("nobody is told where the keys are:\n%s", said)
+	}
+	if text, err := os.ReadFile(key); err != nil || string(text) != "keys" {
+		t.Errorf("purging deleted keys: %v", err)
+	}
+}
+
+// checkUnit has systemd read the unit, of the program where it was installed.
+func checkUnit(t *testing.T, host string) {
+	t.Helper()
+	unit, err := os.ReadFile(filepath.Join(host, "usr/lib/systemd/system/vtokend.service"))
+	must(t, err)
+	const program = "/usr/sbin/vtokend"
+	if !strings.Contains(string(unit), "ExecStart="+program+"\n") {
+		t.Fatalf("the unit starts another program:\n%s", unit)
+	}
+	here := filepath.Join(t.TempDir(), "vtokend.service")
+	must(t, os.WriteFile(here, []byte(strings.Replace(string(unit), program, host+program, 1)), 0o644))
+	text, err := exec.Command("systemd-analyze", "verify", "--man=no", here).CombinedOutput()
+	if err != nil || strings.Contains(string(text), "vtokend.service:") {
+		t.Errorf("the unit: %v\n%s", err, text)
+	}
+}

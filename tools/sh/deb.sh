@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Builds a Debian package of what `make build` made.
+#
+#   tools/sh/deb.sh [DIR]     writes DIR/vtoken_VERSION_ARCH.deb (bin) and prints its name
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+out=${1:-bin}
+version=$(sed -n 's/^var version = ck.Version{Major: \([0-9]*\), Minor: \([0-9]*\)}$/\1.\2/p' daemon/daemon.go)
+[ -n "$version" ] || { echo "daemon/daemon.go does not tell the version" >&2; exit 1; }
+arch=$(dpkg --print-architecture)
+triplet=$(gcc -print-multiarch)
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+make --no-print-directory -s install DESTDIR="$root" PREFIX=/usr
+
+# Where Debian has these things.
+mkdir -p "$root/usr/lib/$triplet"
+mv "$root/usr/lib/pkcs11" "$root/usr/lib/$triplet/pkcs11"
+install -D -m 0644 packaging/vtokend.service "$root/usr/lib/systemd/system/vtokend.service"
+install -D -m 0644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/vtoken.conf"
+install -D -m 0644 LICENSE "$root/usr/share/doc/vtoken/copyright"
+gzip -9n <CHANGELOG.md >"$root/usr/share/doc/vtoken/changelog.gz"
+chmod 0644 "$root/usr/share/doc/vtoken/changelog.gz"
+find "$root/usr/share/man" -type f -exec gzip -9n {} +
+install -d -m 0755 "$root/etc/vtoken"
+sed 's/^admin-group: ""$/admin-group: vtoken-admin/' daemon/config/vtokend.yaml >"$root/etc/vtoken/vtokend.yaml"
+chmod 0644 "$root/etc/vtoken/vtokend.yaml"
+
+install -d -m 0755 "$root/DEBIAN"
+echo /etc/vtoken/vtokend.yaml >"$root/DEBIAN/conffiles"
+size=$(du -sk --apparent-size "$root/usr" | cut -f1)
+sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" -e "s/@SIZE@/$size/" packaging/debian/control.in >"$root/DEBIAN/control"
+for script in postinst prerm postrm; do
+	install -m 0755 "packaging/debian/$script" "$root/DEBIAN/$script"
+done
+
+mkdir -p "$out"
+deb=$out/vtoken_${version}_$arch.deb
+# The same sources give the same package.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
+find "$root" -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+dpkg-deb -Zgzip --root-owner-group --build "$root" "$deb" >/dev/null # xz saves a tenth and takes long
+echo "$deb"
