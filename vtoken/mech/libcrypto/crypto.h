@@ -1,6 +1,7 @@
 // The part of OpenSSL's libcrypto that is used, one call for one operation, so
 // that an operation crosses from Go to C once. Functions that return an int
-// return 1, or 0 on failure; libcrypto's queue of errors is left empty.
+// return 1, or 0 on failure; libcrypto's queue of errors is left empty. A key may be
+// NULL, which is one that was freed.
 #ifndef VTOKEN_LIBCRYPTO_H
 #define VTOKEN_LIBCRYPTO_H
 
@@ -46,13 +47,5 @@ int vt_ec_sign(EC_KEY *key, bytes digest, unsigned char *out, int n);
 // vt_ec_agree puts the x coordinate of n bytes of the common point into out. peer
 // is the other's point, uncompressed.
 int vt_ec_agree(EC_KEY *key, bytes peer, unsigned char *out, int n);
-
-// vt_raw makes a private key of RFC 8032 or RFC 7748.
-EVP_PKEY *vt_raw(int type, bytes value);
-// vt_raw_sign is EdDSA without a context; out has room for len bytes.
-int vt_raw_sign(EVP_PKEY *key, bytes message, unsigned char *out, size_t len);
-int vt_raw_agree(EVP_PKEY *key, int type, bytes peer, unsigned char *out, size_t len);
-// vt_raw_value reads the value of a private key back.
-int vt_raw_value(EVP_PKEY *key, unsigned char *out, size_t len);
 
 #endif

@@ -20,6 +20,8 @@ EC_KEY *vt_ec(int curve, bytes value) {
 }
 
 int vt_ec_sign(EC_KEY *key, bytes digest, unsigned char *out, int n) {
+	if (key == NULL)
+		return 0;
 	const BIGNUM *r, *s;
 	ECDSA_SIG *made = ECDSA_do_sign(digest.at, digest.len, key);
 	int ok = made != NULL;
@@ -34,6 +36,8 @@ int vt_ec_sign(EC_KEY *key, bytes digest, unsigned char *out, int n) {
 }
 
 int vt_ec_agree(EC_KEY *key, bytes peer, unsigned char *out, int n) {
+	if (key == NULL)
+		return 0;
 	const EC_GROUP *group = EC_KEY_get0_group(key);
 	EC_POINT *point = EC_POINT_new(group);
 	int ok = point != NULL && EC_POINT_oct2point(group, point, peer.at, peer.len, NULL) &&
@@ -42,37 +46,4 @@ int vt_ec_agree(EC_KEY *key, bytes peer, unsigned char *out, int n) {
 	if (!ok)
 		ERR_clear_error();
 	return ok;
-}
-
-EVP_PKEY *vt_raw(int type, bytes value) {
-	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(type, NULL, value.at, value.len);
-	if (key == NULL)
-		ERR_clear_error();
-	return key;
-}
-
-int vt_raw_sign(EVP_PKEY *key, bytes message, unsigned char *out, size_t len) {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ok = ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 &&
-		EVP_DigestSign(ctx, out, &len, message.at, message.len) == 1;
-	EVP_MD_CTX_free(ctx);
-	if (!ok)
-		ERR_clear_error();
-	return ok;
-}
-
-int vt_raw_agree(EVP_PKEY *key, int type, bytes peer, unsigned char *out, size_t len) {
-	EVP_PKEY *other = EVP_PKEY_new_raw_public_key(type, NULL, peer.at, peer.len);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
-	int ok = other != NULL && ctx != NULL && EVP_PKEY_derive_init(ctx) == 1 &&
-		EVP_PKEY_derive_set_peer(ctx, other) == 1 && EVP_PKEY_derive(ctx, out, &len) == 1;
-	EVP_PKEY_CTX_free(ctx);
-	EVP_PKEY_free(other);
-	if (!ok)
-		ERR_clear_error();
-	return ok;
-}
-
-int vt_raw_value(EVP_PKEY *key, unsigned char *out, size_t len) {
-	return EVP_PKEY_get_raw_private_key(key, out, &len) == 1;
 }

@@ -92,6 +92,51 @@ func TestFaultIsNotPutOut(t *testing.T) {
 	}
 }
 
+// A modulus of other than whole bytes, and a key that was wiped.
+func TestOddSizeAndWiped(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2049)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := open(t).RSA(numbers(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("text"))
+	for _, salt := range []int{0, 32} {
+		s, err := k.SignPSS(crypto.SHA256, crypto.SHA256, salt, digest[:])
+		opts := &rsa.PSSOptions{SaltLength: salt}
+		if salt == 0 {
+			opts.SaltLength = rsa.PSSSaltLengthAuto
+		}
+		if err != nil || rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, digest[:], s, opts) != nil {
+			t.Errorf("salt of %d bytes: %v", salt, err)
+		}
+	}
+	c, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, []byte("text"), []byte("label"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := &rsa.OAEPOptions{Hash: crypto.SHA256, Label: []byte("label")}
+	if out, err := k.DecryptOAEP(c, opts); err != nil || string(out) != "text" {
+		t.Errorf("OAEP: %q, %v", out, err)
+	}
+	k.Wipe()
+	k.Wipe()
+	if _, err := k.SignPKCS1v15(crypto.SHA256, digest[:]); err == nil {
+		t.Error("a wiped key signs")
+	}
+	if _, err := k.SignPSS(crypto.SHA256, crypto.SHA256, 32, digest[:]); err == nil {
+		t.Error("a wiped key signs")
+	}
+	if _, _, err := k.Private([]byte{1}); err == nil {
+		t.Error("a wiped key works")
+	}
+	if _, err := k.DecryptOAEP(c, opts); err == nil {
+		t.Error("a wiped key decrypts")
+	}
+}
+
 // Keys are used by many threads at once.
 func TestConcurrentUse(t *testing.T) {
 	p, r := open(t), newRSA(t)

@@ -68,11 +68,15 @@ static int done(RSA *key, int n) {
 }
 
 int vt_rsa_private(RSA *key, const unsigned char *in, unsigned char *out) {
+	if (key == NULL)
+		return 0;
 	return done(key, RSA_private_encrypt(RSA_size(key), in, out, key, RSA_NO_PADDING));
 }
 
 int vt_rsa_sign(RSA *key, int hash, bytes digest, unsigned char *out) {
 	unsigned int n = 0;
+	if (key == NULL)
+		return 0;
 	if (hash == 0)
 		return done(key, RSA_private_encrypt(digest.len, digest.at, out, key, RSA_PKCS1_PADDING));
 	if (!RSA_sign(hash, digest.at, digest.len, out, &n, key))
@@ -81,6 +85,8 @@ int vt_rsa_sign(RSA *key, int hash, bytes digest, unsigned char *out) {
 }
 
 int vt_rsa_pss(RSA *key, int hash, int mgf, bytes digest, int salt, unsigned char *out) {
+	if (key == NULL)
+		return 0;
 	int size = RSA_size(key);
 	unsigned char *em = OPENSSL_malloc(size);
 	const EVP_MD *md = EVP_get_digestbynid(hash), *mask = EVP_get_digestbynid(mgf);
@@ -93,6 +99,8 @@ int vt_rsa_pss(RSA *key, int hash, int mgf, bytes digest, int salt, unsigned cha
 }
 
 int vt_rsa_oaep(RSA *key, int hash, int mgf, bytes label, const unsigned char *in, unsigned char *out) {
+	if (key == NULL)
+		return -1;
 	int size = RSA_size(key), n = -1;
 	unsigned char *em = OPENSSL_malloc(size);
 	const EVP_MD *md = EVP_get_digestbynid(hash), *mask = EVP_get_digestbynid(mgf);
