@@ -91,6 +91,9 @@ func (tx *Tx) boundKeyFor(token schema.ID, o *object.Object) ([]byte, error) {
 	if !o.Private() || len(o.Secret) == 0 {
 		return nil, nil
 	}
+	if key, read := tx.bound[token]; read {
+		return key, nil // the engine reads the token before it changes its objects
+	}
 	t, err := tx.token(token)
 	if err != nil {
 		return nil, err
@@ -98,10 +101,18 @@ func (tx *Tx) boundKeyFor(token schema.ID, o *object.Object) ([]byte, error) {
 	return t.BoundKey, nil
 }
 
+// noteBound remembers the BoundKey of a token that the transaction read or wrote.
+func (tx *Tx) noteBound(id schema.ID, t *record.Token) {
+	if tx.bound == nil {
+		tx.bound = make(map[schema.ID][]byte, 1)
+	}
+	tx.bound[id] = bytes.Clone(t.BoundKey)
+}
+
 // sealSecret seals the secret attributes of an object, and says which part of
 // the object that is.
 func sealSecret(token schema.ID, keys *tokenKeys, id, version uint64, public, plain []byte) (blob []byte, part schema.Part, err error) {
-	if public == nil {
+	if len(public) == 0 {
 		blob, err = keys.secret.Seal(place(keys.tenant, token, id, fieldSecret), version, plain)
 		return blob, schema.PartSecret, err
 	}

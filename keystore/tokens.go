@@ -163,6 +163,7 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	}
 	var before [][]byte
 	t.Version = 1
+	tx.noteBound(id, t)
 	if old != nil {
 		tx.count(urgencyOf(old, t))
 		t.Version = old.Version + 1
@@ -306,7 +307,9 @@ func (tx *Tx) token(id schema.ID) (*record.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	return j.token(id, tenant, version), nil
+	t := j.token(id, tenant, version)
+	tx.noteBound(id, t)
+	return t, nil
 }
 
 // TokensOf lists the tokens that a user holds, by slot id. A user that is not

@@ -23,6 +23,7 @@ type Tx struct {
 
 	header    *header
 	summaries map[schema.ID]*summary
+	bound     map[schema.ID][]byte // BoundKey of the tokens that were read
 	changes   []record.Change
 	urgent    urgency // how soon the update has to be counted
 }
