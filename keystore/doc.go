@@ -43,7 +43,7 @@
 //     writing needs the public key only.
 //   - Setting a PIN needs another one, or the old one, to get at the private key:
 //     C_SetPIN has it, C_InitPIN has the SO's, and the provisioning API is given
-//     one or refuses. The key pair comes with the first PIN, which needs none. In
+//     one, has just set one, or refuses. The key pair comes with the first PIN, which needs none. In
 //     the commit that stores it, the secrets that are there already are sealed to
 //     it; they were under the root key alone until then, and stay so in backups
 //     of before. C_InitToken makes a new key pair.

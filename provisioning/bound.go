@@ -78,6 +78,9 @@ func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN
 		now.BoundKey = k.public
 		return nil
 	})
+	if err == nil && len(t.BoundKey) == 0 {
+		s.fresh.keep(c, t.ID, k, s.now())
+	}
 	return err
 }
 
@@ -88,8 +91,8 @@ type boundKey struct {
 }
 
 // keyFor is the key that a new PIN of a token is to open: a new one with the first
-// PIN, otherwise the one that with opens. Where with is given, it is checked for
-// other tokens too.
+// PIN, otherwise the one that with opens, or that the caller has just made. Where
+// with is given, it is checked for other tokens too.
 func (s *Service) keyFor(ctx context.Context, c Caller, t *record.Token, with *CurrentPIN) (boundKey, error) {
 	switch {
 	case with != nil:
@@ -97,7 +100,11 @@ func (s *Service) keyFor(ctx context.Context, c Caller, t *record.Token, with *C
 		return boundKey{t.BoundKey, private}, err
 	case !t.PINBound:
 		return boundKey{}, nil
-	case len(t.BoundKey) > 0:
+	}
+	if k, ok := s.fresh.get(c, t, s.now()); ok {
+		return k, nil
+	}
+	if len(t.BoundKey) > 0 {
 		return boundKey{}, Errorf(WrongState, "token %s is PIN-bound: its keys open with its PINs only, so a PIN is set with one that it has, and not even an administrator can do without; "+
 			"give the SO PIN (`vtoken token reset-pin --current-so-pin-file`), or have it set by C_InitPIN", t.ID)
 	}

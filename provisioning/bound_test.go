@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/pin"
@@ -43,6 +44,13 @@ func (w *world) reset(ref provisioning.TokenRef, role pin.Role, p string) error 
 	return w.core.ResetPIN(w.t.Context(), w.admin, ref, role, secret.Bytes(p), provisioning.PINRule{})
 }
 
+// resetBy is reset by another administrator.
+func (w *world) resetBy(name string, ref provisioning.TokenRef, role pin.Role, p string) error {
+	c := w.admin
+	c.Name = name
+	return w.core.ResetPIN(w.t.Context(), c, ref, role, secret.Bytes(p), provisioning.PINRule{})
+}
+
 func (w *world) change(ref provisioning.TokenRef, role pin.Role, p string, with pin.Role, current string) error {
 	return w.core.ChangePIN(w.t.Context(), w.admin, ref, role, secret.Bytes(p), provisioning.PINRule{},
 		provisioning.CurrentPIN{Role: with, PIN: secret.Bytes(current)})
@@ -59,7 +67,7 @@ func TestBoundResetPIN(t *testing.T) {
 	}
 	w.has(ref, pin.User, goodPIN)
 	for _, role := range []pin.Role{pin.User, pin.SO} {
-		err := w.reset(ref, role, "new PIN")
+		err := w.resetBy("another", ref, role, "new PIN")
 		wantKind(t, err, provisioning.WrongState)
 		if !strings.Contains(err.Error(), "PIN-bound") {
 			t.Errorf("the reason is not told: %v", err)
@@ -79,6 +87,51 @@ func TestBoundResetPIN(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.has(ref, pin.SO, "new SO PIN")
+}
+
+// Who has just set the first PIN of a token sets the other one, too, and that one
+// again: for ten minutes, until the token is complete, and nobody else.
+func TestBoundBothPINs(t *testing.T) {
+	for name, made := range map[string]func(w *world) provisioning.TokenRef{
+		"reset": func(w *world) provisioning.TokenRef {
+			ref := w.boundToken("", "")
+			if err := w.reset(ref, pin.User, goodPIN); err != nil {
+				t.Fatal(err)
+			}
+			return ref
+		},
+		"created": func(w *world) provisioning.TokenRef { return w.boundToken(goodPIN, "") },
+	} {
+		for late, end := range map[string]func(w *world, ref provisioning.TokenRef) provisioning.Kind{
+			"another": func(w *world, ref provisioning.TokenRef) provisioning.Kind {
+				return provisioning.KindOf(w.resetBy("another", ref, pin.User, "new PIN"))
+			},
+			"late": func(w *world, ref provisioning.TokenRef) provisioning.Kind {
+				w.now = w.now.Add(11 * time.Minute)
+				return provisioning.KindOf(w.reset(ref, pin.User, "new PIN"))
+			},
+			"another daemon": func(w *world, ref provisioning.TokenRef) provisioning.Kind {
+				w.core = provisioning.New(w.store, provisioning.Options{Now: func() time.Time { return w.now }})
+				return provisioning.KindOf(w.reset(ref, pin.User, "new PIN"))
+			},
+		} {
+			t.Run(name+"/"+late, func(t *testing.T) {
+				w := newWorld(t)
+				ref := made(w)
+				for _, p := range []string{soPIN, "another SO PIN"} {
+					if err := w.reset(ref, pin.SO, p); err != nil {
+						t.Fatal(err)
+					}
+					w.has(ref, pin.SO, p)
+					w.has(ref, pin.User, goodPIN)
+				}
+				if kind := end(w, ref); kind != provisioning.WrongState {
+					t.Errorf("%v", kind)
+				}
+				w.has(ref, pin.User, goodPIN)
+			})
+		}
+	}
 }
 
 // Both PINs from the start open the same key.

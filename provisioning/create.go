@@ -37,18 +37,23 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 		view, err = s.tokenView(tx, stored, nil)
 		return err
 	})
+	if err == nil && !view.Complete {
+		s.fresh.keep(c, view.ID, made.bound, s.now())
+	}
 	return view, err
 }
 
-// newcomer is a token that is not stored yet: its record and, of one for one-time
-// passwords, its OTP key.
+// newcomer is a token that is not stored yet: its record, the OTP key of one for
+// one-time passwords, and the key that the PINs of a PIN-bound one open.
 type newcomer struct {
 	token *record.Token
 	key   *object.Object
+	bound boundKey
 }
 
-// wipe overwrites the seed.
+// wipe overwrites the seed and the private key.
 func (n newcomer) wipe() {
+	n.bound.private.Wipe()
 	if n.key != nil {
 		n.key.Secret.Wipe()
 	}
@@ -107,13 +112,15 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 	if t.MaxRSABits == 0 {
 		t.MaxRSABits = 4096
 	}
-	if err := s.setPINs(t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN}); err != nil {
+	bound, err := s.firstPINs(t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN})
+	made := newcomer{token: t, bound: bound}
+	if err != nil {
+		made.wipe()
 		return newcomer{}, err
 	}
-	made := newcomer{token: t}
 	if n.OTP != nil {
-		var err error
 		if made.key, t.OTP, err = newOTPKey(*n.OTP, t.Label); err != nil {
+			made.wipe()
 			return newcomer{}, err
 		}
 	}

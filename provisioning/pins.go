@@ -44,7 +44,8 @@ func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
 // ResetPIN sets a role's PIN, whatever it was, and starts its count of wrong
 // tries anew. The PIN has to fit the token's policy and the rule (BadInput). The
 // first PIN of a PIN-bound token is set so too; when it has one, that is
-// WrongState, see [Service.ChangePIN]. The caller keeps p and wipes it.
+// WrongState but for the caller who has just set the first one, see
+// [Service.ChangePIN]. The caller keeps p and wipes it.
 func (s *Service) ResetPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule) error {
 	return s.resetPIN(ctx, c, ref, newPIN{role, p, rule}, nil)
 }
@@ -61,29 +62,33 @@ func checkPIN(t *record.Token, role pin.Role, p secret.Bytes) error {
 // setPINs gives a new token its first PINs, those that are not nil, and a
 // PIN-bound one the key that they open.
 func (s *Service) setPINs(t *record.Token, pins map[pin.Role]secret.Bytes) error {
-	var k boundKey
+	k, err := s.firstPINs(t, pins)
+	k.private.Wipe()
+	return err
+}
+
+// firstPINs is setPINs for callers who want the key, and wipe it.
+func (s *Service) firstPINs(t *record.Token, pins map[pin.Role]secret.Bytes) (k boundKey, err error) {
 	for role, p := range pins {
 		if p == nil {
 			continue
 		}
 		if err := checkPIN(t, role, p); err != nil {
-			return err
+			return k, err
 		}
 		if t.PINBound && k.private == nil {
-			var err error
 			if k, err = s.newBoundKey(); err != nil {
-				return err
+				return k, err
 			}
-			defer k.private.Wipe()
 		}
 		verifier, err := s.store.HashPIN(t.ID, role, p, k.private)
 		if err != nil {
-			return err
+			return k, err
 		}
 		*t.PIN(role) = t.PIN(role).Change(verifier, s.now())
 		t.BoundKey = k.public
 	}
-	return nil
+	return k, nil
 }
 
 // UnlockPIN starts a role's count of wrong tries anew and keeps the PIN, on

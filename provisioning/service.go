@@ -21,6 +21,7 @@ type Service struct {
 	store  Store
 	opt    Options
 	finder finder
+	fresh  freshKeys
 }
 
 // Options are what an installation chooses. The zero value is good.

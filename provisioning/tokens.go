@@ -84,13 +84,17 @@ func checkLabel(label string, rule LabelRule) error {
 // without a user PIN is refused (WrongState) unless withoutPIN is set, because
 // nobody could ever log in to it.
 func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutPIN bool) (Token, error) {
-	return s.changeToken(ctx, c, OpTokenComplete, ref, func(t *record.Token) error {
+	view, err := s.changeToken(ctx, c, OpTokenComplete, ref, func(t *record.Token) error {
 		if !t.UserPIN.Set() && !withoutPIN {
 			return Errorf(WrongState, "token %s has no user PIN, and cannot get one after it is complete; set one first with `vtoken token reset-pin`", t.ID)
 		}
 		t.Complete, t.Activation = true, record.Activated
 		return nil
 	})
+	if err == nil {
+		s.fresh.drop(view.ID)
+	}
+	return view, err
 }
 
 // DeleteToken removes a token with its keys and certificates, for good.

@@ -19,7 +19,8 @@ on the token stays. Without a file, a new user PIN is asked for.
 
 With the SO PIN that the token has (--current-so-pin-file) that goes for every
 token, as it does for applications (C_InitPIN). A PIN-bound token that has a PIN
-needs one of its PINs: only they open its keys. A wrong one counts as a try.
+needs one of its PINs, unless you have set the first just now: only they open its
+keys. A wrong one counts as a try.
 
 Otherwise a complete token's PIN is its user's own; "vtoken token unlock" helps
 where it was typed wrongly too often.`,
