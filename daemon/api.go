@@ -35,7 +35,7 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for the API: %w", err)
 	}
-	d.apiURL = "https://" + l.Addr().String()
+	d.apiURL, d.publicURL = "https://"+l.Addr().String(), publicURL(d.cfg.APIURL, l.Addr())
 	return tls.NewListener(l, conf), nil
 }
 
@@ -43,19 +43,16 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 // admin socket and over HTTPS. Callers differ: a process on the admin socket is
 // known by its user, everybody else by an API key.
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
-	kit := &httpkit.Kit{Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Admin: func(p record.Peer) (provisioning.Caller, error) {
-		if !admins.Has(p) {
-			return provisioning.Caller{}, provisioning.Errorf(provisioning.Forbidden,
-				"user %d is no administrator here; ask for root or for a place in the daemon's --admin-group", p.UID)
-		}
-		return provisioning.System(userName(p.UID)), nil
-	}}
+	kit := &httpkit.Kit{
+		Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Admin: admins.caller,
+		Limits: d.limits(), URL: d.publicURL, Issuer: d.issuer(),
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", kit.NotFound())
 	dialect.Mount(mux, native.New(core, kit.For("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
-		API: d.apiURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.newAuditReader(), KEKs: keks{d.store},
+		API: d.publicURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.newAuditReader(), KEKs: keks{d.store},
 		Metrics: d.metrics.Write,
 		Clients: func() api.Clients {
 			u := d.engine.Usage()
@@ -70,6 +67,15 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 		dialect.Mount(mux, dl)
 	}
 	return httpkit.NewServer(kit.Wrap(httpkit.Exact(mux)), d.log), nil
+}
+
+// caller is the administrator at the other end of the admin socket.
+func (a administrators) caller(p record.Peer) (provisioning.Caller, error) {
+	if !a.Has(p) {
+		return provisioning.Caller{}, provisioning.Errorf(provisioning.Forbidden,
+			"user %d is no administrator here; ask for root or for a place in the daemon's --admin-group", p.UID)
+	}
+	return provisioning.System(userName(p.UID)), nil
 }
 
 // userName is the name of a user of the system for logs, or "#uid".

@@ -39,7 +39,9 @@ type daemon struct {
 	http   *http.Server
 	audit  *audit.Log
 	cfg    config.Config
-	apiURL string
+	apiURL string // where the API listens
+	// publicURL is how its clients reach it.
+	publicURL string
 
 	metrics *metrics.Set
 	scrape  *http.Server // of --metrics-listen

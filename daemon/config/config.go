@@ -37,6 +37,20 @@ type Config struct {
 	// made once and kept as api.crt and api.key in the data folder.
 	TLSCert string `yaml:"tls-cert"`
 	TLSKey  string `yaml:"tls-key"`
+	// APIURL is how clients reach the API, where that is not the address it listens
+	// on: "https://" and a host, without a path.
+	APIURL string `yaml:"api-url"`
+	// APIRate, APIRateTenant and APIRateFailed are requests a second in the long run:
+	// of one credential, of all credentials of a tenant together, and of one address
+	// with no good credential. 0 is no limit.
+	APIRate       int `yaml:"api-rate"`
+	APIRateTenant int `yaml:"api-rate-tenant"`
+	APIRateFailed int `yaml:"api-rate-failed"`
+	// OAuthIssuer is the iss of an authorization server whose access tokens dialects
+	// accept that take any, and OAuthJWKS the file or https URL of its keys. Empty is
+	// none.
+	OAuthIssuer string `yaml:"oauth-issuer"`
+	OAuthJWKS   string `yaml:"oauth-jwks"`
 	// MetricsListen is the HOST:PORT where metrics are served over plain HTTP, to
 	// everybody who reaches it; empty is nowhere. The host is a loopback address.
 	MetricsListen string `yaml:"metrics-listen"`
@@ -62,10 +76,13 @@ const SystemConfigFile = "/etc/vtoken/vtokend.yaml"
 // daemon runs as root, else for the user. getenv is os.Getenv.
 func Default(uid int, getenv func(string) string) Config {
 	c := Config{
-		Dialects:  []string{"idprime"},
-		Crypto:    "auto",
-		LogLevel:  "info",
-		LogFormat: "text",
+		Dialects:      []string{"idprime"},
+		APIRate:       1000,
+		APIRateTenant: 5000,
+		APIRateFailed: 5,
+		Crypto:        "auto",
+		LogLevel:      "info",
+		LogFormat:     "text",
 	}
 	if uid == 0 {
 		c.DataDir = "/var/lib/vtoken"
@@ -133,6 +150,7 @@ func (c *Config) Validate(dialects []string) error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New("--tls-cert and --tls-key are given together or not at all"))
 	}
+	errs = append(errs, c.validateAPI())
 	for _, d := range c.Dialects {
 		if !slices.Contains(dialects, d) {
 			errs = append(errs, fmt.Errorf("--dialect %q is not known; there are: %v", d, dialects))
