@@ -125,13 +125,15 @@ type body struct {
 	data      []byte
 }
 
-// encode makes the body of a request: none of nil, a form of a PFX, JSON of
+// encode makes the body of a request: none of nil, a form of a file, JSON of
 // everything else.
 func encode(in any) (body, error) {
 	switch in := in.(type) {
 	case nil:
 		return body{}, nil
 	case pfxForm:
+		return in.encode()
+	case importForm:
 		return in.encode()
 	}
 	b, err := json.Marshal(in)

@@ -70,6 +70,7 @@ var classes = map[ck.ObjectClass]class{
 	ck.CKO_PUBLIC_KEY:  {"public key", p11uri.Public},
 	ck.CKO_PRIVATE_KEY: {"private key", p11uri.Private},
 	ck.CKO_SECRET_KEY:  {"secret key", p11uri.SecretKey},
+	ck.CKO_OTP_KEY:     {"OTP key", ""}, // RFC 7512 has no type for it
 }
 
 func objectJSON(t provisioning.Token, o provisioning.ObjectInfo) api.Object {
@@ -83,7 +84,7 @@ func objectJSON(t provisioning.Token, o provisioning.ObjectInfo) api.Object {
 		URI: objectURI(t, o, c.uriType),
 	}
 	switch o.Class {
-	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY:
+	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
 		out.KeyType = strings.TrimPrefix(o.KeyType.String(), "CKK_")
 	}
 	return out

@@ -64,6 +64,7 @@ func TestEveryOperation(t *testing.T) {
 	done(t, c.RevokeAPIKey(ctx, "sales", "key"))
 
 	lifecycle(t, c)
+	oneTimePasswords(t, c, s.Log.String)
 	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})).ID
 	must[[]api.Token](t)(client.All(c.Tokens(ctx, "sales", client.TokenFilter{})))
 	must[*api.Token](t)(c.Token(ctx, id))
@@ -151,4 +152,65 @@ func lifecycle(t *testing.T, c *client.Client) {
 	done(t, c.DeleteToken(ctx, id))
 	done(t, c.DeleteUser(ctx, "sales", "cary"))
 	done(t, c.DeleteGroup(ctx, "sales", group.ID))
+}
+
+// oneTimePasswords has a token enrolled, activated and verified, and others
+// imported. The seed is that of RFC 4226.
+func oneTimePasswords(t *testing.T, c *client.Client, log func() string) {
+	t.Helper()
+	ctx := t.Context()
+	const seed = "3132333435363738393031323334353637383930"
+	made := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob", Inactive: true, OTP: &api.NewOTP{SeedHex: api.Secret(seed)}}))
+	if made.Kind != "otp" || made.OTP == nil || made.OTP.Type != "hotp" || made.Activation != "new" {
+		t.Fatalf("%+v", made)
+	}
+	e := must[*api.Enrolment](t)(c.EnrolOTP(ctx, made.ID, api.NewEnrolment{Issuer: "Example"}))
+	if !strings.HasPrefix(string(e.URI), "otpauth://hotp/Example:bob?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&") || !bytes.HasPrefix(e.PNG, []byte("\x89PNG")) {
+		t.Errorf("enrolled with %q", []byte(e.URI))
+	}
+	if _, err := c.EnrolOTP(ctx, made.ID, api.NewEnrolment{}); err == nil {
+		t.Error("the seed left twice")
+	}
+	if got := must[*api.Token](t)(c.SyncOTP(ctx, made.ID, api.Codes{First: api.Secret("755224"), Next: api.Secret("287082"), Activate: true})); got.Activation != "activated" {
+		t.Errorf("%+v", got)
+	}
+	if got := must[*api.Token](t)(c.VerifyOTP(ctx, made.ID, api.Code{Code: api.Secret("359152"), User: "bob"})); got.OTP.Counter != 3 || got.LastUsedAt == nil {
+		t.Errorf("%+v", got.OTP)
+	}
+	if _, err := c.VerifyOTP(ctx, made.ID, api.Code{Code: api.Secret("359152")}); err == nil || !strings.Contains(err.Error(), "used already") {
+		t.Errorf("a password that was used: %v", err)
+	}
+	must[*api.Token](t)(c.ResetOTP(ctx, made.ID, nil))
+	done(t, c.DeleteToken(ctx, made.ID))
+
+	in := api.Import{File: []byte("serial,seed,loginName\nI1," + seed + ",bob\nI2," + seed + ",\nI3,x,\n"), ImportOptions: api.ImportOptions{Format: "csv"}}
+	report := must[*api.ImportReport](t)(c.Import(ctx, "sales", in, nil))
+	if len(report.Refused) != 1 || report.Refused[0].Line != 4 || len(report.Done) != 0 {
+		t.Errorf("%+v", report)
+	}
+	in.File = in.File[:bytes.Index(in.File, []byte("I3"))]
+	in.DryRun = true
+	if report = must[*api.ImportReport](t)(c.Import(ctx, "sales", in, nil)); len(report.Done) != 2 || report.Done[0].ID != "" {
+		t.Errorf("a dry run: %+v", report)
+	}
+	in.DryRun = false
+	report = must[*api.ImportReport](t)(c.Import(ctx, "sales", in, nil))
+	if len(report.Done) != 2 || report.Done[1].Serial != "I2" {
+		t.Errorf("%+v", report)
+	}
+	assign := api.Import{File: []byte("loginName,serial\nbob,I2\n"), ImportOptions: api.ImportOptions{Format: "assign"}}
+	if got := must[*api.ImportReport](t)(c.Import(ctx, "sales", assign, nil)); len(got.Done) != 1 {
+		t.Errorf("%+v", got)
+	}
+	for _, row := range report.Done {
+		done(t, c.DeleteToken(ctx, row.ID))
+	}
+	if _, err := c.Import(ctx, "sales", api.Import{File: []byte("x"), ImportOptions: api.ImportOptions{Format: "pskc"}}, nil); err == nil || !strings.Contains(err.Error(), "no PSKC") {
+		t.Errorf("what is no PSKC: %v", err)
+	}
+	for _, s := range []string{seed, "GEZDGNBV", "359152"} {
+		if strings.Contains(log(), s) {
+			t.Errorf("the log tells %q", s)
+		}
+	}
 }

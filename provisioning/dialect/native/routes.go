@@ -11,6 +11,7 @@ type route struct {
 	method, path string
 	status       int
 	do           func(*request) (any, error)
+	maxBody      int64 // 0 is httpkit.MaxBody
 }
 
 // quiet are the paths whose calls are not recorded in the audit log: reading it
@@ -32,62 +33,67 @@ func (h *Handler) routes() []route {
 // storeRoutes are the operations on the daemon and its store.
 func (h *Handler) storeRoutes() []route {
 	return []route{
-		{get, "/status", ok, h.readStatus},
-		{get, "/metrics", ok, h.readMetrics},
-		{get, "/check", ok, h.checkStore},
-		{get, "/backup", ok, h.backUp},
-		{get, "/audit", ok, h.readAudit},
-		{get, "/audit/verify", ok, h.verifyAudit},
-		{get, "/keks", ok, h.listKEKs},
-		{post, "/keks", created, h.addKEK},
-		{del, "/keks/{kek}", none, h.removeKEK},
-		{get, "/rotation", ok, h.readRotation},
-		{post, "/rotation", ok, h.rotate},
+		{get, "/status", ok, h.readStatus, 0},
+		{get, "/metrics", ok, h.readMetrics, 0},
+		{get, "/check", ok, h.checkStore, 0},
+		{get, "/backup", ok, h.backUp, 0},
+		{get, "/audit", ok, h.readAudit, 0},
+		{get, "/audit/verify", ok, h.verifyAudit, 0},
+		{get, "/keks", ok, h.listKEKs, 0},
+		{post, "/keks", created, h.addKEK, 0},
+		{del, "/keks/{kek}", none, h.removeKEK, 0},
+		{get, "/rotation", ok, h.readRotation, 0},
+		{post, "/rotation", ok, h.rotate, 0},
 	}
 }
 
 // tenantRoutes are the operations on tenants and on what is in them beside tokens.
 func (h *Handler) tenantRoutes() []route {
 	return []route{
-		{get, "/tenants", ok, h.listTenants},
-		{post, "/tenants", created, h.createTenant},
-		{get, "/tenants/{tenant}", ok, h.readTenant},
-		{patch, "/tenants/{tenant}", ok, h.changeTenant},
-		{del, "/tenants/{tenant}", none, h.deleteTenant},
-		{get, "/users", ok, h.listUsers},
-		{post, "/users", created, h.createUser},
-		{get, "/users/{user}", ok, h.readUser},
-		{patch, "/users/{user}", ok, h.changeUser},
-		{del, "/users/{user}", none, h.deleteUser},
-		{get, "/groups", ok, h.listGroups},
-		{post, "/groups", created, h.createGroup},
-		{del, "/groups/{groupId}", none, h.deleteGroup},
-		{get, "/apikeys", ok, h.listAPIKeys},
-		{post, "/apikeys", created, h.createAPIKey},
-		{del, "/apikeys/{name}", none, h.revokeAPIKey},
+		{get, "/tenants", ok, h.listTenants, 0},
+		{post, "/tenants", created, h.createTenant, 0},
+		{get, "/tenants/{tenant}", ok, h.readTenant, 0},
+		{patch, "/tenants/{tenant}", ok, h.changeTenant, 0},
+		{del, "/tenants/{tenant}", none, h.deleteTenant, 0},
+		{get, "/users", ok, h.listUsers, 0},
+		{post, "/users", created, h.createUser, 0},
+		{get, "/users/{user}", ok, h.readUser, 0},
+		{patch, "/users/{user}", ok, h.changeUser, 0},
+		{del, "/users/{user}", none, h.deleteUser, 0},
+		{get, "/groups", ok, h.listGroups, 0},
+		{post, "/groups", created, h.createGroup, 0},
+		{del, "/groups/{groupId}", none, h.deleteGroup, 0},
+		{get, "/apikeys", ok, h.listAPIKeys, 0},
+		{post, "/apikeys", created, h.createAPIKey, 0},
+		{del, "/apikeys/{name}", none, h.revokeAPIKey, 0},
 	}
 }
 
 // tokenRoutes are the operations on tokens.
 func (h *Handler) tokenRoutes() []route {
 	return []route{
-		{get, "/tokens", ok, h.listTokens},
-		{post, "/tokens", created, h.createToken},
-		{post, "/search/tokens", ok, h.searchTokens},
-		{get, "/tokens/{tokenId}", ok, h.readToken},
-		{patch, "/tokens/{tokenId}", ok, h.changeToken},
-		{del, "/tokens/{tokenId}", none, h.deleteToken},
-		{post, "/tokens/{tokenId}/pfx", ok, h.importPFX},
-		{post, "/tokens/{tokenId}/pin", none, h.resetPIN},
-		{post, "/tokens/{tokenId}/unlock", ok, h.unlock},
-		{post, "/tokens/{tokenId}/clear-pin", ok, h.clearPIN},
-		{post, "/tokens/{tokenId}/complete", ok, h.completeToken},
-		{post, "/tokens/{tokenId}/assign", ok, h.assign},
-		{post, "/tokens/{tokenId}/unassign", ok, h.unassign},
-		{patch, "/tokens/{tokenId}/holders/{user}", ok, h.changeHolder},
-		{post, "/tokens/{tokenId}/activation", ok, h.startActivation},
-		{put, "/tokens/{tokenId}/activation", ok, h.finishActivation},
-		{get, "/tokens/{tokenId}/certificates", ok, h.listCertificates},
-		{get, "/tokens/{tokenId}/objects", ok, h.listObjects},
+		{get, "/tokens", ok, h.listTokens, 0},
+		{post, "/tokens", created, h.createToken, 0},
+		{post, "/search/tokens", ok, h.searchTokens, 0},
+		{get, "/tokens/{tokenId}", ok, h.readToken, 0},
+		{patch, "/tokens/{tokenId}", ok, h.changeToken, 0},
+		{del, "/tokens/{tokenId}", none, h.deleteToken, 0},
+		{post, "/tokens/{tokenId}/pfx", ok, h.importPFX, 0},
+		{post, "/tokens/{tokenId}/pin", none, h.resetPIN, 0},
+		{post, "/tokens/{tokenId}/unlock", ok, h.unlock, 0},
+		{post, "/tokens/{tokenId}/clear-pin", ok, h.clearPIN, 0},
+		{post, "/tokens/{tokenId}/complete", ok, h.completeToken, 0},
+		{post, "/tokens/{tokenId}/assign", ok, h.assign, 0},
+		{post, "/tokens/{tokenId}/unassign", ok, h.unassign, 0},
+		{patch, "/tokens/{tokenId}/holders/{user}", ok, h.changeHolder, 0},
+		{post, "/tokens/{tokenId}/activation", ok, h.startActivation, 0},
+		{put, "/tokens/{tokenId}/activation", ok, h.finishActivation, 0},
+		{post, "/tokens/{tokenId}/otp/verify", ok, h.verifyOTP, 0},
+		{post, "/tokens/{tokenId}/otp/sync", ok, h.syncOTP, 0},
+		{post, "/tokens/{tokenId}/otp/reset", ok, h.resetOTP, 0},
+		{post, "/tokens/{tokenId}/otp/enrol", ok, h.enrolOTP, 0},
+		{post, "/import", ok, h.importFile, maxImportBody},
+		{get, "/tokens/{tokenId}/certificates", ok, h.listCertificates, 0},
+		{get, "/tokens/{tokenId}/objects", ok, h.listObjects, 0},
 	}
 }

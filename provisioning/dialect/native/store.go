@@ -101,3 +101,6 @@ func (s *streamWriter) Write(p []byte) (int, error) {
 	_ = s.control.SetWriteDeadline(time.Now().Add(stall))
 	return s.w.Write(p)
 }
+
+// Flush sends what was written so far.
+func (s *streamWriter) Flush() { _ = s.control.Flush() }

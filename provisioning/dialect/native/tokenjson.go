@@ -29,6 +29,10 @@ func tokenJSON(t provisioning.Token) api.Token {
 		p := api.Product(t.Product)
 		out.Product = &p
 	}
+	if t.Kind == record.KindOTP {
+		otp := otpJSON(t.OTP)
+		out.OTP = &otp
+	}
 	for _, g := range t.Groups {
 		out.Groups = append(out.Groups, string(g))
 	}
@@ -43,4 +47,12 @@ func holderJSON(h provisioning.Holder) api.Holder {
 		User: h.Login, UserID: string(h.User), At: h.At, By: h.By, Suspended: h.Suspended,
 		Starts: timeOrNil(h.Starts), Expires: timeOrNil(h.Expires), UsageLimit: h.UsageLimit, Priority: h.Priority,
 	}
+}
+
+func otpJSON(o record.OTP) api.OTP {
+	out := api.OTP{Type: "totp", Hash: o.Hash, Digits: o.Digits, Period: o.Period, Drift: o.Drift, Failed: o.Failed, Locked: provisioning.OTPLocked(o)}
+	if o.Period == 0 {
+		out.Type, out.Counter = "hotp", o.Next
+	}
+	return out
 }

@@ -36,6 +36,9 @@ func (h *Handler) createToken(r *request) (any, error) {
 	in, err := read[api.NewToken](r)
 	defer in.UserPIN.Wipe()
 	defer in.SOPIN.Wipe()
+	if in.OTP != nil {
+		defer in.OTP.SeedHex.Wipe()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +51,12 @@ func (h *Handler) createToken(r *request) (any, error) {
 		return nil, err
 	}
 	n.Tenant = tenant
+	if in.OTP != nil {
+		if err := addOTP(&n, in); err != nil {
+			return nil, err
+		}
+		defer n.OTP.Seed.Wipe()
+	}
 	t, err := h.core.CreateToken(r.ctx, r.caller, n)
 	if err == nil {
 		httpkit.NoteToken(r.http, t.Tenant, t.ID)

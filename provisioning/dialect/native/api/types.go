@@ -217,6 +217,8 @@ type Token struct {
 	Device     string     `json:"device,omitempty"`
 	ExpiresAt  *time.Time `json:"expiresAt,omitempty"`
 	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	// OTP is there for tokens of kind otp.
+	OTP *OTP `json:"otp,omitempty"`
 	// Actions are what the state of the token allows now.
 	Actions []string `json:"actions"`
 }
@@ -247,6 +249,10 @@ type NewToken struct {
 	Product   *Product   `json:"product,omitempty"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	Groups    []string   `json:"groups,omitempty"`
+	// OTP makes a token for one-time passwords. Inactive leaves its activation for
+	// later.
+	OTP      *NewOTP `json:"otp,omitempty"`
+	Inactive bool    `json:"inactive,omitempty"`
 	// Label may be empty: then the token is called after its serial number.
 	Label   string `json:"label,omitempty"`
 	UserPIN Secret `json:"userPin,omitempty"`
