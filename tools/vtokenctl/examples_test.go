@@ -42,7 +42,12 @@ func runExample(t *testing.T, line string) {
 	id := prepare(t, s.Client(t), line)
 	for name, text := range map[string]string{
 		"alice.pin": "87654321\n", "so.pin": "so-87654321\n", "alice.password": "open sesame\n",
-		"alice.pfx": string(nativetest.PFX(t, "open sesame")),
+		"alice.pfx":  string(nativetest.PFX(t, "open sesame")),
+		"alice.seed": rfcSeed + "\n", "alice.code": "755224\n", "alice.codes": "755224\n287082\n",
+		"tokens.csv":  "serial,seed,period\n0001," + rfcSeed + ",30\n",
+		"tokens.xml":  "<data><header><encode>HEX</encode></header><tokens><token><serial>0001</serial><seed>" + rfcSeed + "</seed></token></tokens></data>",
+		"tokens.pskc": pskc,
+		"assign.csv":  "domain,loginName,manufacturerCode,productCode,serial,status,pin\n\"\", \"alice\", \"\", \"\", \"0001\", \"ACTIVE\", \"1234\"\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -80,7 +85,34 @@ func prepare(t *testing.T, c *client.Client, line string) string {
 		_, err := c.CreateUser(ctx, "", api.NewUser{Login: "bob"})
 		check(err)
 	}
+	if strings.Contains(line, "vtoken otp ") || strings.Contains(line, "vtoken import ") {
+		return newOTPToken(t, c, strings.Contains(line, "otp verify"), strings.Contains(line, "import assignments"))
+	}
 	return newToken(t, c)
+}
+
+// rfcSeed is the seed of RFC 4226, pskc a file with it.
+const (
+	rfcSeed = "3132333435363738393031323334353637383930"
+	pskc    = `<KeyContainer Version="1.0" xmlns="urn:ietf:params:xml:ns:keyprov:pskc"><KeyPackage><Key Id="0001" Algorithm="urn:ietf:params:xml:ns:keyprov:pskc:hotp"><Data><Secret><PlainValue>MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=</PlainValue></Secret></Data></Key></KeyPackage></KeyContainer>`
+)
+
+// newOTPToken makes alice and a token with the RFC's seed: hers, or with the serial
+// number 0001 and nobody's.
+func newOTPToken(t *testing.T, c *client.Client, active, free bool) string {
+	t.Helper()
+	if _, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	n := api.NewToken{User: "alice", Inactive: !active, OTP: &api.NewOTP{SeedHex: api.Secret(rfcSeed)}}
+	if free {
+		n.User, n.Unassigned, n.Serial = "", true, "0001"
+	}
+	token, err := c.CreateToken(t.Context(), "", n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.ID
 }
 
 // TestHelp compares all help texts with the ones on file.

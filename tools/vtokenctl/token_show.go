@@ -57,10 +57,14 @@ pkcs11-tool, OpenSSL, ssh and p11-kit.`,
 
 func (a *app) writeToken(t *api.Token, objects []api.Object) error {
 	state := tokenState(t)
-	if t.User != "" && t.Activation == "new" {
+	switch {
+	case t.User == "" || t.Activation != "new":
+	case t.OTP != nil:
+		state += "; its passwords are taken after: vtoken otp sync --activate " + t.ID
+	default:
 		state += "; applications see it after: vtoken token complete " + t.ID
 	}
-	err := writeFields(a.out, [][2]string{
+	fields := [][2]string{
 		{"Token", t.ID},
 		{"Label", t.Label},
 		{"User", holders(t)},
@@ -74,7 +78,11 @@ func (a *app) writeToken(t *api.Token, objects []api.Object) error {
 		{"RSA keys", fmt.Sprintf("up to %d bits", t.MaxRSABits)},
 		{"Created", date(t.CreatedAt)},
 		{"URI", t.URI},
-	})
+	}
+	if t.OTP != nil {
+		fields = append(fields, [2]string{"Passwords", passwords(t.OTP)})
+	}
+	err := writeFields(a.out, fields)
 	if err != nil || len(objects) == 0 {
 		return err
 	}
@@ -123,4 +131,21 @@ func objectKind(o api.Object) string {
 		return o.Subject + ", until " + o.NotAfter.Local().Format("2006-01-02")
 	}
 	return o.Subject
+}
+
+// passwords is how a token makes one-time passwords, in a few words.
+func passwords(o *api.OTP) string {
+	text := fmt.Sprintf("%s with %s, %d digits", strings.ToUpper(o.Type), o.Hash, o.Digits)
+	if o.Period > 0 {
+		text += fmt.Sprintf(", every %d s", o.Period)
+	} else {
+		text += fmt.Sprintf(", next counter %d", o.Counter)
+	}
+	switch {
+	case o.Locked:
+		text += "; locked after too many wrong ones"
+	case o.Failed > 0:
+		text += fmt.Sprintf("; %d wrong", o.Failed)
+	}
+	return text
 }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+// once is what the help of both commands says.
+const once = `The seed leaves the daemon this once: afterwards the token is confined, until
+"vtoken token release", and it stays where it is for good when the token is
+activated (vtoken otp sync --activate).`
+
+func otpURICommand(a *app) *cobra.Command {
+	var e api.NewEnrolment
+	var png string
+	cmd := &cobra.Command{
+		Use:   "uri ID",
+		Short: "Print the seed of a new token as an otpauth:// URI, once",
+		Long: `Print the seed of a token that is not activated yet as an otpauth:// URI, which
+authenticator apps take. ` + once,
+		Example: `  vtoken otp uri 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --issuer "Example Ltd" --png alice.png`,
+		Args:    arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			return a.enrol(cmd, c, args[0], e, png, true)
+		}),
+	}
+	addEnrolFlags(cmd, &e)
+	cmd.Flags().StringVar(&png, "png", "", "`FILE` to write the QR code to as well")
+	return cmd
+}
+
+func otpQRCommand(a *app) *cobra.Command {
+	var e api.NewEnrolment
+	var png string
+	cmd := &cobra.Command{
+		Use:   "qr ID --png FILE",
+		Short: "Write the seed of a new token as a QR code, once",
+		Long: `Write the seed of a token that is not activated yet as a QR code for authenticator
+apps, a picture that its owner alone can read. ` + once,
+		Example: `  vtoken otp qr 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --png alice.png`,
+		Args:    arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			if png == "" {
+				return usagef(cmd, "say with --png which file to write")
+			}
+			return a.enrol(cmd, c, args[0], e, png, false)
+		}),
+	}
+	addEnrolFlags(cmd, &e)
+	cmd.Flags().StringVar(&png, "png", "", "`FILE` to write, which there is not yet")
+	return cmd
+}
+
+func addEnrolFlags(cmd *cobra.Command, e *api.NewEnrolment) {
+	cmd.Flags().StringVar(&e.Issuer, "issuer", "", "`NAME` of who gives the token (else that of the tenant)")
+	cmd.Flags().StringVar(&e.Account, "account", "", "`NAME` that the app shows (else the holder's login)")
+	cmd.Flags().StringVar(&e.Device, "device", "", "`NAME` of the device that it goes to; the same one may ask again")
+}
+
+// enrol opens the file first: the seed is not had twice.
+func (a *app) enrol(cmd *cobra.Command, c *client.Client, id string, e api.NewEnrolment, png string, uri bool) (err error) {
+	var file *os.File
+	if png != "" {
+		if file, err = os.OpenFile(png, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+			return fmt.Errorf("write --png: %w", err)
+		}
+		defer func() {
+			if closing := file.Close(); err == nil {
+				err = closing
+			}
+			if err != nil {
+				_ = os.Remove(png)
+			}
+		}()
+	}
+	got, err := c.EnrolOTP(cmd.Context(), id, e)
+	if err != nil {
+		return err
+	}
+	defer got.URI.Wipe()
+	defer clear(got.PNG)
+	if file != nil {
+		if _, err := file.Write(got.PNG); err != nil {
+			return fmt.Errorf("write --png: %w", err)
+		}
+	}
+	if !uri {
+		return nil
+	}
+	_, err = fmt.Fprintf(a.out, "%s\n", []byte(got.URI))
+	return err
+}
+
+func otpSyncCommand(a *app) *cobra.Command {
+	var codes api.Codes
+	var file string
+	cmd := &cobra.Command{
+		Use:   "sync ID",
+		Short: "Synchronise a token by two one-time passwords in a row",
+		Long: `Find out where the counter or the clock of a token is, by two one-time passwords
+that it made one after the other: up to 1000 passwords ahead, or 120 time steps
+either way. With --activate the activation of the token ends as well.
+
+The two are read from --codes-file, one a line, or asked for.`,
+		Example: `  vtoken otp sync 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --codes-file alice.codes --activate`,
+		Args:    arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) (err error) {
+			if codes.First, codes.Next, err = a.twoCodes(cmd, file); err != nil {
+				return err
+			}
+			defer codes.First.Wipe()
+			defer codes.Next.Wipe()
+			_, err = c.SyncOTP(cmd.Context(), args[0], codes)
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&codes.Activate, "activate", false, "end the activation of the token as well")
+	cmd.Flags().StringVar(&file, "codes-file", "", "`FILE` with the two passwords (- is standard input; else they are asked for)")
+	return cmd
+}
+
+// twoCodes reads two one-time passwords from a file or asks for them.
+func (a *app) twoCodes(cmd *cobra.Command, file string) (first, next api.Secret, err error) {
+	if file == "" {
+		if first, err = a.secretFrom(cmd, "--codes-file", "", "one-time password", a.prompt); err != nil {
+			return nil, nil, err
+		}
+		next, err = a.prompt(cmd.Context(), "next one-time password")
+		return first, next, err
+	}
+	both, err := a.readSecret(cmd, "--codes-file", file)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer both.Wipe()
+	words := bytes.Fields(both)
+	if len(words) != 2 {
+		return nil, nil, fmt.Errorf("read --codes-file: %s has %d one-time passwords in it; it takes two", file, len(words))
+	}
+	return bytes.Clone(words[0]), bytes.Clone(words[1]), nil
+}
