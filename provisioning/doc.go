@@ -34,4 +34,14 @@
 //   - Values encrypted under a tenant's exchange key are RSA-OAEP with SHA-256
 //     and no label, base64 encoded. The key is RSA-2048, made when it is first
 //     asked for. PKCS#1 v1.5 is not offered: it invites padding oracles.
+//   - One-time passwords of a token are locked after ten wrong ones in a row and
+//     unlocked by [Service.ResetOTP]. Tries are stored before the comparison, but
+//     not counted one by one in a TPM as those of PINs are: a server verifies more
+//     passwords than a TPM can count.
+//   - The counter of verification and that of the OTP key are apart, like those of
+//     a server and of a device. A reset without a counter opens no password that
+//     was used; with one it does what it is told.
+//   - A seed leaves once: [Service.EnrolOTP] confines the token before it answers.
+//   - A batch is one transaction. Rows are tried before the PINs among them are
+//     hashed, so that a batch that is refused costs little.
 package provisioning
