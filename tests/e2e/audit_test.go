@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -152,4 +154,37 @@ func TestAuditDiskFull(t *testing.T) {
 	must(t, err)
 	_, err = d.Vtoken("audit", "verify")
 	must(t, err)
+}
+
+// TestAuditFollow: vtoken audit tail -f shows what happens as it happens.
+func TestAuditFollow(t *testing.T) {
+	d := start(t)
+	tail := exec.Command(d.Bin("vtoken"), "audit", "tail", "-f", "-n", "1", "-o", "json", "--admin-socket", d.AdminSocket)
+	out, err := tail.StdoutPipe()
+	must(t, err)
+	must(t, tail.Start())
+	t.Cleanup(func() {
+		_ = tail.Process.Kill() // it goes on until then
+		_ = tail.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	next := func() (line struct {
+		Seq    uint64
+		Detail string
+	}) {
+		t.Helper()
+		if !lines.Scan() {
+			t.Fatalf("the log ends: %v", lines.Err())
+		}
+		must(t, json.Unmarshal(lines.Bytes(), &line))
+		return line
+	}
+	last := next().Seq
+	for _, name := range []string{"one", "two", "three"} {
+		vtoken(t, d, "tenant", "create", name)
+		if l := next(); l.Seq != last+1 || l.Detail != "POST /v1/tenants" {
+			t.Errorf("after line %d, and a new tenant: %+v", last, l)
+		}
+		last++
+	}
 }
