@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,56 +11,152 @@ import (
 	"vtoken/provisioning/dialect/native/api"
 )
 
-// roles are the roles of API keys, the least first.
+// roles are the named roles of API keys, the least first.
 func roles() []string { return []string{"view", "edit", "admin", "system"} }
+
+// idprime is the dialect whose credentials are API keys.
+const idprime = "idprime"
+
+// credentialDialects are the dialects that credentials can be made for.
+func credentialDialects() []string {
+	return []string{idprime, "entrust", "surepassid", "securid", "dualshield"}
+}
+
+// newKey is what the flags of apikey create say.
+type newKey struct {
+	tenant, role, dialect string
+	tlsDir, publicKeyFile string
+	valid                 time.Duration
+}
 
 func apikeyCreateCommand(a *app) *cobra.Command {
 	var out format
-	var tenant, role, dialect string
-	var valid time.Duration
+	var n newKey
 	cmd := &cobra.Command{
 		Use:   "create NAME",
-		Short: "Create an API key",
-		Long: `Create an API key for the HTTPS API of the daemon. The key is printed, this one
-time: the daemon keeps only a hash of it.
+		Short: "Create an API key, or the credential of a dialect",
+		Long: `Create an API key for the HTTPS API of the daemon, or the credential of a client
+of one of its dialects. It is printed, this one time: the daemon keeps only a hash of
+it, or the public key.
 
 A key works in its tenant only. Its role says what it may do: "view" reads,
 "edit" also creates and changes, "admin" also deletes and manages API keys,
-"system" does everything in every tenant.`,
+"system" does everything in every tenant. Instead it can be some of the rights view,
+add, edit, remove, manage and system, with commas between.
+
+A credential of a dialect works with that API and no other. With -o json it is what
+that vendor's clients are configured with, under the vendor's own names. For
+dualshield, --tls makes a TLS client certificate that can be used instead of the
+secret: client.crt and client.key in the folder. For securid, --public-key-file is for
+clients that have a key.`,
 		Example: `  umask 077; vtoken apikey create onboarding > api.key
   vtoken apikey create auditor --role view --valid 720h
-  vtoken apikey create sales-portal --tenant sales --role edit -o json`,
+  vtoken apikey create sales-portal --tenant sales --role edit -o json
+  vtoken apikey create help-desk --dialect entrust --role view,edit -o json
+  vtoken apikey create agent --dialect dualshield --tls agent -o json`,
 		Args: arguments("NAME"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
-			if dialect != "idprime" {
-				return usagef(cmd, "there are no API keys of dialect %q; the one here is idprime", dialect)
-			}
-			if valid < 0 {
-				return usagef(cmd, "--valid is a time from now on, such as 720h")
-			}
-			request := api.NewAPIKey{Name: args[0], Role: role}
-			if valid > 0 {
-				expires := time.Now().Add(valid).UTC()
-				request.ExpiresAt = &expires
-			}
-			k, err := c.CreateAPIKey(cmd.Context(), tenant, request)
+			request, err := n.request(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			defer k.Key.Wipe()
-			if out == formatJSON {
-				return writeJSON(a.out, k)
+			k, err := n.create(cmd, c, request)
+			if err != nil {
+				return err
 			}
-			_, err = fmt.Fprintln(a.out, string(k.Key))
-			return err
+			defer k.Wipe()
+			return a.showKey(out, k)
 		}),
 	}
-	addTenantFlag(cmd, &tenant)
-	cmd.Flags().StringVar(&role, "role", "admin", "`ROLE` of the key: view, edit, admin or system")
-	cmd.Flags().DurationVar(&valid, "valid", 0, "`TIME` until the key expires, such as 720h (else it does not)")
-	cmd.Flags().StringVar(&dialect, "dialect", "idprime", "`DIALECT` of the API that the key is for")
+	addTenantFlag(cmd, &n.tenant)
+	cmd.Flags().StringVar(&n.role, "role", "admin", "`ROLE` of the key: view, edit, admin or system, or rights with commas between")
+	cmd.Flags().DurationVar(&n.valid, "valid", 0, "`TIME` until the key expires, such as 720h (else it does not)")
+	cmd.Flags().StringVar(&n.dialect, "dialect", idprime, "`DIALECT` of the API that the key is for: idprime, entrust, surepassid, securid or dualshield")
+	cmd.Flags().StringVar(&n.tlsDir, "tls", "", "`DIR` to put a TLS client certificate and its key in (dualshield)")
+	cmd.Flags().StringVar(&n.publicKeyFile, "public-key-file", "", "`FILE` with the public key (PEM) of a client that has one (securid)")
 	complete(cmd, "role", roles()...)
-	complete(cmd, "dialect", "idprime")
+	complete(cmd, "dialect", credentialDialects()...)
 	out.addFlag(cmd)
 	return cmd
+}
+
+// request is what the API is asked for, but for a certificate.
+func (n newKey) request(cmd *cobra.Command, name string) (api.NewAPIKey, error) {
+	if n.valid < 0 {
+		return api.NewAPIKey{}, usagef(cmd, "--valid is a time from now on, such as 720h")
+	}
+	if n.tlsDir != "" && n.dialect != "dualshield" {
+		return api.NewAPIKey{}, usagef(cmd, "--tls is for --dialect dualshield")
+	}
+	request := api.NewAPIKey{Name: name, Role: n.role}
+	if n.dialect != idprime {
+		request.Dialect = n.dialect
+	}
+	if n.valid > 0 {
+		expires := time.Now().Add(n.valid).UTC()
+		request.ExpiresAt = &expires
+	}
+	if n.publicKeyFile != "" {
+		key, err := os.ReadFile(n.publicKeyFile)
+		if err != nil {
+			return request, fmt.Errorf("reading the public key: %w", err)
+		}
+		request.PublicKey = string(key)
+	}
+	return request, nil
+}
+
+// create makes the key, with a client certificate where one is asked for: its files
+// are there before the daemon knows it, and gone where that fails.
+func (n newKey) create(cmd *cobra.Command, c *client.Client, request api.NewAPIKey) (*api.CreatedAPIKey, error) {
+	if n.tlsDir == "" {
+		return c.CreateAPIKey(cmd.Context(), n.tenant, request)
+	}
+	certificate, remove, err := newClientCertificate(n.tlsDir, request.Name, request.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	request.Certificate = certificate
+	k, err := c.CreateAPIKey(cmd.Context(), n.tenant, request)
+	if err != nil {
+		remove()
+	}
+	return k, err
+}
+
+// showKey prints a key that was made, or the credential of a dialect.
+func (a *app) showKey(out format, k *api.CreatedAPIKey) error {
+	switch {
+	case out == formatJSON && k.Credential != nil:
+		return writeJSON(a.out, k.Credential)
+	case out == formatJSON:
+		return writeJSON(a.out, k)
+	case k.Credential != nil:
+		return a.showCredential(k.Credential)
+	}
+	_, err := fmt.Fprintln(a.out, string(k.Key))
+	return err
+}
+
+// showCredential prints the fields of a credential, one a line; a key in PEM is the
+// last and has its own lines.
+func (a *app) showCredential(c *api.Credential) error {
+	for _, f := range []struct {
+		name  string
+		value string
+	}{
+		{"applicationId", c.ApplicationID}, {"sharedSecret", string(c.SharedSecret)},
+		{"spAccountLoginName", c.AccountLoginName}, {"spAccountLoginKey", string(c.AccountLoginKey)},
+		{"client_id", c.ClientID}, {"client_secret", string(c.ClientSecret)},
+		{"customerName", c.CustomerName}, {"accessID", c.AccessID}, {"adminRestApiUrl", c.AdminRESTAPIURL}, {"description", c.Description},
+		{"accessKey", string(c.AccessKey)},
+	} {
+		if f.value == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(a.out, "%s: %s\n", f.name, f.value); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -30,9 +30,13 @@ func apikeyListCommand(a *app) *cobra.Command {
 				if k.ExpiresAt != nil {
 					expires = date(*k.ExpiresAt)
 				}
-				rows = append(rows, []string{k.Name, k.Role, date(k.CreatedAt), expires})
+				dialect := k.Dialect
+				if dialect == "" {
+					dialect = idprime
+				}
+				rows = append(rows, []string{k.Name, k.Role, dialect, date(k.CreatedAt), expires})
 			}
-			return writeTable(a.out, []string{"NAME", "ROLE", "CREATED", "EXPIRES"}, rows)
+			return writeTable(a.out, []string{"NAME", "ROLE", "DIALECT", "CREATED", "EXPIRES"}, rows)
 		}),
 	}
 	addTenantFlag(cmd, &tenant)

@@ -23,7 +23,7 @@ func (h *Handler) createAPIKey(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tenant, err := h.tenant(r)
+	tenant, err := h.core.TenantNamed(r.ctx, r.caller, r.query("tenant"))
 	if err != nil {
 		return nil, err
 	}
@@ -31,11 +31,18 @@ func (h *Handler) createAPIKey(r *request) (any, error) {
 	if in.ExpiresAt != nil {
 		n.ExpiresAt = *in.ExpiresAt
 	}
-	k, key, err := h.core.CreateAPIKey(r.ctx, r.caller, tenant, n)
+	form, err := formOf(in.Dialect)
 	if err != nil {
 		return nil, err
 	}
-	return api.CreatedAPIKey{APIKey: apiKeyJSON(k), Key: api.Secret(key)}, nil
+	if err := form.fill(&n, in); err != nil {
+		return nil, err
+	}
+	k, key, err := h.core.CreateAPIKey(r.ctx, r.caller, tenant.ID, n)
+	if err != nil {
+		return nil, err
+	}
+	return form.created(k, key, tenant.Name, h.info.API), nil
 }
 
 func (h *Handler) revokeAPIKey(r *request) (any, error) {

@@ -29,6 +29,7 @@ func apiKeyJSON(k provisioning.APIKey) api.APIKey {
 	return api.APIKey{
 		Name: k.Name, Tenant: string(k.Tenant), Role: string(k.Role),
 		CreatedAt: k.CreatedAt, ExpiresAt: timeOrNil(k.ExpiresAt),
+		Dialect: k.Dialect, ID: k.ID, HasCertificate: k.HasCertificate,
 	}
 }
 

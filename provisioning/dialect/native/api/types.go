@@ -129,29 +129,6 @@ type UserChange struct {
 	Aliases *[]string `json:"aliases,omitempty"`
 }
 
-// APIKey is a credential of the API, without the key itself.
-type APIKey struct {
-	Name      string     `json:"name"`
-	Tenant    string     `json:"tenant"`
-	Role      string     `json:"role"`
-	CreatedAt time.Time  `json:"createdAt"`
-	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-}
-
-// NewAPIKey asks for an API key.
-type NewAPIKey struct {
-	Name string `json:"name"`
-	// Role is view, edit, admin or system; empty is admin.
-	Role      string     `json:"role,omitempty"`
-	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-}
-
-// CreatedAPIKey is the answer to NewAPIKey. Nobody can read the key again.
-type CreatedAPIKey struct {
-	APIKey
-	Key Secret `json:"key"`
-}
-
 // KEK is a key-encryption key that opens the store.
 type KEK struct {
 	ID  string `json:"id"`
