@@ -134,20 +134,29 @@ func openFile(ctx context.Context, o Options, path string) (*Store, error) {
 	if err := s.Close(); err != nil {
 		return nil, err
 	}
-	if err := upgrader(path).Upgrade(version, schema.Version); err != nil {
+	if err := upgrader(ctx, o, path).Upgrade(version, schema.Version); err != nil {
 		return nil, err
 	}
 	s, _, err = openAs(ctx, o, path)
 	return s, err
 }
 
-func upgrader(path string) schema.Upgrader {
+// upgrader migrates a store file. Every record of the migrated copy is
+// authenticated before it takes the place of the old file.
+func upgrader(ctx context.Context, o Options, path string) schema.Upgrader {
 	return schema.Upgrader{
-		Path: path,
-		List: migrations(),
-		Open: openDB,
+		Path: path, List: migrations(), Open: openDB,
 		Verify: func(db *kv.DB) error {
-			return db.View(func(r kv.Reader) error { return r.Scan(nil, nil, func(_, _ []byte) error { return nil }) })
+			s, _, err := load(ctx, o, db)
+			if err != nil {
+				return err
+			}
+			defer s.wipe()
+			r, err := s.Check(ctx)
+			if err == nil && len(r.Problems) > 0 {
+				err = tampered("the migrated store has %d problems; the first: %s", len(r.Problems), r.Problems[0])
+			}
+			return err
 		},
 	}
 }
