@@ -22,6 +22,7 @@
 // One goroutine at a time reads a connection. While the application has one
 // call under way at a time, that goroutine also does the work, and no call
 // costs a switch between goroutines. Where calls are seen to overlap, and
-// before a call that may take long, it first hands the reading to another
-// goroutine. Requests that arrive together are answered together.
+// before a call that may take long (by its nature, its size or the key that its
+// session uses), it first hands the work to another goroutine. Requests that
+// arrive together are answered together.
 package p11server
