@@ -361,3 +361,33 @@ func TestEnrolNames(t *testing.T) {
 		t.Errorf("%q, %v", got.Account, err)
 	}
 }
+
+// Of many who send the same password at the same time one is let in.
+func TestOTPOnceAmongMany(t *testing.T) {
+	w := newWorld(t)
+	ref := w.otpToken(provisioning.NewOTP{Seed: rfcSeed})
+	for counter := range uint64(20) {
+		code := rfcCode(t, 6, counter)
+		results := make(chan error)
+		for range provisioning.MaxWrongOTP - 1 {
+			go func() {
+				_, err := w.core.VerifyOTP(t.Context(), w.admin, ref, code)
+				results <- err
+			}()
+		}
+		taken := 0
+		for range provisioning.MaxWrongOTP - 1 {
+			if err := <-results; err == nil {
+				taken++
+			} else if !errors.Is(err, provisioning.ErrCodeUsed) {
+				t.Error(err)
+			}
+		}
+		if taken != 1 {
+			t.Fatalf("the password of counter %d was taken %d times", counter, taken)
+		}
+		if _, err := w.core.ResetOTP(t.Context(), w.admin, ref, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
