@@ -87,13 +87,17 @@ func newOTPKey(n NewOTP, label string) (*object.Object, record.OTP, error) {
 		_, _ = rand.Read(seed) // never fails: it stops the process instead
 		defer seed.Wipe()
 	}
-	template := object.NewOTP(object.OTP{Hash: n.Hash, Digits: n.Digits, Period: n.Period}, seed, n.Counter, label, nil)
+	template := object.NewOTP(object.OTP{Hash: n.Hash, Digits: n.Digits, Period: n.Period}, seed, n.Counter, label, otpKeyID)
 	o, err := object.Build(object.Source{Origin: object.Create}, template)
 	if err != nil {
 		return nil, record.OTP{}, &Error{BadInput, "these one-time passwords make no good key: " + err.Error(), err}
 	}
 	return o, record.OTP{Period: n.Period, Hash: n.Hash, Digits: n.Digits, Next: n.Counter, Drift: n.Drift, Window: n.Window}, nil
 }
+
+// otpKeyID is CKA_ID of a token's OTP key, of which there is one: some clients
+// name keys by it only.
+var otpKeyID = []byte{1}
 
 // putOTPKey puts the key of newOTPKey on a token that is stored, and its id into
 // the record.
