@@ -146,7 +146,8 @@ func openBound(token schema.ID, keys *tokenKeys, id uint64, blob []byte, bound s
 	if err != nil {
 		return nil, err
 	}
-	plain, err := box.Open(bound, boundInfo(keys.tenant, token, id), boxed)
+	var plain []byte
+	secret.OnOwnStack(func() { plain, err = box.Open(bound, boundInfo(keys.tenant, token, id), boxed) })
 	if err != nil {
 		return nil, tampered("open the secret of object %d of token %s with its PIN: %w", id, text(token), err)
 	}

@@ -29,6 +29,7 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 		return err
 	}
 	defer c.engine.release(t)
+	defer c.engine.opts.Forgotten()
 	if c.engine.inSession(rec.ID) {
 		return ck.Errorf(ck.CKR_SESSION_EXISTS, "the token in slot %d has open sessions; close them first", slot)
 	}
@@ -176,6 +177,7 @@ func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
 		return err
 	}
+	defer c.engine.opts.Forgotten()
 	old, err := c.engine.checkPIN(t, role, c.peer, oldPIN)
 	if err != nil {
 		return err

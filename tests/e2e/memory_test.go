@@ -140,12 +140,15 @@ var signings = map[string]ck.MechanismType{
 // they are there in between shows that the test can see them.
 func TestMemory(t *testing.T) {
 	for _, provider := range []string{"libcrypto", "go"} {
-		t.Run(provider, func(t *testing.T) { testMemory(t, "--crypto", provider) })
+		t.Run(provider, func(t *testing.T) { testMemory(t, false, "--crypto", provider) })
 	}
+	t.Run("PIN-bound", func(t *testing.T) { testMemory(t, true) })
 }
 
-func testMemory(t *testing.T, flags ...string) {
+func testMemory(t *testing.T, bound bool, flags ...string) {
 	d := start(t, flags...)
+	_, err := d.Vtoken("tenant", "policy", "default", fmt.Sprintf("--pin-bound=%v", bound))
+	must(t, err)
 	must(t, d.NewToken("Card", memoryPIN, memorySOPIN))
 	secrets, templates := privateKeys(t)
 	c, s := memoryLogin(t, d)
@@ -213,7 +216,7 @@ func gone(t *testing.T, d *harness.Daemon, secrets numbers, when string) {
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
 	var found map[string]int
-	for range 50 {
+	for range 300 {
 		if found = secrets.in(memoryOf(t, d.PID())); len(found) == 0 {
 			return
 		}
