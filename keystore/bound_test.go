@@ -89,13 +89,19 @@ func addBound(t testing.TB, s *Store, u record.User, user, so string) (record.To
 	return tok, private
 }
 
+// newPrivate is a private object.
+func newPrivate(label, hidden string) *object.Object {
+	o := newObject(label, hidden)
+	o.Attrs = append(object.Set{ck.Bool(ck.CKA_PRIVATE, true)}, o.Attrs...)
+	slices.SortFunc(o.Attrs, func(a, b ck.Attribute) int { return int(a.Type) - int(b.Type) })
+	return o
+}
+
 // addPrivate adds a private object.
 func addPrivate(t testing.TB, s *Store, token record.TokenID, label, hidden string) (id object.ID) {
 	t.Helper()
 	update(t, s, func(tx *Tx) error {
-		o := newObject(label, hidden)
-		o.Attrs = append(object.Set{ck.Bool(ck.CKA_PRIVATE, true)}, o.Attrs...)
-		slices.SortFunc(o.Attrs, func(a, b ck.Attribute) int { return int(a.Type) - int(b.Type) })
+		o := newPrivate(label, hidden)
 		err := tx.PutObject(token, o)
 		id = o.ID
 		return err

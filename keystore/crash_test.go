@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	if part == "" {
 		os.Exit(m.Run())
 	}
-	err := map[string]func(dir string, token record.TokenID) error{"write": writeForever, "fill": fill, "rotate": rotateForever, "try": tryForever}[part](os.Args[1], record.TokenID(os.Args[2]))
+	err := map[string]func(dir string, token record.TokenID) error{"write": writeForever, "fill": fill, "rotate": rotateForever, "try": tryForever, "pins": changePINsForever}[part](os.Args[1], record.TokenID(os.Args[2]))
 	fmt.Fprintln(os.Stderr, err)
 	if err != nil {
 		os.Exit(1)
