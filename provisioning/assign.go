@@ -199,6 +199,39 @@ func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user st
 	})
 }
 
+// HolderRef names a user's part in a token.
+type HolderRef struct {
+	Token TokenRef
+	User  string // login, alias or id
+}
+
+// SortHolders sets the priorities of parts in tokens by their order, from 0 on,
+// all or none.
+func (s *Service) SortHolders(ctx context.Context, c Caller, order []HolderRef) error {
+	return s.update(ctx, func(tx Tx) error {
+		for i, ref := range order {
+			t, err := s.token(tx, c, OpTokenHolder, ref.Token)
+			if err != nil {
+				return err
+			}
+			u, err := userOf(tx, t.Tenant, ref.User)
+			if err != nil {
+				return err
+			}
+			t = t.Clone()
+			a := t.Assignment(u.ID)
+			if a == nil {
+				return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+			}
+			a.Priority = i
+			if err := tx.PutToken(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // set gives a field a new value where there is one.
 func set[T any](field, value *T) {
 	if value != nil {

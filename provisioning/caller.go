@@ -31,6 +31,13 @@ func (c Caller) Limited(to record.Rights) Caller {
 	return c
 }
 
+// Looking is the caller with the right to view besides, for a handler that has to
+// look at what its caller may change. What it sees it does not tell.
+func (c Caller) Looking() Caller {
+	c.Role = (c.Role.Rights() | record.MayView).Role()
+	return c
+}
+
 // sees reports whether the tenant is one that the caller may touch.
 func (c Caller) sees(t record.TenantID) bool {
 	return c.May(record.MaySystem) || c.Tenant == t && t != ""

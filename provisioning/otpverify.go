@@ -79,6 +79,13 @@ func (s *Service) SyncOTP(ctx context.Context, c Caller, ref TokenRef, first, ne
 	return s.tryOTP(ctx, c, attempt{op: OpTokenSync, ref: ref, codes: []Code{first, next}, window: syncWindow})
 }
 
+// FindOTP finds out where the counter or the clock of a token is by one password,
+// in the window of SyncOTP. One password proves less than two: it is for callers
+// who may reset the token anyway. Errors are those of VerifyOTP.
+func (s *Service) FindOTP(ctx context.Context, c Caller, ref TokenRef, code Code) (Token, error) {
+	return s.tryOTP(ctx, c, attempt{op: OpTokenSync, ref: ref, codes: []Code{code}, window: syncWindow})
+}
+
 // ActivateOTP synchronises a token as SyncOTP does, and ends its activation: who
 // has two passwords of it has the token.
 func (s *Service) ActivateOTP(ctx context.Context, c Caller, ref TokenRef, first, next Code) (Token, error) {
