@@ -91,15 +91,25 @@ func (sc *scene) play(files []txtar.File) {
 			sc.t.Fatalf("%s and %s are no request and its response", files[i].Name, files[i+1].Name)
 		}
 		m := sc.message(name, files[i].Data)
-		if sc.before != nil && bytes.HasPrefix(bytes.TrimSpace(files[i+1].Data), []byte("2")) {
+		if sc.before != nil && sc.expectsSuccess(name, files[i+1].Data) {
 			sc.before(name, m)
 		}
 		answer := sc.server.Do(m.request(sc.t))
 		sc.compare(name, answer, files[i+1].Data)
-		if sc.after != nil && answer.StatusCode < 300 {
+		if sc.after != nil && sc.expectsSuccess(name, files[i+1].Data) {
 			sc.after(name, m)
 		}
 	}
+}
+
+// expectsSuccess reports whether the expected answer of a file is a success.
+func (sc *scene) expectsSuccess(name string, data []byte) bool {
+	line, _, body := sc.split(name, string(data))
+	status, err := strconv.Atoi(line)
+	if err != nil {
+		sc.t.Fatalf("%s: %q is no status", name, line)
+	}
+	return sc.server.succeeded(status, []byte(body))
 }
 
 // message is a request that can be sent more than once.
