@@ -1,0 +1,132 @@
+package entrust
+
+import (
+	"encoding/base32"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// The types of activation.
+const (
+	classic = "CLASSIC"
+	online  = "ONLINE"
+	offline = "OFFLINE"
+)
+
+var allTypes = []string{classic, online, offline}
+
+// activationTypes are the types that are asked for: all where none is named.
+func activationTypes(asked []string) ([]string, error) {
+	if len(asked) == 0 {
+		return allTypes, nil
+	}
+	for _, a := range asked {
+		if !slices.Contains(allTypes, a) {
+			return nil, provisioning.Errorf(provisioning.BadInput, "there is no activation type %.40q; the types are CLASSIC, ONLINE and OFFLINE", a)
+		}
+	}
+	return asked, nil
+}
+
+// The length in bytes that a seed may have which comes with a request.
+const (
+	minSecret = 10
+	maxSecret = 64
+)
+
+// decodeSeed reads a seed in Base32 (RFC 4648), in either case, with or without
+// padding.
+func decodeSeed(text secret.Text) (secret.Bytes, error) {
+	clean := strings.TrimRight(strings.ToUpper(string(text)), "=")
+	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(clean)
+	if err != nil {
+		return nil, provisioning.Errorf(provisioning.BadInput, "the secret is not Base32")
+	}
+	if len(seed) < minSecret || len(seed) > maxSecret {
+		return nil, provisioning.Errorf(provisioning.BadInput, "the secret has %d bytes; it needs %d to %d", len(seed), minSecret, maxSecret)
+	}
+	return seed, nil
+}
+
+// startActivation begins an activation. Without a body it is of all types, with a
+// QR code; with an empty one it is of all types and without.
+func (d *Dialect) startActivation(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
+	var in activateParms
+	given, err := readOptional(w, r, &in)
+	defer in.Secret.Wipe()
+	if err != nil {
+		return err
+	}
+	if !given {
+		in.ReturnQRCode = true
+	}
+	asked, err := activationTypes(in.Type)
+	if err != nil {
+		return err
+	}
+	if len(in.Secret) > 0 {
+		return provisioning.Errorf(provisioning.NotSupported, "a token keeps the seed that it was created with; give the secret when the token is created")
+	}
+	ref, t, err := d.look(r, c, provisioning.OpTokenActivate)
+	if err != nil {
+		return err
+	}
+	code, t, err := d.core.StartActivation(r.Context(), c, ref, 0)
+	if err != nil {
+		return err
+	}
+	defer code.Wipe()
+	out := activateResult{SerialNumber: t.Serial}
+	if slices.Contains(asked, classic) {
+		out.ActivationCode, out.ActivationAddress = secret.Text(code), r.Host
+	}
+	if err := d.enrol(r, c, ref, t, in.ReturnQRCode, &out); err != nil {
+		return err
+	}
+	defer out.ActivationURL.Wipe()
+	return httpkit.WriteJSON(w, http.StatusOK, out)
+}
+
+// enrol adds the link with the seed, as long as the seed may leave: once.
+func (d *Dialect) enrol(r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, qr bool, out *activateResult) error {
+	if t.Kind != record.KindOTP || t.Confined {
+		return nil
+	}
+	e, err := d.core.EnrolOTP(r.Context(), c, ref, provisioning.Enrolment{})
+	if err != nil {
+		return err
+	}
+	defer e.Seed.Wipe()
+	out.ActivationURL = secret.Text(e.URI)
+	if qr {
+		out.ActivationQRCode = secret.Text(base64.StdEncoding.EncodeToString(e.PNG))
+	}
+	return nil
+}
+
+// completeActivation ends an activation with the code.
+func (d *Dialect) completeActivation(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
+	var in activateCompleteParms
+	if err := httpkit.ReadJSON(w, r, &in); err != nil {
+		return err
+	}
+	defer in.RegistrationCode.Wipe()
+	ref, err := ref(r, c)
+	if err != nil {
+		return err
+	}
+	if len(in.RegistrationCode) == 0 {
+		return provisioning.Errorf(provisioning.BadInput, "registrationCode is missing")
+	}
+	if _, err := d.core.FinishActivation(r.Context(), c, ref, in.RegistrationCode.Bytes()); err != nil {
+		return err
+	}
+	return empty(w)
+}

@@ -1,0 +1,42 @@
+package entrust
+
+import (
+	_ "embed"
+	"net/http"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect"
+	"vtoken/provisioning/httpkit"
+)
+
+// Name is what the configuration calls this dialect.
+const Name = "entrust"
+
+//go:embed openapi.yaml
+var document []byte
+
+// Dialect serves the API. It is safe for concurrent use.
+type Dialect struct {
+	core     *provisioning.Service
+	kit      *httpkit.Kit
+	sessions *httpkit.Sessions
+	jobs     jobs
+}
+
+// New makes the dialect on a core.
+func New(core *provisioning.Service, kit *httpkit.Kit) dialect.Dialect {
+	d := &Dialect{core: core, sessions: httpkit.NewSessions(core, lifetime, kit.Now)}
+	d.kit = kit.By(d.caller)
+	return d
+}
+
+// Name is "entrust".
+func (*Dialect) Name() string { return Name }
+
+// OpenAPI is the document of the operations that are served.
+func (*Dialect) OpenAPI() []byte { return document }
+
+// Mount adds everything under /api/web/.
+func (d *Dialect) Mount(mux *http.ServeMux) {
+	mux.Handle(base, d.kit.Router(d.routes(), fail))
+}
