@@ -6,6 +6,8 @@ import (
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
+	"vtoken/provisioning/dialect/dualshield"
+	"vtoken/provisioning/dialect/entrust"
 	"vtoken/provisioning/dialect/idprime"
 	"vtoken/provisioning/httpkit"
 )
@@ -16,6 +18,8 @@ var dialects = []struct {
 	make dialect.New
 }{
 	{idprime.Name, idprime.New},
+	{entrust.Name, entrust.New},
+	{dualshield.Name, dualshield.New},
 }
 
 // Names are the names of all dialects, in the order of the list.

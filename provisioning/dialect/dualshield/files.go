@@ -1,0 +1,137 @@
+package dualshield
+
+import (
+	"fmt"
+	"strings"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/seedfile"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// importTokens imports the seeds of a file into the inventory, all or none.
+func (d *Dialect) importTokens(in *call) (any, error) {
+	if err := in.only("attrs", "return"); err != nil {
+		return nil, err
+	}
+	a, err := in.attrs()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.only("product.id", "product.manufacturercode", "product.productcode", "repository.id", "data", "password"); err != nil {
+		return nil, err
+	}
+	wanted, err := in.returns()
+	if err != nil {
+		return nil, err
+	}
+	f, err := readSeeds(a)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Wipe()
+	rows := provisioning.ImportRows(f)
+	repository, err := a.text("repository.id")
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		rows[i].Product.Repository, rows[i].Product.Hardware = repository, true
+	}
+	report, err := d.core.ImportTokens(in.ctx, in.caller, in.caller.Tenant, rows, provisioning.BatchOptions{Refused: f.Problems})
+	if err != nil {
+		return nil, refused(err, report)
+	}
+	out := []map[string]any{}
+	for _, done := range report.Done {
+		t, err := d.core.Token(in.ctx, in.caller, provisioning.TokenRef{Tenant: in.caller.Tenant, ID: done.ID})
+		if err != nil {
+			return nil, err
+		}
+		row, err := wanted.pick(tokenAttrs(t), collections(t))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, row)
+	}
+	return map[string]any{"total": len(out), "rows": out}, nil
+}
+
+// readSeeds reads the file of an import. Where the call names a product, the file
+// has to be of it.
+func readSeeds(a attrs) (*seedfile.File, error) {
+	data, err := a.need("data")
+	if err != nil {
+		return nil, err
+	}
+	password, err := a.text("password")
+	if err != nil {
+		return nil, err
+	}
+	f, err := seedfile.Read(seedfile.DualShield, []byte(data), seedfile.Options{Password: secret.Bytes(password)})
+	if err != nil {
+		return nil, provisioning.Errorf(provisioning.BadInput, "the file cannot be read: %v", err)
+	}
+	id, err := a.text("product.id")
+	if err != nil {
+		return f, err
+	}
+	for _, t := range f.Tokens {
+		if own := t.Manufacturer + "/" + t.Model; id != "" && own != id {
+			f.Wipe()
+			return nil, provisioning.Errorf(provisioning.BadInput, "the file is of product %.40q, not of %.40q", own, id)
+		}
+	}
+	return f, nil
+}
+
+// batchAssign gives the tokens of a CSV file to users, all or none.
+func (d *Dialect) batchAssign(in *call) (any, error) {
+	if err := in.only("attrs"); err != nil {
+		return nil, err
+	}
+	a, err := in.attrs()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.only("csv", "charset"); err != nil {
+		return nil, err
+	}
+	csv, err := a.need("csv")
+	if err != nil {
+		return nil, err
+	}
+	charset, err := a.text("charset")
+	if err != nil {
+		return nil, err
+	}
+	f, err := seedfile.Read(seedfile.Batch, []byte(csv), seedfile.Options{Charset: charset})
+	if err != nil {
+		return nil, provisioning.Errorf(provisioning.BadInput, "the CSV file cannot be read: %v", err)
+	}
+	defer f.Wipe()
+	rows, bad := provisioning.AssignRows(f)
+	o := provisioning.BatchOptions{Share: true, Activation: record.Activated, Refused: append(bad, f.Problems...)}
+	report, err := d.core.AssignTokens(in.ctx, in.caller, in.caller.Tenant, rows, o)
+	return nil, refused(err, report)
+}
+
+// maxTold is how many refused rows an error tells of.
+const maxTold = 20
+
+// refused adds to an error what is wrong with each row.
+func refused(err error, report provisioning.BatchReport) error {
+	if err == nil || len(report.Refused) == 0 {
+		return err
+	}
+	var lines []string
+	for i, p := range report.Refused {
+		if i == maxTold {
+			lines = append(lines, fmt.Sprintf("and %d more", len(report.Refused)-maxTold))
+			break
+		}
+		lines = append(lines, p.String())
+	}
+	return provisioning.Errorf(provisioning.KindOf(err), "nothing was changed, for these rows are refused: %s", strings.Join(lines, "; "))
+}

@@ -1,0 +1,115 @@
+package dualshield
+
+import (
+	"strings"
+
+	"vtoken/provisioning"
+)
+
+// returns is what a request wants to have of each object: names of attributes,
+// "*" for all simple ones, and {"collection": [names]} for lists of other objects.
+type returns struct {
+	all    bool
+	names  []string
+	nested map[string][]string
+}
+
+// maxReturns bounds the names.
+const maxReturns = 64
+
+// returns reads the member "return". Without one it is the id.
+func (c *call) returns() (returns, error) {
+	if !c.has("return") {
+		return returns{names: []string{"id"}}, nil
+	}
+	return parseReturns(c.body["return"])
+}
+
+func parseReturns(v any) (returns, error) {
+	r := returns{nested: map[string][]string{}}
+	list, ok := v.([]any)
+	if name, is := v.(string); is {
+		list, ok = []any{name}, true
+	}
+	if !ok {
+		return r, provisioning.Errorf(provisioning.BadInput, "return is a list of names, not a %s", kindOf(v))
+	}
+	if len(list) > maxReturns {
+		return r, provisioning.Errorf(provisioning.BadInput, "at most %d attributes are returned", maxReturns)
+	}
+	for _, item := range list {
+		switch item := item.(type) {
+		case string:
+			if item == "*" {
+				r.all = true
+			} else {
+				r.names = append(r.names, item)
+			}
+		case map[string]any:
+			for name, inner := range item {
+				names, err := parseReturns(inner)
+				if err != nil || len(names.nested) > 0 {
+					return r, provisioning.Errorf(provisioning.BadInput, "the attributes of %.40q are a list of names", name)
+				}
+				if names.all {
+					names.names = nil
+				}
+				r.nested[name] = names.names
+			}
+		default:
+			return r, provisioning.Errorf(provisioning.BadInput, "return is a list of names, not of a %s", kindOf(item))
+		}
+	}
+	return r, nil
+}
+
+// pick is those of the attributes that are wanted. A name that there is not is
+// BadInput.
+func (r returns) pick(simple map[string]any, lists map[string][]map[string]any) (map[string]any, error) {
+	out := map[string]any{}
+	if r.all {
+		for name, v := range simple {
+			out[name] = v
+		}
+	}
+	for _, name := range r.names {
+		v, ok := lookup(simple, name)
+		if !ok {
+			if list, is := lists[name]; is {
+				out[name] = list
+				continue
+			}
+			return nil, provisioning.Errorf(provisioning.BadInput, "there is no attribute %.60q to return", name)
+		}
+		out[name] = v
+	}
+	for name, names := range r.nested {
+		list, ok := lists[name]
+		if !ok {
+			return nil, provisioning.Errorf(provisioning.BadInput, "there is no collection %.60q to return", name)
+		}
+		rows := []map[string]any{}
+		for _, item := range list {
+			row, err := returns{names: names, all: names == nil}.pick(item, nil)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
+		}
+		out[name] = rows
+	}
+	return out, nil
+}
+
+// lookup finds a name in either case.
+func lookup(m map[string]any, name string) (any, bool) {
+	if v, ok := m[name]; ok {
+		return v, true
+	}
+	for known, v := range m {
+		if strings.EqualFold(known, name) {
+			return v, true
+		}
+	}
+	return nil, false
+}
