@@ -86,3 +86,32 @@ func TestForeignFolder(t *testing.T) {
 	must(t, os.Chown(d.DataDir, os.Getuid(), os.Getgid()))
 	must(t, d.Start())
 }
+
+// TestHSMKeyDeleted deletes the KEK in the HSM under a running daemon, which goes
+// on, says so, and does not start again.
+func TestHSMKeyDeleted(t *testing.T) {
+	uri, _ := hsm(t, "object=vtoken")
+	d := start(t)
+	vtoken(t, d, "kek", "add", "--generate", uri)
+	vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
+	works(t, d)
+	out, err := exec.Command("pkcs11-tool", "--module", harness.SoftHSMModule, "--token-label", "hsm", "--login", "--pin", "1234567",
+		"--delete-object", "--type", "secrkey", "--label", "vtoken").CombinedOutput()
+	if err != nil {
+		t.Fatalf("deleting the key: %v\n%s", err, out)
+	}
+	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " fails ") || !strings.Contains(out, "was it deleted") {
+		t.Errorf("the list does not tell that the key is gone:\n%s", out)
+	}
+	must(t, sign(d, "01", harness.PIN))
+	recovery, _ := words(t) // while the daemon runs, there is a way out
+	vtoken(t, d, "kek", "add", recovery)
+	must(t, d.Stop())
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+	vtoken(t, d, "kek", "remove", uri, "--yes")
+	vtoken(t, d, "kek", "add", "--generate", uri)
+	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, " fails ") {
+		t.Errorf("a new key in the HSM fails:\n%s", out)
+	}
+}
