@@ -79,7 +79,7 @@ func Default(uid int, getenv func(string) string) Config {
 		Dialects:      []string{"idprime"},
 		APIRate:       1000,
 		APIRateTenant: 5000,
-		APIRateFailed: 5,
+		APIRateFailed: 50,
 		Crypto:        "auto",
 		LogLevel:      "info",
 		LogFormat:     "text",
