@@ -157,6 +157,29 @@ func (b *bench) calls() map[string]begins {
 		"SignRecoverInit":   {ck.CKF_SIGN_RECOVER, ck.CKA_SIGN_RECOVER, with(c.SignRecoverInit), nil},
 		"VerifyRecoverInit": {ck.CKF_VERIFY_RECOVER, ck.CKA_VERIFY_RECOVER, with(c.VerifyRecoverInit), nil},
 
+		"MessageSignInit":    {ck.CKF_MESSAGE_SIGN, ck.CKA_SIGN, with(c.MessageSignInit), nil},
+		"MessageVerifyInit":  {ck.CKF_MESSAGE_VERIFY, ck.CKA_VERIFY, with(c.MessageVerifyInit), nil},
+		"MessageEncryptInit": {ck.CKF_MESSAGE_ENCRYPT, ck.CKA_ENCRYPT, with(c.MessageEncryptInit), nil},
+		"MessageDecryptInit": {ck.CKF_MESSAGE_DECRYPT, ck.CKA_DECRYPT, with(c.MessageDecryptInit), nil},
+
+		"EncapsulateKey": {ck.CKF_ENCAPSULATE, ck.CKA_ENCAPSULATE,
+			func(m ck.Mechanism, k ck.ObjectHandle) error {
+				_, _, err := c.EncapsulateKey(h, m, k, readableSecret, query)
+				return err
+			}, nil},
+		"DecapsulateKey": {ck.CKF_DECAPSULATE, ck.CKA_DECAPSULATE,
+			func(m ck.Mechanism, k ck.ObjectHandle) error {
+				_, err := c.DecapsulateKey(h, m, k, readableSecret, make([]byte, 24))
+				return err
+			}, nil},
+		"WrapKeyAuthenticated": {ck.CKF_WRAP, ck.CKA_WRAP,
+			func(m ck.Mechanism, k ck.ObjectHandle) error {
+				return errorOf(c.WrapKeyAuthenticated(h, sealParams(m.Type), k, target, big1K))
+			},
+			map[ck.Error]ck.Error{
+				ck.CKR_KEY_HANDLE_INVALID:    ck.CKR_WRAPPING_KEY_HANDLE_INVALID,
+				ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+			}},
 		"WrapKey": {ck.CKF_WRAP, ck.CKA_WRAP,
 			func(m ck.Mechanism, k ck.ObjectHandle) error { return errorOf(c.WrapKey(h, m, k, target, big1K)) },
 			map[ck.Error]ck.Error{
@@ -179,10 +202,13 @@ func (b *bench) calls() map[string]begins {
 
 // later are the codes of a call whose key and mechanism go together.
 var later = map[string][]ck.Error{
-	"":          {ck.CKR_OK, ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_KEY_SIZE_RANGE, ck.CKR_KEY_TYPE_INCONSISTENT},
-	"WrapKey":   {ck.CKR_KEY_UNEXTRACTABLE, ck.CKR_MECHANISM_PARAM_INVALID},
-	"UnwrapKey": {ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKR_WRAPPED_KEY_INVALID},
-	"DeriveKey": {ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_KEY_TYPE_INCONSISTENT},
+	"":        {ck.CKR_OK, ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_KEY_SIZE_RANGE, ck.CKR_KEY_TYPE_INCONSISTENT},
+	"WrapKey": {ck.CKR_KEY_UNEXTRACTABLE, ck.CKR_MECHANISM_PARAM_INVALID},
+
+	"WrapKeyAuthenticated": {ck.CKR_KEY_UNEXTRACTABLE, ck.CKR_MECHANISM_PARAM_INVALID},
+	"DecapsulateKey":       {ck.CKR_WRAPPED_KEY_LEN_RANGE},
+	"UnwrapKey":            {ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKR_WRAPPED_KEY_INVALID},
+	"DeriveKey":            {ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_KEY_TYPE_INCONSISTENT},
 }
 
 // expected is the code where key and mechanism do not go together.

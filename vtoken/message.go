@@ -17,9 +17,6 @@ type message struct {
 }
 
 func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
-	if d.Stateful {
-		return errNoMessages(d)
-	}
 	return op.beginMessages(k, func(k *mech.Key) (err error) {
 		op.signer, err = d.Sign(k, p)
 		return err
@@ -27,9 +24,6 @@ func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Param
 }
 
 func beginMessageVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
-	if d.Stateful {
-		return errNoMessages(d)
-	}
 	return op.beginMessages(k, func(k *mech.Key) (err error) {
 		op.verifier, err = d.Verify(k, p)
 		return err
@@ -121,6 +115,8 @@ func (c *Client) messageFinal(h ck.SessionHandle, k kind) error {
 	s.ops[k] = nil
 	return err
 }
+
+// errNoMessages is the answer to a mechanism that has no operation on many messages.
 func errNoMessages(d *mech.Descriptor) error {
 	return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v has no messages; begin one operation for each", d.Type)
 }

@@ -26,10 +26,7 @@ func beginMessageDecrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Pa
 }
 
 func (op *operation) beginMessageCipher(d *mech.Descriptor, begin func(*mech.Key, ck.Parameter) (mech.Cipher, error), k *mech.Key, p ck.Parameter) error {
-	switch {
-	case d.Message == nil:
-		return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v does not encrypt messages", d.Type)
-	case p != nil:
+	if p != nil {
 		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "the parameters of %v come with the messages", d.Type)
 	}
 	m := &messageCipher{begin: begin, parameter: d.Message}

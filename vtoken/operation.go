@@ -32,8 +32,9 @@ const (
 // rule is what an operation asks of a key and of a mechanism.
 type rule struct {
 	usage ck.AttributeType // the key's flag that permits it
-	// flag is the use in CK_MECHANISM_INFO, and what ends it in C_SessionCancel
-	// where cancel is 0.
+	// flag is the use in CK_MECHANISM_INFO that a policy allows, and what ends it in
+	// C_SessionCancel where cancel is 0. Where it is not, the mechanism has to have
+	// that use as well.
 	flag ck.Flags
 	// begin makes the mechanism's part of the operation.
 	begin  func(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error
@@ -103,6 +104,9 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	d, err := s.mechanism(m, rules[k].flag)
 	if err != nil {
 		return err
+	}
+	if own := rules[k].cancel; !d.Info().Flags.Has(own) {
+		return errNoMessages(d)
 	}
 	op := &operation{mechanism: m, handle: key}
 	var material *mech.Key

@@ -168,7 +168,8 @@ func TestEveryOrder(t *testing.T) {
 }
 
 const everyOperation = ck.CKF_ENCRYPT | ck.CKF_DECRYPT | ck.CKF_DIGEST | ck.CKF_SIGN | ck.CKF_VERIFY |
-	ck.CKF_SIGN_RECOVER | ck.CKF_VERIFY_RECOVER | ck.CKF_FIND_OBJECTS
+	ck.CKF_SIGN_RECOVER | ck.CKF_VERIFY_RECOVER | ck.CKF_FIND_OBJECTS |
+	ck.CKF_MESSAGE_ENCRYPT | ck.CKF_MESSAGE_DECRYPT | ck.CKF_MESSAGE_SIGN | ck.CKF_MESSAGE_VERIFY
 
 func followOrder(t *testing.T, family []orderCall, path []int) {
 	t.Helper()
