@@ -15,5 +15,18 @@ func harden() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("making the process undumpable: %w", err)
 	}
+	return raiseLockLimit()
+}
+
+// raiseLockLimit lets the process lock as much memory as it may give itself.
+func raiseLockLimit() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
+		return fmt.Errorf("asking for the limit of locked memory: %w", err)
+	}
+	limit.Cur = limit.Max
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
+		return fmt.Errorf("raising the limit of locked memory: %w", err)
+	}
 	return nil
 }
