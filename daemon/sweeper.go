@@ -36,18 +36,15 @@ func overwriteFreed() {
 // overwritesFreed reports whether the process has the setting.
 func overwritesFreed() bool { return strings.Contains(os.Getenv("GODEBUG"), clobberSetting) }
 
-const (
-	// settle is the time from a note to the sweep, in which the request that had
-	// the secret ends, and other notes gather.
-	settle = 100 * time.Millisecond
-	// rounds of the garbage collector free what caches and pools of the standard
-	// library hold on to for one or two.
-	rounds = 3
-	// rest is how long sweeping rests after it, at least, and as a multiple of the
-	// time that it took.
-	rest      = time.Second
-	restTimes = 20
-)
+// pauses are the times before each collection of a sweep: in the first the request
+// that had the secret ends, and other notes gather; in the others those run who
+// clean up after a collection, as the caches of Go's cryptography do, and after the
+// last nothing holds on to anything any more.
+var pauses = [...]time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second}
+
+// restTimes is how many times as long as a collection the pause after it is, at
+// least.
+const restTimes = 20
 
 // sweeper runs the garbage collector after secrets were let go of, so that they
 // are overwritten soon and not when memory happens to be short.
@@ -70,15 +67,22 @@ func (s *sweeper) stop() { close(s.done) }
 
 // run sweeps when it is asked to, until it is stopped.
 func (s *sweeper) run() {
-	for s.wait(s.noted) && s.pause(settle) {
-		began := time.Now()
-		for range rounds {
-			runtime.GC()
-		}
-		if !s.pause(max(rest, restTimes*time.Since(began))) {
-			return
-		}
+	for s.wait(s.noted) && s.sweep() {
 	}
+}
+
+// sweep is false where the sweeper was stopped.
+func (s *sweeper) sweep() bool {
+	var took time.Duration
+	for _, pause := range pauses {
+		if !s.pause(max(pause, restTimes*took)) {
+			return false
+		}
+		began := time.Now()
+		runtime.GC()
+		took = time.Since(began)
+	}
+	return true
 }
 
 func (s *sweeper) wait(c <-chan struct{}) bool {

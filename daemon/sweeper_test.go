@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestSweeper: a note has the garbage collector run, and one that comes while it
-// rests is not lost.
+// TestSweeper: a note has the garbage collector run, and one that comes while
+// it runs is not lost.
 func TestSweeper(t *testing.T) {
 	collections := func() int64 {
 		var stats debug.GCStats
@@ -26,7 +26,7 @@ func TestSweeper(t *testing.T) {
 		before := collections()
 		s.note()
 		s.note()
-		for collections() < before+rounds {
+		for collections() < before+int64(len(pauses)) {
 			<-again.C
 		}
 	}
