@@ -14,7 +14,7 @@ import (
 // Report is what [Store.Check] found.
 type Report struct {
 	// Records counts the keys and values, everything else what they are.
-	Records, Recipients, Tenants, Users, Groups, APIKeys, Tokens, Objects uint64
+	Records, Recipients, Tenants, Users, Groups, APIKeys, Pending, Tokens, Objects uint64
 	// Problems are what is wrong, one sentence each, at most maxProblems of them.
 	// Empty is a sound store.
 	Problems []string
@@ -108,6 +108,7 @@ func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
 		schema.PrefixUser:      c.user,
 		schema.PrefixGroup:     c.group,
 		schema.PrefixAPIKey:    c.apiKey,
+		schema.PrefixPending:   c.pending,
 		schema.PrefixTokenKey:  c.tokenKey,
 		schema.PrefixToken:     c.token,
 		schema.PrefixSummary:   c.summary,
@@ -240,6 +241,19 @@ func (c *checker) group(id schema.ID, value []byte) error {
 		return err
 	}
 	return c.expect(c.tx.groupEntries(tenant, id, g))
+}
+
+func (c *checker) pending(id schema.ID, _ []byte) error {
+	c.report.Pending++
+	k, err := c.tx.pendingKey(id)
+	if err != nil {
+		return err
+	}
+	k.PKCS8.Wipe()
+	if _, err := c.tx.User(k.User); err != nil {
+		return err
+	}
+	return c.expect(c.tx.pendingEntries(k))
 }
 
 func (c *checker) apiKey(id schema.ID, value []byte) error {

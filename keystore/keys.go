@@ -31,6 +31,7 @@ const (
 	fieldGroup
 	fieldBoundKey
 	fieldBound
+	fieldPending
 )
 
 // place is a place in the current schema.

@@ -187,7 +187,7 @@ func (tx *Tx) usersUnder(prefix []byte) ([]*record.User, error) {
 	return list, nil
 }
 
-// DeleteUser removes a user. One that holds tokens is record.ErrInUse.
+// DeleteUser removes a user with the pending keys. One that holds tokens is record.ErrInUse.
 func (tx *Tx) DeleteUser(id record.UserID) error {
 	uid, err := parseID("user", id)
 	if err != nil {
@@ -208,6 +208,9 @@ func (tx *Tx) deleteUser(id schema.ID) error {
 	}
 	tenant, err := parseID("tenant", u.Tenant)
 	if err != nil {
+		return err
+	}
+	if err := tx.deletePendingOf(id); err != nil {
 		return err
 	}
 	if err := tx.reindex(tx.userEntries(tenant, id, u), nil); err != nil {

@@ -61,6 +61,13 @@ type ReadTx interface {
 	// Group is one group, and Groups all groups of a tenant, by name.
 	Group(id record.GroupID) (*record.Group, error)
 	Groups(tenant record.TenantID) ([]*record.Group, error)
+	// PendingKey is a key pair that waits for its certificate, with its private
+	// key, which the caller does not change.
+	PendingKey(id record.KeyID) (*record.PendingKey, error)
+	// PendingKeysOf are those of a user, PendingKeys all of a tenant, the oldest
+	// first and without their private keys.
+	PendingKeysOf(user record.UserID) ([]*record.PendingKey, error)
+	PendingKeys(tenant record.TenantID) ([]*record.PendingKey, error)
 	// TokensOf lists the tokens that a user holds, by slot id.
 	TokensOf(user record.UserID) ([]*record.Token, error)
 	// TokensOfTenant lists at most limit tokens of a tenant by slot id, beginning
@@ -87,6 +94,10 @@ type Tx interface {
 	// PutGroup stores a group as PutTenant does a tenant.
 	PutGroup(g *record.Group) error
 	DeleteGroup(id record.GroupID) error
+	// PutPendingKey stores a pending key, new or changed, of a user who is there.
+	// With ID "" it gets an id. It goes with its user.
+	PutPendingKey(k *record.PendingKey) error
+	DeletePendingKey(id record.KeyID) error
 	// PutAPIKey stores an API key, new or changed, under its tenant and name.
 	PutAPIKey(k *record.APIKey) error
 	DeleteAPIKey(tenant record.TenantID, name string) error

@@ -20,6 +20,7 @@
 //	o <token> <object> 0           attributes of an object, sealed under the token's key
 //	o <token> <object> 1           its secret attributes, likewise, or
 //	o <token> <object> 2           those of a PIN-bound token, in a box (package box)
+//	p <key>                        key pair that waits for its certificate, sealed under its tenant's key
 //	r <recipient>                  recipient: KEK URI and wrapped root key, in the clear
 //	s                              the system key, sealed under the root key
 //	T <tenant>                     the tenant's key, sealed under the root key
@@ -27,7 +28,7 @@
 //	u <user>                       user, sealed under its tenant's key
 //	x <tenant>                     the tenant's exchange key, sealed under the tenant's key
 //
-// The values of a, G, K, k and u begin with the 16 bytes of the tenant's id, so
+// The values of a, G, K, k, p and u begin with the 16 bytes of the tenant's id, so
 // that a reader knows whose key to fetch; the id is authenticated as well.
 //
 // # Versions

@@ -16,6 +16,7 @@ const (
 	PrefixGeneration = 'g'
 	PrefixGroup      = 'G'
 	PrefixObject     = 'o'
+	PrefixPending    = 'p'
 	PrefixRecipient  = 'r'
 	PrefixSystem     = 's'
 	PrefixTenantKey  = 'T'
@@ -103,6 +104,9 @@ const (
 	IndexSerial       Index = 'S' // tenant, serial number
 	IndexTenantGroups Index = 'G' // tenant
 	IndexGroupName    Index = 'g' // tenant, name
+
+	IndexUserPending   Index = 'p' // user
+	IndexTenantPending Index = 'P' // tenant
 )
 
 // IndexPrefix is the prefix of all entries under a hash.

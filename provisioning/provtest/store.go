@@ -37,6 +37,7 @@ type state struct {
 	tenants map[record.TenantID]record.Tenant
 	users   map[record.UserID]record.User
 	groups  map[record.GroupID]record.Group
+	pending map[record.KeyID]record.PendingKey
 	keys    map[keyName]record.APIKey
 	tokens  map[record.TokenID]*record.Token
 	objects map[record.TokenID][]*object.Object
@@ -48,6 +49,7 @@ func New() *Store {
 		tenants: map[record.TenantID]record.Tenant{},
 		users:   map[record.UserID]record.User{},
 		groups:  map[record.GroupID]record.Group{},
+		pending: map[record.KeyID]record.PendingKey{},
 		keys:    map[keyName]record.APIKey{},
 		tokens:  map[record.TokenID]*record.Token{},
 		objects: map[record.TokenID][]*object.Object{},
@@ -208,7 +210,7 @@ func mac(what string, v []byte) []byte {
 func (d *state) clone() state {
 	c := *d
 	c.tenants, c.users, c.keys = maps.Clone(d.tenants), maps.Clone(d.users), maps.Clone(d.keys)
-	c.groups = maps.Clone(d.groups)
+	c.groups, c.pending = maps.Clone(d.groups), maps.Clone(d.pending)
 	c.tokens, c.objects = maps.Clone(d.tokens), maps.Clone(d.objects)
 	return c
 }

@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t testing.TB) provisioning.Store) {
 		{"tokens", (*suite).tokens},
 		{"serial numbers", (*suite).serials},
 		{"groups", (*suite).groups},
+		{"pending keys", (*suite).pending},
 		{"pages", (*suite).pages},
 		{"objects", (*suite).objects},
 		{"all or nothing", (*suite).allOrNothing},

@@ -88,6 +88,7 @@ func (t *tx) DeleteTenant(id record.TenantID) error {
 	}
 	delete(t.d.tenants, id)
 	maps.DeleteFunc(t.d.users, func(_ record.UserID, u record.User) bool { return u.Tenant == id })
+	maps.DeleteFunc(t.d.pending, func(_ record.KeyID, k record.PendingKey) bool { return k.Tenant == id })
 	maps.DeleteFunc(t.d.groups, func(_ record.GroupID, g record.Group) bool { return g.Tenant == id })
 	maps.DeleteFunc(t.d.keys, func(k keyName, _ record.APIKey) bool { return k.tenant == id })
 	maps.DeleteFunc(t.d.tokens, func(_ record.TokenID, v *record.Token) bool { return v.Tenant == id })
@@ -296,6 +297,7 @@ func (t *tx) DeleteUser(id record.UserID) error {
 		return record.ErrInUse
 	}
 	delete(t.d.users, id)
+	maps.DeleteFunc(t.d.pending, func(_ record.KeyID, k record.PendingKey) bool { return k.User == id })
 	return nil
 }
 
