@@ -95,7 +95,7 @@ func (b *bundle) pair() ([]*object.Object, error) {
 func build(t ck.Template) (*object.Object, error) {
 	o, err := object.Build(object.Source{Origin: object.Create, MinRSABits: object.MinRSABits}, t)
 	if err != nil {
-		return nil, &Error{BadInput, "the PFX makes no good object: " + err.Error(), err}
+		return nil, &Error{BadInput, "that makes no good object: " + err.Error(), err}
 	}
 	return o, nil
 }
@@ -103,31 +103,37 @@ func build(t ck.Template) (*object.Object, error) {
 // store writes everything into the transaction.
 func (b *bundle) store(tx Tx, t *record.Token, pair []*object.Object, now time.Time) (Import, error) {
 	if k, ok := b.key.(*rsa.PrivateKey); ok && k.N.BitLen() > t.MaxRSABits {
-		return Import{}, Errorf(BadInput, "the PFX has an RSA key of %d bits, and token %s is for up to %d; create a token for larger keys", k.N.BitLen(), t.ID, t.MaxRSABits)
+		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and token %s is for up to %d; create a token for larger keys", b.what, k.N.BitLen(), t.ID, t.MaxRSABits)
 	}
 	if k, ok := b.key.(*rsa.PrivateKey); ok && uint64(k.N.BitLen()) < t.Policy.MinRSABits(false) {
-		return Import{}, Errorf(BadInput, "the PFX has an RSA key of %d bits, and the algorithm policy of token %s (%v) wants %d and more; see `vtoken token policy`",
-			k.N.BitLen(), t.ID, t.Policy, t.Policy.MinRSABits(false))
+		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and the algorithm policy of token %s (%v) wants %d and more; see `vtoken token policy`",
+			b.what, k.N.BitLen(), t.ID, t.Policy, t.Policy.MinRSABits(false))
 	}
 	there, err := tx.Objects(t.ID)
 	if err != nil {
 		return Import{}, err
 	}
-	result := Import{KeyID: pair[0].KeyID(), Label: pair[0].Label(), Serials: []string{serialText(b.leaf)}}
-	if len(withID(there, ck.CKO_PRIVATE_KEY, result.KeyID)) > 0 {
-		return Import{}, Errorf(Conflict, "token %s has this key already (id %x); delete the token, or import into another one", t.ID, result.KeyID)
+	if id := pair[0].KeyID(); len(withID(there, ck.CKO_PRIVATE_KEY, id)) > 0 {
+		return Import{}, Errorf(Conflict, "token %s has this key already (id %x); delete the token, or import into another one", t.ID, id)
 	}
+	return b.put(tx, t, there, pair, now)
+}
+
+// put writes the objects made of the bundle and its chain beside those that are
+// there.
+func (b *bundle) put(tx Tx, t *record.Token, there, made []*object.Object, now time.Time) (Import, error) {
+	result := Import{KeyID: made[0].KeyID(), Label: made[0].Label(), Serials: []string{serialText(b.leaf)}}
 	if b.leaf.NotAfter.Before(now) {
 		result.Warnings = append(result.Warnings, fmt.Sprintf("the certificate expired on %s", b.leaf.NotAfter.Format(time.DateOnly)))
 	}
-	chain, err := b.chainObjects(append(there[:len(there):len(there)], pair...))
+	chain, err := b.chainObjects(append(there[:len(there):len(there)], made...))
 	if err != nil {
 		return Import{}, err
 	}
 	for _, cert := range b.chain {
 		result.Serials = append(result.Serials, serialText(cert))
 	}
-	for _, o := range slices.Concat(pair, chain) {
+	for _, o := range slices.Concat(made, chain) {
 		if o.Class() == ck.CKO_CERTIFICATE && labelTaken(there, o) {
 			result.Warnings = append(result.Warnings, fmt.Sprintf("there is another certificate with the label %q; Java then treats the token as read-only", o.Label()))
 		}

@@ -20,6 +20,7 @@ type bundle struct {
 	leaf  *x509.Certificate
 	chain []*x509.Certificate // the issuers in order, then any others
 	name  string              // the key's friendly name, or empty
+	what  string              // what it was read from, for messages: "PFX" or "certificate"
 }
 
 // maxChain bounds the certificates of one PFX.
@@ -38,7 +39,7 @@ func readPFX(data []byte, password secret.Bytes) (bundle, error) {
 	if err != nil {
 		return bundle{}, err
 	}
-	b := bundle{name: scan.keyName}
+	b := bundle{name: scan.keyName, what: "PFX"}
 	if b.key, err = supportedKey(key); err != nil {
 		return bundle{}, err
 	}
@@ -120,7 +121,7 @@ func keyKind(key any) string {
 // issuers in order, then the rest as they came, each once.
 func (b *bundle) arrange(certs []*x509.Certificate) error {
 	if len(certs) > maxChain {
-		return Errorf(BadInput, "the PFX has %d certificates; at most %d are imported at once", len(certs), maxChain)
+		return Errorf(BadInput, "the %s file has %d certificates; at most %d are imported at once", b.what, len(certs), maxChain)
 	}
 	public := b.key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	var others []*x509.Certificate

@@ -22,6 +22,7 @@ type Service struct {
 	opt    Options
 	finder finder
 	fresh  freshKeys
+	keygen chan struct{} // as many as keys are made at a time
 }
 
 // Options are what an installation chooses. The zero value is good.
@@ -47,7 +48,7 @@ func New(store Store, o Options) *Service {
 	if o.SOPIN == (pin.Policy{}) {
 		o.SOPIN = pin.Default
 	}
-	return &Service{store: store, opt: o}
+	return &Service{store: store, opt: o, keygen: make(chan struct{}, keysAtATime)}
 }
 
 // now is the time as records keep it.

@@ -72,6 +72,33 @@ func rsaPrivate(k *rsa.PrivateKey) ck.Template {
 		ck.Bytes(ck.CKA_COEFFICIENT, k.Precomputed.Qinv.Bytes()))
 }
 
+// publicTemplate is the public key of a certificate as attributes, none where it is
+// of a kind that no token has.
+func publicTemplate(cert *x509.Certificate) ck.Template {
+	switch k := cert.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return rsaPublic(k)
+	case *ecdsa.PublicKey:
+		return ecPublic(k)
+	}
+	return nil
+}
+
+// ecPublic is an EC public key as attributes, none where it is not on its curve.
+func ecPublic(k *ecdsa.PublicKey) ck.Template {
+	oid, _ := curveOID(k.Curve)
+	params, err := asn1.Marshal(oid)
+	point, err2 := k.Bytes()
+	if err != nil || err2 != nil {
+		return nil
+	}
+	point, err = asn1.Marshal(point)
+	if err != nil {
+		return nil
+	}
+	return ck.Template{ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC), ck.Bytes(ck.CKA_EC_PARAMS, params), ck.Bytes(ck.CKA_EC_POINT, point)}
+}
+
 func ecPair(k *ecdsa.PrivateKey) (private, public ck.Template, err error) {
 	oid, _ := curveOID(k.Curve)
 	params, err := asn1.Marshal(oid)

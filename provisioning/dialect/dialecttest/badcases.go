@@ -53,6 +53,8 @@ func (b *bad) tryAll(name string, m message) {
 	if op == nil {
 		return
 	}
+	b.foreign = newForeign(b.t, b.server)
+	defer b.foreign.remove(b.t, b.server)
 	for _, cases := range [][]badCase{b.credentials(op, m), b.verbs(m), b.paths(op, m), b.queries(op, m), b.headers(op, m), b.bodies(op, m)} {
 		for _, c := range cases {
 			b.try(name, op, c)

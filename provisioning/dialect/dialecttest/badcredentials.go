@@ -1,6 +1,7 @@
 package dialecttest
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,6 +37,30 @@ func newForeign(t testing.TB, s *Server) foreign {
 	}
 	return foreign{tenant.ID, user, token}
 }
+
+// remove takes away the tenant and the keys that were made for bad requests, so
+// that a list in the good one does not have them.
+func (f *foreign) remove(t testing.TB, s *Server) {
+	t.Helper()
+	err := s.Store.Update(func(tx provisioning.Tx) error {
+		for _, name := range []string{keyView, keyExpired} {
+			if err := tx.DeleteAPIKey(s.Tenant, name); err != nil && !errors.Is(err, record.ErrNotFound) {
+				return err
+			}
+		}
+		return tx.DeleteTenant(f.tenant)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Names of the keys that are made for bad requests.
+const (
+	keyView    = "bad view"
+	keyExpired = "bad expired"
+	keyForeign = "bad foreign"
+)
 
 // things is what parameters and fields of common names name, in lower case.
 func things(name string) string {
@@ -107,15 +132,15 @@ func badKeys(s *Server) []BadCredential {
 	set := func(name, value string) BadCredential {
 		return BadCredential{Name: name, Spoil: func(r *http.Request) { r.Header.Set("Authorization", value) }}
 	}
-	view := set("only viewing", s.keyOnce("bad view", s.Tenant, record.RoleView, time.Time{}))
+	view := set("only viewing", s.keyOnce(keyView, s.Tenant, record.RoleView, time.Time{}))
 	view.Writes = true
 	return []BadCredential{
 		{Name: "none", Spoil: func(r *http.Request) { r.Header.Del("Authorization") }},
 		set("empty", ""), set("empty bearer", "Bearer "), set("wrong", provisioning.APIKeyPrefix+"wrong"), set("basic", "Basic eDp5"),
 		set("over-long", provisioning.APIKeyPrefix+strings.Repeat("x", 10_000)),
-		set("expired", s.keyOnce("bad expired", s.Tenant, record.RoleAdmin, time.Now().Add(-time.Second))),
-		set("foreign", s.keyOnce("bad foreign", s.foreignTenant(), record.RoleAdmin, time.Time{})),
-		set("revoked", provisioning.APIKeyPrefix+strings.Repeat("r", 43)),
+		set("expired", s.keyOnce(keyExpired, s.Tenant, record.RoleAdmin, time.Now().Add(-time.Second))),
+		set("foreign", s.keyOnce(keyForeign, s.foreignTenant(), record.RoleAdmin, time.Time{})),
+		set("unknown", provisioning.APIKeyPrefix+strings.Repeat("r", 43)),
 		view,
 	}
 }

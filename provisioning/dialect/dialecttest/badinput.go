@@ -41,7 +41,7 @@ func statusesOf(c Class) []int {
 	case State:
 		return []int{400, 404, 409}
 	}
-	return []int{400, 401, 403, 404, 409, 413, 414, 415, 422, 431}
+	return []int{400, 401, 403, 404, 409, 413, 414, 415, 422, 431, 501}
 }
 
 // BadInputOptions say how a dialect differs from the ordinary. The zero value is
@@ -93,7 +93,7 @@ func BadInput(t *testing.T, make dialect.New, o BadInputOptions) {
 	var d dialect.Dialect
 	eachScene(t, make, o.Known, func(sc *scene, files []txtar.File) {
 		d = sc.server.Dialect
-		b := &bad{t: sc.t, server: sc.server, o: o, foreign: newForeign(sc.t, sc.server), tried: tried}
+		b := &bad{t: sc.t, server: sc.server, o: o, tried: tried}
 		sc.before = b.tryAll
 		sc.after = b.again
 		sc.play(files)

@@ -14,7 +14,8 @@
 // stands for what was captured. {{oaep TEXT}} is TEXT encrypted under the
 // tenant's exchange key. {{tenant}} and {{key}} are there from the start: the
 // default tenant's id and an administrator's API key. A body of one line "@form
-// FIELD FILE" is a multipart form with that file.
+// FIELD FILE" is a multipart form with that file; "@certify FIELD NAME" is one with
+// a certificate that a CA issued for the request in PEM that was captured as NAME.
 //
 // [BadInput] plays the same exchanges, and before each good request sends every bad
 // form of it that can be derived from the document: bad credentials, verbs and media

@@ -153,6 +153,10 @@ func (sc *scene) message(name string, data []byte) message {
 		m.form = sc.form(rest)
 		m.setForm(sc.t)
 	}
+	if rest, ok := strings.CutPrefix(body, "@certify "); ok {
+		m.form = sc.certified(rest)
+		m.setForm(sc.t)
+	}
 	return m
 }
 
@@ -187,6 +191,17 @@ func (sc *scene) form(arguments string) *formFile {
 		sc.t.Fatal(err)
 	}
 	return &formFile{field, filepath.Base(file), data}
+}
+
+// certified is a form with the certificate for a request that was captured.
+func (sc *scene) certified(arguments string) *formFile {
+	sc.t.Helper()
+	field, name, _ := strings.Cut(arguments, " ")
+	var request string
+	if err := json.Unmarshal([]byte(`"`+sc.known[name]+`"`), &request); err != nil {
+		sc.t.Fatalf("%s was captured as no request: %v", name, err)
+	}
+	return &formFile{field, "signed.pem", Certify(sc.t, request)}
 }
 
 // split takes a message apart into its first line, headers and body.

@@ -14,6 +14,6 @@ func TestBadInput(t *testing.T) {
 			"createToken*/unknown userId": "a user comes into being with the first token",
 			"createToken*/foreign userId": "the login is free in this tenant",
 		},
-		Once: []string{"completeToken", "deleteToken", "createApiKey"},
+		Once: []string{"completeToken", "deleteToken", "createApiKey", "storeCertificate"}, Manages: []string{"listApiKeys"},
 	})
 }

@@ -238,21 +238,6 @@ func (d *Dialect) resetPIN(w http.ResponseWriter, r *http.Request, c provisionin
 	return noContent(w)
 }
 
-// createAPIKey is the call of the API manager. A key without a role of its own
-// is an administrator of its tenant, which is what the vendor's keys are.
-func (d *Dialect) createAPIKey(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
-	tenant, err := tenantID(r)
-	if err != nil {
-		return err
-	}
-	k, key, err := d.core.CreateAPIKey(r.Context(), c, tenant, provisioning.NewAPIKey{Name: r.PathValue("keyName")})
-	if err != nil {
-		return err
-	}
-	defer key.Wipe()
-	return httpkit.WriteJSON(w, http.StatusOK, newAPIKey(k, key))
-}
-
 func tenantID(r *http.Request) (record.TenantID, error) {
 	return provisioning.ParseID[record.TenantID]("tenant", r.PathValue("tenantId"))
 }

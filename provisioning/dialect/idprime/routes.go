@@ -52,6 +52,10 @@ func (d *Dialect) routes() []httpkit.Route {
 		{http.MethodDelete, provisioningAPI, either, tokenPath, d.deleteToken},
 		{http.MethodPut, provisioningAPI, either, tokenPath + "/Label/{tokenLabel}", d.setLabel},
 		{http.MethodPost, provisioningAPI, either, tokenPath + "/Role/{roleName}/ResetPin", d.resetPIN},
+		{http.MethodPost, provisioningAPI, either, userPath + "/CertificateSigningRequest", d.generateCSR},
+		{http.MethodPut, provisioningAPI, either, tokenPath + "/Keys/{keyId}/Certificate", d.storeCertificate},
+		{http.MethodGet, apiManagerAPI, v1, tenantPath + "/ApiKey", d.listAPIKeys},
+		{http.MethodDelete, apiManagerAPI, v1, tenantPath + "/ApiKey/{keyName}", d.revokeAPIKey},
 		{http.MethodPost, apiManagerAPI, v1, tenantPath + "/ApiKey/{keyName}", d.createAPIKey},
 	}
 	var all []httpkit.Route

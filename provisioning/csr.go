@@ -1,0 +1,179 @@
+package provisioning
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"time"
+
+	"vtoken/vtoken/record"
+)
+
+// PendingLifetime is how long a key waits for its certificate, and maxPending how
+// many keys of one user may wait at a time.
+const (
+	PendingLifetime = 7 * 24 * time.Hour
+	maxPending      = 16
+)
+
+// NewCSR is what a certificate signing request is to say.
+type NewCSR struct {
+	// Curve is the curve of an EC key: "P-256" or "P-384"; empty makes an RSA key
+	// of RSABits: 2048 (also where it is 0), 3072 or 4096.
+	Curve   string
+	RSABits int
+	// Signature is how the request is signed; 0 is with SHA-256, or with SHA-384
+	// for P-384.
+	Signature x509.SignatureAlgorithm
+	// Subject is a distinguished name as RFC 4514 writes it; it has to have a CN.
+	Subject string
+	// KeyUsage and ExtKeyUsage are the extensions that are asked for; 0 and none
+	// ask for none.
+	KeyUsage    x509.KeyUsage
+	ExtKeyUsage []asn1.ObjectIdentifier
+	// Emails and UPNs are alternative names: e-mail addresses, and user principal
+	// names of Microsoft's.
+	Emails, UPNs []string
+}
+
+// CSR is a certificate signing request for a key that waits for its certificate.
+type CSR struct {
+	Key PendingKey
+	DER []byte // PKCS#10 (RFC 2986)
+}
+
+// PendingKey is what callers see of a key that waits for its certificate.
+type PendingKey struct {
+	ID        record.KeyID
+	User      record.UserID
+	Algorithm string         // RSA or EC; empty in listings
+	Bits      int            // likewise 0
+	Token     record.TokenID // where it went, empty while it waits
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// GenerateCSR makes a key pair for a user and the request for its certificate. The
+// private key stays in the store, sealed, until [Service.StoreCertificate] puts it
+// on one of the user's tokens, or for [PendingLifetime]. A user with too many keys
+// that wait is a Conflict.
+func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.TenantID, user string, n NewCSR) (CSR, error) {
+	if err := c.authorize(OpCSR, tenant); err != nil {
+		return CSR{}, err
+	}
+	template, err := n.template()
+	if err != nil {
+		return CSR{}, err
+	}
+	// What cannot be stored costs no key.
+	err = s.view(ctx, func(tx ReadTx) error {
+		_, err := s.pendingUser(tx, tenant, user)
+		return err
+	})
+	if err != nil {
+		return CSR{}, err
+	}
+	key, err := s.newKeyPair(ctx, n)
+	if err != nil {
+		return CSR{}, err
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		return CSR{}, fmt.Errorf("signing a certificate request: %w", err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return CSR{}, fmt.Errorf("encoding the key of a certificate request: %w", err)
+	}
+	defer clear(private)
+	stored := record.PendingKey{
+		ID: newID[record.KeyID](), Tenant: tenant, PKCS8: private, CreatedAt: s.now(), ExpiresAt: s.now().Add(PendingLifetime),
+	}
+	err = s.update(ctx, func(tx Tx) error {
+		u, err := s.pendingUser(tx, tenant, user)
+		if err != nil {
+			return err
+		}
+		if err := s.sweep(tx, u.ID); err != nil {
+			return err
+		}
+		fresh := stored
+		fresh.User = u.ID
+		stored.User = u.ID
+		return tx.PutPendingKey(&fresh)
+	})
+	if err != nil {
+		return CSR{}, err
+	}
+	view := pendingView(&stored)
+	view.Algorithm, view.Bits = n.kind()
+	return CSR{Key: view, DER: der}, nil
+}
+
+// pendingUser is the user for whom a key is to be made.
+func (s *Service) pendingUser(tx ReadTx, tenant record.TenantID, user string) (*record.User, error) {
+	u, err := userOf(tx, tenant, user)
+	if err != nil {
+		return nil, err
+	}
+	all, err := tx.PendingKeysOf(u.ID)
+	if err != nil {
+		return nil, err
+	}
+	waiting := 0
+	for _, k := range all {
+		if k.Token == "" && s.now().Before(k.ExpiresAt) {
+			waiting++
+		}
+	}
+	if waiting >= maxPending {
+		return nil, Errorf(Conflict, "%d keys of user %q wait for their certificates already; store those first, or delete some", waiting, clip(u.Login))
+	}
+	return u, nil
+}
+
+// kind is the algorithm and size of the key.
+func (n *NewCSR) kind() (algorithm string, bits int) {
+	switch n.Curve {
+	case "P-256":
+		return "EC", 256
+	case "P-384":
+		return "EC", 384
+	}
+	if n.RSABits == 0 {
+		return "RSA", 2048
+	}
+	return "RSA", n.RSABits
+}
+
+// newKeyPair makes the key. Few are made at a time, because it takes a processor
+// for seconds.
+func (s *Service) newKeyPair(ctx context.Context, n NewCSR) (crypto.Signer, error) {
+	select {
+	case s.keygen <- struct{}{}:
+		defer func() { <-s.keygen }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	algorithm, bits := n.kind()
+	switch {
+	case algorithm == "RSA":
+		return rsa.GenerateKey(rand.Reader, bits)
+	case bits == 384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	}
+	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+}
+
+// keysAtATime is how many key pairs are made at a time.
+const keysAtATime = 2
+
+func pendingView(k *record.PendingKey) PendingKey {
+	return PendingKey{ID: k.ID, User: k.User, Token: k.Token, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt}
+}

@@ -1,0 +1,198 @@
+package provisioning
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
+	"vtoken/vtoken/record"
+)
+
+// MaxCertificates is the size in bytes of certificates that are stored at once.
+const MaxCertificates = 256 << 10
+
+// StoreCertificate stores the certificate that was issued for a key: one in DER, or
+// PEM with the chain behind it. With the id of a key that waits for it, that key
+// goes to the token with its public key, its certificate and the chain, all or
+// nothing; it is KeyNotFound where none of the token's holders asked for it, a
+// Conflict where it is on a token already, and BadInput where the certificate is
+// another key's or the key is too large for the token. Without an id the
+// certificate has to be that of a key that the token has.
+func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, id record.KeyID, data []byte) (Import, error) {
+	var result Import
+	check := func(tx ReadTx) (*record.Token, *record.PendingKey, error) {
+		t, err := s.token(tx, c, OpTokenCertificate, ref)
+		if err != nil || id == "" {
+			return t, nil, err
+		}
+		k, err := s.waiting(tx, t, id)
+		return t, k, err
+	}
+	// Who may not, or names what is not there, learns nothing of the certificate.
+	err := s.view(ctx, func(tx ReadTx) error {
+		_, k, err := check(tx)
+		if k != nil {
+			k.PKCS8.Wipe()
+		}
+		return err
+	})
+	if err != nil {
+		return result, err
+	}
+	certs, err := parseCertificates(data)
+	if err != nil {
+		return result, err
+	}
+	err = s.update(ctx, func(tx Tx) error {
+		t, k, err := check(tx)
+		if err != nil {
+			return err
+		}
+		if k == nil {
+			result, err = s.addCertificate(tx, t, certs)
+			return err
+		}
+		defer k.PKCS8.Wipe()
+		if result, err = s.bind(tx, t, k, certs); err != nil {
+			return err
+		}
+		done := *k
+		done.PKCS8, done.Token = nil, t.ID
+		return tx.PutPendingKey(&done)
+	})
+	return result, err
+}
+
+// waiting is a key of one of the token's holders that is on no token yet.
+func (s *Service) waiting(tx ReadTx, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
+	k, err := s.pendingKey(tx, t.Tenant, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.Assignment(k.User) == nil:
+		k.PKCS8.Wipe()
+		return nil, noPendingKey(id)
+	case k.Token != "":
+		return nil, Errorf(Conflict, "key %s has its certificate already and is on a token; make a new request", id)
+	}
+	return k, nil
+}
+
+// bind puts the key and its certificates on the token.
+func (s *Service) bind(tx Tx, t *record.Token, k *record.PendingKey, certs []*x509.Certificate) (Import, error) {
+	key, err := x509.ParsePKCS8PrivateKey(k.PKCS8)
+	if err != nil {
+		return Import{}, fmt.Errorf("reading pending key %s: %w", k.ID, err)
+	}
+	b := bundle{what: "certificate"}
+	if b.key, err = supportedKey(key); err != nil {
+		return Import{}, err
+	}
+	if !issuedFor(certs, b.key.Public()) {
+		return Import{}, Errorf(BadInput, "the certificate is not for key %s; store the one that was issued for its request", k.ID)
+	}
+	if err := b.arrange(certs); err != nil {
+		return Import{}, err
+	}
+	pair, err := b.pair()
+	if err != nil {
+		return Import{}, err
+	}
+	return b.store(tx, t, pair, s.now())
+}
+
+func issuedFor(certs []*x509.Certificate, key crypto.PublicKey) bool {
+	public, ok := key.(interface{ Equal(crypto.PublicKey) bool })
+	for _, cert := range certs {
+		if ok && public.Equal(cert.PublicKey) {
+			return true
+		}
+	}
+	return false
+}
+
+// addCertificate stores the certificate of a key that the token has.
+func (s *Service) addCertificate(tx Tx, t *record.Token, certs []*x509.Certificate) (Import, error) {
+	there, err := tx.Objects(t.ID)
+	if err != nil {
+		return Import{}, err
+	}
+	b := bundle{what: "certificate", leaf: certs[0]}
+	key := keyOf(there, b.leaf)
+	if key == nil {
+		return Import{}, Errorf(BadInput, "token %s has no key for this certificate; the first one has to be that of a key on the token", t.ID)
+	}
+	for _, o := range withID(there, ck.CKO_CERTIFICATE, key.KeyID()) {
+		if bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), b.leaf.Raw) {
+			return Import{}, Errorf(Conflict, "token %s has this certificate already", t.ID)
+		}
+	}
+	template, err := certTemplate(b.leaf, categoryUser, key.KeyID(), labelOf(key.Label(), b.leaf))
+	if err != nil {
+		return Import{}, err
+	}
+	o, err := build(template)
+	if err != nil {
+		return Import{}, err
+	}
+	b.chain = certs[1:]
+	return b.put(tx, t, there, []*object.Object{o}, s.now())
+}
+
+// keyOf is the private key among a token's objects that a certificate is for, nil
+// where there is none: by the public key beside it, or by an id that was made of it.
+func keyOf(all []*object.Object, cert *x509.Certificate) *object.Object {
+	for _, o := range all {
+		if o.Class() != ck.CKO_PRIVATE_KEY {
+			continue
+		}
+		if bytes.Equal(o.KeyID(), keyID(cert)) || sameKey(o, cert) {
+			return o
+		}
+		for _, public := range withID(all, ck.CKO_PUBLIC_KEY, o.KeyID()) {
+			if len(o.KeyID()) > 0 && sameKey(public, cert) {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
+// sameKey reports whether an object has the public key of a certificate.
+func sameKey(o *object.Object, cert *x509.Certificate) bool {
+	for _, t := range publicTemplate(cert) {
+		if !bytes.Equal(o.Attrs.Get(t.Type), t.Value) {
+			return false
+		}
+	}
+	return len(publicTemplate(cert)) > 0
+}
+
+// parseCertificates reads one certificate or several in DER, or PEM.
+func parseCertificates(data []byte) ([]*x509.Certificate, error) {
+	if len(data) > MaxCertificates {
+		return nil, Errorf(TooLarge, "the certificate has %d bytes; at most %d are read", len(data), MaxCertificates)
+	}
+	der := []byte{}
+	for rest, block := data, (*pem.Block)(nil); ; {
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type == "CERTIFICATE" {
+			der = append(der, block.Bytes...)
+		}
+	}
+	if len(der) == 0 {
+		der = data
+	}
+	certs, err := x509.ParseCertificates(der)
+	if err != nil || len(certs) == 0 {
+		return nil, Errorf(BadInput, "the file is no X.509 certificate in DER or PEM; send the certificate that the CA issued")
+	}
+	return certs, nil
+}
