@@ -87,14 +87,23 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 	if err != nil {
 		return CSR{}, fmt.Errorf("signing a certificate request: %w", err)
 	}
+	stored, err := s.keepKey(ctx, tenant, user, key)
+	if err != nil {
+		return CSR{}, err
+	}
+	view := pendingView(&stored)
+	view.Algorithm, view.Bits = n.kind()
+	return CSR{Key: view, DER: der}, nil
+}
+
+// keepKey stores a new key for a user.
+func (s *Service) keepKey(ctx context.Context, tenant record.TenantID, user string, key crypto.Signer) (record.PendingKey, error) {
+	stored := record.PendingKey{ID: newID[record.KeyID](), Tenant: tenant, CreatedAt: s.now(), ExpiresAt: s.now().Add(PendingLifetime)}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return CSR{}, fmt.Errorf("encoding the key of a certificate request: %w", err)
+		return stored, fmt.Errorf("encoding the key of a certificate request: %w", err)
 	}
 	defer clear(private)
-	stored := record.PendingKey{
-		ID: newID[record.KeyID](), Tenant: tenant, PKCS8: private, CreatedAt: s.now(), ExpiresAt: s.now().Add(PendingLifetime),
-	}
 	err = s.update(ctx, func(tx Tx) error {
 		u, err := s.pendingUser(tx, tenant, user)
 		if err != nil {
@@ -103,17 +112,12 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 		if err := s.sweep(tx, u.ID); err != nil {
 			return err
 		}
-		fresh := stored
-		fresh.User = u.ID
 		stored.User = u.ID
+		fresh := stored
+		fresh.PKCS8 = private
 		return tx.PutPendingKey(&fresh)
 	})
-	if err != nil {
-		return CSR{}, err
-	}
-	view := pendingView(&stored)
-	view.Algorithm, view.Bits = n.kind()
-	return CSR{Key: view, DER: der}, nil
+	return stored, err
 }
 
 // pendingUser is the user for whom a key is to be made.
