@@ -24,6 +24,12 @@ func newBoundWorld(t testing.TB) *world {
 	return w
 }
 
+// worlds are those in which alice's token is like any other, and PIN-bound.
+var (
+	worlds     = [2]func(testing.TB) *world{newWorld, newBoundWorld}
+	worldNames = [2]string{"plain", "PIN-bound"}
+)
+
 // signs checks that the one private key of the token signs.
 func (w *world) signs(c *vtoken.Client, h ck.SessionHandle) {
 	w.t.Helper()

@@ -96,7 +96,12 @@ func (k *worker) find(h ck.SessionHandle) error {
 // Everything at once, under the race detector: each answer is one that can be,
 // and in the end memory and store are the same.
 func TestEverythingAtOnce(t *testing.T) {
-	w := newWorld(t)
+	for i, world := range worlds {
+		t.Run(worldNames[i], func(t *testing.T) { everythingAtOnce(t, world(t)) })
+	}
+}
+
+func everythingAtOnce(t *testing.T, w *world) {
 	c, h := w.loggedIn(rw)
 	_, priv := w.ecPair(c, h, true)
 	c.Close()

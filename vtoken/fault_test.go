@@ -82,22 +82,23 @@ var committing = map[string]func(c *vtoken.Client, h ck.SessionHandle, o ck.Obje
 // on the store (P16).
 func TestFailedCommits(t *testing.T) {
 	for name := range committing {
-		t.Run(name, func(t *testing.T) {
-			fail := 1
-			for failCommit(t, name, fail) {
-				fail++
-			}
-			if fail == 1 {
-				t.Error("the function commits nothing")
-			}
-		})
+		for i, world := range worlds {
+			t.Run(name+"/"+worldNames[i], func(t *testing.T) {
+				fail := 1
+				for failCommit(t, world(t), name, fail) {
+					fail++
+				}
+				if fail == 1 {
+					t.Error("the function commits nothing")
+				}
+			})
+		}
 	}
 }
 
 // failCommit calls the function with its commit number fail failing, and returns
 // false where it made fewer.
-func failCommit(t *testing.T, name string, fail int) bool {
-	w := newWorld(t)
+func failCommit(t *testing.T, w *world, name string, fail int) bool {
 	c, h := w.loggedIn(rw)
 	o, err := c.CreateObject(h, data("old", "v", onToken))
 	w.ok(err)
