@@ -64,6 +64,8 @@ var layers = [...]layer{
 		of: []string{"provisioning/directory"}, may: []string{"vtoken/record"}, never: []string{"net/http", "go.etcd.io/bbolt"}},
 	{name: "the store for tests of provisioning knows the core",
 		of: []string{"provisioning/provtest"}, may: []string{"provisioning", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret"}},
+	{name: "signed tokens know nobody",
+		of: []string{"provisioning/httpkit/jwtauth"}, may: nil, never: []string{"go.etcd.io/bbolt"}},
 	{name: "the HTTP kit knows the core",
 		of: []string{"provisioning/httpkit/..."}, may: []string{"provisioning", "provisioning/httpkit/...", "vtoken/record", "vtoken/secret"}},
 	{name: "the interface of dialects knows none of them",

@@ -44,12 +44,15 @@ type Server struct {
 	served map[string]bool // ids of operations that were served
 }
 
+// URL is how clients reach the server, as far as it is told.
+const URL = "https://tokens.example"
+
 // New makes a server of a dialect.
 func New(t testing.TB, make dialect.New) *Server {
 	t.Helper()
 	s := &Server{t: t, Store: provtest.New(), Log: &Log{}, served: map[string]bool{}}
 	s.Core = provisioning.New(s.Store, provisioning.Options{})
-	kit := &httpkit.Kit{Keys: s.Core, Log: slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	kit := &httpkit.Kit{Keys: s.Core, URL: URL, Log: slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	s.Dialect = make(s.Core, kit)
 	mux := http.NewServeMux()
 	dialect.Mount(mux, s.Dialect)
