@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 
 	"vtoken/provisioning/oath"
+	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -88,6 +89,8 @@ func newOTPKey(n NewOTP, label string) (*object.Object, record.OTP, error) {
 		defer seed.Wipe()
 	}
 	template := object.NewOTP(object.OTP{Hash: n.Hash, Digits: n.Digits, Period: n.Period}, seed, n.Counter, label, otpKeyID)
+	copied, _ := template.Find(ck.CKA_VALUE)
+	defer clear(copied.Value)
 	o, err := object.Build(object.Source{Origin: object.Create}, template)
 	if err != nil {
 		return nil, record.OTP{}, &Error{BadInput, "these one-time passwords make no good key: " + err.Error(), err}

@@ -4,8 +4,8 @@ import "vtoken/vtoken/ck"
 
 // Heavy reports whether a call in the session may take long: where one is at work
 // in it already, or an operation uses a key with which that is so
-// ([vtoken/vtoken/mech.Key.Heavy]). It never waits. Whoever works on the calls of
-// many sessions asks before they begin one.
+// ([vtoken/vtoken/mech.Key.Heavy]) or has something to commit (CKM_HOTP). It never
+// waits. Whoever works on the calls of many sessions asks before they begin one.
 func (c *Client) Heavy(h ck.SessionHandle) bool {
 	c.mu.RLock()
 	s := c.sessions[h]

@@ -28,6 +28,7 @@ func TestHeavy(t *testing.T) {
 	}{
 		{"HMAC", hmacMech, w.hmacKey(c, h), false},
 		{"ECDSA", ecdsaMech, ec, false},
+		{"HOTP", hotp, w.otpKey(c, h, false), true},
 		{"RSA-2048", ck.Mechanism{Type: ck.CKM_SHA256_RSA_PKCS}, rsa(2048), false},
 		{"RSA-3072", ck.Mechanism{Type: ck.CKM_SHA256_RSA_PKCS}, rsa(3072), true},
 		{"SLH-DSA", ck.Mechanism{Type: ck.CKM_SLH_DSA}, slow, true},

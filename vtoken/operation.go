@@ -122,7 +122,7 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
 		}
 		defer op.key.letGo()
-		material, op.heavy = op.key.key, op.key.key.Heavy()
+		material, op.heavy = op.key.key, d.Stateful || op.key.key.Heavy() // a commit takes long, too
 		s.bindLogin(op, o)
 	}
 	if err := rules[k].begin(op, d, material, m.Parameter); err != nil {
