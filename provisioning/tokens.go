@@ -22,6 +22,29 @@ func (s *Service) Token(ctx context.Context, c Caller, ref TokenRef) (Token, err
 	return view, err
 }
 
+// TokensByID are the tokens of these ids, in their order. One that is not there is
+// TokenNotFound.
+func (s *Service) TokensByID(ctx context.Context, c Caller, tenant record.TenantID, ids []record.TokenID) ([]Token, error) {
+	list := make([]Token, 0, len(ids))
+	err := s.view(ctx, func(tx ReadTx) error {
+		list = list[:0]
+		users := map[record.UserID]*record.User{}
+		for _, id := range ids {
+			t, err := s.token(tx, c, OpTokenGet, TokenRef{Tenant: tenant, ID: id})
+			if err != nil {
+				return err
+			}
+			view, err := s.tokenView(tx, t, users)
+			if err != nil {
+				return err
+			}
+			list = append(list, view)
+		}
+		return nil
+	})
+	return list, err
+}
+
 // TokensOf lists all tokens that a user holds, alone or with others, by slot id.
 func (s *Service) TokensOf(ctx context.Context, c Caller, tenant record.TenantID, user string) ([]Token, error) {
 	if err := c.authorize(OpTokenList, tenant); err != nil {

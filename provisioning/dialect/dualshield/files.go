@@ -43,12 +43,16 @@ func (d *Dialect) importTokens(in *call) (any, error) {
 	if err != nil {
 		return nil, refused(err, report)
 	}
+	ids := make([]record.TokenID, len(report.Done))
+	for i, done := range report.Done {
+		ids[i] = done.ID
+	}
+	made, err := d.core.TokensByID(in.ctx, in.caller.Looking(), in.caller.Tenant, ids)
+	if err != nil {
+		return nil, err
+	}
 	out := []map[string]any{}
-	for _, done := range report.Done {
-		t, err := d.core.Token(in.ctx, in.caller, provisioning.TokenRef{Tenant: in.caller.Tenant, ID: done.ID})
-		if err != nil {
-			return nil, err
-		}
+	for _, t := range made {
 		row, err := wanted.pick(tokenAttrs(t), collections(t))
 		if err != nil {
 			return nil, err
