@@ -9,6 +9,7 @@ import (
 	"vtoken/provisioning/dialect/dualshield"
 	"vtoken/provisioning/dialect/entrust"
 	"vtoken/provisioning/dialect/idprime"
+	"vtoken/provisioning/dialect/securid"
 	"vtoken/provisioning/httpkit"
 )
 
@@ -19,6 +20,7 @@ var dialects = []struct {
 }{
 	{idprime.Name, idprime.New},
 	{entrust.Name, entrust.New},
+	{securid.Name, securid.New},
 	{dualshield.Name, dualshield.New},
 }
 

@@ -1,0 +1,50 @@
+package securid
+
+import (
+	_ "embed"
+	"net/http"
+	"time"
+
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect"
+	"vtoken/provisioning/httpkit"
+	"vtoken/provisioning/httpkit/jwtauth"
+)
+
+// Name is what the configuration calls this dialect.
+const Name = "securid"
+
+// base is what every path begins with.
+const base = "/AdminInterface/restapi/"
+
+// lifetime is how long an access token is good.
+const lifetime = time.Hour
+
+//go:embed openapi.yaml
+var document []byte
+
+// Dialect serves the API. It is safe for concurrent use.
+type Dialect struct {
+	core     *provisioning.Service
+	kit      *httpkit.Kit
+	sessions *httpkit.Sessions
+	replays  *jwtauth.Replays
+}
+
+// New makes the dialect on a core.
+func New(core *provisioning.Service, kit *httpkit.Kit) dialect.Dialect {
+	d := &Dialect{core: core, sessions: httpkit.NewSessions(core, lifetime, kit.Now), replays: jwtauth.NewReplays(kit.Now)}
+	d.kit = kit.By(d.caller)
+	return d
+}
+
+// Name is "securid".
+func (*Dialect) Name() string { return Name }
+
+// OpenAPI is the document of the operations that are served.
+func (*Dialect) OpenAPI() []byte { return document }
+
+// Mount adds everything under /AdminInterface/.
+func (d *Dialect) Mount(mux *http.ServeMux) {
+	mux.Handle("/AdminInterface/", d.kit.Router(d.routes(), fail))
+}
