@@ -100,6 +100,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	go d.warm(ctx, core)
+	go d.sweepKeys(ctx, core)
 	return d, d.listen(core, admins)
 }
 
@@ -118,6 +119,19 @@ func wait(ctx context.Context, long time.Duration) {
 func (d *daemon) warm(ctx context.Context, core *provisioning.Service) {
 	if err := core.Warm(ctx); err != nil && ctx.Err() == nil {
 		d.log.Warn("listing the tokens ahead failed", "error", err)
+	}
+}
+
+// sweepEvery is how often keys are removed whose certificates did not come in time.
+const sweepEvery = time.Hour
+
+// sweepKeys removes them until ctx ends.
+func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
+	for ctx.Err() == nil {
+		if err := core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("removing keys whose certificates did not come failed; it is tried again in an hour", "error", err)
+		}
+		wait(ctx, sweepEvery)
 	}
 }
 

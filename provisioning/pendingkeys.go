@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"slices"
 
 	"vtoken/vtoken/record"
 )
@@ -68,22 +69,23 @@ func noPendingKey(id record.KeyID) error {
 
 // SweepPendingKeys removes the keys whose time has passed, of all tenants.
 func (s *Service) SweepPendingKeys(ctx context.Context) error {
-	return s.update(ctx, func(tx Tx) error {
+	var all []*record.PendingKey
+	err := s.view(ctx, func(tx ReadTx) error {
 		tenants, err := tx.Tenants()
-		if err != nil {
-			return err
-		}
 		for _, t := range tenants {
-			all, err := tx.PendingKeys(t.ID)
+			of, err := tx.PendingKeys(t.ID)
 			if err != nil {
 				return err
 			}
-			if err := s.sweepList(tx, all); err != nil {
-				return err
-			}
+			all = append(all, of...)
 		}
-		return nil
+		return err
 	})
+	past := slices.DeleteFunc(all, func(k *record.PendingKey) bool { return s.now().Before(k.ExpiresAt) })
+	if err != nil || len(past) == 0 {
+		return err
+	}
+	return s.update(ctx, func(tx Tx) error { return s.sweepList(tx, past) })
 }
 
 // sweep is that of one user, who keeps few keys that have gone to a token.
@@ -114,7 +116,7 @@ func (s *Service) sweepList(tx Tx, all []*record.PendingKey) error {
 		if s.now().Before(k.ExpiresAt) {
 			continue
 		}
-		if err := tx.DeletePendingKey(k.ID); err != nil {
+		if _, err := exists(tx.DeletePendingKey(k.ID)); err != nil { // another sweep may have been here
 			return err
 		}
 	}
