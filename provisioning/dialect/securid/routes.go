@@ -24,7 +24,7 @@ func (d *Dialect) routes() []httpkit.Route {
 		{post, "v1/sidTokens/lookup", d.lookup, fail},
 		{del, "v1/sidTokens/delete", d.delete, failNotFound},
 	}
-	all := []httpkit.Route{{Method: post, Path: base + "oauth/token", Serve: d.accessToken, Open: true, Errors: httpkit.OAuthErrors}}
+	all := []httpkit.Route{{Method: post, Path: tokenPath, Serve: d.accessToken, Open: true, Errors: httpkit.OAuthErrors}}
 	for _, row := range table {
 		all = append(all, httpkit.Route{Method: row.method, Path: base + row.path, Serve: row.serve, Errors: row.errors})
 	}

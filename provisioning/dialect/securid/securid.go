@@ -8,14 +8,16 @@ import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/httpkit"
-	"vtoken/provisioning/httpkit/jwtauth"
 )
 
 // Name is what the configuration calls this dialect.
 const Name = "securid"
 
-// base is what every path begins with.
-const base = "/AdminInterface/restapi/"
+// base is what every path begins with, and tokenPath that of the token endpoint.
+const (
+	base      = "/AdminInterface/restapi/"
+	tokenPath = base + "oauth/token"
+)
 
 // lifetime is how long an access token is good.
 const lifetime = time.Hour
@@ -28,12 +30,12 @@ type Dialect struct {
 	core     *provisioning.Service
 	kit      *httpkit.Kit
 	sessions *httpkit.Sessions
-	replays  *jwtauth.Replays
+	signed   *httpkit.SignedTokens
 }
 
 // New makes the dialect on a core.
 func New(core *provisioning.Service, kit *httpkit.Kit) dialect.Dialect {
-	d := &Dialect{core: core, sessions: httpkit.NewSessions(core, lifetime, kit.Now), replays: jwtauth.NewReplays(kit.Now)}
+	d := &Dialect{core: core, sessions: httpkit.NewSessions(core, lifetime, kit.Now), signed: signedTokens(core, kit)}
 	d.kit = kit.By(d.caller)
 	return d
 }

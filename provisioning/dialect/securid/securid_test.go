@@ -42,7 +42,7 @@ func known(t testing.TB) func(s *dialecttest.Server) map[string]string {
 // assertion is one for the token endpoint.
 func (c client) assertion(t testing.TB, id string) string {
 	claims := c.claims()
-	claims["iss"], claims["aud"], claims["jti"] = c.id, "/AdminInterface/restapi/oauth/token", id
+	claims["iss"], claims["aud"], claims["jti"] = c.id, dialecttest.URL+"/AdminInterface/restapi/oauth/token", id
 	return c.sign(t, jwt(), claims)
 }
 

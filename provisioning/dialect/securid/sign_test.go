@@ -59,7 +59,7 @@ func jwt() map[string]any { return map[string]any{"typ": "JWT", "alg": "RS256"} 
 // claims are those of a good token, which lasts for ten minutes.
 func (c client) claims() map[string]any {
 	now := time.Now()
-	return map[string]any{"sub": c.id, "aud": "/AdminInterface/restapi/v1", "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix()}
+	return map[string]any{"sub": c.id, "aud": dialecttest.URL + "/AdminInterface/restapi/v1", "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix()}
 }
 
 func (c client) token(t testing.TB) string { return c.sign(t, jwt(), c.claims()) }
