@@ -13,7 +13,11 @@ import (
 // providerName is the provider that the tests of this package use.
 var providerName = flag.String("provider", "both", "go, libcrypto, or both one after the other")
 
-// TestMain runs all tests with each provider.
+// sameWithAll are tests that take long and have nothing to do with providers: they
+// are run with the first one only, unless -skip is given.
+const sameWithAll = "SLHDSA|Streams"
+
+// TestMain runs the tests with each provider.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	names := []string{*providerName}
@@ -21,14 +25,21 @@ func TestMain(m *testing.M) {
 		names = []string{"go", "libcrypto"}
 	}
 	status := 0
-	for _, name := range names {
+	for i, name := range names {
 		fmt.Println("with the provider", name)
-		if err := flag.Set("provider", name); err != nil {
-			panic(err)
+		set("provider", name)
+		if i > 0 && flag.Lookup("test.skip").Value.String() == "" {
+			set("test.skip", sameWithAll)
 		}
 		status = max(status, m.Run())
 	}
 	os.Exit(status)
+}
+
+func set(name, value string) {
+	if err := flag.Set(name, value); err != nil {
+		panic(err)
+	}
 }
 
 // provider is the one that the tests are run with.
