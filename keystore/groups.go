@@ -94,17 +94,9 @@ func (tx *Tx) Groups(tenant record.TenantID) ([]*record.Group, error) {
 	if err != nil {
 		return nil, noneIfMissing(err)
 	}
-	ids, err := tx.found(tx.indexPrefix(schema.IndexTenantGroups, tid[:]), nil, 0)
+	list, err := under(tx, tx.indexPrefix(schema.IndexTenantGroups, tid[:]), nil, 0, tx.group)
 	if err != nil {
 		return nil, err
-	}
-	list := make([]*record.Group, 0, len(ids))
-	for _, id := range ids {
-		g, err := tx.group(id)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, g)
 	}
 	slices.SortFunc(list, func(a, b *record.Group) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil

@@ -42,6 +42,23 @@ func (tx *Tx) found(prefix, after []byte, limit int) (ids []schema.ID, err error
 	return ids, err
 }
 
+// under reads the records that found lists.
+func under[T any](tx *Tx, prefix, after []byte, limit int, read func(schema.ID) (*T, error)) ([]*T, error) {
+	ids, err := tx.found(prefix, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*T, 0, len(ids))
+	for _, id := range ids {
+		r, err := read(id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
 // first is the id under the prefix of a unique index, and whether there is one.
 func (tx *Tx) first(prefix []byte) (id schema.ID, ok bool, err error) {
 	ids, err := tx.found(prefix, nil, 1)

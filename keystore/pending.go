@@ -116,19 +116,13 @@ func (tx *Tx) PendingKeys(tenant record.TenantID) ([]*record.PendingKey, error) 
 }
 
 func (tx *Tx) pendingUnder(kind schema.Index, of schema.ID) ([]*record.PendingKey, error) {
-	ids, err := tx.found(tx.indexPrefix(kind, of[:]), nil, 0)
+	list, err := under(tx, tx.indexPrefix(kind, of[:]), nil, 0, tx.pendingKey)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]*record.PendingKey, 0, len(ids))
-	for _, id := range ids {
-		k, err := tx.pendingKey(id)
-		if err != nil {
-			return nil, err
-		}
+	for _, k := range list {
 		k.PKCS8.Wipe()
 		k.PKCS8 = nil
-		list = append(list, k)
 	}
 	slices.SortFunc(list, func(a, b *record.PendingKey) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))

@@ -355,19 +355,7 @@ func noneIfMissing(err error) error {
 }
 
 func (tx *Tx) tokensUnder(prefix, after []byte, limit int) ([]*record.Token, error) {
-	ids, err := tx.found(prefix, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]*record.Token, 0, len(ids))
-	for _, id := range ids {
-		t, err := tx.token(id)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, t)
-	}
-	return list, nil
+	return under(tx, prefix, after, limit, tx.token)
 }
 
 // DeleteToken removes a token with all its objects. Its slot id and serial

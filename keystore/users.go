@@ -172,19 +172,7 @@ func (tx *Tx) Users(tenant record.TenantID) ([]*record.User, error) {
 }
 
 func (tx *Tx) usersUnder(prefix []byte) ([]*record.User, error) {
-	ids, err := tx.found(prefix, nil, 0)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]*record.User, 0, len(ids))
-	for _, id := range ids {
-		u, err := tx.user(id)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, u)
-	}
-	return list, nil
+	return under(tx, prefix, nil, 0, tx.user)
 }
 
 // DeleteUser removes a user with the pending keys. One that holds tokens is record.ErrInUse.
