@@ -22,6 +22,8 @@ type tenantJSON struct {
 	Policy  policyJSON `json:"policy,omitzero"`
 
 	PINBound bool `json:"pinBound,omitempty"`
+
+	Settings map[string][]byte `json:"settings,omitempty"`
 }
 
 // policyJSON is an algorithm policy; records from before there were such have

@@ -9,6 +9,7 @@ import (
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // maxName bounds names, logins and labels in bytes; the callers' own bounds are
@@ -80,7 +81,7 @@ func (tx *Tx) PutTenant(t *record.Tenant) error {
 	if t.CreatedAt.IsZero() {
 		t.CreatedAt = time.Now().UTC()
 	}
-	row := tenantJSON{t.Name, t.CreatedAt.UTC(), encodePolicy(t.Policy), t.PINBound}
+	row := tenantJSON{t.Name, t.CreatedAt.UTC(), encodePolicy(t.Policy), t.PINBound, convert[[]byte](t.Settings)}
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixTenant, id), nil, place(id, schema.ID{}, 0, fieldTenant), row); err != nil {
 		return err
 	}
@@ -91,6 +92,19 @@ func (tx *Tx) PutTenant(t *record.Tenant) error {
 		}
 	}
 	return tx.reindex(before, [][]byte{entry(index, nil, id)})
+}
+
+// convert is a map of the same bytes as another type: secrets do not become JSON by
+// themselves.
+func convert[To, From ~[]byte](m map[string]From) map[string]To {
+	if m == nil {
+		return nil
+	}
+	all := make(map[string]To, len(m))
+	for name, value := range m {
+		all[name] = To(value)
+	}
+	return all
 }
 
 // tenant reads a tenant without its exchange key.
@@ -107,7 +121,7 @@ func (tx *Tx) tenant(id schema.ID) (*record.Tenant, error) {
 	if _, err := openJSON(key, blob, place(id, schema.ID{}, 0, fieldTenant), &j); err != nil {
 		return nil, err
 	}
-	return &record.Tenant{ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy(), PINBound: j.PINBound}, nil
+	return &record.Tenant{ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy(), PINBound: j.PINBound, Settings: convert[secret.Bytes](j.Settings)}, nil
 }
 
 // Tenant reads a tenant with its exchange key.

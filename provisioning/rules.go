@@ -12,6 +12,8 @@ const (
 	OpTenantGet
 	OpTenantDelete
 	OpTenantPolicy
+	OpTenantSettings
+	OpTenantChange
 	OpExchangeKey
 	OpUserCreate
 	OpUserList
@@ -88,6 +90,8 @@ var rules = [numberOfOperations]rule{
 	OpTenantGet:        {name: "read a tenant", right: record.MayView},
 	OpTenantDelete:     {name: "delete a tenant", right: record.MaySystem | record.MayRemove},
 	OpTenantPolicy:     {name: "set the policies of a tenant", right: record.MayManage},
+	OpTenantSettings:   {name: "read the settings of a tenant", right: record.MaySystem | record.MayView},
+	OpTenantChange:     {name: "change a tenant", right: record.MaySystem | record.MayEdit},
 	OpExchangeKey:      {name: "read the tenant's exchange key", right: record.MayView},
 	OpUserCreate:       {name: "create a user", right: record.MayAdd},
 	OpUserList:         {name: "list users", right: record.MayView},

@@ -121,11 +121,12 @@ func (s *suite) tenants() {
 		with.ExchangeKey = secret.Bytes("key")
 		return tx.PutTenant(&with)
 	})
+	made.Settings = map[string]secret.Bytes{"dialect": secret.Bytes("setting")}
 	s.write(func(tx provisioning.Tx) error { again := made; return tx.PutTenant(&again) }) // nil keeps the key
 	s.read(func(tx provisioning.ReadTx) {
 		got, err := tx.Tenant(made.ID)
-		if s.must(err); string(got.ExchangeKey) != "key" {
-			s.Error("the exchange key did not stay")
+		if s.must(err); string(got.ExchangeKey) != "key" || string(got.Settings["dialect"]) != "setting" {
+			s.Error("the exchange key or the settings did not stay")
 		}
 		all, err := tx.Tenants()
 		if s.must(err); len(all) != 2 || all[0].Name != "a second" {

@@ -11,9 +11,12 @@ import (
 func TestBadInput(t *testing.T) {
 	dialecttest.BadInput(t, idprime.New, dialecttest.BadInputOptions{
 		Accepted: map[string]string{
-			"createToken*/unknown userId": "a user comes into being with the first token",
-			"createToken*/foreign userId": "the login is free in this tenant",
+			"createToken*/unknown userId":   "a user comes into being with the first token",
+			"updateTenant/foreign tenantId": "a system key may touch every tenant",
+			"getTenant*/foreign tenantId":   "a system key may touch every tenant",
+			"createToken*/foreign userId":   "the login is free in this tenant",
 		},
-		Once: []string{"completeToken", "deleteToken", "createApiKey", "storeCertificate"}, Manages: []string{"listApiKeys"},
+		Known: systemKey,
+		Once:  []string{"completeToken", "deleteToken", "createApiKey", "storeCertificate"}, Manages: []string{"listApiKeys", "listTenants", "getTenant", "getTenantConfiguration"},
 	})
 }

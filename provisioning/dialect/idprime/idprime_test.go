@@ -27,7 +27,12 @@ const (
 	base    = "/IDPrimeVirtual/Provisioning/V1.0/Tenants/"
 )
 
-func TestGolden(t *testing.T) { dialecttest.Run(t, idprime.New) }
+func TestGolden(t *testing.T) { dialecttest.RunWith(t, idprime.New, systemKey) }
+
+// systemKey is a key that may touch every tenant, for the exchanges.
+func systemKey(s *dialecttest.Server) map[string]string {
+	return map[string]string{"system": s.NewKey(s.Tenant, record.RoleSystem)}
+}
 
 // world is a server with a token of alice's on it.
 type world struct {

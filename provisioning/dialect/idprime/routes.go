@@ -17,6 +17,7 @@ const (
 const (
 	provisioningAPI = "/IDPrimeVirtual/Provisioning/"
 	apiManagerAPI   = "/IDPrimeVirtual/ApiManager/"
+	systemAPI       = "/IDPrimeVirtual/SystemTenant/"
 )
 
 // Spellings of the two versions; segments match in either case.
@@ -56,6 +57,11 @@ func (d *Dialect) routes() []httpkit.Route {
 		{http.MethodPut, provisioningAPI, either, tokenPath + "/Keys/{keyId}/Certificate", d.storeCertificate},
 		{http.MethodGet, apiManagerAPI, v1, tenantPath + "/ApiKey", d.listAPIKeys},
 		{http.MethodDelete, apiManagerAPI, v1, tenantPath + "/ApiKey/{keyName}", d.revokeAPIKey},
+		{http.MethodPost, systemAPI, v1, tenantPath, d.createTenant},
+		{http.MethodPut, systemAPI, v1, tenantPath, d.updateTenant},
+		{http.MethodGet, systemAPI, v1, tenantPath, d.getTenant(false)},
+		{http.MethodGet, systemAPI, v1, tenantPath + "/Configuration", d.getTenant(true)},
+		{http.MethodGet, systemAPI, v1, tenantPath + "/TenantList", d.listTenants},
 		{http.MethodPost, apiManagerAPI, v1, tenantPath + "/ApiKey/{keyName}", d.createAPIKey},
 	}
 	var all []httpkit.Route
