@@ -1,6 +1,7 @@
 // Package provisioning is the life of tokens as administrators see it: tenants,
-// users and API keys, and tokens from their creation through the import of keys
-// and certificates to the seal and the end.
+// users, groups and API keys, and tokens from their creation or import through
+// holders, activation and the import of keys and certificates to the seal and the
+// end.
 //
 // It is free of HTTP and of any vendor's words: a dialect (package
 // provisioning/dialect and below) decodes a request, calls one method of
@@ -8,12 +9,32 @@
 // one place ([Operation] and the table beside it), and so is what a token's
 // state allows.
 //
+// # The axes of a token
+//
+// A token has no one state but several axes that know nothing of each other
+// (record.Token): who holds it (nobody, one user, several), its activation (new,
+// pending, activated), whether it is switched on, whether it is complete, whether
+// its download is confined, its PINs, its end, and whether it is deceased. What an
+// operation needs of them is a set of conditions in the table of operations; what a
+// token allows ([Token.Actions]) follows from that table, and so do the states that
+// vendors' APIs speak of. Applications of a holder see a token that is activated,
+// switched on, alive and within its time, if their user's own part in it is.
+//
+// Completing a card is two things: it is activated, and it is sealed. APIs that do
+// not know the seal activate alone.
+//
 // # What is chosen here
 //
-//   - A token is held by one user from its creation on. Until [Service.Complete]
-//     no application sees it; afterwards its keys, certificates, PINs and label
-//     are sealed, for every dialect. Listing, enabling, disabling, unlocking and
-//     deleting stay allowed.
+//   - After [Service.Complete] the keys, certificates, PINs and label of a token
+//     are sealed, for every dialect. Listing, enabling, disabling, assigning,
+//     unassigning, unlocking and deleting stay allowed.
+//   - What is on an unassigned token stays, and nobody can use it. A card that goes
+//     to somebody else than its last owner is emptied first, its PINs and its seal
+//     are gone, unless somebody who may manage keeps them. The seed of a token for
+//     one-time passwords is the token's own: it stays, and the PIN goes.
+//   - An activation code has ten digits and lasts five minutes; the fifth wrong one
+//     ends the activation.
+//   - Serial numbers are unique in a tenant, so that nobody learns of another's.
 //   - The blank token, of which a user's applications make one of their own
 //     (C_InitToken), is not listed and not found until they have.
 //   - No default PIN exists (P40). A token that is made without PINs has none:
