@@ -236,3 +236,16 @@ func TestAliases(t *testing.T) {
 	_, err = w.core.CreateUser(ctx, w.admin, w.tenant, "al")
 	wantKind(t, err, provisioning.Conflict)
 }
+
+// TestCompleteEndsTheActivation: what is complete is activated, and the code that
+// was to activate it is gone.
+func TestCompleteEndsTheActivation(t *testing.T) {
+	w := newWorld(t)
+	if _, _, err := w.core.StartActivation(t.Context(), w.admin, w.ref, 0); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.core.Complete(t.Context(), w.admin, w.ref, true)
+	if err != nil || got.Activation != record.Activated || !got.CodeExpiresAt.IsZero() {
+		t.Errorf("activation %q, code until %v (%v)", got.Activation, got.CodeExpiresAt, err)
+	}
+}

@@ -111,7 +111,7 @@ func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutP
 		if !t.UserPIN.Set() && !withoutPIN {
 			return Errorf(WrongState, "token %s has no user PIN, and cannot get one after it is complete; set one first with `vtoken token reset-pin`", t.ID)
 		}
-		t.Complete, t.Activation = true, record.Activated
+		t.Complete, t.Activation, t.Code = true, record.Activated, record.ActivationCode{}
 		return nil
 	})
 	if err == nil {
