@@ -64,7 +64,8 @@ lint: packages-build ## gofmt, go vet and staticcheck
 fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh
 
-soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (1m), KILLS (500)
+soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (1m), KILLS (500), WALK_STEPS (100000)
+	WALK_STEPS=$${WALK_STEPS:-100000} $(GO) test -count=1 -v -run TestWalk ./provisioning/dialect/walktest
 	SCALE_TIME=$${SCALE_TIME:-1m} $(GO) test -count=1 -v ./tests/scale
 	KILLS=$${KILLS:-500} $(GO) test -count=1 -v -timeout 2h -run TestKilledUnderWriters ./tests/e2e
 
