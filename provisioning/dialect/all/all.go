@@ -10,6 +10,7 @@ import (
 	"vtoken/provisioning/dialect/entrust"
 	"vtoken/provisioning/dialect/idprime"
 	"vtoken/provisioning/dialect/securid"
+	"vtoken/provisioning/dialect/surepassid"
 	"vtoken/provisioning/httpkit"
 )
 
@@ -20,6 +21,7 @@ var dialects = []struct {
 }{
 	{idprime.Name, idprime.New},
 	{entrust.Name, entrust.New},
+	{surepassid.Name, surepassid.New},
 	{securid.Name, securid.New},
 	{dualshield.Name, dualshield.New},
 }
