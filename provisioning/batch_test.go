@@ -48,7 +48,7 @@ func TestImportTokens(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	first, err := w.core.Token(t.Context(), w.admin, provisioning.TokenRef{Tenant: w.tenant, Serial: "A1"})
-	if err != nil || first.Label != "first" || first.OTP.Period != 30 || first.OTP.Digits != 8 || first.Product.Model != "ST" || first.Holder != "" || first.Activation != record.ActivationNew {
+	if err != nil || first.Label != "first" || first.OTP.Period != 30 || first.OTP.Digits != 8 || first.Product.Model != "ST" || !first.Product.Hardware || first.Holder != "" || first.Activation != record.ActivationNew {
 		t.Errorf("%+v, %v", first, err)
 	}
 	second, err := w.core.Token(t.Context(), w.admin, provisioning.TokenRef{ID: got.Done[1].ID})

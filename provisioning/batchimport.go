@@ -26,13 +26,14 @@ type ImportRow struct {
 	PIN          secret.Bytes
 }
 
-// ImportRows are the rows of a file that was read. They share its seeds and PINs.
+// ImportRows are the rows of a file that was read. They share its seeds and PINs. What
+// comes in a file of seeds is hardware: a device with that seed is somewhere already.
 func ImportRows(f *seedfile.File) []ImportRow {
 	rows := make([]ImportRow, len(f.Tokens))
 	for i, t := range f.Tokens {
 		rows[i] = ImportRow{
 			Line: t.Line, Serial: t.Serial, Label: t.Description, ExpiresAt: t.ExpiresAt, User: t.Login, Domain: t.Domain, PIN: t.PIN,
-			Product: record.Product{Manufacturer: t.Manufacturer, Model: t.Model},
+			Product: record.Product{Manufacturer: t.Manufacturer, Model: t.Model, Hardware: true},
 			OTP:     NewOTP{Seed: t.Seed, Hash: t.Hash, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Drift: t.Drift, Window: min(t.Window, MaxWindow)},
 		}
 	}

@@ -37,7 +37,7 @@ func (d *Dialect) importTokens(in *call) (any, error) {
 		return nil, err
 	}
 	for i := range rows {
-		rows[i].Product.Repository, rows[i].Product.Hardware = repository, true
+		rows[i].Product.Repository = repository
 	}
 	report, err := d.core.ImportTokens(in.ctx, in.caller, in.caller.Tenant, rows, provisioning.BatchOptions{Refused: f.Problems})
 	if err != nil {

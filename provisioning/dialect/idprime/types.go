@@ -50,7 +50,7 @@ func newTokenDetails(t provisioning.Token) tokenDetails {
 		d.Version = "V1.0"
 	}
 	switch {
-	case !t.Enabled:
+	case !t.Enabled || t.Deceased:
 		d.Status = "Disabled"
 	case t.Complete:
 		d.Status = "Complete"
