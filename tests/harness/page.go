@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// A page of docs/consumers is the script that its test runs, so that what
+// A page of docs/consumers or docs/api is the script that its test runs, so that what
 // people paste is what was tested. Only its blocks marked "sh" are run, and
 // those marked "sh server PORT", which a reader runs in a second terminal: they
 // go into the background, and the page goes on when something listens at PORT.
@@ -77,13 +77,22 @@ func PageScript(page, heading string) (string, error) {
 	return start + script.String(), nil
 }
 
+// pageFile is the file of a page: of docs/consumers, or of the folder of docs that
+// its name begins with.
+func pageFile(root, name string) string {
+	if !strings.Contains(name, "/") {
+		name = "consumers/" + name
+	}
+	return filepath.Join(root, "docs", filepath.FromSlash(name)+".md")
+}
+
 func pageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: page NAME [HEADING]")
 	}
 	root, err := Root()
 	ts.Check(err)
-	page, err := os.ReadFile(filepath.Join(root, "docs", "consumers", args[0]+".md"))
+	page, err := os.ReadFile(pageFile(root, args[0]))
 	ts.Check(err)
 	heading := ""
 	if len(args) == 2 {

@@ -50,8 +50,8 @@ type Script struct {
 //	                        calls the API with curl, the arguments are curl's; the
 //	                        body of the answer is in stdout
 //	keep NAME               sets $NAME to what stdout holds, without quotes
-//	page NAME [HEADING]     runs the commands of docs/consumers/NAME.md, or those below
-//	                        one heading (page.go); with $PAGE_USER, a number, as that
+//	page NAME [HEADING]     runs the commands of docs/consumers/NAME.md (api/NAME:
+//	                        docs/api/NAME.md), or those below one heading (page.go); with $PAGE_USER, a number, as that
 //	                        user, in $DIR/home
 //	port NAME               sets $NAME to a free port of 127.0.0.1
 //	ends PIDFILE            at the end of the script ends the server that writes its
