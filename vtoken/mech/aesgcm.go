@@ -60,8 +60,8 @@ func newGCM(k *Key, p ck.Parameter) (*gcm, error) {
 		return nil, err
 	}
 	iv := params.IV
-	if len(iv) == 0 || len(iv) > 256 {
-		return nil, badParameter("an IV of %d bytes; it has 1 to 256", len(iv))
+	if len(iv) == 0 {
+		return nil, badParameter("an IV of 0 bytes; it has at least 1")
 	}
 	if params.TagBits%8 != 0 || params.TagBits < 96 || params.TagBits > 8*gcmTagSize {
 		return nil, badParameter("a tag of %d bits; it has 96, 104, 112, 120 or 128", params.TagBits)
