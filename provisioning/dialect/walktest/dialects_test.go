@@ -11,6 +11,7 @@ import (
 	"vtoken/provisioning/dialect/idprime"
 	"vtoken/provisioning/dialect/native"
 	"vtoken/provisioning/dialect/securid"
+	"vtoken/provisioning/dialect/surepassid"
 	"vtoken/provisioning/httpkit"
 )
 
@@ -80,6 +81,14 @@ var dialects = []spoken{
 	{
 		name: securid.Name, make: securid.New, enter: securidEnter, actions: securidActions, project: securidProject,
 		codes: map[p.Kind]int{done: 200, p.TokenNotFound: 404, p.WrongState: 409, p.Sealed: 409, p.Conflict: 409},
+	},
+	{
+		name: surepassid.Name, make: surepassid.New, enter: surepassidEnter, actions: surepassidActions, project: surepassidProject,
+		codes: map[p.Kind]int{
+			done: 0, p.UserNotFound: 9001, p.WrongCode: 9003, p.NotSupported: 9008, p.BadInput: 9013, p.Sealed: 9013,
+			p.WrongState: 9019, p.Conflict: 9019, p.TokenNotFound: 9021,
+		},
+		told: surepassidTold,
 	},
 	{
 		name: dualshield.Name, make: dualshield.New, enter: dualshieldEnter, actions: dualshieldActions, project: dualshieldProject,

@@ -122,7 +122,7 @@ func idprimeProject(w *walk, d *spoken, m *token) {
 		found = true
 		want := row{m.id, m.label, "Open", m.maxRSA}
 		switch {
-		case !m.enabled:
+		case !m.enabled || m.deceased:
 			want.Status = "Disabled"
 		case m.complete:
 			want.Status = "Complete"
