@@ -10,12 +10,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/dialect/native/nativetest"
 )
 
 // exampleID is the token of the examples.
 const exampleID = "5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10"
+
+// exampleKey is the key of the examples that waits for its certificate.
+const exampleKey = "0e8b2c51-93d4-4f0e-8f5b-6a1d7c2e4b90"
 
 // TestExamples runs every example of every help text in a shell, each against a
 // daemon's API of its own that has what the example speaks of.
@@ -50,6 +54,16 @@ func runExample(t *testing.T, line string) {
 		"assign.csv":  "domain,loginName,manufacturerCode,productCode,serial,status,pin\n\"\", \"alice\", \"\", \"\", \"0001\", \"ACTIVE\", \"1234\"\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Contains(line, exampleKey) {
+		made, err := s.Client(t).RequestCertificate(t.Context(), id, api.NewCSR{Subject: "CN=Alice", Type: "ec:P-256"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line = strings.ReplaceAll(line, exampleKey, made.Key.ID)
+		if err := os.WriteFile(filepath.Join(dir, "alice.crt"), dialecttest.Certify(t, made.PEM), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,6 +16,8 @@ func tokenCommand(a *app) *cobra.Command {
 		tokenSearchCommand(a),
 		tokenShowCommand(a),
 		tokenImportCommand(a),
+		tokenCSRCommand(a),
+		tokenPutCertCommand(a),
 		tokenLabelCommand(a),
 		tokenResetPINCommand(a),
 		tokenUnlockCommand(a),

@@ -38,22 +38,27 @@ The password is read from --pfx-password-file, or asked for.`,
 			if err != nil {
 				return err
 			}
-			for _, w := range done.Warnings {
-				fmt.Fprintf(a.err, "vtoken: note: %s\n", printable(w))
-			}
-			if out == formatJSON {
-				return writeJSON(a.out, done)
-			}
-			for _, serial := range done.SerialNumbers {
-				fmt.Fprintln(a.out, serial)
-			}
-			return nil
+			return a.showImported(out, done)
 		}),
 	}
 	cmd.Flags().StringVar(&file, "pfx", "", "PFX `FILE` to import")
 	cmd.Flags().StringVar(&passwordFile, "pfx-password-file", "", "`FILE` with its password (- is standard input; else it is asked for)")
 	out.addFlag(cmd)
 	return cmd
+}
+
+// showImported prints what was stored, and what may surprise on standard error.
+func (a *app) showImported(out format, done *api.Imported) error {
+	for _, w := range done.Warnings {
+		fmt.Fprintf(a.err, "vtoken: note: %s\n", printable(w))
+	}
+	if out == formatJSON {
+		return writeJSON(a.out, done)
+	}
+	for _, serial := range done.SerialNumbers {
+		fmt.Fprintln(a.out, serial)
+	}
+	return nil
 }
 
 func (a *app) readPFX(cmd *cobra.Command, file, passwordFile string) (pfx []byte, password api.Secret, err error) {

@@ -9,6 +9,8 @@ func userCommand(a *app) *cobra.Command {
 		userMapCommand(a),
 		userChangeCommand(a),
 		userDeleteCommand(a),
+		userKeysCommand(a),
+		userDeleteKeyCommand(a),
 		userEnableCommand(a, true),
 		userEnableCommand(a, false),
 	)

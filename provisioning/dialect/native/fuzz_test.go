@@ -27,7 +27,8 @@ func FuzzRequest(f *testing.F) {
 	for i, r := range routes {
 		for _, body := range []string{"", "{}", `{"login":"bob"}`, `{"user":"alice","userPin":"12345678","complete":true}`,
 			`{"role":"user","pin":"12345678"}`, `{"label":"x"}`, `{"enabled":false}`, `{"name":"n","expiresAt":"2099-01-01T00:00:00Z"}`,
-			`{"user":"alice","otp":{"seedHex":"31323334353637383930","digits":8,"period":30}}`, `{"first":"000000","next":"111111"}`} {
+			`{"user":"alice","otp":{"seedHex":"31323334353637383930","digits":8,"period":30}}`, `{"first":"000000","next":"111111"}`,
+			`{"subject":"CN=x","type":"ec:P-256","emails":["x@example.com"]}`, `{"pem":"-----BEGIN CERTIFICATE-----"}`} {
 			f.Add(byte(i), "limit=1", body)
 			seeds++
 		}

@@ -64,6 +64,7 @@ func TestEveryOperation(t *testing.T) {
 	done(t, c.RevokeAPIKey(ctx, "sales", "key"))
 
 	lifecycle(t, c)
+	certificateRequests(t, c)
 	oneTimePasswords(t, c, s.Log.String)
 	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})).ID
 	must[[]api.Token](t)(client.All(c.Tokens(ctx, "sales", client.TokenFilter{})))

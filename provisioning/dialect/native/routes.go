@@ -60,6 +60,8 @@ func (h *Handler) tenantRoutes() []route {
 		{get, "/users/{user}", ok, h.readUser, 0},
 		{patch, "/users/{user}", ok, h.changeUser, 0},
 		{del, "/users/{user}", none, h.deleteUser, 0},
+		{get, "/users/{user}/keys", ok, h.listPendingKeys, 0},
+		{del, "/users/{user}/keys/{keyId}", none, h.deletePendingKey, 0},
 		{get, "/groups", ok, h.listGroups, 0},
 		{post, "/groups", created, h.createGroup, 0},
 		{del, "/groups/{groupId}", none, h.deleteGroup, 0},
@@ -93,7 +95,9 @@ func (h *Handler) tokenRoutes() []route {
 		{post, "/tokens/{tokenId}/otp/reset", ok, h.resetOTP, 0},
 		{post, "/tokens/{tokenId}/otp/enrol", ok, h.enrolOTP, 0},
 		{post, "/import", ok, h.importFile, maxImportBody},
+		{post, "/tokens/{tokenId}/csr", created, h.requestCertificate, 0},
 		{get, "/tokens/{tokenId}/certificates", ok, h.listCertificates, 0},
+		{post, "/tokens/{tokenId}/certificates", created, h.storeCertificate, 0},
 		{get, "/tokens/{tokenId}/objects", ok, h.listObjects, 0},
 	}
 }

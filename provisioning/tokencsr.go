@@ -1,0 +1,54 @@
+package provisioning
+
+import (
+	"context"
+
+	"vtoken/vtoken/record"
+)
+
+// TokenCSR is [Service.GenerateCSR] for a key that is to go to a token. The user is
+// the holder for whom it is made, by login or id; empty is the only holder, and
+// BadInput where there are several. A token that [Service.StoreCertificate] would
+// refuse costs no key.
+func (s *Service) TokenCSR(ctx context.Context, c Caller, ref TokenRef, user string, n NewCSR) (CSR, error) {
+	var tenant record.TenantID
+	var holder record.UserID
+	err := s.view(ctx, func(tx ReadTx) error {
+		t, err := s.token(tx, c, OpTokenCertificate, ref)
+		if err != nil {
+			return err
+		}
+		tenant = t.Tenant
+		if holder, err = s.requester(tx, t, user); err != nil {
+			return err
+		}
+		if algorithm, bits := n.kind(); algorithm == "RSA" && t.MaxRSABits > 0 && bits > t.MaxRSABits {
+			return Errorf(BadInput, "token %s takes RSA keys of at most %d bits; ask for a smaller one", t.ID, t.MaxRSABits)
+		}
+		return nil
+	})
+	if err != nil {
+		return CSR{}, err
+	}
+	return s.GenerateCSR(ctx, c, tenant, string(holder), n)
+}
+
+// requester is the holder of a token who is to have a key.
+func (s *Service) requester(tx ReadTx, t *record.Token, user string) (record.UserID, error) {
+	switch {
+	case len(t.Holders) == 0:
+		return "", Errorf(WrongState, "token %s is not assigned to anybody; assign it first", t.ID)
+	case user == "" && len(t.Holders) > 1:
+		return "", Errorf(BadInput, "token %s has %d holders; say for whom the key is to be made", t.ID, len(t.Holders))
+	case user == "":
+		return t.Holders[0].User, nil
+	}
+	u, err := userOf(tx, t.Tenant, user)
+	if err != nil {
+		return "", err
+	}
+	if t.Assignment(u.ID) == nil {
+		return "", Errorf(UserNotFound, "user %q does not hold token %s", clip(user), t.ID)
+	}
+	return u.ID, nil
+}
