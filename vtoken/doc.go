@@ -18,6 +18,10 @@
 // that an administrator makes reaches running applications at once. Changes
 // carry versions and may be applied twice.
 //
+// A login of the user is noted in the token's record, at most once an hour: in the
+// commit that a login with a PIN makes anyway, else after the login has returned.
+// A store that fails there fails no login.
+//
 // Parsed private keys live while a user is logged in to their token. The last
 // logout wipes them, and an operation that still has one is over (S07).
 //

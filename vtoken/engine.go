@@ -57,6 +57,8 @@ type Engine struct {
 	recordings map[*recording]struct{}
 	ownPINs    map[string]struct{} // verifiers that a C_SetPIN is storing
 	clock      clock
+
+	uses uses
 }
 
 // New makes an engine on a store and subscribes to the store's changes. A store

@@ -38,7 +38,13 @@ func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) err
 		return err
 	}
 	defer proof.wipe()
-	return c.beginLogin(s, role, proof)
+	if err := c.beginLogin(s, role, proof); err != nil {
+		return err
+	}
+	if role == pin.User {
+		c.engine.noteUse(s.token())
+	}
+	return nil
 }
 
 // LoginUser is C_LoginUser (section 5.6). Tokens here have one user, who has no

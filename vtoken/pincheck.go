@@ -123,6 +123,9 @@ func (e *Engine) clearTries(t *token, role pin.Role, verifier []byte) error {
 			return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
 		}
 		*state = state.Right()
+		if role == pin.User {
+			e.markUsed(r) // this commit costs nothing more for it
+		}
 		return nil
 	})
 }

@@ -116,12 +116,13 @@ func TestUnusualSocket(t *testing.T) {
 }
 
 // TestNoSecretFlags keeps secrets out of arguments for good (K18): a flag with
-// such a name takes a file, or is yes or no.
+// such a name takes a file or an id, or is yes or no.
 func TestNoSecretFlags(t *testing.T) {
 	for _, c := range leaves(newRoot(&app{})) {
 		for _, name := range flagNames(c) {
 			for _, word := range []string{"pin", "password", "secret", "key"} {
-				if f := c.Flag(name); f != nil && f.Value.Type() == "bool" {
+				f := c.Flag(name)
+				if f != nil && (f.Value.Type() == "bool" || strings.HasPrefix(f.Usage, "`ID` ")) {
 					continue
 				}
 				if strings.Contains(name, word) && !strings.HasSuffix(name, "-file") {
