@@ -105,11 +105,9 @@ func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.
 	if err != nil {
 		return err
 	}
-	label := in.Serial
-	if in.Name != nil {
-		if label = *in.Name; label == "" || len([]rune(label)) > maxName {
-			return provisioning.Errorf(provisioning.BadInput, "tokenName has 1 to %d characters", maxName)
-		}
+	label, err := d.nameOf(r, c, in, ref)
+	if err != nil {
+		return err
 	}
 	t, err := d.core.Assign(r.Context(), c, ref, provisioning.Assign{User: string(u.ID), Activation: record.ActivationPending, Label: label})
 	if err != nil {
@@ -118,6 +116,21 @@ func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.
 	httpkit.NoteToken(r, t.Tenant, t.ID)
 	h := t.Holders[0]
 	return httpkit.WriteJSON(w, http.StatusOK, assigned{string(u.ID), t.Serial, stateOf(t), stamp{h.At}, h.By})
+}
+
+// nameOf is the name that a token gets with its user: the serial number where the
+// request has none. A complete card keeps its own then, which is empty here.
+func (d *Dialect) nameOf(r *http.Request, c provisioning.Caller, in assignRequest, ref provisioning.TokenRef) (string, error) {
+	if in.Name != nil {
+		if *in.Name == "" || len([]rune(*in.Name)) > maxName {
+			return "", provisioning.Errorf(provisioning.BadInput, "tokenName has 1 to %d characters", maxName)
+		}
+		return *in.Name, nil
+	}
+	if t, err := d.core.Token(r.Context(), c.Looking(), ref); err == nil && t.Complete {
+		return "", nil
+	}
+	return in.Serial, nil
 }
 
 func (d *Dialect) unassign(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {

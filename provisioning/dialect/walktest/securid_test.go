@@ -26,6 +26,9 @@ var securidActions = []action{
 			return nil
 		}
 		u, label, body := w.anybody(), m.serial, fields{"tokenSerialNumber": m.serial}
+		if m.complete {
+			label = m.label
+		}
 		if w.coin(2) {
 			label = w.label()
 			body["tokenName"] = label

@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"vtoken/tests/harness"
+)
+
+// vendors calls a daemon by the APIs of several vendors, as one administrator each.
+type vendors struct {
+	t    *testing.T
+	d    *harness.Daemon
+	c    *http.Client
+	auth map[string]string // the value of Authorization
+	// secrets are what the daemon gave out, by name, which it is to tell nobody else.
+	secrets map[string][]byte
+}
+
+// withVendors starts a daemon with the APIs and makes a credential of each.
+func withVendors(t *testing.T, flags ...string) (*harness.Daemon, *vendors) {
+	t.Helper()
+	d := start(t, append(flags, "--dialect", "idprime", "--dialect", "entrust", "--dialect", "securid", "--dialect", "dualshield")...)
+	v := &vendors{t: t, d: d, c: overTLS(t, d), auth: map[string]string{}, secrets: map[string][]byte{}}
+	key := vtoken(t, d, "apikey", "create", "idprime-admin", "--role", "admin")
+	v.auth["idprime"], v.secrets["API key"] = key, []byte(key)
+	app := v.credential("entrust")
+	v.secrets["shared secret"] = []byte(app["sharedSecret"])
+	v.auth["entrust"] = v.entrust(http.MethodPost, "adminapi/authenticate",
+		map[string]any{"applicationId": app["applicationId"], "sharedSecret": app["sharedSecret"]})["authToken"].(string)
+	v.auth["securid"] = "Bearer " + v.signed(v.credential("securid"))
+	agent := v.credential("dualshield")
+	v.secrets["client secret"] = []byte(agent["client_secret"])
+	got := v.send(http.MethodPost, "/das5/rest/oauth/token", "application/x-www-form-urlencoded", "", url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {agent["client_id"]}, "client_secret": {agent["client_secret"]}}.Encode())
+	v.auth["dualshield"] = "Bearer " + got["access_token"].(string)
+	for name, value := range v.auth {
+		v.secrets["what proves a caller of "+name] = []byte(strings.TrimPrefix(value, "Bearer "))
+	}
+	return d, v
+}
+
+func (v *vendors) credential(dialect string) (out map[string]string) {
+	v.t.Helper()
+	must(v.t, json.Unmarshal([]byte(vtoken(v.t, v.d, "apikey", "create", dialect+"-admin", "--dialect", dialect, "--role", "admin", "-o", "json")), &out))
+	return out
+}
+
+// signed is a JSON Web Token as the clients of SecurID sign it.
+func (v *vendors) signed(file map[string]string) string {
+	v.t.Helper()
+	block, _ := pem.Decode([]byte(file["accessKey"]))
+	v.secrets["access key"] = []byte(base64.StdEncoding.EncodeToString(block.Bytes)[64:124])
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	must(v.t, err)
+	claims, err := json.Marshal(map[string]any{"sub": file["accessID"], "aud": file["adminRestApiUrl"], "iat": time.Now().Unix(), "exp": time.Now().Unix() + 3600})
+	must(v.t, err)
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"typ":"JWT","alg":"RS256"}`)) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	sum := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	must(v.t, err)
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+func (v *vendors) entrust(method, path string, body any) map[string]any {
+	v.t.Helper()
+	return v.json(method, "/api/web/v1/"+path, "entrust", body)
+}
+
+func (v *vendors) securid(method, path string, body any) map[string]any {
+	v.t.Helper()
+	return v.json(method, "/AdminInterface/restapi/"+path, "securid", body)
+}
+
+// dualshield is a call that succeeds.
+func (v *vendors) dualshield(path string, body any) map[string]any {
+	v.t.Helper()
+	got := v.json(http.MethodPost, "/das5/rest/"+path, "dualshield", body)
+	if got["error"] != 0.0 {
+		v.t.Fatalf("%s: %v", path, got)
+	}
+	return got
+}
+
+func (v *vendors) json(method, path, dialect string, body any) map[string]any {
+	v.t.Helper()
+	text, err := json.Marshal(body)
+	must(v.t, err)
+	return v.send(method, path, "application/json", v.auth[dialect], string(text))
+}
+
+// send makes a call that succeeds and returns its answer, nil where that is no
+// object.
+func (v *vendors) send(method, path, kind, auth, body string) (out map[string]any) {
+	v.t.Helper()
+	r, err := http.NewRequestWithContext(v.t.Context(), method, v.d.API+path, strings.NewReader(body))
+	must(v.t, err)
+	r.Header.Set("Content-Type", kind)
+	if auth != "" {
+		r.Header.Set("Authorization", auth)
+	}
+	answer, err := v.c.Do(r)
+	must(v.t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	must(v.t, err)
+	if answer.StatusCode >= http.StatusMultipleChoices {
+		v.t.Fatalf("%s %s: %d %s", method, path, answer.StatusCode, text)
+	}
+	_ = json.Unmarshal(text, &out) // a text, or nothing, is no object
+	return out
+}
+
+// user is the id of a user.
+func (v *vendors) user(login string) string {
+	v.t.Helper()
+	var users []struct{ ID, Login string }
+	must(v.t, json.Unmarshal([]byte(vtoken(v.t, v.d, "user", "list", "-o", "json")), &users))
+	for _, u := range users {
+		if u.Login == login {
+			return u.ID
+		}
+	}
+	v.t.Fatal(fmt.Errorf("there is no user %s", login))
+	return ""
+}
