@@ -3,6 +3,7 @@ package directory_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func random(rng *rand.Rand, slot uint64) *record.Token {
 	}
 	for range rng.IntN(3) {
 		if u := record.UserID(fmt.Sprint("user", rng.IntN(4))); t.Assignment(u) == nil {
-			t.Holders = append(t.Holders, record.Assignment{User: u})
+			t.Holders = append(t.Holders, record.Assignment{User: u, At: epoch.Add(time.Duration(rng.IntN(30)) * time.Minute)})
 		}
 	}
 	if len(t.Holders) == 0 && rng.IntN(2) == 0 {
@@ -99,6 +100,7 @@ func TestAgainstModel(t *testing.T) {
 		for range 300 {
 			change(rng, d, model)
 			compare(t, rng, d, model)
+			compareUses(t, rng, d, model)
 		}
 	}
 }
@@ -188,6 +190,30 @@ func compare(t *testing.T, rng *rand.Rand, d *directory.Directory, model map[rec
 }
 
 // What makes no sense is refused.
+// compareUses compares when users last used a token with a walk through all.
+func compareUses(t *testing.T, rng *rand.Rand, d *directory.Directory, model map[record.TokenID]*record.Token) {
+	t.Helper()
+	since := epoch.Add(time.Duration(rng.IntN(50)) * time.Minute)
+	if rng.IntN(4) == 0 {
+		since = time.Time{}
+	}
+	want := map[record.UserID]time.Time{}
+	for _, token := range model {
+		at := token.LastUsedAt
+		if token.Tenant != "tenant0" || at.IsZero() || at.Before(since) {
+			continue
+		}
+		for _, a := range token.Holders {
+			if !at.Before(a.At) && at.After(want[a.User]) {
+				want[a.User] = at
+			}
+		}
+	}
+	if got := d.LastUses("tenant0", since); !maps.Equal(got, want) {
+		t.Fatalf("since %v users were there at %v, want %v", since, got, want)
+	}
+}
+
 func TestBadQueries(t *testing.T) {
 	d := directory.New()
 	for _, q := range []directory.Query{

@@ -54,13 +54,16 @@ type entry struct {
 	slot    uint64
 	version uint64
 	values  [numberOfFields][]string // in the form in which they are compared
+	// users are the holders whose use lastUsed was.
+	users    []record.UserID
+	lastUsed time.Time
 }
 
 // timeForm is an instant in UTC whose texts are in the order of the instants.
 const timeForm = "2006-01-02T15:04:05.000000000Z"
 
 func newEntry(t *record.Token) *entry {
-	e := &entry{id: t.ID, tenant: t.Tenant, slot: uint64(t.Slot), version: t.Version}
+	e := &entry{id: t.ID, tenant: t.Tenant, slot: uint64(t.Slot), version: t.Version, users: usersOf(t), lastUsed: t.LastUsedAt}
 	set := func(f Field, values ...string) { e.values[f] = values }
 	set(Serial, t.Serial)
 	set(ID, string(t.ID))
@@ -121,8 +124,11 @@ func timeValue(t time.Time) []string {
 	return []string{t.UTC().Format(timeForm)}
 }
 
-// same reports whether two entries differ in nothing that can be searched for.
+// same reports whether two entries differ in nothing that can be asked for.
 func same(a, b *entry) bool {
+	if !slices.Equal(a.users, b.users) {
+		return false
+	}
 	for f := range a.values {
 		if !slices.Equal(a.values[f], b.values[f]) {
 			return false

@@ -18,6 +18,9 @@ const (
 	provisioningAPI = "/IDPrimeVirtual/Provisioning/"
 	apiManagerAPI   = "/IDPrimeVirtual/ApiManager/"
 	systemAPI       = "/IDPrimeVirtual/SystemTenant/"
+	// The vendor prints the product's name twice here; once is served, too.
+	statisticAPI      = provisioningAPI + "IDPrimeVirtual/UserStatistic/"
+	shortStatisticAPI = provisioningAPI + "UserStatistic/"
 )
 
 // Spellings of the two versions; segments match in either case.
@@ -63,6 +66,10 @@ func (d *Dialect) routes() []httpkit.Route {
 		{http.MethodGet, systemAPI, v1, tenantPath + "/Configuration", d.getTenant(true)},
 		{http.MethodGet, systemAPI, v1, tenantPath + "/TenantList", d.listTenants},
 		{http.MethodPost, apiManagerAPI, v1, tenantPath + "/ApiKey/{keyName}", d.createAPIKey},
+		{http.MethodGet, statisticAPI, v1, tenantPath + "/statistics/activeUsers", d.countActiveUsers},
+		{http.MethodGet, shortStatisticAPI, v1, tenantPath + "/statistics/activeUsers", d.countActiveUsers},
+		{http.MethodGet, statisticAPI, v1, tenantPath + "/statistics/notLoggedInUsers", d.listNotLoggedInUsers},
+		{http.MethodGet, shortStatisticAPI, v1, tenantPath + "/statistics/notLoggedInUsers", d.listNotLoggedInUsers},
 	}
 	var all []httpkit.Route
 	for _, row := range table {
