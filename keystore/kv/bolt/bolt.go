@@ -93,7 +93,10 @@ func open(path string) (e *Engine, err error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:      lockWait,
 		FreelistType: bbolt.FreelistMapType,
-		OpenFile:     openNoFollow,
+		// After a large import thousands of pages are free for ever, and each commit
+		// would sort and write their list. Open walks over the file anyway.
+		NoFreelistSync: true,
+		OpenFile:       openNoFollow,
 		// Address space only. bbolt stops all readers to map more, and a reader
 		// that waits for a writer would wait for ever.
 		InitialMmapSize: mapSize,

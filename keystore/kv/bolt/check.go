@@ -37,6 +37,10 @@ const (
 	maxDepth = 48
 )
 
+// noFreelist is in the place of the page of the free list where none is kept in the
+// file.
+const noFreelist = 1<<64 - 1
+
 // byteOrder is how bbolt writes integers.
 var byteOrder = binary.NativeEndian
 
@@ -322,6 +326,9 @@ func (c *checker) element(id uint64, flags uint32, value []byte, top bool) error
 // says that the first entry is the count.
 func (c *checker) freelist() error {
 	id := c.free
+	if id == noFreelist {
+		return nil // bbolt makes it when it opens the file
+	}
 	b, err := c.page(id)
 	if err != nil {
 		return err
