@@ -2,7 +2,6 @@ package directory
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 
@@ -68,13 +67,12 @@ func (d *Directory) put(t *record.Token) {
 		return
 	}
 	e := newEntry(t)
-	if old != nil {
-		if same(old, e) {
-			old.version = e.version
-			return
-		}
-		d.drop(t.ID)
+	e.share()
+	if old != nil && old.tenant == e.tenant && old.slot == e.slot {
+		d.tenants[t.Tenant].change(old, e)
+		return
 	}
+	d.drop(t.ID)
 	of := d.tenants[t.Tenant]
 	if of == nil {
 		of = newTenant()
@@ -93,11 +91,19 @@ func (d *Directory) drop(id record.TokenID) {
 }
 
 // Count is the number of tokens that fit the criteria of q and have a value to
-// order by, wherever the search is. It looks at each of them.
+// order by, wherever the search is. It looks at each that the best index names.
 func (d *Directory) Count(q Query) (int, error) {
-	q.After, q.Skip, q.Limit = nil, 0, math.MaxInt
-	hits, err := d.Search(q)
-	return len(hits), err
+	tests, err := q.prepare()
+	if err != nil {
+		return 0, err
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	of := d.tenants[q.Tenant]
+	if of == nil {
+		return 0, nil
+	}
+	return of.count(q, tests), nil
 }
 
 // few is how many candidates are checked and sorted rather than looked for along
@@ -107,15 +113,12 @@ const few = 2000
 // Search finds at most q.Limit tokens after q.After, in order. A criterion or an
 // order that makes no sense is an error for the one who asked.
 func (d *Directory) Search(q Query) ([]Hit, error) {
-	if !Orderable(q.OrderBy) || q.Limit < 1 {
-		return nil, fmt.Errorf("tokens cannot be sorted by that")
+	tests, err := q.prepare()
+	if err != nil {
+		return nil, err
 	}
-	tests := make([]test, len(q.Where))
-	for i, c := range q.Where {
-		var err error
-		if tests[i], err = prepare(c); err != nil {
-			return nil, err
-		}
+	if q.Limit < 1 {
+		return nil, fmt.Errorf("a search finds at least one token")
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -129,8 +132,60 @@ func (d *Directory) Search(q Query) ([]Hit, error) {
 	return of.walk(q, tests), nil
 }
 
+// prepare reads the criteria, and checks the order.
+func (q Query) prepare() ([]test, error) {
+	if !Orderable(q.OrderBy) {
+		return nil, fmt.Errorf("tokens cannot be sorted by that")
+	}
+	tests := make([]test, len(q.Where))
+	for i, c := range q.Where {
+		var err error
+		if tests[i], err = prepare(c); err != nil {
+			return nil, err
+		}
+	}
+	return tests, nil
+}
+
+// count is how many entries fit and have a value to order by.
+func (t *tenant) count(q Query, tests []test) int {
+	tree := t.trees[q.OrderBy]
+	if len(tests) == 0 {
+		return tree.Len()
+	}
+	n := 0
+	if slots, ok := t.fewest(tests); ok {
+		last := uint32(0) // no slot is 0, and those of several values may come twice
+		slots = ascending(slots)
+		for _, slot := range slots {
+			if e := t.entries[slot]; slot != last && len(e.of(q.OrderBy)) > 0 && fits(tests, e) {
+				n++
+			}
+			last = slot
+		}
+		return n
+	}
+	tree.Scan(func(one item) bool {
+		if fits(tests, one.entry) {
+			n++
+		}
+		return true
+	})
+	return n
+}
+
+// ascending is the slots in order; those of one set are.
+func ascending(slots []uint32) []uint32 {
+	if slices.IsSorted(slots) {
+		return slots
+	}
+	slots = slices.Clone(slots)
+	slices.Sort(slots)
+	return slots
+}
+
 // fewest are the fewest candidates that the index of any criterion names.
-func (t *tenant) fewest(tests []test) (best []uint64, ok bool) {
+func (t *tenant) fewest(tests []test) (best []uint32, ok bool) {
 	for _, c := range tests {
 		if slots, can := t.candidates(c); can && (!ok || len(slots) < len(best)) {
 			best, ok = slots, true
@@ -149,16 +204,16 @@ func fits(tests []test, e *entry) bool {
 }
 
 // sorted checks the candidates and puts those that fit in order.
-func (t *tenant) sorted(q Query, tests []test, slots []uint64) []Hit {
+func (t *tenant) sorted(q Query, tests []test, slots []uint32) []Hit {
 	var found []item
-	seen := map[uint64]struct{}{}
+	seen := map[uint32]struct{}{}
 	for _, slot := range slots {
 		e := t.entries[slot]
-		if _, twice := seen[slot]; twice || len(e.values[q.OrderBy]) == 0 || !fits(tests, e) {
+		if _, twice := seen[slot]; twice || len(e.of(q.OrderBy)) == 0 || !fits(tests, e) {
 			continue
 		}
 		seen[slot] = struct{}{}
-		one := item{Place{e.values[q.OrderBy][0], e.slot}, e}
+		one := item{Place{e.of(q.OrderBy)[0], e.slot}, e}
 		if q.After == nil || follows(q, one) {
 			found = append(found, one)
 		}

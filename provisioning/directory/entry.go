@@ -1,9 +1,9 @@
 package directory
 
 import (
-	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"vtoken/vtoken/record"
 )
@@ -53,10 +53,28 @@ type entry struct {
 	tenant  record.TenantID
 	slot    uint64
 	version uint64
-	values  [numberOfFields][]string // in the form in which they are compared
+	// The values, in the form in which they are compared: of the fields with one, and
+	// of the two that may have several.
+	values          [numberOfFields]string
+	holders, groups []string
 	// users are the holders whose use lastUsed was.
 	users    []record.UserID
 	lastUsed time.Time
+}
+
+// of are the values of a field.
+func (e *entry) of(f Field) []string {
+	switch f {
+	case Holder:
+		return e.holders
+	case Group:
+		return e.groups
+	case Created, LastUsed, Expires:
+		if e.values[f] == "" {
+			return nil
+		}
+	}
+	return e.values[f : f+1 : f+1]
 }
 
 // timeForm is an instant in UTC whose texts are in the order of the instants.
@@ -64,7 +82,7 @@ const timeForm = "2006-01-02T15:04:05.000000000Z"
 
 func newEntry(t *record.Token) *entry {
 	e := &entry{id: t.ID, tenant: t.Tenant, slot: uint64(t.Slot), version: t.Version, users: usersOf(t), lastUsed: t.LastUsedAt}
-	set := func(f Field, values ...string) { e.values[f] = values }
+	set := func(f Field, value string) { e.values[f] = value }
 	set(Serial, t.Serial)
 	set(ID, string(t.ID))
 	set(Label, strings.ToLower(t.Label))
@@ -82,10 +100,10 @@ func newEntry(t *record.Token) *entry {
 	set(Held, boolText(len(t.Holders) > 0))
 	set(State, stateOf(t))
 	for _, a := range t.Holders {
-		e.values[Holder] = append(e.values[Holder], string(a.User))
+		e.holders = append(e.holders, string(a.User))
 	}
 	for _, g := range t.Groups {
-		e.values[Group] = append(e.values[Group], string(g))
+		e.groups = append(e.groups, string(g))
 	}
 	e.values[Created] = timeValue(t.CreatedAt)
 	e.values[LastUsed] = timeValue(t.LastUsedAt)
@@ -117,22 +135,27 @@ func boolText(b bool) string {
 	return "false"
 }
 
-func timeValue(t time.Time) []string {
+// timeValue is empty for no time.
+func timeValue(t time.Time) string {
 	if t.IsZero() {
-		return nil
+		return ""
 	}
-	return []string{t.UTC().Format(timeForm)}
+	return t.UTC().Format(timeForm)
 }
 
-// same reports whether two entries differ in nothing that can be asked for.
-func same(a, b *entry) bool {
-	if !slices.Equal(a.users, b.users) {
-		return false
+// share has an entry share the texts that many tokens have: each record that is
+// read brings its own.
+func (e *entry) share() {
+	e.tenant = record.TenantID(text(string(e.tenant)))
+	for _, f := range []Field{Manufacturer, Model, Repository, Created} {
+		e.values[f] = text(e.values[f])
 	}
-	for f := range a.values {
-		if !slices.Equal(a.values[f], b.values[f]) {
-			return false
+	for _, list := range [][]string{e.holders, e.groups} {
+		for i := range list {
+			list[i] = text(list[i])
 		}
 	}
-	return true
+	e.id = record.TokenID(e.values[ID])
 }
+
+func text(s string) string { return unique.Make(s).Value() }

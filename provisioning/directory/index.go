@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -22,12 +23,12 @@ func before(a, b item) bool {
 
 // tenant is the entries of one tenant and its indexes.
 type tenant struct {
-	entries map[uint64]*entry // by slot
+	entries map[uint32]*entry // by slot, which is below 2^31
 	trees   map[Field]*btree.BTreeG[item]
 	// sets are the slots, ascending, of each value of the fields that are compared
 	// as a whole, and of each three bytes in a row of those that are searched for a
 	// part.
-	sets map[key][]uint64
+	sets map[key][]uint32
 }
 
 // key is a value, or three bytes, of a field.
@@ -45,61 +46,90 @@ var (
 )
 
 func newTenant() *tenant {
-	t := &tenant{entries: map[uint64]*entry{}, trees: map[Field]*btree.BTreeG[item]{}, sets: map[key][]uint64{}}
+	t := &tenant{entries: map[uint32]*entry{}, trees: map[Field]*btree.BTreeG[item]{}, sets: map[key][]uint32{}}
 	for _, f := range orders {
 		t.trees[f] = btree.NewBTreeGOptions(before, btree.Options{NoLocks: true})
 	}
 	return t
 }
 
-// keys are the sets that an entry is in; some may come twice.
-func (e *entry) keys(yield func(key) bool) {
-	for _, f := range exact {
-		for _, v := range e.values[f] {
-			if !yield(key{f, v, false}) {
-				return
+// keys are the sets that the values of some fields of an entry are in; some may
+// come twice.
+func (e *entry) keys(of func(Field) bool) iter.Seq[key] {
+	return func(yield func(key) bool) {
+		for _, f := range exact {
+			for _, v := range e.of(f) {
+				if of(f) && !yield(key{f, v, false}) {
+					return
+				}
 			}
 		}
-	}
-	for _, f := range partial {
-		for _, v := range e.values[f] {
-			for i := 0; i+3 <= len(v); i++ {
-				if !yield(key{f, v[i : i+3], true}) {
-					return
+		for _, f := range partial {
+			for _, v := range e.of(f) {
+				for i := 0; of(f) && i+3 <= len(v); i++ {
+					if !yield(key{f, v[i : i+3], true}) {
+						return
+					}
 				}
 			}
 		}
 	}
 }
 
+func everyField(Field) bool { return true }
+
 func (t *tenant) add(e *entry) {
-	t.entries[e.slot] = e
+	t.entries[uint32(e.slot)] = e
+	t.index(e, everyField)
+}
+
+func (t *tenant) remove(e *entry) {
+	delete(t.entries, uint32(e.slot))
+	t.unindex(e, everyField)
+}
+
+// change makes an entry what another one of the same token is, and touches the
+// indexes of what differs only.
+func (t *tenant) change(e, now *entry) {
+	old := *e
+	differs := func(f Field) bool { return !slices.Equal(old.of(f), now.of(f)) }
+	t.unindex(e, differs)
+	*e = *now
+	t.index(e, differs)
+}
+
+// index puts the values of some fields of an entry into the indexes.
+func (t *tenant) index(e *entry, of func(Field) bool) {
 	for _, f := range orders {
-		for _, v := range e.values[f] {
-			t.trees[f].Set(item{Place{v, e.slot}, e})
+		for _, v := range e.of(f) {
+			if of(f) {
+				t.trees[f].Set(item{Place{v, e.slot}, e})
+			}
 		}
 	}
-	for k := range e.keys {
-		set := t.sets[k]
+	for k := range e.keys(of) {
+		set, slot := t.sets[k], uint32(e.slot)
 		// Slots are given out in order, so most come last.
-		if n := len(set); n == 0 || set[n-1] < e.slot {
-			t.sets[k] = append(set, e.slot)
-		} else if i, there := slices.BinarySearch(set, e.slot); !there {
-			t.sets[k] = slices.Insert(set, i, e.slot)
+		if n := len(set); n == 0 || set[n-1] < slot {
+			t.sets[k] = append(set, slot)
+		} else if i, there := slices.BinarySearch(set, slot); !there {
+			t.sets[k] = slices.Insert(set, i, slot)
 		}
 	}
 }
 
-func (t *tenant) remove(e *entry) {
-	delete(t.entries, e.slot)
+// unindex takes them out.
+func (t *tenant) unindex(e *entry, of func(Field) bool) {
 	for _, f := range orders {
-		for _, v := range e.values[f] {
-			t.trees[f].Delete(item{Place{v, e.slot}, e})
+		for _, v := range e.of(f) {
+			if of(f) {
+				t.trees[f].Delete(item{Place{v, e.slot}, e})
+			}
 		}
 	}
-	for k := range e.keys {
+	for k := range e.keys(of) {
 		set := t.sets[k]
-		i, there := slices.BinarySearch(set, e.slot)
+		i, there := slices.BinarySearch(set, uint32(e.slot))
 		switch {
 		case there && len(set) == 1:
 			delete(t.sets, k)
@@ -111,7 +141,7 @@ func (t *tenant) remove(e *entry) {
 
 // candidates are the slots of tokens among which all those are that fit; ok is
 // false where no index can tell.
-func (t *tenant) candidates(c test) (slots []uint64, ok bool) {
+func (t *tenant) candidates(c test) (slots []uint32, ok bool) {
 	if tree := t.trees[c.Field]; tree != nil {
 		if from, to, is := c.span(); is {
 			return within(tree, from, to)
@@ -119,6 +149,9 @@ func (t *tenant) candidates(c test) (slots []uint64, ok bool) {
 	}
 	switch {
 	case (c.Op == Equals || c.Op == In) && slices.Contains(exact, c.Field):
+		if len(c.values) == 1 {
+			return t.sets[key{c.Field, c.values[0], false}], true
+		}
 		for _, v := range c.values {
 			slots = append(slots, t.sets[key{c.Field, v, false}]...)
 		}
@@ -144,12 +177,12 @@ func (c test) span() (from, to string, ok bool) {
 }
 
 // within are the slots in a range of a tree, ends included, if they are few.
-func within(tree *btree.BTreeG[item], from, to string) (slots []uint64, ok bool) {
+func within(tree *btree.BTreeG[item], from, to string) (slots []uint32, ok bool) {
 	tree.Ascend(item{Place: Place{Value: from}}, func(one item) bool {
 		if to != "" && one.Value > to {
 			return false
 		}
-		slots = append(slots, one.Slot)
+		slots = append(slots, uint32(one.Slot))
 		return len(slots) <= few
 	})
 	return slots, len(slots) <= few
@@ -157,7 +190,7 @@ func within(tree *btree.BTreeG[item], from, to string) (slots []uint64, ok bool)
 
 // rarest is the smallest of the sets of the three bytes in a row of parts that
 // have to be there.
-func (t *tenant) rarest(f Field, parts []string) (best []uint64, known bool) {
+func (t *tenant) rarest(f Field, parts []string) (best []uint32, known bool) {
 	for _, part := range parts {
 		for i := 0; i+3 <= len(part); i++ {
 			if set := t.sets[key{f, part[i : i+3], true}]; !known || len(set) < len(best) {

@@ -137,7 +137,7 @@ func number(n uint64) string { return fmt.Sprintf("%020d", n) }
 
 // holds reports whether an entry fits.
 func (t test) holds(e *entry) bool {
-	values := e.values[t.Field]
+	values := e.of(t.Field)
 	any := func(fits func(v string) bool) bool { return slices.ContainsFunc(values, fits) }
 	switch t.Op {
 	case Exists, NotExists:

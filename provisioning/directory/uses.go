@@ -25,8 +25,8 @@ func (d *Directory) LastUses(tenant record.TenantID, since time.Time) map[record
 		}
 		return true
 	}
-	if from := timeValue(since); from != nil {
-		of.trees[LastUsed].Ascend(item{Place: Place{Value: from[0]}}, visit)
+	if from := timeValue(since); from != "" {
+		of.trees[LastUsed].Ascend(item{Place: Place{Value: from}}, visit)
 	} else {
 		of.trees[LastUsed].Scan(visit)
 	}
