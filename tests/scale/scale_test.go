@@ -96,6 +96,12 @@ func share(cards []card, process int) []card {
 // start starts a daemon that ends with the test.
 func start(t *testing.T) *harness.Daemon {
 	t.Helper()
+	return startWith(t)
+}
+
+// startWith runs a daemon with more flags.
+func startWith(t *testing.T, flags ...string) *harness.Daemon {
+	t.Helper()
 	bin, err := harness.Build()
 	must(t, err)
 	dir, err := harness.TempDir()
@@ -110,7 +116,7 @@ func start(t *testing.T) *harness.Daemon {
 		}
 		must(t, os.RemoveAll(dir))
 	})
-	must(t, d.Start())
+	must(t, d.Start(flags...))
 	return d
 }
 
