@@ -10,15 +10,24 @@ import (
 	"vtoken/tests/harness"
 )
 
-// TestPagesAreRun: a page of docs/consumers that no script runs is a promise that
-// nobody keeps, and one that is not in the list is one that nobody finds.
+// TestPagesAreRun: a page with commands that no script runs is a promise that nobody
+// keeps, and one that is not in the list is one that nobody finds.
 func TestPagesAreRun(t *testing.T) {
+	for _, folder := range []struct{ docs, scripts, prefix string }{
+		{"consumers", "testdata/consumers", ""},
+		{"api", "testdata/api", "api/"},
+	} {
+		t.Run(folder.docs, func(t *testing.T) { pagesAreRun(t, folder.docs, folder.scripts, folder.prefix) })
+	}
+}
+
+func pagesAreRun(t *testing.T, folder, scripts, prefix string) {
 	root, err := harness.Root()
 	must(t, err)
-	docs := filepath.Join(root, "docs", "consumers")
+	docs := filepath.Join(root, "docs", folder)
 	list, err := os.ReadFile(filepath.Join(docs, "README.md"))
 	must(t, err)
-	run := pagesRun(t)
+	run := pagesRun(t, scripts)
 	pages, err := filepath.Glob(filepath.Join(docs, "*.md"))
 	must(t, err)
 	if len(pages) < 2 {
@@ -26,14 +35,16 @@ func TestPagesAreRun(t *testing.T) {
 	}
 	for _, page := range pages {
 		name := strings.TrimSuffix(filepath.Base(page), ".md")
+		text, err := os.ReadFile(page)
+		must(t, err)
 		if name == "README" {
 			continue
 		}
-		if !run[name] {
-			t.Errorf("no script of testdata/consumers runs %s: page %s", page, name)
+		if _, err := harness.PageScript(string(text), ""); err == nil && !run[prefix+name] {
+			t.Errorf("no script of %s runs %s: page %s%s", scripts, page, prefix, name)
 		}
 		if !strings.Contains(string(list), "("+name+".md)") {
-			t.Errorf("docs/consumers/README.md does not list %s", page)
+			t.Errorf("docs/%s/README.md does not list %s", folder, page)
 		}
 	}
 }
@@ -41,9 +52,9 @@ func TestPagesAreRun(t *testing.T) {
 var pageCommand = regexp.MustCompile(`(?m)^page (\S+)`)
 
 // pagesRun are the pages that the scripts name.
-func pagesRun(t *testing.T) map[string]bool {
+func pagesRun(t *testing.T, folder string) map[string]bool {
 	t.Helper()
-	scripts, err := filepath.Glob("testdata/consumers/*.txtar")
+	scripts, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	must(t, err)
 	pages := map[string]bool{}
 	for _, script := range scripts {

@@ -22,10 +22,11 @@ import (
 
 // vendors calls a daemon by the APIs of several vendors, as one administrator each.
 type vendors struct {
-	t    *testing.T
-	d    *harness.Daemon
-	c    *http.Client
-	auth map[string]string // the value of Authorization
+	t       *testing.T
+	d       *harness.Daemon
+	c       *http.Client
+	auth    map[string]string // the value of Authorization
+	account map[string]string // of SurePassID
 	// secrets are what the daemon gave out, by name, which it is to tell nobody else.
 	secrets map[string][]byte
 }
@@ -33,7 +34,7 @@ type vendors struct {
 // withVendors starts a daemon with the APIs and makes a credential of each.
 func withVendors(t *testing.T, flags ...string) (*harness.Daemon, *vendors) {
 	t.Helper()
-	d := start(t, append(flags, "--dialect", "idprime", "--dialect", "entrust", "--dialect", "securid", "--dialect", "dualshield")...)
+	d := start(t, append(flags, "--dialect", "idprime", "--dialect", "entrust", "--dialect", "surepassid", "--dialect", "securid", "--dialect", "dualshield")...)
 	v := &vendors{t: t, d: d, c: overTLS(t, d), auth: map[string]string{}, secrets: map[string][]byte{}}
 	key := vtoken(t, d, "apikey", "create", "idprime-admin", "--role", "admin")
 	v.auth["idprime"], v.secrets["API key"] = key, []byte(key)
@@ -42,6 +43,8 @@ func withVendors(t *testing.T, flags ...string) (*harness.Daemon, *vendors) {
 	v.auth["entrust"] = v.entrust(http.MethodPost, "adminapi/authenticate",
 		map[string]any{"applicationId": app["applicationId"], "sharedSecret": app["sharedSecret"]})["authToken"].(string)
 	v.auth["securid"] = "Bearer " + v.signed(v.credential("securid"))
+	v.account = v.credential("surepassid")
+	v.secrets["account key"] = []byte(v.account["spAccountLoginKey"])
 	agent := v.credential("dualshield")
 	v.secrets["client secret"] = []byte(agent["client_secret"])
 	got := v.send(http.MethodPost, "/das5/rest/oauth/token", "application/x-www-form-urlencoded", "", url.Values{
@@ -95,6 +98,20 @@ func (v *vendors) dualshield(path string, body any) map[string]any {
 	return got
 }
 
+// surepassid is a call that succeeds.
+func (v *vendors) surepassid(method string, body map[string]any) map[string]any {
+	v.t.Helper()
+	body["type"] = method
+	for name, value := range v.account {
+		body[name] = value
+	}
+	got := v.json(http.MethodPost, "/AuthServer/REST/U2F/U2FServer.aspx", "", body)
+	if got["errorCode"] != 0.0 {
+		v.t.Fatalf("%s: %v", method, got)
+	}
+	return got
+}
+
 func (v *vendors) json(method, path, dialect string, body any) map[string]any {
 	v.t.Helper()
 	text, err := json.Marshal(body)
@@ -106,22 +123,29 @@ func (v *vendors) json(method, path, dialect string, body any) map[string]any {
 // object.
 func (v *vendors) send(method, path, kind, auth, body string) (out map[string]any) {
 	v.t.Helper()
+	status, text := v.ask(method, path, kind, auth, body)
+	if status >= http.StatusMultipleChoices {
+		v.t.Fatalf("%s %s: %d %s", method, path, status, text)
+	}
+	_ = json.Unmarshal(text, &out) // a text, or nothing, is no object
+	return out
+}
+
+// ask makes a call, whatever comes of it.
+func (v *vendors) ask(method, path, kind, auth, body string) (status int, answer []byte) {
+	v.t.Helper()
 	r, err := http.NewRequestWithContext(v.t.Context(), method, v.d.API+path, strings.NewReader(body))
 	must(v.t, err)
 	r.Header.Set("Content-Type", kind)
 	if auth != "" {
 		r.Header.Set("Authorization", auth)
 	}
-	answer, err := v.c.Do(r)
+	got, err := v.c.Do(r)
 	must(v.t, err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer got.Body.Close()
+	answer, err = io.ReadAll(got.Body)
 	must(v.t, err)
-	if answer.StatusCode >= http.StatusMultipleChoices {
-		v.t.Fatalf("%s %s: %d %s", method, path, answer.StatusCode, text)
-	}
-	_ = json.Unmarshal(text, &out) // a text, or nothing, is no object
-	return out
+	return got.StatusCode, answer
 }
 
 // user is the id of a user.
