@@ -16,7 +16,7 @@ func (k keeper) Check(ctx context.Context) (api.Check, error) {
 	r, err := k.store.Check(ctx)
 	return api.Check{
 		Records: r.Records, Recipients: r.Recipients, Tenants: r.Tenants, Users: r.Users,
-		APIKeys: r.APIKeys, Tokens: r.Tokens, Objects: r.Objects, Problems: append([]string{}, r.Problems...),
+		Groups: r.Groups, APIKeys: r.APIKeys, PendingKeys: r.Pending, Tokens: r.Tokens, Objects: r.Objects, Problems: append([]string{}, r.Problems...),
 	}, err
 }
 

@@ -408,6 +408,6 @@ func (c *checker) tokenKey(id schema.ID, value []byte) error {
 
 // String is the report in one line.
 func (r Report) String() string {
-	return fmt.Sprintf("%d records: %d recipients, %d tenants, %d users, %d API keys, %d tokens, %d objects; %d problems",
-		r.Records, r.Recipients, r.Tenants, r.Users, r.APIKeys, r.Tokens, r.Objects, len(r.Problems))
+	return fmt.Sprintf("%d records: %d recipients, %d tenants, %d users, %d groups, %d API keys, %d pending keys, %d tokens, %d objects; %d problems",
+		r.Records, r.Recipients, r.Tenants, r.Users, r.Groups, r.APIKeys, r.Pending, r.Tokens, r.Objects, len(r.Problems))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // PendingLifetime is how long a key waits for its certificate, and maxPending how
@@ -79,21 +80,30 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 	if err != nil {
 		return CSR{}, err
 	}
-	key, err := s.newKeyPair(ctx, n)
-	if err != nil {
-		return CSR{}, err
-	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		return CSR{}, fmt.Errorf("signing a certificate request: %w", err)
-	}
-	stored, err := s.keepKey(ctx, tenant, user, key)
+	stored, der, err := s.makeKey(ctx, tenant, user, n, template)
 	if err != nil {
 		return CSR{}, err
 	}
 	view := pendingView(&stored)
 	view.Algorithm, view.Bits = n.kind()
 	return CSR{Key: view, DER: der}, nil
+}
+
+// makeKey makes a key, signs its request and stores it, on a stack that is cleared.
+func (s *Service) makeKey(ctx context.Context, tenant record.TenantID, user string, n NewCSR, template *x509.CertificateRequest) (stored record.PendingKey, der []byte, err error) {
+	defer s.opt.Forgotten()
+	secret.OnOwnStack(func() {
+		var key crypto.Signer
+		if key, err = s.newKeyPair(ctx, n); err != nil {
+			return
+		}
+		if der, err = x509.CreateCertificateRequest(rand.Reader, template, key); err != nil {
+			err = fmt.Errorf("signing a certificate request: %w", err)
+			return
+		}
+		stored, err = s.keepKey(ctx, tenant, user, key)
+	})
+	return stored, der, err
 }
 
 // keepKey stores a new key for a user.

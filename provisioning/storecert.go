@@ -11,6 +11,7 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // MaxCertificates is the size in bytes of certificates that are stored at once.
@@ -48,7 +49,10 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 	if err != nil {
 		return result, err
 	}
-	err = s.update(ctx, func(tx Tx) error {
+	if id != "" {
+		defer s.opt.Forgotten()
+	}
+	store := func(tx Tx) error {
 		t, k, err := check(tx)
 		if err != nil {
 			return err
@@ -64,6 +68,10 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 		done := *k
 		done.PKCS8, done.Token = nil, t.ID
 		return tx.PutPendingKey(&done)
+	}
+	err = s.update(ctx, func(tx Tx) (err error) {
+		secret.OnOwnStack(func() { err = store(tx) }) // it may read a private key
+		return err
 	})
 	return result, err
 }

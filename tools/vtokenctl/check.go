@@ -40,9 +40,10 @@ func (a *app) showCheck(out format, r *api.Check) error {
 		for _, p := range r.Problems {
 			fmt.Fprintln(a.out, printable(p))
 		}
-		_, err = fmt.Fprintf(a.out, "%d records: %s, %s, %s, %s, %s, %s\n", r.Records,
+		_, err = fmt.Fprintf(a.out, "%d records: %s, %s, %s, %s, %s, %s, %s, %s\n", r.Records,
 			count(int(r.Recipients), "recipient"), count(int(r.Tenants), "tenant"), count(int(r.Users), "user"),
-			count(int(r.APIKeys), "API key"), count(int(r.Tokens), "token"), count(int(r.Objects), "object"))
+			count(int(r.Groups), "group"), count(int(r.APIKeys), "API key"), count(int(r.PendingKeys), "pending key"),
+			count(int(r.Tokens), "token"), count(int(r.Objects), "object"))
 	}
 	if err == nil && len(r.Problems) > 0 {
 		return fmt.Errorf("the store has %s; restore a backup", count(len(r.Problems), "problem"))

@@ -7,9 +7,12 @@ type Check struct {
 	Recipients uint64 `json:"recipients"`
 	Tenants    uint64 `json:"tenants"`
 	Users      uint64 `json:"users"`
+	Groups     uint64 `json:"groups"`
 	APIKeys    uint64 `json:"apiKeys"`
-	Tokens     uint64 `json:"tokens"`
-	Objects    uint64 `json:"objects"`
+	// PendingKeys are those that wait for their certificates, or got them lately.
+	PendingKeys uint64 `json:"pendingKeys"`
+	Tokens      uint64 `json:"tokens"`
+	Objects     uint64 `json:"objects"`
 	// Problems are what is wrong, one sentence each. Empty is a sound store.
 	Problems []string `json:"problems"`
 }
