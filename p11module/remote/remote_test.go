@@ -149,6 +149,56 @@ func TestDeadlineOfFollower(t *testing.T) {
 	wantCode(t, <-event, ck.CKR_DEVICE_REMOVED)
 }
 
+// TestWaitOutlivesTheDaemon is C56: without a daemon the wait goes on, looks for
+// one now and then and not without a pause, and hears of its return.
+func TestWaitOutlivesTheDaemon(t *testing.T) {
+	d := startFake(t)
+	waiting := make(chan struct{})
+	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		if call == p11rpc.CallWaitForSlotEvent {
+			close(waiting)
+			return true // no answer
+		}
+		return false
+	})
+	var there atomic.Bool
+	there.Store(true)
+	looks := make(chan time.Time, 100)
+	c := New(Options{Timeout: patience, Socket: func() string {
+		if there.Load() {
+			return d.path
+		}
+		looks <- time.Now()
+		return filepath.Join(t.TempDir(), "none")
+	}})
+	defer c.Close()
+	type answer struct {
+		slot ck.SlotID
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		slot, err := c.WaitForSlotEvent(0)
+		done <- answer{slot, err}
+	}()
+	<-waiting
+	there.Store(false)
+	d.hangUp()
+	first, second := <-looks, <-looks
+	if pause := second.Sub(first); pause < lookAgain/2 {
+		t.Errorf("it looks for a daemon again after %v", pause)
+	}
+	select {
+	case a := <-done:
+		t.Fatalf("the wait ended with %v, %v, and there is no daemon", a.slot, a.err)
+	default:
+	}
+	there.Store(true)
+	if a := <-done; a.err != nil || a.slot != 7 {
+		t.Errorf("after the daemon's return the wait answers %v, %v", a.slot, a.err)
+	}
+}
+
 // TestCloseWakes is C64: C_Finalize ends every call under way.
 func TestCloseWakes(t *testing.T) {
 	d := startFake(t)

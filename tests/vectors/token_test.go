@@ -22,8 +22,9 @@ type token struct {
 	made []pkcs11.ObjectHandle // by the vector that is played
 }
 
-// newToken starts a daemon with one token, and loads the library.
-func newToken(t *testing.T) *token {
+// newToken starts a daemon with one token, and loads the library, which finds the
+// daemon by what way makes of its socket.
+func newToken(t *testing.T, way func(t *testing.T, socket string) string) *token {
 	t.Helper()
 	bin, err := harness.Build()
 	must(t, err)
@@ -34,7 +35,7 @@ func newToken(t *testing.T) *token {
 	must(t, d.Start())
 	t.Cleanup(func() { must(t, d.Stop()) })
 	must(t, d.NewToken("vectors", harness.PIN, harness.SOPIN))
-	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
+	t.Setenv("VTOKEN_P11_SOCKET", way(t, d.P11Socket))
 	k := &token{p: pkcs11.New(d.Module())}
 	if k.p == nil {
 		t.Fatalf("%s cannot be loaded", d.Module())
