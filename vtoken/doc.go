@@ -47,7 +47,9 @@
 //     public, unchangeable, and found only by a search for their class.
 //   - Unwrapping loosens nothing: an unwrapped key is sensitive or unextractable,
 //     is wrapped again only by trusted keys, and wraps nothing. A key that wraps is
-//     not wrapped itself. C_WrapKey asked for a length wraps to know it.
+//     not wrapped itself. The standard's forms of a wrapped key carry no attributes,
+//     so that nothing binds them to it, and it is this that takes its place.
+//     C_WrapKey asked for a length wraps to know it.
 //   - CKM_AES_GCM and CKM_AES_CCM wrap, by C_WrapKeyAuthenticated with the parameter
 //     of a message (CK_GCM_MESSAGE_PARAMS, CK_CCM_MESSAGE_PARAMS), and by C_WrapKey
 //     with CK_GCM_WRAP_PARAMS and CK_CCM_WRAP_PARAMS, whose tag is at the end. The

@@ -37,13 +37,13 @@ const (
 	processes = 20
 )
 
-// walkFor is how long the processes work: short in every test run, and as long
-// as SCALE_TIME says in make soak.
+// walkFor is how long the processes work: a minute, or as long as SCALE_TIME
+// says, in make soak.
 func walkFor(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("SCALE_TIME")
 	if text == "" {
-		return 10 * time.Second
+		return time.Minute
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {

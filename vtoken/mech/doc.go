@@ -15,9 +15,17 @@
 //     points takes time that depends on secrets. All other curves do not.
 //   - CKM_RSA_PKCS decryption rejects implicitly (draft-irtf-cfrg-rsa-guidance):
 //     bad padding yields a message of random look and length that depends on
-//     key and ciphertext only. There is no error for it, and no other path.
+//     key and ciphertext only. There is no error for it, and no other path. So
+//     it is on for every key with CKA_DECRYPT, because programs that decrypt mail
+//     and CMS ask for nothing else; CKA_ALLOWED_MECHANISMS of a key or the list of
+//     a token's policy turns it off. It wraps and unwraps nothing.
 //   - CKM_AES_CBC_PAD and CKM_RSA_PKCS_OAEP have one error for every fault of
-//     the padding; the CBC padding is compared in constant time (S18).
+//     the padding; the CBC padding is compared in constant time (S18). How often
+//     they fail is not limited: a program that passes on the errors of CBC to
+//     strangers should use CKM_AES_GCM.
+//   - CKM_AES_GCM, CKM_AES_CCM and CKM_CHACHA20_POLY1305 take the caller's nonce in
+//     C_EncryptInit, as programs bring their own. In messages the token makes it
+//     where it is asked to, and for wrapping always.
 //   - CKM_AES_GCM releases no plaintext before the tag is verified, and so
 //     collects its input: up to [MaxGCM] bytes in one message. Tags have 96 to
 //     128 bits, as the shorter ones of the standard need limits that a token
@@ -38,8 +46,9 @@
 //   - CKM_ML_DSA and CKM_SLH_DSA are the pure schemes. CKM_HASH_SLH_DSA_SHA256 and
 //     its like hash on the token; CKM_HASH_SLH_DSA, with a hash that the caller
 //     made, is not there. Nor is Hash-ML-DSA in any form: no maintained Go library
-//     verifies it. Signatures are hedged unless the parameter wants them deterministic. The small sets of SLH-DSA (those that
-//     end in S) take seconds for a signature, by their nature.
+//     verifies it. Signatures are hedged unless the parameter wants them
+//     deterministic. The small sets of SLH-DSA (those that end in S) take seconds
+//     for a signature, by their nature.
 //   - DES and triple DES decrypt and verify data that is there, no more. MD5 is
 //     for mechanisms of its own: no parameter may name it.
 //   - CKM_HOTP without a parameter makes the plain digits, for clients that know
