@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 
 	"vtoken/vtoken/object"
@@ -110,7 +111,7 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 		t.Label = t.Serial
 	}
 	if t.MaxRSABits == 0 {
-		t.MaxRSABits = 4096
+		t.MaxRSABits = object.MaxRSABits
 	}
 	bound, err := s.firstPINs(t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN})
 	made := newcomer{token: t, bound: bound}
@@ -153,8 +154,8 @@ func (s *Service) checkNewToken(n NewToken) error {
 		return Errorf(BadInput, "groups are for tokens without a holder; leave them out")
 	case len(n.Serial) > maxSerial:
 		return Errorf(BadInput, "the serial number has %d bytes; give one of at most %d", len(n.Serial), maxSerial)
-	case n.MaxRSABits != 0 && n.MaxRSABits != 2048 && n.MaxRSABits != 4096:
-		return Errorf(BadInput, "a token is made for RSA keys of up to 2048 or 4096 bits, not %d", n.MaxRSABits)
+	case !slices.Contains([]int{0, 2048, 4096, object.MaxRSABits}, n.MaxRSABits):
+		return Errorf(BadInput, "a token is made for RSA keys of up to 2048, 4096 or %d bits, not %d", object.MaxRSABits, n.MaxRSABits)
 	case n.Complete && n.UserPIN == nil:
 		return Errorf(BadInput, "a token that is complete from the start needs a user PIN, because it cannot be given one later")
 	case n.Complete && n.Unassigned:

@@ -173,7 +173,7 @@ func TestCreateToken(t *testing.T) {
 		t.Error("the PINs are not those that were asked for")
 	}
 	bare, err := w.core.CreateToken(ctx, w.admin, provisioning.NewToken{Tenant: w.tenant, User: "alice"})
-	if err != nil || bare.Label != bare.Serial || bare.MaxRSABits != 4096 || bare.UserPIN.Set || bare.SOPIN.Set {
+	if err != nil || bare.Label != bare.Serial || bare.MaxRSABits != 8192 || bare.UserPIN.Set || bare.SOPIN.Set {
 		t.Errorf("%+v (%v)", bare, err) // no default PIN exists (P40)
 	}
 	before := w.store.Commits()

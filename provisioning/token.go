@@ -117,7 +117,7 @@ type NewToken struct {
 	Groups []record.GroupID
 	// Confined closes its download from the start.
 	Confined bool
-	// MaxRSABits is 2048 or 4096; 0 is 4096.
+	// MaxRSABits is 2048, 4096 or 8192; 0 is 8192.
 	MaxRSABits int
 	// UserPIN and SOPIN are the first PINs; nil leaves a PIN unset.
 	UserPIN, SOPIN secret.Bytes

@@ -1,12 +1,10 @@
 package vtoken
 
 import (
+	"vtoken/vtoken/object"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
-
-// maxRSABits is the limit of tokens that are made by C_InitToken.
-const maxRSABits = 4096
 
 // ensureBlank makes sure that the first of the users has a blank token, which
 // waits for C_InitToken.
@@ -27,7 +25,7 @@ func (e *Engine) ensureBlank(users []*record.User) error {
 		}
 		return tx.NewToken(&record.Token{
 			Tenant: u.Tenant, Holders: record.HeldBy(u.ID, e.opts.Now().UTC(), u.Login),
-			Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: maxRSABits,
+			Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: object.MaxRSABits,
 			UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
 		})
 	})

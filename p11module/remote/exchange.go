@@ -169,12 +169,18 @@ func (x *exchange) outputRead(out Out) (uint64, error) {
 	return o.Len, err
 }
 
-// slow is how much longer making a key may take than another call.
-const slow = 6
+// How much longer making a key may take than another call, and making a pair: the
+// primes of an RSA key of 8192 bits take a minute to find, or two.
+const (
+	slow    = 6
+	slowest = 30
+)
 
 func (x *exchange) limit() time.Duration {
 	switch x.call {
-	case p11rpc.CallGenerateKeyPair, p11rpc.CallGenerateKey, p11rpc.CallDeriveKey, p11rpc.CallDeriveKey2,
+	case p11rpc.CallGenerateKeyPair:
+		return slowest * x.conn.limit
+	case p11rpc.CallGenerateKey, p11rpc.CallDeriveKey, p11rpc.CallDeriveKey2,
 		p11rpc.CallEncapsulateKey, p11rpc.CallDecapsulateKey:
 		return slow * x.conn.limit
 	case p11rpc.CallWaitForSlotEvent:

@@ -80,7 +80,7 @@ func (s *Store) AddBoundToken(user record.UserID, label, userPIN, soPIN string) 
 func (s *Store) addToken(user record.UserID, bound bool, label, userPIN, soPIN string) (*record.Token, error) {
 	t := &record.Token{
 		PINBound: bound,
-		Holders:  record.HeldBy(user, time.Time{}, ""), Label: label, Initialized: true, Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: 4096,
+		Holders:  record.HeldBy(user, time.Time{}, ""), Label: label, Initialized: true, Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: 8192,
 		UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
 	}
 	err := s.Update(func(tx vtoken.Tx) error {

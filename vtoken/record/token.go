@@ -64,7 +64,8 @@ type Token struct {
 	LastUsedAt time.Time
 	// OTP is the one-time-password state of a token of KindOTP.
 	OTP OTP
-	// MaxRSABits is 2048 for tokens made by the V1.0 API, otherwise 4096.
+	// MaxRSABits is 2048 for tokens made by the V1.0 API of IDPrime, 4096 by its
+	// V2.0, otherwise 8192.
 	MaxRSABits int
 	// Policy is the token's algorithm policy. The store sets that of the tenant
 	// where a new token has none.
