@@ -31,8 +31,8 @@
 //
 // Every wait has a limit (C66), ten seconds unless the environment says
 // otherwise. A daemon that misses it is taken for lost and the connection is
-// closed. Making keys may take six times as long, and a blocking
-// WaitForSlotEvent has no limit.
+// closed. Making keys may take six times as long, making a key pair thirty times,
+// and a blocking WaitForSlotEvent has no limit.
 //
 // # Environment
 //

@@ -213,7 +213,7 @@ func (w *walk) add(id string, m token) {
 		m.label = m.serial
 	}
 	if m.maxRSA == 0 {
-		m.maxRSA = 4096
+		m.maxRSA = 8192
 	}
 	m.policy = got.Policy
 	if m.otp {
