@@ -52,28 +52,33 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 	if id != "" {
 		defer s.opt.Forgotten()
 	}
-	store := func(tx Tx) error {
-		t, k, err := check(tx)
-		if err != nil {
-			return err
-		}
-		if k == nil {
-			result, err = s.addCertificate(tx, t, certs)
-			return err
-		}
-		defer k.PKCS8.Wipe()
-		if result, err = s.bind(tx, t, k, certs); err != nil {
-			return err
-		}
-		done := *k
-		done.PKCS8, done.Token = nil, t.ID
-		return tx.PutPendingKey(&done)
-	}
 	err = s.update(ctx, func(tx Tx) (err error) {
-		secret.OnOwnStack(func() { err = store(tx) }) // it may read a private key
+		secret.OnOwnStack(func() { // it may read a private key
+			var t *record.Token
+			var k *record.PendingKey
+			if t, k, err = check(tx); err == nil {
+				result, err = s.placeCertificate(tx, t, k, certs)
+			}
+		})
 		return err
 	})
 	return result, err
+}
+
+// placeCertificate stores the certificate of a key that waits, which moves to the
+// token, or where k is nil of one that the token has.
+func (s *Service) placeCertificate(tx Tx, t *record.Token, k *record.PendingKey, certs []*x509.Certificate) (Import, error) {
+	if k == nil {
+		return s.addCertificate(tx, t, certs)
+	}
+	defer k.PKCS8.Wipe()
+	result, err := s.bind(tx, t, k, certs)
+	if err != nil {
+		return Import{}, err
+	}
+	done := *k
+	done.PKCS8, done.Token = nil, t.ID
+	return result, tx.PutPendingKey(&done)
 }
 
 // waiting is a key of one of the token's holders that is on no token yet.
