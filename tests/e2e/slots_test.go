@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/miekg/pkcs11"
 
@@ -41,6 +42,10 @@ func entrustState(state string) func(*vendors, slotToken) {
 	}
 }
 
+func surepassidCall(method string) func(*vendors, slotToken) {
+	return func(v *vendors, s slotToken) { v.surepassid(method, map[string]any{"psn": s.serial}) }
+}
+
 func dualshieldStatus(status string) func(*vendors, slotToken) {
 	return func(v *vendors, s slotToken) {
 		v.dualshield("token/set", map[string]any{"id": s.id, "attrs": map[string]any{"status": status}})
@@ -71,6 +76,7 @@ var ways = []way{
 		securidCall("assign")(v, s)
 		vtoken(v.t, v.d, "token", "activate", s.id)
 	}},
+	{"surepassid disable_device", surepassidCall("disable_device"), surepassidCall("enable_device")},
 	{"dualshield token/set", dualshieldStatus("DISABLED"), dualshieldStatus("ACTIVE")},
 	{"dualshield tokenAssignment/set", assignmentSet("status", "DISABLED"), assignmentSet("status", "ACTIVE")},
 	{"dualshield assignment expires", assignmentSet("expires", "2001-01-01T00:00:00Z"), assignmentSet("expires", "2999-01-01T00:00:00Z")},
@@ -85,6 +91,11 @@ var ways = []way{
 	{"vtoken user disable", byCommand(func(s slotToken) []string { return []string{"user", "disable", s.login} }),
 		byCommand(func(s slotToken) []string { return []string{"user", "enable", s.login} })},
 }
+
+// byClock is the one where the clock does it, later than the call.
+var byClock = way{"its end comes", byCommand(func(s slotToken) []string {
+	return []string{"token", "expire", s.id, time.Now().Add(2 * time.Second).UTC().Format(time.RFC3339)}
+}), byCommand(func(s slotToken) []string { return []string{"token", "expire", s.id, "never"} })}
 
 // TestTokensLeaveAndComeBack: what an API takes from a holder is gone from the slots
 // of an application that works with it at once: the application is told of it, its
@@ -114,16 +125,18 @@ func TestTokensLeaveAndComeBack(t *testing.T) {
 	h := a.login()
 	before := a.objects(h)
 	must(t, p.CloseSession(h))
-	for _, w := range ways {
+	for _, w := range append(ways, byClock) {
 		t.Run(w.name, func(t *testing.T) {
 			a.t, v.t = t, t
 			h := a.begin()
-			a.change(func() { w.off(v, card) })
+			a.change(false, func() {
+				w.off(v, card)
+				if w.name != byClock.name && a.there() {
+					t.Error("the card is still there after the call")
+				}
+			})
 			a.ended(h)
-			if slots, err := p.GetSlotList(true); err != nil || slices.Contains(slots, a.slot) {
-				t.Errorf("the slots are %v (%v), with %d", slots, err, a.slot)
-			}
-			a.change(func() { w.back(v, card) })
+			a.change(true, func() { w.back(v, card) })
 			h = a.login()
 			if after := a.objects(h); !slices.Equal(before, after) {
 				t.Errorf("the objects are\n%v\nand were\n%v", after, before)
@@ -207,15 +220,25 @@ func (a *holder) objects(h pkcs11.SessionHandle) (list []string) {
 	return list
 }
 
-// change waits for the event of the card's slot while it is changed. Other slots of
-// the user may change with it.
-func (a *holder) change(how func()) {
+// change waits, while the card is changed, for the event of its slot after which the
+// card is there or not. Other slots may change with it, and other things about it.
+func (a *holder) change(there bool, how func()) {
 	a.t.Helper()
 	event := a.p.WaitForSlotEvent(0)
 	how()
-	for got := <-event; got.SlotID != a.slot; got = <-event {
+	for {
+		if got := <-event; got.SlotID == a.slot && a.there() == there {
+			return
+		}
 		event = a.p.WaitForSlotEvent(0)
 	}
+}
+
+func (a *holder) there() bool {
+	a.t.Helper()
+	slots, err := a.p.GetSlotList(true)
+	must(a.t, err)
+	return slices.Contains(slots, a.slot)
 }
 
 // ended expects the session to be over, with what was begun in it.
