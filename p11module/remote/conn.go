@@ -125,8 +125,9 @@ func (c *conn) closeUnused() {
 }
 
 // roundTrip sends the frames of the exchanges in one write and waits until each
-// has its answer, which is when the last has its, as the daemon keeps the order. An exchange without an answer has its error set; what is
-// returned is about the connection.
+// has its answer, which is when the last has its, as the daemon keeps the order. An
+// exchange without an answer has its error set; what is returned is about the
+// connection.
 func (c *conn) roundTrip(limit time.Duration, list ...*exchange) error {
 	if err := c.join(list); err != nil {
 		return err
@@ -140,7 +141,6 @@ func (c *conn) roundTrip(limit time.Duration, list ...*exchange) error {
 		c.lose(lostError(err))
 	}
 	for i := len(list) - 1; i >= 0; i-- {
-		c.attend(list[i])
 		c.wait(list[i], deadline)
 	}
 	return nil
@@ -160,17 +160,6 @@ func (c *conn) post(x *exchange) error {
 	return err
 }
 
-// attend notes that the thread of x waits at x from now on, and so can be given
-// the lead there.
-func (c *conn) attend(x *exchange) {
-	if x.state.Load() == stateDone {
-		return
-	}
-	c.mu.Lock()
-	x.attended = true
-	c.mu.Unlock()
-}
-
 // join registers the exchanges, so that their answers find them.
 func (c *conn) join(list []*exchange) error {
 	c.mu.Lock()
@@ -179,8 +168,8 @@ func (c *conn) join(list []*exchange) error {
 		return c.dead
 	}
 	c.users++
-	for i, x := range list {
-		x.attended = i == len(list)-1
+	for _, x := range list {
+		x.attended = false
 		c.pending[x.code] = x
 	}
 	return nil
@@ -223,13 +212,16 @@ func (c *conn) wait(x *exchange, deadline time.Time) {
 	}
 }
 
-// takeLead reports whether x's thread leads now. An offer of the lead is used up
-// either way.
+// takeLead reports whether x's thread leads now. If it does not, it waits at x from
+// now on and can be given the lead there; not sooner, as a thread that still writes
+// may wait for the daemon, which may wait for somebody to read. An offer of the lead
+// is used up either way.
 func (c *conn) takeLead(x *exchange) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	x.state.CompareAndSwap(stateLead, stateWaiting)
 	if c.leading {
+		x.attended = true
 		return false
 	}
 	c.leading = true

@@ -17,8 +17,8 @@ type exchange struct {
 	call  p11rpc.CallID
 	state atomic.Uint32
 	err   error // why there is no answer
-	// attended says that a thread waits at state or will soon. A thread that sent
-	// several waits at one. Guarded by conn.mu.
+	// attended says that a thread waits at state, or is about to, without anything
+	// else to wait for before.
 	attended bool
 	enc      p11rpc.Encoder
 	dec      p11rpc.Decoder

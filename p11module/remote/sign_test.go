@@ -228,6 +228,68 @@ func TestSignInThreads(t *testing.T) {
 	wg.Wait()
 }
 
+// TestLeadPassesByOneThatWrites: a thread whose request the daemon does not take yet
+// cannot read for the others, and the daemon may not take it before they have read.
+func TestLeadPassesByOneThatWrites(t *testing.T) {
+	d := startFake(t)
+	c := d.client(patience)
+	leader, other, writer := openSession(t, c), openSession(t, c), openSession(t, c)
+	type request struct {
+		f    *fakeConn
+		code uint32
+	}
+	asked, goOn := make(chan request), make(chan bool)
+	count := 0
+	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		switch call {
+		case p11rpc.CallGetObjectSize:
+			asked <- request{f, code}
+			if count++; count%2 == 0 {
+				<-goOn // reads nothing until then
+			}
+		case p11rpc.CallDigestUpdate:
+			f.reply(code, call, func(*p11rpc.Encoder) {})
+		default:
+			return false
+		}
+		return true
+	})
+	conn := c.conn.Load()
+	await := func(what func() bool) {
+		for !what() {
+			runtime.Gosched()
+		}
+	}
+	size := func(r request) {
+		r.f.reply(r.code, p11rpc.CallGetObjectSize, func(e *p11rpc.Encoder) { e.Ulong(1) })
+	}
+	large := make([]byte, 512<<10)
+	for range 20 { // the map of those who wait has no order
+		first, second, third := make(chan error), make(chan error), make(chan error)
+		go func() { _, err := c.GetObjectSize(leader, 1); first <- err }()
+		a := <-asked
+		await(func() bool { conn.mu.Lock(); defer conn.mu.Unlock(); return conn.leading })
+		go func() { _, err := c.GetObjectSize(other, 1); second <- err }()
+		b := <-asked
+		go func() { third <- c.DigestUpdate(writer, large) }()
+		await(func() bool { // it holds the lock of those who send, and cannot go on
+			conn.mu.Lock()
+			defer conn.mu.Unlock()
+			free := conn.sending.TryLock()
+			if free {
+				conn.sending.Unlock()
+			}
+			return !free && len(conn.pending) == 3
+		})
+		size(a)
+		wantCode(t, <-first, ck.CKR_OK)
+		size(b)
+		wantCode(t, <-second, ck.CKR_OK)
+		goOn <- true
+		wantCode(t, <-third, ck.CKR_OK)
+	}
+}
+
 // TestLeadGoesToOneThatWaits: a thread that sent two requests waits at the second.
 // When the thread that reads for all has its answer, the lead must reach it there.
 func TestLeadGoesToOneThatWaits(t *testing.T) {
