@@ -19,6 +19,9 @@
 // caller and answers or returns an error; the dialect's [ErrorWriter] turns that
 // into its own form.
 //
+// A server of [NewServer] takes up requests in the order in which they came, so many
+// at a time as keep the processors and the store busy.
+//
 // The log line names the route, its ids, the caller and the outcome. Headers,
 // bodies, query strings and other parts of the path are never logged, because
 // clients put passwords there (K19).

@@ -14,7 +14,7 @@ import (
 // to. It serves TLS listeners and Unix sockets alike.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           onOwnStack(h),
+		Handler:           newTurns().inTurn(onOwnStack(h)),
 		ConnContext:       WithPeer,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,

@@ -1,0 +1,72 @@
+package httpkit
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestTurnsComeInOrder has one place, and requests that come a millisecond apart.
+func TestTurnsComeInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const requests = 20
+		place, order, inside := make(turns, 1), make(chan int, requests), 0
+		for i := range requests {
+			go func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				defer place.enter()()
+				if inside++; inside > 1 {
+					t.Errorf("request %d is the %dth at a time", i, inside)
+				}
+				time.Sleep(5 * time.Millisecond)
+				inside--
+				order <- i
+			}()
+		}
+		var got []int
+		for range requests {
+			got = append(got, <-order)
+		}
+		if !slices.IsSorted(got) {
+			t.Errorf("the order is %v", got)
+		}
+	})
+}
+
+// TestSlowRequestsKeepNobodyOut has as many slow requests as there are places, and
+// then as many again while all of them wait.
+func TestSlowRequestsKeepNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		places := make(turns, 3)
+		hold := func() {
+			for range cap(places) {
+				go func() {
+					defer places.enter()()
+					time.Sleep(time.Hour)
+				}()
+			}
+			synctest.Wait()
+		}
+		waits := func(least, most time.Duration) {
+			t.Helper()
+			began := time.Now()
+			places.enter()()
+			if took := time.Since(began); took < least || took > most {
+				t.Errorf("a request waited for %v, want %v to %v", took, least, most)
+			}
+		}
+		hold()
+		time.Sleep(maxTurn / 5)
+		waits(maxTurn*4/5, maxTurn*4/5) // until the first slow ones have had their turn
+		hold()
+		hold()
+		hold()
+		waits(maxTurn, maxTurn) // and no longer behind two rows of them
+		time.Sleep(2 * time.Hour)
+		if len(places) != 0 {
+			t.Errorf("%d places are taken when all have left", len(places))
+		}
+		waits(0, 0)
+	})
+}
