@@ -14,12 +14,12 @@ func TestTurnsComeInOrder(t *testing.T) {
 		place, order, inside := make(turns, 1), make(chan int, requests), 0
 		for i := range requests {
 			go func() {
-				time.Sleep(time.Duration(i) * time.Millisecond)
+				<-time.After(time.Duration(i) * time.Millisecond)
 				defer place.enter()()
 				if inside++; inside > 1 {
 					t.Errorf("request %d is the %dth at a time", i, inside)
 				}
-				time.Sleep(5 * time.Millisecond)
+				<-time.After(5 * time.Millisecond)
 				inside--
 				order <- i
 			}()
@@ -43,7 +43,7 @@ func TestSlowRequestsKeepNobodyOut(t *testing.T) {
 			for range cap(places) {
 				go func() {
 					defer places.enter()()
-					time.Sleep(time.Hour)
+					<-time.After(time.Hour)
 				}()
 			}
 			synctest.Wait()
@@ -57,13 +57,13 @@ func TestSlowRequestsKeepNobodyOut(t *testing.T) {
 			}
 		}
 		hold()
-		time.Sleep(maxTurn / 5)
+		<-time.After(maxTurn / 5)
 		waits(maxTurn*4/5, maxTurn*4/5) // until the first slow ones have had their turn
 		hold()
 		hold()
 		hold()
 		waits(maxTurn, maxTurn) // and no longer behind two rows of them
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		if len(places) != 0 {
 			t.Errorf("%d places are taken when all have left", len(places))
 		}
