@@ -140,7 +140,10 @@
 // # What a copy of the file shows
 //
 // The number of records of each kind, their lengths, which token and which user
-// are of the same tenant, and the KEK URIs.
+// are of the same tenant, and the KEK URIs. bbolt leaves what was deleted in free
+// pages; they are overwritten at each start, and when a KEK was removed or the root
+// key rotated, because a KEK that somebody has would unwrap what is left of its
+// recipient there.
 //
 // # Transactions
 //

@@ -59,6 +59,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.resumeRotation(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.scrub()
 	return s, nil
 }
 

@@ -149,8 +149,8 @@ func (s *Store) AddKEK(ctx context.Context, uri string, generate bool) (KEK, err
 	return s.probe(ctx, r), nil
 }
 
-// RemoveKEK removes a recipient: the KEK does not open the store any more. It
-// still opens older copies of it. It fails with record.ErrNotFound, and with
+// RemoveKEK removes a recipient: the KEK does not open the store any more, and what
+// it unwrapped is overwritten in the file. It still opens older copies. It fails with record.ErrNotFound, and with
 // [ErrKEK] where no other KEK opens the store now.
 func (s *Store) RemoveKEK(ctx context.Context, id string) error {
 	s.keks.Lock()
@@ -172,6 +172,7 @@ func (s *Store) RemoveKEK(ctx context.Context, id string) error {
 		return err
 	}
 	s.log.Info("removed a KEK", "kek", gone.URI)
+	s.scrub()
 	return nil
 }
 

@@ -48,8 +48,9 @@ func (b *background) stop() {
 	b.done.Wait()
 }
 
-// RotateRoot gives the store a new root key, so that copies of the old one and
-// of what wraps it are worth nothing for what is stored from now on. It returns
+// RotateRoot gives the store a new root key, so that the old one, and a KEK that
+// unwraps it, open nothing that is in the store from now on. Tenant keys stay: who
+// has them from an older copy has them for the newer one. It returns
 // when the new root key is the present one; tenant keys are sealed under it in
 // the background. Clients go on meanwhile.
 //
@@ -193,6 +194,7 @@ func (s *Store) finishRotation(ends <-chan struct{}) {
 		switch {
 		case done:
 			s.log.Info("the rotation of the root key is finished")
+			s.scrub()
 			return
 		case err == nil:
 			wait = rotationWait

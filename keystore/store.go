@@ -61,6 +61,7 @@ type Store struct {
 	options Options    // as they were given to Open
 	keks    sync.Mutex // held while recipients or the root key change
 	rewrap  background // wraps tenant keys anew after a rotation
+	scrubs  background // overwrites what was deleted
 
 	tenantKeys keyCache[*envelope.Key]
 	tokenKeys  keyCache[*tokenKeys]
@@ -96,6 +97,7 @@ func lookupUser(uid uint32) (string, error) {
 // Close waits for views and updates, closes the file and wipes the keys.
 func (s *Store) Close() error {
 	s.rewrap.stop()
+	s.scrubs.stop()
 	err := errors.Join(s.guard.Load().stop(), s.db.Close())
 	s.wipe()
 	if s.lock != nil {

@@ -35,6 +35,9 @@ func (db *DB) Observe(fn func(updates int, took time.Duration, err error)) { db.
 // View runs fn on the newest committed snapshot and returns its error.
 func (db *DB) View(fn func(Reader) error) error { return db.engine.View(fn) }
 
+// Scrub overwrites a part of what was deleted or replaced.
+func (db *DB) Scrub(from int) (next int, err error) { return db.engine.Scrub(from) }
+
 // Close closes the engine.
 func (db *DB) Close() error { return db.engine.Close() }
 

@@ -26,6 +26,8 @@ var (
 	// ErrBroken is returned by Update after a failure of which it is not known
 	// what reached the disk. Only closing and opening again helps.
 	ErrBroken = errors.New("storage failed in an unknown state")
+	// ErrInUse is returned by Scrub while a view reads what is to be overwritten.
+	ErrInUse = errors.New("an older state is being read")
 	// ErrClosed is returned by all uses after Close.
 	ErrClosed = errors.New("storage is closed")
 	// ErrTooLarge is returned by Put for a key or value out of bounds.
@@ -74,6 +76,11 @@ type Engine interface {
 	// where fn or the commit fails. Updates run one at a time. Views run
 	// meanwhile and see nothing of it until it is committed.
 	Update(fn func(Writer) error) error
+	// Scrub overwrites what is left on the storage of values that were deleted or
+	// replaced. One call does a part, from a position on (the first one is 0), and
+	// returns the next position; 0 says that it is done. It fails with [ErrInUse],
+	// and is tried again then.
+	Scrub(from int) (next int, err error)
 	// Close waits for running views and updates.
 	Close() error
 }

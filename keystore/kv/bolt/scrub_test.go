@@ -1,0 +1,131 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"testing"
+
+	"vtoken/keystore/kv"
+	"vtoken/keystore/kv/kvtest"
+)
+
+// secretValue is what must not be found in a file any more.
+var secretValue = []byte("what was deleted and must be gone")
+
+func inFile(t *testing.T, path string) int {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(data, secretValue)
+}
+
+// litter leaves a deleted value in free pages, among many others.
+func litter(t *testing.T, e *Engine) {
+	t.Helper()
+	put := func(value []byte) {
+		t.Helper()
+		err := e.Update(func(w kv.Writer) error {
+			for i := range 3000 {
+				key := fmt.Appendf(nil, "litter %04d", i)
+				if value == nil {
+					if err := w.Delete(key); err != nil {
+						return err
+					}
+				} else if err := w.Put(key, append(key, value...)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(bytes.Repeat(secretValue, 100))
+	put(nil)
+}
+
+func scrubAll(e *Engine) (turns int, err error) {
+	for next := 0; ; {
+		turns++
+		if next, err = e.Scrub(next); err != nil || next == 0 {
+			return turns, err
+		}
+	}
+}
+
+// TestScrub: nothing of what was deleted is left in the file, what is there is as
+// it was, and the file opens and goes on.
+func TestScrub(t *testing.T) {
+	path, want := grown(t, 3000)
+	e, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	litter(t, e)
+	if n := inFile(t, path); n < 1000 {
+		t.Fatalf("the deleted value is in the file %d times; the test tests nothing", n)
+	}
+	turns, err := scrubAll(e)
+	if err != nil || turns < 2 {
+		t.Errorf("%d turns, %v", turns, err)
+	}
+	if n := inFile(t, path); n > 0 {
+		t.Errorf("the deleted value is in the file %d times", n)
+	}
+	if err := e.Update(func(w kv.Writer) error { return w.Put([]byte("after"), []byte("scrubbing")) }); err != nil {
+		t.Error(err)
+	}
+	want["after"] = "scrubbing"
+	for range 2 {
+		if got := kvtest.Dump(t, e); !maps.Equal(got, want) {
+			t.Error("scrubbing changed what is there")
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if e, err = Open(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := e.Scrub(0); !errors.Is(err, kv.ErrClosed) {
+		t.Errorf("of a file that is closed: %v", err)
+	}
+}
+
+// TestScrubBesideView: what a view of an older state reads is left alone until it
+// ends.
+func TestScrubBesideView(t *testing.T) {
+	e, path := create(t)
+	defer e.Close()
+	if err := e.Update(func(w kv.Writer) error { return w.Put([]byte("kept"), secretValue) }); err != nil {
+		t.Fatal(err)
+	}
+	err := e.View(func(r kv.Reader) error {
+		if err := e.Update(func(w kv.Writer) error { return w.Delete([]byte("kept")) }); err != nil {
+			return err
+		}
+		if _, err := scrubAll(e); !errors.Is(err, kv.ErrInUse) {
+			t.Errorf("beside a view: %v", err)
+		}
+		got, err := r.Get([]byte("kept"))
+		if !bytes.Equal(got, secretValue) {
+			t.Errorf("the view reads %q", got)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := scrubAll(e); err != nil || inFile(t, path) > 0 {
+		t.Errorf("after the view: %v, the value is in the file %d times", err, inFile(t, path))
+	}
+}
