@@ -46,14 +46,19 @@ func stateOf(t provisioning.Token) string {
 	return stateNew
 }
 
+// hardTypes are the types of hardware.
+var hardTypes = []string{physicalToken, oathToken, legacyToken}
+
 // typeOf is what type of token a token of the core is: the one it was made or
-// loaded as, else what is nearest.
+// loaded as, else what is nearest. [typeCriteria] says the same for searches.
 func typeOf(t provisioning.Token) string {
-	switch {
-	case slices.Contains(types, t.Product.Model):
-		return t.Product.Model
+	switch model := t.Product.Model; {
+	case t.Product.Hardware && slices.Contains(hardTypes, model):
+		return model
 	case t.Product.Hardware:
 		return oathToken
+	case model == googleToken:
+		return model
 	}
 	return softToken
 }
@@ -70,9 +75,7 @@ func algorithmOf(t provisioning.Token) string {
 
 // isHardware reports whether a token is one that is assigned and unassigned, as
 // against one that is made for a user and deleted.
-func isHardware(t provisioning.Token) bool {
-	return !slices.Contains([]string{softToken, googleToken}, typeOf(t))
-}
+func isHardware(t provisioning.Token) bool { return t.Product.Hardware }
 
 // allowed are the actions that the state of a token allows, from the core's.
 func allowed(t provisioning.Token) []string {

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/directory"
 	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/record"
 )
 
 // list is one of the two searches: what is always asked, and what may be.
@@ -19,12 +21,29 @@ type list struct {
 	orders     map[string]directory.Field
 }
 
-// attribute is a search attribute: its field, its operators and what its values
-// are here. A value that no row has is BadInput.
+// attribute is a search attribute: its operators, and what the core is asked for
+// one of them and a value. A value that no token can have is refused.
 type attribute struct {
-	field     directory.Field
 	operators []string
-	values    func(string) (string, bool)
+	criteria  func(op directory.Operator, value string) ([]directory.Criterion, bool)
+}
+
+// values are the criteria of a field whose values are the core's, but for their
+// form.
+func values(field directory.Field, form func(string) (string, bool)) func(directory.Operator, string) ([]directory.Criterion, bool) {
+	return func(op directory.Operator, value string) ([]directory.Criterion, bool) {
+		value, ok := form(value)
+		return []directory.Criterion{{Field: field, Op: op, Value: value}}, ok
+	}
+}
+
+// words are the criteria that certain words stand for, which are tested for
+// equality alone.
+func words(table map[string][]directory.Criterion) func(directory.Operator, string) ([]directory.Criterion, bool) {
+	return func(_ directory.Operator, word string) ([]directory.Criterion, bool) {
+		list, ok := table[word]
+		return list, ok
+	}
 }
 
 // The operators that are served.
@@ -40,6 +59,36 @@ var (
 	dates  = []string{"GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL"}
 )
 
+// stateCriteria are what the states of held tokens are in the core, as [stateOf]
+// has them.
+var stateCriteria = map[string][]directory.Criterion{
+	stateNew:        {{Field: directory.State, Value: directory.StateNew}},
+	stateActivating: {{Field: directory.State, Value: directory.StatePending}},
+	stateActive:     {{Field: directory.State, Value: directory.StateActive}},
+	stateInactive:   {{Field: directory.State, Op: directory.In, Values: []string{directory.StateInactive, directory.StateDeceased}}},
+}
+
+var (
+	hard = directory.Criterion{Field: directory.Hardware, Value: "true"}
+	soft = directory.Criterion{Field: directory.Hardware, Value: "false"}
+)
+
+// typeCriteria are what the types are in the core, as [typeOf] has them: a token of
+// another API is found as the type that it looks like.
+var typeCriteria = map[string][]directory.Criterion{
+	softToken:   {soft, {Field: directory.Model, Op: directory.NotEquals, Value: googleToken}},
+	googleToken: {soft, {Field: directory.Model, Value: googleToken}},
+	oathToken: {hard, {Field: directory.Model, Op: directory.NotEquals, Value: physicalToken},
+		{Field: directory.Model, Op: directory.NotEquals, Value: legacyToken}},
+	legacyToken: {hard, {Field: directory.Model, Value: legacyToken}},
+}
+
+// hardCriteria are those of the types that the search for unassigned tokens knows.
+var hardCriteria = map[string][]directory.Criterion{oathToken: typeCriteria[oathToken], legacyToken: typeCriteria[legacyToken]}
+
+// groupID is the attribute whose value has to be the id of a group.
+const groupID = "groupId"
+
 // assignedList and unassignedList are the two tables of section "searchParms" of
 // the vendor's document.
 var (
@@ -47,42 +96,37 @@ var (
 		name:   "assigned",
 		always: []directory.Criterion{{Field: directory.Held, Value: "true"}},
 		attributes: map[string]attribute{
-			"state":        {directory.State, equals, oneOf(map[string]string{stateNew: directory.StateNew, stateActive: directory.StateActive, stateActivating: directory.StatePending, stateInactive: directory.StateInactive})},
-			"serialNumber": {directory.Serial, text, short},
-			"type":         {directory.Model, equals, among(softToken, googleToken, oathToken, legacyToken)},
-			"loadDate":     {directory.Created, dates, date},
-			"lastUsedDate": {directory.LastUsed, dates, date},
-			"groupId":      {directory.Group, equals, short},
-			"label":        {directory.Label, []string{"CONTAINS"}, short},
+			"state":        {equals, words(stateCriteria)},
+			"serialNumber": {text, values(directory.Serial, short)},
+			"type":         {equals, words(typeCriteria)},
+			"loadDate":     {dates, values(directory.Created, date)},
+			"lastUsedDate": {dates, values(directory.LastUsed, date)},
+			groupID:        {equals, values(directory.Group, id)},
+			"label":        {[]string{"CONTAINS"}, values(directory.Label, short)},
 		},
 		orders: map[string]directory.Field{
 			"serialNumber": directory.Serial, "state": directory.State, "loadDate": directory.Created, "lastUsedDate": directory.LastUsed,
 		},
 	}
 	unassignedList = list{
-		name: "unassigned",
-		always: []directory.Criterion{
-			{Field: directory.Held, Value: "false"}, {Field: directory.Hardware, Value: "true"}, {Field: directory.Deceased, Value: "false"},
-		},
+		name:   "unassigned",
+		always: []directory.Criterion{{Field: directory.Held, Value: "false"}, hard, {Field: directory.Deceased, Value: "false"}},
 		attributes: map[string]attribute{
-			"serialNumber": {directory.Serial, text, short},
-			"type":         {directory.Model, equals, among(oathToken, legacyToken)},
-			"loadDate":     {directory.Created, dates, date},
-			"groupId":      {directory.Group, equals, short},
+			"serialNumber": {text, values(directory.Serial, short)},
+			"type":         {equals, words(hardCriteria)},
+			"loadDate":     {dates, values(directory.Created, date)},
+			groupID:        {equals, values(directory.Group, id)},
 		},
 		orders: map[string]directory.Field{"serialNumber": directory.Serial},
 	}
 )
 
-func oneOf(values map[string]string) func(string) (string, bool) {
-	return func(v string) (string, bool) { out, ok := values[v]; return out, ok }
-}
+func short(v string) (string, bool) { return v, utf8.RuneCountInString(v) <= 100 }
 
-func among(values ...string) func(string) (string, bool) {
-	return func(v string) (string, bool) { return v, slices.Contains(values, v) }
+func id(v string) (string, bool) {
+	id, err := provisioning.ParseID[record.GroupID]("group", v)
+	return string(id), err == nil
 }
-
-func short(v string) (string, bool) { return v, len(v) <= 100 }
 
 // date reads a date in UTC, with or without its zone, and writes it in RFC 3339.
 func date(v string) (string, bool) {
@@ -118,11 +162,11 @@ func (l list) search(c provisioning.Caller, in searchParms) (provisioning.TokenS
 		return q, provisioning.Errorf(provisioning.BadInput, "a search has at most %d attributes", maxAttributes)
 	}
 	for _, by := range in.SearchByAttributes {
-		criterion, err := l.criterion(by)
+		criteria, err := l.criteria(by)
 		if err != nil {
 			return q, err
 		}
-		q.Where = append(q.Where, criterion)
+		q.Where = append(q.Where, criteria...)
 	}
 	if by := in.OrderByAttribute; by != nil {
 		field, ok := l.orders[by.Name]
@@ -137,25 +181,51 @@ func (l list) search(c provisioning.Caller, in searchParms) (provisioning.TokenS
 	return q, nil
 }
 
-func (l list) criterion(by searchByAttribute) (directory.Criterion, error) {
+func (l list) criteria(by searchByAttribute) ([]directory.Criterion, error) {
 	a, ok := l.attributes[by.Name]
 	if !ok {
-		return directory.Criterion{}, provisioning.Errorf(provisioning.BadInput, "tokens are not searched by %.40q here", by.Name)
+		return nil, provisioning.Errorf(provisioning.BadInput, "tokens are not searched by %.40q here", by.Name)
 	}
 	if !slices.Contains(a.operators, by.Operator) {
-		return directory.Criterion{}, provisioning.Errorf(provisioning.BadInput, "the operator of %s is one of %v, not %.40q", by.Name, a.operators, by.Operator)
+		return nil, provisioning.Errorf(provisioning.BadInput, "the operator of %s is one of %v, not %.40q", by.Name, a.operators, by.Operator)
 	}
-	value, ok := a.values(by.Value)
+	list, ok := a.criteria(operators[by.Operator], by.Value)
 	if !ok {
-		return directory.Criterion{}, provisioning.Errorf(provisioning.BadInput, "%.40q is no value of %s", by.Value, by.Name)
+		return nil, provisioning.Errorf(provisioning.BadInput, "%.40q is no value of %s", by.Value, by.Name)
 	}
-	return directory.Criterion{Field: a.field, Op: operators[by.Operator], Value: value}, nil
+	return list, nil
+}
+
+// groupsThere refuses a search for a group that the caller's tenant does not have.
+func (d *Dialect) groupsThere(ctx context.Context, c provisioning.Caller, in searchParms) error {
+	if in.Cursor != "" {
+		return nil
+	}
+	for _, by := range in.SearchByAttributes {
+		if by.Name != groupID {
+			continue
+		}
+		if err := d.core.Allowed(c, provisioning.OpTokenList, c.Tenant); err != nil {
+			return err
+		}
+		groups, err := d.core.Groups(ctx, c.Looking(), c.Tenant)
+		if err != nil {
+			return err
+		}
+		if want, _ := id(by.Value); !slices.ContainsFunc(groups, func(g record.Group) bool { return string(g.ID) == want }) {
+			return provisioning.Errorf(provisioning.GroupNotFound, "there is no group %.40q", by.Value)
+		}
+	}
+	return nil
 }
 
 // page runs a search.
 func (d *Dialect) page(ctx context.Context, c provisioning.Caller, l list, in searchParms) (tokensPage, error) {
 	q, err := l.search(c, in)
 	if err != nil {
+		return tokensPage{}, err
+	}
+	if err := d.groupsThere(ctx, c, in); err != nil {
 		return tokensPage{}, err
 	}
 	found, err := d.core.SearchTokens(ctx, c, q)
