@@ -166,22 +166,33 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 }
 
 // HolderChange is a change of one holder's part in a token; nil leaves a field
-// as it is, and a zero time is no bound.
+// as it is, and a zero time is no bound. The PIN is the token's, and so the same
+// for all holders.
 type HolderChange struct {
 	Suspended            *bool
 	Starts, Expires      *time.Time
 	UsageLimit, Priority *int
+	PIN                  PINChange
 }
 
-// SetHolder changes a user's part in a token. A user who does not have it is
-// WrongState.
+// SetHolder changes a user's part in a token, all or nothing. A user who does not
+// have it is WrongState.
 func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user string, change HolderChange) (Token, error) {
 	for _, n := range []*int{change.UsageLimit, change.Priority} {
 		if n != nil && *n < 0 {
 			return Token{}, Errorf(BadInput, "a usage limit or a priority cannot be %d; give 0 or more", *n)
 		}
 	}
-	return s.changeIn(ctx, c, OpTokenHolder, ref, func(tx Tx, t *record.Token) error {
+	steps := append([]step{parting(user, change)}, change.PIN.steps()...)
+	if change.PIN.New != nil {
+		return s.resetPIN(ctx, c, ref, newPIN{role: pin.User, pin: change.PIN.New, also: steps}, nil)
+	}
+	return s.changeBy(ctx, c, ref, steps)
+}
+
+// parting changes a user's part in a token.
+func parting(user string, change HolderChange) step {
+	return step{OpTokenHolder, func(tx Tx, t *record.Token) error {
 		u, err := userOf(tx, t.Tenant, user)
 		if err != nil {
 			return err
@@ -196,7 +207,7 @@ func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user st
 		set(&a.UsageLimit, change.UsageLimit)
 		set(&a.Priority, change.Priority)
 		return nil
-	})
+	}}
 }
 
 // HolderRef names a user's part in a token.

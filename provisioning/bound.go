@@ -31,43 +31,48 @@ func (with *CurrentPIN) operation() Operation {
 // Forbidden and counts as a try, one that is locked or not set is WrongState. The
 // caller keeps both PINs and wipes them.
 func (s *Service) ChangePIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule, with CurrentPIN) error {
-	return s.resetPIN(ctx, c, ref, newPIN{role, p, rule}, &with)
+	_, err := s.resetPIN(ctx, c, ref, newPIN{role: role, pin: p, rule: rule}, &with)
+	return err
 }
 
-// newPIN is a PIN that is to be set.
+// newPIN is a PIN that is to be set, and what else is to be done with it.
 type newPIN struct {
 	role pin.Role
 	pin  secret.Bytes
 	rule PINRule
+	also []step
 }
 
 // resetPIN sets a PIN, with a PIN that the token has where with is given.
-func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN, with *CurrentPIN) error {
+func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN, with *CurrentPIN) (Token, error) {
 	op := with.operation()
+	if err := mayTake(c, n.also); err != nil {
+		return Token{}, err
+	}
 	var t *record.Token
 	err := s.view(ctx, func(tx ReadTx) (err error) {
 		t, err = s.token(tx, c, op, ref)
 		return err
 	})
 	if err != nil {
-		return err
+		return Token{}, err
 	}
 	if err := n.rule.check(n.role, n.pin); err != nil {
-		return err
+		return Token{}, err
 	}
 	if err := checkPIN(t, n.role, n.pin); err != nil {
-		return err
+		return Token{}, err
 	}
 	k, err := s.keyFor(ctx, c, t, with)
 	if err != nil {
-		return err
+		return Token{}, err
 	}
 	defer k.private.Wipe()
 	verifier, err := s.store.HashPIN(t.ID, n.role, n.pin, k.private) // slow, so outside of the transaction
 	if err != nil {
-		return err
+		return Token{}, err
 	}
-	_, err = s.changeToken(ctx, c, op, ref, func(now *record.Token) error {
+	view, err := s.changeIn(ctx, c, op, ref, func(tx Tx, now *record.Token) error {
 		if !bytes.Equal(now.BoundKey, t.BoundKey) || with != nil && !bytes.Equal(now.PIN(with.Role).Verifier, t.PIN(with.Role).Verifier) {
 			return Errorf(WrongState, "the PINs of token %s were changed meanwhile; try again", t.ID)
 		}
@@ -76,12 +81,12 @@ func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN
 		}
 		*now.PIN(n.role) = now.PIN(n.role).Change(verifier, s.now())
 		now.BoundKey = k.public
-		return nil
+		return s.take(tx, now, n.also)
 	})
 	if err == nil && len(t.BoundKey) == 0 {
 		s.fresh.keep(c, t.ID, k, s.now())
 	}
-	return err
+	return view, err
 }
 
 // boundKey is the key pair of a PIN-bound token; the zero value is that of others.

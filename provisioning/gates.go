@@ -33,11 +33,16 @@ func (r EnableRule) check(t *record.Token, on bool) error {
 // off. Where the rule does not say otherwise it is no error if the token is so
 // already.
 func (s *Service) SetEnabled(ctx context.Context, c Caller, ref TokenRef, on bool, rule EnableRule) (Token, error) {
+	return s.changeBy(ctx, c, ref, []step{s.switching(c, on, rule)})
+}
+
+// switching switches a token on or off.
+func (s *Service) switching(c Caller, on bool, rule EnableRule) step {
 	op := OpTokenDisable
 	if on {
 		op = OpTokenEnable
 	}
-	return s.changeToken(ctx, c, op, ref, func(t *record.Token) error {
+	return step{op, func(_ Tx, t *record.Token) error {
 		if err := rule.check(t, on); err != nil {
 			return err
 		}
@@ -45,7 +50,7 @@ func (s *Service) SetEnabled(ctx context.Context, c Caller, ref TokenRef, on boo
 			t.Enabled, t.EnabledAt, t.EnabledBy = on, s.now(), c.Name
 		}
 		return nil
-	})
+	}}
 }
 
 // SetExpiry sets when a token ends; the zero time is never. From then on its
@@ -59,13 +64,17 @@ func (s *Service) SetExpiry(ctx context.Context, c Caller, ref TokenRef, at time
 
 // Decease ends a token for good and keeps its record. What is on it is gone.
 func (s *Service) Decease(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
-	return s.changeIn(ctx, c, OpTokenDecease, ref, func(tx Tx, t *record.Token) error {
+	return s.changeBy(ctx, c, ref, []step{deceasing()})
+}
+
+func deceasing() step {
+	return step{OpTokenDecease, func(tx Tx, t *record.Token) error {
 		t.Deceased, t.Code, t.OTP.Key, t.BoundKey = true, record.ActivationCode{}, 0, nil
 		for _, role := range []pin.Role{pin.User, pin.SO} {
 			*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
 		}
 		return tx.DeleteObjects(t.ID)
-	})
+	}}
 }
 
 // SetConfined closes the download of a soft token, or opens it. It is no error
@@ -99,11 +108,15 @@ func (s *Service) Download(ctx context.Context, c Caller, ref TokenRef, device s
 // ClearPIN unsets a role's PIN: nobody can log in with it until one is set. The
 // only PIN of a PIN-bound token stays (WrongState): its keys would be lost.
 func (s *Service) ClearPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
-	return s.changeToken(ctx, c, OpTokenClearPIN, ref, func(t *record.Token) error {
+	return s.changeBy(ctx, c, ref, []step{clearing(role)})
+}
+
+func clearing(role pin.Role) step {
+	return step{OpTokenClearPIN, func(_ Tx, t *record.Token) error {
 		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
 		if len(t.BoundKey) > 0 && !t.UserPIN.Set() && !t.SOPIN.Set() {
 			return Errorf(WrongState, "token %s is PIN-bound, and this is the only PIN that opens its keys; set the other PIN first, or delete the token", t.ID)
 		}
 		return nil
-	})
+	}}
 }

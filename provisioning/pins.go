@@ -47,7 +47,8 @@ func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
 // WrongState but for the caller who has just set the first one, see
 // [Service.ChangePIN]. The caller keeps p and wipes it.
 func (s *Service) ResetPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule) error {
-	return s.resetPIN(ctx, c, ref, newPIN{role, p, rule}, nil)
+	_, err := s.resetPIN(ctx, c, ref, newPIN{role: role, pin: p, rule: rule}, nil)
+	return err
 }
 
 // checkPIN checks a PIN against the token's policy.

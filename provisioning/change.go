@@ -1,0 +1,128 @@
+package provisioning
+
+import (
+	"context"
+
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// step is one of several changes of a token that are made together, and the
+// operation that it is.
+type step struct {
+	op     Operation
+	change func(tx Tx, t *record.Token) error
+}
+
+// changeBy makes the steps one after the other in one transaction, all or none.
+// What the state of the token does not allow is looked at before each.
+func (s *Service) changeBy(ctx context.Context, c Caller, ref TokenRef, steps []step) (Token, error) {
+	if len(steps) == 0 {
+		return Token{}, Errorf(BadInput, "nothing is to be changed; name something")
+	}
+	if err := mayTake(c, steps); err != nil {
+		return Token{}, err
+	}
+	return s.changeIn(ctx, c, steps[0].op, ref, func(tx Tx, t *record.Token) error { return s.take(tx, t, steps) })
+}
+
+// mayTake checks the caller's rights for all steps.
+func mayTake(c Caller, steps []step) error {
+	for _, one := range steps {
+		if err := c.mayDo(one.op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take makes the steps on the copy of a token.
+func (s *Service) take(tx Tx, t *record.Token, steps []step) error {
+	for _, one := range steps {
+		if err := one.op.allowed(t, s.now()); err != nil {
+			return err
+		}
+		if err := one.change(tx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TokenChange is a change of several things of a token at once; nil leaves one as
+// it is.
+type TokenChange struct {
+	// Label is its name; the empty one is that of a token that nobody named, its
+	// serial number.
+	Label *string
+	// Enabled switches it on or off.
+	Enabled *bool
+	// Deceased ends it for good.
+	Deceased bool
+}
+
+// ChangeToken makes all of a change, or none of it. Switching a token on or off
+// that is so already is no error.
+func (s *Service) ChangeToken(ctx context.Context, c Caller, ref TokenRef, change TokenChange) (Token, error) {
+	var steps []step
+	if change.Label != nil {
+		steps = append(steps, labelling(*change.Label))
+	}
+	if change.Enabled != nil {
+		steps = append(steps, s.switching(c, *change.Enabled, EnableRule{}))
+	}
+	if change.Deceased {
+		steps = append(steps, deceasing())
+	}
+	return s.changeBy(ctx, c, ref, steps)
+}
+
+// labelling gives a token a name; the empty one is its serial number.
+func labelling(label string) step {
+	return step{OpTokenLabel, func(_ Tx, t *record.Token) error {
+		if label == "" {
+			t.Label = t.Serial
+			return nil
+		}
+		t.Label = label
+		return checkLabel(label, LabelRule{})
+	}}
+}
+
+// PINChange is a change of a token's user PIN; the zero value changes nothing.
+type PINChange struct {
+	// New is the PIN that it gets; the caller wipes it. Clear unsets the one that
+	// it has.
+	New   secret.Bytes
+	Clear bool
+	// Unlock starts the tries of a PIN that is locked anew.
+	Unlock bool
+	// MustChange says whether the holder is asked to choose another one.
+	MustChange *bool
+}
+
+// steps are what is to be done beside setting a new PIN, after that.
+func (p PINChange) steps() (list []step) {
+	if p.Clear {
+		list = append(list, clearing(pin.User))
+	}
+	if p.Unlock {
+		list = append(list, step{OpTokenUnlock, func(_ Tx, t *record.Token) error {
+			if t.UserPIN.Locked() {
+				t.UserPIN = t.UserPIN.Right()
+			}
+			return nil
+		}})
+	}
+	if p.MustChange != nil {
+		list = append(list, step{OpTokenUnlock, func(_ Tx, t *record.Token) error {
+			if *p.MustChange && !t.UserPIN.Set() {
+				return Errorf(WrongState, "token %s has no user PIN that could be changed; set one first", t.ID)
+			}
+			t.UserPIN.ToBeChanged = *p.MustChange
+			return nil
+		}})
+	}
+	return list
+}
