@@ -1,13 +1,12 @@
 package dualshield
 
 import (
+	"cmp"
 	"encoding/base64"
 	"strings"
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/directory"
-	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -38,119 +37,8 @@ func partNames(others ...string) []string {
 	return append(append(userNames("user."), "id", "token.id", "token.serial"), others...)
 }
 
-func (d *Dialect) getAssignment(in *call) (any, error) {
-	rows, err := d.assignments(in, "match", "return")
-	if err != nil {
-		return nil, err
-	}
-	switch len(rows) {
-	case 0:
-		return nil, provisioning.Errorf(provisioning.TokenNotFound, "token assignment not found")
-	case 1:
-		return rows[0], nil
-	}
-	return nil, provisioning.Errorf(provisioning.Conflict, "several assignments match; match by id, or search")
-}
-
-func (d *Dialect) searchAssignments(in *call) (any, error) {
-	q, err := in.paging()
-	if err != nil {
-		return nil, err
-	}
-	rows, err := d.assignments(in, "match", "return", "sort", "order", "max", "offset")
-	if err != nil {
-		return nil, err
-	}
-	total := len(rows)
-	rows = rows[min(q.Skip, total):]
-	return map[string]any{"total": total, "rows": rows[:min(q.Limit, len(rows))]}, nil
-}
-
-// maxAssignments bounds the tokens whose assignments one call looks at.
-const maxAssignments = provisioning.MaxPage
-
-// partSearch is a search for assignments, made ready.
-type partSearch struct {
-	where []directory.Criterion // of their tokens
-	// id, user and status are what an assignment has to have; empty is anything.
-	id, user, status string
-}
-
-// partSearch reads what a call matches.
-func (d *Dialect) partSearch(in *call) (partSearch, error) {
-	var q partSearch
-	match, err := in.match()
-	if err != nil {
-		return q, err
-	}
-	var rest []triple
-	for _, t := range match {
-		switch {
-		case t.name == "id" && t.op == "=":
-			q.id = strings.ToLower(t.value)
-			ref, _, err := assignment(in.caller, t.value)
-			if err != nil {
-				return q, err
-			}
-			rest = append(rest, triple{"token.id", "=", string(ref.ID)})
-		case t.name == "status" && t.op == "=":
-			q.status = t.value
-		default:
-			rest = append(rest, t)
-		}
-	}
-	if q.where, err = d.criteria(in.ctx, in.caller, rest, "token."); err != nil {
-		return q, err
-	}
-	for _, c := range q.where {
-		if c.Field == directory.Holder {
-			q.user = c.Value
-		}
-	}
-	return q, nil
-}
-
-// fits reports whether the attributes of an assignment are those that are looked
-// for.
-func (q partSearch) fits(h provisioning.Holder, own map[string]any) bool {
-	return (q.id == "" || own["id"] == q.id) && (q.user == "" || string(h.User) == q.user) && (q.status == "" || own["status"] == q.status)
-}
-
-// assignments are the assignments that match.
-func (d *Dialect) assignments(in *call, members ...string) ([]map[string]any, error) {
-	if err := in.only(members...); err != nil {
-		return nil, err
-	}
-	wanted, err := in.returns()
-	if err != nil {
-		return nil, err
-	}
-	q, err := d.partSearch(in)
-	if err != nil {
-		return nil, err
-	}
-	page, err := d.core.SearchTokens(in.ctx, in.caller, provisioning.TokenSearch{Tenant: in.caller.Tenant, Where: q.where, Limit: maxAssignments})
-	if err != nil {
-		return nil, err
-	}
-	rows := []map[string]any{}
-	for _, t := range page.Tokens {
-		for i, h := range t.Holders {
-			own := assignmentAttrs(t, i)
-			if !q.fits(h, own) {
-				continue
-			}
-			row, err := wanted.pick(own, nil)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, row)
-		}
-	}
-	return rows, nil
-}
-
-// setAssignment changes the status, the PIN, the time or the order of a part.
+// setAssignment changes the status, the PIN, the times and the order of a part: all
+// that is named, or nothing.
 func (d *Dialect) setAssignment(in *call) (any, error) {
 	if err := in.only("id", "attrs"); err != nil {
 		return nil, err
@@ -163,67 +51,59 @@ func (d *Dialect) setAssignment(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.only("status", "pin", "starts", "expires", "usagelimit", "priority"); err != nil {
-		return nil, err
-	}
-	if _, there := a["pin"]; there {
-		if len(a) > 1 {
-			return nil, provisioning.Errorf(provisioning.BadInput, "a PIN is set by a call of its own")
-		}
-		return nil, d.setPIN(in, ref, a)
-	}
-	change, unlock, err := holderChange(a)
+	change, err := holderChange(a)
+	defer change.PIN.New.Wipe()
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.core.SetHolder(in.ctx, in.caller, ref, user, change)
-	if err == nil && unlock && t.UserPIN.Locked {
-		_, err = d.core.UnlockPIN(in.ctx, in.caller, ref, pin.User)
-	}
+	_, err = d.core.SetHolder(in.ctx, in.caller, ref, user, change)
 	return nil, err
 }
 
-// setPIN sets the PIN of the token, or clears it where it is empty.
-func (d *Dialect) setPIN(in *call, ref provisioning.TokenRef, a attrs) error {
-	text, err := a.digits("pin")
-	if err != nil {
-		return err
+// holderChange is what attributes change of a part. ACTIVE unlocks a PIN that is
+// locked, and the empty PIN clears the one that there is.
+func holderChange(a attrs) (change provisioning.HolderChange, err error) {
+	if err = a.only("status", "pin", "mustchangepin", "pinneverexpires", "starts", "expires", "usagelimit", "priority"); err != nil {
+		return change, err
 	}
-	if text == "" {
-		_, err = d.core.ClearPIN(in.ctx, in.caller, ref, pin.User)
-		return err
-	}
-	p := secret.Bytes(text)
-	defer p.Wipe()
-	return d.core.ResetPIN(in.ctx, in.caller, ref, pin.User, p, provisioning.PINRule{})
-}
-
-// holderChange is what attributes change of a part; unlock says that it becomes
-// active, so that a locked PIN is unlocked.
-func holderChange(a attrs) (change provisioning.HolderChange, unlock bool, err error) {
 	state, err := a.text("status")
 	if err != nil {
-		return change, false, err
+		return change, err
 	}
 	switch state {
 	case "":
 	case statusActive, statusDisabled:
 		suspended := state == statusDisabled
-		change.Suspended = &suspended
+		change.Suspended, change.PIN.Unlock = &suspended, !suspended
 	default:
-		return change, false, provisioning.Errorf(provisioning.BadInput, "an assignment is set to ACTIVE or DISABLED, not to %.40q", state)
+		return change, provisioning.Errorf(provisioning.BadInput, "an assignment is set to ACTIVE or DISABLED, not to %.40q", state)
 	}
 	for name, to := range map[string]**time.Time{"starts": &change.Starts, "expires": &change.Expires} {
 		if *to, err = a.date(name); err != nil {
-			return change, false, err
+			return change, err
 		}
 	}
 	for name, to := range map[string]**int{"usagelimit": &change.UsageLimit, "priority": &change.Priority} {
 		if *to, err = a.number(name); err != nil {
-			return change, false, err
+			return change, err
 		}
 	}
-	return change, state == statusActive, nil
+	if change.PIN.MustChange, err = a.flag("mustchangepin"); err != nil {
+		return change, err
+	}
+	if never, err := a.flag("pinneverexpires"); err != nil || never != nil && !*never {
+		return change, cmp.Or(err, error(provisioning.Errorf(provisioning.NotSupported, "PINs do not expire here; ask for another one with mustChangePin")))
+	}
+	if _, there := a["pin"]; there {
+		text, err := a.digits("pin")
+		if err != nil {
+			return change, err
+		}
+		if change.PIN.Clear = text == ""; !change.PIN.Clear {
+			change.PIN.New = secret.Bytes(text)
+		}
+	}
+	return change, nil
 }
 
 // reference is an answer that names an assignment, and what else comes with it.

@@ -144,6 +144,19 @@ func (a attrs) number(name string) (*int, error) {
 	return &whole, nil
 }
 
+// flag is an attribute that is true or false, or nil.
+func (a attrs) flag(name string) (*bool, error) {
+	v, there := a[name]
+	if !there {
+		return nil, nil
+	}
+	is, ok := v.(bool)
+	if !ok {
+		return nil, provisioning.Errorf(provisioning.BadInput, "the attribute %s is true or false", name)
+	}
+	return &is, nil
+}
+
 // date is an attribute that is a date, or nil; the empty text is no date.
 func (a attrs) date(name string) (*time.Time, error) {
 	v, there := a[name]

@@ -77,17 +77,33 @@ func readSeeds(a attrs) (*seedfile.File, error) {
 	if err != nil {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the file cannot be read: %v", err)
 	}
-	id, err := a.text("product.id")
-	if err != nil {
-		return f, err
-	}
-	for _, t := range f.Tokens {
-		if own := t.Manufacturer + "/" + t.Model; id != "" && own != id {
-			f.Wipe()
-			return nil, provisioning.Errorf(provisioning.BadInput, "the file is of product %.40q, not of %.40q", own, id)
-		}
+	if err := ofProduct(a, f); err != nil {
+		f.Wipe()
+		return nil, err
 	}
 	return f, nil
+}
+
+// ofProduct refuses a file of another product than the one that a call names, by
+// its id or its codes.
+func ofProduct(a attrs, f *seedfile.File) error {
+	names := []string{"product.id", "product.manufacturercode", "product.productcode"}
+	for i, of := range []func(seedfile.Token) string{
+		func(t seedfile.Token) string { return t.Manufacturer + "/" + t.Model },
+		func(t seedfile.Token) string { return t.Manufacturer },
+		func(t seedfile.Token) string { return t.Model },
+	} {
+		want, err := a.text(names[i])
+		if err != nil {
+			return err
+		}
+		for _, t := range f.Tokens {
+			if own := of(t); want != "" && own != want {
+				return provisioning.Errorf(provisioning.BadInput, "the file has %.40q for %s, and not %.40q", own, names[i], want)
+			}
+		}
+	}
+	return nil
 }
 
 // batchAssign gives the tokens of a CSV file to users, all or none.

@@ -2,6 +2,7 @@ package dualshield
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"vtoken/provisioning"
@@ -78,6 +79,9 @@ func parseTriple(list []any) (triple, bool) {
 		return triple{}, false
 	}
 	var t triple
+	if is, ok := list[2].(bool); ok {
+		list = []any{list[0], list[1], strconv.FormatBool(is)}
+	}
 	for i, to := range []*string{&t.name, &t.op, &t.value} {
 		text, err := attrs{"v": list[i]}.digits("v")
 		if err != nil {

@@ -104,14 +104,15 @@ func collections(t provisioning.Token) map[string][]map[string]any {
 	return out
 }
 
-// assignmentAttrs are the attributes of the part of holder i.
+// assignmentAttrs are the attributes of the part of holder i. What is null always
+// is not kept here, or is a secret.
 func assignmentAttrs(t provisioning.Token, i int) map[string]any {
 	h := t.Holders[i]
 	return map[string]any{
 		"id": assignmentID(t.ID, h.User), "status": assignmentStatus(t, h), "isOwner": i == 0,
 		"mustChangePin": t.UserPIN.ToBeChanged, "pinNeverExpires": true, "lastChangePin": date(t.UserPIN.ChangedAt),
 		"dateCreated": date(h.At), "starts": date(h.Starts), "expires": date(h.Expires),
-		"usageLimit": h.UsageLimit, "priority": h.Priority,
+		"usageLimit": h.UsageLimit, "priority": h.Priority, "lastUpdated": nil, "activationCode": nil, "challengeCodes": nil,
 		"token.id": t.ID, "token.serial": t.Serial, "user.id": h.User, "user.loginName": h.Login, "user.domain.name": h.Domain,
 	}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // returns is what a request wants to have of each object: names of attributes,
-// "*" for all simple ones, and {"collection": [names]} for lists of other objects.
+// "*" for all simple ones, and {"collection": [names]} for other objects and lists
+// of them.
 type returns struct {
 	all    bool
 	names  []string
@@ -79,26 +80,54 @@ func (r returns) pick(simple map[string]any, lists map[string][]map[string]any) 
 				out[name] = list
 				continue
 			}
+			if inner := object(simple, name); len(inner) > 0 {
+				out[name] = inner
+				continue
+			}
 			return nil, provisioning.Errorf(provisioning.BadInput, "there is no attribute %.60q to return", name)
 		}
 		out[name] = v
 	}
 	for name, names := range r.nested {
-		list, ok := lists[name]
-		if !ok {
-			return nil, provisioning.Errorf(provisioning.BadInput, "there is no collection %.60q to return", name)
+		inner, err := returns{names: names, all: names == nil}.nest(name, simple, lists)
+		if err != nil {
+			return nil, err
 		}
-		rows := []map[string]any{}
-		for _, item := range list {
-			row, err := returns{names: names, all: names == nil}.pick(item, nil)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, row)
-		}
-		out[name] = rows
+		out[name] = inner
 	}
 	return out, nil
+}
+
+// nest picks what is wanted of a collection, or of an object.
+func (r returns) nest(name string, simple map[string]any, lists map[string][]map[string]any) (any, error) {
+	list, ok := lists[name]
+	if !ok {
+		if inner := object(simple, name); len(inner) > 0 {
+			return r.pick(inner, nil)
+		}
+		return nil, provisioning.Errorf(provisioning.BadInput, "there is no collection or object %.60q to return", name)
+	}
+	rows := []map[string]any{}
+	for _, item := range list {
+		row, err := r.pick(item, nil)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// object is what the dotted names below a name make, such as "product"; it is
+// empty where there are none.
+func object(simple map[string]any, name string) map[string]any {
+	out := map[string]any{}
+	for full, v := range simple {
+		if head, rest, ok := strings.Cut(full, "."); ok && strings.EqualFold(head, name) {
+			out[rest] = v
+		}
+	}
+	return out
 }
 
 // lookup finds a name in either case.

@@ -151,7 +151,11 @@ func (d *Dialect) searchTokens(in *call) (any, error) {
 	if err := in.only("match", "return", "sort", "order", "max", "offset"); err != nil {
 		return nil, err
 	}
-	q, err := in.paging()
+	ordered, err := in.paging()
+	if err != nil {
+		return nil, err
+	}
+	q, err := ordered.tokens()
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +174,8 @@ func (d *Dialect) searchTokens(in *call) (any, error) {
 	return map[string]any{"total": page.Total, "rows": rows}, nil
 }
 
-// setToken changes the status or the description of a token.
+// setToken changes the status and the description of a token, all that is named
+// or nothing. The empty description is none.
 func (d *Dialect) setToken(in *call) (any, error) {
 	if err := in.only("id", "attrs"); err != nil {
 		return nil, err
@@ -183,38 +188,40 @@ func (d *Dialect) setToken(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.only("status", "description"); err != nil {
-		return nil, err
-	}
-	state, err := a.text("status")
+	change, err := tokenChange(a)
 	if err != nil {
 		return nil, err
 	}
-	label, err := a.text("description")
-	if err != nil {
-		return nil, err
-	}
-	if (state == "") == (label == "") {
-		return nil, provisioning.Errorf(provisioning.BadInput, "one call sets one attribute: status or description")
-	}
-	if label != "" {
-		_, err = d.core.SetLabel(in.ctx, in.caller, ref, label, provisioning.LabelRule{})
-		return nil, err
-	}
-	return nil, d.setStatus(in, ref, state)
+	_, err = d.core.ChangeToken(in.ctx, in.caller, ref, change)
+	return nil, err
 }
 
-func (d *Dialect) setStatus(in *call, ref provisioning.TokenRef, state string) error {
-	var err error
-	switch state {
-	case statusActive, statusDisabled:
-		_, err = d.core.SetEnabled(in.ctx, in.caller, ref, state == statusActive, provisioning.EnableRule{})
-	case statusDeceased:
-		_, err = d.core.Decease(in.ctx, in.caller, ref)
+func tokenChange(a attrs) (change provisioning.TokenChange, err error) {
+	if err = a.only("status", "description"); err != nil {
+		return change, err
+	}
+	if _, there := a["description"]; there {
+		label, err := a.text("description")
+		if err != nil {
+			return change, err
+		}
+		change.Label = &label
+	}
+	if _, there := a["status"]; !there {
+		return change, nil
+	}
+	state, err := a.text("status")
+	enabled := state == statusActive
+	switch {
+	case err != nil:
+	case enabled || state == statusDisabled:
+		change.Enabled = &enabled
+	case state == statusDeceased:
+		change.Deceased = true
 	default:
 		err = provisioning.Errorf(provisioning.BadInput, "a token's status is ACTIVE, DISABLED or DECEASED, not %.40q", state)
 	}
-	return err
+	return change, err
 }
 
 // deleteToken deletes a token or, where a user is named, takes it from that user.
