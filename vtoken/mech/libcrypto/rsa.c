@@ -67,10 +67,14 @@ static int done(RSA *key, int n) {
 	return 0;
 }
 
+/*
+ * A signature's bare operation is the same, but libcrypto takes the blinding off in
+ * the same time for every result in a decryption alone (CVE-2022-4304).
+ */
 int vt_rsa_private(RSA *key, const unsigned char *in, unsigned char *out) {
 	if (key == NULL)
 		return 0;
-	return done(key, RSA_private_encrypt(RSA_size(key), in, out, key, RSA_NO_PADDING));
+	return done(key, RSA_private_decrypt(RSA_size(key), in, out, key, RSA_NO_PADDING));
 }
 
 int vt_rsa_sign(RSA *key, int hash, bytes digest, unsigned char *out) {
