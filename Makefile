@@ -23,7 +23,7 @@ RACE_SKIP := EveryByte|PowerCut|OnlySealed|BadInput|ImportMany|AgainstModel
 MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo test soak build bench lint fuzz generate install deb clean packages-test packages-build
+.PHONY: FORCE help demo test soak timing build bench lint fuzz generate install deb clean packages-test packages-build
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ soak: packages-test build ## run the tests that get better with time for longer:
 	SCALE_TIME=$${SCALE_TIME:-10m} LOAD_TIME=$${LOAD_TIME:-30s} $(GO) test -count=1 -v -timeout 1h ./tests/scale
 	LOAD_TIME=$${LOAD_TIME:-30s} LOAD_RATE=$${LOAD_RATE:-2000} $(GO) test -count=1 -v -run TestManyAdministrators ./tests/scale
 	KILLS=$${KILLS:-500} $(GO) test -count=1 -v -timeout 2h -run TestKilledUnderWriters ./tests/e2e
+
+timing: packages-test build ## ask whether the time of a decryption tells what is in it: TIMING_COUNT (10000) rounds, 18 minutes; see docs/threat-model.md
+	TIMING_COUNT=$${TIMING_COUNT:-10000} $(GO) test -count=1 -v -timeout 24h -run TestDecryption ./tests/timing
 
 generate: ## write the generated files again (tests/arch checks that they are current)
 	$(GO) generate ./...

@@ -1,0 +1,45 @@
+package timing
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// count is how many rounds are measured: few, which say nothing about time, or as
+// many as TIMING_COUNT says, in make timing.
+func count(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("TIMING_COUNT")
+	if text == "" {
+		return 5
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("TIMING_COUNT is a number of rounds, not %q", text)
+	}
+	return n
+}
+
+// TestDecryption is S16 and S18: it prints what the times tell. It fails on a wrong
+// answer, and on no time.
+func TestDecryption(t *testing.T) {
+	rounds := count(t)
+	for _, way := range []struct {
+		name, crypto string
+		subjects     func(t *testing.T, crypto string) []subject
+	}{
+		{"padding", "alone", paddingAlone},
+		{"process", "libcrypto", inProcess}, {"process", "go", inProcess},
+		{"socket", "libcrypto", overSocket}, {"socket", "go", overSocket},
+	} {
+		t.Run(way.name+"/"+way.crypto, func(t *testing.T) {
+			for _, s := range way.subjects(t, way.crypto) {
+				times, err := measure(s, rounds, monotonic(), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+				must(t, err)
+				t.Log("\n" + report(s, times, judge(s, times)))
+			}
+		})
+	}
+}
