@@ -79,6 +79,11 @@ func (c *Client) Objects(ctx context.Context, id string) iter.Seq2[api.Object, e
 	return pages[api.Object](ctx, c, "list the objects of the token "+id, path("tokens", id, "objects"), nil)
 }
 
+// Lint looks for what makes applications refuse a token, or overlook keys on it.
+func (c *Client) Lint(ctx context.Context, id string) (*api.Lint, error) {
+	return get[api.Lint](ctx, c, "look through the token "+id, path("tokens", id, "lint"), nil)
+}
+
 // Unlock starts the count of wrong tries of the role's PIN anew and keeps the
 // PIN. role is user or so.
 func (c *Client) Unlock(ctx context.Context, id, role string) (*api.Token, error) {

@@ -18,6 +18,7 @@ const (
 	exitUsage       = 2
 	exitUnreachable = 3
 	exitNotAllowed  = 4
+	exitFindings    = 5
 )
 
 // usageError is a command line that is wrong.
@@ -47,6 +48,7 @@ func (e *hintError) Unwrap() error { return e.err }
 func explain(err error) (string, int) {
 	var usage *usageError
 	var refused *client.Error
+	var findings *findingsError
 	switch {
 	case errors.As(err, &usage):
 		return err.Error(), exitUsage
@@ -56,6 +58,8 @@ func explain(err error) (string, int) {
 		return err.Error(), exitNotAllowed
 	case errors.As(err, &refused):
 		return refusedSentence(err, refused), refusedCode(refused)
+	case errors.As(err, &findings):
+		return err.Error(), exitFindings
 	case errors.Is(err, context.Canceled):
 		return "interrupted", exitFailed
 	}

@@ -53,6 +53,9 @@ No daemon answers.
 .TP
 .B 4
 Not allowed: the socket, the API key or its role.
+.TP
+.B 5
+\fBtoken lint\fR has findings.
 .SH NOTES
 Secrets are read from a file, from standard input (\fB\-\fR) or from a prompt, never from an argument.
 One newline at the end of a file or of standard input does not count.

@@ -59,6 +59,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	env.Setenv("CA", nativetest.CASerial)
 	return errors.Join(
 		os.WriteFile(filepath.Join(env.WorkDir, "alice.pfx"), nativetest.PFX(t, "open sesame"), 0o600),
+		os.WriteFile(filepath.Join(env.WorkDir, "again.pfx"), nativetest.PFX(t, "open sesame"), 0o600),
 		os.WriteFile(filepath.Join(env.WorkDir, "alice.password"), []byte("open sesame\n"), 0o600),
 		os.WriteFile(filepath.Join(env.WorkDir, "alice.pin"), []byte("87654321\n"), 0o600),
 		os.WriteFile(filepath.Join(env.WorkDir, "so.pin"), []byte("so-87654321\n"), 0o600),

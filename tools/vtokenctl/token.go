@@ -15,6 +15,7 @@ func tokenCommand(a *app) *cobra.Command {
 		tokenListCommand(a),
 		tokenSearchCommand(a),
 		tokenShowCommand(a),
+		tokenLintCommand(a),
 		tokenImportCommand(a),
 		tokenCSRCommand(a),
 		tokenPutCertCommand(a),

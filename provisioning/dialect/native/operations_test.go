@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +76,16 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("the policy is %q", token.Policy)
 	}
 	must[*api.Imported](t)(c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary")))
+	if found := must[*api.Lint](t)(c.Lint(ctx, id)); found.Findings == nil || len(found.Findings) > 0 || found.Unseen == nil {
+		t.Errorf("a token with a PFX on it: %+v", found)
+	}
+	must[*api.Imported](t)(c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary")))
+	found := must[*api.Lint](t)(c.Lint(ctx, id))
+	if i := slices.IndexFunc(found.Findings, func(f api.Finding) bool { return f.Rule == "shared-certificate-label" }); i < 0 {
+		t.Errorf("two certificates of one label: %+v", found)
+	} else if f := found.Findings[i]; f.Affects[0].Consumer != "Java" || len(f.Objects) != 2 || f.Objects[0].Class != "certificate" || f.Objects[0].URI == "" {
+		t.Errorf("the finding is %+v", f)
+	}
 	done(t, c.ResetPIN(ctx, id, "user", api.Secret("PIN canary")))
 	done(t, c.ChangePIN(ctx, id, "so", api.Secret("SO PIN canary"), "user", api.Secret("PIN canary")))
 	must[*api.Token](t)(c.Unlock(ctx, id, "user"))

@@ -99,5 +99,6 @@ func (h *Handler) tokenRoutes() []route {
 		{get, "/tokens/{tokenId}/certificates", ok, h.listCertificates, 0},
 		{post, "/tokens/{tokenId}/certificates", created, h.storeCertificate, 0},
 		{get, "/tokens/{tokenId}/objects", ok, h.listObjects, 0},
+		{get, "/tokens/{tokenId}/lint", ok, h.lint, 0},
 	}
 }

@@ -1,0 +1,33 @@
+package native
+
+import (
+	"vtoken/provisioning"
+	"vtoken/provisioning/dialect/native/api"
+)
+
+func (h *Handler) lint(r *request) (any, error) {
+	ref, err := ref(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.core.Token(r.ctx, r.caller, ref)
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.core.Lint(r.ctx, r.caller, ref)
+	if err != nil {
+		return nil, err
+	}
+	return api.Lint{
+		Findings: convert(found.Findings, func(f provisioning.Finding) api.Finding { return findingJSON(t, f) }),
+		Unseen:   append([]string{}, found.Unseen...),
+	}, nil
+}
+
+func findingJSON(t provisioning.Token, f provisioning.Finding) api.Finding {
+	return api.Finding{
+		Rule: f.Rule, Problem: f.Problem, Advice: f.Advice,
+		Affects: convert(f.Affects, func(e provisioning.Effect) api.Effect { return api.Effect(e) }),
+		Objects: convert(f.Objects, func(o provisioning.ObjectInfo) api.Object { return objectJSON(t, o) }),
+	}
+}
