@@ -38,7 +38,7 @@ func (d *daemon) recovery() (bool, error) {
 // rollback is what the status says of older copies of the data folder.
 func (d *daemon) rollback() (api.Rollback, error) {
 	p, err := d.store.Protection()
-	out := api.Rollback{Detected: p.KEK != "", KEK: p.KEK}
+	out := api.Rollback{Detected: p.KEK != "", KEK: p.KEK, CounterFails: p.KEK != "" && !p.Counts}
 	if !p.Accepted.IsZero() {
 		out.AcceptedAt = &p.Accepted
 	}

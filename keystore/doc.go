@@ -132,6 +132,9 @@
 // ahead: else breaking it would be a way around it. Options.AcceptRollback is
 // the way on: it is remembered in the store, with its time.
 //
+// Where the counter is gone, or its KEK was removed and does not answer, the next
+// KEK that is added begins a new one: the store in use is the newest there is.
+//
 // A KEK that is added begins to count at once. Not detected are copies from
 // before that, of which the KEKs of that time open the store: rotate the
 // root key, and destroy those KEKs. Nor is a machine of which somebody controls

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -40,9 +41,11 @@ type guard struct {
 
 	dirty  atomic.Bool // something was committed since the last increment
 	failed atomic.Bool // the last round could not be counted
-	ctx    context.Context
-	cancel context.CancelFunc
-	rounds sync.WaitGroup // and the timer
+	// started is set when the store is open; until then [Open] says what is wrong.
+	started atomic.Bool
+	ctx     context.Context
+	cancel  context.CancelFunc
+	rounds  sync.WaitGroup // and the timer
 }
 
 func newGuard(s *Store, p kek.Provider, c kek.Counter, name secret.Bytes) *guard {
@@ -133,11 +136,20 @@ func (g *guard) note(err error) {
 		g.dirty.Store(true)
 	}
 	switch before := g.failed.Swap(err != nil); {
+	case !g.started.Load():
 	case err != nil:
-		g.s.log.Error("the counter that tells an older copy of the store does not work; PINs cannot be checked anew until it does", "error", err)
+		g.s.log.Error("the counter that tells an older copy of the store does not work; PINs cannot be checked anew until it does", "error", err, "todo", todo(err))
 	case before:
 		g.s.log.Info("the counter that tells an older copy of the store works again")
 	}
+}
+
+// todo is what an administrator does about a counter that does not work.
+func todo(err error) string {
+	if errors.Is(err, kek.ErrNoCounter) {
+		return "while the daemon runs: `vtoken kek remove` its KEK, and `vtoken kek add` it anew"
+	}
+	return "make the TPM answer again, or replace its KEK: `vtoken kek remove`, `vtoken kek add`"
 }
 
 // begin returns the generation that comes next. It catches up where an

@@ -59,7 +59,7 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 		case err == nil:
 			return nil
 		case row.Adopt:
-			o.Log.Warn("an older copy of the data folder is not found out: an administrator accepted the store while its counter could not be asked, and it still cannot", "kek", row.URI, "reason", err)
+			o.Log.Warn("an older copy of the data folder is not found out: an administrator accepted the store while its counter could not be asked, and it still cannot; where that TPM is gone, `vtoken kek remove` its KEK and `vtoken kek add` the one that is there", "kek", row.URI, "reason", err)
 			return nil
 		case !o.AcceptRollback:
 			return rolledBack(o, row, err)
@@ -78,14 +78,27 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 	return err
 }
 
-// protectWith begins to count with a KEK that was added, where the store does
-// not count yet.
+// protectWith has a KEK count that was added: where nothing counts yet, and where
+// the counter went with the KEK that this one replaces, as with a TPM that was
+// cleared. This is the newest store, because it is the one in use.
 func (s *Store) protectWith(ctx context.Context, r recipient) error {
-	row, _, err := s.generation()
-	if err != nil || row.URI != "" {
+	row, recipients, err := s.generation()
+	if err != nil {
 		return err
 	}
-	return s.beginCounting(ctx, s.options, row, []recipient{r})
+	g := s.guard.Load()
+	switch {
+	case row.URI == "":
+		return s.beginCounting(ctx, s.options, row, []recipient{r})
+	case row.URI != r.URI && row.of(recipients):
+		return nil // another one counts, or will when it can be asked
+	case g != nil:
+		return g.renew(ctx, r, row.URI != r.URI)
+	}
+	if err = s.resume(ctx, s.options, row); errors.Is(err, kek.ErrNoCounter) {
+		return s.beginCounting(ctx, s.options, generation{Accepted: row.Accepted}, []recipient{r})
+	}
+	return err
 }
 
 // examine compares the generation of a store that is restored with the counter,
@@ -120,7 +133,7 @@ func rolledBack(o Options, row generation, err error) error {
 		err = fmt.Errorf("%w, or its counter cannot be asked: %w", ErrRollback, err)
 	}
 	return fmt.Errorf("%w; put the newest data folder back, or make the counter reachable. "+
-		"Where this is the newest that is left, or the TPM is gone for good, run `vtokend accept-rollback`, "+
+		"Where this is the newest that is left, or the TPM is gone for good, run `vtokend accept-rollback` once, with the --data-dir and --kek of the daemon, "+
 		"or `vtoken restore FILE --accept-rollback` for a backup: wrong PIN tries, PIN changes and deletions since then are undone", err)
 }
 
@@ -173,6 +186,7 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 		s.guard.Store(nil)
 		return errors.Join(err, g.close())
 	}
+	g.started.Store(true)
 	g.rounds.Go(g.atLeisure)
 	o.Log.Info("older copies of the data folder are found out", "kek", row.URI)
 	return nil
@@ -218,7 +232,7 @@ func (s *Store) forget(ctx context.Context, o Options, row generation) (generati
 	if c != nil {
 		err = errors.Join(c.RemoveCounter(ctx, row.Name), p.Close())
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, kek.ErrNoCounter) {
 		o.Log.Warn("the counter of a KEK that was removed from the store stays where it is", "kek", row.URI, "reason", err)
 	}
 	row = generation{Accepted: row.Accepted}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -276,4 +277,97 @@ func TestRestoreOlderBackup(t *testing.T) {
 		t.Errorf("the backup has %d tries", n)
 	}
 	rolledBackWith(t, o)
+}
+
+// removeKEK removes the KEK of a URI.
+func removeKEK(t *testing.T, s *Store, uri string) {
+	t.Helper()
+	if err := s.RemoveKEK(t.Context(), text(recipientOf(t, s, uri).ID)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// counts fails where a KEK does not count, or PINs cannot be tried.
+func counts(t *testing.T, s *Store, uri string, token record.TokenID) {
+	t.Helper()
+	if p, err := s.Protection(); err != nil || p.KEK != uri || !p.Counts {
+		t.Errorf("%+v, %v; want the counter of %s", p, err, uri)
+	}
+	if err := try(s, token); err != nil {
+		t.Errorf("a PIN cannot be tried: %v", err)
+	}
+}
+
+// TestCounterOfReplacedKEK: a TPM that is cleared while the daemon runs, or gives way
+// to another one, costs removing its KEK and adding it anew. That goes on while
+// clients work, and nothing is to be accepted: the store in use is the newest.
+func TestCounterOfReplacedKEK(t *testing.T) {
+	for name, test := range map[string]struct {
+		breaks func(h *hardware)
+		uri    string
+	}{
+		"cleared":       {func(h *hardware) { clear(h.counters) }, "hardware:1"},
+		"another":       {func(h *hardware) { h.off = true }, "hardware2:1"},
+		"only the PCRs": {func(*hardware) {}, "hardware:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, o, s, tok := protected(t)
+			addKEK(t, s, words(t, o.Dir, "recovery"))
+			h2 := newHardware()
+			o.Providers["hardware2"] = h2.open // the map is that of the store
+			older := copyFolder(t, o.Dir)
+			h.set(func() { test.breaks(h) })
+			if err := try(s, tok.ID); (err == nil) != (name == "only the PCRs") {
+				t.Errorf("a try while the counter is away: %v", err)
+			}
+			removeKEK(t, s, "hardware:1")
+			addKEK(t, s, test.uri)
+			counts(t, s, test.uri, tok.ID)
+			later := copyFolder(t, o.Dir)
+			if err := try(s, tok.ID); err != nil {
+				t.Error(err)
+			}
+			closeStore(t, s)
+			o.KEKs = nil
+			s = openWith(t, o)
+			counts(t, s, test.uri, tok.ID)
+			closeStore(t, s)
+			for _, dir := range []string{older, later} {
+				o.Dir = dir
+				if err := os.Chmod(filepath.Join(dir, "recovery"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				rolledBackWith(t, o)
+			}
+		})
+	}
+}
+
+// TestCounterOfLaterKEK: where a store was accepted while its TPM was away, which
+// then came back as another one, adding its KEK anew protects the store again.
+func TestCounterOfLaterKEK(t *testing.T) {
+	h, o, s, tok := protected(t)
+	addKEK(t, s, words(t, o.Dir, "recovery"))
+	closeStore(t, s)
+	h.set(func() { h.off = true })
+	o.AcceptRollback = true
+	closeStore(t, openWith(t, o))
+	o.AcceptRollback = false
+	h.set(func() { h.off = false; clear(h.counters) })
+	s = openWith(t, o)
+	if p, err := s.Protection(); err != nil || p.KEK != "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	removeKEK(t, s, "hardware:1")
+	addKEK(t, s, "hardware:1")
+	counts(t, s, "hardware:1", tok.ID)
+	older := copyFolder(t, o.Dir)
+	if err := try(s, tok.ID); err != nil {
+		t.Error(err)
+	}
+	closeStore(t, s)
+	s = openWith(t, o)
+	counts(t, s, "hardware:1", tok.ID)
+	closeStore(t, s)
+	rolledBackWith(t, h.on(older))
 }

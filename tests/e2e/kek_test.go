@@ -170,6 +170,40 @@ func TestClearedTPM(t *testing.T) {
 	must(t, sign(d, "01", harness.PIN))
 }
 
+// TestTPMClearedWhileRunning: PINs are not checked without the counter, and
+// everybody is told; removing the KEK and adding it anew is all that it takes.
+func TestTPMClearedWhileRunning(t *testing.T) {
+	chip := tpm(t)
+	recovery, _ := words(t)
+	d := start(t, "--kek", chip.URI(), "--kek", recovery)
+	works(t, d)
+	must(t, chip.Stop())
+	state, err := filepath.Glob(filepath.Join(filepath.Dir(chip.Socket()), "tpm2-*"))
+	must(t, err)
+	for _, f := range state {
+		must(t, os.Remove(f))
+	}
+	must(t, chip.Start())
+	if err := sign(d, "01", "another-pin"); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_ERROR") {
+		t.Errorf("a PIN was compared without a counter: %v", err)
+	}
+	if out := vtoken(t, d, "status"); !strings.Contains(out, "which does not answer: PINs are not checked anew") {
+		t.Errorf("the status does not tell:\n%s", out)
+	}
+	if !strings.Contains(d.Log(), "`vtoken kek remove` its KEK, and `vtoken kek add` it anew") {
+		t.Errorf("the log does not tell what to do:\n%s", d.Log())
+	}
+	vtoken(t, d, "kek", "remove", chip.URI(), "--yes")
+	vtoken(t, d, "kek", "add", chip.URI())
+	must(t, sign(d, "01", harness.PIN))
+	if out := vtoken(t, d, "status"); strings.Contains(out, "does not answer") {
+		t.Errorf("the status tells of a counter that works again:\n%s", out)
+	}
+	must(t, d.Stop())
+	must(t, d.Start())
+	must(t, sign(d, "01", harness.PIN))
+}
+
 // TestWrongPINsDoNotTouchTheTPM enters more wrong PINs than a TPM bears of its
 // own. A KEK with an auth-file would be locked out then (S34).
 func TestWrongPINsDoNotTouchTheTPM(t *testing.T) {

@@ -64,6 +64,9 @@ type Rollback struct {
 	Detected bool `json:"detected"`
 	// KEK is the URI of the KEK whose counter tells; empty is none.
 	KEK string `json:"kek,omitempty"`
+	// CounterFails is set where that counter did not answer when it was last asked:
+	// PINs are not checked anew until it does.
+	CounterFails bool `json:"counterFails,omitempty"`
 	// AcceptedAt is when an administrator last accepted an older copy.
 	AcceptedAt *time.Time `json:"acceptedAt,omitempty"`
 }
