@@ -39,7 +39,7 @@ func (d *daemon) openAudit() error {
 		return err
 	}
 	if d.audit.Gap() {
-		d.log.Error("lines of the audit log are gone or changed that the store knows of; see vtoken audit verify", "folder", dir, "line", head.Seq)
+		d.log.Error("the audit log does not have the newest line that the store knows of: lines were removed or changed, or the store was restored in another folder than its log; see vtoken audit verify", "folder", dir, "line", head.Seq)
 	}
 	return errors.Join(d.recordOwn(audit.EventStart), d.recordAccepted(known.Time))
 }

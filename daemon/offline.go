@@ -55,9 +55,7 @@ func checkStore(ctx context.Context, o keystore.Options, _ string, _ []string) (
 
 // openOffline opens a store that is there.
 func openOffline(ctx context.Context, o keystore.Options) (*keystore.Store, error) {
-	if _, err := os.Stat(o.Dir); err != nil { // opening would make a new store
-		return nil, err
-	}
+	o.Existing = true
 	return keystore.Open(ctx, o)
 }
 

@@ -38,7 +38,7 @@ type RecipientError struct {
 // Error lists the recipients with their reasons.
 func (e *NoKEKError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v", ErrNoKEK)
+	fmt.Fprintf(&b, "%v; make one of them available, or say with --kek where it is now, as in `--kek passphrase:file=FILE` for the recovery passphrase", ErrNoKEK)
 	for _, r := range e.Reasons {
 		fmt.Fprintf(&b, "; %s: %v", r.URI, r.Err)
 	}

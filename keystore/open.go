@@ -38,6 +38,9 @@ func migrations() []schema.Migration { return nil }
 // errors of package kv, each in a sentence that says what to do.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
+	if err := o.existing(); err != nil {
+		return nil, err
+	}
 	if err := prepareFolder(o.Dir); err != nil {
 		return nil, err
 	}
@@ -83,6 +86,17 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// existing looks for the store where it has to be there.
+func (o Options) existing() error {
+	if !o.Existing {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(o.Dir, storeFile)); err != nil {
+		return fmt.Errorf("%w: there is no store in %s; name the data folder with --data-dir: %w", ErrFolder, o.Dir, err)
+	}
+	return nil
+}
+
 // prepareFolder makes the data folder, or checks that it is ours alone.
 func prepareFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -122,7 +136,7 @@ func lockFolder(dir string) (*os.File, error) {
 func openFile(ctx context.Context, o Options, path string) (*Store, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := createFile(ctx, o, path); err != nil {
-			return nil, fmt.Errorf("make a new store in %s: %w", o.Dir, err)
+			return nil, fmt.Errorf("make a new store in %s: %w%s", o.Dir, err, onFirstStart(err))
 		}
 	}
 	s, version, err := openAs(ctx, o, path)
@@ -140,6 +154,14 @@ func openFile(ctx context.Context, o Options, path string) (*Store, error) {
 	}
 	s, _, err = openAs(ctx, o, path)
 	return s, err
+}
+
+// onFirstStart is what to do about a KEK that cannot be used for a new store.
+func onFirstStart(err error) string {
+	if !errors.Is(err, kek.ErrUnavailable) {
+		return ""
+	}
+	return "; no store was made. Correct that, or start without --kek, whose store has a key file, and then `vtoken kek add` this KEK and `vtoken kek remove " + DefaultKEK + "`"
 }
 
 // upgrader migrates a store file. Every record of the migrated copy is

@@ -214,7 +214,7 @@ func TestNoKEK(t *testing.T) {
 	if !errors.Is(err, kek.ErrUnavailable) || !errors.Is(err, kek.ErrWrongKey) {
 		t.Errorf("the reasons are missing: %v", err)
 	}
-	for _, part := range []string{key, phrase} {
+	for _, part := range []string{key, phrase, "say with --kek where it is now", "compare it, letter by letter"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%s is not named: %v", part, err)
 		}
@@ -254,8 +254,12 @@ func TestBadKEK(t *testing.T) {
 		dir := tempDir(t)
 		o := options(dir)
 		o.KEKs = []string{uri}
-		if _, err := Open(t.Context(), o); !errors.Is(err, want) || !strings.Contains(err.Error(), uri) {
+		_, err := Open(t.Context(), o)
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), uri) {
 			t.Errorf("%s: %v", uri, err)
+		}
+		if says := strings.Contains(err.Error(), "start without --kek"); says != errors.Is(want, kek.ErrUnavailable) {
+			t.Errorf("%s: the error tells what to do, %v: %v", uri, says, err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, storeFile)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: a store was made, %v", uri, err)

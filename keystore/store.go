@@ -37,6 +37,8 @@ type Options struct {
 	// Committed is told of every commit: how many updates shared it, how long it
 	// took, and how it ended; nil is nobody.
 	Committed func(updates int, took time.Duration, err error)
+	// Existing refuses a folder without a store, instead of making a new one.
+	Existing bool
 	// AcceptRollback takes the store as it is where it is older than its counter,
 	// or where that cannot be asked. It is an administrator's decision for one
 	// time, and remembered.

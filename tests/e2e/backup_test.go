@@ -123,6 +123,17 @@ func TestCheckOffline(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "0 problems") {
 		t.Errorf("%v\n%s", err, out)
 	}
+	empty := filepath.Join(d.Dir, "empty")
+	must(t, os.Mkdir(empty, 0o700))
+	for _, command := range []string{"check", "accept-rollback"} {
+		out, err := exec.Command(d.Bin("vtokend"), command, "--data-dir", empty).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "there is no store in "+empty+"; name the data folder with --data-dir") {
+			t.Errorf("vtokend %s of an empty folder: %v\n%s", command, err, out)
+		}
+	}
+	if made, err := os.ReadDir(empty); err != nil || len(made) > 0 {
+		t.Errorf("a store was made: %v, %v", made, err)
+	}
 	for _, args := range [][]string{{"check", "--data-dir", d.Dir + "/nothing"}, {"check", "x"}, {"restore"}} {
 		if out, err := exec.Command(d.Bin("vtokend"), args...).CombinedOutput(); err == nil {
 			t.Errorf("vtokend %s: %s", args, out)

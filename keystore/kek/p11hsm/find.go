@@ -101,7 +101,7 @@ func (p *provider) slot() (uint, error) {
 		}
 	}
 	if len(found) == 0 {
-		return 0, fmt.Errorf("%w: %w; it has %.200q", kek.ErrUnavailable, errNoToken, seen)
+		return 0, fmt.Errorf("%w: %w; plug it in, or correct the URI: the HSM has %.200q", kek.ErrUnavailable, errNoToken, seen)
 	}
 	if len(found) > 1 {
 		return 0, fmt.Errorf("%w: %d tokens of the HSM fit the URI, not one; it has %.200q", kek.ErrUnavailable, len(found), seen)

@@ -22,6 +22,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -133,7 +134,11 @@ func (p *provider) Unwrap(_ context.Context, wrapped []byte) (secret.Bytes, erro
 	}
 	derived := p.derive(c, header[headerSize-saltSize:])
 	defer derived.Wipe()
-	return kek.Unseal(derived, sealed, header)
+	key, err := kek.Unseal(derived, sealed, header)
+	if errors.Is(err, kek.ErrWrongKey) {
+		return nil, fmt.Errorf("%w: the passphrase in the file is another one; compare it, letter by letter, with what was written down when the KEK was added", err)
+	}
+	return key, err
 }
 
 func (p *provider) derive(c cost, salt []byte) secret.Bytes {

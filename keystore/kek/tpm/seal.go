@@ -160,7 +160,7 @@ var errAuth = errors.New("the secret in auth-file is not the right one")
 func (p *primary) unseal(b *blob, auth secret.Bytes) (key secret.Bytes, err error) {
 	if !bytes.Equal(p.name.Buffer, b.primary[:]) {
 		return nil, fmt.Errorf("%w: it was wrapped by another TPM, or this one was cleared since; "+
-			"what only it could open is lost, open the store with another KEK, such as the recovery passphrase", kek.ErrWrongKey)
+			"what only it could open is lost; open the store with another KEK, such as the recovery passphrase, then remove this one and add it anew", kek.ErrWrongKey)
 	}
 	area, err := public(b)
 	if err != nil {
