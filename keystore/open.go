@@ -136,7 +136,7 @@ func lockFolder(dir string) (*os.File, error) {
 func openFile(ctx context.Context, o Options, path string) (*Store, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := createFile(ctx, o, path); err != nil {
-			return nil, fmt.Errorf("make a new store in %s: %w%s", o.Dir, err, onFirstStart(err))
+			return nil, fmt.Errorf("make a new store in %s: %w%s", o.Dir, err, o.onFirstStart(err))
 		}
 	}
 	s, version, err := openAs(ctx, o, path)
@@ -156,9 +156,9 @@ func openFile(ctx context.Context, o Options, path string) (*Store, error) {
 	return s, err
 }
 
-// onFirstStart is what to do about a KEK that cannot be used for a new store.
-func onFirstStart(err error) string {
-	if !errors.Is(err, kek.ErrUnavailable) {
+// onFirstStart is what to do where a KEK that was named cannot be used for a new store.
+func (o Options) onFirstStart(err error) string {
+	if len(o.KEKs) == 0 || !errors.Is(err, kek.ErrUnavailable) {
 		return ""
 	}
 	return "; no store was made. Correct that, or start without --kek, whose store has a key file, and then `vtoken kek add` this KEK and `vtoken kek remove " + DefaultKEK + "`"

@@ -24,6 +24,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -76,6 +77,9 @@ func Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 	}
 	path = env.Path(path)
 	if env.Generate {
+		if within, err := filepath.Rel(env.Dir, path); err == nil && filepath.IsLocal(within) {
+			return nil, fmt.Errorf("%w: a passphrase in the data folder is copied with it; name a file elsewhere, with its whole path", kek.ErrURI)
+		}
 		if err := generate(path); err != nil {
 			return nil, fmt.Errorf("make the passphrase file %s: %w: %w", path, kek.ErrUnavailable, err)
 		}

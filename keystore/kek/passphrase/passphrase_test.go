@@ -42,9 +42,9 @@ func TestProvider(t *testing.T) {
 
 // TestGenerate makes a passphrase, once.
 func TestGenerate(t *testing.T) {
-	dir := t.TempDir()
-	u := kek.URI{Scheme: "passphrase", Opaque: "file=made"}
-	env := kek.Env{Dir: dir, Generate: true, Log: slog.New(slog.DiscardHandler)}
+	path := filepath.Join(t.TempDir(), "made")
+	u := kek.URI{Scheme: "passphrase", Opaque: "file=" + path}
+	env := kek.Env{Dir: t.TempDir(), Generate: true, Log: slog.New(slog.DiscardHandler)}
 	p, err := passphrase.Open(t.Context(), u, env)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,6 @@ func TestGenerate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "made")
 	text, err := os.ReadFile(path)
 	info, statErr := os.Stat(path)
 	if err != nil || statErr != nil || len(text) != 33 || info.Mode().Perm() != 0o600 {
@@ -97,5 +96,20 @@ func TestNewline(t *testing.T) {
 		if (err == nil && got.Equal(key)) != want {
 			t.Errorf("%q opens: %v", text, err)
 		}
+	}
+}
+
+// TestGenerateInTheDataFolder: who copies the folder would copy the passphrase.
+func TestGenerateInTheDataFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{"made", "deeper/made", "./made", filepath.Join(dir, "made"), dir + "/x/../made"} {
+		env := kek.Env{Dir: dir, Generate: true, Log: slog.New(slog.DiscardHandler)}
+		_, err := passphrase.Open(t.Context(), kek.URI{Scheme: "passphrase", Opaque: "file=" + file}, env)
+		if !errors.Is(err, kek.ErrURI) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+		t.Errorf("%v, %v", made, err)
 	}
 }
