@@ -101,13 +101,15 @@ func csvError(err error) error {
 	return err
 }
 
-// text is the value of a column, empty where there is none.
+// text is the value of a column, empty where there is none. It has memory of its own:
+// the values of a row share theirs, and a serial number that is kept would keep the
+// seed beside it.
 func (t *table) text(name string) string {
 	i, ok := t.columns[name]
 	if !ok || i >= len(t.row) {
 		return ""
 	}
-	return strings.TrimSpace(t.row[i])
+	return strings.Clone(strings.TrimSpace(t.row[i]))
 }
 
 // secret is the value of a column as it stands, nil where it is empty.
