@@ -44,7 +44,7 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 // known by its user, everybody else by an API key.
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
 	kit := &httpkit.Kit{
-		Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Admin: admins.caller,
+		Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.note, Admin: admins.caller,
 		Limits: d.limits(), URL: d.publicURL, Issuer: d.issuer(),
 	}
 	mux := http.NewServeMux()
@@ -66,7 +66,17 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	for _, dl := range dialects {
 		dialect.Mount(mux, dl)
 	}
-	return httpkit.NewServer(kit.Wrap(httpkit.Exact(mux)), d.log), nil
+	server := httpkit.NewServer(kit.Wrap(httpkit.Exact(mux)), d.log)
+	server.ConnState = d.connChanged
+	return server, nil
+}
+
+// connChanged has the buffers of a connection overwritten that has ended: they hold
+// its last request.
+func (d *daemon) connChanged(_ net.Conn, s http.ConnState) {
+	if s == http.StateClosed {
+		d.sweeper.note()
+	}
 }
 
 // caller is the administrator at the other end of the admin socket.

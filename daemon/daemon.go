@@ -74,7 +74,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	lockMemory(log)
 	if !overwritesFreed() {
-		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1 in the daemon's environment")
+		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
 	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper()}
 	d.serving.Go(d.sweeper.run)
@@ -95,7 +95,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	d.metrics.Watch(d.state())
 	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log, Observer: d.metrics.Calls})
-	core := provisioning.New(coreStore{store}, provisioning.Options{Forgotten: d.sweeper.note})
+	core := provisioning.New(coreStore{store}, provisioning.Options{})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
@@ -131,6 +131,7 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 		if err := core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("removing keys whose certificates did not come failed; it is tried again in an hour", "error", err)
 		}
+		d.sweeper.note() // it has read keys that wait
 		wait(ctx, sweepEvery)
 	}
 }

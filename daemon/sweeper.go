@@ -19,16 +19,22 @@ const (
 	clobberSetting = clobber + "1"
 )
 
-// overwriteFreed starts this program again, in the same process, with the setting,
-// unless GODEBUG says something about it already. Where that fails, the daemon goes
-// on, and says so.
+// The runtime interrupts goroutines by signals, and the system then writes the
+// processor's registers, which may hold half of a private number, to a stack for
+// signals, where they stay until the next one. This setting has goroutines interrupted
+// where they call functions instead, which those of the daemon do often enough.
+const noSignals = "asyncpreemptoff=1"
+
+// overwriteFreed starts this program again, in the same process, with the settings,
+// unless GODEBUG says something about the first already. Where that fails, the daemon
+// goes on, and says so.
 func overwriteFreed() {
 	had := os.Getenv("GODEBUG")
 	path, err := os.Executable()
 	if err != nil || strings.Contains(had, clobber) {
 		return
 	}
-	_ = os.Setenv("GODEBUG", strings.TrimPrefix(had+","+clobberSetting, ","))
+	_ = os.Setenv("GODEBUG", strings.TrimPrefix(had+","+clobberSetting+","+noSignals, ","))
 	_ = syscall.Exec(path, os.Args, os.Environ()) // returns only where it failed
 	_ = os.Setenv("GODEBUG", had)
 }

@@ -91,7 +91,6 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 
 // makeKey makes a key, signs its request and stores it, on a stack that is cleared.
 func (s *Service) makeKey(ctx context.Context, tenant record.TenantID, user string, n NewCSR, template *x509.CertificateRequest) (stored record.PendingKey, der []byte, err error) {
-	defer s.opt.Forgotten()
 	secret.OnOwnStack(func() {
 		var key crypto.Signer
 		if key, err = s.newKeyPair(ctx, n); err != nil {

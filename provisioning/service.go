@@ -32,9 +32,6 @@ type Options struct {
 	// UserPIN and SOPIN are the policies that new tokens get; the zero value is
 	// pin.Default.
 	UserPIN, SOPIN pin.Policy
-	// Forgotten is called after a private key was let go of, so that what is left of
-	// it in Go's heap can be overwritten. It only takes note; nil does nothing.
-	Forgotten func()
 }
 
 // MaxPFX is the size in bytes that a PFX may have.
@@ -44,9 +41,6 @@ const MaxPFX = 1 << 20
 func New(store Store, o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Forgotten == nil {
-		o.Forgotten = func() {}
 	}
 	if o.UserPIN == (pin.Policy{}) {
 		o.UserPIN = pin.Default

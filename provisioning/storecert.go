@@ -49,9 +49,6 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 	if err != nil {
 		return result, err
 	}
-	if id != "" {
-		defer s.opt.Forgotten()
-	}
 	err = s.update(ctx, func(tx Tx) (err error) {
 		secret.OnOwnStack(func() { // it may read a private key
 			var t *record.Token

@@ -31,6 +31,10 @@ type Kit struct {
 	// operation ("POST /v1/tokens") of its route, both empty where none was found,
 	// the status, and how long it took; nil is nobody.
 	Served func(dialect, operation string, status int, took time.Duration)
+	// Forgotten is called after every request but those of quiet routes, so that what
+	// is left in Go's heap of its credential, and of the PINs, passwords, keys and seeds
+	// that it may have brought, can be overwritten. It only takes note; nil does nothing.
+	Forgotten func()
 	// Audit records every call but those of quiet routes; nil records nothing.
 	Audit Auditor
 	// Limits are how often callers may call; nil is as often as they like.

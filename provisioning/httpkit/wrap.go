@@ -36,6 +36,7 @@ func (k *Kit) Wrap(next http.Handler) http.Handler {
 
 // finish recovers from a panic of the handler and writes the log line.
 func (k *Kit) finish(w *statusWriter, r *http.Request, t *trace) {
+	defer k.forget(t)
 	if p := recover(); p != nil {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			t.err = err
@@ -56,6 +57,13 @@ func (k *Kit) finish(w *statusWriter, r *http.Request, t *trace) {
 	t.record(w.status, r)
 	t.log(k.Log, w.status, r)
 	k.tell(t, w.status)
+}
+
+// forget tells who overwrites what requests leave behind.
+func (k *Kit) forget(t *trace) {
+	if k.Forgotten != nil && !t.quiet {
+		k.Forgotten()
+	}
 }
 
 // tell tells who counts requests. The method is that of the route, because a
@@ -79,6 +87,7 @@ type trace struct {
 	err    error
 
 	dialect, method, route string // of the route that was found
+	quiet                  bool   // likewise
 
 	audited func(Call)      // ends the record, nil where there is none
 	tenant  record.TenantID // what the call was about, where the handler says so
@@ -102,7 +111,7 @@ func traceOf(ctx context.Context) *trace {
 
 func note(r *http.Request, dialect string, route compiled) {
 	t := traceOf(r.Context())
-	t.dialect, t.method, t.route = dialect, route.Method, route.Path
+	t.dialect, t.method, t.route, t.quiet = dialect, route.Method, route.Path, route.Quiet
 }
 
 // boundBody puts another bound on a body that nobody has read yet; 0 leaves it.

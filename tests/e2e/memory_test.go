@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -28,18 +29,44 @@ type numbers map[string][]byte
 // window is how many bytes of a number are looked for.
 const window = 16
 
-// in counts the copies of each number in a memory, in either order of bytes: of
-// its first, its middle and its last bytes.
-func (n numbers) in(memory []byte) map[string]int {
-	found := map[string]int{}
+// part is what is looked for of a number.
+type part struct {
+	name  string
+	at    int
+	bytes []byte
+}
+
+// parts are the first, the middle and the last bytes of each number, in either order
+// of bytes, by the first two of them.
+func (n numbers) parts() *[1 << 16][]part {
+	var by [1 << 16][]part
 	for name, number := range n {
 		w := min(window, len(number))
 		for _, at := range []int{0, (len(number) - w) / 2, len(number) - w} {
-			part := number[at : at+w]
-			turned := slices.Clone(part)
+			turned := slices.Clone(number[at : at+w])
 			slices.Reverse(turned)
-			if c := bytes.Count(memory, part) + bytes.Count(memory, turned); c > 0 {
-				found[name] = max(found[name], c)
+			for _, b := range [][]byte{number[at : at+w], turned} {
+				first := binary.BigEndian.Uint16(b)
+				by[first] = append(by[first], part{name, at, b})
+			}
+		}
+	}
+	return &by
+}
+
+// in counts the copies of each number in a memory: those of the part that is there
+// most often.
+func (n numbers) in(memory []byte) map[string]int {
+	type place struct {
+		name string
+		at   int
+	}
+	parts, counts, found := n.parts(), map[place]int{}, map[string]int{}
+	for i := range len(memory) - 1 {
+		for _, p := range parts[binary.BigEndian.Uint16(memory[i:])] {
+			if bytes.HasPrefix(memory[i:], p.bytes) {
+				counts[place{p.name, p.at}]++
+				found[p.name] = max(found[p.name], counts[place{p.name, p.at}])
 			}
 		}
 	}

@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vtoken/provisioning/oath"
+)
+
+// addSeed adds a seed in the forms that files and answers have for it.
+func (n numbers) addSeed(name string, seed []byte) {
+	n[name] = seed
+	for form, text := range map[string]string{
+		"hexadecimal": hex.EncodeToString(seed), "base32": base32.StdEncoding.EncodeToString(seed),
+		"base64": base64.StdEncoding.EncodeToString(seed[:len(seed)/3*3]),
+	} {
+		n[name+" in "+form] = []byte(text)
+	}
+}
+
+// TestMemoryOfSeeds: a seed that was imported, given, handed out or used to verify
+// passwords is not in the daemon's memory afterwards.
+func TestMemoryOfSeeds(t *testing.T) {
+	d, secrets := start(t), numbers{}
+	must(t, d.NewUser("alice"))
+	file := func(name, text string) string {
+		path := filepath.Join(d.Dir, name)
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	seeds := make([][]byte, 20)
+	csv := "serial,seed\n"
+	for i := range seeds {
+		seeds[i] = make([]byte, 20)
+		_, _ = rand.Read(seeds[i])
+		secrets.addSeed(fmt.Sprintf("seed %d", i), seeds[i])
+		csv += fmt.Sprintf("imported-%d,%x\n", i, seeds[i])
+	}
+	vtoken(t, d, "import", "csv", file("seeds.csv", strings.ReplaceAll(csv, fmt.Sprintf("imported-0,%x\n", seeds[0]), "")))
+	id := vtoken(t, d, "otp", "add", "--user", "alice", "--serial", "given", "--seed-file", file("given.seed", hex.EncodeToString(seeds[0])))
+	made := vtoken(t, d, "otp", "add", "--user", "alice", "--serial", "made")
+	uri, err := url.Parse(vtoken(t, d, "otp", "uri", made))
+	must(t, err)
+	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(uri.Query().Get("secret"))
+	must(t, err)
+	secrets.addSeed("seed that was handed out", seed)
+	gone(t, d, secrets, "after seeds were imported, given and handed out")
+
+	for counter := range uint64(3) {
+		code, err := oath.Key{Seed: seeds[0], Hash: "SHA1", Digits: 6}.Code(counter)
+		must(t, err)
+		vtoken(t, d, "otp", "verify", id, "--code-file", file("code", string(code)))
+	}
+	if _, err := d.Vtoken("otp", "verify", id, "--code-file", file("code", "000000")); err == nil {
+		t.Error("a wrong password was right")
+	}
+	gone(t, d, secrets, "after passwords were verified")
+}
