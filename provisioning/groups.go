@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"vtoken/provisioning/directory"
 	"vtoken/vtoken/record"
 )
 
@@ -48,8 +49,9 @@ func (s *Service) Groups(ctx context.Context, c Caller, tenant record.TenantID) 
 	return list, err
 }
 
-// DeleteGroup removes a group. Tokens that were put aside for it stay as they
-// are, and the group is no longer told of them.
+// DeleteGroup removes a group. Its tokens stay. Their records keep its id, which is
+// no other group's ever, and nobody is told of it or finds them by it: so the
+// deletion is one small commit, however many they are.
 func (s *Service) DeleteGroup(ctx context.Context, c Caller, tenant record.TenantID, id record.GroupID) error {
 	if err := c.authorize(OpGroupDelete, tenant); err != nil {
 		return err
@@ -72,6 +74,33 @@ func (s *Service) SetGroups(ctx context.Context, c Caller, ref TokenRef, groups 
 		t.Groups = slices.Clone(groups)
 		return nil
 	})
+}
+
+// standing are those of the groups that are still there.
+func standing(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err error) {
+	for _, id := range groups {
+		_, err := tx.Group(id)
+		if there, err := exists(err); err != nil {
+			return nil, err
+		} else if there {
+			list = append(list, id)
+		}
+	}
+	return list, nil
+}
+
+// ofNoGroup reports whether a search asks for a group that is gone.
+func ofNoGroup(tx ReadTx, where []directory.Criterion) (bool, error) {
+	for _, c := range where {
+		if c.Field != directory.Group || c.Op != directory.Equals {
+			continue
+		}
+		there, err := standing(tx, []record.GroupID{record.GroupID(c.Value)})
+		if err != nil || len(there) == 0 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // checkGroups checks that the groups are of the tenant.

@@ -61,6 +61,14 @@ func (s *Service) SearchTokens(ctx context.Context, c Caller, q TokenSearch) (To
 
 func (s *Service) searchPage(ctx context.Context, q TokenSearch, at directory.Cursor) (TokenPage, error) {
 	page := TokenPage{Tokens: []Token{}}
+	gone := false
+	err := s.view(ctx, func(tx ReadTx) (err error) {
+		gone, err = ofNoGroup(tx, at.Where)
+		return err
+	})
+	if err != nil || gone {
+		return page, err
+	}
 	dir, err := s.directory(ctx)
 	if err != nil {
 		return page, err

@@ -158,9 +158,13 @@ type TokenPage struct {
 // already; it adds those that it reads.
 func (s *Service) tokenView(tx ReadTx, t *record.Token, users map[record.UserID]*record.User) (Token, error) {
 	now := s.now()
+	groups, err := standing(tx, t.Groups)
+	if err != nil {
+		return Token{}, fmt.Errorf("reading the groups of token %s: %w", t.ID, err)
+	}
 	view := Token{
 		ID: t.ID, Tenant: t.Tenant, Slot: t.Slot, Serial: t.Serial, Label: t.Label, Kind: t.Kind, Product: t.Product,
-		Holder: t.Owner(), Groups: slices.Clone(t.Groups), Activation: t.Activation, CodeExpiresAt: t.Code.ExpiresAt, Complete: t.Complete,
+		Holder: t.Owner(), Groups: groups, Activation: t.Activation, CodeExpiresAt: t.Code.ExpiresAt, Complete: t.Complete,
 		Enabled: t.Enabled, EnabledAt: t.EnabledAt, EnabledBy: t.EnabledBy, Deceased: t.Deceased, Confined: t.Confined,
 		Device: t.Device, ExpiresAt: t.ExpiresAt, Expired: expired(t, now), LastUsedAt: t.LastUsedAt, OTP: t.OTP,
 		MaxRSABits: t.MaxRSABits, Policy: t.Policy.String(), PINBound: t.PINBound, UserPIN: pinStatus(t.UserPIN), SOPIN: pinStatus(t.SOPIN),
@@ -169,7 +173,6 @@ func (s *Service) tokenView(tx ReadTx, t *record.Token, users map[record.UserID]
 	for _, a := range t.Holders {
 		u := users[a.User]
 		if u == nil {
-			var err error
 			if u, err = tx.User(a.User); err != nil {
 				return Token{}, fmt.Errorf("reading a holder of token %s: %w", t.ID, err)
 			}
