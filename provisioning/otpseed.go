@@ -7,6 +7,7 @@ import (
 
 	"vtoken/provisioning/oath"
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -82,6 +83,30 @@ func (s *Service) EnrolOTP(ctx context.Context, c Caller, ref TokenRef, e Enrolm
 		return Enrolled{}, err
 	}
 	return out, nil
+}
+
+// ReseedOTP gives a token that waits for its activation the seed of its holder's
+// device, in place of the one that it has, and activates it: the device is in use
+// with that seed already. The caller keeps the seed and wipes it.
+func (s *Service) ReseedOTP(ctx context.Context, c Caller, ref TokenRef, seed secret.Bytes) (Token, error) {
+	var keys []*object.Object
+	defer func() {
+		for _, key := range keys {
+			key.Secret.Wipe()
+		}
+	}()
+	return s.changeIn(ctx, c, OpTokenReseed, ref, func(tx Tx, t *record.Token) error {
+		key, otp, err := newOTPKey(NewOTP{Seed: seed, Hash: t.OTP.Hash, Digits: t.OTP.Digits, Period: t.OTP.Period, Window: t.OTP.Window}, t.Label)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
+		if err := tx.DeleteObjects(t.ID); err != nil {
+			return err
+		}
+		t.OTP, t.Activation, t.Code, t.Confined = otp, record.Activated, record.ActivationCode{}, true
+		return putOTPKey(tx, t, key)
+	})
 }
 
 // names are the issuer and the account that the app shows. What was chosen has to

@@ -60,6 +60,7 @@ const (
 	OpTokenSync
 	OpTokenResetOTP
 	OpTokenSeed
+	OpTokenReseed
 	OpTokenPolicy
 	OpTokenDecease
 	OpTokenCertificate
@@ -142,6 +143,7 @@ var rules = [numberOfOperations]rule{
 	OpTokenSync:        {name: "synchronise a token", right: record.MayEdit, needs: alive | unexpired | otp, action: "synchronise"},
 	OpTokenResetOTP:    {name: "reset the counter of a token", right: record.MayEdit, needs: alive | otp, action: "resetCounter"},
 	OpTokenSeed:        {name: "hand out the seed of a token", right: record.MayAdd, needs: alive | unexpired | inactive | released | otp, action: "enrol"},
+	OpTokenReseed:      {name: "give a token another seed", right: record.MayAdd, needs: alive | unexpired | held | inactive | otp},
 	OpTokenPolicy:      {name: "set the algorithm policy of a token", right: record.MayManage, needs: alive, action: "setPolicy"},
 	OpTokenDecease:     {name: "end a token", right: record.MayRemove, needs: alive, action: "decease"},
 	OpTokenDelete:      {name: "delete a token", right: record.MayRemove, action: "delete"},

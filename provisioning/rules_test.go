@@ -162,6 +162,10 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 			_, err := k.EnrolOTP(ctx, c, instead(ref, w, w.unseen), provisioning.Enrolment{})
 			return err
 		},
+		provisioning.OpTokenReseed: func(ctx context.Context, c C) error {
+			_, err := k.ReseedOTP(ctx, c, instead(ref, w, w.unseen), rfcSeed)
+			return err
+		},
 		provisioning.OpTokensImport: func(ctx context.Context, c C) error {
 			_, err := k.ImportTokens(ctx, c, tenant, []provisioning.ImportRow{{Line: 1, Serial: "1", OTP: provisioning.NewOTP{Seed: rfcSeed}}}, provisioning.BatchOptions{})
 			return err
@@ -282,6 +286,7 @@ var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpTokenDelete:    record.MayRemove,
 	provisioning.OpTokensImport:   record.MayAdd,
 	provisioning.OpTokenSeed:      record.MayAdd,
+	provisioning.OpTokenReseed:    record.MayAdd,
 	provisioning.OpTokenVerify:    record.MayEdit,
 	provisioning.OpTokenSync:      record.MayEdit,
 	provisioning.OpTokenResetOTP:  record.MayEdit,

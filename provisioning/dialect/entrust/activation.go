@@ -56,7 +56,8 @@ func decodeSeed(text secret.Text) (secret.Bytes, error) {
 }
 
 // startActivation begins an activation. Without a body it is of all types, with a
-// QR code; with an empty one it is of all types and without.
+// QR code; with an empty one it is of all types and without. With the seed of
+// Google's app it ends it, too.
 func (d *Dialect) startActivation(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in activateParms
 	given, err := readOptional(w, r, &in)
@@ -71,12 +72,12 @@ func (d *Dialect) startActivation(w http.ResponseWriter, r *http.Request, c prov
 	if err != nil {
 		return err
 	}
-	if len(in.Secret) > 0 {
-		return provisioning.Errorf(provisioning.NotSupported, "a token keeps the seed that it was created with; give the secret when the token is created")
-	}
 	ref, t, err := d.look(r, c, provisioning.OpTokenActivate)
 	if err != nil {
 		return err
+	}
+	if len(in.Secret) > 0 {
+		return d.seed(w, r, c, ref, t, in.Secret)
 	}
 	code, t, err := d.core.StartActivation(r.Context(), c, ref, 0)
 	if err != nil {
@@ -91,8 +92,30 @@ func (d *Dialect) startActivation(w http.ResponseWriter, r *http.Request, c prov
 		return err
 	}
 	defer out.ActivationURL.Wipe()
+	if slices.Contains(asked, online) {
+		out.ActivationOnlineURL = out.ActivationURL // the scheme of apps, which need no server for it
+	}
 	return httpkit.WriteJSON(w, http.StatusOK, out)
 }
+
+// seed activates a token with the seed that its holder's app has.
+func (d *Dialect) seed(w http.ResponseWriter, r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, text secret.Text) error {
+	if typeOf(t) != googleToken {
+		return errNotGoogle
+	}
+	seed, err := decodeSeed(text)
+	if err != nil {
+		return err
+	}
+	defer seed.Wipe()
+	if _, err := d.core.ReseedOTP(r.Context(), c, ref, seed); err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, activateResult{SerialNumber: t.Serial})
+}
+
+// errNotGoogle refuses a seed for another type of token.
+var errNotGoogle = provisioning.Errorf(provisioning.BadInput, "a secret is for tokens of type %s", googleToken)
 
 // enrol adds the link with the seed, as long as the seed may leave: once.
 func (d *Dialect) enrol(r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, qr bool, out *activateResult) error {

@@ -3,10 +3,12 @@ package entrust_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/entrust"
+	"vtoken/provisioning/oath"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -103,10 +105,13 @@ func TestNoParms(t *testing.T) {
 	for body, picture := range map[string]bool{"": true, "{}": false} {
 		var made struct{ ID, State string }
 		ask(t, s, k["session"], http.MethodPost, "users/"+k["user"]+"/tokens/GOOGLE_AUTHENTICATOR", body, 200, &made)
-		var out struct{ ActivationCode, ActivationURL, ActivationQRCode string }
+		var out struct{ ActivationCode, ActivationURL, ActivationOnlineURL, ActivationQRCode string }
 		ask(t, s, k["session"], http.MethodPost, "tokens/"+made.ID+"/activation", body, 200, &out)
 		if made.State != "ACTIVATING" || out.ActivationCode == "" || out.ActivationURL == "" || (out.ActivationQRCode != "") != picture {
 			t.Errorf("body %q: state %s, code %v, link %v, picture %v", body, made.State, out.ActivationCode != "", out.ActivationURL != "", out.ActivationQRCode != "")
+		}
+		if out.ActivationOnlineURL != out.ActivationURL {
+			t.Errorf("body %q: the link of ONLINE is %q", body, out.ActivationOnlineURL)
 		}
 		out.ActivationURL = ""
 		ask(t, s, k["session"], http.MethodPost, "tokens/"+made.ID+"/activation", body, 200, &out)
@@ -130,6 +135,37 @@ func TestGoogleSecret(t *testing.T) {
 		ask(t, s, k["session"], http.MethodPost, path, `{"activateParms": {"secret": "`+secret+`"}}`, 400, nil)
 	}
 	ask(t, s, k["session"], http.MethodPost, path+"OATH_PHYSICAL_TOKEN", "{}", 400, nil)
+}
+
+// TestSecretAtActivation: a token whose activation begins with the app's seed makes
+// the passwords of that seed, and is in use.
+func TestSecretAtActivation(t *testing.T) {
+	s := dialecttest.New(t, entrust.New)
+	k := known(t)(s)
+	const body = `{"secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}`
+	var made, soft struct{ ID, SerialNumber, State string }
+	ask(t, s, k["session"], http.MethodPost, "users/"+k["user"]+"/tokens/GOOGLE_AUTHENTICATOR", "", 200, &made)
+	ask(t, s, k["session"], http.MethodPost, "users/"+k["user"]+"/tokens/ENTRUST_SOFT_TOKEN", "", 200, &soft)
+	ask(t, s, k["session"], http.MethodPost, "tokens/"+soft.ID+"/activation", body, 400, nil)
+	ask(t, s, k["session"], http.MethodPost, "tokens/"+made.ID+"/activation", `{"secret": "GEZDGNBV"}`, 400, nil)
+	var out struct{ SerialNumber, ActivationCode, ActivationURL string }
+	ask(t, s, k["session"], http.MethodPost, "tokens/"+made.ID+"/activation", body, 200, &out)
+	if out.SerialNumber != made.SerialNumber || out.ActivationCode+out.ActivationURL != "" {
+		t.Errorf("the answer is %+v", out)
+	}
+	ask(t, s, k["session"], http.MethodGet, "tokens/"+made.ID, "", 200, &made)
+	if made.State != "ACTIVE" {
+		t.Errorf("state %s", made.State)
+	}
+	code, err := oath.Key{Seed: secret.Bytes(seed), Hash: oath.SHA1, Digits: 6}.Code(uint64(time.Now().Unix() / 30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := provisioning.TokenRef{ID: record.TokenID(made.ID)}
+	if _, err := s.Core.VerifyOTP(t.Context(), provisioning.System("test"), ref, provisioning.Code{Text: code}); err != nil {
+		t.Errorf("the password of the new seed: %v", err)
+	}
+	ask(t, s, k["session"], http.MethodPost, "tokens/"+made.ID+"/activation", body, 409, nil)
 }
 
 // TestWebSession: half of the token is in a cookie, and neither half is enough.

@@ -117,7 +117,7 @@ func newSoftToken(kind string, p *activateParms) (provisioning.NewToken, error) 
 		return n, nil
 	}
 	if kind != googleToken {
-		return n, provisioning.Errorf(provisioning.BadInput, "a secret is for tokens of type %s", googleToken)
+		return n, errNotGoogle
 	}
 	seed, err := decodeSeed(p.Secret)
 	n.OTP.Seed, n.Activation = seed, record.Activated

@@ -45,11 +45,12 @@ type activateParms struct {
 }
 
 type activateResult struct {
-	SerialNumber      string      `json:"serialNumber"`
-	ActivationCode    secret.Text `json:"activationCode,omitempty"`
-	ActivationAddress string      `json:"activationAddress,omitempty"`
-	ActivationURL     secret.Text `json:"activationURL,omitempty"`
-	ActivationQRCode  secret.Text `json:"activationQRCode,omitempty"`
+	SerialNumber        string      `json:"serialNumber"`
+	ActivationCode      secret.Text `json:"activationCode,omitempty"`
+	ActivationAddress   string      `json:"activationAddress,omitempty"`
+	ActivationOnlineURL secret.Text `json:"activationOnlineURL,omitempty"`
+	ActivationURL       secret.Text `json:"activationURL,omitempty"`
+	ActivationQRCode    secret.Text `json:"activationQRCode,omitempty"`
 }
 
 type activateCompleteParms struct {
