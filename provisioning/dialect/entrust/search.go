@@ -189,14 +189,18 @@ func (l list) criteria(by searchByAttribute) ([]directory.Criterion, error) {
 	if !slices.Contains(a.operators, by.Operator) {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the operator of %s is one of %v, not %.40q", by.Name, a.operators, by.Operator)
 	}
-	list, ok := a.criteria(operators[by.Operator], by.Value)
+	if by.Value == nil {
+		return nil, provisioning.Errorf(provisioning.BadInput, "there is no value to compare %s with", by.Name)
+	}
+	list, ok := a.criteria(operators[by.Operator], *by.Value)
 	if !ok {
-		return nil, provisioning.Errorf(provisioning.BadInput, "%.40q is no value of %s", by.Value, by.Name)
+		return nil, provisioning.Errorf(provisioning.BadInput, "%.40q is no value of %s", *by.Value, by.Name)
 	}
 	return list, nil
 }
 
 // groupsThere refuses a search for a group that the caller's tenant does not have.
+// It comes after criteria.
 func (d *Dialect) groupsThere(ctx context.Context, c provisioning.Caller, in searchParms) error {
 	if in.Cursor != "" {
 		return nil
@@ -212,8 +216,8 @@ func (d *Dialect) groupsThere(ctx context.Context, c provisioning.Caller, in sea
 		if err != nil {
 			return err
 		}
-		if want, _ := id(by.Value); !slices.ContainsFunc(groups, func(g record.Group) bool { return string(g.ID) == want }) {
-			return provisioning.Errorf(provisioning.GroupNotFound, "there is no group %.40q", by.Value)
+		if want, _ := id(*by.Value); !slices.ContainsFunc(groups, func(g record.Group) bool { return string(g.ID) == want }) {
+			return provisioning.Errorf(provisioning.GroupNotFound, "there is no group %.40q", *by.Value)
 		}
 	}
 	return nil

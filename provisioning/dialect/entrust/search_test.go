@@ -63,6 +63,7 @@ func TestSearchTable(t *testing.T) {
 		body := fmt.Sprintf(`{"searchByAttributes": [{"name": %q, "operator": %q, "value": %q}]}`, name, searchable[name].operators[0], value)
 		ask(t, s, k["session"], http.MethodPost, "tokenspaged/assigned", body, http.StatusBadRequest, nil)
 	}
+	ask(t, s, k["session"], http.MethodPost, "tokenspaged/assigned", `{"searchByAttributes": [{"name": "label", "operator": "CONTAINS"}]}`, http.StatusBadRequest, nil)
 	var info struct{ ErrorCode string }
 	ask(t, s, k["session"], http.MethodPost, "tokenspaged/unassigned",
 		`{"searchByAttributes": [{"name": "groupId", "operator": "EQUALS", "value": "`+k["user"]+`"}]}`, http.StatusBadRequest, &info)

@@ -98,9 +98,9 @@ type searchParms struct {
 }
 
 type searchByAttribute struct {
-	Name     string `json:"name"`
-	Operator string `json:"operator"`
-	Value    string `json:"value"`
+	Name     string  `json:"name"`
+	Operator string  `json:"operator"`
+	Value    *string `json:"value"`
 }
 
 type orderByAttribute struct {
