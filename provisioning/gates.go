@@ -46,7 +46,7 @@ func (s *Service) switching(c Caller, on bool, rule EnableRule) step {
 		if err := rule.check(t, on); err != nil {
 			return err
 		}
-		if t.Enabled != on {
+		if t.Enabled != on || t.EnabledAt.IsZero() { // the first call is told of, too
 			t.Enabled, t.EnabledAt, t.EnabledBy = on, s.now(), c.Name
 		}
 		return nil

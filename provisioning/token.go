@@ -31,7 +31,7 @@ type Token struct {
 	CodeExpiresAt time.Time
 	Complete      bool
 	Enabled       bool
-	EnabledAt     time.Time // when it was last switched on or off; zero is never
+	EnabledAt     time.Time // when it was last switched on or off; zero is that nobody ever asked
 	EnabledBy     string
 	Deceased      bool
 	Confined      bool
