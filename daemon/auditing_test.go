@@ -77,6 +77,9 @@ func (a *application) DeriveKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle,
 func (a *application) WrapKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.ObjectHandle, ck.Buffer) (ck.Output, error) {
 	return ck.Output{Data: []byte("wrapped")}, a.did()
 }
+func (a *application) WrapKeyAuthenticated(ck.SessionHandle, *ck.WrapParams, ck.ObjectHandle, ck.ObjectHandle, ck.Buffer) (ck.Output, error) {
+	return ck.Output{Data: []byte("wrapped")}, a.did()
+}
 
 func (a *application) EncapsulateKey(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle, ck.Template, ck.Buffer) (ck.Output, ck.ObjectHandle, error) {
 	return ck.Output{}, 1, a.did()
@@ -139,6 +142,14 @@ func steps() []step {
 		{"destroy a certificate", "", func(c p11server.Client) error { return c.DestroyObject(1, 3) }},
 		{"wrap", eventWrap, func(c p11server.Client) error { _, err := c.WrapKey(1, aes, 2, 1, ck.Buffer{Len: 100}); return err }},
 		{"length of wrapped", "", func(c p11server.Client) error { _, err := c.WrapKey(1, aes, 2, 1, ck.Buffer{Null: true}); return err }},
+		{"wrap with data", eventWrap, func(c p11server.Client) error {
+			_, err := c.WrapKeyAuthenticated(1, new(ck.WrapParams), 2, 1, ck.Buffer{Len: 100})
+			return err
+		}},
+		{"length of wrapped with data", "", func(c p11server.Client) error {
+			_, err := c.WrapKeyAuthenticated(1, new(ck.WrapParams), 2, 1, ck.Buffer{Null: true})
+			return err
+		}},
 		{"read", eventRead, read(1, ck.CKA_PRIVATE_EXPONENT, false)},
 		{"read in the session", eventRead, read(2, ck.CKA_VALUE, false)},
 		{"length to read", "", read(1, ck.CKA_PRIVATE_EXPONENT, true)},
