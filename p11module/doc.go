@@ -73,8 +73,13 @@
 // megabytes of its garbage. Its threads never call into the host, so a host that
 // forbids the library to make threads is served (C61). What it leaves in a host
 // for good, C_Finalize or not: its threads, the handlers of SIGSEGV, SIGBUS,
-// SIGFPE, SIGPIPE and SIGURG, which hand on what is not Go's, and from its first
-// rest on two descriptors (epoll, eventfd), closed on exec.
+// SIGFPE, SIGPIPE and SIGURG, and from its first rest on two descriptors (epoll,
+// eventfd), closed on exec.
+//
+// The handlers hand on what is not Go's: it ends the host, or reaches the handler
+// that the host had before, as if there were no library. SIGURG does not: the runtime
+// sends it to its own threads and takes all that come. A host with a handler for that
+// sets it after its first C_Initialize, and then may hear of a few that nobody sent.
 package main
 
 //go:generate go run vtoken/tools/gen/cedge -dir .

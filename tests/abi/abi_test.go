@@ -339,6 +339,13 @@ func TestReload(t *testing.T) {
 	run(t, p.environment(), host(t, "reload"), module(t))
 }
 
+// TestSignals is the rest of P04: what the runtime in the library does with signals
+// is not seen by the host.
+func TestSignals(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment(), host(t, "signals"), module(t))
+}
+
 // TestStoppedDaemon is C66, with a limit that a test can wait for.
 func TestStoppedDaemon(t *testing.T) {
 	p := startPeer(t)
