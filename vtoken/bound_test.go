@@ -179,13 +179,9 @@ func TestBoundInitToken(t *testing.T) {
 	w.signs(c, h)
 }
 
-func (w *world) storedAlice() (r *record.Token) {
+func (w *world) storedAlice() *record.Token {
 	w.t.Helper()
-	w.ok(w.store.View(func(tx vtoken.ReadTx) (err error) {
-		r, err = tx.Token(w.alice.ID)
-		return err
-	}))
-	return r
+	return w.stored(w.alice.ID)
 }
 
 // The blank token of a tenant whose tokens are bound.

@@ -3,6 +3,7 @@ package vtoken_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -325,6 +326,74 @@ func TestWaitForSlotEventBlocks(t *testing.T) {
 	c.Close()
 	want(t, (<-answers).err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 	want(t, (<-answers).err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+}
+
+// A blocking wait wakes on whatever happens to a token, and tells its slot (C64). Each
+// step ends when the wait has, so that none is woken by the step before.
+func TestBlockingWaitWakesOnEachEvent(t *testing.T) {
+	w := newWorld(t)
+	c, other := w.connect(bobUID), w.connect(bobUID)
+	slots(t, c)
+	made := &record.Token{}
+	change := func(how func(*record.Token)) func() {
+		return func() { w.ok(w.store.ChangeToken(made.ID, how)) }
+	}
+	wrong := func() {
+		h, err := other.OpenSession(made.Slot, rw)
+		w.ok(err)
+		for i := 0; !w.stored(made.ID).UserPIN.Locked(); i++ {
+			if other.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong ", i))) == nil {
+				t.Fatal("a wrong PIN is right")
+			}
+		}
+		w.ok(other.CloseSession(h))
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{
+		{"create", func() {
+			var err error
+			made, err = w.store.AddToken("bob", "second", userPIN, soPIN)
+			w.ok(err)
+		}},
+		{"rename", change(func(r *record.Token) { r.Label = "new" })},
+		{"disable", change(func(r *record.Token) { r.Enabled = false })},
+		{"enable", change(func(r *record.Token) { r.Enabled = true })},
+		{"lock the PIN", wrong},
+		{"unlock the PIN", change(func(r *record.Token) { r.UserPIN.Failed = 0 })},
+		{"lock the SO PIN", change(func(r *record.Token) { r.SOPIN.Failed = r.SOPIN.Policy.MaxTries })},
+		{"unassign", change(func(r *record.Token) { r.Holders = nil })},
+		{"assign", change(func(r *record.Token) { r.Holders = record.HeldBy("bob", time.Time{}, "") })},
+		{"expire", change(func(r *record.Token) { r.ExpiresAt = time.Unix(1, 0) })},
+		{"last longer", change(func(r *record.Token) { r.ExpiresAt = time.Time{} })},
+		{"delete", func() { w.ok(w.store.DeleteToken(made.ID)) }},
+	} {
+		woken := make(chan ck.SlotID)
+		go func() {
+			slot, err := c.WaitForSlotEvent(t.Context(), false)
+			if err != nil {
+				t.Errorf("%s: %v", step.name, err)
+			}
+			woken <- slot
+		}()
+		step.do()
+		if got := <-woken; got != made.Slot {
+			t.Errorf("%s: an event of slot %d, want %d", step.name, got, made.Slot)
+		}
+		_, err := c.WaitForSlotEvent(t.Context(), true)
+		want(t, err, ck.CKR_NO_EVENT)
+	}
+}
+
+// stored is a token's record as the store has it.
+func (w *world) stored(id record.TokenID) (r *record.Token) {
+	w.t.Helper()
+	w.ok(w.store.View(func(tx vtoken.ReadTx) (err error) {
+		r, err = tx.Token(id)
+		return err
+	}))
+	return r
 }
 
 func TestMechanisms(t *testing.T) {
