@@ -18,7 +18,7 @@ import (
 
 // TestLargestRSA: what is told of RSA is true of a token that was given no limit:
 // pairs of up to 8192 bits are made, and a key of so many signs and decrypts.
-// (Making one takes too long to be waited for in each test.)
+// (Making one takes too long to be waited for in each test: make soak does it.)
 func TestLargestRSA(t *testing.T) {
 	k := newToken(t, func(_ *testing.T, socket string) string { return socket })
 	slots, err := k.p.GetSlotList(true)
