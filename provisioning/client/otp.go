@@ -52,7 +52,9 @@ func (f importForm) encode() (body, error) {
 			err = errors.Join(err, form.WriteField(name, "true"))
 		}
 	}
-	for name, value := range map[string]string{"charset": f.Charset, "password": string(f.Password), "keyHex": hex.EncodeToString(f.Key)} {
+	for name, value := range map[string]string{
+		"charset": f.Charset, "password": string(f.Password), "keyHex": hex.EncodeToString(f.Key), "privateKey": string(f.PrivateKey),
+	} {
 		if value != "" {
 			err = errors.Join(err, form.WriteField(name, value))
 		}

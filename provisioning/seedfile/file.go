@@ -95,6 +95,9 @@ func (f *File) Wipe() {
 type Options struct {
 	// Password is that of an encrypted file, Key one that was shared as bytes.
 	Password, Key secret.Bytes
+	// PrivateKey is the RSA key of the certificate that a file is encrypted for, in
+	// PEM or DER.
+	PrivateKey secret.Bytes
 	// Charset is the character set of a CSV, by a name of the WHATWG Encoding
 	// Standard; empty is UTF-8. XML names its own.
 	Charset string

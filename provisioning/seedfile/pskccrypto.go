@@ -6,6 +6,7 @@ import (
 	"crypto/des"
 	"crypto/hmac"
 	"crypto/pbkdf2"
+	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -25,10 +26,19 @@ const maxIterations = 1_000_000
 // The elements of encryption: XML Encryption 1.1, and PBKDF2 of PKCS #5.
 
 type encryptedData struct {
-	Method struct {
+	Method encryptionMethod `xml:"EncryptionMethod"`
+	Cipher chars            `xml:"CipherData>CipherValue"`
+}
+
+type encryptionMethod struct {
+	Algorithm string `xml:"Algorithm,attr"`
+	// Digest and MGF are the hashes of OAEP.
+	Digest struct {
 		Algorithm string `xml:"Algorithm,attr"`
-	} `xml:"EncryptionMethod"`
-	Cipher chars `xml:"CipherData>CipherValue"`
+	} `xml:"DigestMethod"`
+	MGF struct {
+		Algorithm string `xml:"Algorithm,attr"`
+	}
 }
 
 type encryptionKey struct {
@@ -63,10 +73,11 @@ type pskcKeys struct {
 	encryption *encryptionKey
 	mac        *macMethod
 
-	ready  bool
-	key    secret.Bytes // of the encryption, nil where there is none
-	macKey secret.Bytes // nil where there is no MAC method
-	hash   func() hash.Hash
+	ready   bool
+	private *rsa.PrivateKey // of the certificate, once it was asked for
+	key     secret.Bytes    // of the encryption, nil where there is none
+	macKey  secret.Bytes    // nil where there is no MAC method
+	hash    func() hash.Hash
 }
 
 func (k *pskcKeys) wipe() {
@@ -129,11 +140,14 @@ func (k *pskcKeys) prepare() (err error) {
 	return nil
 }
 
-// encryptionKey is the shared key, or what PBKDF2 makes of the password.
+// encryptionKey is the shared key, the one that is encrypted for a certificate, or
+// what PBKDF2 makes of the password.
 func (k *pskcKeys) encryptionKey() (secret.Bytes, error) {
 	switch e := k.encryption; {
-	case e.Certificate != nil || e.Encrypted != nil:
-		return nil, errors.New("the keys are encrypted for a certificate, which is not supported")
+	case e.Encrypted != nil:
+		return k.decrypt(e.Encrypted)
+	case e.Certificate != nil:
+		return nil, k.findPrivate() // which the values themselves are encrypted for
 	case e.Derived != nil:
 		return e.Derived.derive(k.options.Password)
 	case len(k.options.Key) == 0:
@@ -178,10 +192,13 @@ var (
 // decrypt decrypts CBC with the initialization vector in front and the padding of
 // XML Encryption (section 5.2.1): the last byte is its length.
 func (k *pskcKeys) decrypt(e *encryptedData) (secret.Bytes, error) {
+	if forCertificate(e) {
+		return k.open(e)
+	}
 	c, known := ciphers[ending(e.Method.Algorithm)]
 	switch {
 	case !known:
-		return nil, fmt.Errorf("the encryption %.80q is not known; AES-CBC and Triple DES are", e.Method.Algorithm)
+		return nil, fmt.Errorf("the encryption %.80q is not known; AES-CBC, Triple DES and RSA are", e.Method.Algorithm)
 	case k.key == nil:
 		return nil, errNoKey
 	case len(k.key) != c.size:
@@ -217,8 +234,11 @@ func (k *pskcKeys) secret(v *pskcValue) (secret.Bytes, error) {
 		}
 		return decode("BASE64", v.Plain.Text)
 	}
-	if err := k.authenticate(v); err != nil {
-		return nil, err
+	// What is encrypted for a certificate has no MAC (section 6.3).
+	if !forCertificate(v.Encrypted) || v.MAC != nil {
+		if err := k.authenticate(v); err != nil {
+			return nil, err
+		}
 	}
 	return k.decrypt(v.Encrypted)
 }

@@ -22,7 +22,8 @@ manufacturerCode, productCode, hash, digits, period, counter, window, descriptio
 loginName, domain, pin, expires (such as 2030-12-31T00:00:00Z).`, `  vtoken import csv tokens.csv --dry-run
   vtoken import csv tokens.csv`),
 		importFileCommand(a, "pskc", "Import seeds from a PSKC file (RFC 6030)", `a PSKC file (RFC 6030), plain or encrypted with a
-password (--password-file) or a shared key (--key-file).`, `  vtoken import pskc tokens.pskc`),
+password (--password-file) or a shared key (--key-file), or for a certificate
+(--private-key-file).`, `  vtoken import pskc tokens.pskc`),
 		importFileCommand(a, "xml", "Import seeds from DualShield's XML", `the seed XML of DualShield, plain or encrypted with a password
 (--password-file).`, `  vtoken import xml tokens.xml`),
 		importFileCommand(a, "assignments", "Assign many tokens to users", `a CSV of the form that DualShield takes, with the header
@@ -33,10 +34,10 @@ already; those that are held are refused, or with --share get one more holder.`,
 
 // fileImport is what the flags of an import say.
 type fileImport struct {
-	out                   format
-	tenant                string
-	request               api.Import
-	passwordFile, keyFile string
+	out                                   format
+	tenant                                string
+	request                               api.Import
+	passwordFile, keyFile, privateKeyFile string
 }
 
 // allOrNothing is what the help of each import says.
@@ -67,6 +68,7 @@ func importFileCommand(a *app, name, short, what, example string) *cobra.Command
 		n.request.Format = "assign"
 		cmd.Flags().BoolVar(&n.request.Share, "share", false, "make users further holders of tokens that are held")
 	case "pskc":
+		cmd.Flags().StringVar(&n.privateKeyFile, "private-key-file", "", "`FILE` with the RSA key (PEM, without a password) of the certificate that the file is encrypted for")
 		cmd.Flags().StringVar(&n.keyFile, "key-file", "", "`FILE` with the key of an encrypted file in hexadecimal digits")
 	}
 	if name == "pskc" || name == "xml" {
@@ -95,6 +97,12 @@ func (a *app) importFile(cmd *cobra.Command, c *client.Client, n fileImport, fil
 			return err
 		}
 		defer n.request.Key.Wipe()
+	}
+	if n.privateKeyFile != "" {
+		if n.request.PrivateKey, err = a.readSecret(cmd, "--private-key-file", n.privateKeyFile); err != nil {
+			return err
+		}
+		defer n.request.PrivateKey.Wipe()
 	}
 	bar := a.newBar()
 	report, err := c.Import(cmd.Context(), n.tenant, n.request, bar.show)

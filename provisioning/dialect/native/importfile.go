@@ -26,6 +26,7 @@ func (h *Handler) importFile(r *request) (any, error) {
 	wipe := func() {
 		in.Password.Wipe()
 		in.Key.Wipe()
+		in.PrivateKey.Wipe()
 		clear(in.File)
 	}
 	var tenant record.TenantID
@@ -57,7 +58,9 @@ func (h *Handler) runImport(r *request, tenant record.TenantID, in api.Import, p
 	if !in.Inactive {
 		o.Activation = record.Activated
 	}
-	f, err := seedfile.Read(seedfile.Format(in.Format), in.File, seedfile.Options{Password: in.Password.Bytes(), Key: in.Key.Bytes(), Charset: in.Charset})
+	f, err := seedfile.Read(seedfile.Format(in.Format), in.File, seedfile.Options{
+		Password: in.Password.Bytes(), Key: in.Key.Bytes(), PrivateKey: in.PrivateKey.Bytes(), Charset: in.Charset,
+	})
 	if err != nil {
 		return provisioning.BatchReport{}, provisioning.Errorf(provisioning.BadInput, "%v", err)
 	}
@@ -141,11 +144,18 @@ func readImport(r *request) (in api.Import, err error) {
 	return in, nil
 }
 
+// maxPrivateKey is the size in bytes that a private key may have, in PEM.
+const maxPrivateKey = 16 << 10
+
 // readImportPart reads one field of the form.
 func readImportPart(in *api.Import, name string, part *multipart.Part) (err error) {
 	flags := map[string]*bool{"dryRun": &in.DryRun, "createUsers": &in.CreateUsers, "inactive": &in.Inactive, "share": &in.Share}
 	if name == "file" {
 		in.File, err = readPart(part, api.MaxImport)
+		return err
+	}
+	if name == "privateKey" {
+		in.PrivateKey, err = readPart(part, maxPrivateKey)
 		return err
 	}
 	value, err := readPart(part, maxPassword)

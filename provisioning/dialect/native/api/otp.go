@@ -81,11 +81,12 @@ type ImportOptions struct {
 	CreateUsers, Inactive, Share bool
 }
 
-// Import is a file to import. Password and Key are for an encrypted one.
+// Import is a file to import. Password and Key are for an encrypted one, and
+// PrivateKey, in PEM, for one that is encrypted for its certificate.
 type Import struct {
 	ImportOptions
-	File          []byte
-	Password, Key Secret
+	File                      []byte
+	Password, Key, PrivateKey Secret
 }
 
 // ImportReport is what became of an import. Where rows are refused, nothing was
