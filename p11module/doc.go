@@ -80,6 +80,9 @@
 // that the host had before, as if there were no library. SIGURG does not: the runtime
 // sends it to its own threads and takes all that come. A host with a handler for that
 // sets it after its first C_Initialize, and then may hear of a few that nobody sent.
+// Handlers of other signals that the host has when it loads the library get
+// SA_ONSTACK, because a signal may come on a thread of the runtime's, whose stack is
+// small; one that is set later has to have it.
 package main
 
 //go:generate go run vtoken/tools/gen/cedge -dir .

@@ -1,6 +1,7 @@
 package vtoken_test
 
 import (
+	"math"
 	"testing"
 
 	"vtoken/vtoken/ck"
@@ -17,11 +18,15 @@ func TestDecryptionAllocatesTheSame(t *testing.T) {
 		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_ENCRYPT, true)}, ck.Template{flag(ck.CKA_DECRYPT, true)})
 	w.ok(err)
 	allocations := func(ciphertext []byte) float64 {
-		return testing.AllocsPerRun(20, func() {
-			w.ok(c.DecryptInit(h, m, priv))
-			_, err := c.Decrypt(h, ciphertext, big1K)
-			w.ok(err)
-		})
+		least := math.Inf(1)
+		for range 3 { // what else allocates meanwhile adds to it
+			least = min(least, testing.AllocsPerRun(20, func() {
+				w.ok(c.DecryptInit(h, m, priv))
+				_, err := c.Decrypt(h, ciphertext, big1K)
+				w.ok(err)
+			}))
+		}
+		return least
 	}
 	bad := make([]byte, 256)
 	bad[255] = 2

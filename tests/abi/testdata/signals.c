@@ -2,7 +2,7 @@
  * The Go runtime has handlers for five signals, from the load of the library to the
  * end of the process (P04; p11module/doc.go). The host does not notice: a signal ends
  * it as before, and reaches the handler that it had before. SIGURG alone does not,
- * which the runtime uses among its own threads.
+ * which the runtime uses among its own threads. Other handlers get SA_ONSTACK.
  */
 #include <signal.h>
 
@@ -20,10 +20,12 @@ static int is_taken(int sig)
 	return 0;
 }
 
+static int handled = HANDLED;
+
 static void own(int sig)
 {
 	(void)sig;
-	_exit(HANDLED);
+	_exit(handled);
 }
 
 /* A pointer that the compiler does not look through. */
@@ -76,6 +78,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
 		check(argv[1], taken[i], 0);
 	check(argv[1], SIGSEGV, 1);
+	signal(SIGTERM, own);
+	signal(SIGHUP, SIG_IGN);
 	for (int sig = 1; sig < 65; sig++)
 		sigaction(sig, NULL, &before[sig]);
 	load(argv[1]);
@@ -86,8 +90,12 @@ int main(int argc, char **argv)
 		sigaction(sig, NULL, &now);
 		if (now.sa_sigaction != before[sig].sa_sigaction && !is_taken(sig))
 			FAIL("signal %d has another handler", sig);
-		if (now.sa_sigaction == before[sig].sa_sigaction && now.sa_flags != before[sig].sa_flags)
-			FAIL("signal %d has other flags", sig);
+		int more = sig == SIGTERM ? SA_ONSTACK : 0; /* a handler may run on a thread of the runtime's */
+		if (!is_taken(sig) && now.sa_flags != (before[sig].sa_flags | more))
+			FAIL("signal %d has the flags 0x%x, had 0x%x", sig, now.sa_flags, before[sig].sa_flags);
 	}
-	return 0;
+	handled = 0;
+	signal(SIGURG, own); /* late, but the host's */
+	raise(SIGURG);
+	FAIL("a handler that was set later is not reached");
 }
