@@ -37,6 +37,7 @@ func pasteLines(t *testing.T, d *harness.Daemon, key string) {
 	must(t, err)
 	shown, err := d.Vtoken("token", "show", id)
 	must(t, err)
+	newerOpenSSL(t, filepath.Join(dir, "newer"))
 
 	script := pasted(t, shown, d.Module())
 	sh := exec.Command("sh", "-eux", "-c", script)
@@ -54,12 +55,24 @@ func pasteLines(t *testing.T, d *harness.Daemon, key string) {
 	if !strings.Contains(string(out), "ssh-rsa AAAA") && !strings.Contains(string(out), "ecdsa-sha2-nistp256 AAAA") {
 		t.Errorf("ssh-keygen prints no key:\n%s", out)
 	}
-	for _, signature := range []string{"1.sig", "2.sig"} {
+	for _, signature := range []string{"1.sig", "2.sig", "3.sig"} {
 		verify := exec.Command("openssl", "dgst", "-sha256", "-verify", "alice.pub", "-signature", signature, "message")
 		verify.Dir = dir
 		if out, err := verify.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", signature, err, out)
 		}
+	}
+}
+
+// newerOpenSSL makes a folder with an OpenSSL that has pkcs11-provider.
+func newerOpenSSL(t *testing.T, dir string) {
+	t.Helper()
+	root, err := harness.Root()
+	must(t, err)
+	cache, err := harness.Cache()
+	must(t, err)
+	if out, err := exec.Command(filepath.Join(root, "tools/sh/openssl.sh"), dir, cache).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 
@@ -77,6 +90,8 @@ func pasted(t *testing.T, shown, module string) string {
 		";type=private'", ";type=private?pin-value="+pastePIN+"'",
 		"p11tool --list-all", "p11tool --batch --provider "+module+" --list-all",
 		"-out FILE.sig FILE", "-out 2.sig message",
+		"-out FILE.sig -sign", "-out 3.sig -sign",
+		"vtoken-provider.cnf openssl", "vtoken-provider.cnf newer/openssl",
 		"FILE.sig", "1.sig",
 		"FILE", "message",
 	).Replace("#" + lines)

@@ -132,11 +132,24 @@ func downloads(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	cache, err := Cache()
+	if err != nil {
+		return err
+	}
 	settings["npm_config_cache"] = filepath.Join(home, ".npm")
-	settings["TEST_CACHE"] = filepath.Join(home, ".cache", "vtoken-tests")
+	settings["TEST_CACHE"] = cache
 	settings["npm_config_userconfig"] = filepath.Join(home, ".npmrc")
 	for name, value := range settings {
 		env.Setenv(name, value)
 	}
 	return nil
+}
+
+// Cache is a folder for what tests download, which outlives them.
+func Cache() (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".cache", "vtoken-tests"), nil
 }

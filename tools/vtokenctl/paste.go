@@ -50,6 +50,22 @@ MODULE_PATH = {{.RawModule}}
 END
 OPENSSL_CONF=$PWD/vtoken-openssl.cnf openssl dgst -engine pkcs11 -keyform engine -sign {{.KeyURI}} -sha256 -out FILE.sig FILE
 
+# OpenSSL 3 without engines (Debian 13: pkcs11-provider)
+cat > vtoken-provider.cnf <<'END'
+openssl_conf = vtoken_init
+[vtoken_init]
+providers = vtoken_providers
+[vtoken_providers]
+default = vtoken_default
+pkcs11 = vtoken_pkcs11
+[vtoken_default]
+activate = 1
+[vtoken_pkcs11]
+pkcs11-module-path = {{.RawModule}}
+activate = 1
+END
+OPENSSL_CONF=$PWD/vtoken-provider.cnf openssl dgst -sha256 -out FILE.sig -sign {{.KeyURI}} FILE
+
 # ssh: print the public keys for authorized_keys, log in with one
 ssh-keygen -D {{.Module}}
 ssh -I {{.Module}} USER@HOST
