@@ -18,7 +18,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -148,9 +147,7 @@ func (b *brought) file(name, text string) string {
 // create makes the token for the user that runs the test.
 func (b *brought) create() {
 	b.Helper()
-	me, err := user.Current()
-	must(b.T, err)
-	b.user = me.Username
+	b.user = me(b.T)
 	must(b.T, b.d.NewUser(b.user))
 	b.token = vtoken(b.T, b.d, "token", "create", "--user", b.user, "--label", "Card", "--quiet",
 		"--user-pin-file", b.file("pin", memoryPIN), "--so-pin-file", b.file("so-pin", memorySOPIN))
