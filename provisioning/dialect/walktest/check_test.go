@@ -48,6 +48,7 @@ func (w *walk) differences(m *token, got p.Token) (list []string) {
 	check("expired", got.Expired, m.expired(w.now))
 	check("RSA bits", got.MaxRSABits, m.maxRSA)
 	check("policy", got.Policy, m.policy)
+	check("PIN-bound", got.PINBound, m.bound)
 	check("groups", fmt.Sprint(got.Groups), fmt.Sprint(m.groups))
 	check("objects", len(w.store.ObjectsOf(got.ID)), m.objects())
 	check("the code's end", !got.CodeExpiresAt.IsZero(), m.code != "")

@@ -36,6 +36,13 @@ var coreActions = []action{
 			return err
 		}, want: done, effect: func([]byte) { u.enabled = on }}
 	}},
+	{"a switch of the tenant", 1, func(w *walk, _ *token) *plan {
+		on := !w.bindsNew
+		return &plan{call: func() error {
+			_, err := w.core.SetTenantPINBound(w.t.Context(), p.System("test"), w.tenant, on)
+			return err
+		}, want: done, effect: func([]byte) { w.bindsNew = on }}
+	}},
 	{"a download", 6, func(w *walk, m *token) *plan {
 		if m == nil {
 			return nil

@@ -219,10 +219,12 @@ var dualshieldParts = []action{
 	}},
 	{"a PIN", 5, func(w *walk, m *token) *plan {
 		text := fmt.Sprint(100000 + w.rng.IntN(900000))
-		return dualshieldPart(w, m, p.OpTokenResetPIN, "tokenAssignment/set", fields{"attrs": fields{"pin": text}}, func(*user) { m.setPIN(0, text) })
+		pl := dualshieldPart(w, m, p.OpTokenResetPIN, "tokenAssignment/set", fields{"attrs": fields{"pin": text}}, func(*user) { m.reset("dualshield", w.now, 0, text) })
+		return pl.also(m.mayReset("dualshield", w.now))
 	}},
 	{"no PIN", 2, func(w *walk, m *token) *plan {
-		return dualshieldPart(w, m, p.OpTokenClearPIN, "tokenAssignment/set", fields{"attrs": fields{"pin": ""}}, func(*user) { m.setPIN(0, "") })
+		pl := dualshieldPart(w, m, p.OpTokenClearPIN, "tokenAssignment/set", fields{"attrs": fields{"pin": ""}}, func(*user) { m.setPIN(0, "") })
+		return pl.also(m.mayClear(0))
 	}},
 	{"activation code", 4, func(w *walk, m *token) *plan {
 		pl := dualshieldPart(w, m, p.OpTokenActivate, "tokenAssignment/sendActivationCode", fields{}, nil)

@@ -23,7 +23,8 @@ func idprimeOn(w *walk, m *token, op p.Operation, method, path string, body any,
 }
 
 func idprimePIN(w *walk, m *token, role int, name, text string) *plan {
-	return idprimeOn(w, m, p.OpTokenResetPIN, "POST", "/Role/"+name+"/ResetPin", text, func(*user) { m.setPIN(role, text) })
+	pl := idprimeOn(w, m, p.OpTokenResetPIN, "POST", "/Role/"+name+"/ResetPin", text, func(*user) { m.reset("idprime", w.now, role, text) })
+	return pl.also(m.mayReset("idprime", w.now))
 }
 
 var idprimeActions = []action{
@@ -65,7 +66,7 @@ var idprimeActions = []action{
 		if m == nil {
 			return nil
 		}
-		return idprimeOn(w, m, p.OpTokenComplete, "PUT", "/Complete", nil, func(*user) { m.complete, m.activation, m.code = true, "activated", "" })
+		return idprimeOn(w, m, p.OpTokenComplete, "PUT", "/Complete", nil, func(*user) { m.finished() })
 	}},
 	{"PFX", 3, func(w *walk, m *token) *plan {
 		if m == nil {

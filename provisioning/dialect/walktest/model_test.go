@@ -40,6 +40,9 @@ type token struct {
 	tries             [2]int    // wrong ones
 	pfx               bool      // the key of the PFX is on it
 	csr               bool      // and that of the certificate request
+	bound             bool      // its keys open with its PINs only
+	fresh             string    // the dialect that set the first PIN, and may set others
+	freshEnds         time.Time // until then
 
 	seed           []byte
 	digits, period int
@@ -198,6 +201,30 @@ func (m *token) decease() {
 }
 
 func (m *token) setPIN(role int, text string) { m.pins[role], m.tries[role] = text, 0 }
+
+// keyed reports whether there is a key that opens with the token's PINs.
+func (m *token) keyed() bool { return m != nil && m.bound && m.pins != [2]string{} }
+
+// mayReset is how a PIN is answered that a dialect sets without another.
+func (m *token) mayReset(by string, now time.Time) p.Kind {
+	return unless(!m.keyed() || m.fresh == by && !now.After(m.freshEnds), p.WrongState)
+}
+
+// reset sets a PIN so.
+func (m *token) reset(by string, now time.Time, role int, text string) {
+	if m.bound && !m.keyed() {
+		m.fresh, m.freshEnds = by, now.Add(10*time.Minute)
+	}
+	m.setPIN(role, text)
+}
+
+// mayClear keeps the only PIN that opens keys.
+func (m *token) mayClear(role int) p.Kind {
+	return unless(!m.keyed() || m.pins[1-role] != "", p.WrongState)
+}
+
+// finished seals the token.
+func (m *token) finished() { m.complete, m.activation, m.code, m.fresh = true, "activated", "", "" }
 
 // started begins an activation with a code.
 func (m *token) started(code string, now time.Time) {

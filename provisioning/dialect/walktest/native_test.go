@@ -48,8 +48,15 @@ var nativeMaking = []action{
 		if w.coin(2) {
 			body["userPin"], m.pins[0] = "first pin", "first pin"
 			if m.held() && w.coin(3) {
-				body["complete"], m.complete, m.activation = true, true, "activated"
+				body["complete"] = true
+				m.finished()
 			}
+		}
+		if w.coin(3) {
+			body["pinBound"], m.bound = true, true
+		}
+		if m.pins[0] != "" && !m.complete {
+			m.fresh, m.freshEnds = "native", w.now.Add(10*time.Minute)
 		}
 		return &plan{op: p.OpTokenCreate, method: "POST", path: "/v1/tokens", body: body, want: want, effect: func(answer []byte) {
 			w.add(decode[struct{ ID string }](w, answer).ID, m)
@@ -136,7 +143,8 @@ var nativeSwitches = []action{
 var nativePINs = []action{
 	{"reset a PIN", 6, func(w *walk, m *token) *plan {
 		role, text := w.rng.IntN(2), fmt.Sprintf("pin %d", w.rng.IntN(1000))
-		return nativeOn(w, m, p.OpTokenResetPIN, "POST", "/pin", fields{"role": roles[role], "pin": text}, func() { m.setPIN(role, text) })
+		pl := nativeOn(w, m, p.OpTokenResetPIN, "POST", "/pin", fields{"role": roles[role], "pin": text}, func() { m.reset("native", w.now, role, text) })
+		return pl.also(m.mayReset("native", w.now))
 	}},
 	{"a PIN with the SO PIN", 6, func(w *walk, m *token) *plan {
 		if m == nil {
@@ -168,13 +176,14 @@ var nativePINs = []action{
 	}},
 	{"clear a PIN", 3, func(w *walk, m *token) *plan {
 		role := w.rng.IntN(2)
-		return nativeOn(w, m, p.OpTokenClearPIN, "POST", "/clear-pin", fields{"role": roles[role]}, func() { m.setPIN(role, "") })
+		pl := nativeOn(w, m, p.OpTokenClearPIN, "POST", "/clear-pin", fields{"role": roles[role]}, func() { m.setPIN(role, "") })
+		return pl.also(m.mayClear(role))
 	}},
 	{"complete", 3, func(w *walk, m *token) *plan {
 		if m == nil {
 			return nil
 		}
-		pl := nativeOn(w, m, p.OpTokenComplete, "POST", "/complete", nil, func() { m.complete, m.activation, m.code = true, "activated", "" })
+		pl := nativeOn(w, m, p.OpTokenComplete, "POST", "/complete", nil, m.finished)
 		pl.want = first(pl.want, unless(m.pins[0] != "", p.WrongState))
 		return pl
 	}},

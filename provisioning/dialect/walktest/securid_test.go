@@ -53,7 +53,8 @@ var securidActions = []action{
 		return securidOn(w, m, p.OpTokenDisable, "v1", "disable", fields{}, func(*user) { m.enabled = false })
 	}},
 	{"clear the PIN", 3, func(w *walk, m *token) *plan {
-		return securidOn(w, m, p.OpTokenClearPIN, "v2", "clearPin", fields{}, func(*user) { m.setPIN(0, "") })
+		pl := securidOn(w, m, p.OpTokenClearPIN, "v2", "clearPin", fields{}, func(*user) { m.setPIN(0, "") })
+		return pl.also(m.mayClear(0))
 	}},
 	{"rename", 4, func(w *walk, m *token) *plan {
 		label := w.label()

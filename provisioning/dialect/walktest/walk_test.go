@@ -35,6 +35,14 @@ type plan struct {
 	cleanup func()
 }
 
+// also adds what refuses a plan where the state of the token does not.
+func (pl *plan) also(refuses p.Kind) *plan {
+	if pl != nil {
+		pl.want = first(pl.want, refuses)
+	}
+	return pl
+}
+
 // action is something that a dialect can do to a token.
 type action struct {
 	name   string
@@ -65,6 +73,11 @@ func TestWalk(t *testing.T) {
 	steps := int(fromEnvironment(t, "WALK_STEPS", defaultSteps))
 	t.Logf("seed %d, %d steps", seed, steps)
 	w := newWalk(t, rand.New(rand.NewPCG(seed, 0)))
+	t.Cleanup(func() { // however the walk ends
+		if t.Failed() {
+			t.Logf("WALK_SEED=%d WALK_STEPS=%d failed in step %d; the last steps:\n%s", seed, steps, w.count, strings.Join(w.trail, "\n"))
+		}
+	})
 	var all []int // each action as often as it weighs
 	type choice struct {
 		d *spoken
@@ -89,7 +102,7 @@ func TestWalk(t *testing.T) {
 			w.compareAll()
 		}
 		if t.Failed() {
-			t.Fatalf("after step %d of seed %d; the last steps:\n%s", i, seed, strings.Join(w.trail, "\n"))
+			t.FailNow()
 		}
 	}
 	w.compareAll()

@@ -42,7 +42,8 @@ type walk struct {
 	group    string
 	tokens   []*token
 	keys     keys
-	made     int // tokens so far
+	made     int  // tokens so far
+	bindsNew bool // new cards of the tenant are PIN-bound
 
 	count int
 	trail []string
@@ -216,6 +217,7 @@ func (w *walk) add(id string, m token) {
 		m.maxRSA = 8192
 	}
 	m.policy = got.Policy
+	m.bound = m.bound || w.bindsNew && !m.otp
 	if m.otp {
 		set, err := w.store.OpenSecret(got.ID, objectID(got), nil)
 		w.must(err)
