@@ -20,15 +20,15 @@ const (
 	openSSL = "OpenSSL"
 )
 
-// lintRules are all rules. What Java does is that of Debian 12, and is tested with it
-// (tests/e2e/testdata/module/lint.txtar).
+// lintRules are all rules. What Java does, and OpenSSH and GnuTLS do without a public
+// key, is that of Debian 12 and tested with it (tests/e2e/testdata/module/lint.txtar).
 var lintRules = [...]lintRule{
 	{
 		name:    "no-id",
 		problem: "a private key, a public key or the certificate of a key has no CKA_ID, so nobody knows what belongs together",
 		affects: []Effect{
 			{java, "does not show the key"},
-			{openSSH, "may sign with another key than the one that was asked for"},
+			{openSSH, "lists the key, and may sign with another one that has no CKA_ID either"},
 			{nss, "takes the certificate for one without a key"},
 			{gnuTLS, "finds no key for the certificate"},
 			{openSSL, "finds the object by its label only"},
@@ -52,7 +52,6 @@ var lintRules = [...]lintRule{
 		affects: []Effect{
 			{openSSH, "does not find the key"},
 			{gnuTLS, "cannot show the public key"},
-			{openSSL, "cannot load the key where it is no RSA key"},
 		},
 		advice: "store the public key or the certificate of the key with the same CKA_ID",
 		find:   (*linted).keysWithoutPublicKey,
