@@ -20,9 +20,10 @@
 // because a PIN that a device checks by itself is not the server's. Values are
 // plain or encrypted with AES-CBC or Triple DES under a key that was shared before
 // or is derived from a password (PBKDF2). A value that is encrypted so has to have
-// its MAC (section 6.1.1): without it a wrong key would make wrong seeds. Digital
-// signatures are not looked at, and keys that are encrypted for a certificate are
-// refused, like keys that have no value but name one that both sides have (section 5).
+// its MAC (section 6.1.1): without it a wrong key would make wrong seeds. What is
+// encrypted for a certificate, with RSA, has none (section 6.3): the values, or the
+// key of the others. Digital signatures are not looked at, and keys that have no value
+// but name one that both sides have are refused (section 5).
 //
 // # DualShield's AES256
 //
