@@ -54,6 +54,7 @@ type assignmentJSON struct {
 	Starts     time.Time `json:"starts,omitzero"`
 	Expires    time.Time `json:"expires,omitzero"`
 	UsageLimit int       `json:"usageLimit,omitempty"`
+	Uses       int       `json:"uses,omitempty"`
 	Priority   int       `json:"priority,omitempty"`
 }
 
@@ -98,7 +99,7 @@ func encodeToken(t *record.Token) tokenJSON {
 	}
 	for _, a := range t.Holders {
 		j.Holders = append(j.Holders, assignmentJSON{
-			string(a.User), a.At.UTC(), a.By, a.Suspended, a.Starts.UTC(), a.Expires.UTC(), a.UsageLimit, a.Priority,
+			string(a.User), a.At.UTC(), a.By, a.Suspended, a.Starts.UTC(), a.Expires.UTC(), a.UsageLimit, a.Uses, a.Priority,
 		})
 	}
 	for _, g := range t.Groups {
@@ -125,7 +126,7 @@ func (j tokenJSON) token(id, tenant schema.ID, version uint64) *record.Token {
 	for _, a := range j.Holders {
 		t.Holders = append(t.Holders, record.Assignment{
 			User: record.UserID(a.User), At: a.At, By: a.By, Suspended: a.Suspended,
-			Starts: a.Starts, Expires: a.Expires, UsageLimit: a.UsageLimit, Priority: a.Priority,
+			Starts: a.Starts, Expires: a.Expires, UsageLimit: a.UsageLimit, Uses: a.Uses, Priority: a.Priority,
 		})
 	}
 	for _, g := range j.Groups {

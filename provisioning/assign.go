@@ -166,7 +166,7 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 }
 
 // HolderChange is a change of one holder's part in a token; nil leaves a field
-// as it is, and a zero time is no bound. The PIN is the token's, and so the same
+// as it is, and a zero time is no bound. A usage limit counts anew. The PIN is the token's, and so the same
 // for all holders.
 type HolderChange struct {
 	Suspended            *bool
@@ -204,7 +204,9 @@ func parting(user string, change HolderChange) step {
 		set(&a.Suspended, change.Suspended)
 		set(&a.Starts, change.Starts)
 		set(&a.Expires, change.Expires)
-		set(&a.UsageLimit, change.UsageLimit)
+		if change.UsageLimit != nil {
+			a.UsageLimit, a.Uses = *change.UsageLimit, 0
+		}
 		set(&a.Priority, change.Priority)
 		return nil
 	}}

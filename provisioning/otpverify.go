@@ -110,7 +110,7 @@ func (s *Service) ResetOTP(ctx context.Context, c Caller, ref TokenRef, counter 
 
 // tryOTP commits the try, compares, and commits the success.
 func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (Token, error) {
-	tried, row, err := s.countTry(ctx, c, a)
+	tried, row, user, err := s.countTry(ctx, c, a)
 	if err != nil {
 		return Token{}, err
 	}
@@ -128,15 +128,30 @@ func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (Token, error
 		if a.done != nil {
 			a.done(t)
 		}
-		return nil
+		return countUse(t, user)
 	})
 }
 
-// countTry commits one more wrong password and returns the token with it, and the
-// passwords with all their digits.
-func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *record.Token, row []secret.Bytes, err error) {
-	_, err = s.changeIn(ctx, c, a.op, a.ref, func(tx Tx, t *record.Token) error {
-		if err := s.mayTry(tx, t, a); err != nil {
+// countUse counts a use of a holder whose uses are limited, and refuses it where
+// others were first.
+func countUse(t *record.Token, user record.UserID) error {
+	part := t.Assignment(user)
+	if part == nil || part.UsageLimit == 0 {
+		return nil
+	}
+	if part.UsedUp() {
+		return Errorf(WrongState, "the holder has used token %s as often as its usage limit says", t.ID)
+	}
+	part.Uses++
+	return nil
+}
+
+// countTry commits one more wrong password and returns the token with it, the
+// passwords with all their digits, and the holder whose use it is where that was
+// asked.
+func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *record.Token, row []secret.Bytes, user record.UserID, err error) {
+	_, err = s.changeIn(ctx, c, a.op, a.ref, func(tx Tx, t *record.Token) (err error) {
+		if user, err = s.mayTry(tx, t, a); err != nil {
 			return err
 		}
 		row = make([]secret.Bytes, len(a.codes))
@@ -149,31 +164,32 @@ func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *rec
 		tried = t.Clone()
 		return nil
 	})
-	return tried, row, err
+	return tried, row, user, err
 }
 
-// mayTry checks what the table of operations does not.
-func (s *Service) mayTry(tx Tx, t *record.Token, a attempt) error {
+// mayTry checks what the table of operations does not, and says who uses the token
+// in a verification.
+func (s *Service) mayTry(tx Tx, t *record.Token, a attempt) (record.UserID, error) {
 	if t.Kind != record.KindOTP {
-		return OpTokenSync.allowed(t, s.now())
+		return "", OpTokenSync.allowed(t, s.now())
 	}
 	if OTPLocked(t.OTP) {
-		return Errorf(WrongState, "%d one-time passwords of token %s in a row were wrong, and no more are taken; reset its counter", t.OTP.Failed, t.ID)
+		return "", Errorf(WrongState, "%d one-time passwords of token %s in a row were wrong, and no more are taken; reset its counter", t.OTP.Failed, t.ID)
 	}
 	if a.op != OpTokenVerify {
-		return nil
+		return "", nil
 	}
 	return s.holderMayUse(tx, t, a.ref.User)
 }
 
-// holderMayUse checks that the user, or a holder where that is empty, may use the
-// token now.
-func (s *Service) holderMayUse(tx ReadTx, t *record.Token, user string) error {
+// holderMayUse is the user, or the first of the holders where that is empty, who
+// may use the token now.
+func (s *Service) holderMayUse(tx ReadTx, t *record.Token, user string) (record.UserID, error) {
 	var only record.UserID
 	if user != "" {
 		u, err := userOf(tx, t.Tenant, user)
 		if err != nil {
-			return err
+			return "", err
 		}
 		only = u.ID
 	}
@@ -183,13 +199,13 @@ func (s *Service) holderMayUse(tx ReadTx, t *record.Token, user string) error {
 		}
 		u, err := tx.User(a.User)
 		if err != nil {
-			return fmt.Errorf("reading a holder of token %s: %w", t.ID, err)
+			return "", fmt.Errorf("reading a holder of token %s: %w", t.ID, err)
 		}
 		if u.Enabled {
-			return nil
+			return u.ID, nil
 		}
 	}
-	return Errorf(WrongState, "the holder may not use token %s now: the user is disabled, or the assignment is suspended or has ended", t.ID)
+	return "", Errorf(WrongState, "the holder may not use token %s now: the user is disabled, or the assignment is suspended, has ended or is used up", t.ID)
 }
 
 // match finds the counter of a row of passwords in what is unused of a window. It

@@ -130,9 +130,12 @@ type Assignment struct {
 	Suspended bool
 	// Starts and Expires bound the time of its use; zero is no bound.
 	Starts, Expires time.Time
-	// UsageLimit is how many uses there may be; 0 is no limit. Priority orders a
-	// user's tokens. They are kept for the APIs that have them.
-	UsageLimit, Priority int
+	// UsageLimit is how many one-time passwords of this user are accepted; 0 is no
+	// limit. Uses are those since it was set. Afterwards the user does not see the
+	// token, others may.
+	UsageLimit, Uses int
+	// Priority orders a user's tokens. It is kept for the APIs that have it.
+	Priority int
 }
 
 // OTP is what the verification of one-time passwords remembers of a token. The
@@ -188,8 +191,11 @@ func (t *Token) VisibleTo(u UserID, now time.Time) bool {
 		return false
 	}
 	a := t.Assignment(u)
-	return a != nil && !a.Suspended && within(now, a.Starts, a.Expires)
+	return a != nil && !a.Suspended && !a.UsedUp() && within(now, a.Starts, a.Expires)
 }
+
+// UsedUp reports whether there were as many uses as there may be.
+func (a *Assignment) UsedUp() bool { return a.UsageLimit > 0 && a.Uses >= a.UsageLimit }
 
 // NextChange is the first time after now at which the clock alone changes who
 // may see the token; zero is never.

@@ -45,7 +45,7 @@ func tokenJSON(t provisioning.Token) api.Token {
 func holderJSON(h provisioning.Holder) api.Holder {
 	return api.Holder{
 		User: h.Login, UserID: string(h.User), At: h.At, By: h.By, Suspended: h.Suspended,
-		Starts: timeOrNil(h.Starts), Expires: timeOrNil(h.Expires), UsageLimit: h.UsageLimit, Priority: h.Priority,
+		Starts: timeOrNil(h.Starts), Expires: timeOrNil(h.Expires), UsageLimit: h.UsageLimit, Uses: h.Uses, Priority: h.Priority,
 	}
 }
 

@@ -21,6 +21,7 @@ type Holder struct {
 	Starts     *time.Time `json:"starts,omitempty"`
 	Expires    *time.Time `json:"expires,omitempty"`
 	UsageLimit int        `json:"usageLimit,omitempty"`
+	Uses       int        `json:"uses,omitempty"` // since the limit was set
 	Priority   int        `json:"priority,omitempty"`
 }
 
