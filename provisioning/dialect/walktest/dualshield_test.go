@@ -86,7 +86,8 @@ var dualshieldTokens = []action{
 			want = unless(u.enabled, p.WrongState)
 		}
 		if w.coin(3) {
-			attrs["pin"], m.pins[0] = "123456", "123456"
+			attrs["pin"] = "123456"
+			m.begin("dualshield", w.now, "123456")
 		}
 		if w.coin(3) {
 			m.label = w.label()

@@ -212,11 +212,14 @@ func (m *token) mayReset(by string, now time.Time) p.Kind {
 
 // reset sets a PIN so.
 func (m *token) reset(by string, now time.Time, role int, text string) {
-	if m.bound && !m.keyed() {
+	if !m.keyed() {
 		m.fresh, m.freshEnds = by, now.Add(10*time.Minute)
 	}
 	m.setPIN(role, text)
 }
+
+// begin sets the user PIN of a token that is being made.
+func (m *token) begin(by string, now time.Time, text string) { m.reset(by, now, 0, text) }
 
 // mayClear keeps the only PIN that opens keys.
 func (m *token) mayClear(role int) p.Kind {

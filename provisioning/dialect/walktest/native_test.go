@@ -46,7 +46,8 @@ var nativeMaking = []action{
 			want = unless(u.enabled, p.WrongState)
 		}
 		if w.coin(2) {
-			body["userPin"], m.pins[0] = "first pin", "first pin"
+			body["userPin"] = "first pin"
+			m.begin("native", w.now, "first pin")
 			if m.held() && w.coin(3) {
 				body["complete"] = true
 				m.finished()
@@ -54,9 +55,6 @@ var nativeMaking = []action{
 		}
 		if w.coin(3) {
 			body["pinBound"], m.bound = true, true
-		}
-		if m.pins[0] != "" && !m.complete {
-			m.fresh, m.freshEnds = "native", w.now.Add(10*time.Minute)
 		}
 		return &plan{op: p.OpTokenCreate, method: "POST", path: "/v1/tokens", body: body, want: want, effect: func(answer []byte) {
 			w.add(decode[struct{ ID string }](w, answer).ID, m)
