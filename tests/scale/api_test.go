@@ -29,7 +29,7 @@ const administrators = 200
 // over a connection of its own that it keeps: every answer is the one that is
 // documented. How long answers take is told, and measured by make soak.
 func TestManyAdministrators(t *testing.T) {
-	d := startWith(t, "--api-rate", "0", "--api-rate-tenant", "0", "--dialect", "idprime", "--dialect", "entrust", "--dialect", "dualshield", "--log-level", "warn")
+	d := startWith(t, "--api-rate", "0", "--api-rate-tenant", "0", "--dialect", "idprime", "--dialect", "entrust", "--dialect", "dualshield", "--dialect", "securid", "--dialect", "surepassid", "--log-level", "warn")
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // the two cores are for the daemon
 	clients := admit(t, d)
 	var wg sync.WaitGroup
@@ -138,6 +138,7 @@ type administrator struct {
 	base          string // of paths
 	authorization string
 	user          who
+	device        string           // serial number of the token that a client of SecurID has
 	err           error            // the first answer that was not right
 	pace          <-chan time.Time // of its requests, nil is as fast as it can
 	reads, writes []time.Duration
@@ -156,6 +157,8 @@ var lives = []struct {
 	{"idprime", "/IDPrimeVirtual/Provisioning/V2.0/Tenants/TENANT/Users/", enterByKey, idprimeLife},
 	{"entrust", "/api/web/v1/", enterEntrust, entrustLife},
 	{"dualshield", "/das5/rest/", enterDualShield, dualshieldLife},
+	{"securid", "/AdminInterface/restapi/", enterSecurID, securidLife},
+	{"surepassid", "/AuthServer/REST/U2F/", enterSurePassID, surepassidLife},
 }
 
 // admit makes the clients and connects each.
@@ -171,7 +174,7 @@ func admit(t *testing.T, d *harness.Daemon) []*administrator {
 	must(t, err)
 	users := holders(t, d)
 	clients := make([]*administrator, administrators)
-	shared := map[string]string{} // by API: 50 clients of a kind have one credential
+	shared := map[string]string{} // by API: clients of a kind have one credential
 	for i := range clients {
 		l := lives[i%len(lives)]
 		c := &administrator{
@@ -186,6 +189,7 @@ func admit(t *testing.T, d *harness.Daemon) []*administrator {
 		clients[i] = c
 		t.Cleanup(c.http.CloseIdleConnections)
 	}
+	devices(t, d, clients)
 	for _, c := range clients { // the handshake is no part of an answer
 		c.life(c, 0)
 		if c.err != nil {
