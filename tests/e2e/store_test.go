@@ -145,7 +145,8 @@ func TestDataFolderOpenToOthersIsRefused(t *testing.T) {
 }
 
 // TestFullDisk writes until the disk is full: what was acknowledged stays, what
-// was refused is not there, and with space again the daemon goes on.
+// was refused is not there, a restart is no worse, and with space again the daemon
+// goes on.
 func TestFullDisk(t *testing.T) {
 	d := start(t)
 	must(t, d.Stop())
@@ -172,6 +173,9 @@ func TestFullDisk(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_MEMORY") {
 		t.Fatalf("after %d objects on a disk of 4 MiB: %v", len(written), err)
 	}
+	lists(t, d, written)
+	must(t, d.Stop())
+	must(t, d.Start()) // a full disk keeps nobody from what is there
 	lists(t, d, written)
 	remount := exec.Command("mount", "-o", "remount,size=64m", d.DataDir)
 	if out, err := remount.CombinedOutput(); err != nil {
