@@ -207,11 +207,14 @@ func (g *guard) increment(to uint64) error {
 	return uncounted(err)
 }
 
+// errCounter is that the counter does not work, rather than the store.
+var errCounter = errors.New("count a generation of the store")
+
 func uncounted(err error) error {
 	if err == nil {
 		return nil
 	}
-	return ck.Errorf(ck.CKR_DEVICE_ERROR, "count a generation of the store: %w", err)
+	return ck.Errorf(ck.CKR_DEVICE_ERROR, "%w: %w", errCounter, err)
 }
 
 // settle counts what was committed at leisure.

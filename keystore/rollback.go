@@ -58,6 +58,8 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, errNotStored): // the disk is full; that is no older copy
+			return err
 		case row.Adopt:
 			o.Log.Warn("an older copy of the data folder is not found out: an administrator accepted the store while its counter could not be asked, and it still cannot; where that TPM is gone, `vtoken kek remove` its KEK and `vtoken kek add` the one that is there", "kek", row.URI, "reason", err)
 			return nil
@@ -180,7 +182,7 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	}
 	if err == nil {
 		s.guard.Store(g)
-		err = g.settle()
+		err = settled(g.settle())
 	}
 	if err != nil {
 		s.guard.Store(nil)
@@ -190,6 +192,18 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	g.rounds.Go(g.atLeisure)
 	o.Log.Info("older copies of the data folder are found out", "kek", row.URI)
 	return nil
+}
+
+// errNotStored is that the store cannot be written, so that nothing is said of its
+// counter.
+var errNotStored = errors.New("store the generation at the start")
+
+// settled tells an error of the store from one of the counter.
+func settled(err error) error {
+	if err == nil || errors.Is(err, errCounter) || errors.Is(err, ErrRollback) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errNotStored, err)
 }
 
 // guardOf opens the counter of a generation.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"vtoken/keystore/kek/kektest/swtpm"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/kv/kvtest"
 	"vtoken/vtoken/record"
 )
 
@@ -370,4 +372,29 @@ func TestCounterOfLaterKEK(t *testing.T) {
 	counts(t, s, "hardware:1", tok.ID)
 	closeStore(t, s)
 	rolledBackWith(t, h.on(older))
+}
+
+// TestNoAlarmOfFullDisk: where the store cannot be written at the start, that is
+// said, and not that it is an older copy.
+func TestNoAlarmOfFullDisk(t *testing.T) {
+	h := newHardware()
+	s, engine := inMemory(t)
+	s.options.Providers["hardware"] = h.open
+	addKEK(t, s, "hardware:1")
+	if err := s.guard.Swap(nil).stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, cause := range []error{kv.ErrNoSpace, errors.New("input/output error")} {
+		engine.Fail(kvtest.OpCommit, 1, cause)
+		err := s.protect(t.Context(), s.options)
+		if !engine.Hit() || !errors.Is(err, cause) || errors.Is(err, ErrRollback) {
+			t.Errorf("with %v: %v", cause, err)
+		}
+	}
+	if err := s.protect(t.Context(), s.options); err != nil {
+		t.Error(err)
+	}
+	if err := s.guard.Swap(nil).stop(); err != nil {
+		t.Error(err)
+	}
 }
