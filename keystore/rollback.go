@@ -96,11 +96,12 @@ func (s *Store) protectWith(ctx context.Context, r recipient) error {
 		return nil // another one counts, or will when it can be asked
 	case g != nil:
 		return g.renew(ctx, r, row.URI != r.URI)
+	case row.URI == r.URI:
+		if err = s.resume(ctx, s.options, row); !errors.Is(err, kek.ErrNoCounter) {
+			return err
+		}
 	}
-	if err = s.resume(ctx, s.options, row); errors.Is(err, kek.ErrNoCounter) {
-		return s.beginCounting(ctx, s.options, generation{Accepted: row.Accepted}, []recipient{r})
-	}
-	return err
+	return s.beginCounting(ctx, s.options, generation{Accepted: row.Accepted}, []recipient{r})
 }
 
 // examine compares the generation of a store that is restored with the counter,

@@ -348,30 +348,38 @@ func TestCounterOfReplacedKEK(t *testing.T) {
 // TestCounterOfLaterKEK: where a store was accepted while its TPM was away, which
 // then came back as another one, adding its KEK anew protects the store again.
 func TestCounterOfLaterKEK(t *testing.T) {
-	h, o, s, tok := protected(t)
-	addKEK(t, s, words(t, o.Dir, "recovery"))
-	closeStore(t, s)
-	h.set(func() { h.off = true })
-	o.AcceptRollback = true
-	closeStore(t, openWith(t, o))
-	o.AcceptRollback = false
-	h.set(func() { h.off = false; clear(h.counters) })
-	s = openWith(t, o)
-	if p, err := s.Protection(); err != nil || p.KEK != "" {
-		t.Errorf("%+v, %v", p, err)
+	for _, uri := range []string{"hardware:1", "hardware2:1"} {
+		t.Run(uri, func(t *testing.T) {
+			h, o, s, tok := protected(t)
+			addKEK(t, s, words(t, o.Dir, "recovery"))
+			closeStore(t, s)
+			o.Providers["hardware2"] = newHardware().open
+			h.set(func() { h.off = true })
+			o.AcceptRollback = true
+			closeStore(t, openWith(t, o))
+			o.AcceptRollback = false
+			if uri == "hardware:1" {
+				h.set(func() { h.off = false; clear(h.counters) })
+			}
+			s = openWith(t, o)
+			if p, err := s.Protection(); err != nil || p.KEK != "" {
+				t.Errorf("%+v, %v", p, err)
+			}
+			removeKEK(t, s, "hardware:1")
+			addKEK(t, s, uri)
+			counts(t, s, uri, tok.ID)
+			older := copyFolder(t, o.Dir)
+			if err := try(s, tok.ID); err != nil {
+				t.Error(err)
+			}
+			closeStore(t, s)
+			s = openWith(t, o)
+			counts(t, s, uri, tok.ID)
+			closeStore(t, s)
+			o.Dir = older
+			rolledBackWith(t, o)
+		})
 	}
-	removeKEK(t, s, "hardware:1")
-	addKEK(t, s, "hardware:1")
-	counts(t, s, "hardware:1", tok.ID)
-	older := copyFolder(t, o.Dir)
-	if err := try(s, tok.ID); err != nil {
-		t.Error(err)
-	}
-	closeStore(t, s)
-	s = openWith(t, o)
-	counts(t, s, "hardware:1", tok.ID)
-	closeStore(t, s)
-	rolledBackWith(t, h.on(older))
 }
 
 // TestNoAlarmOfFullDisk: where the store cannot be written at the start, that is

@@ -135,6 +135,45 @@ func TestMovedDataFolder(t *testing.T) {
 	must(t, sign(moved, "01", harness.PIN))
 }
 
+// TestBackupAndPassphrase: the machine is gone with its TPM. A backup and the recovery
+// passphrase bring everything back on another one, which is on record.
+func TestBackupAndPassphrase(t *testing.T) {
+	recovery, file := words(t)
+	chip := tpm(t)
+	d := start(t, "--kek", chip.URI(), "--kek", recovery)
+	works(t, d)
+	before := everything(t, d)
+	backup := filepath.Join(t.TempDir(), "backup")
+	vtoken(t, d, "backup", backup)
+	must(t, d.Stop())
+	must(t, chip.Stop())
+	found := file + ".found"
+	must(t, os.Rename(file, found))
+
+	dir, err := harness.TempDir()
+	must(t, err)
+	other := harness.NewDaemon(build(t), dir)
+	t.Cleanup(func() { must(t, other.Kill()); must(t, os.RemoveAll(dir)) })
+	flags := []string{"--data-dir", other.DataDir, "--kek", "passphrase:file=" + found}
+	refusedRestore(t, other, "say with --kek where it is now", backup, "--data-dir", other.DataDir)
+	refusedRestore(t, other, "vtoken restore FILE --accept-rollback", append([]string{backup}, flags...)...)
+	vtoken(t, other, append([]string{"restore", backup, "--accept-rollback"}, flags...)...)
+	must(t, other.Start("--kek", "passphrase:file="+found))
+	if after := everything(t, other); after != before {
+		t.Errorf("before there was\n%s\nand after\n%s", before, after)
+	}
+	must(t, sign(other, "01", harness.PIN))
+	recorded(t, auditLines(t, other), map[string]any{"event": "restore", "result": "ok", "detail": "--accept-rollback"})
+	vtoken(t, other, "kek", "remove", chip.URI(), "--yes")
+	vtoken(t, other, "kek", "add", tpm(t).URI()) // that of the other machine
+	if out := vtoken(t, other, "status"); !strings.Contains(out, "are refused, by the counter of") {
+		t.Errorf("the store is not protected by the TPM of the other machine:\n%s", out)
+	}
+	must(t, other.Stop())
+	must(t, other.Start())
+	must(t, sign(other, "01", harness.PIN))
+}
+
 // everything is what administrators and the holder see.
 func everything(t *testing.T, d *harness.Daemon) string {
 	t.Helper()
