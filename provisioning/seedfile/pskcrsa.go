@@ -60,6 +60,7 @@ var oaepHashes = map[string]crypto.Hash{
 
 func (m *encryptionMethod) rsaOptions() (crypto.DecrypterOpts, error) {
 	if ending(m.Algorithm) == "rsa_1_5" {
+		//lint:ignore SA1019 files of that form are there (RFC 6030, section 6.3), and who has the key asks nobody for its padding
 		return &rsa.PKCS1v15DecryptOptions{}, nil
 	}
 	hash, mask := oaepHashes[ending(m.Digest.Algorithm)], oaepHashes[ending(m.MGF.Algorithm)]

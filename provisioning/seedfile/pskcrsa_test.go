@@ -26,6 +26,7 @@ func encryptedFor(t *testing.T, key *rsa.PublicKey, method string, plain []byte)
 	var data []byte
 	var err error
 	if oaep == nil {
+		//lint:ignore SA1019 files of that form are there
 		data, err = rsa.EncryptPKCS1v15(rand.Reader, key, plain)
 	} else {
 		data, err = rsa.EncryptOAEP(oaep, rand.Reader, key, plain, nil)
