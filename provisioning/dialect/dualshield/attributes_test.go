@@ -3,6 +3,7 @@ package dualshield_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,6 +37,24 @@ func newWorld(t *testing.T, serials ...string) *world {
 func (w *world) call(method, body string, want int) map[string]any {
 	w.t.Helper()
 	return call(w.t, w.Server, w.known["access"], method, body, want)
+}
+
+// answer is the envelope of a call.
+func (w *world) answer(method, body string) (out struct {
+	Error   int
+	Message string
+}) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "https://localhost/das5/rest/"+method, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+w.known["access"])
+	if err := json.NewDecoder(w.Do(r).Body).Decode(&out); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
 }
 
 // part is the id of a user's part in a token.
@@ -74,6 +93,18 @@ func TestSetSeveral(t *testing.T) {
 	same("DECEASED", "Lost")
 	set(`{"status": "ACTIVE", "description": "Found"}`, 110)
 	same("DECEASED", "Lost")
+}
+
+// Deleting for a user who is not named deletes nothing, and says what is missing.
+func TestDeleteForNobody(t *testing.T) {
+	w := newWorld(t, "1")
+	for _, user := range []string{`{}`, `null`, `"john"`, `[]`, `{"domain.name": "domain.com"}`} {
+		r := w.answer("token/delete", `{"id": "`+w.tokens["1"]+`", "user": `+user+`}`)
+		if r.Error != 4 || !strings.Contains(r.Message, "the user is not named") {
+			t.Errorf("%s: %d %s", user, r.Error, r.Message)
+		}
+	}
+	w.get("1", `["id"]`)
 }
 
 // One call sets several attributes of a part, with its token's PIN, or none of

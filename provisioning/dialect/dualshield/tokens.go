@@ -233,7 +233,7 @@ func (d *Dialect) deleteToken(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.only(append(userNames("user."), "id")...); err != nil {
+	if err := a.only(append(userNames("user."), "id", "user")...); err != nil {
 		return nil, err
 	}
 	ref, err := d.token(in.caller, in.some("id"), "")
