@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"vtoken/provisioning/oath"
@@ -26,6 +25,16 @@ func (n numbers) addSeed(name string, seed []byte) {
 	}
 }
 
+// Files of seeds, and a package of one.
+const (
+	seedXML = "<data><header><manufacturerCode>DN</manufacturerCode><productCode>SE</productCode><encode>BASE64</encode>" +
+		"<encrypt>NONE</encrypt><digits>6</digits></header><tokens>%s</tokens></data>"
+	pskcFile    = `<KeyContainer Version="1.0" xmlns="urn:ietf:params:xml:ns:keyprov:pskc">%s</KeyContainer>`
+	pskcPackage = `<KeyPackage><DeviceInfo><Manufacturer>Acme</Manufacturer><SerialNo>pskc-%d</SerialNo></DeviceInfo>
+<Key Id="1" Algorithm="urn:ietf:params:xml:ns:keyprov:pskc:hotp"><AlgorithmParameters><ResponseFormat Length="6" Encoding="DECIMAL"/></AlgorithmParameters>
+<Data><Secret><PlainValue>%s</PlainValue></Secret></Data></Key></KeyPackage>`
+)
+
 // TestMemoryOfSeeds: a seed that was imported, given, handed out or used to verify
 // passwords is not in the daemon's memory afterwards.
 func TestMemoryOfSeeds(t *testing.T) {
@@ -37,14 +46,27 @@ func TestMemoryOfSeeds(t *testing.T) {
 		return path
 	}
 	seeds := make([][]byte, 20)
-	csv := "serial,seed\n"
+	csv, xml, pskc := "serial,seed,loginname,pin\n", "", ""
 	for i := range seeds {
 		seeds[i] = make([]byte, 20)
 		_, _ = rand.Read(seeds[i])
 		secrets.addSeed(fmt.Sprintf("seed %d", i), seeds[i])
-		csv += fmt.Sprintf("imported-%d,%x\n", i, seeds[i])
+		text := base64.StdEncoding.EncodeToString(seeds[i])
+		switch {
+		case i == 0: // is given
+		case i < 7:
+			pin := fmt.Sprintf("Canary of PIN %d", i)
+			secrets["PIN of "+pin] = []byte(pin)
+			csv += fmt.Sprintf("csv-%d,%x,alice,%s\n", i, seeds[i], pin)
+		case i < 14:
+			xml += fmt.Sprintf("<token><serial>xml-%d</serial><seed>%s</seed></token>", i, text)
+		default:
+			pskc += fmt.Sprintf(pskcPackage, i, text)
+		}
 	}
-	vtoken(t, d, "import", "csv", file("seeds.csv", strings.ReplaceAll(csv, fmt.Sprintf("imported-0,%x\n", seeds[0]), "")))
+	vtoken(t, d, "import", "csv", file("seeds.csv", csv))
+	vtoken(t, d, "import", "xml", file("seeds.xml", fmt.Sprintf(seedXML, xml)))
+	vtoken(t, d, "import", "pskc", file("seeds.pskc", fmt.Sprintf(pskcFile, pskc)))
 	id := vtoken(t, d, "otp", "add", "--user", "alice", "--serial", "given", "--seed-file", file("given.seed", hex.EncodeToString(seeds[0])))
 	made := vtoken(t, d, "otp", "add", "--user", "alice", "--serial", "made")
 	uri, err := url.Parse(vtoken(t, d, "otp", "uri", made))
