@@ -49,7 +49,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", kit.NotFound())
-	dialect.Mount(mux, native.New(core, kit.For("native"), native.Info{
+	own := native.New(core, kit.For("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
 		API: d.publicURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.newAuditReader(), KEKs: keks{d.store},
@@ -58,14 +58,16 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 			u := d.engine.Usage()
 			return api.Clients{Applications: u.Applications, Sessions: u.Sessions}
 		},
-	}))
+	})
 	dialects, err := all.New(d.cfg.Dialects, core, kit)
 	if err != nil {
 		return nil, err
 	}
+	dialects = append([]dialect.Dialect{own}, dialects...)
 	for _, dl := range dialects {
 		dialect.Mount(mux, dl)
 	}
+	dialect.MountIndex(mux, dialects)
 	server := httpkit.NewServer(kit.Wrap(httpkit.Exact(mux)), d.log)
 	server.ConnState = d.connChanged
 	return server, nil

@@ -32,3 +32,17 @@ func Mount(mux *http.ServeMux, d Dialect) {
 		_, _ = w.Write(document)
 	})
 }
+
+// MountIndex serves the list of the documents of these dialects under /docs, to
+// anybody: errors send people there.
+func MountIndex(mux *http.ServeMux, list []Dialect) {
+	index := struct {
+		Documents []string `json:"documents"`
+	}{[]string{}}
+	for _, d := range list {
+		index.Documents = append(index.Documents, DocumentPath(d))
+	}
+	serve := func(w http.ResponseWriter, _ *http.Request) { _ = httpkit.WriteJSON(w, http.StatusOK, index) }
+	mux.HandleFunc("GET /docs", serve)
+	mux.HandleFunc("GET /docs/{$}", serve)
+}
