@@ -110,7 +110,7 @@ int vt_rsa_oaep(RSA *key, int hash, int mgf, bytes label, const unsigned char *i
 	const EVP_MD *md = EVP_get_digestbynid(hash), *mask = EVP_get_digestbynid(mgf);
 	if (em != NULL && md != NULL && mask != NULL && vt_rsa_private(key, in, em))
 		n = RSA_padding_check_PKCS1_OAEP_mgf1(out, size, em, size, size, label.at, label.len, md, mask);
-	OPENSSL_free(em);
+	OPENSSL_clear_free(em, size); // the message is in it
 	ERR_clear_error();
 	return n;
 }
