@@ -28,7 +28,7 @@ MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/ex
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## show the main job end to end; KEK=tpm2, pkcs11 or passphrase has the store opened by that
+demo: ## show the main job end to end; KEK=tpm2, tpm2-pcrs, pkcs11, pkcs11-rsa or passphrase has the store opened by that
 	@tools/sh/packages.sh demo-$(KEK)
 	@$(MAKE) --no-print-directory build
 	@KEK=$(KEK) tools/sh/demo.sh

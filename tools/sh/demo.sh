@@ -8,7 +8,8 @@
 # is left behind, unless DEMO_KEEP is set: then folder and daemon stay.
 #
 # KEK says what opens the store: file (a key file, the default), passphrase, tpm2
-# (a software TPM, swtpm) or pkcs11 (a key in SoftHSM).
+# (a software TPM, swtpm), tpm2-pcrs (with a policy of PCRs), pkcs11 (an AES key in
+# SoftHSM) or pkcs11-rsa (an RSA key there).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=$PWD/bin
@@ -95,7 +96,7 @@ passphrase)
 	openssl rand -base64 24 >words
 	start_daemon --kek "passphrase:file=$dir/words"
 	;;
-tpm2)
+tpm2 | tpm2-pcrs)
 	say "Start a software TPM, in a temporary folder ($dir). On real hardware this is /dev/tpmrm0."
 	show "swtpm socket --tpm2 --tpmstate dir=tpm --server type=unixio,path=tpm/sock --flags not-need-init,startup-clear &"
 	mkdir tpm
@@ -106,10 +107,15 @@ tpm2)
 		kill -0 "$tpm" 2>/dev/null || { cat tpm/log >&2; exit 1; }
 		sleep 0.05
 	done
-	say "Start the daemon with a store that only this TPM opens, while its PCR 7 and 11 are as they are now."
-	start_daemon --kek "tpm2:unix=$dir/tpm/sock?pcrs=7+11"
+	if [ "$KEK" = tpm2 ]; then
+		say "Start the daemon with a store that only this TPM opens."
+		start_daemon --kek "tpm2:unix=$dir/tpm/sock"
+	else
+		say "Start the daemon with a store that only this TPM opens, while its PCR 7 and 11 are as they are now."
+		start_daemon --kek "tpm2:unix=$dir/tpm/sock?pcrs=7+11"
+	fi
 	;;
-pkcs11)
+pkcs11 | pkcs11-rsa)
 	say "Make a token in SoftHSM, which stands for an HSM, in a temporary folder ($dir)."
 	mkdir softhsm
 	echo "directories.tokendir = $dir/softhsm" >softhsm.conf
@@ -120,7 +126,9 @@ pkcs11)
 	softhsm2-util --init-token --free --label hsm --pin "$(cat hsm.pin)" --so-pin 12345678 >/dev/null
 	say "Start the daemon, and have the HSM make the key that opens the store. The key file goes."
 	start_daemon
-	run vtoken kek add --generate "pkcs11:token=hsm;object=vtoken?module-path=$hsm&pin-source=file:$dir/hsm.pin"
+	key="object=vtoken"
+	[ "$KEK" = pkcs11 ] || key="$key;type=private"
+	run vtoken kek add --generate "pkcs11:token=hsm;$key?module-path=$hsm&pin-source=file:$dir/hsm.pin"
 	run vtoken kek remove file:kek.key --yes
 	run rm data/kek.key
 	say "Start it again, to see that the HSM opens the store."
@@ -129,7 +137,7 @@ pkcs11)
 	start_daemon
 	;;
 *)
-	echo "KEK is file, passphrase, tpm2 or pkcs11, not $KEK" >&2
+	echo "KEK is file, passphrase, tpm2, tpm2-pcrs, pkcs11 or pkcs11-rsa, not $KEK" >&2
 	exit 2
 	;;
 esac

@@ -18,8 +18,8 @@ case "${1:-}" in
 make) want="make" ;;
 build) want=$build ;;
 demo | demo-file | demo-passphrase) want=$demo ;;
-demo-tpm2) want="$demo swtpm" ;;
-demo-pkcs11) want="$demo softhsm2" ;;
+demo-tpm2 | demo-tpm2-pcrs) want="$demo swtpm" ;;
+demo-pkcs11 | demo-pkcs11-rsa) want="$demo softhsm2" ;;
 test) want=$test ;;
 *)
 	echo "usage: $0 make|build|demo|demo-tpm2|demo-pkcs11|test" >&2
