@@ -23,24 +23,41 @@ const (
 // processor's registers, which may hold half of a private number, to a stack for
 // signals, where they stay until the next one. This setting has goroutines interrupted
 // where they call functions instead, which those of the daemon do often enough.
-const noSignals = "asyncpreemptoff=1"
+const (
+	preempt        = "asyncpreemptoff="
+	preemptSetting = preempt + "1"
+)
 
 // overwriteFreed starts this program again, in the same process, with the settings,
-// unless GODEBUG says something about the first already. Where that fails, the daemon
-// goes on, and says so.
+// but for those that GODEBUG names already. Where that fails, the daemon goes on, and
+// says so.
 func overwriteFreed() {
 	had := os.Getenv("GODEBUG")
+	want := withSettings(had)
 	path, err := os.Executable()
-	if err != nil || strings.Contains(had, clobber) {
+	if err != nil || want == had {
 		return
 	}
-	_ = os.Setenv("GODEBUG", strings.TrimPrefix(had+","+clobberSetting+","+noSignals, ","))
+	_ = os.Setenv("GODEBUG", want)
 	_ = syscall.Exec(path, os.Args, os.Environ()) // returns only where it failed
 	_ = os.Setenv("GODEBUG", had)
 }
 
-// overwritesFreed reports whether the process has the setting.
-func overwritesFreed() bool { return strings.Contains(os.Getenv("GODEBUG"), clobberSetting) }
+// withSettings is a GODEBUG with the settings that it says nothing of.
+func withSettings(godebug string) string {
+	for name, setting := range map[string]string{clobber: clobberSetting, preempt: preemptSetting} {
+		if !strings.Contains(godebug, name) {
+			godebug = strings.TrimPrefix(godebug+","+setting, ",")
+		}
+	}
+	return godebug
+}
+
+// overwritesFreed reports whether the process has the settings.
+func overwritesFreed() bool {
+	has := os.Getenv("GODEBUG")
+	return strings.Contains(has, clobberSetting) && strings.Contains(has, preemptSetting)
+}
 
 // pauses are the times before each collection of a sweep: in the first the request
 // that had the secret ends, and other notes gather; in the others those run who

@@ -2,6 +2,8 @@ package main
 
 import (
 	"runtime/debug"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,4 +34,26 @@ func TestSweeper(t *testing.T) {
 	}
 	s.stop()
 	<-ended
+}
+
+// What an administrator set stays as it is; the settings that are missing come to it,
+// and a start that has them is not begun again.
+func TestSettingsOfTheRuntime(t *testing.T) {
+	for had, want := range map[string][]string{
+		"":                                {clobberSetting, preemptSetting},
+		"http2client=0":                   {"http2client=0", clobberSetting, preemptSetting},
+		clobberSetting:                    {clobberSetting, preemptSetting},
+		"asyncpreemptoff=0,clobberfree=0": {"asyncpreemptoff=0", "clobberfree=0"},
+	} {
+		got := withSettings(had)
+		list := strings.Split(got, ",")
+		slices.Sort(list)
+		slices.Sort(want)
+		if !slices.Equal(list, want) {
+			t.Errorf("%q becomes %q, want %q", had, got, want)
+		}
+		if again := withSettings(got); again != got {
+			t.Errorf("%q becomes %q", got, again)
+		}
+	}
 }
