@@ -10,36 +10,6 @@ import (
 	"unicode"
 )
 
-// The limits of size. Generated files and tables of tests are not held to them.
-const (
-	maxFileLines     = 500
-	maxFunctionLines = 50
-)
-
-func TestSizes(t *testing.T) {
-	for _, f := range files(t) {
-		if f.generated() {
-			continue
-		}
-		if f.lines > maxFileLines {
-			t.Errorf("%s has %d lines; %d is the limit, so split it by its ideas", f.path, f.lines, maxFileLines)
-		}
-		if f.test {
-			continue
-		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Body == nil {
-				continue
-			}
-			lines := f.fset.Position(fn.End()).Line - f.fset.Position(fn.Pos()).Line + 1
-			if lines > maxFunctionLines {
-				t.Errorf("%v: %s has %d lines; %d is the limit", f.at(fn), fn.Name.Name, lines, maxFunctionLines)
-			}
-		}
-	}
-}
-
 func TestPackagesAreDocumented(t *testing.T) {
 	for _, p := range packages(t) {
 		if p.Doc == "" && len(p.GoFiles)+len(p.CgoFiles) > 0 {
