@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"vtoken/provisioning"
@@ -97,4 +98,20 @@ func userName(uid uint32) string {
 		return u.Username
 	}
 	return "#" + id
+}
+
+// osUser returns the name and the uid, as "#1000", of a user of the system who is given
+// as either; nothing for one that the system does not know.
+func osUser(name string) []string {
+	var u *user.User
+	var err error
+	if id, ok := strings.CutPrefix(name, "#"); ok {
+		u, err = user.LookupId(id)
+	} else {
+		u, err = user.Lookup(name)
+	}
+	if err != nil {
+		return nil
+	}
+	return []string{u.Username, "#" + u.Uid}
 }

@@ -24,6 +24,8 @@ type tenantJSON struct {
 	PINBound bool `json:"pinBound,omitempty"`
 
 	Settings map[string][]byte `json:"settings,omitempty"`
+
+	OSUsers []string `json:"osUsers,omitempty"`
 }
 
 // policyJSON is an algorithm policy; records from before there were such have
@@ -43,6 +45,8 @@ type userJSON struct {
 	OSUsers []string  `json:"osUsers,omitempty"`
 	Domain  string    `json:"domain,omitempty"`
 	Aliases []string  `json:"aliases,omitempty"`
+
+	NotByName bool `json:"notByName,omitempty"`
 }
 
 type apiKeyJSON struct {

@@ -1,6 +1,8 @@
 package keystore
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -51,35 +53,50 @@ func (n *userNames) of(uid uint32) string {
 	return name
 }
 
-// UsersOf lists the enabled users that an OS process acts for: those whose
-// OSUsers name its uid, as "#uid", or its user's name. Where no user names
-// either, it is the user of that login in the default tenant, if that one has
-// no OSUsers of its own.
+// UsersOf lists the enabled users that an OS process acts for: those that
+// [Tx.UsersMapped] finds for its uid and for the name of its OS user.
 func (tx *Tx) UsersOf(peer record.Peer) ([]*record.User, error) {
-	name := tx.s.names.of(peer.UID)
-	mapped, err := tx.usersUnder(tx.indexPrefix(schema.IndexOSUser, []byte("#"+strconv.FormatUint(uint64(peer.UID), 10))))
-	if err != nil {
-		return nil, err
+	spellings := []string{"#" + strconv.FormatUint(uint64(peer.UID), 10)}
+	if name := tx.s.names.of(peer.UID); name != "" {
+		spellings = append(spellings, name)
 	}
-	if name != "" {
-		byName, err := tx.usersUnder(tx.indexPrefix(schema.IndexOSUser, []byte(name)))
+	list, err := tx.UsersMapped(spellings...)
+	return slices.DeleteFunc(list, func(u *record.User) bool { return !u.Enabled }), err
+}
+
+// UsersMapped lists the users, enabled or not, that an OS user is mapped to, who is
+// given by all its spellings: its name and "#uid". These are the user of the default
+// tenant with that login, if that one is mapped by name, and those of every tenant
+// whose OSUsers have one of the spellings. No record of one user takes the place of
+// another.
+//
+// The user by name is the first, then the one that was made first: applications make
+// their tokens for the first (see the engine's blank token), and a new mapping does
+// not change who that is.
+func (tx *Tx) UsersMapped(spellings ...string) ([]*record.User, error) {
+	var byName, mapped []*record.User
+	for _, spelling := range spellings {
+		u, err := tx.sameName(spelling)
 		if err != nil {
 			return nil, err
 		}
-		mapped = append(mapped, byName...)
-	}
-	if len(mapped) == 0 && name != "" {
-		u, err := tx.sameName(name)
-		if err != nil || u == nil {
+		if u != nil {
+			byName = append(byName, u)
+		}
+		list, err := tx.usersUnder(tx.indexPrefix(schema.IndexOSUser, []byte(spelling)))
+		if err != nil {
 			return nil, err
 		}
-		mapped = append(mapped, u)
+		mapped = append(mapped, list...)
 	}
-	return enabledOnce(mapped), nil
+	slices.SortFunc(mapped, func(a, b *record.User) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return once(append(byName, mapped...)), nil
 }
 
-// sameName is the user of the default tenant with that login and no OSUsers, or
-// nil.
+// sameName is the user of the default tenant with that login who is mapped by name,
+// or nil.
 func (tx *Tx) sameName(name string) (*record.User, error) {
 	id, ok, err := tx.first(tx.indexPrefix(schema.IndexTenantName, []byte(record.DefaultTenant)))
 	if err != nil || !ok {
@@ -89,17 +106,17 @@ func (tx *Tx) sameName(name string) (*record.User, error) {
 	if err != nil {
 		return nil, noneIfMissing(err)
 	}
-	if u.Login != name || len(u.OSUsers) > 0 { // an alias maps nobody
+	if u.Login != name || u.NotByName || len(u.OSUsers) > 0 { // an alias maps nobody
 		return nil, nil
 	}
 	return u, nil
 }
 
-// enabledOnce drops disabled users and repetitions.
-func enabledOnce(list []*record.User) (out []*record.User) {
+// once drops repetitions.
+func once(list []*record.User) (out []*record.User) {
 	seen := make(map[record.UserID]bool)
 	for _, u := range list {
-		if u.Enabled && !seen[u.ID] {
+		if !seen[u.ID] {
 			seen[u.ID] = true
 			out = append(out, u)
 		}

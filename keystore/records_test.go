@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/keystore/kek/all"
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/kvtest"
@@ -46,11 +48,10 @@ func TestUsersOf(t *testing.T) {
 		t.Helper()
 		view(t, s, func(tx *Tx) error {
 			users, err := tx.UsersOf(record.Peer{UID: uid})
-			var got []string
+			var got []string // in their order: new tokens are the first's
 			for _, u := range users {
 				got = append(got, u.Login)
 			}
-			slices.Sort(got)
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("uid %d acts for %q, %v, want %q", uid, got, err, want)
 			}
@@ -62,17 +63,34 @@ func TestUsersOf(t *testing.T) {
 	peer(1000, "alice") // by the name of the OS user
 	peer(1001)          // an OS user without a name
 	byNumber := addUser(t, s, "byNumber", "#1000", "#1001")
-	peer(1000, "byNumber") // a map wins over the name
+	peer(1000, "alice", "byNumber") // a map adds to the name
 	peer(1001, "byNumber")
 	addUser(t, s, "byName", "alice", "#1000")
-	peer(1000, "byName", "byNumber")
+	peer(1000, "alice", "byNumber", "byName")
 	byNumber.Enabled = false
 	update(t, s, func(tx *Tx) error { return tx.PutUser(&byNumber) })
-	peer(1000, "byName")
+	peer(1000, "alice", "byName")
 	peer(1001)
-	alice.OSUsers = []string{"#2000"}
+	byNumber.Enabled = true
+	alice.Enabled = false
+	update(t, s, func(tx *Tx) error { return errors.Join(tx.PutUser(&alice), tx.PutUser(&byNumber)) })
+	peer(1000, "byNumber", "byName")
+	alice.Enabled, alice.OSUsers = true, []string{"#2000"} // a list of one's own stands instead of the name
 	update(t, s, func(tx *Tx) error { return tx.PutUser(&alice) })
+	peer(1000, "byNumber", "byName")
 	peer(2000, "alice")
+	alice.OSUsers, alice.NotByName = nil, true
+	update(t, s, func(tx *Tx) error { return tx.PutUser(&alice) })
+	peer(1000, "byNumber", "byName")
+	alice.NotByName = false
+	update(t, s, func(tx *Tx) error { return tx.PutUser(&alice) })
+	peer(1000, "alice", "byNumber", "byName")
+	view(t, s, func(tx *Tx) error {
+		all, err := tx.UsersMapped("#1001")
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		return nil
+	})
 }
 
 // Another tenant's user of the same login is not meant by the default rule.
@@ -85,6 +103,9 @@ func TestUsersOfOtherTenant(t *testing.T) {
 		}
 		return tx.PutUser(&record.User{Tenant: tenant.ID, Login: "alice", Enabled: true})
 	})
+	x := addUser(t, s, "x")
+	x.Aliases = []string{"alice"} // an alias maps nobody
+	update(t, s, func(tx *Tx) error { return tx.PutUser(&x) })
 	view(t, s, func(tx *Tx) error {
 		if users, err := tx.UsersOf(record.Peer{UID: 1000}); err != nil || len(users) != 0 {
 			t.Errorf("%v, %v", users, err)

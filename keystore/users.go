@@ -10,7 +10,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// maxOSUsers and maxAliases bound the OS users and the aliases of one user.
+// maxOSUsers bounds the OS users of one user or tenant, and maxAliases the aliases of
+// one user.
 const (
 	maxOSUsers = 256
 	maxAliases = 16
@@ -53,7 +54,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if u.CreatedAt.IsZero() {
 		u.CreatedAt = time.Now().UTC()
 	}
-	row := userJSON{u.Login, u.Enabled, u.CreatedAt.UTC(), u.OSUsers, u.Domain, u.Aliases}
+	row := userJSON{u.Login, u.Enabled, u.CreatedAt.UTC(), u.OSUsers, u.Domain, u.Aliases, u.NotByName}
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixUser, id), tenant[:], place(tenant, id, 0, fieldUser), row); err != nil {
 		return err
 	}
@@ -65,19 +66,26 @@ func checkUser(u *record.User) error {
 	if err := checkName("login", u.Login); err != nil {
 		return err
 	}
-	if len(u.OSUsers) > maxOSUsers {
-		return fmt.Errorf("a user has at most %d OS users, not %d", maxOSUsers, len(u.OSUsers))
-	}
-	for _, name := range u.OSUsers {
-		if err := checkName("OS user", name); err != nil {
-			return err
-		}
+	if err := checkOSUsers("user", u.OSUsers); err != nil {
+		return err
 	}
 	if len(u.Aliases) > maxAliases {
 		return fmt.Errorf("a user has at most %d aliases, not %d", maxAliases, len(u.Aliases))
 	}
 	for _, name := range u.Aliases {
 		if err := checkName("alias", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkOSUsers(what string, list []string) error {
+	if len(list) > maxOSUsers {
+		return fmt.Errorf("a %s has at most %d OS users, not %d", what, maxOSUsers, len(list))
+	}
+	for _, name := range list {
+		if err := checkName("OS user", name); err != nil {
 			return err
 		}
 	}
@@ -135,7 +143,7 @@ func (tx *Tx) user(id schema.ID) (*record.User, error) {
 	return &record.User{
 		ID: record.UserID(text(id)), Tenant: record.TenantID(text(tenant)),
 		Login: j.Login, Enabled: j.Enabled, CreatedAt: j.Created, OSUsers: j.OSUsers,
-		Domain: j.Domain, Aliases: j.Aliases,
+		Domain: j.Domain, Aliases: j.Aliases, NotByName: j.NotByName,
 	}, nil
 }
 

@@ -18,9 +18,9 @@ type Assign struct {
 	// assigned as usual.
 	Take bool
 	// KeepKeys leaves the keys and PINs on a card as they are though it changes
-	// hands; it takes the role for OpTokenKeep. Otherwise a card that comes to
+	// hands; it takes the right for OpTokenKeep. Otherwise a card that comes to
 	// somebody else than its last owner is emptied first, its PINs unset and its
-	// seal broken.
+	// seal broken; where it has keys, that takes the right for OpTokenEmpty.
 	KeepKeys bool
 	// Activation is what the activation of the token is then. Share leaves it as
 	// it is.
@@ -30,7 +30,8 @@ type Assign struct {
 }
 
 // Assign gives a token to a user. Without Share or Take the token has to be
-// without a holder (WrongState); a user who has it already is a Conflict.
+// without a holder (WrongState); a user who has it already is a Conflict. What it
+// takes where the token has keys is in the table of rights.
 func (s *Service) Assign(ctx context.Context, c Caller, ref TokenRef, a Assign) (Token, error) {
 	if a.Label != "" {
 		if err := checkLabel(a.Label, LabelRule{}); err != nil {
@@ -89,6 +90,9 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 	}
 	part := record.Assignment{User: u.ID, At: s.now(), By: c.Name}
 	if op == OpTokenShare {
+		if err := c.withKeys(tx, OpTokenShareKeys, t); err != nil {
+			return err
+		}
 		if len(t.Holders) >= maxHolders {
 			return Errorf(WrongState, "token %s has %d holders, which is the most there may be", t.ID, len(t.Holders))
 		}
@@ -100,6 +104,9 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 		last = t.Owner()
 	}
 	if last != "" && last != u.ID && !a.KeepKeys {
+		if err := c.withKeys(tx, OpTokenEmpty, t); err != nil {
+			return err
+		}
 		if err := empty(tx, t); err != nil {
 			return err
 		}
@@ -139,7 +146,8 @@ func empty(tx Tx, t *record.Token) error {
 
 // Unassign takes a token from a user, or from all holders where user is empty.
 // What is on it stays until somebody else gets it, and nobody can use it
-// meanwhile. A user who does not have it is WrongState.
+// meanwhile. A user who does not have it is WrongState. Where the owner leaves a card
+// with keys to other holders, it takes the right for OpTokenPassOn.
 func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user string) (Token, error) {
 	return s.changeIn(ctx, c, OpTokenUnassign, ref, func(tx Tx, t *record.Token) error {
 		owner, gone := t.Owner(), record.UserID("")
@@ -156,6 +164,11 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 		for _, a := range t.Holders {
 			if user != "" && a.User != gone {
 				left = append(left, a)
+			}
+		}
+		if len(left) > 0 && gone == owner {
+			if err := c.withKeys(tx, OpTokenPassOn, t); err != nil {
+				return err
 			}
 		}
 		if t.Holders = left; len(left) == 0 {
@@ -176,14 +189,15 @@ type HolderChange struct {
 }
 
 // SetHolder changes a user's part in a token, all or nothing. A user who does not
-// have it is WrongState.
+// have it is WrongState. Where it lets a holder beside the owner use keys more than
+// before, it takes the right for OpTokenWiden.
 func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user string, change HolderChange) (Token, error) {
 	for _, n := range []*int{change.UsageLimit, change.Priority} {
 		if n != nil && *n < 0 {
 			return Token{}, Errorf(BadInput, "a usage limit or a priority cannot be %d; give 0 or more", *n)
 		}
 	}
-	steps := append([]step{parting(user, change)}, change.PIN.steps()...)
+	steps := append([]step{parting(c, user, change)}, change.PIN.steps()...)
 	if change.PIN.New != nil {
 		return s.resetPIN(ctx, c, ref, newPIN{role: pin.User, pin: change.PIN.New, also: steps}, nil)
 	}
@@ -191,7 +205,7 @@ func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user st
 }
 
 // parting changes a user's part in a token.
-func parting(user string, change HolderChange) step {
+func parting(c Caller, user string, change HolderChange) step {
 	return step{OpTokenHolder, func(tx Tx, t *record.Token) error {
 		u, err := userOf(tx, t.Tenant, user)
 		if err != nil {
@@ -201,6 +215,7 @@ func parting(user string, change HolderChange) step {
 		if a == nil {
 			return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
 		}
+		before := *a
 		set(&a.Suspended, change.Suspended)
 		set(&a.Starts, change.Starts)
 		set(&a.Expires, change.Expires)
@@ -208,6 +223,9 @@ func parting(user string, change HolderChange) step {
 			a.UsageLimit, a.Uses = *change.UsageLimit, 0
 		}
 		set(&a.Priority, change.Priority)
+		if a.User != t.Owner() && widens(before, *a) {
+			return c.withKeys(tx, OpTokenWiden, t)
+		}
 		return nil
 	}}
 }

@@ -77,6 +77,21 @@ func (b *batch) refuse(i int, err error) error {
 	return nil
 }
 
+// naming asks the system who the users are that rows name, where the batch may make
+// them.
+func (b *batch) naming(c Caller, tenant record.TenantID, user func(i int) string) (naming, error) {
+	if !b.options.CreateUsers {
+		return nil, nil
+	}
+	var logins []string
+	for i := range b.rows {
+		if login := user(i); login != "" {
+			logins = append(logins, login)
+		}
+	}
+	return b.s.naming(b.ctx, c, tenant, logins...)
+}
+
 // each calls fn for each row, and notes those that are refused.
 func (b *batch) each(fn func(i int) error) error {
 	for i := range b.rows {

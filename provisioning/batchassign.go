@@ -47,8 +47,12 @@ func (s *Service) AssignTokens(ctx context.Context, c Caller, tenant record.Tena
 // hashes of PINs for nothing.
 func (b *batch) assignAll(c Caller, tenant record.TenantID, rows []AssignRow) error {
 	hashed := make([]*record.Token, len(rows)) // with the new PIN, where there is one
+	names, err := b.naming(c, tenant, func(i int) string { return rows[i].User })
+	if err != nil {
+		return err
+	}
 	take := func(tx Tx, i int) (BatchToken, error) {
-		t, err := b.s.assignOne(tx, c, tenant, &rows[i], b.options, hashed[i])
+		t, err := b.s.assignOne(tx, c, tenant, &rows[i], b.options, hashed[i], names)
 		if err != nil {
 			return BatchToken{}, err
 		}
@@ -75,7 +79,7 @@ func (b *batch) assignAll(c Caller, tenant record.TenantID, rows []AssignRow) er
 
 // assignOne assigns one token of a batch. hashed is a token with the new PIN, or
 // nil.
-func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRow, o BatchOptions, hashed *record.Token) (*record.Token, error) {
+func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRow, o BatchOptions, hashed *record.Token, names naming) (*record.Token, error) {
 	old, err := s.find(tx, c, OpTokenAssign, TokenRef{Tenant: tenant, Serial: r.Serial})
 	if err != nil {
 		return nil, err
@@ -84,7 +88,7 @@ func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRo
 	if p := r.Product; p.Manufacturer != "" && p.Manufacturer != t.Product.Manufacturer || p.Model != "" && p.Model != t.Product.Model {
 		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", clip(t.Product.Model), clip(t.Product.Manufacturer), clip(p.Model), clip(p.Manufacturer))
 	}
-	u, err := s.holderOf(tx, NewToken{Tenant: tenant, User: r.User, CreateUser: o.CreateUsers})
+	u, err := s.holderOf(tx, c, NewToken{Tenant: tenant, User: r.User, CreateUser: o.CreateUsers}, names)
 	if err != nil {
 		return nil, err
 	}

@@ -68,12 +68,16 @@ func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, ma
 	if err != nil {
 		return err
 	}
+	names, err := b.naming(c, tenant, func(i int) string { return rows[i].User })
+	if err != nil {
+		return err
+	}
 	pins := slices.ContainsFunc(rows, func(r ImportRow) bool { return r.PIN != nil })
 	take := func(tx Tx, i int) (BatchToken, error) {
 		if made[i].token == nil {
 			return BatchToken{}, nil // refused already
 		}
-		t, err := b.s.importOne(tx, c, list[i], made[i], rows[i].Domain)
+		t, err := b.s.importOne(tx, c, list[i], made[i], rows[i].Domain, names)
 		if err != nil {
 			return BatchToken{}, err
 		}
@@ -144,8 +148,8 @@ func (r *ImportRow) token(tenant record.TenantID, o BatchOptions) NewToken {
 }
 
 // importOne stores one token of a batch.
-func (s *Service) importOne(tx Tx, c Caller, n NewToken, made newcomer, domain string) (*record.Token, error) {
-	t, err := s.storeNew(tx, c, n, made)
+func (s *Service) importOne(tx Tx, c Caller, n NewToken, made newcomer, domain string, names naming) (*record.Token, error) {
+	t, err := s.storeNew(tx, c, n, made, names)
 	if err != nil || domain == "" || t.Owner() == "" {
 		return t, err
 	}

@@ -29,9 +29,15 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 		return Token{}, err
 	}
 	defer made.wipe()
+	var names naming
+	if n.CreateUser {
+		if names, err = s.naming(ctx, c, n.Tenant, n.User); err != nil {
+			return Token{}, err
+		}
+	}
 	var view Token
 	err = s.update(ctx, func(tx Tx) error {
-		stored, err := s.storeNew(tx, c, n, made)
+		stored, err := s.storeNew(tx, c, n, made, names)
 		if err != nil {
 			return err
 		}
@@ -61,7 +67,7 @@ func (n newcomer) wipe() {
 }
 
 // storeNew stores a new token that newToken made, with its holder.
-func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer) (*record.Token, error) {
+func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names naming) (*record.Token, error) {
 	t := made.token.Clone()
 	if err := checkGroups(tx, n.Tenant, n.Groups); err != nil {
 		return nil, err
@@ -71,7 +77,7 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer) (*record.
 			return nil, err
 		}
 	} else {
-		u, err := s.holderOf(tx, n)
+		u, err := s.holderOf(tx, c, n, names)
 		if err != nil {
 			return nil, err
 		}
@@ -189,8 +195,9 @@ func checkShort(s string) error {
 	return nil
 }
 
-// holderOf finds or makes the user who is to hold the token.
-func (s *Service) holderOf(tx Tx, n NewToken) (*record.User, error) {
+// holderOf finds or makes the user who is to hold the token. One that it makes in the
+// default tenant is mapped by name where the caller may map that operating system user.
+func (s *Service) holderOf(tx Tx, c Caller, n NewToken, names naming) (*record.User, error) {
 	u, err := userOf(tx, n.Tenant, n.User)
 	switch {
 	case err == nil && !u.Enabled:
@@ -199,5 +206,8 @@ func (s *Service) holderOf(tx Tx, n NewToken) (*record.User, error) {
 		return u, err
 	}
 	u = newUser(n.Tenant, n.User)
+	if err := c.byName(tx, u, names); err != nil {
+		return nil, err
+	}
 	return u, tx.PutUser(u)
 }

@@ -32,6 +32,13 @@
 //     to somebody else than its last owner is emptied first, its PINs and its seal
 //     are gone, unless somebody who may manage keeps them. The seed of a token for
 //     one-time passwords is the token's own: it stays, and the PIN goes.
+//   - Handing over keys needs the right to manage, destroying them the right to
+//     remove; the table of rights has a row for each way. Sharing a token for one-time
+//     passwords hands over its seed, assigning it does not.
+//   - Mapping operating system users is for callers with the right system, and for a
+//     tenant's own administrators as far as the tenant's policy goes. A user of the
+//     default tenant is mapped by name only if the caller who makes it may map that
+//     operating system user.
 //   - An activation code has ten digits and lasts five minutes; the fifth wrong one
 //     ends the activation.
 //   - Serial numbers are unique in a tenant, so that nobody learns of another's.

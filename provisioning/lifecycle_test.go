@@ -46,10 +46,11 @@ func TestKeysOfThoseBefore(t *testing.T) {
 		keeps  bool
 		kind   provisioning.Kind
 	}{
-		"the same user":     {assign: provisioning.Assign{User: "alice", Activation: record.Activated}, as: record.RoleEdit, keeps: true},
-		"another":           {assign: provisioning.Assign{User: "bob", Activation: record.Activated}, as: record.RoleEdit},
-		"another who keeps": {assign: provisioning.Assign{User: "bob", KeepKeys: true}, as: record.RoleAdmin, keeps: true},
-		"one who may not":   {assign: provisioning.Assign{User: "bob", KeepKeys: true}, as: record.RoleEdit, kind: provisioning.Forbidden},
+		"the same user":          {assign: provisioning.Assign{User: "alice", Activation: record.Activated}, as: record.RoleEdit, keeps: true},
+		"another":                {assign: provisioning.Assign{User: "bob", Activation: record.Activated}, as: record.RoleAdmin},
+		"one who may not remove": {assign: provisioning.Assign{User: "bob", Activation: record.Activated}, as: record.RoleEdit, kind: provisioning.Forbidden},
+		"another who keeps":      {assign: provisioning.Assign{User: "bob", KeepKeys: true}, as: record.RoleAdmin, keeps: true},
+		"one who may not":        {assign: provisioning.Assign{User: "bob", KeepKeys: true}, as: record.RoleEdit, kind: provisioning.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -14,11 +14,13 @@ const (
 	OpTenantPolicy
 	OpTenantSettings
 	OpTenantChange
+	OpTenantOSUsers
 	OpExchangeKey
 	OpUserCreate
 	OpUserList
 	OpUserGet
 	OpUserMap
+	OpUserMapAny
 	OpUserEnable
 	OpUserDisable
 	OpUserChange
@@ -47,8 +49,12 @@ const (
 	OpTokenShare
 	OpTokenTake
 	OpTokenKeep
+	OpTokenShareKeys
+	OpTokenEmpty
 	OpTokenUnassign
+	OpTokenPassOn
 	OpTokenHolder
+	OpTokenWiden
 	OpTokenActivate
 	OpTokenActivated
 	OpTokenExpiry
@@ -64,6 +70,7 @@ const (
 	OpTokenPolicy
 	OpTokenDecease
 	OpTokenCertificate
+	OpTokenPlaceKey
 	OpCSR
 	OpCSRList
 	OpCSRDelete
@@ -81,7 +88,21 @@ type rule struct {
 	// action is what it is called among the actions that a token allows; empty
 	// for what is no action on a token.
 	action string
+	// keys is set for what another operation is besides, on a token that has such
+	// keys: who lacks the right for it does the other operation only where there are
+	// none.
+	keys keys
 }
+
+// keys says which keys of a token count.
+type keys int
+
+// The keys that count.
+const (
+	anyToken keys = iota // the operation is one of its own, with keys or without
+	cardKeys             // those of a card
+	everyKey             // those of a card, and the seed of a token for one-time passwords
+)
 
 // rules is the one place that says who may do what, and to a token in which
 // state. An operation without a row is refused.
@@ -93,11 +114,13 @@ var rules = [numberOfOperations]rule{
 	OpTenantPolicy:     {name: "set the policies of a tenant", right: record.MayManage},
 	OpTenantSettings:   {name: "read the settings of a tenant", right: record.MaySystem | record.MayView},
 	OpTenantChange:     {name: "change a tenant", right: record.MaySystem | record.MayEdit},
+	OpTenantOSUsers:    {name: "say which operating system users a tenant may map", right: record.MaySystem | record.MayManage},
 	OpExchangeKey:      {name: "read the tenant's exchange key", right: record.MayView},
 	OpUserCreate:       {name: "create a user", right: record.MayAdd},
 	OpUserList:         {name: "list users", right: record.MayView},
 	OpUserGet:          {name: "read a user", right: record.MayView},
 	OpUserMap:          {name: "map operating system users", right: record.MayManage},
+	OpUserMapAny:       {name: "map operating system users that the tenant's policy does not name", right: record.MaySystem},
 	OpUserEnable:       {name: "enable a user", right: record.MayEdit},
 	OpUserDisable:      {name: "disable a user", right: record.MayEdit},
 	OpUserChange:       {name: "change a user", right: record.MayEdit},
@@ -130,6 +153,11 @@ var rules = [numberOfOperations]rule{
 	OpTokenShare:       {name: "share a token", right: record.MayEdit, needs: alive | unexpired | held, action: "share"},
 	OpTokenTake:        {name: "take a token from its holder for another", right: record.MayEdit, needs: alive | unexpired | held, action: "take"},
 	OpTokenKeep:        {name: "keep the keys of a token that changes hands", right: record.MayManage, needs: alive},
+	OpTokenShareKeys:   {name: "share a token that has keys", right: record.MayManage, keys: everyKey},
+	OpTokenEmpty:       {name: "give away a card whose keys are destroyed by that", right: record.MayRemove, keys: cardKeys},
+	OpTokenPassOn:      {name: "leave a card that has keys to its other holders", right: record.MayManage, keys: cardKeys},
+	OpTokenWiden:       {name: "give one more holder back the use of keys", right: record.MayManage, keys: everyKey},
+	OpTokenPlaceKey:    {name: "put the key of one holder on a card that others hold", right: record.MayManage, keys: anyToken},
 	OpTokenUnassign:    {name: "unassign a token", right: record.MayEdit, needs: alive | held, action: "unassign"},
 	OpTokenHolder:      {name: "change a holder's part in a token", right: record.MayEdit, needs: alive | held, action: "changeHolder"},
 	OpTokenActivate:    {name: "begin the activation of a token", right: record.MayAdd, needs: alive | unexpired | held, action: "startActivation"},

@@ -31,6 +31,14 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 			_, err := k.SetTenantPolicy(ctx, c, tenant, "legacy")
 			return err
 		},
+		provisioning.OpTenantOSUsers: func(ctx context.Context, c C) error {
+			_, err := k.SetTenantOSUsers(ctx, c, tenant, []string{"#2000"})
+			return err
+		},
+		provisioning.OpUserMapAny: func(ctx context.Context, c C) error {
+			_, err := k.MapUser(ctx, c, tenant, "alice", []string{"#3000"})
+			return err
+		},
 		provisioning.OpExchangeKey: func(ctx context.Context, c C) error { _, err := k.ExchangeKey(ctx, c, tenant); return err },
 		provisioning.OpUserCreate:  func(ctx context.Context, c C) error { _, err := k.CreateUser(ctx, c, tenant, "bob"); return err },
 		provisioning.OpUserList:    func(ctx context.Context, c C) error { _, err := k.Users(ctx, c, tenant); return err },
@@ -209,6 +217,9 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 	if _, err := w.core.CreateUser(t.Context(), w.system, other.ID, "idle"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := w.core.SetTenantOSUsers(t.Context(), w.system, other.ID, []string{"#1000"}); err != nil {
+		t.Fatal(err)
+	}
 	group, err := w.core.CreateGroup(t.Context(), w.system, other.ID, "some")
 	if err != nil {
 		t.Fatal(err)
@@ -237,6 +248,8 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpTenantCreate:   record.MaySystem | record.MayAdd,
 	provisioning.OpTenantDelete:   record.MaySystem | record.MayRemove,
+	provisioning.OpTenantOSUsers:  record.MaySystem | record.MayManage,
+	provisioning.OpUserMapAny:     record.MaySystem,
 	provisioning.OpTenantList:     record.MayView,
 	provisioning.OpTenantGet:      record.MayView,
 	provisioning.OpExchangeKey:    record.MayView,

@@ -32,6 +32,10 @@ type Options struct {
 	// UserPIN and SOPIN are the policies that new tokens get; the zero value is
 	// pin.Default.
 	UserPIN, SOPIN pin.Policy
+	// OSUser returns the name and the uid, as "#1000", of an operating system user who
+	// is given as either; nothing for one that the system does not know. Nil knows
+	// nobody.
+	OSUser func(name string) []string
 }
 
 // MaxPFX is the size in bytes that a PFX may have.
@@ -41,6 +45,9 @@ const MaxPFX = 1 << 20
 func New(store Store, o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.OSUser == nil {
+		o.OSUser = func(string) []string { return nil }
 	}
 	if o.UserPIN == (pin.Policy{}) {
 		o.UserPIN = pin.Default

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +35,7 @@ func TestTenants(t *testing.T) {
 		wantKind(t, err, provisioning.BadInput)
 	}
 	for _, name := range []string{"Zweite", string(made.ID)} {
-		if got, err := w.core.TenantNamed(ctx, w.system, name); err != nil || got != made {
+		if got, err := w.core.TenantNamed(ctx, w.system, name); err != nil || !reflect.DeepEqual(got, made) {
 			t.Errorf("named %q: %+v (%v)", name, got, err)
 		}
 	}
@@ -72,7 +73,9 @@ func TestUsers(t *testing.T) {
 			t.Errorf("%q: %+v (%v)", name, got, err)
 		}
 	}
-	got, err := w.core.MapUser(ctx, w.admin, w.tenant, "bob@example.org", []string{"bob", "#1000"})
+	_, err = w.core.MapUser(ctx, w.admin, w.tenant, "bob@example.org", []string{"bob", "#1000"})
+	wantKind(t, err, provisioning.Forbidden)
+	got, err := w.core.MapUser(ctx, w.system, w.tenant, "bob@example.org", []string{"bob", "#1000"})
 	if err != nil || fmt.Sprint(got.OSUsers) != "[bob #1000]" {
 		t.Errorf("%+v (%v)", got, err)
 	}

@@ -50,6 +50,10 @@ type ReadTx interface {
 	UserByLogin(tenant record.TenantID, login string) (*record.User, error)
 	// Users are all users of a tenant, by login.
 	Users(tenant record.TenantID) ([]*record.User, error)
+	// UsersMapped are the users of any tenant, enabled or not, that an operating
+	// system user is mapped to, by name or by their OSUsers. It is given by all its
+	// spellings: its name and "#uid".
+	UsersMapped(spellings ...string) ([]*record.User, error)
 	APIKey(tenant record.TenantID, name string) (*record.APIKey, error)
 	// APIKeyByHash finds a key, of any tenant, by what HashAPIKey made of it.
 	APIKeyByHash(hash []byte) (*record.APIKey, error)

@@ -22,7 +22,8 @@ const MaxCertificates = 256 << 10
 // goes to the token with its public key, its certificate and the chain, all or
 // nothing; it is KeyNotFound where none of the token's holders asked for it, a
 // Conflict where it is on a token already, and BadInput where the certificate is
-// another key's or the key is too large for the token. Without an id the
+// another key's or the key is too large for the token. Where others than who asked
+// for it hold the token too, it takes the right for OpTokenPlaceKey. Without an id the
 // certificate has to be that of a key that the token has.
 func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, id record.KeyID, data []byte) (Import, error) {
 	var result Import
@@ -31,7 +32,7 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 		if err != nil || id == "" {
 			return t, nil, err
 		}
-		k, err := s.waiting(tx, t, id)
+		k, err := s.waiting(tx, c, t, id)
 		return t, k, err
 	}
 	// Who may not, or names what is not there, learns nothing of the certificate.
@@ -78,8 +79,9 @@ func (s *Service) placeCertificate(tx Tx, t *record.Token, k *record.PendingKey,
 	return result, tx.PutPendingKey(&done)
 }
 
-// waiting is a key of one of the token's holders that is on no token yet.
-func (s *Service) waiting(tx ReadTx, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
+// waiting is a key of one of the token's holders that is on no token yet, and that
+// the caller may put on this one.
+func (s *Service) waiting(tx ReadTx, c Caller, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
 	k, err := s.pendingKey(tx, t.Tenant, id)
 	switch {
 	case err != nil:
@@ -89,6 +91,12 @@ func (s *Service) waiting(tx ReadTx, t *record.Token, id record.KeyID) (*record.
 		return nil, noPendingKey(id)
 	case k.Token != "":
 		return nil, Errorf(Conflict, "key %s has its certificate already and is on a token; make a new request", id)
+	}
+	if len(t.Holders) > 1 {
+		if err := c.mayDo(OpTokenPlaceKey); err != nil {
+			k.PKCS8.Wipe()
+			return nil, err
+		}
 	}
 	return k, nil
 }

@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"vtoken/vtoken/record"
@@ -14,10 +15,12 @@ type Tenant struct {
 	CreatedAt time.Time
 	Policy    string // the algorithm policy of new tokens, as SetTenantPolicy takes it
 	PINBound  bool   // new cards are PIN-bound
+	// OSUsers are the operating system users that its own administrators may map.
+	OSUsers []string
 }
 
 func tenantView(t *record.Tenant) Tenant {
-	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound}
+	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound, OSUsers: slices.Clone(t.OSUsers)}
 }
 
 // CreateTenant makes a tenant. A name that is taken is a Conflict.

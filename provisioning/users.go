@@ -3,15 +3,16 @@ package provisioning
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 
 	"vtoken/vtoken/record"
 )
 
 // CreateUser makes an enabled user. It is mapped to operating system users as
-// [Service.MapUser] does, if any are given; that takes the role for both. A
-// login that is taken is a Conflict.
+// [Service.MapUser] does, if any are given; that takes the rights for both. Without
+// any, in the default tenant, it is mapped by name if the caller may map the operating
+// system user of that name, and otherwise to nobody. A login that is taken is a
+// Conflict.
 func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.TenantID, login string, osUsers ...string) (record.User, error) {
 	if err := c.authorize(OpUserCreate, tenant); err != nil {
 		return record.User{}, err
@@ -23,17 +24,17 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.Tenant
 		if err := c.authorize(OpUserMap, tenant); err != nil {
 			return record.User{}, err
 		}
-		if err := checkOSUsers(osUsers); err != nil {
-			return record.User{}, err
-		}
+	}
+	mapped, err := s.mapping(ctx, c, tenant, login, osUsers)
+	if err != nil {
+		return record.User{}, err
 	}
 	var user record.User
-	err := s.update(ctx, func(tx Tx) error {
-		if _, err := tenantOf(tx, tenant); err != nil {
+	err = s.update(ctx, func(tx Tx) error {
+		u := newUser(tenant, login)
+		if err := mapped.to(tx, c, u); err != nil {
 			return err
 		}
-		u := newUser(tenant, login)
-		u.OSUsers = append([]string(nil), osUsers...)
 		if err := tx.PutUser(u); err != nil {
 			return taken(err, "there is a user %q already; choose another login", clip(login))
 		}
@@ -79,15 +80,39 @@ func (s *Service) User(ctx context.Context, c Caller, tenant record.TenantID, na
 }
 
 // MapUser sets the operating system users that act as the user: names, or uids
-// as "#1000". An empty list goes back to the default, which in the default
-// tenant is the OS user of the same name as the login.
+// as "#1000". Those that are new to the user have to be ones that the caller may map:
+// any with the right for OpUserMapAny, otherwise those that the tenant's policy names
+// and no other tenant has (Forbidden). What other users of the same operating system
+// users have, stays.
+//
+// An empty list goes back to the default, which in the default tenant is the operating
+// system user of the same name as the login, if the caller may map that one. A list
+// stands instead of it.
 func (s *Service) MapUser(ctx context.Context, c Caller, tenant record.TenantID, name string, osUsers []string) (record.User, error) {
-	if err := checkOSUsers(osUsers); err != nil {
+	if err := c.authorize(OpUserMap, tenant); err != nil {
 		return record.User{}, err
 	}
-	return s.changeUser(ctx, c, OpUserMap, tenant, name, func(u *record.User) {
-		u.OSUsers = append([]string(nil), osUsers...)
+	login, err := s.loginOf(ctx, tenant, name)
+	if err != nil {
+		return record.User{}, err
+	}
+	mapped, err := s.mapping(ctx, c, tenant, login, osUsers)
+	if err != nil {
+		return record.User{}, err
+	}
+	return s.changeUser(ctx, c, OpUserMap, tenant, name, func(tx Tx, u *record.User) error { return mapped.to(tx, c, u) })
+}
+
+// loginOf is the login of a user who is given by login, alias or id.
+func (s *Service) loginOf(ctx context.Context, tenant record.TenantID, name string) (login string, err error) {
+	err = s.view(ctx, func(tx ReadTx) error {
+		u, err := userOf(tx, tenant, name)
+		if err == nil {
+			login = u.Login
+		}
+		return err
 	})
+	return login, err
 }
 
 // SetUserEnabled switches a user on or off. The tokens of a user who is off are
@@ -97,7 +122,10 @@ func (s *Service) SetUserEnabled(ctx context.Context, c Caller, tenant record.Te
 	if on {
 		op = OpUserEnable
 	}
-	return s.changeUser(ctx, c, op, tenant, name, func(u *record.User) { u.Enabled = on })
+	return s.changeUser(ctx, c, op, tenant, name, func(_ Tx, u *record.User) error {
+		u.Enabled = on
+		return nil
+	})
 }
 
 // UserChange is a change of a user; nil leaves a field as it is.
@@ -115,11 +143,12 @@ func (s *Service) ChangeUser(ctx context.Context, c Caller, tenant record.Tenant
 	if err := change.check(); err != nil {
 		return record.User{}, err
 	}
-	u, err := s.changeUser(ctx, c, OpUserChange, tenant, name, func(u *record.User) {
+	u, err := s.changeUser(ctx, c, OpUserChange, tenant, name, func(_ Tx, u *record.User) error {
 		set(&u.Domain, change.Domain)
 		if change.Aliases != nil {
 			u.Aliases = append([]string(nil), *change.Aliases...)
 		}
+		return nil
 	})
 	return u, taken(err, "another user has one of these aliases already; choose others")
 }
@@ -184,7 +213,7 @@ func deleteBlanks(tx Tx, user record.UserID) error {
 	return nil
 }
 
-func (s *Service) changeUser(ctx context.Context, c Caller, op Operation, tenant record.TenantID, name string, change func(*record.User)) (record.User, error) {
+func (s *Service) changeUser(ctx context.Context, c Caller, op Operation, tenant record.TenantID, name string, change func(Tx, *record.User) error) (record.User, error) {
 	var changed record.User
 	if err := c.authorize(op, tenant); err != nil {
 		return changed, err
@@ -195,7 +224,9 @@ func (s *Service) changeUser(ctx context.Context, c Caller, op Operation, tenant
 			return err
 		}
 		changed = *u
-		change(&changed)
+		if err := change(tx, &changed); err != nil {
+			return err
+		}
 		stored := changed
 		return tx.PutUser(&stored)
 	})
@@ -223,26 +254,6 @@ func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error
 		return nil, err
 	}
 	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`", clip(name))
-}
-
-// maxOSUsers bounds the map of one user.
-const maxOSUsers = 64
-
-func checkOSUsers(list []string) error {
-	if len(list) > maxOSUsers {
-		return Errorf(BadInput, "%d operating system users for one user are too many; give at most %d", len(list), maxOSUsers)
-	}
-	for _, name := range list {
-		if err := checkName("operating system user", name); err != nil {
-			return err
-		}
-		if uid, ok := strings.CutPrefix(name, "#"); ok {
-			if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
-				return Errorf(BadInput, "%q is no uid; write a uid as #1000, or give a name", clip(name))
-			}
-		}
-	}
-	return nil
 }
 
 // clip shortens what a caller sent, for error messages.

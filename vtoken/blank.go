@@ -9,10 +9,13 @@ import (
 // ensureBlank makes sure that the first of the users has a blank token, which
 // waits for C_InitToken.
 func (e *Engine) ensureBlank(users []*record.User) error {
-	if len(users) == 0 || e.hasBlank(users) {
+	if len(users) == 0 {
 		return nil
 	}
 	u := users[0]
+	if e.hasBlank(u) {
+		return nil
+	}
 	return e.store.Update(func(tx Tx) error {
 		tokens, err := tx.TokensOf(u.ID)
 		if err != nil {
@@ -31,14 +34,12 @@ func (e *Engine) ensureBlank(users []*record.User) error {
 	})
 }
 
-func (e *Engine) hasBlank(users []*record.User) bool {
+func (e *Engine) hasBlank(u *record.User) bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	for _, u := range users {
-		for _, t := range e.holders[u.ID] {
-			if isBlank(t) {
-				return true
-			}
+	for _, t := range e.holders[u.ID] {
+		if isBlank(t) {
+			return true
 		}
 	}
 	return false

@@ -133,13 +133,19 @@ func (c *Client) current() error {
 }
 
 // sees reports whether the application may see the token: a visible one of a
-// user it acts for, and the blank one only where it may make tokens.
+// user it acts for, and the blank one only where it may make tokens: that of the
+// first user, so that a user who is mapped besides does not get the tokens that the
+// application makes.
 func (c *Client) sees(t *record.Token) bool {
 	if t == nil || !t.Initialized && !c.mayMake {
 		return false
 	}
+	users := c.actsFor()
+	if !t.Initialized {
+		users = users[:min(1, len(users))]
+	}
 	now := c.engine.opts.Now()
-	for _, u := range c.actsFor() {
+	for _, u := range users {
 		if t.VisibleTo(u.ID, now) {
 			return true
 		}

@@ -62,7 +62,7 @@ func (c *Client) slots() []ck.SlotID {
 		}
 	}
 	slices.Sort(list)
-	return list
+	return slices.Compact(list) // two of the users may hold the same token
 }
 
 // inSlot is the record of the token in a slot, or nil where the application was

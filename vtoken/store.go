@@ -44,9 +44,10 @@ type ReadTx interface {
 	Token(id record.TokenID) (*record.Token, error)
 	// TokensOf lists the tokens that a user holds, by slot id.
 	TokensOf(user record.UserID) ([]*record.Token, error)
-	// UsersOf lists the enabled users that an OS process acts for: those whose
-	// OSUsers name its uid or its user's name, else the one of that name in the
-	// default tenant.
+	// UsersOf lists the enabled users that an OS process acts for: the one of its OS
+	// user's name in the default tenant, if that one is mapped by name, and those
+	// whose OSUsers name its uid or its OS user's name. Applications make their
+	// tokens for the first.
 	UsersOf(peer record.Peer) ([]*record.User, error)
 	// Objects lists the token's objects, without their secret attributes.
 	Objects(token record.TokenID) ([]*object.Object, error)

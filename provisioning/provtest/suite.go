@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ func Run(t *testing.T, open func(t testing.TB) provisioning.Store) {
 	}{
 		{"tenants", (*suite).tenants},
 		{"users", (*suite).users},
+		{"mapped users", (*suite).mapped},
 		{"API keys", (*suite).apiKeys},
 		{"tokens", (*suite).tokens},
 		{"serial numbers", (*suite).serials},
@@ -171,6 +173,55 @@ func (s *suite) users() {
 }
 
 // boundKeys stores a key of a dialect that is found by two hashes.
+// mapped finds users by the operating system users that are mapped to them.
+func (s *suite) mapped() {
+	other := record.Tenant{Name: "mapped"}
+	s.write(func(tx provisioning.Tx) error { other.ID = ""; return tx.PutTenant(&other) })
+	byName := s.newUser("carol")
+	first := &record.User{Tenant: other.ID, Login: "first", OSUsers: []string{"carol", "#7"}}
+	second := &record.User{Tenant: s.tenant, Login: "second", Enabled: true, OSUsers: []string{"#7"}}
+	for _, u := range []*record.User{first, second} {
+		s.write(func(tx provisioning.Tx) error { u.ID = ""; return tx.PutUser(u) })
+	}
+	has := func(spellings []string, want ...record.UserID) {
+		s.Helper()
+		s.read(func(tx provisioning.ReadTx) {
+			list, err := tx.UsersMapped(spellings...)
+			s.must(err)
+			var got []record.UserID
+			for _, u := range list {
+				got = append(got, u.ID)
+			}
+			if !slices.Equal(got, want) {
+				s.Errorf("%q are mapped to %v, want %v", spellings, got, want)
+			}
+		})
+	}
+	has([]string{"carol"}, byName.ID, first.ID)
+	has([]string{"#7", "carol"}, byName.ID, first.ID, second.ID)
+	has([]string{"#7"}, first.ID, second.ID)
+	has([]string{"nobody", "#8"})
+	byName.NotByName = true
+	s.write(func(tx provisioning.Tx) error { again := *byName; return tx.PutUser(&again) })
+	has([]string{"carol"}, first.ID)
+	s.read(func(tx provisioning.ReadTx) {
+		u, err := tx.User(byName.ID)
+		s.must(err)
+		if !u.NotByName {
+			s.Error("the store forgets that a user is not mapped by name")
+		}
+	})
+	other.OSUsers = []string{"carol", record.AnyOSUser}
+	s.write(func(tx provisioning.Tx) error { again := other; return tx.PutTenant(&again) })
+	s.read(func(tx provisioning.ReadTx) {
+		t, err := tx.Tenant(other.ID)
+		s.must(err)
+		if !slices.Equal(t.OSUsers, other.OSUsers) {
+			s.Errorf("the policy of the tenant names %q", t.OSUsers)
+		}
+	})
+}
+
 func (s *suite) boundKeys() {
 	hash, certificate := s.store.HashAPIKey(secret.Bytes("secret")), s.store.HashAPIKey(secret.Bytes("certificate"))
 	bound := record.APIKey{

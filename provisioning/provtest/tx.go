@@ -111,6 +111,28 @@ func (t *tx) Users(tenant record.TenantID) ([]*record.User, error) {
 		func(a, b record.User) int { return cmp.Compare(a.Login, b.Login) }), nil
 }
 
+func (t *tx) UsersMapped(spellings ...string) ([]*record.User, error) {
+	home, err := t.TenantByName(record.DefaultTenant)
+	if err != nil {
+		return nil, err
+	}
+	byName := func(u record.User) bool {
+		return u.Tenant == home.ID && !u.NotByName && len(u.OSUsers) == 0 && slices.Contains(spellings, u.Login)
+	}
+	mapped := func(u record.User) bool {
+		return slices.ContainsFunc(u.OSUsers, func(name string) bool { return slices.Contains(spellings, name) })
+	}
+	return sorted(t.d.users, func(u record.User) bool { return byName(u) || mapped(u) }, func(a, b record.User) int {
+		if byName(a) != byName(b) {
+			if byName(a) {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	}), nil
+}
+
 func (t *tx) PutUser(u *record.User) error {
 	for _, name := range append([]string{u.Login}, u.Aliases...) {
 		if other, err := t.UserByLogin(u.Tenant, name); err == nil && other.ID != u.ID {

@@ -23,6 +23,9 @@ const (
 var attackers = map[string]func(args []string) error{
 	"login": loginAttacker,
 	"walk":  walkAttacker,
+	"login":    loginAttacker,
+	"resident": residentApplication,
+	"slots":    slotsAttacker,
 }
 
 func TestMain(m *testing.M) {

@@ -18,7 +18,10 @@ others hold as well, with --take the others lose it.
 
 A card that comes to somebody else than its last holder is emptied first: its keys
 and PINs were that person's. With --keep they stay, which only an administrator
-may say. A token for one-time passwords keeps its seed and loses its PIN.`,
+may say. A token for one-time passwords keeps its seed and loses its PIN.
+
+Where there are keys, sharing a token takes the right to manage, and giving it away
+emptied the right to remove.`,
 		Example: `  vtoken token assign 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user bob --share
   vtoken token assign 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user bob --take --yes`,
 		Args: arguments("ID"),

@@ -20,7 +20,9 @@ func userCreateCommand(a *app) *cobra.Command {
 
 In the tenant "default" the tokens of a user are seen by the operating system
 user of the same name. Another one is set with --os-user, here or later with
-"vtoken user map".`,
+"vtoken user map". Both are for administrators of the machine, and for those of the
+tenant as far as "vtoken tenant policy --os-users" lets them; a user that they make
+otherwise is mapped to nobody.`,
 		Example: `  vtoken user create alice
   vtoken user create alice --tenant sales --os-user alice --os-user '#1001'
   vtoken user create bob -o json`,

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
 )
 
 func userListCommand(a *app) *cobra.Command {
@@ -27,7 +28,7 @@ func userListCommand(a *app) *cobra.Command {
 			}
 			var rows [][]string
 			for _, u := range users {
-				rows = append(rows, []string{u.Login, u.ID, enabled(u.Enabled), strings.Join(u.OSUsers, ", "), date(u.CreatedAt)})
+				rows = append(rows, []string{u.Login, u.ID, enabled(u.Enabled), osUsersOf(u), date(u.CreatedAt)})
 			}
 			return writeTable(a.out, []string{"LOGIN", "ID", "STATE", "OS USERS", "CREATED"}, rows)
 		}),
@@ -35,6 +36,14 @@ func userListCommand(a *app) *cobra.Command {
 	addTenantFlag(cmd, &tenant)
 	out.addFlag(cmd)
 	return cmd
+}
+
+// osUsersOf is the map of a user as the table has it.
+func osUsersOf(u api.User) string {
+	if u.NotByName {
+		return "nobody"
+	}
+	return strings.Join(u.OSUsers, ", ")
 }
 
 func enabled(on bool) string {

@@ -19,7 +19,13 @@ place of those set before. The kernel tells the daemon who a process is; nothing
 that the process says counts.
 
 With --default the map is as at first: in the tenant "default" the operating
-system user of the same name, in other tenants nobody.`,
+system user of the same name, in other tenants nobody.
+
+An operating system user who is mapped to several users sees the tokens of all of
+them, and makes new ones for the first: the one of the same name, else the oldest.
+
+An administrator of the machine maps anybody. Those of a tenant map who is named in
+"vtoken tenant policy --os-users" and belongs to no other tenant.`,
 		Example: `  vtoken user map alice --os-user alice --os-user www-data
   vtoken user map alice --os-user '#1001'
   vtoken user map alice --default`,

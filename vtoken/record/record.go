@@ -40,7 +40,15 @@ type Tenant struct {
 	PINBound bool
 	// Settings are what the dialects keep of the tenant, under a name each.
 	Settings map[string]secret.Bytes
+	// OSUsers are the operating system users that the tenant's own administrators
+	// may map to its users: names, "#uid", or [AnyOSUser]. An administrator of the
+	// machine sets them.
+	OSUsers []string
 }
+
+// AnyOSUser in the OSUsers of a tenant stands for every operating system user but
+// root.
+const AnyOSUser = "*"
 
 // User is a person or a service that holds tokens.
 type User struct {
@@ -54,10 +62,12 @@ type User struct {
 	Aliases   []string
 	Enabled   bool
 	CreatedAt time.Time
-	// OSUsers are the operating system users, by name or as "#uid", that an
-	// administrator mapped to this user. Without any, in the default tenant,
-	// the OS user of the same name as Login is mapped.
+	// OSUsers are the operating system users, by name or as "#uid", that are
+	// mapped to this user.
 	OSUsers []string
+	// NotByName says that the OS user of the same name as Login is not mapped.
+	// Otherwise it is, where the user is in the default tenant and has no OSUsers.
+	NotByName bool
 }
 
 // Group is a set that tokens without a holder are put aside for.

@@ -15,13 +15,13 @@ import (
 )
 
 func tenantJSON(t provisioning.Tenant) api.Tenant {
-	return api.Tenant{ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy, PINBound: t.PINBound}
+	return api.Tenant{ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy, PINBound: t.PINBound, OSUsers: t.OSUsers}
 }
 
 func userJSON(u record.User) api.User {
 	return api.User{
 		ID: string(u.ID), Tenant: string(u.Tenant), Login: u.Login, Enabled: u.Enabled,
-		OSUsers: append([]string{}, u.OSUsers...), Domain: u.Domain, Aliases: u.Aliases, CreatedAt: u.CreatedAt,
+		OSUsers: append([]string{}, u.OSUsers...), NotByName: u.NotByName, Domain: u.Domain, Aliases: u.Aliases, CreatedAt: u.CreatedAt,
 	}
 }
 

@@ -216,6 +216,14 @@ func roleCases(token string) []roleCase {
 			_, err := client.All(c.APIKeys(ctx, ""))
 			return err
 		}},
+		{"map a user whom the policy does not name", "system", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ChangeUser(ctx, "", "bob", api.UserChange{OSUsers: &[]string{"alice"}})
+			return err
+		}},
+		{"say whom a tenant may map", "system", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ChangeTenant(ctx, "sales", api.TenantChange{OSUsers: &[]string{"alice"}})
+			return err
+		}},
 		{"create a tenant", "system", func(ctx context.Context, c *client.Client) error {
 			_, err := c.CreateTenant(ctx, "x")
 			return err
@@ -229,6 +237,10 @@ func TestRoles(t *testing.T) {
 	admin, ctx := s.Client(t), t.Context()
 	must[*api.Tenant](t)(admin.CreateTenant(ctx, "sales"))
 	must[*api.User](t)(admin.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
+	tenant := must[*api.Tenant](t)(admin.ChangeTenant(ctx, "sales", api.TenantChange{OSUsers: &[]string{"bob"}}))
+	if !slices.Equal(tenant.OSUsers, []string{"bob"}) {
+		t.Errorf("the tenant's operating system users are %q", tenant.OSUsers)
+	}
 	token := must[*api.Token](t)(admin.CreateToken(ctx, "sales", api.NewToken{User: "bob"}))
 	clients := map[string]*client.Client{}
 	for _, role := range []string{"view", "edit", "admin"} {

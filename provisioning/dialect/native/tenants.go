@@ -34,16 +34,25 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if (in.Policy == nil) == (in.PINBound == nil) {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names one thing: give policy or pinBound")
+	given := 0
+	for _, is := range []bool{in.Policy != nil, in.PINBound != nil, in.OSUsers != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names one thing: give policy, pinBound or osUsers")
 	}
 	t, err := h.tenantInPath(r)
 	if err != nil {
 		return nil, err
 	}
-	if in.PINBound != nil {
+	switch {
+	case in.PINBound != nil:
 		t, err = h.core.SetTenantPINBound(r.ctx, r.caller, t.ID, *in.PINBound)
-	} else {
+	case in.OSUsers != nil:
+		t, err = h.core.SetTenantOSUsers(r.ctx, r.caller, t.ID, *in.OSUsers)
+	default:
 		t, err = h.core.SetTenantPolicy(r.ctx, r.caller, t.ID, *in.Policy)
 	}
 	return tenantJSON(t), err

@@ -76,7 +76,7 @@ func objectID(t p.Token) object.ID { return object.ID(t.OTP.Key) }
 // secret is a credential's, by its name.
 func (w *walk) secret(name, dialect string) string {
 	w.t.Helper()
-	_, key, err := w.core.CreateAPIKey(w.t.Context(), p.System("test"), w.tenant, p.NewAPIKey{Name: name, Role: record.RoleAdmin, Dialect: dialect})
+	_, key, err := w.core.CreateAPIKey(w.t.Context(), p.System("test"), w.tenant, p.NewAPIKey{Name: name, Role: w.role, Dialect: dialect})
 	w.must(err)
 	return string(key)
 }

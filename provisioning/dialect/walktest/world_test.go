@@ -36,6 +36,7 @@ type walk struct {
 	handler  http.Handler
 	tenant   record.TenantID
 	admin    p.Caller
+	role     record.Role // of the credentials
 	dialects []*spoken
 	users    map[string]*user
 	logins   []string
@@ -55,10 +56,16 @@ const url = "https://tokens.example"
 
 func newWalk(t *testing.T, rng *rand.Rand) *walk {
 	t.Helper()
+	return newWalkAs(t, rng, record.RoleAdmin)
+}
+
+// newWalkAs is newWalk with credentials of a role.
+func newWalkAs(t *testing.T, rng *rand.Rand, role record.Role) *walk {
+	t.Helper()
 	start := time.Now().UTC().Truncate(time.Second)
 	w := &walk{
 		t: t, rng: rng, now: start, store: provtest.New(), seen: map[p.Operation][2]int{}, did: map[string]int{},
-		users: map[string]*user{},
+		users: map[string]*user{}, role: role,
 	}
 	w.core = p.New(w.store, p.Options{Now: func() time.Time { return w.now }})
 	system := p.System("test")
@@ -105,7 +112,7 @@ func (w *walk) must(err error) {
 // credential makes a credential for a dialect.
 func (w *walk) credential(dialect string, kind p.CredentialKind) (p.APIKey, string) {
 	w.t.Helper()
-	k, key, err := w.core.CreateAPIKey(w.t.Context(), p.System("test"), w.tenant, p.NewAPIKey{Name: "walk " + dialect, Kind: kind, Role: record.RoleAdmin, Dialect: dialect})
+	k, key, err := w.core.CreateAPIKey(w.t.Context(), p.System("test"), w.tenant, p.NewAPIKey{Name: "walk " + dialect, Kind: kind, Role: w.role, Dialect: dialect})
 	w.must(err)
 	return k, string(key)
 }

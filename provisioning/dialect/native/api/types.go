@@ -89,13 +89,18 @@ type Tenant struct {
 	Policy string `json:"policy"`
 	// PINBound says that new cards are PIN-bound.
 	PINBound bool `json:"pinBound"`
+	// OSUsers are the operating system users that the tenant's own administrators may
+	// map to its users: names, "#uid", or "*" for all but root.
+	OSUsers []string `json:"osUsers,omitempty"`
 }
 
-// TenantChange changes the one thing that it names, for new tokens.
+// TenantChange changes the one thing that it names. Tokens and maps that there are
+// stay as they are.
 type TenantChange struct {
 	// Policy is an algorithm policy; empty is "modern".
-	Policy   *string `json:"policy,omitempty"`
-	PINBound *bool   `json:"pinBound,omitempty"`
+	Policy   *string   `json:"policy,omitempty"`
+	PINBound *bool     `json:"pinBound,omitempty"`
+	OSUsers  *[]string `json:"osUsers,omitempty"`
 }
 
 // NewTenant asks for a tenant.
@@ -105,11 +110,14 @@ type NewTenant struct {
 
 // User holds tokens.
 type User struct {
-	ID        string    `json:"id"`
-	Tenant    string    `json:"tenant"`
-	Login     string    `json:"login"`
-	Enabled   bool      `json:"enabled"`
-	OSUsers   []string  `json:"osUsers"`
+	ID      string   `json:"id"`
+	Tenant  string   `json:"tenant"`
+	Login   string   `json:"login"`
+	Enabled bool     `json:"enabled"`
+	OSUsers []string `json:"osUsers"`
+	// NotByName says that the operating system user named as Login is not mapped.
+	// Otherwise it is, in the default tenant, where OSUsers is empty.
+	NotByName bool      `json:"notByName,omitempty"`
 	Domain    string    `json:"domain,omitempty"`
 	Aliases   []string  `json:"aliases,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
@@ -119,7 +127,8 @@ type User struct {
 type NewUser struct {
 	Login string `json:"login"`
 	// OSUsers are the operating system users that act for the user: names, or
-	// "#uid". With none, in the default tenant, it is the one named as Login.
+	// "#uid". With none, in the default tenant, it is the one named as Login, if the
+	// caller may map that one.
 	OSUsers []string `json:"osUsers,omitempty"`
 }
 

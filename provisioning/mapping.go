@@ -1,0 +1,214 @@
+package provisioning
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vtoken/vtoken/record"
+)
+
+// osUser is an operating system user, in all spellings that are known: the name and
+// "#uid".
+type osUser []string
+
+// osUsers are the operating system users of these names. It asks the system, which may
+// take a while, so it is not for use in a transaction.
+func (s *Service) osUsers(names ...string) []osUser {
+	list := make([]osUser, len(names))
+	for i, name := range names {
+		list[i] = osUser{name}
+		for _, spelling := range s.opt.OSUser(name) {
+			if !slices.Contains(list[i], spelling) {
+				list[i] = append(list[i], spelling)
+			}
+		}
+	}
+	return list
+}
+
+// root reports whether it is the superuser.
+func (u osUser) root() bool { return slices.Contains(u, "root") || slices.Contains(u, "#0") }
+
+// among reports whether a tenant's policy names it.
+func (u osUser) among(policy []string) bool {
+	if slices.Contains(policy, record.AnyOSUser) && !u.root() {
+		return true
+	}
+	return slices.ContainsFunc(u, func(spelling string) bool { return slices.Contains(policy, spelling) })
+}
+
+// mayMap checks that a caller may map operating system users to users of a tenant:
+// any with the right for OpUserMapAny, otherwise those that the tenant's policy names
+// and that no other tenant has.
+func (c Caller) mayMap(tx ReadTx, tenant *record.Tenant, list ...osUser) error {
+	if c.mayDo(OpUserMapAny) == nil {
+		return nil
+	}
+	for _, u := range list {
+		if !u.among(tenant.OSUsers) {
+			return Errorf(Forbidden, "the policy of tenant %q does not name the operating system user %q, and only an administrator of the machine maps it then, or adds it with `vtoken tenant policy --os-users`",
+				clip(tenant.Name), clip(u[0]))
+		}
+		there, err := tx.UsersMapped(u...)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(there, func(other *record.User) bool { return other.Tenant != tenant.ID }) {
+			return Errorf(Forbidden, "the operating system user %q belongs to another tenant; only an administrator of the machine maps it to users of two", clip(u[0]))
+		}
+	}
+	return nil
+}
+
+// naming are the operating system users that logins name, for those who may not map
+// any.
+type naming map[string]osUser
+
+// naming asks the system for the operating system users of these logins, where the
+// answer matters: to callers who may not map any, in the default tenant, if its policy
+// names some.
+func (s *Service) naming(ctx context.Context, c Caller, tenant record.TenantID, logins ...string) (naming, error) {
+	if c.mayDo(OpUserMapAny) == nil {
+		return nil, nil
+	}
+	var policy []string
+	err := s.view(ctx, func(tx ReadTx) error {
+		t, err := tx.Tenant(tenant)
+		if there, err := exists(err); err != nil || !there || t.Name != record.DefaultTenant {
+			return err
+		}
+		policy = t.OSUsers
+		return nil
+	})
+	if err != nil || len(policy) == 0 {
+		return nil, err
+	}
+	names := make(naming, len(logins))
+	for _, login := range logins {
+		if _, known := names[login]; !known {
+			names[login] = s.osUsers(login)[0]
+		}
+	}
+	return names, nil
+}
+
+// byName says whether a user is mapped by name, who is new or has no longer OSUsers.
+// Nobody is in another tenant than the default one, and so it stays as it is there. In
+// that tenant the login has to name an operating system user that the caller may map.
+func (c Caller) byName(tx ReadTx, u *record.User, names naming) error {
+	tenant, err := tenantOf(tx, u.Tenant)
+	if err != nil || tenant.Name != record.DefaultTenant {
+		return err
+	}
+	named, known := names[u.Login]
+	if !known {
+		named = osUser{u.Login}
+	}
+	err = c.mayMap(tx, tenant, named)
+	if err != nil && KindOf(err) != Forbidden {
+		return err
+	}
+	u.NotByName = err != nil
+	return nil
+}
+
+// mapping is what a user is to be mapped to: a list, or by name where it is empty.
+type mapping struct {
+	list  []string // as it is stored
+	users []osUser // the same
+	names naming
+}
+
+// mapping checks a list and asks the system who is meant, for a user of that login.
+func (s *Service) mapping(ctx context.Context, c Caller, tenant record.TenantID, login string, list []string) (m mapping, err error) {
+	if m.list, err = checkMap(list); err != nil {
+		return m, err
+	}
+	if len(m.list) == 0 {
+		m.names, err = s.naming(ctx, c, tenant, login)
+		return m, err
+	}
+	m.users = s.osUsers(m.list...)
+	return m, nil
+}
+
+// to maps a user so. Of the list, those that are new to the user have to be allowed.
+func (m mapping) to(tx ReadTx, c Caller, u *record.User) error {
+	tenant, err := tenantOf(tx, u.Tenant)
+	if err != nil {
+		return err
+	}
+	if len(m.list) == 0 {
+		if unchanged := u.ID != "" && len(u.OSUsers) == 0 && !u.NotByName; unchanged {
+			return nil
+		}
+		u.OSUsers = nil
+		return c.byName(tx, u, m.names)
+	}
+	for i, name := range m.list {
+		if slices.Contains(u.OSUsers, name) {
+			continue
+		}
+		if err := c.mayMap(tx, tenant, m.users[i]); err != nil {
+			return err
+		}
+	}
+	u.OSUsers, u.NotByName = slices.Clone(m.list), false
+	return nil
+}
+
+// maxOSUsers bounds the map of one user, and maxPolicyUsers the operating system users
+// that the policy of a tenant names.
+const (
+	maxOSUsers     = 64
+	maxPolicyUsers = 256
+)
+
+// checkOSUsers refuses what names no operating system user, and returns the list with
+// every uid as it is written shortest.
+func checkOSUsers(list []string, most int) ([]string, error) {
+	if len(list) > most {
+		return nil, Errorf(BadInput, "%d operating system users are too many; give at most %d", len(list), most)
+	}
+	out := make([]string, 0, len(list))
+	for _, name := range list {
+		if err := checkName("operating system user", name); err != nil {
+			return nil, err
+		}
+		if uid, ok := strings.CutPrefix(name, "#"); ok {
+			n, err := strconv.ParseUint(uid, 10, 32)
+			if err != nil {
+				return nil, Errorf(BadInput, "%q is no uid; write a uid as #1000, or give a name", clip(name))
+			}
+			name = "#" + strconv.FormatUint(n, 10)
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// checkMap is checkOSUsers for those that are mapped to a user.
+func checkMap(list []string) ([]string, error) {
+	if slices.Contains(list, record.AnyOSUser) {
+		return nil, Errorf(BadInput, "%q is no operating system user; name those who are to act for the user", record.AnyOSUser)
+	}
+	return checkOSUsers(list, maxOSUsers)
+}
+
+// SetTenantOSUsers sets the operating system users that the tenant's own
+// administrators may map to its users: names, uids as "#1000", or [record.AnyOSUser],
+// which stands for all but root. What is mapped already stays.
+func (s *Service) SetTenantOSUsers(ctx context.Context, c Caller, id record.TenantID, list []string) (Tenant, error) {
+	if err := c.authorize(OpTenantOSUsers, id); err != nil {
+		return Tenant{}, err
+	}
+	list, err := checkOSUsers(list, maxPolicyUsers)
+	if err != nil {
+		return Tenant{}, err
+	}
+	return s.changeTenant(ctx, c, id, func(t *record.Tenant) { t.OSUsers = list })
+}
