@@ -39,7 +39,8 @@ const (
 	// officer has it marked CKA_TRUSTED.
 	pastVouched
 	// pastComplete says that the other bits tell all. Objects of earlier versions have
-	// no such byte, or one with the first three bits for uses that were given up.
+	// no such byte, or one with the first three bits for uses that were given up; once
+	// changed, they have what was made out then.
 	pastComplete
 )
 
@@ -121,7 +122,7 @@ func pastOf(s Set) past {
 	if p.has(pastComplete) {
 		return p
 	}
-	p = p&(pastWraps|pastUnwraps|pastEncrypts) | usesOf(s)
+	p = p&(pastWraps|pastUnwraps|pastEncrypts|pastOpens) | usesOf(s)
 	class, _ := s.Ulong(ck.CKA_CLASS)
 	switch ck.ObjectClass(class) {
 	case ck.CKO_PUBLIC_KEY:
