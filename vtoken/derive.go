@@ -30,14 +30,23 @@ func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*
 	if err != nil {
 		return nil, err
 	}
-	if t, err = from.Governs(ck.CKA_DERIVE_TEMPLATE, t); err != nil {
+	if t, err = governed(d, from, t); err != nil {
 		return nil, err
+	}
+	salt, err := s.saltKey(m.Parameter, d)
+	if err != nil {
+		return nil, err
+	}
+	if salt != nil {
+		if t, err = governed(d, salt, t); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.mayGenerate(t, true); err != nil {
 		return nil, err
 	}
 	var made ck.Template
-	err = s.withSaltKey(m.Parameter, func(p ck.Parameter) error {
+	err = s.withSalt(m.Parameter, salt, func(p ck.Parameter) error {
 		return s.withKey(base, from, func(k *mech.Key) (err error) {
 			made, err = d.Derive(k, p, t)
 			return err
@@ -49,24 +58,46 @@ func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*
 	return s.made(object.Source{Origin: object.Derive, Base: from, Made: made}, t)
 }
 
-// withSaltKey calls derive with the parameter, in which a salt that is a key
-// (CKF_HKDF_SALT_KEY, section 6.48) stands as data. That key has to be one for
-// deriving.
-func (s *session) withSaltKey(p ck.Parameter, derive func(ck.Parameter) error) error {
+// governed is the template of what is derived from the key, with what the key's
+// CKA_DERIVE_TEMPLATE demands. Where that keeps results sensitive, there are none that
+// everybody reads.
+func governed(d *mech.Descriptor, from *object.Object, t ck.Template) (ck.Template, error) {
+	if d.DerivesData && from.KeepsResults() {
+		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "%v makes a data object, and the key's CKA_DERIVE_TEMPLATE keeps what is derived sensitive", d.Type)
+	}
+	return from.Governs(ck.CKA_DERIVE_TEMPLATE, t)
+}
+
+// saltKey is the key that the parameter names as the salt (CKF_HKDF_SALT_KEY, section
+// 6.48), or nil where it names none. It has to be one for deriving, too: the result is
+// made of it as much as of the base key.
+func (s *session) saltKey(p ck.Parameter, d *mech.Descriptor) (*object.Object, error) {
 	hkdf, ok := p.(ck.HKDFParams)
 	if !ok || hkdf.SaltType != uint64(ck.CKF_HKDF_SALT_KEY) {
-		return derive(p)
+		return nil, nil
 	}
 	o, err := s.knownKey(hkdf.SaltKey)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case o.Class() != ck.CKO_SECRET_KEY:
-		return ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "the salt is a key of class %v and has to be a secret key", o.Class())
+		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "the salt is a key of class %v and has to be a secret key", o.Class())
 	case !o.Bool(ck.CKA_DERIVE):
-		return ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "CKA_DERIVE of the key that is the salt is false")
+		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "CKA_DERIVE of the key that is the salt is false")
+	case !o.Allows(d.Type):
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key that is the salt do not list %v", d.Type)
 	}
-	err = s.withKey(hkdf.SaltKey, o, func(k *mech.Key) error {
+	return o, nil
+}
+
+// withSalt calls derive with the parameter, in which a salt that is a key stands as
+// data.
+func (s *session) withSalt(p ck.Parameter, salt *object.Object, derive func(ck.Parameter) error) error {
+	if salt == nil {
+		return derive(p)
+	}
+	hkdf := p.(ck.HKDFParams)
+	err := s.withKey(hkdf.SaltKey, salt, func(k *mech.Key) error {
 		hkdf.SaltType, hkdf.Salt = uint64(ck.CKF_HKDF_SALT_DATA), k.Secret.Clone()
 		return nil
 	})

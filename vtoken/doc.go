@@ -46,18 +46,16 @@
 //   - Profiles, mechanisms and the clock are objects that nobody made: computed,
 //     public, unchangeable, and found only by a search for their class.
 //   - Unwrapping loosens nothing: an unwrapped key is sensitive or unextractable,
-//     is wrapped again only by trusted keys, and wraps nothing. A key that wraps is
-//     not wrapped itself. The standard's forms of a wrapped key carry no attributes,
-//     so that nothing binds them to it, and it is this that takes its place.
-//     C_WrapKey asked for a length wraps to know it.
+//     is wrapped again only by trusted keys, and wraps no sensitive key. The standard's
+//     forms of a wrapped key carry no attributes, so that nothing binds them to it, and
+//     it is this that takes its place. C_WrapKey asked for a length wraps to know it.
 //   - CKM_AES_GCM and CKM_AES_CCM wrap, by C_WrapKeyAuthenticated with the parameter
 //     of a message (CK_GCM_MESSAGE_PARAMS, CK_CCM_MESSAGE_PARAMS), and by C_WrapKey
 //     with CK_GCM_WRAP_PARAMS and CK_CCM_WRAP_PARAMS, whose tag is at the end. The
 //     nonce is always made here: two keys that were wrapped with one nonce give each
-//     other away. So CKG_GENERATE or CKG_GENERATE_RANDOM with 96 free bits it is. The
-//     wrapping key never had CKA_ENCRYPT, and a secret key that wraps does not gain
-//     it: encryption undoes a wrapping in a counter mode. CCM's length of data may be
-//     0 for that of the key.
+//     other away. So CKG_GENERATE or CKG_GENERATE_RANDOM with 96 free bits it is.
+//     CCM's length of data may be 0 for that of the key, and its tag has 12 bytes or
+//     more.
 //   - A key with CKA_ALWAYS_AUTHENTICATE unwraps and derives only right after a
 //     login, because those calls have no operation to give the PIN to.
 //   - The state of an operation (C_GetOperationState) names its key, so the key

@@ -70,8 +70,11 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	if public, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePub}, pub); err != nil {
 		return nil, nil, err
 	}
-	private, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv)
-	return public, private, err
+	if private, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv); err != nil {
+		return nil, nil, err
+	}
+	object.Join(public, private)
+	return public, private, nil
 }
 
 // build makes an object under the rules of the token and the login.
@@ -83,16 +86,16 @@ func (s *session) build(src object.Source, t ck.Template) (*object.Object, error
 // made is the object of a key that a mechanism made. The secret part of what the
 // mechanism contributed is wiped: the object has memory of its own.
 func (s *session) made(src object.Source, t ck.Template) (*object.Object, error) {
-	o, err := s.build(src, t)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range src.Made {
-		if object.IsSecret(o.Class(), a.Type) {
-			clear(a.Value)
+	defer func() {
+		class, _ := src.Made.Find(ck.CKA_CLASS)
+		c, _ := class.Ulong()
+		for _, a := range src.Made {
+			if object.IsSecret(ck.ObjectClass(c), a.Type) {
+				clear(a.Value)
+			}
 		}
-	}
-	return o, nil
+	}()
+	return s.build(src, t)
 }
 
 // mayGenerate refuses, before seconds go into making a key, one that the session

@@ -170,6 +170,9 @@ func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.D
 		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "the key's %v is false", usage)
 	case s.tooSmall(o, usage):
 		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "the token's algorithm policy wants a larger RSA key for %v", usage)
+	case usage != ck.CKA_DERIVE && o.Class() == ck.CKO_SECRET_KEY && o.KeepsResults():
+		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED,
+			"a secret key whose CKA_DERIVE_TEMPLATE keeps derived keys sensitive does nothing but derive: a MAC made with it is a derived key in clear")
 	case !o.Allows(d.Type):
 		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "the key's CKA_ALLOWED_MECHANISMS do not list %v", d.Type)
 	}

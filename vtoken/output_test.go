@@ -56,7 +56,7 @@ func (b *bench) outputFunctions() map[string]outputFunc {
 		return func(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) { return f(h, in, buf) }
 	}
 	h := b.h
-	aes, mac, wrapping, free := w.aes(c, h), w.hmacKey(c, h), w.aes(c, h, wraps...), w.aes(c, h, extractable)
+	aes, mac, wrapping, free := w.aes(c, h), w.hmacKey(c, h), w.aes(c, h, wraps...), w.aes(c, h, extractable, freely)
 	kem, _ := w.kemPair(c, h, nil, nil)
 	verifies, signs, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_VERIFY_RECOVER, true)}, ck.Template{flag(ck.CKA_SIGN_RECOVER, true)})
@@ -271,10 +271,10 @@ func TestEveryWrapping(t *testing.T) {
 	w.setPolicy(policy.Policy{Name: policy.Legacy})
 	c, h := w.loggedIn(rw)
 	rsa, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
-		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_WRAP, true)}, nil)
+		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_WRAP, true)}, ck.Template{flag(ck.CKA_UNWRAP, true)})
 	w.ok(err)
 	kem, _ := w.kemPair(c, h, nil, nil)
-	keys, free := []ck.ObjectHandle{w.aes(c, h, wraps...), rsa}, w.aes(c, h, extractable)
+	keys, free := []ck.ObjectHandle{w.aes(c, h, wraps...), rsa}, w.aes(c, h, extractable, freely)
 	for _, m := range mech.List() {
 		d, _ := mech.Lookup(m)
 		if d.Wrap != nil {

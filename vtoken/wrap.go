@@ -42,7 +42,7 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 		return nil, err
 	}
 	if p, ok := m.Parameter.(*ck.WrapParams); ok {
-		if err := sealWith(with, p); err != nil {
+		if err := sealWith(with, o, p); err != nil {
 			return nil, err
 		}
 	}

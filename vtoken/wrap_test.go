@@ -14,6 +14,7 @@ func flag(t ck.AttributeType, v bool) ck.Attribute { return ck.Bool(t, v) }
 
 var (
 	extractable = flag(ck.CKA_EXTRACTABLE, true)
+	freely      = flag(ck.CKA_WRAP_WITH_TRUSTED, false) // wrapped with untrusted keys, too
 	wraps       = []ck.Attribute{flag(ck.CKA_WRAP, true), flag(ck.CKA_UNWRAP, true)}
 	aesTemplate = ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES)}
 	ecTemplate  = ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC)}
@@ -49,7 +50,7 @@ func TestWrapAndUnwrap(t *testing.T) {
 	w.ok(err)
 	oaep := ck.Mechanism{Type: ck.CKM_RSA_PKCS_OAEP, Parameter: ck.RSAPkcsOaepParams{
 		HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED}}
-	key := w.aes(c, h, extractable)
+	key := w.aes(c, h, extractable, freely)
 	for _, way := range []struct {
 		m            ck.Mechanism
 		wrap, unwrap ck.ObjectHandle
@@ -83,7 +84,7 @@ func TestWrapPrivateKey(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	wrapping := w.aes(c, h, append(wraps, onToken)...)
-	pub, priv := w.ecPair(c, h, true, extractable, flag(ck.CKA_WRAP_WITH_TRUSTED, false))
+	pub, priv := w.ecPair(c, h, true, extractable, freely)
 	blob := w.wrapped(c, h, kwp, wrapping, priv)
 	w.ok(c.DestroyObject(h, priv))
 	again, err := c.UnwrapKey(h, kwp, wrapping, blob, with(ecTemplate, onToken))
@@ -101,10 +102,10 @@ func TestWrapPrivateKey(t *testing.T) {
 func TestWrapRefuses(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
-	wrapping, plain, other := w.aes(c, h, wraps...), w.aes(c, h, extractable), w.aes(c, h, wraps...)
+	wrapping, plain, other := w.aes(c, h, wraps...), w.aes(c, h, extractable, freely), w.aes(c, h, wraps...)
 	_, guarded := w.ecPair(c, h, false, extractable)
 	pub, _ := w.ecPair(c, h, false)
-	extractableWrapper := w.aes(c, h, append(wraps, extractable)...)
+	extractableWrapper := w.aes(c, h, append(wraps, extractable, freely)...)
 	for name, r := range map[string]struct {
 		wrapping, key ck.ObjectHandle
 		code          ck.Error
@@ -131,7 +132,7 @@ func TestWrapRefuses(t *testing.T) {
 		code ck.Error
 	}{
 		"readable":             {wrapping, blob, with(aesTemplate, extractable, flag(ck.CKA_SENSITIVE, false)), ck.CKR_TEMPLATE_INCONSISTENT},
-		"wrapping":             {wrapping, blob, with(aesTemplate, flag(ck.CKA_WRAP, true)), ck.CKR_TEMPLATE_INCONSISTENT},
+		"wrapping":             {wrapping, blob, with(aesTemplate, flag(ck.CKA_WRAP, true)), ck.CKR_OK},
 		"for any wrapper":      {wrapping, blob, with(aesTemplate, extractable, flag(ck.CKA_WRAP_WITH_TRUSTED, false)), ck.CKR_TEMPLATE_INCONSISTENT},
 		"no class":             {wrapping, blob, nil, ck.CKR_TEMPLATE_INCOMPLETE},
 		"no type":              {wrapping, blob, aesTemplate[:1], ck.CKR_TEMPLATE_INCOMPLETE},
@@ -158,11 +159,11 @@ func TestWrapTemplates(t *testing.T) {
 	wrapping := w.aes(c, h, append(wraps,
 		ck.Bytes(ck.CKA_WRAP_TEMPLATE, ck.EncodeTemplate(ck.Template{id, ck.Bytes(ck.CKA_SENSITIVE, []byte{7})})),
 		ck.Bytes(ck.CKA_UNWRAP_TEMPLATE, ck.EncodeTemplate(ck.Template{ck.String(ck.CKA_LABEL, "restored"), flag(ck.CKA_ENCRYPT, false)})))...)
-	_, err := c.WrapKey(h, kwp, wrapping, w.aes(c, h, extractable), big1K)
+	_, err := c.WrapKey(h, kwp, wrapping, w.aes(c, h, extractable, freely), big1K)
 	want(t, err, ck.CKR_KEY_HANDLE_INVALID)
-	_, err = c.WrapKey(h, kwp, wrapping, w.aes(c, h, extractable, id, flag(ck.CKA_SENSITIVE, false)), big1K)
+	_, err = c.WrapKey(h, kwp, wrapping, w.aes(c, h, extractable, freely, id, flag(ck.CKA_SENSITIVE, false)), big1K)
 	want(t, err, ck.CKR_KEY_HANDLE_INVALID)
-	blob := w.wrapped(c, h, kwp, wrapping, w.aes(c, h, extractable, id))
+	blob := w.wrapped(c, h, kwp, wrapping, w.aes(c, h, extractable, freely, id))
 
 	again, err := c.UnwrapKey(h, kwp, wrapping, blob, with(aesTemplate, flag(ck.CKA_DECRYPT, true)))
 	w.ok(err)
@@ -209,7 +210,7 @@ func TestWrapWithTrusted(t *testing.T) {
 func TestWrapNeedsLogin(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
-	wrapping, key := w.aes(c, h, append(wraps, onToken)...), w.aes(c, h, extractable, onToken)
+	wrapping, key := w.aes(c, h, append(wraps, onToken)...), w.aes(c, h, extractable, freely, onToken)
 	blob := w.wrapped(c, h, kwp, wrapping, key)
 	reader := w.session(c, ro)
 	_, err := c.UnwrapKey(reader, kwp, wrapping, blob, with(aesTemplate, onToken))
@@ -232,7 +233,7 @@ func TestUnwrapForGood(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	wrapping := w.aes(c, h, wraps...)
-	blob := w.wrapped(c, h, kwp, wrapping, w.aes(c, h, extractable))
+	blob := w.wrapped(c, h, kwp, wrapping, w.aes(c, h, extractable, freely))
 	key, err := c.UnwrapKey(h, kwp, wrapping, blob, with(aesTemplate, onToken,
 		flag(ck.CKA_MODIFIABLE, false), flag(ck.CKA_COPYABLE, false), flag(ck.CKA_DESTROYABLE, false)))
 	w.ok(err)

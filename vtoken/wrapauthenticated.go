@@ -31,11 +31,11 @@ func (c *Client) WrapKeyAuthenticated(h ck.SessionHandle, p *ck.WrapParams, wrap
 	return output(wrapped[:n:n]), nil
 }
 
-// sealWith readies the parameter of a wrapping in a counter mode. Two keys that
+// sealWith readies the parameter of a wrapping of key in a counter mode. Two keys that
 // were wrapped with one nonce tell of each other, so the caller gives none: it is
 // random.
-func sealWith(with *object.Object, p *ck.WrapParams) error {
-	if err := with.MaySeal(); err != nil {
+func sealWith(with, key *object.Object, p *ck.WrapParams) error {
+	if err := with.MaySeal(key); err != nil {
 		return err
 	}
 	random := p.Generator == ck.CKG_GENERATE_RANDOM || p.Generator == ck.CKG_GENERATE

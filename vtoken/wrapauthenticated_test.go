@@ -19,8 +19,8 @@ func sealParams(m ck.MechanismType) *ck.WrapParams {
 func TestWrapAuthenticated(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
-	wrapping, key := w.aes(c, h, wraps...), w.aes(c, h, extractable)
-	_, priv := w.ecPair(c, h, false, extractable, flag(ck.CKA_WRAP_WITH_TRUSTED, false))
+	wrapping, key := w.aes(c, h, wraps...), w.aes(c, h, extractable, freely)
+	_, priv := w.ecPair(c, h, false, extractable, freely)
 	for _, m := range []ck.MechanismType{ck.CKM_AES_GCM, ck.CKM_AES_CCM} {
 		p := sealParams(m)
 		asked, err := c.WrapKeyAuthenticated(h, p, wrapping, key, query)
@@ -56,7 +56,7 @@ func TestWrapAuthenticated(t *testing.T) {
 func TestWrapAuthenticatedRefuses(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
-	wrapping, key, guarded := w.aes(c, h, wraps...), w.aes(c, h, extractable), w.aes(c, h)
+	wrapping, key, guarded := w.aes(c, h, wraps...), w.aes(c, h, extractable, freely), w.aes(c, h)
 	encrypts := w.aes(c, h, wraps[0], flag(ck.CKA_ENCRYPT, true))
 	encrypted := w.aes(c, h, wraps[0], flag(ck.CKA_ENCRYPT, true))
 	w.ok(c.SetAttributeValue(h, encrypted, ck.Template{flag(ck.CKA_ENCRYPT, false)}))

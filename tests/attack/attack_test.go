@@ -26,6 +26,7 @@ var attackers = map[string]func(args []string) error{
 	"login":    loginAttacker,
 	"resident": residentApplication,
 	"slots":    slotsAttacker,
+	"keys":  keysAttacker,
 }
 
 func TestMain(m *testing.M) {

@@ -159,7 +159,8 @@ func (k *token) wraps(_ group, v vector) error {
 	if err != nil || binary.NativeEndian.Uint64(length[0].Value) != uint64(len(v.Msg)) {
 		return fmt.Errorf("the length of the unwrapped key is %v, %w", length, err)
 	}
-	inner, err := k.object(ck.CKO_SECRET_KEY, ck.CKK_GENERIC_SECRET, attr(ck.CKA_VALUE, v.Msg), attr(ck.CKA_EXTRACTABLE, true))
+	inner, err := k.object(ck.CKO_SECRET_KEY, ck.CKK_GENERIC_SECRET, attr(ck.CKA_VALUE, v.Msg),
+		attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)) // the wrapping key is a known one, too
 	if err != nil {
 		return err
 	}

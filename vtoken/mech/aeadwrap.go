@@ -23,7 +23,11 @@ func sealing[T aead](d *Descriptor, setUp func(*Key, ck.Parameter) (T, error)) {
 		if err != nil {
 			return nil, err
 		}
-		a, err := setUp(k, d.plainParameter(w, len(encoded)))
+		plain := d.plainParameter(w, len(encoded))
+		if err := fullTag(plain); err != nil {
+			return nil, err
+		}
+		a, err := setUp(k, plain)
 		if err != nil {
 			return nil, err
 		}
@@ -48,6 +52,9 @@ func sealing[T aead](d *Descriptor, setUp func(*Key, ck.Parameter) (T, error)) {
 			v.DataLen = knownLength(v.DataLen, len(wrapped)-int(v.MACLen))
 			p = v
 		}
+		if err := fullTag(p); err != nil {
+			return nil, err
+		}
 		a, err := setUp(k, p)
 		if err != nil {
 			return nil, err
@@ -61,6 +68,18 @@ func sealing[T aead](d *Descriptor, setUp func(*Key, ck.Parameter) (T, error)) {
 		}
 		return out, err
 	}
+}
+
+// minWrapTag is the shortest tag of a wrapped key, in bytes. A shorter one is found by
+// trying, and then a wrapped key can be cut to its first byte.
+const minWrapTag = 12
+
+// fullTag refuses the short tags that CCM has for data. GCM has none.
+func fullTag(p ck.Parameter) error {
+	if v, ok := p.(ck.CCMParams); ok && v.MACLen < minWrapTag {
+		return badParameter("a tag of %d bytes; that of a wrapped key has %d or more", v.MACLen, minWrapTag)
+	}
+	return nil
 }
 
 // plainParameter is the parameter of an encryption of n bytes.

@@ -8,8 +8,8 @@ import (
 )
 
 // hkdfMechanisms are HKDF (section 6.63; RFC 5869): it derives a secret key or,
-// with CKM_HKDF_DATA, a data object. A salt that is a key object is not taken:
-// give it as data.
+// with CKM_HKDF_DATA, a data object. A salt that is a key object is for the engine to
+// put in as data.
 func hkdfMechanisms() []*Descriptor {
 	types := []ck.KeyType{ck.CKK_HKDF, ck.CKK_GENERIC_SECRET}
 	return []*Descriptor{
@@ -18,7 +18,7 @@ func hkdfMechanisms() []*Descriptor {
 			Derive: func(k *Key, p ck.Parameter, t ck.Template) (ck.Template, error) {
 				return deriveHKDF(k, p, t, derivedKey)
 			}},
-		{Type: ck.CKM_HKDF_DATA, KeyTypes: types, MinKeySize: 1, MaxKeySize: object.MaxSecretLen,
+		{Type: ck.CKM_HKDF_DATA, KeyTypes: types, MinKeySize: 1, MaxKeySize: object.MaxSecretLen, DerivesData: true,
 			Derive: func(k *Key, p ck.Parameter, t ck.Template) (ck.Template, error) {
 				return deriveHKDF(k, p, t, derivedData)
 			}},

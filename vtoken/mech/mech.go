@@ -57,6 +57,8 @@ type Descriptor struct {
 	// object: its class and key type where the template leaves them out, and
 	// CKA_VALUE.
 	Derive func(k *Key, p ck.Parameter, t ck.Template) (ck.Template, error)
+	// DerivesData says that Derive makes a data object, whose value everybody reads.
+	DerivesData bool
 	// Encapsulate makes a shared secret for the owner of a public key: the
 	// ciphertext for the owner, which has CiphertextLen bytes, and the attributes
 	// of the secret key as Derive has them. Decapsulate is the owner's part.

@@ -58,8 +58,9 @@ func (s Source) minRSABits() int {
 //   - CKR_ATTRIBUTE_VALUE_INVALID for a value of the wrong length or form, a
 //     class or key type that is not known, and material that is no good key;
 //   - CKR_TEMPLATE_INCONSISTENT for attributes that stand twice or contradict
-//     each other, the material or the way of making the object, and for keys
-//     that could both wrap and decrypt or unwrap and encrypt (S01).
+//     each other, the material or the way of making the object, for a secret key
+//     with CKA_TRUSTED that is known outside of the token, and for a derived key
+//     that is short and may not be read.
 func Build(src Source, t ck.Template) (*Object, error) {
 	d, err := newDraft(src, t)
 	if err != nil {
@@ -78,10 +79,16 @@ func Build(src Source, t ck.Template) (*Object, error) {
 		}
 	}
 	d.setHistory()
-	if err := d.tighten(); err != nil {
+	for _, check := range []func() error{d.tighten, d.checkShort} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	d.remember()
+	if err := checkTrust(nil, d.attrs); err != nil {
 		return nil, err
 	}
-	if err := checkUses(d.attrs, nil); err != nil {
+	if err := checkPrivate(d.attrs); err != nil {
 		return nil, err
 	}
 	return d.object()
@@ -304,13 +311,25 @@ func (d *draft) setDefaults() {
 		case slices.Contains(uses, r.typ):
 			add = append(add, ck.Bool(r.typ, true))
 		case r.typ == ck.CKA_WRAP_WITH_TRUSTED:
-			add = append(add, ck.Bool(r.typ, d.class == ck.CKO_PRIVATE_KEY && d.src.Origin == Generate))
+			add = append(add, ck.Bool(r.typ, d.sensitive()))
+		case r.typ == ck.CKA_SENSITIVE:
+			add = append(add, ck.Bool(r.typ, d.sensitive()))
+		case r.typ == ck.CKA_EXTRACTABLE:
+			add = append(add, ck.Bool(r.typ, d.isShort()))
 		case r.def != nil:
 			add = append(add, ck.Attribute{Type: r.typ, Value: r.def})
 		}
 	}
 	d.attrs = d.attrs.With(add...)
 	d.attrs = d.attrs.With(uniqueID())
+}
+
+// sensitive is CKA_SENSITIVE, or what it will be where nothing says it.
+func (d *draft) sensitive() bool {
+	if d.attrs.Has(ck.CKA_SENSITIVE) {
+		return d.attrs.Bool(ck.CKA_SENSITIVE)
+	}
+	return !d.isShort()
 }
 
 // defaultUses are the uses of a key whose template turns none on.
@@ -351,7 +370,9 @@ func (d *draft) setHistory() {
 	if d.class == ck.CKO_PUBLIC_KEY {
 		return
 	}
-	always, never := generated, generated
+	// What is made of a password is known to whoever knows that.
+	always := generated && d.src.Mechanism != ck.CKM_PKCS5_PBKD2
+	never := generated
 	if d.src.Origin == Derive && d.src.Base != nil {
 		always = d.src.Base.Bool(ck.CKA_ALWAYS_SENSITIVE)
 		never = d.src.Base.Bool(ck.CKA_NEVER_EXTRACTABLE)

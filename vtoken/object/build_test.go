@@ -95,8 +95,11 @@ func TestBuildRefuses(t *testing.T) {
 			without(aesTemplate(), ck.CKA_VALUE), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"made without value", object.Source{Origin: object.Unwrap}, without(aesTemplate(), ck.CKA_VALUE), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 
-		{"wrap and decrypt", object.Source{}, aesTemplate(on(ck.CKA_WRAP), on(ck.CKA_DECRYPT)), ck.CKR_TEMPLATE_INCONSISTENT},
-		{"unwrap and encrypt", object.Source{}, aesTemplate(on(ck.CKA_UNWRAP), on(ck.CKA_ENCRYPT)), ck.CKR_TEMPLATE_INCONSISTENT},
+		{"trusted, derived", object.Source{Origin: object.Derive, SO: true, Made: ck.Template{ck.Bytes(ck.CKA_VALUE, make([]byte, 16))}},
+			without(aesTemplate(on(ck.CKA_TRUSTED)), ck.CKA_VALUE), ck.CKR_TEMPLATE_INCONSISTENT},
+		{"trusted, unwrapped", object.Source{Origin: object.Unwrap, SO: true, Made: ck.Template{ck.Bytes(ck.CKA_VALUE, make([]byte, 16))}},
+			without(aesTemplate(on(ck.CKA_TRUSTED)), ck.CKA_VALUE), ck.CKR_TEMPLATE_INCONSISTENT},
+		{"trusted, readable", object.Source{SO: true}, aesTemplate(on(ck.CKA_TRUSTED), on(ck.CKA_EXTRACTABLE), off(ck.CKA_SENSITIVE)), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"ask always, public", object.Source{}, with(rsaPriv, on(ck.CKA_ALWAYS_AUTHENTICATE), off(ck.CKA_PRIVATE)), ck.CKR_TEMPLATE_INCONSISTENT},
 
 		{"RSA without modulus", object.Source{}, without(rsaPub, ck.CKA_MODULUS), ck.CKR_TEMPLATE_INCOMPLETE},
@@ -157,11 +160,15 @@ func TestDefaults(t *testing.T) {
 			ck.CKA_ENCRYPT: true, ck.CKA_WRAP: false, ck.CKA_TRUSTED: false, ck.CKA_DERIVE: false}},
 		{"RSA private", privateTemplate(t, testRSA()), want{ck.CKA_PRIVATE: true, ck.CKA_SENSITIVE: true, ck.CKA_EXTRACTABLE: false,
 			ck.CKA_SIGN: true, ck.CKA_DECRYPT: true, ck.CKA_UNWRAP: false, ck.CKA_DERIVE: false, ck.CKA_ALWAYS_AUTHENTICATE: false,
-			ck.CKA_LOCAL: false, ck.CKA_ALWAYS_SENSITIVE: false, ck.CKA_NEVER_EXTRACTABLE: false, ck.CKA_WRAP_WITH_TRUSTED: false}},
+			ck.CKA_LOCAL: false, ck.CKA_ALWAYS_SENSITIVE: false, ck.CKA_NEVER_EXTRACTABLE: false, ck.CKA_WRAP_WITH_TRUSTED: true}},
 		{"EC private", privateTemplate(t, p256), want{ck.CKA_SIGN: true, ck.CKA_DERIVE: true, ck.CKA_DECRYPT: false}},
 		{"EC public", publicTemplate(t, &p256.PublicKey), want{ck.CKA_VERIFY: true, ck.CKA_ENCRYPT: false, ck.CKA_PRIVATE: false}},
 		{"AES", aesTemplate(), want{ck.CKA_PRIVATE: true, ck.CKA_SENSITIVE: true, ck.CKA_EXTRACTABLE: false, ck.CKA_ENCRYPT: true,
-			ck.CKA_DECRYPT: true, ck.CKA_WRAP: false, ck.CKA_UNWRAP: false, ck.CKA_SIGN: true, ck.CKA_VERIFY: true}},
+			ck.CKA_DECRYPT: true, ck.CKA_WRAP: false, ck.CKA_UNWRAP: false, ck.CKA_SIGN: true, ck.CKA_VERIFY: true, ck.CKA_WRAP_WITH_TRUSTED: true}},
+		{"AES that is not sensitive", aesTemplate(off(ck.CKA_SENSITIVE)), want{ck.CKA_EXTRACTABLE: false, ck.CKA_WRAP_WITH_TRUSTED: false}},
+		{"AES wrapped freely", aesTemplate(off(ck.CKA_WRAP_WITH_TRUSTED)), want{ck.CKA_SENSITIVE: true, ck.CKA_WRAP_WITH_TRUSTED: false}},
+		{"AES with every use", aesTemplate(on(ck.CKA_WRAP), on(ck.CKA_UNWRAP), on(ck.CKA_ENCRYPT), on(ck.CKA_DECRYPT)),
+			want{ck.CKA_WRAP: true, ck.CKA_UNWRAP: true, ck.CKA_ENCRYPT: true, ck.CKA_DECRYPT: true}},
 		{"AES that wraps", aesTemplate(on(ck.CKA_WRAP)), want{ck.CKA_WRAP: true, ck.CKA_DECRYPT: false, ck.CKA_ENCRYPT: false, ck.CKA_SIGN: false}},
 		{"AES not decrypting", aesTemplate(off(ck.CKA_DECRYPT)), want{ck.CKA_ENCRYPT: true, ck.CKA_DECRYPT: false}},
 		{"generic", secretTemplate(ck.CKK_GENERIC_SECRET, []byte("x")), want{ck.CKA_SIGN: true, ck.CKA_VERIFY: true, ck.CKA_DERIVE: true, ck.CKA_ENCRYPT: false}},
@@ -248,7 +255,7 @@ func TestTrustedIsForTheSO(t *testing.T) {
 		t.Fatal(err)
 	}
 	build(t, aesTemplate(off(ck.CKA_TRUSTED))) // to say no is no claim
-	plain := build(t, aesTemplate())
+	plain := generated(t)
 	_, err = plain.Change(ck.Template{on(ck.CKA_TRUSTED)}, false)
 	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
 	_, err = plain.Copy(ck.Template{on(ck.CKA_TRUSTED)}, false)
@@ -258,6 +265,20 @@ func TestTrustedIsForTheSO(t *testing.T) {
 	}
 	_, err = o.Change(ck.Template{off(ck.CKA_TRUSTED)}, false)
 	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+	// Of a key whose value somebody brought, the SO knows nothing.
+	_, err = build(t, aesTemplate()).Change(ck.Template{on(ck.CKA_TRUSTED)}, true)
+	wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+}
+
+// generated is an AES key as C_GenerateKey makes it.
+func generated(t *testing.T, more ...ck.Attribute) *object.Object {
+	t.Helper()
+	o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: ck.CKM_AES_KEY_GEN, Made: ck.Template{ck.Bytes(ck.CKA_VALUE, []byte("0123456789abcdef"))}},
+		append(ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))}, more...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // The object has one form whatever the template's, and no memory of it.

@@ -59,7 +59,13 @@ func (o *Object) revise(t ck.Template, so bool, allowed ruleFlag) (*Object, erro
 	}
 	c := *o
 	c.Attrs = o.Attrs.With(next...)
-	if err := checkUses(c.Attrs, o.Attrs); err != nil {
+	if err := checkGains(o.Attrs, c.Attrs); err != nil {
+		return nil, err
+	}
+	if err := checkTrust(o.Attrs, c.Attrs); err != nil {
+		return nil, err
+	}
+	if err := checkPrivate(c.Attrs); err != nil {
 		return nil, err
 	}
 	if err := checkOneWay(s, o.Attrs, next); err != nil {
@@ -70,7 +76,9 @@ func (o *Object) revise(t ck.Template, so bool, allowed ruleFlag) (*Object, erro
 			return nil, err
 		}
 	}
-	c.Attrs = withGivenUp(o.Attrs, c.Attrs)
+	if remembers(o.Class()) {
+		c.Attrs = c.Attrs.With(pastOf(o.Attrs).attribute()) // also of one that an earlier version stored
+	}
 	return &c, nil
 }
 

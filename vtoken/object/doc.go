@@ -12,8 +12,11 @@
 //
 //   - CKA_TOKEN is false. CKA_PRIVATE is false for certificates and public
 //     keys, so that listing needs no PIN (C02), and true for everything else.
-//   - CKA_SENSITIVE is true and CKA_EXTRACTABLE is false. A private key that was
-//     generated here has CKA_WRAP_WITH_TRUSTED true (S05), other keys false.
+//   - CKA_SENSITIVE is true and CKA_EXTRACTABLE is false. A sensitive key, private or
+//     secret and however it is made, has CKA_WRAP_WITH_TRUSTED true; a template that
+//     says false is taken at its word, and any wrapping key below may then carry it off.
+//   - A derived key of fewer than 16 bytes has CKA_SENSITIVE false and
+//     CKA_EXTRACTABLE true.
 //   - A template that turns no usage on gets the uses that fit the key: sign
 //     and decrypt for an RSA private key, verify and encrypt for its public key,
 //     sign and derive for EC, encrypt, decrypt, sign and verify for AES, sign,
@@ -40,8 +43,31 @@
 //
 // # What is stricter than PKCS#11
 //
-//   - One key may not both wrap and decrypt, nor unwrap and encrypt, by
-//     whatever way it came to be so (S01, S02); see separation.go.
+//   - A template may ask for any of CKA_WRAP, CKA_UNWRAP, CKA_ENCRYPT and CKA_DECRYPT
+//     together. Every key remembers what it was made for. One that decrypts or did,
+//     itself or the private half of its pair (which decrypts by raw signatures of RSA
+//     too), wraps no sensitive key: CKR_KEY_NOT_WRAPPABLE. One that encrypts or did
+//     wraps none in a counter mode.
+//   - A key is known from outside where somebody may have its value: one that
+//     C_CreateObject, C_UnwrapKey or C_DeriveKey made, that is made of a password, that
+//     could be read, and a public key that was not generated with its private key on
+//     the token. It wraps no sensitive key. A secret key that is known so is never
+//     CKA_TRUSTED, but for one that the security officer creates with that mark; a
+//     public key that the security officer marks wraps sensitive keys.
+//   - A key that was made to wrap sensitive keys, or whose pair was, does not gain what
+//     opens them (CKR_TEMPLATE_INCONSISTENT), in a copy neither, and is not wrapped
+//     itself. Nor is a key with CKA_ALWAYS_AUTHENTICATE, or with a CKA_DERIVE_TEMPLATE
+//     or CKA_DECAPSULATE_TEMPLATE that keeps results sensitive: unwrapped, it would be
+//     one without.
+//   - Of keys that an earlier version stored, what is not written down is taken for the
+//     worst: their public keys wrap sensitive keys once the security officer marks them.
+//   - A derived key that is sensitive or unextractable has 16 bytes or more; a template
+//     that asks for fewer is CKR_TEMPLATE_INCONSISTENT. The same secret can be derived
+//     at every length, and would be read byte by byte.
+//   - A secret key whose CKA_DERIVE_TEMPLATE keeps derived keys sensitive does nothing
+//     but derive, since a MAC made with it is such a key in clear, and derives no data
+//     objects. A key that is the salt of HKDF is held to its own template and
+//     CKA_ALLOWED_MECHANISMS.
 //   - CKA_PRIVATE goes from false to true in a copy, never back.
 //   - Key material is checked when it comes in: a point off the curve, an RSA
 //     key whose numbers do not fit together are CKR_ATTRIBUTE_VALUE_INVALID. Of

@@ -130,7 +130,7 @@ func (o *Object) WithoutSecret() *Object { return o.WithSecret(nil) }
 // the same value (C_FindObjectsInit). The empty template matches every object.
 // A secret attribute matches nothing, so that finding does not reveal it.
 func (o *Object) Match(t ck.Template) bool {
-	if _, ours := t.Find(attrGaveUp); ours {
+	if _, ours := t.Find(attrPast); ours {
 		return false
 	}
 	return o.Attrs.Match(t)

@@ -16,7 +16,7 @@ var ErrSealed = ck.Errorf(ck.CKR_FUNCTION_FAILED, "the object's secret attribute
 func (o *Object) Read(t ck.AttributeType) ([]byte, error) {
 	if !IsSecret(o.Class(), t) {
 		a, ok := o.Attrs.Find(t)
-		if !ok || t == attrGaveUp {
+		if !ok || t == attrPast {
 			return nil, ck.CKR_ATTRIBUTE_TYPE_INVALID
 		}
 		return a.Value, nil

@@ -94,8 +94,8 @@ var publicKeyRules = []rule{
 // guardRules are what private and secret keys have in common: the attributes
 // that keep the material in (sections 4.9 and 4.10).
 var guardRules = []rule{
-	{typ: ck.CKA_SENSITIVE, flags: onlyUp, def: yes},
-	{typ: ck.CKA_EXTRACTABLE, flags: onlyDown, def: no},
+	{typ: ck.CKA_SENSITIVE, flags: onlyUp}, // see setDefaults
+	{typ: ck.CKA_EXTRACTABLE, flags: onlyDown},
 	{typ: ck.CKA_ALWAYS_SENSITIVE, flags: readOnly},
 	{typ: ck.CKA_NEVER_EXTRACTABLE, flags: readOnly},
 	{typ: ck.CKA_WRAP_WITH_TRUSTED, flags: onlyUp},

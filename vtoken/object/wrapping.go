@@ -9,11 +9,11 @@ import (
 //
 //   - CKR_KEY_UNEXTRACTABLE where CKA_EXTRACTABLE is false;
 //   - CKR_KEY_NOT_WRAPPABLE for what is no private or secret key, for a key with
-//     CKA_WRAP_WITH_TRUSTED where o is not trusted (S05), and for a key that
-//     wraps itself: unwrapped again with CKA_DECRYPT it would open all that it
-//     ever wrapped (S02);
+//     CKA_WRAP_WITH_TRUSTED where o is not trusted, for a key that would come back
+//     without what holds it ([Object.bound]), and for a sensitive key where o opens
+//     what it wraps, or is known outside of the token;
 //   - CKR_KEY_HANDLE_INVALID, as section 5.18.3 has it, for a key that is not
-//     like o's CKA_WRAP_TEMPLATE (S04).
+//     like o's CKA_WRAP_TEMPLATE.
 func (o *Object) MayWrap(key *Object) error {
 	class := key.Class()
 	switch {
@@ -22,9 +22,15 @@ func (o *Object) MayWrap(key *Object) error {
 	case !key.Extractable():
 		return ck.Errorf(ck.CKR_KEY_UNEXTRACTABLE, "the key's CKA_EXTRACTABLE is false")
 	case key.Bool(ck.CKA_WRAP_WITH_TRUSTED) && !o.Bool(ck.CKA_TRUSTED):
-		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "the key is wrapped only with a key that the SO marked CKA_TRUSTED")
-	case key.Bool(ck.CKA_WRAP) || gaveUp(key.Attrs)&gaveUpWrap != 0:
-		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "a key that wraps others is not wrapped itself")
+		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "the key is wrapped only with a key that the SO marked CKA_TRUSTED; its CKA_WRAP_WITH_TRUSTED is true")
+	}
+	if err := key.bound(); err != nil {
+		return err
+	}
+	if key.Sensitive() {
+		if err := o.mayHide(); err != nil {
+			return err
+		}
 	}
 	t, err := o.nested(ck.CKA_WRAP_TEMPLATE)
 	if err != nil {
@@ -34,6 +40,42 @@ func (o *Object) MayWrap(key *Object) error {
 		return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key is not like the wrapping key's CKA_WRAP_TEMPLATE")
 	}
 	return nil
+}
+
+// bound refuses to wrap a key whose attributes hold more than the key itself. A wrapped
+// key carries none of them: unwrapped again it could be asked to decrypt all that it
+// ever wrapped, could be used without the PIN, or would make readable keys.
+func (o *Object) bound() error {
+	switch {
+	case pastOf(o.Attrs).guards():
+		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "a key that wraps sensitive keys, or whose pair does, is not wrapped itself")
+	case o.AlwaysAuthenticate():
+		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "a key with CKA_ALWAYS_AUTHENTICATE is not wrapped: unwrapped, it would be one without")
+	case o.KeepsResults(), o.demandsGuard(ck.CKA_DECAPSULATE_TEMPLATE):
+		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "a key whose template keeps what is made with it sensitive is not wrapped: unwrapped, it would be one without")
+	}
+	return nil
+}
+
+// KeepsResults reports whether CKA_DERIVE_TEMPLATE wants derived keys that nobody
+// reads.
+func (o *Object) KeepsResults() bool { return o.demandsGuard(ck.CKA_DERIVE_TEMPLATE) }
+
+// demandsGuard reports whether the nested template wants keys that nobody reads. One
+// that cannot be decoded does.
+func (o *Object) demandsGuard(by ck.AttributeType) bool {
+	if !o.Attrs.Has(by) {
+		return false
+	}
+	t, err := o.nested(by)
+	if err != nil {
+		return true
+	}
+	sensitive, _ := t.Find(ck.CKA_SENSITIVE)
+	guarded, _ := sensitive.Bool()
+	extractable, given := t.Find(ck.CKA_EXTRACTABLE)
+	leaves, _ := extractable.Bool()
+	return guarded || given && !leaves
 }
 
 // Governs is the template of a key that is unwrapped with o (CKA_UNWRAP_TEMPLATE)
@@ -75,17 +117,10 @@ func (o *Object) nested(t ck.AttributeType) (ck.Template, error) {
 }
 
 // tighten sees to it that unwrapping loosens nothing. A wrapped key carries no
-// attributes, so whatever the key was before, the new one may neither be read
-// nor be wrapped with any key that comes along (S02, S04), and it wraps nothing:
-// the key of the same value, from which it came, may decrypt.
+// attributes, so whatever the key was before, the new one may neither be read nor be
+// wrapped with any key that comes along.
 func (d *draft) tighten() error {
-	if d.src.Origin != Unwrap {
-		return nil
-	}
-	if d.attrs.Bool(ck.CKA_WRAP) {
-		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an unwrapped key cannot have CKA_WRAP; generate the wrapping key on the token")
-	}
-	if !d.attrs.Bool(ck.CKA_EXTRACTABLE) {
+	if d.src.Origin != Unwrap || !d.attrs.Bool(ck.CKA_EXTRACTABLE) {
 		return nil
 	}
 	if !d.attrs.Bool(ck.CKA_SENSITIVE) {
@@ -95,5 +130,26 @@ func (d *draft) tighten() error {
 		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an unwrapped key that is extractable has CKA_WRAP_WITH_TRUSTED true")
 	}
 	d.attrs = d.attrs.With(ck.Bool(ck.CKA_WRAP_WITH_TRUSTED, true))
+	return nil
+}
+
+// minGuarded is the length of the shortest derived key that may not be read, in bytes.
+// The same secret can be derived at every length, and a key of one byte more is
+// guessed from what it signs.
+const minGuarded = 16
+
+// isShort reports whether a derived key is shorter than that. Such a key is readable
+// where the template does not say.
+func (d *draft) isShort() bool {
+	return d.src.Origin == Derive && d.class == ck.CKO_SECRET_KEY && len(d.attrs.Get(ck.CKA_VALUE)) < minGuarded
+}
+
+// checkShort refuses a short derived key that may not be read.
+func (d *draft) checkShort() error {
+	if d.isShort() && (d.attrs.Bool(ck.CKA_SENSITIVE) || !d.attrs.Bool(ck.CKA_EXTRACTABLE)) {
+		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT,
+			"a derived key that is sensitive or unextractable has %d bytes or more, not %d; a shorter one has CKA_SENSITIVE false and CKA_EXTRACTABLE true",
+			minGuarded, len(d.attrs.Get(ck.CKA_VALUE)))
+	}
 	return nil
 }

@@ -11,6 +11,7 @@
 #define CKA_CHECK_VALUE 0x90UL
 #define CKA_VALUE_LEN 0x161UL
 #define CKA_EXTRACTABLE 0x162UL
+#define CKA_WRAP_WITH_TRUSTED 0x210UL
 #define CKG_NO_GENERATE 0UL
 #define CKG_GENERATE_RANDOM 3UL
 #define CKK_AES 0x1FUL
@@ -27,7 +28,7 @@
 
 enum { KEY = 32, NONCE = 12, TAG = 16 };
 
-static CK_BYTE yes = 1, nonce[NONCE], tag[TAG], aad[] = "whose key it is";
+static CK_BYTE yes = 1, no = 0, nonce[NONCE], tag[TAG], aad[] = "whose key it is";
 static CK_ULONG class = CKO_SECRET_KEY, type = CKK_AES, length = KEY;
 static CK_ATTRIBUTE unwrapped[] = {{CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &type, sizeof type}};
 
@@ -114,8 +115,8 @@ int main(int argc, char **argv)
 	OK(f->C_Initialize(NULL));
 	CK_SESSION_HANDLE h = open_session();
 	login(h);
-	CK_ATTRIBUTE wraps[] = {{CKA_WRAP, &yes, 1}, {CKA_UNWRAP, &yes, 1}}, free_to_go[] = {{CKA_EXTRACTABLE, &yes, 1}};
-	CK_OBJECT_HANDLE wrapping = generate(h, wraps, 2), key = generate(h, free_to_go, 1);
+	CK_ATTRIBUTE wraps[] = {{CKA_WRAP, &yes, 1}, {CKA_UNWRAP, &yes, 1}}, free_to_go[] = {{CKA_EXTRACTABLE, &yes, 1}, {CKA_WRAP_WITH_TRUSTED, &no, 1}};
+	CK_OBJECT_HANDLE wrapping = generate(h, wraps, 2), key = generate(h, free_to_go, 2);
 
 	CK_GCM_MESSAGE_PARAMS gcm = {nonce, NONCE, 0, CKG_GENERATE_RANDOM, tag, 8 * TAG};
 	CK_CCM_MESSAGE_PARAMS ccm = {0, nonce, NONCE, 0, CKG_GENERATE_RANDOM, tag, TAG};
