@@ -21,7 +21,8 @@ const (
 // attackers is the list of programs that run under another OS user, by name. A new one
 // is one line here.
 var attackers = map[string]func(args []string) error{
-	"login": loginAttacker,
+	"fakeserver": fakeServerAttacker,
+	"login":      loginAttacker,
 }
 
 func TestMain(m *testing.M) {
