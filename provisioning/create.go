@@ -130,7 +130,7 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 
 func (s *Service) checkNewToken(n NewToken) error {
 	if !n.Unassigned || n.User != "" {
-		if err := checkName("login", n.User); err != nil {
+		if err := checkKnownName("login", n.User); err != nil {
 			return err
 		}
 	}
@@ -197,6 +197,9 @@ func (s *Service) holderOf(tx Tx, n NewToken) (*record.User, error) {
 		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
 	case err == nil || !n.CreateUser || KindOf(err) != UserNotFound:
 		return u, err
+	}
+	if err := checkName("login", n.User); err != nil {
+		return nil, err
 	}
 	u = newUser(n.Tenant, n.User)
 	return u, tx.PutUser(u)
