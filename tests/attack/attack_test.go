@@ -23,6 +23,8 @@ const (
 var attackers = map[string]func(args []string) error{
 	"fakeserver": fakeServerAttacker,
 	"login":      loginAttacker,
+	"nonsense":   nonsenseAttacker,
+	"relabel":    relabelAttacker,
 }
 
 func TestMain(m *testing.M) {
