@@ -21,14 +21,7 @@ import (
 
 // listenAPI makes the HTTPS listener.
 func (d *daemon) listenAPI() (net.Listener, error) {
-	cert, key := d.cfg.TLSCert, d.cfg.TLSKey
-	if cert == "" {
-		var err error
-		if cert, key, err = httpkit.SelfSigned(d.cfg.DataDir, time.Now()); err != nil {
-			return nil, err
-		}
-	}
-	conf, err := httpkit.TLSConfig(cert, key)
+	cert, err := d.certificate()
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +30,16 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 		return nil, fmt.Errorf("listening for the API: %w", err)
 	}
 	d.apiURL, d.publicURL = "https://"+l.Addr().String(), publicURL(d.cfg.APIURL, l.Addr())
-	return tls.NewListener(l, conf), nil
+	return tls.NewListener(l, httpkit.TLSConfig(cert)), nil
+}
+
+// certificate is that of the API: the one that the configuration names, or one that the
+// daemon made for itself.
+func (d *daemon) certificate() (tls.Certificate, error) {
+	if d.cfg.TLSCert != "" {
+		return tls.LoadX509KeyPair(d.cfg.TLSCert, d.cfg.TLSKey)
+	}
+	return httpkit.SelfSigned(d.cfg.DataDir, certificates{d.store}, time.Now())
 }
 
 // newHTTP is the server of the native API and the dialects, the same on the

@@ -24,32 +24,34 @@ const auditDir = "audit"
 
 // openAudit opens the audit log and records that the daemon starts.
 func (d *daemon) openAudit() error {
-	dir := auditFolder(d.cfg)
+	o, err := auditOptions(d.cfg)
+	if err != nil {
+		return err
+	}
 	known, err := auditHead(d.store)
 	if err != nil {
 		return err
 	}
 	head := headOf(known)
-	d.audit, err = audit.Open(audit.Options{
-		Dir: dir, Key: d.store.AuditKey(), Head: head, Anchor: anchorIn(d.store),
-		Observer: d.metrics.Audit,
-		Failed:   func(err error) { d.log.Error("the audit log is not complete", "error", err) },
-	})
-	if err != nil {
+	o.Key, o.Head, o.Anchor, o.Observer = d.store.AuditKey(), head, anchorIn(d.store), d.metrics.Audit
+	o.Failed = func(err error) { d.log.Error("the audit log is not complete", "error", err) }
+	if d.audit, err = audit.Open(o); err != nil {
 		return err
 	}
 	if d.audit.Gap() {
-		d.log.Error("the audit log does not have the newest line that the store knows of: lines were removed or changed, or the store was restored in another folder than its log; see vtoken audit verify", "folder", dir, "line", head.Seq)
+		d.log.Error("the audit log does not have the newest line that the store knows of: lines were removed or changed, or the store was restored in another folder than its log; see vtoken audit verify", "folder", o.Dir, "line", head.Seq)
 	}
 	return errors.Join(d.recordOwn(audit.EventStart), d.recordAccepted(known.Time))
 }
 
-// auditFolder is the folder of the audit log.
-func auditFolder(cfg config.Config) string {
-	if cfg.AuditDir != "" {
-		return cfg.AuditDir
+// auditOptions is where the audit log is and who may read it.
+func auditOptions(cfg config.Config) (audit.Options, error) {
+	recipients, err := cfg.Auditors()
+	dir := cfg.AuditDir
+	if dir == "" {
+		dir = filepath.Join(cfg.DataDir, auditDir)
 	}
-	return filepath.Join(cfg.DataDir, auditDir)
+	return audit.Options{Dir: dir, Recipients: recipients}, err
 }
 
 // auditHead is the newest line that the store knows of.

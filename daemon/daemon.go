@@ -94,7 +94,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	d.metrics.Watch(d.state())
-	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log, Observer: d.metrics.Calls})
+	d.p11 = p11server.New(d.connect, p11server.Options{Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls})
 	core := provisioning.New(coreStore{store}, provisioning.Options{OSUser: osUser})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
@@ -23,7 +24,7 @@ import (
 type offline struct {
 	arguments int
 	accepts   bool // takes --accept-rollback
-	run       func(ctx context.Context, o keystore.Options, dir string, args []string) (keystore.Report, error)
+	run       func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (keystore.Report, error)
 }
 
 // offlineCommands are the commands by name.
@@ -35,17 +36,17 @@ func offlineCommands() map[string]offline {
 	}
 }
 
-func restoreStore(ctx context.Context, o keystore.Options, dir string, args []string) (keystore.Report, error) {
+func restoreStore(ctx context.Context, o keystore.Options, log audit.Options, args []string) (keystore.Report, error) {
 	f, err := os.Open(args[0])
 	if err != nil {
 		return keystore.Report{}, fmt.Errorf("open the backup: %w", err)
 	}
 	defer f.Close()
-	o.Restoring = func(r keystore.Restored) (func(error), error) { return recordRestore(dir, r) }
+	o.Restoring = func(r keystore.Restored) (func(error), error) { return recordRestore(log, r) }
 	return keystore.Restore(ctx, o, f)
 }
 
-func checkStore(ctx context.Context, o keystore.Options, _ string, _ []string) (keystore.Report, error) {
+func checkStore(ctx context.Context, o keystore.Options, _ audit.Options, _ []string) (keystore.Report, error) {
 	s, err := openOffline(ctx, o)
 	if err != nil {
 		return keystore.Report{}, err
@@ -73,13 +74,13 @@ const acceptFlag = "--accept-rollback"
 
 // acceptRollback opens the store once, whatever its counter says, and records it
 // where that made a difference.
-func acceptRollback(ctx context.Context, o keystore.Options, dir string, _ []string) (keystore.Report, error) {
+func acceptRollback(ctx context.Context, o keystore.Options, log audit.Options, _ []string) (keystore.Report, error) {
 	o.AcceptRollback = true
 	s, err := openOffline(ctx, o)
 	if err != nil {
 		return keystore.Report{}, err
 	}
-	if err := recordAcceptance(dir, s); err != nil {
+	if err := recordAcceptance(log, s); err != nil {
 		return keystore.Report{}, errors.Join(err, s.Close())
 	}
 	return checked(ctx, s)
@@ -113,10 +114,14 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		if err := harden(); err != nil {
 			return keystore.Report{}, err
 		}
+		log, err := auditOptions(cfg)
+		if err != nil {
+			return keystore.Report{}, err
+		}
 		return c.run(ctx, keystore.Options{
 			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
 			AcceptRollback: accept,
-		}, auditFolder(cfg), args)
+		}, log, args)
 	})
 }
 

@@ -15,9 +15,8 @@ import (
 const eventRestore = "restore"
 
 // offlineLog is the audit log of a store that no daemon uses.
-func offlineLog(dir string, o audit.Options) (log *audit.Log, failed *error, err error) {
+func offlineLog(o audit.Options) (log *audit.Log, failed *error, err error) {
 	failed = new(error)
-	o.Dir = dir
 	o.Failed = func(err error) { *failed = errors.Join(*failed, err) }
 	log, err = audit.Open(o)
 	return log, failed, err
@@ -32,10 +31,9 @@ func self() *audit.Process {
 // recordRestore begins the record of a restore, which is refused where there is no
 // space for it. The head that the store knows of stays as it is in the backup: the
 // log goes on after it.
-func recordRestore(dir string, r keystore.Restored) (done func(error), err error) {
-	log, failed, err := offlineLog(dir, audit.Options{
-		Key: r.AuditKey, Head: headOf(r.AuditHead), Anchor: func(audit.Head) error { return nil },
-	})
+func recordRestore(o audit.Options, r keystore.Restored) (done func(error), err error) {
+	o.Key, o.Head, o.Anchor = r.AuditKey, headOf(r.AuditHead), func(audit.Head) error { return nil }
+	log, failed, err := offlineLog(o)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +57,7 @@ func recordRestore(dir string, r keystore.Restored) (done func(error), err error
 }
 
 // recordAcceptance records that a store was accepted as it is when it was opened.
-func recordAcceptance(dir string, s *keystore.Store) error {
+func recordAcceptance(o audit.Options, s *keystore.Store) error {
 	p, err := s.Protection()
 	if err != nil || !p.JustAccepted {
 		return err
@@ -68,7 +66,8 @@ func recordAcceptance(dir string, s *keystore.Store) error {
 	if err != nil {
 		return err
 	}
-	log, failed, err := offlineLog(dir, audit.Options{Key: s.AuditKey(), Head: headOf(known), Anchor: anchorIn(s)})
+	o.Key, o.Head, o.Anchor = s.AuditKey(), headOf(known), anchorIn(s)
+	log, failed, err := offlineLog(o)
 	if err != nil {
 		return err
 	}

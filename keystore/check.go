@@ -129,6 +129,10 @@ func (c *checker) record(key, value []byte) error {
 	case string(key) == string(schema.KeyAudit()):
 		_, err := c.tx.AuditHead()
 		return err
+	case string(key) == string(schema.KeyServer()):
+		c, err := c.tx.ServerCertificate()
+		c.Key.Wipe()
+		return err
 	case string(key) == string(schema.KeyGeneration()):
 		_, err := c.tx.generation()
 		return err

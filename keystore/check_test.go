@@ -36,7 +36,8 @@ func full(t *testing.T) (*Store, *kvtest.Faulty) {
 		return errors.Join(
 			tx.PutTenant(&record.Tenant{Name: "other", ExchangeKey: []byte("exchange")}),
 			tx.PutAPIKey(&record.APIKey{Name: "key", Tenant: u.Tenant, Hash: s.HashAPIKey([]byte("key"))}),
-			tx.PutAuditHead(AuditHead{Seq: 1, Hash: []byte("hash")}))
+			tx.PutAuditHead(AuditHead{Seq: 1, Hash: []byte("hash")}),
+			tx.PutServerCertificate(ServerCertificate{Certificate: []byte("certificate"), Key: []byte("server key")}))
 	})
 	return s, engine
 }

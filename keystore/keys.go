@@ -34,6 +34,9 @@ const (
 	fieldPending
 )
 
+// fieldServer is the certificate of the API.
+const fieldServer envelope.Field = 32
+
 // place is a place in the current schema.
 func place(tenant, id schema.ID, object uint64, field envelope.Field) envelope.Place {
 	return envelope.Place{Schema: schema.Version, Tenant: tenant, Record: id, Object: object, Field: field}

@@ -3,12 +3,15 @@ package keystore
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/bolt"
@@ -21,7 +24,7 @@ import (
 )
 
 // The words that small puts into a store, none of which may be seen in it.
-var canaries = []string{"alice-login", "card-label", "object-label", "hidden-value", "osuser-name", "apikey-name", "tenant-name", "4711-pin", "exchange-key", "api-key-text", "bound-user-pin", "bound-so-pin", "bound-label", "bound-value", "open-value"}
+var canaries = []string{"alice-login", "card-label", "object-label", "hidden-value", "osuser-name", "apikey-name", "tenant-name", "4711-pin", "exchange-key", "api-key-text", "bound-user-pin", "bound-so-pin", "bound-label", "bound-value", "open-value", "server-certificate", "server-key"}
 
 // small makes a store with one record of each kind, and returns its folder and
 // its state.
@@ -52,6 +55,9 @@ func small(t testing.TB) (dir string, want []string) {
 		if err := tx.PutTenant(&record.Tenant{Name: "tenant-name", ExchangeKey: secret.Bytes("exchange-key")}); err != nil {
 			return err
 		}
+		if err := tx.PutServerCertificate(ServerCertificate{Certificate: []byte("server-certificate"), Key: []byte("server-key")}); err != nil {
+			return err
+		}
 		return tx.PutAPIKey(&record.APIKey{Name: "apikey-name", Tenant: u.Tenant, Hash: s.HashAPIKey(secret.Bytes("api-key-text"))})
 	})
 	return dir, state(t, s)
@@ -60,17 +66,24 @@ func small(t testing.TB) (dir string, want []string) {
 func TestNothingInClear(t *testing.T) {
 	dir, want := small(t)
 	all := strings.Join(want, "\n")
-	for _, file := range []string{storeFile, lockFile} {
-		data, err := os.ReadFile(filepath.Join(dir, file))
+	files := 0
+	require.NoError(t, filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files++
+		data, err := os.ReadFile(file)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		for _, word := range append(slices.Clone(canaries), record.DefaultTenant, "admin") {
 			if bytes.Contains(data, []byte(word)) {
 				t.Errorf("%s is in %s", word, file)
 			}
 		}
-	}
+		return nil
+	}))
+	require.GreaterOrEqual(t, files, 2, "the store and its lock")
 	for _, word := range canaries[:7] {
 		if !strings.Contains(all, word) {
 			t.Errorf("%s was not even stored", word)

@@ -33,8 +33,9 @@
 //
 // # Loading does nothing
 //
-// Loading maps one page and registers a fork handler, and the Go runtime starts
-// its threads and reads the limits of the machine. We open no file and no socket
+// Loading maps one page, registers a fork handler and asks the system which file this
+// is (realpath, stat), and the Go runtime starts its threads and reads the limits of the
+// machine. We open no file and no socket
 // and read no environment variable (C09): that is for C_Initialize and the calls
 // after it.
 //
@@ -48,6 +49,17 @@
 // another library, with a fresh Go runtime, and hands every call to it. The
 // pointers that the host got before the fork stay good. A child of a child gets
 // a copy of its own. A child that never calls C_Initialize pays nothing.
+//
+// The copy is made of the very file that was loaded. Its path, made absolute and free of
+// links, its device and its inode are taken while the library is loaded; a descriptor or
+// a path is used only where device and inode are still those. They are enough, because
+// the mapping of the library keeps the inode from being used again. From C_Initialize to
+// C_Finalize the file is held open, so that children work after an upgrade has replaced
+// it. Where it was replaced and is not open, because the host had not called
+// C_Initialize before or has closed all descriptors, C_Initialize in the child answers
+// CKR_FUNCTION_FAILED: the process has to be started again. (/proc/self/map_files would
+// lead to the replaced file, for root only; a part of the hosts is not worth a second
+// way.)
 //
 // # Choices where PKCS #11 leaves one
 //

@@ -58,6 +58,7 @@ __attribute__((constructor)) static void at_load(void)
 		front = page;
 	}
 	atomic_store(&front->here, 1);
+	image_note();
 	pthread_atfork(NULL, NULL, in_child);
 }
 

@@ -6,8 +6,10 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -23,54 +25,70 @@
 
 #define FD_FOLDER "/proc/self/fd/"
 
-/* The kept file. Device and inode prove that the number still means it: hosts
- * that turn into daemons close descriptors that they do not know. */
+/*
+ * The file that the loader mapped, as image_note found it: its path without links and
+ * independent of the working folder, its device and its inode. As long as this library
+ * is mapped the system gives the inode to no other file, so that a descriptor or a path
+ * means this file exactly where device and inode are these.
+ */
+static char own_file[PATH_MAX]; /* empty where it is not known */
+static dev_t own_dev;
+static ino_t own_ino;
+
+/* The file held open, or -1. Hosts that turn into daemons close descriptors that they
+ * do not know, and the number may mean another file then. */
 static int kept = -1;
-static dev_t kept_dev;
-static ino_t kept_ino;
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static const char *own_path(void)
+void image_note(void)
 {
 	Dl_info info;
+	struct stat st;
 	if (dladdr(&kept, &info) == 0 || info.dli_fname == NULL)
-		return NULL;
+		return;
 	/* A copy is not copied again: a child's child asks the original. */
 	if (strncmp(info.dli_fname, FD_FOLDER, strlen(FD_FOLDER)) == 0)
-		return NULL;
-	return info.dli_fname;
+		return;
+	if (realpath(info.dli_fname, own_file) == NULL || stat(own_file, &st) != 0) {
+		own_file[0] = 0;
+		return;
+	}
+	own_dev = st.st_dev;
+	own_ino = st.st_ino;
 }
 
-static int open_path(void)
-{
-	const char *path = own_path();
-	return path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static int still_kept(void)
+/* Whether a descriptor is open on the file that was loaded. */
+static int is_own(int fd)
 {
 	struct stat st;
-	return kept >= 0 && fstat(kept, &st) == 0 && st.st_dev == kept_dev && st.st_ino == kept_ino;
+	return own_file[0] != 0 && fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == own_dev && st.st_ino == own_ino;
+}
+
+/* Opens the file that was loaded, or nothing: not what has its name by now. */
+static int open_own(void)
+{
+	if (own_file[0] == 0)
+		return -1;
+	int fd = open(own_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait */
+	if (fd >= 0 && !is_own(fd)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 void image_keep(void)
 {
-	struct stat st;
 	pthread_mutex_lock(&kept_lock);
-	if (!still_kept()) {
-		kept = open_path();
-		if (kept >= 0 && fstat(kept, &st) == 0) {
-			kept_dev = st.st_dev;
-			kept_ino = st.st_ino;
-		}
-	}
+	if (!is_own(kept))
+		kept = open_own();
 	pthread_mutex_unlock(&kept_lock);
 }
 
 void image_drop(void)
 {
 	pthread_mutex_lock(&kept_lock);
-	if (still_kept())
+	if (is_own(kept))
 		close(kept);
 	kept = -1;
 	pthread_mutex_unlock(&kept_lock);
@@ -146,9 +164,9 @@ static const CK_FUNCTION_LIST_3_2 *load_from(int file)
  * the caller lets one thread in. */
 const CK_FUNCTION_LIST_3_2 *image_load_copy(void)
 {
-	if (still_kept())
+	if (is_own(kept))
 		return load_from(kept);
-	int file = open_path();
+	int file = open_own();
 	if (file < 0)
 		return NULL;
 	const CK_FUNCTION_LIST_3_2 *functions = load_from(file);

@@ -136,7 +136,7 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 
 func (s *Service) checkNewToken(n NewToken) error {
 	if !n.Unassigned || n.User != "" {
-		if err := checkName("login", n.User); err != nil {
+		if err := checkKnownName("login", n.User); err != nil {
 			return err
 		}
 	}
@@ -204,6 +204,9 @@ func (s *Service) holderOf(tx Tx, c Caller, n NewToken, names naming) (*record.U
 		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
 	case err == nil || !n.CreateUser || KindOf(err) != UserNotFound:
 		return u, err
+	}
+	if err := checkName("login", n.User); err != nil {
+		return nil, err
 	}
 	u = newUser(n.Tenant, n.User)
 	if err := c.byName(tx, u, names); err != nil {

@@ -95,9 +95,17 @@ func newID[T ~string]() T { return T(uuid.NewString()) }
 // may have, and in bytes that labels of tokens may have.
 const maxName = 255
 
-// checkName refuses texts that make no name: empty, over-long, not UTF-8, with
-// control characters, or with blanks at an end.
+// checkName is checkKnownName for a name that is made: it has no deceptive characters.
 func checkName(what, s string) error {
+	if err := checkKnownName(what, s); err != nil {
+		return err
+	}
+	return checkClear(what, s)
+}
+
+// checkKnownName refuses texts that make no name: empty, over-long, not UTF-8, with
+// control characters, or with blanks at an end.
+func checkKnownName(what, s string) error {
 	switch {
 	case !utf8.ValidString(s):
 		return Errorf(BadInput, "the %s is not UTF-8 text", what)

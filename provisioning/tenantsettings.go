@@ -79,8 +79,10 @@ func (s *Service) ChangeTenant(ctx context.Context, c Caller, id record.TenantID
 
 // storeTenant stores a tenant with a name and a setting.
 func storeTenant(tx Tx, t *record.Tenant, tenant, name string, value secret.Bytes) (Tenant, error) {
-	if err := checkName("tenant name", tenant); err != nil {
-		return Tenant{}, err
+	if tenant == "" || tenant != t.Name {
+		if err := checkName("tenant name", tenant); err != nil {
+			return Tenant{}, err
+		}
 	}
 	with := *t
 	with.Name = tenant

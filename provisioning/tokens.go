@@ -3,7 +3,6 @@ package provisioning
 import (
 	"context"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"vtoken/vtoken/record"
@@ -82,7 +81,7 @@ func (s *Service) SetLabel(ctx context.Context, c Caller, ref TokenRef, label st
 }
 
 // LabelRule is what a dialect asks of labels beyond the core's rule of 1 to 255
-// bytes of UTF-8 without control characters.
+// bytes of UTF-8 without deceptive characters.
 type LabelRule struct {
 	MaxChars int // 0 is no rule
 }
@@ -96,10 +95,8 @@ func checkLabel(label string, rule LabelRule) error {
 		return Errorf(BadInput, "the label has %d characters; give one of 1 to %d", n, rule.MaxChars)
 	case len(label) < 1 || len(label) > maxName:
 		return Errorf(BadInput, "the label has %d bytes; give one of 1 to %d", len(label), maxName)
-	case strings.ContainsFunc(label, isControl):
-		return Errorf(BadInput, "the label has a control character in it; leave it out")
 	}
-	return nil
+	return checkClear("label", label)
 }
 
 // Complete ends the provisioning of a token, for good: its holder's applications

@@ -26,9 +26,18 @@
 // stable storage at most a second later: a killed daemon loses no line, and a
 // power cut those of the last second.
 //
+// # Lines that only an auditor reads
+//
+// With Options.Recipients a line has its number, time and predecessor in the clear, the
+// event "sealed", and the record as an age file (https://age-encryption.org/v1), in base64.
+// Chain and signature are over the line as it stands, so that it is verified, rotated and
+// resumed without the auditor's key, and the daemon itself cannot read what it has
+// written. The first line of a file is not sealed: it tells nothing. Lines from before
+// recipients were named stay as they are.
+//
 // # What is not in it
 //
 // No PIN, key, password or API key, and nothing of the signing path. No label
-// either: the store keeps labels sealed, and the log is in clear. A token is named
+// either: the store keeps labels sealed, and the log is in the clear without recipients. A token is named
 // by its id and serial number, an object by its CKA_ID.
 package audit

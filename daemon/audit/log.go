@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"filippo.io/age"
 )
 
 // Errors of Open and Begin. They come wrapped in a sentence.
@@ -47,6 +49,9 @@ type Options struct {
 	Failed func(error)
 	// Observer hears how the log does; nil is nobody.
 	Observer Observer
+	// Recipients can read the records; every record is encrypted to all of them. None
+	// means that the lines are in the clear.
+	Recipients []age.Recipient
 	// Rotate is the size at which a new file is begun; 0 is 16 MiB.
 	Rotate int64
 }
@@ -99,6 +104,9 @@ func Open(o Options) (*Log, error) {
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
+	}
+	if err := checkRecipients(o.Recipients); err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the audit log: %w", err)
@@ -171,7 +179,8 @@ func (l *Log) begin() error {
 	l.file, l.size, l.room = f, 0, 0
 	err = l.reserve()
 	if err == nil {
-		err = l.write(Record{Event: EventBegin, Result: "ok", Detail: "format 1"})
+		first := Record{Event: EventBegin, Result: "ok", Detail: "format 1"} // in the clear, always
+		err = l.write(first, first)
 	}
 	if err != nil {
 		l.file, l.size, l.room = old, size, room
@@ -227,11 +236,18 @@ func (l *Log) tryBegin() (*Entry, error) {
 func (e *Entry) End(r Record) {
 	e.once.Do(func() {
 		l := e.log
+		line, sealErr := r, error(nil)
+		if len(l.opt.Recipients) > 0 {
+			line, sealErr = seal(r, l.opt.Recipients) // before the lock, as it takes a while
+		}
 		l.mu.Lock()
 		l.pending--
+		if sealErr != nil && l.broken == nil {
+			l.broken = sealErr // a record is missing, so nothing more is done
+		}
 		err := l.broken
 		if err == nil {
-			err = l.write(r)
+			err = l.write(line, r)
 		}
 		l.mu.Unlock()
 		if err != nil {
@@ -255,8 +271,9 @@ func (e *Entry) Cancel() {
 	})
 }
 
-// write appends a line. The lock is held.
-func (l *Log) write(r Record) error {
+// write appends a line, and tells the observer the record that is in it. The lock is
+// held.
+func (l *Log) write(r, told Record) error {
 	r.Seq, r.Time, r.Prev = l.head.Seq+1, time.Now().UTC(), hex.EncodeToString(l.head.Hash[:])
 	line, err := r.line(l.opt.Key)
 	if err != nil {
@@ -268,7 +285,8 @@ func (l *Log) write(r Record) error {
 	}
 	l.size += int64(len(line)) + 1
 	l.head = Head{r.Seq, sha256.Sum256(line), r.Time}
-	l.opt.Observer.Wrote(r)
+	told.Seq, told.Time, told.Prev = r.Seq, r.Time, r.Prev
+	l.opt.Observer.Wrote(told)
 	close(l.grown)
 	l.grown = make(chan struct{})
 	select {

@@ -13,8 +13,8 @@ import (
 
 // Record is one line. What does not apply is empty.
 type Record struct {
-	Seq   uint64    `json:"seq"`
-	Time  time.Time `json:"time"`
+	Seq   uint64    `json:"seq,omitzero"`
+	Time  time.Time `json:"time,omitzero"`
 	Event string    `json:"event"`
 	// Result is "ok", or the name of the error.
 	Result string `json:"result,omitempty"`
@@ -40,8 +40,11 @@ type Record struct {
 	// Detail says more: the mechanism, the route of a request, a version.
 	Detail string `json:"detail,omitempty"`
 	// Locked says that the PIN is locked after this.
-	Locked bool   `json:"locked,omitempty"`
-	Prev   string `json:"prev"`
+	Locked bool `json:"locked,omitempty"`
+	// Sealed is the record itself, without number, time and predecessor, encrypted to
+	// the auditors; nothing else is in the line then. It is a whole age file.
+	Sealed []byte `json:"sealed,omitempty"`
+	Prev   string `json:"prev,omitempty"`
 }
 
 // Process is the process at the other end of a Unix socket.
@@ -74,8 +77,8 @@ const MaxLine = 8 << 10
 // maxText bounds each text in a line; JSON makes at most six bytes of one.
 const maxText = 96
 
-// clipped is the record with its texts cut to what fits.
-func (r Record) clipped() Record {
+// clipped is the record with each text cut to so many bytes.
+func (r Record) clipped(most int) Record {
 	texts := []*string{&r.Event, &r.Result, &r.Caller, &r.From, &r.Request, &r.Tenant, &r.Token, &r.Serial, &r.Role, &r.Detail}
 	if r.Process != nil {
 		p := *r.Process
@@ -86,16 +89,16 @@ func (r Record) clipped() Record {
 		r.Object, texts = &o, append(texts, &o.Class, &o.Type, &o.ID)
 	}
 	for _, t := range texts {
-		*t = clip(*t)
+		*t = clip(*t, most)
 	}
 	return r
 }
 
-func clip(s string) string {
-	if len(s) <= maxText {
+func clip(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	end := maxText - len("…")
+	end := most - len("…")
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
@@ -113,7 +116,7 @@ const (
 
 // line is the record as a line without its newline.
 func (r Record) line(key ed25519.PrivateKey) ([]byte, error) {
-	body, err := json.Marshal(r.clipped())
+	body, err := json.Marshal(r.clipped(maxText))
 	if err != nil {
 		return nil, err
 	}

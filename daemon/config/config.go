@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"filippo.io/age"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -22,6 +24,9 @@ type Config struct {
 	DataDir string `yaml:"data-dir"`
 	// AuditDir holds the audit log; empty is the folder audit in the data folder.
 	AuditDir string `yaml:"audit-dir"`
+	// AuditRecipients are age recipients to whom the lines of the audit log are
+	// encrypted; none means that the lines are in the clear.
+	AuditRecipients []string `yaml:"audit-recipient"`
 	// P11Socket is the Unix socket for applications, AdminSocket that of the
 	// administrator.
 	P11Socket   string `yaml:"p11-socket"`
@@ -34,7 +39,7 @@ type Config struct {
 	// such listener.
 	APIListen string `yaml:"api-listen"`
 	// TLSCert and TLSKey are PEM files. Without them a self-signed certificate is
-	// made once and kept as api.crt and api.key in the data folder.
+	// made once and kept as api.crt in the data folder, and its key in the store.
 	TLSCert string `yaml:"tls-cert"`
 	TLSKey  string `yaml:"tls-key"`
 	// APIURL is how clients reach the API, where that is not the address it listens
@@ -162,6 +167,9 @@ func (c *Config) Validate(dialects []string) error {
 	if _, err := c.Level(); err != nil {
 		errs = append(errs, err)
 	}
+	if _, err := c.Auditors(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		errs = append(errs, fmt.Errorf("--log-format is text or json, not %q", c.LogFormat))
 	}
@@ -183,6 +191,19 @@ func loopbackOnly(address string) error {
 
 // maxSocketPath is the room in sockaddr_un less the final zero (unix(7)).
 const maxSocketPath = 107
+
+// Auditors is AuditRecipients as package age has them.
+func (c *Config) Auditors() ([]age.Recipient, error) {
+	var all []age.Recipient
+	for _, text := range c.AuditRecipients {
+		r, err := age.ParseRecipients(strings.NewReader(text))
+		if err != nil || len(r) != 1 {
+			return nil, fmt.Errorf("--audit-recipient %q is no age recipient such as age1...; make one with: age-keygen -o auditor.key", text)
+		}
+		all = append(all, r...)
+	}
+	return all, nil
+}
 
 // Level is LogLevel as slog has it.
 func (c *Config) Level() (slog.Level, error) {

@@ -26,7 +26,7 @@ func TestSampleIsTheDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default(0, env(nil))
-	want.KEKs = []string{}
+	want.KEKs, want.AuditRecipients = []string{}, []string{}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the sample says\n%+v\nthe defaults are\n%+v", c, want)
 	}

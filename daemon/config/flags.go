@@ -60,6 +60,7 @@ func (c *Config) flags(file *string) *pflag.FlagSet {
 	f.StringVar(file, "config", "", "configuration `FILE` (YAML)")
 	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "`DIR` of the store; only the daemon's user may read it")
 	f.StringVar(&c.AuditDir, "audit-dir", c.AuditDir, "`DIR` of the audit log (else the folder audit in the data folder)")
+	f.StringArrayVar(&c.AuditRecipients, "audit-recipient", c.AuditRecipients, "`AGE` recipient (age1...) to whose key the lines of the audit log are encrypted; repeatable")
 	f.StringVar(&c.P11Socket, "p11-socket", c.P11Socket, "`PATH` of the socket for applications")
 	f.StringVar(&c.AdminSocket, "admin-socket", c.AdminSocket, "`PATH` of the socket for administrators")
 	f.StringVar(&c.AdminGroup, "admin-group", c.AdminGroup, "`GROUP` whose members are administrators, beside root")

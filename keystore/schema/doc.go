@@ -26,6 +26,7 @@
 //	T <tenant>                     the tenant's key, sealed under the root key
 //	t <tenant>                     tenant record, sealed under the tenant's key
 //	u <user>                       user, sealed under its tenant's key
+//	w                              certificate of the API and its key, sealed under the header's key
 //	x <tenant>                     the tenant's exchange key, sealed under the tenant's key
 //
 // The values of a, G, K, k, p and u begin with the 16 bytes of the tenant's id, so

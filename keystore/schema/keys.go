@@ -22,6 +22,7 @@ const (
 	PrefixTenantKey  = 'T'
 	PrefixTenant     = 't'
 	PrefixUser       = 'u'
+	PrefixServer     = 'w'
 	PrefixExchange   = 'x'
 	prefixMeta       = '!'
 )
@@ -45,6 +46,9 @@ func KeyGeneration() []byte { return []byte{PrefixGeneration} }
 
 // KeyAudit is the key of the head of the audit log.
 func KeyAudit() []byte { return []byte{PrefixAudit} }
+
+// KeyServer is the key of the certificate of the API and its private key.
+func KeyServer() []byte { return []byte{PrefixServer} }
 
 // Record is the key of a record with an id.
 func Record(prefix byte, id ID) []byte { return append([]byte{prefix}, id[:]...) }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"io"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -60,11 +61,36 @@ func dial(o Options, newest byte, started func(*conn)) (*conn, error) {
 		c.lose(err)
 		return nil, err
 	}
+	if err := checkServer(fd, path, o.ServerUser); err != nil {
+		c.lose(err)
+		return nil, err
+	}
 	if err := c.greet(newest); err != nil {
 		c.lose(err)
 		return nil, err
 	}
 	return c, nil
+}
+
+// checkServer refuses a server that is not to hear a PIN. Who made the socket's file is
+// another question: whoever may write to the folder can put any socket there.
+func checkServer(fd int, path string, also uint32) error {
+	server, err := peerUser(fd)
+	if err != nil {
+		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "ask the kernel who serves %s: %w", path, err)
+	}
+	self := uint32(os.Geteuid())
+	if !trusts(server, self, also) {
+		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "%s is served by the user %d, who is neither root nor the user of this process (%d): "+
+			"nothing was sent; if that user's daemon is to be trusted, set VTOKEN_P11_SERVER_UID=%d", path, server, self, server)
+	}
+	return nil
+}
+
+// trusts reports whether a process of the user self may send PINs to a server that runs
+// as the user server: root and self read the memory of the process anyway.
+func trusts(server, self, also uint32) bool {
+	return server == 0 || server == self || server == also
 }
 
 // greet is the handshake and C_Initialize.

@@ -18,6 +18,16 @@
 // name a slot tell why: CKR_DEVICE_REMOVED where nothing listens,
 // CKR_ACTION_PROHIBITED where the socket may not be opened (P10).
 //
+// # Who may hear a PIN
+//
+// After each connect and before the first byte, the client asks the kernel who serves
+// the socket (SO_PEERCRED). It goes on where that is root or the effective user of the
+// process, or the one user that VTOKEN_P11_SERVER_UID names; any other server is treated
+// as an absent daemon. A path in VTOKEN_P11_SOCKET is checked like any other: whoever set
+// it need not own what listens there. VTOKEN_P11_SERVER_UID is for a daemon that neither
+// user runs, and for containers with user namespaces of their own, where root of the
+// machine is the user 65534.
+//
 // # Threads
 //
 // Any number of host threads may call. Each sends its own frame; one of those
@@ -40,7 +50,8 @@
 // user (K20); see [FromEnvironment].
 //
 //	VTOKEN_P11_SOCKET     socket of the daemon; else $XDG_RUNTIME_DIR/vtoken/p11.sock
-//	                      if it exists, else /run/vtoken/p11.sock
+//	                      if it exists and the user is not root, else /run/vtoken/p11.sock
+//	VTOKEN_P11_SERVER_UID number of one more user whose daemon is trusted
 //	VTOKEN_P11_TIMEOUT    limit of one call: "10s", "500ms"; from 10ms to 1h
 //	VTOKEN_TRACE          "stderr" or the path of a file to append a line per call to
 //	VTOKEN_TRACE_SECRETS  "1" to have data, PINs and keys in those lines too

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,9 @@ type Options struct {
 	// Socket is the path of the daemon's socket, asked for before each attempt
 	// to connect, as the user's daemon may appear later.
 	Socket func() string
+	// ServerUser is one more user whose daemon is trusted with PINs, beside root and the
+	// user of the process. 0, which is root, adds nobody.
+	ServerUser uint32
 	// Timeout is the limit of one call.
 	Timeout time.Duration
 	// Trace takes a line per call, or is nil.
@@ -56,16 +60,21 @@ func FromEnvironment(getenv func(name string) string) Options {
 	if d, err := time.ParseDuration(getenv("VTOKEN_P11_TIMEOUT")); err == nil && d >= minTimeout && d <= maxTimeout {
 		o.Timeout = d
 	}
+	if uid, err := strconv.ParseUint(getenv("VTOKEN_P11_SERVER_UID"), 10, 32); err == nil {
+		o.ServerUser = uint32(uid)
+	}
 	given, runtimeDir := getenv("VTOKEN_P11_SOCKET"), getenv("XDG_RUNTIME_DIR")
-	o.Socket = func() string { return socketPath(given, runtimeDir) }
+	o.Socket = func() string { return socketPath(given, runtimeDir, os.Geteuid()) }
 	return o
 }
 
-func socketPath(given, runtimeDir string) string {
+// socketPath is where the daemon is for a process of that effective user. Root's daemon
+// is that of the system: XDG_RUNTIME_DIR may be left over from the user who became root.
+func socketPath(given, runtimeDir string, euid int) string {
 	if given != "" {
 		return given
 	}
-	if runtimeDir != "" {
+	if runtimeDir != "" && euid != 0 {
 		path := runtimeDir + "/vtoken/p11.sock"
 		if _, err := os.Stat(path); err == nil {
 			return path

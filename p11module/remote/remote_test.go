@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/secret"
@@ -379,21 +381,43 @@ func TestGenerateRandomInParts(t *testing.T) {
 
 func TestSocketPath(t *testing.T) {
 	dir := t.TempDir()
-	if got := socketPath("/given", dir); got != "/given" {
-		t.Errorf("got %s", got)
+	const user, root = 1000, 0
+	require.Equal(t, "/given", socketPath("/given", dir, user))
+	require.Equal(t, "/given", socketPath("/given", dir, root))
+	require.Equal(t, SystemSocket, socketPath("", dir, user), "the user's daemon is not there yet")
+	own := filepath.Join(dir, "vtoken", "p11.sock")
+	require.NoError(t, os.MkdirAll(filepath.Dir(own), 0o700))
+	require.NoError(t, os.WriteFile(own, nil, 0o600))
+	require.Equal(t, own, socketPath("", dir, user))
+	require.Equal(t, SystemSocket, socketPath("", dir, root), "root does not use the folder of a user")
+}
+
+// TestTrusts: tests/attack has the same with real users.
+func TestTrusts(t *testing.T) {
+	const alice, mallory, keeper = 1000, 1001, 990
+	for _, c := range []struct {
+		server, self, also uint32
+		want               bool
+	}{
+		{0, alice, 0, true},
+		{alice, alice, 0, true},
+		{0, 0, 0, true},
+		{mallory, alice, 0, false},
+		{alice, 0, 0, false}, // root does not hand its PIN to a user
+		{keeper, alice, keeper, true},
+		{mallory, alice, keeper, false},
+		{65534, alice, 0, false}, // a user whom this namespace does not know
+	} {
+		require.Equal(t, c.want, trusts(c.server, c.self, c.also), "%+v", c)
 	}
-	if got := socketPath("", dir); got != SystemSocket {
-		t.Errorf("got %s, want the system's while the user's is not there", got)
-	}
-	user := filepath.Join(dir, "vtoken", "p11.sock")
-	if err := os.MkdirAll(filepath.Dir(user), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(user, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := socketPath("", dir); got != user {
-		t.Errorf("got %s, want %s", got, user)
+}
+
+func TestServerUserFromEnvironment(t *testing.T) {
+	for value, want := range map[string]uint32{"": 0, "990": 990, "-1": 0, "4294967296": 0, "alice": 0} {
+		o := FromEnvironment(func(name string) string {
+			return map[string]string{"VTOKEN_P11_SERVER_UID": value}[name]
+		})
+		require.Equal(t, want, o.ServerUser, "%q", value)
 	}
 }
 

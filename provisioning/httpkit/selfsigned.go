@@ -1,9 +1,11 @@
 package httpkit
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -15,50 +17,128 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"vtoken/vtoken/secret"
 )
 
-// The names of the self-signed certificate and its key in the data folder.
+// The names of the self-signed certificate in the data folder, and of its key, which
+// older versions kept beside it in the clear.
 const (
-	CertFile = "api.crt"
-	KeyFile  = "api.key"
+	CertFile   = "api.crt"
+	oldKeyFile = "api.key"
 )
 
 // selfSignedFor is how long a self-signed certificate is good: clients pin it,
 // so it has to outlive them.
 const selfSignedFor = 10 * 365 * 24 * time.Hour
 
-// SelfSigned returns the paths of a certificate and key for HTTPS in dir, made
-// on first use for localhost, 127.0.0.1, ::1 and this machine's name. What is
-// there is kept. A certificate without its key, or the other way round, is an
-// error rather than replaced: somebody put it there.
-func SelfSigned(dir string, now time.Time) (certFile, keyFile string, err error) {
-	certFile, keyFile = filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile)
-	haveCert, err := there(certFile)
-	if err != nil {
-		return "", "", err
-	}
-	haveKey, err := there(keyFile)
-	switch {
-	case err != nil:
-		return "", "", err
-	case haveCert && haveKey:
-		return certFile, keyFile, nil
-	case haveCert:
-		return "", "", fmt.Errorf("%s is there and %s is not; put the key back, or remove the certificate to have both made anew", certFile, keyFile)
-	}
-	// A key alone is what a stop between the two writes leaves behind.
-	certPEM, keyPEM, err := makeSelfSigned(now)
-	if err != nil {
-		return "", "", err
-	}
-	defer clear(keyPEM)
-	if err := writeFile(keyFile, keyPEM, 0o600); err != nil {
-		return "", "", err
-	}
-	return certFile, keyFile, writeFile(certFile, certPEM, 0o644)
+// CertificateStore keeps a certificate and its private key, sealed.
+type CertificateStore interface {
+	// ServerCertificate returns both in PEM, or nothing where none was put.
+	ServerCertificate() (cert []byte, key secret.Bytes, err error)
+	// PutServerCertificate stores both before it returns.
+	PutServerCertificate(cert []byte, key secret.Bytes) error
 }
 
-func makeSelfSigned(now time.Time) (certPEM, keyPEM []byte, err error) {
+// SelfSigned returns the certificate of the API with its key. The key is in the store,
+// and the certificate in dir besides, for clients. It is made where it is not in dir, for
+// localhost, 127.0.0.1, ::1 and this machine's name. A certificate without its key is an
+// error rather than replaced: somebody put it there. A key that is in dir in the clear is
+// taken into the store, overwritten and removed.
+func SelfSigned(dir string, store CertificateStore, now time.Time) (tls.Certificate, error) {
+	certFile := filepath.Join(dir, CertFile)
+	cert, err := readIfThere(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if err := takeOver(dir, cert, store); err != nil {
+		return tls.Certificate{}, err
+	}
+	if cert == nil {
+		return makeAndKeep(certFile, store, now)
+	}
+	kept, key, err := store.ServerCertificate()
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("read the key of the API's certificate from the store: %w", err)
+	}
+	defer key.Wipe()
+	if !bytes.Equal(kept, cert) {
+		return tls.Certificate{}, fmt.Errorf("the store has no key for the certificate %s; put the certificate back that the daemon made, or remove this one to have another made, or name your own with --tls-cert and --tls-key", certFile)
+	}
+	return pair(cert, key)
+}
+
+func pair(cert []byte, key secret.Bytes) (tls.Certificate, error) {
+	c, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return c, fmt.Errorf("join the API's certificate and its key: %w", err)
+	}
+	return c, nil
+}
+
+// makeAndKeep makes a certificate. The store comes first: a certificate in the folder
+// always has its key.
+func makeAndKeep(certFile string, store CertificateStore, now time.Time) (tls.Certificate, error) {
+	cert, key, err := makeSelfSigned(now)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	defer key.Wipe()
+	if err := store.PutServerCertificate(cert, key); err != nil {
+		return tls.Certificate{}, fmt.Errorf("store the key of the API's certificate: %w", err)
+	}
+	if err := writeFile(certFile, cert, 0o644); err != nil {
+		return tls.Certificate{}, err
+	}
+	return pair(cert, key)
+}
+
+// takeOver takes the key of an older version into the store, and removes it and what a
+// killed daemon may have left of it.
+func takeOver(dir string, cert []byte, store CertificateStore) error {
+	keyFile := filepath.Join(dir, oldKeyFile)
+	old, err := readIfThere(keyFile)
+	if err != nil {
+		return err
+	}
+	key := secret.Bytes(old)
+	defer key.Wipe()
+	if key != nil && cert != nil { // a key alone is what a kill between two writes left behind
+		if _, err := pair(cert, key); err != nil {
+			return fmt.Errorf("take %s into the store: %w", keyFile, err)
+		}
+		if err := store.PutServerCertificate(cert, key); err != nil {
+			return fmt.Errorf("take %s into the store: %w", keyFile, err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "."+oldKeyFile+"-*"))
+	if key != nil {
+		left = append(left, keyFile)
+	}
+	for _, file := range left {
+		err = errors.Join(err, overwrite(file))
+	}
+	return err
+}
+
+// overwrite removes a file after it has overwritten what is in it. Where that was is for
+// the file system and the disk to say: they may keep another copy.
+func overwrite(file string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("overwrite %s: %w", file, err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		_, err = f.Write(make([]byte, info.Size()))
+	}
+	if err := errors.Join(err, f.Sync(), f.Close(), os.Remove(file)); err != nil {
+		return fmt.Errorf("overwrite and remove %s, which is in the clear: %w", file, err)
+	}
+	return nil
+}
+
+func makeSelfSigned(now time.Time) (certPEM []byte, keyPEM secret.Bytes, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making the key of the API's certificate: %w", err)
@@ -90,16 +170,18 @@ func makeSelfSigned(now time.Time) (certPEM, keyPEM []byte, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding the key of the API's certificate: %w", err)
 	}
+	defer clear(pkcs8)
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
-func there(file string) (bool, error) {
-	_, err := os.Stat(file)
+// readIfThere reads a file, nil where there is none.
+func readIfThere(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
-	return err == nil, err
+	return data, err
 }
 
 // writeFile puts a whole file in place or none.

@@ -43,18 +43,13 @@ func ClientCertificate(r *http.Request) *x509.Certificate {
 	return r.TLS.PeerCertificates[0]
 }
 
-// TLSConfig is TLS 1.2 and above with Go's own choice of ciphers, for a PEM
-// certificate chain and its key. The files are read once. Clients may show a
-// certificate of any issuer, and need not.
-func TLSConfig(certFile, keyFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, err
-	}
+// TLSConfig is TLS 1.2 and above with Go's own choice of ciphers, for a certificate
+// chain and its key. Clients may show a certificate of any issuer, and need not.
+func TLSConfig(cert tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{cert},
 		ClientAuth:   tls.RequestClientCert,
 		NextProtos:   []string{"h2", "http/1.1"},
-	}, nil
+	}
 }

@@ -21,12 +21,14 @@ const (
 // attackers is the list of programs that run under another OS user, by name. A new one
 // is one line here.
 var attackers = map[string]func(args []string) error{
-	"login": loginAttacker,
-	"walk":  walkAttacker,
-	"login":    loginAttacker,
-	"resident": residentApplication,
-	"slots":    slotsAttacker,
-	"keys":  keysAttacker,
+	"login":      loginAttacker,
+	"walk":       walkAttacker,
+	"resident":   residentApplication,
+	"slots":      slotsAttacker,
+	"keys":       keysAttacker,
+	"fakeserver": fakeServerAttacker,
+	"nonsense":   nonsenseAttacker,
+	"relabel":    relabelAttacker,
 }
 
 func TestMain(m *testing.M) {

@@ -53,6 +53,9 @@ func TestDeb(t *testing.T) {
 	}
 	checkUnit(t, host)
 	checkModule(t, host)
+	if _, err := os.Stat(filepath.Join(host, "usr/share/vtoken/no-network.conf")); err != nil {
+		t.Errorf("the drop-in for a daemon without a network: %v", err)
+	}
 
 	config, key := filepath.Join(host, "etc/vtoken/vtokend.yaml"), filepath.Join(host, "var/lib/vtoken/vtoken.db")
 	must(t, os.WriteFile(config, []byte("kek: [\"tpm2:device=/dev/tpmrm0\"]\n"), 0o644))

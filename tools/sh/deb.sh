@@ -20,6 +20,7 @@ make --no-print-directory -s install DESTDIR="$root" PREFIX=/usr
 mkdir -p "$root/usr/lib/$triplet"
 mv "$root/usr/lib/pkcs11" "$root/usr/lib/$triplet/pkcs11"
 install -D -m 0644 packaging/vtokend.service "$root/usr/lib/systemd/system/vtokend.service"
+install -D -m 0644 packaging/no-network.conf "$root/usr/share/vtoken/no-network.conf"
 install -D -m 0644 packaging/vtoken.module "$root/usr/share/p11-kit/modules/vtoken.module"
 install -D -m 0644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/vtoken.conf"
 install -D -m 0644 LICENSE "$root/usr/share/doc/vtoken/copyright"

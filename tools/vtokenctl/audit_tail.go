@@ -13,17 +13,25 @@ import (
 
 func auditTailCommand(a *app) *cobra.Command {
 	var out format
+	var reader auditor
 	var follow bool
 	var n int
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Show the newest lines of the audit log",
 		Long: `Show the newest lines of the audit log: who did what to which token and key, and
-how it ended. With -o json they are as they were written, one object a line.`,
+how it ended. With -o json they are as they were written, one object a line.
+
+Lines of a daemon with --audit-recipient are encrypted; --identity reads them. They
+then have no signature: vtoken audit verify checks that of the encrypted ones.`,
 		Example: `  vtoken audit tail
-  vtoken audit tail -n 1000 -o json`,
+  vtoken audit tail -n 1000 -o json
+  vtoken audit tail --identity auditor.key`,
 		Args: arguments(),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			if err := reader.load(a, cmd); err != nil {
+				return err
+			}
 			q := client.AuditQuery{Limit: n}
 			for {
 				lines, err := c.Audit(cmd.Context(), q)
@@ -31,7 +39,11 @@ how it ended. With -o json they are as they were written, one object a line.`,
 					return err
 				}
 				for _, line := range lines.Items {
-					if err := a.showAuditLine(out, line); err != nil {
+					shown, _, err := reader.open(line)
+					if err != nil {
+						return err
+					}
+					if err := a.showAuditLine(out, shown); err != nil {
 						return err
 					}
 				}
@@ -43,6 +55,7 @@ how it ended. With -o json they are as they were written, one object a line.`,
 		}),
 	}
 	out.addFlag(cmd)
+	reader.addFlag(cmd)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines as they come")
 	cmd.Flags().IntVarP(&n, "lines", "n", 20, "`NUMBER` of lines, at most 1000")
 	return cmd
@@ -57,7 +70,7 @@ func (a *app) showAuditLine(out format, line json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.out, printable(text))
+	_, err = fmt.Fprintln(a.out, text)
 	return err
 }
 
@@ -77,16 +90,20 @@ type auditLine struct {
 }
 
 // auditText is a line for people: when, what, how it ended, and what else there
-// is, named.
+// is, named. Texts from outside are quoted where they are more than a word, so that none
+// looks like a field of its own.
 func auditText(line json.RawMessage) (string, error) {
 	var l auditLine
 	if err := json.Unmarshal(line, &l); err != nil {
 		return "", fmt.Errorf("read a line of the audit log: %w", err)
 	}
-	parts := []string{l.Time.Local().Format(time.DateTime), l.Event, l.Result}
+	parts := []string{l.Time.Local().Format(time.DateTime), word(l.Event)}
+	if l.Result != "" {
+		parts = append(parts, word(l.Result))
+	}
 	add := func(name, value string) {
 		if value != "" {
-			parts = append(parts, name+"="+value)
+			parts = append(parts, name+"="+word(value))
 		}
 	}
 	add("detail", l.Detail)

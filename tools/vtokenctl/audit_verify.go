@@ -1,27 +1,42 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"vtoken/provisioning/client"
+	"vtoken/provisioning/dialect/native/api"
 )
 
 func auditVerifyCommand(a *app) *cobra.Command {
 	var out format
+	var reader auditor
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check every line of the audit log",
 		Long: `Have the daemon check every line of its audit log: that each is signed, follows
 the one before it, and that the newest one is there. A line that was removed,
-changed, added or moved is found. The exit code is 1 where anything is.`,
-		Example: `  vtoken audit verify`,
-		Args:    arguments(),
+changed, added or moved is found. The exit code is 1 where anything is.
+
+That needs no auditor's key, also where the lines are encrypted. With --identity each
+encrypted line is decrypted besides, and one that does not open is a problem.`,
+		Example: `  vtoken audit verify
+  vtoken audit verify --identity auditor.key`,
+		Args: arguments(),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			if err := reader.load(a, cmd); err != nil {
+				return err
+			}
 			r, err := c.VerifyAudit(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if reader.file != "" {
+				if err := reader.readAll(cmd.Context(), c, r); err != nil {
+					return err
+				}
 			}
 			if out == formatJSON {
 				err = writeJSON(a.out, r)
@@ -39,5 +54,34 @@ changed, added or moved is found. The exit code is 1 where anything is.`,
 		}),
 	}
 	out.addFlag(cmd)
+	reader.addFlag(cmd)
 	return cmd
+}
+
+// mostUnreadable is how many lines that do not open are named.
+const mostUnreadable = 100
+
+// readAll decrypts the lines that were verified, and adds those that do not open to the
+// problems.
+func (r *auditor) readAll(ctx context.Context, c *client.Client, report *api.AuditReport) error {
+	if report.Lines == 0 {
+		return nil
+	}
+	const page = 1000
+	for after := report.First - 1; after < report.Last; {
+		lines, err := c.Audit(ctx, client.AuditQuery{After: &after, Limit: page})
+		if err != nil {
+			return err
+		}
+		for _, line := range lines.Items {
+			if _, _, err := r.open(line); err != nil && len(report.Problems) < mostUnreadable {
+				report.Problems = append(report.Problems, err.Error())
+			}
+		}
+		if lines.Last <= after {
+			return nil // what is missing is told by the report
+		}
+		after = lines.Last
+	}
+	return nil
 }

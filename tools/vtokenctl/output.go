@@ -61,8 +61,8 @@ func writeTable(w io.Writer, heading []string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{heading}, rows...) {
 		cells := make([]string, len(row))
-		for i, cell := range row {
-			cells[i] = dash(printable(cell))
+		for i, text := range row {
+			cells[i] = cell(text)
 		}
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
@@ -73,7 +73,7 @@ func writeTable(w io.Writer, heading []string, rows [][]string) error {
 func writeFields(w io.Writer, fields [][2]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
-		fmt.Fprintf(t, "%s\t%s\n", f[0], dash(printable(f[1])))
+		fmt.Fprintf(t, "%s\t%s\n", f[0], cell(f[1]))
 	}
 	return t.Flush()
 }
@@ -85,15 +85,69 @@ func dash(s string) string {
 	return s
 }
 
-// printable makes a text that somebody else chose fit for a terminal: control
-// characters, which could rewrite what the reader sees, become "?".
+// isPlain reports whether a character shows as what it is: it does not rewrite the
+// terminal, change the direction of writing, stay unseen, or look like an ASCII digit or
+// blank without being one. provisioning/text.go refuses the others in new names.
+func isPlain(r rune) bool {
+	switch {
+	case r == ' ' || '0' <= r && r <= '9':
+		return true
+	case r == unicode.ReplacementChar, !unicode.IsPrint(r), unicode.IsDigit(r):
+		return false
+	}
+	return !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// printable makes a text that somebody else chose fit for a terminal: each character that
+// is not plain is written as Go and JSON write it, such as \u202e.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
-			return '?'
+	if strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case isPlain(r):
+			b.WriteRune(r)
+		case r == unicode.ReplacementChar && !strings.HasPrefix(s[i:], string(r)):
+			fmt.Fprintf(&b, `\x%02x`, s[i]) // no UTF-8
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		}
-		return r
-	}, s)
+	}
+	return b.String()
+}
+
+// quoted is printable in double quotes, with a backslash before each quote and backslash of
+// the text, so that one sees where the text ends.
+func quoted(s string) string {
+	return `"` + printable(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
+}
+
+// cell is a text as a column of a table or the value of a field: as it is where it cannot
+// be taken for more than one column or for "-", which means nothing; else quoted.
+func cell(s string) string {
+	switch {
+	case s == "":
+		return "-"
+	case s == "-", strings.HasPrefix(s, `"`), strings.Contains(s, "  "), strings.TrimSpace(s) != s, printable(s) != s:
+		return quoted(s)
+	}
+	return s
+}
+
+// word is a text as the value of name=value in a line: as it is where it is one word.
+func word(s string) string {
+	if s == "" || strings.ContainsAny(s, ` "\`) || printable(s) != s {
+		return quoted(s)
+	}
+	return s
 }
 
 // date is a time as listings show it.

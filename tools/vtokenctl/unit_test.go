@@ -60,12 +60,6 @@ func TestShellQuote(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
-	if got := printable("a\x1b[31mb\r\nc\u202ed\u200be\xff ü日"); got != "a?[31mb??c?d?e? ü日" {
-		t.Errorf("%q", got)
-	}
-}
-
 // TestDefaultSocket looks where a user's own daemon and the system's would be.
 func TestDefaultSocket(t *testing.T) {
 	dir := t.TempDir()
