@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"errors"
 	"sync"
 
 	"vtoken/vtoken/ck"
@@ -43,10 +44,13 @@ func Charge(account Account, n int) error {
 		return nil
 	}
 	if err := account.Charge(n); err != nil {
-		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%w", err)
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%w: %w", ErrOver, err)
 	}
 	return nil
 }
+
+// ErrOver is in every error of an account that has not enough.
+var ErrOver = errors.New("over the limit of memory")
 
 // Refund gives back what [Charge] took.
 func Refund(account Account, n int) {
