@@ -110,10 +110,14 @@ func tooMany(wait time.Duration, detail string) error {
 	return &limited{provisioning.Errorf(provisioning.RateLimited, "%s", detail), wait}
 }
 
-// RetryAfter is how long a caller has to wait after an error of kind RateLimited,
-// in whole seconds, at least 1; 0 for other errors.
+// RetryAfter is how long a caller has to wait after an error of kind RateLimited
+// or Busy, in whole seconds, at least 1; 0 for other errors.
 func RetryAfter(err error) int {
-	if provisioning.KindOf(err) != provisioning.RateLimited {
+	switch provisioning.KindOf(err) {
+	case provisioning.RateLimited:
+	case provisioning.Busy:
+		return 1
+	default:
 		return 0
 	}
 	var l *limited
