@@ -80,7 +80,7 @@ func (s *Server) forget(c *conn) {
 // Limits of connections that are refused with a reason. Those beyond are closed at once.
 const (
 	maxTurnedAway    = 64
-	maxTurnedAwayOne = 4 // of one owner
+	maxTurnedAwayOne = 16 // of one owner
 	turnAwayTime     = 2 * time.Second
 	maxRefused       = 1024 // owners whose refusal is remembered
 )

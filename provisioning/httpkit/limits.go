@@ -79,6 +79,10 @@ func (l *Limits) failed(r *http.Request, err error) error {
 	return err
 }
 
+// Source is who is counted for a connection from an address: one host, or the network of
+// 64 bits that one subscriber has of IPv6.
+func Source(remote string) string { return source(remote) }
+
 // source is the part of an address that is counted: that of one host, or the
 // network of 64 bits that one subscriber has of IPv6.
 func source(remote string) string {
