@@ -13,7 +13,7 @@ import (
 const (
 	// connAdvance is charged for a connection from its beginning to its end. It pays for
 	// small requests and their answers, so that those charge nothing.
-	connAdvance = 16 << 10
+	connAdvance = 24 << 10
 	connStep    = 16 << 10
 	// taskWeight is a request that is not worked on by the reader: its structures, and
 	// the stack of its worker.
