@@ -30,7 +30,7 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 		return nil, fmt.Errorf("listening for the API: %w", err)
 	}
 	d.apiURL, d.publicURL = "https://"+l.Addr().String(), publicURL(d.cfg.APIURL, l.Addr())
-	return tls.NewListener(l, httpkit.TLSConfig(cert)), nil
+	return tls.NewListener(d.limited.sources(l, d.limited.api), httpkit.TLSConfig(cert)), nil
 }
 
 // certificate is that of the API: the one that the configuration names, or one that the
@@ -48,6 +48,7 @@ func (d *daemon) certificate() (tls.Certificate, error) {
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
 	kit := &httpkit.Kit{
 		Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.note, Admin: admins.caller,
+		Memory: d.limited.memory, Owner: func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Limits: d.limits(), URL: d.publicURL, Issuer: d.issuer(),
 	}
 	mux := http.NewServeMux()

@@ -20,6 +20,7 @@ import (
 	"vtoken/provisioning"
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/record"
 )
 
@@ -43,6 +44,7 @@ type daemon struct {
 	// publicURL is how its clients reach it.
 	publicURL string
 
+	limited limited
 	metrics *metrics.Set
 	scrape  *http.Server // of --metrics-listen
 
@@ -77,6 +79,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
 	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper()}
+	d.limited = newLimited(cfg.Limits, openFiles(log), log)
 	d.serving.Go(d.sweeper.run)
 	defer func() {
 		if err != nil {
@@ -85,7 +88,8 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}()
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
 		MayMake: admins.Has, Locked: d.locked, Provider: provider, Forgotten: d.sweeper.note, Version: version,
-		Wait: func(long time.Duration) { wait(ctx, long) },
+		Wait:        func(long time.Duration) { wait(ctx, long) },
+		MaxSessions: cfg.MaxSessions, Account: func(p record.Peer) meter.Account { return d.limited.account(d.limited.owners.Of(p.UID)) },
 	})
 	if err != nil {
 		return nil, err
@@ -94,7 +98,10 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	d.metrics.Watch(d.state())
-	d.p11 = p11server.New(d.connect, p11server.Options{Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls})
+	d.p11 = p11server.New(d.connect, p11server.Options{
+		Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls,
+		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
+	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{OSUser: osUser})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
@@ -162,6 +169,7 @@ func (d *daemon) listen(core *provisioning.Service, admins administrators) (err 
 		}
 		made = append(made, l)
 	}
+	made[1] = d.limited.admins(made[1])
 	if d.cfg.APIListen != "" {
 		l, err := d.listenAPI()
 		if err != nil {

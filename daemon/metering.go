@@ -81,7 +81,8 @@ func (d *daemon) state() metrics.State {
 			u := d.engine.Usage()
 			return u.Applications, u.Sessions
 		},
-		KEKs: d.kekStates,
+		Limits: d.limited.states,
+		KEKs:   d.kekStates,
 		Rollback: func() (metrics.Rollback, error) {
 			p, err := d.store.Protection()
 			return metrics.Rollback{Protected: p.KEK != "", Counts: p.Counts, Accepted: p.Accepted}, err
@@ -111,7 +112,7 @@ func (d *daemon) listenMetrics() error {
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	d.scrape = httpkit.NewServer(mux, d.log)
 	d.log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
-	d.serve(l, d.scrape.Serve)
+	d.serve(d.limited.sources(l, d.limited.scrape), d.scrape.Serve)
 	return nil
 }
 

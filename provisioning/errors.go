@@ -31,13 +31,14 @@ const (
 	TooLarge                    // over a limit of size
 	RateLimited                 // too many requests; later is fine
 	StorageFull                 // nothing was changed for want of space
+	Busy                        // the caller already has too much going on at the same time
 	numberOfKinds               // keep last
 )
 
 var kindNames = [numberOfKinds]string{
 	"internal error", "not authenticated", "not allowed", "bad input", "tenant not found", "user not found",
 	"token not found", "role not found", "key not found", "group not found", "wrong code", "wrong state", "token is complete", "already there",
-	"not supported", "too large", "too many requests", "storage is full",
+	"not supported", "too large", "too many requests", "storage is full", "too much at once",
 }
 
 // Kinds are all kinds, for tests that a dialect maps every one.

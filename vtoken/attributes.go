@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 )
@@ -55,6 +56,7 @@ type reader struct {
 	object  *object.Object
 	// what was met so far
 	sensitive, invalid, short bool
+	size                      int // of the values
 }
 
 func (r *reader) worst() error {
@@ -90,6 +92,10 @@ func (r *reader) answer(q ck.AttributeQuery) (ck.AttributeResult, error) {
 	case q.Len < hostLen(q.Type, v):
 		r.short = true
 	default:
+		// One large value may be asked for a thousand times in one call.
+		if r.size += len(v); r.size > maxAnswer {
+			return result, ck.Errorf(ck.CKR_DEVICE_MEMORY, "the values that are asked for have more than %d bytes together; ask for fewer at a time", maxAnswer)
+		}
 		result.Len = uint64(len(v))
 		result.Value = append([]byte{}, v...)
 	}
@@ -170,6 +176,17 @@ func (a *attachment) change(h ck.ObjectHandle, t ck.Template, so bool) error {
 	next, err := o.Change(t, so)
 	if err != nil {
 		return err
+	}
+	more := weightOf(next) - weightOf(o)
+	if more > 0 {
+		if a.bytes+next.Size()-o.Size() > maxSessionBytes {
+			return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the application has session objects of %d bytes; destroy some", a.bytes)
+		}
+		if err := meter.Charge(a.client.account, more); err != nil {
+			return err
+		}
+	} else {
+		meter.Refund(a.client.account, -more)
 	}
 	a.bytes += next.Size() - o.Size()
 	a.objects.put(h, next)

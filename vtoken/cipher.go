@@ -30,7 +30,11 @@ func beginDecrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter
 }
 
 func (op *operation) beginCipher(begin func(*mech.Key, ck.Parameter) (mech.Cipher, error), k *mech.Key, p ck.Parameter) error {
-	again := func() (mech.Cipher, error) { return begin(k, p) }
+	again := func() (mech.Cipher, error) {
+		c, err := begin(k, p)
+		op.metered(c)
+		return c, err
+	}
 	running, err := again()
 	op.cipher = &cipher{Cipher: running, again: again}
 	return err
@@ -192,6 +196,10 @@ func (s *session) finish(k kind, op *operation, in []byte, buf ck.Buffer, bound 
 	out := op.cipher.ready.out
 	if answer, done, err := fits(len(out), buf); done {
 		// The caller's memory of the input is its own again after this call.
+		if err := s.Reserve(len(in) + cap(out)); err != nil {
+			s.ops[k] = nil
+			return ck.Output{}, err
+		}
 		op.cipher.ready.in = bytes.Clone(in)
 		return answer, err
 	}

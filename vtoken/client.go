@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
@@ -18,6 +19,7 @@ type Client struct {
 	engine  *Engine
 	peer    record.Peer
 	mayMake bool
+	account meter.Account                  // of the peer's user, nil is without limits
 	users   atomic.Pointer[[]*record.User] // nil until first asked for
 	stale   atomic.Bool                    // users have to be asked for again
 	events  events
@@ -224,6 +226,7 @@ func (c *Client) closeWhere(chosen func(*session) bool) {
 func (c *Client) closeLocked(s *session) remains {
 	a := s.attachment
 	s.closed.Store(true)
+	s.purse.End()
 	delete(c.sessions, s.handle)
 	a.sessions--
 	if s.writable {
@@ -234,6 +237,7 @@ func (c *Client) closeLocked(s *session) remains {
 		delete(c.attachments, a.token.id)
 		r.keys = append(r.keys, a.endLogin()...)
 		r.free = a.token
+		meter.Refund(c.account, attachmentWeight)
 	}
 	return r
 }

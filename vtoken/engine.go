@@ -10,6 +10,7 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
@@ -31,6 +32,12 @@ type Options struct {
 	Now func() time.Time
 	// Wait lets a call wait so long, or until the daemon ends; nil is time.Sleep.
 	Wait func(time.Duration)
+	// MaxSessions bounds the sessions of one application; 0 is 4096.
+	MaxSessions int
+	// Account is where memory is charged that applications of the peer's user make the
+	// engine hold: sessions, session objects, searches, operations and what those gather.
+	// Nil is without limits.
+	Account func(record.Peer) meter.Account
 	// Version is what C_GetInfo and the slots tell as library and firmware version.
 	Version ck.Version
 }
@@ -82,6 +89,12 @@ func New(store Store, opts Options) (*Engine, error) {
 	if opts.Locked == nil {
 		opts.Locked = func(record.TokenID, pin.Role) {}
 	}
+	if opts.MaxSessions == 0 {
+		opts.MaxSessions = 4096
+	}
+	if opts.Account == nil {
+		opts.Account = func(record.Peer) meter.Account { return nil }
+	}
 	if opts.MayMake == nil {
 		opts.MayMake = func(record.Peer) bool { return false }
 	}
@@ -114,6 +127,7 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 		attachments: map[record.TokenID]*attachment{},
 		seen:        map[ck.SlotID]struct{}{},
 		mayMake:     e.opts.MayMake(peer),
+		account:     e.opts.Account(peer),
 	}
 	c.events.wake = make(chan struct{}, 1)
 	c.events.closed = make(chan struct{})

@@ -8,7 +8,10 @@ import (
 )
 
 // finder is a search that is under way: the handles that matched when it began.
-type finder struct{ left []ck.ObjectHandle }
+type finder struct {
+	left   []ck.ObjectHandle
+	weight int
+}
 
 // FindObjectsInit is C_FindObjectsInit (section 5.7). The search sees the objects
 // of this moment. Secret attributes match nothing, so that searching does not
@@ -29,7 +32,11 @@ func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 	if len(left) > maxSearchResults {
 		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%d objects match; search for less at a time", len(left))
 	}
-	s.finder = &finder{left}
+	weight := 8 * cap(left)
+	if err := s.Reserve(weight); err != nil {
+		return err
+	}
+	s.finder = &finder{left, weight}
 	return nil
 }
 

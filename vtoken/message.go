@@ -19,6 +19,7 @@ type message struct {
 func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
 	return op.beginMessages(k, func(k *mech.Key) (err error) {
 		op.signer, err = d.Sign(k, p)
+		op.metered(op.signer)
 		return err
 	})
 }
@@ -26,6 +27,7 @@ func beginMessageSign(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Param
 func beginMessageVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
 	return op.beginMessages(k, func(k *mech.Key) (err error) {
 		op.verifier, err = d.Verify(k, p)
+		op.metered(op.verifier)
 		return err
 	})
 }

@@ -31,7 +31,7 @@ func (op *operation) beginMessageCipher(d *mech.Descriptor, begin func(*mech.Key
 	}
 	m := &messageCipher{begin: begin, parameter: d.Message}
 	return op.beginMessages(k, func(*mech.Key) error {
-		m.cipher = nil
+		m.cipher, op.associated = nil, 0
 		op.message.cipher = m
 		return nil
 	})
@@ -214,8 +214,14 @@ func (op *operation) startMessage(k kind, p *ck.MessageParams, aad []byte) error
 		p.Nonce = nonce
 	}
 	m.tagBits = p.TagBits
+	weight := 2 * (len(p.Nonce) + len(aad))
+	if err := op.session.Reserve(weight); err != nil {
+		return err
+	}
+	op.associated = weight
 	var err error
 	m.cipher, err = m.begin(op.key.key, m.parameter(*p, aad))
+	op.metered(m.cipher)
 	return err
 }
 

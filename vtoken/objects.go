@@ -94,16 +94,19 @@ func (s *session) addOne(o *object.Object) (ck.ObjectHandle, error) {
 // add adds new objects, those of the token in one commit and before those of the
 // session, so that there are all or none.
 func (s *session) add(objects ...*object.Object) ([]ck.ObjectHandle, error) {
-	for _, o := range objects {
-		if err := s.mayWrite(o); err != nil {
-			return nil, err
+	for i, o := range objects {
+		err := s.mayWrite(o)
+		if err == nil {
+			err = s.attachment.reserve(o)
 		}
-		if err := s.attachment.room(o); err != nil {
+		if err != nil {
+			s.attachment.release(objects[:i]...)
 			return nil, err
 		}
 	}
 	handles, err := s.store(objects)
 	if err != nil {
+		s.attachment.release(objects...)
 		return nil, err
 	}
 	for i, o := range objects {
@@ -153,27 +156,14 @@ func (s *session) update(fn func(tx Tx) error) error {
 	})
 }
 
-// room checks that one more session object fits. Two calls at the same time may
-// go over the limit by one object each, which does no harm.
-func (a *attachment) room(o *object.Object) error {
-	if o.Token() {
-		return nil
-	}
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if a.objects.len() >= maxSessionObjects || a.bytes+o.Size() > maxSessionBytes {
-		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the application has %d session objects of %d bytes; destroy some", a.objects.len(), a.bytes)
-	}
-	return nil
-}
-
-// keep adds a session object; it goes with the session, and a private one with
+// keep adds a session object that was reserved; it goes with the session, and a private one with
 // the login. Where either is over already, its handle is never valid.
 func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
 	h := sessionObjectBit | ck.ObjectHandle(a.client.engine.handles.Add(1))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if s.closed.Load() || !s.sees(o) {
+		a.release(o)
 		return h
 	}
 	a.objects.put(h, o)
@@ -206,7 +196,9 @@ func (a *attachment) dropWhere(chosen func(ck.ObjectHandle) bool) []*liveKey {
 
 // dropLocked destroys a session object. home.mu is locked.
 func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
-	a.bytes -= a.objects.get(h).Size()
+	o := a.objects.get(h)
+	a.bytes -= o.Size()
+	a.release(o)
 	a.objects.remove(h)
 	delete(a.owners, h)
 	return a.takeKey(h)

@@ -77,6 +77,10 @@ type operation struct {
 	cipher   *cipher
 	digest   hash.Hash
 	message  *message // of an operation on messages
+
+	session    *session
+	parameter  int // what the mechanism's parameter weighs
+	associated int // and what belongs to the message under way
 }
 
 // over reports whether the operation was cancelled from outside: by a logout, or
@@ -108,7 +112,10 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	if own := rules[k].cancel; !d.Info().Flags.Has(own) {
 		return errNoMessages(d)
 	}
-	op := &operation{mechanism: m, handle: key}
+	op := &operation{mechanism: m, handle: key, session: s, parameter: parameterWeight(m.Parameter)}
+	if err := s.Reserve(operationWeight + op.parameter); err != nil {
+		return err
+	}
 	var material *mech.Key
 	if k != digesting {
 		o, err := s.usableKey(key, rules[k].usage, d)
@@ -128,6 +135,8 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	if err := rules[k].begin(op, d, material, m.Parameter); err != nil {
 		return err
 	}
+	op.metered(op.signer)
+	op.metered(op.verifier)
 	s.ops[k] = op
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/pin"
 )
 
@@ -15,14 +16,12 @@ type session struct {
 	attachment *attachment
 	closed     atomic.Bool
 
-	mu     sync.Mutex
-	ops    [kinds]*operation
-	finder *finder
+	mu      sync.Mutex
+	ops     [kinds]*operation
+	finder  *finder
+	purse   *meter.Purse
+	weighed int // what the purse was told of last
 }
-
-// maxSessions bounds what one application can make the daemon remember. It is
-// far above what any application opens, so tokens report no limit.
-const maxSessions = 1 << 20
 
 func (s *session) token() *token { return s.attachment.token }
 
@@ -89,7 +88,10 @@ func (c *Client) enter(h ck.SessionHandle) (*session, error) {
 	return s, nil
 }
 
-func (s *session) leave() { s.mu.Unlock() }
+func (s *session) leave() {
+	s.settle()
+	s.mu.Unlock()
+}
 
 // OpenSession is C_OpenSession (section 5.6). CKF_SERIAL_SESSION has to be set.
 func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
@@ -131,15 +133,20 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 		return 0, false, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	case !c.sees(t.record()):
 		return 0, false, ck.CKR_DEVICE_REMOVED
-	case len(c.sessions) >= maxSessions:
-		return 0, false, ck.Errorf(ck.CKR_SESSION_COUNT, "the application has %d sessions open; close some", maxSessions)
+	case len(c.sessions) >= c.engine.opts.MaxSessions:
+		return 0, false, ck.Errorf(ck.CKR_SESSION_COUNT, "the application has %d sessions open; close some", len(c.sessions))
 	case old != nil && !writable && old.is(pin.SO):
 		return 0, false, ck.Errorf(ck.CKR_SESSION_READ_WRITE_SO_EXISTS, "the SO is logged in, so only read-write sessions can be opened")
+	}
+	purse, err := c.openPurse(old == nil)
+	if err != nil {
+		return 0, false, err
 	}
 	a, used := c.attach(t)
 	s := &session{
 		handle:   ck.SessionHandle(c.engine.handles.Add(1)),
 		writable: writable, attachment: a,
+		purse: purse, weighed: sessionWeight,
 	}
 	a.sessions++
 	if writable {
@@ -147,6 +154,24 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 	}
 	c.sessions[s.handle] = s
 	return s.handle, used, nil
+}
+
+// openPurse charges a session, and its attachment where that is new.
+func (c *Client) openPurse(attaches bool) (*meter.Purse, error) {
+	purse, err := meter.Open(c.account, sessionAdvance, 0)
+	if err != nil {
+		return nil, err
+	}
+	if attaches {
+		err = meter.Charge(c.account, attachmentWeight)
+	}
+	if err == nil {
+		err = purse.Take(sessionWeight)
+	}
+	if err != nil {
+		purse.End()
+	}
+	return purse, err
 }
 
 // CloseSession is C_CloseSession (section 5.6). The session's objects go with

@@ -71,6 +71,7 @@ type Config struct {
 	// LogLevel is debug, info, warn or error; LogFormat is text or json.
 	LogLevel  string `yaml:"log-level"`
 	LogFormat string `yaml:"log-format"`
+	Limits    `yaml:",inline"`
 }
 
 // SystemConfigFile is read where no --config is given and the daemon runs as
@@ -88,6 +89,7 @@ func Default(uid int, getenv func(string) string) Config {
 		Crypto:        "auto",
 		LogLevel:      "info",
 		LogFormat:     "text",
+		Limits:        defaultLimits(),
 	}
 	if uid == 0 {
 		c.DataDir = "/var/lib/vtoken"
@@ -155,7 +157,7 @@ func (c *Config) Validate(dialects []string) error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New("--tls-cert and --tls-key are given together or not at all"))
 	}
-	errs = append(errs, c.validateAPI())
+	errs = append(errs, c.validateAPI(), c.validate())
 	for _, d := range c.Dialects {
 		if !slices.Contains(dialects, d) {
 			errs = append(errs, fmt.Errorf("--dialect %q is not known; there are: %v", d, dialects))

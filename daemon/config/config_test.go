@@ -39,8 +39,8 @@ func TestSampleIsTheDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	typ := reflect.TypeFor[Config]()
-	for i := range typ.NumField() {
-		if key := typ.Field(i).Tag.Get("yaml"); keys[key] == nil {
+	for _, f := range reflect.VisibleFields(typ) {
+		if key := f.Tag.Get("yaml"); !f.Anonymous && keys[key] == nil {
 			t.Errorf("the sample does not name %s", key)
 		}
 	}
@@ -130,6 +130,9 @@ func TestValidate(t *testing.T) {
 		"--crypto":             func(c *Config) { c.Crypto = "rot13" },
 		"--log-level":          func(c *Config) { c.LogLevel = "loud" },
 		"--log-format":         func(c *Config) { c.LogFormat = "xml" },
+		"--max-memory ":        func(c *Config) { c.MaxMemory = 0 },
+		"--max-sessions":       func(c *Config) { c.MaxSessions = 1 << 30 },
+		"--api-connections ":   func(c *Config) { c.APIConnections = 0 },
 	} {
 		c := ok
 		change(&c)

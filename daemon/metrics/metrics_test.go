@@ -56,7 +56,8 @@ func busy() *Set {
 	s.Store.Committed(1, 2*time.Millisecond, errors.New("full"))
 	s.Requests.Served("native", "GET /v1/tokens/{tokenId}", 404, time.Millisecond)
 	s.Watch(State{
-		Usage: func() (int, int) { return 2, 5 },
+		Usage:  func() (int, int) { return 2, 5 },
+		Limits: func() []Limit { return []Limit{{Kind: "memory", Used: 7, Limit: 100, Refused: 3}} },
 		KEKs: func() ([]KEK, error) {
 			return []KEK{
 				{ID: "a", Kind: "tpm2", Opens: true, Tried: time.Unix(100, 0)},
@@ -89,6 +90,7 @@ func TestEveryMetric(t *testing.T) {
 		`vtoken_api_requests_total{dialect="native",operation="GET /v1/tokens/{tokenId}",status="404"} 1`,
 		`vtoken_api_request_seconds_count{dialect="native"} 1`,
 		`vtoken_applications 2`, `vtoken_sessions 5`,
+		`vtoken_limit_used{kind="memory"} 7`, `vtoken_limit{kind="memory"} 100`, `vtoken_limit_refused_total{kind="memory"} 3`,
 		`vtoken_kek_info{id="c",kind="pkcs11",recovery="false"} 1`,
 		`vtoken_kek_opens{id="a",kind="tpm2",recovery="false"} 1`,
 		`vtoken_kek_opens{id="b",kind="passphrase",recovery="true"} 0`,
@@ -121,6 +123,7 @@ func TestStateFails(t *testing.T) {
 	gone := errors.New("the store is closed")
 	s.Watch(State{
 		Usage:    func() (int, int) { return 0, 0 },
+		Limits:   func() []Limit { return nil },
 		KEKs:     func() ([]KEK, error) { return nil, gone },
 		Rollback: func() (Rollback, error) { return Rollback{}, gone },
 	})

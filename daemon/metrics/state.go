@@ -12,10 +12,19 @@ import (
 type State struct {
 	// Usage is how many applications are connected, and their sessions.
 	Usage func() (applications, sessions int)
+	// Limits are what clients may have of the daemon.
+	Limits func() []Limit
 	// KEKs are the recipients of the store.
 	KEKs func() ([]KEK, error)
 	// Rollback is the protection from older copies of the data folder.
 	Rollback func() (Rollback, error)
+}
+
+// Limit is one kind of thing that clients may have at a time. Kinds are fixed words.
+type Limit struct {
+	Kind        string
+	Used, Limit int
+	Refused     uint64 // times that somebody was refused, since the start
 }
 
 // KEK is a recipient as it was when it was last tried.
@@ -41,6 +50,7 @@ type stateDescs struct {
 	applications, sessions              *prometheus.Desc
 	kek, kekOpens, kekTried             *prometheus.Desc
 	protected, counterWorks, acceptedAt *prometheus.Desc
+	limitUsed, limit, limitRefused      *prometheus.Desc
 }
 
 func newStateDescs() stateDescs {
@@ -49,6 +59,9 @@ func newStateDescs() stateDescs {
 	return stateDescs{
 		applications: d("vtoken_applications", "Applications that are connected.", nil, nil),
 		sessions:     d("vtoken_sessions", "Sessions that they have open.", nil, nil),
+		limitUsed:    d("vtoken_limit_used", "What clients have of the daemon now, by kind: bytes of memory, or connections.", []string{"kind"}, nil),
+		limit:        d("vtoken_limit", "What they may have, all together.", []string{"kind"}, nil),
+		limitRefused: d("vtoken_limit_refused_total", "How often a client was refused because of such a limit.", []string{"kind"}, nil),
 		kek:          d("vtoken_kek_info", "1, for each KEK that the store is wrapped for.", kek, nil),
 		kekOpens:     d("vtoken_kek_opens", "Whether the KEK did open the store when it was last tried; missing where it was not tried in this run.", kek, nil),
 		kekTried:     d("vtoken_kek_tried_timestamp_seconds", "When that was.", kek, nil),
@@ -67,6 +80,7 @@ type stateCollector struct {
 func (c stateCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.applications, c.sessions, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
+		c.limitUsed, c.limit, c.limitRefused,
 	} {
 		out <- d
 	}
@@ -77,6 +91,11 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 	applications, sessions := c.state.Usage()
 	out <- gauge(c.applications, float64(applications))
 	out <- gauge(c.sessions, float64(sessions))
+	for _, l := range c.state.Limits() {
+		out <- gauge(c.limitUsed, float64(l.Used), l.Kind)
+		out <- gauge(c.limit, float64(l.Limit), l.Kind)
+		out <- prometheus.MustNewConstMetric(c.limitRefused, prometheus.CounterValue, float64(l.Refused), l.Kind)
+	}
 	c.collectKEKs(out)
 	c.collectRollback(out)
 }

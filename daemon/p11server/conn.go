@@ -6,10 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
 )
@@ -29,6 +32,10 @@ type conn struct {
 	log     *slog.Logger
 	version byte
 	client  application
+	purse   *meter.Purse // pays for what the connection holds
+	owner   string       // who has to answer for it
+	begun   time.Time
+	used    atomic.Int64    // time of the last request, as of time.UnixNano; 0 before it
 	ctx     context.Context // ends with the connection
 	cancel  context.CancelFunc
 
@@ -36,14 +43,16 @@ type conn struct {
 	polls    *pollReader
 	crowd    crowd
 	lines    lines
-	writeMu  sync.Mutex
+	out      *answerWriter
 	finishMu sync.Mutex
 	finished bool
+	evicted  bool  // its place was given away; Server.mu
 	reason   error // why the connection ended
 }
 
 func newConn(s *Server, sock *net.UnixConn, peer record.Peer) *conn {
-	c := &conn{srv: s, sock: sock, peer: peer, log: s.log.With("uid", peer.UID, "pid", peer.PID)}
+	c := &conn{srv: s, sock: sock, peer: peer, log: s.log.With("uid", peer.UID, "pid", peer.PID), owner: s.opts.Owner(peer.UID), begun: time.Now()}
+	c.purse, _ = meter.Open(nil, 0, 0) // until it is admitted
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.lines.init()
 	return c
@@ -52,6 +61,7 @@ func newConn(s *Server, sock *net.UnixConn, peer record.Peer) *conn {
 // serve runs the connection to its end.
 func (c *conn) serve() {
 	defer c.sock.Close()
+	defer c.purse.End()
 	defer c.cancel()
 	if err := c.handshake(); err != nil {
 		c.log.Debug("PKCS#11 connection without a handshake", "error", err)
@@ -59,7 +69,7 @@ func (c *conn) serve() {
 	}
 	c.read()
 	c.cancel()
-	_ = c.sock.SetWriteDeadline(time.Now().Add(farewellTime))
+	c.out.leave(farewellTime)
 	c.lines.workers.Wait()
 	c.client.close()
 	c.logEnd()
@@ -77,23 +87,29 @@ func (c *conn) handshake() error {
 		return err
 	}
 	c.version = version
-	c.polls = newPollReader(raw, c.srv.poll)
+	c.polls = newPollReader(raw, c.srv.poll, c.armFrame)
+	c.out = newAnswerWriter(c.sock, raw, c.srv.opts.AnswerTime)
 	c.in = p11rpc.NewReader(c.polls)
-	return nil
+	return c.in.SetHost(c)
 }
 
 // read reads requests until the connection ends. It works on a request itself
 // where no other is likely to wait meanwhile.
 func (c *conn) read() {
 	t := c.srv.newTask(c.version)
+	t.purse = c.purse
 	defer c.srv.freeTask(t)
 	for !c.isFinished() {
 		together := c.in.Ready()
-		if !together {
+		if !together || len(t.out.Bytes()) > maxTogether {
 			c.flush(t)
 			c.polls.expect()
 		}
 		f, err := c.in.Next()
+		if c.skipped(t, err) {
+			continue
+		}
+		c.Begun(false)
 		if err != nil {
 			c.finish(err)
 			break
@@ -146,8 +162,10 @@ func (c *conn) hand(t *task) {
 	if !c.lines.hasRoom(len(t.body)) {
 		c.flush(t) // before waiting
 	}
-	own := c.srv.newTask(c.version)
-	own.keep(t)
+	own := c.adopt(t)
+	if own == nil {
+		return
+	}
 	if c.lines.join(own) {
 		c.srv.poll.working.Add(1)
 		go c.work(own)
@@ -183,8 +201,12 @@ func (c *conn) startWaiting(t *task) {
 		t.out.Error(t.code, ck.CKR_FUNCTION_FAILED)
 		return
 	}
-	own := c.srv.newTask(c.version)
-	own.keep(t)
+	own := c.adopt(t)
+	if own == nil {
+		c.lines.endWait()
+		c.lines.workers.Done()
+		return
+	}
 	go func() {
 		defer c.lines.workers.Done()
 		defer c.srv.freeTask(own)
@@ -199,10 +221,9 @@ func (c *conn) flush(t *task) {
 	if len(t.out.Bytes()) == 0 {
 		return
 	}
-	c.writeMu.Lock()
-	_, err := c.sock.Write(t.out.Bytes())
-	c.writeMu.Unlock()
+	err := c.out.send(t.out.Bytes())
 	t.out.Reset()
+	t.out.settle(c.purse)
 	if err != nil {
 		c.finish(err)
 		c.stopReading()
@@ -231,6 +252,8 @@ func (c *conn) logEnd() {
 	switch {
 	case errors.Is(c.reason, p11rpc.ErrMalformed):
 		c.log.Warn("PKCS#11 connection cut off: the client does not keep the protocol", "error", c.reason)
+	case errors.Is(c.reason, os.ErrDeadlineExceeded):
+		c.log.Warn("PKCS#11 connection cut off: the client sent a part of a request only, or does not read its answers", "error", c.reason)
 	case errors.Is(c.reason, io.EOF):
 		c.log.Debug("PKCS#11 connection closed")
 	default:
@@ -247,6 +270,9 @@ func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 	case ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_TEMPLATE_INCONSISTENT, ck.CKR_ATTRIBUTE_READ_ONLY,
 		ck.CKR_ATTRIBUTE_VALUE_INVALID:
 		level = slog.LevelInfo // whoever wrote the application wants to know which attribute (P35)
+	}
+	if errors.Is(err, meter.ErrOver) {
+		level = slog.LevelDebug // it is counted, and a client that wants too much must not fill the log
 	}
 	if errors.Is(err, errPanicked) || !c.log.Enabled(c.ctx, level) {
 		return

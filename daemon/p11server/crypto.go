@@ -74,6 +74,9 @@ func generateRandom(r *request) error {
 	if buf.Len > maxRandom {
 		return ck.Errorf(ck.CKR_DATA_LEN_RANGE, "%d random bytes asked for, the limit of one call is %d", buf.Len, maxRandom)
 	}
+	if err := r.pay(buf.Len); err != nil {
+		return err
+	}
 	v, err := r.client.GenerateRandom(h, buf.Len)
 	if err == nil {
 		r.out.Output(ck.Output{Data: v, Len: uint64(len(v))})

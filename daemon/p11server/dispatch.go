@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
 )
 
@@ -14,6 +15,9 @@ type request struct {
 	out    *p11rpc.Encoder
 	client Client
 	ctx    context.Context // ends with the connection
+
+	answers *answers     // that out is of
+	purse   *meter.Purse // of the connection
 }
 
 // handler does one call: it reads the values, calls Done, calls the client, and
@@ -223,6 +227,9 @@ func (r *request) output(out ck.Output, err error) error {
 			return err
 		}
 		out.Data = nil
+	}
+	if err := r.pay(uint64(len(out.Data))); err != nil {
+		return err
 	}
 	r.out.Output(out)
 	return nil

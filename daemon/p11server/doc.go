@@ -9,9 +9,21 @@
 // # Connections
 //
 // A connection is one application. Its sessions, logins and session objects end
-// with it. The number of connections is limited, in total and for each user. A
-// message that breaks the protocol ends the connection it came on, with one
+// with it. A message that breaks the protocol ends the connection it came on, with one
 // line in the log; a panic ends the one request that met it.
+//
+// # Limits
+//
+// Connections are counted for the user who has to answer for them ([Options].Owner).
+// Over the limits ([Places]) a connection is accepted for a moment, and every request on
+// it is answered with CKR_DEVICE_MEMORY. Where there is no place left at all and the user
+// has no connection, an idle one of the user who has most gives way.
+//
+// Memory is charged to the user's account before it is taken: the buffers of requests
+// that arrive, requests that wait for their turn, and answers until they are sent. Each
+// connection pays a fixed advance, from which small requests and answers live. A request
+// that is over the limit is passed over and answered with CKR_DEVICE_MEMORY. The rest of
+// a request that has begun, and the reading of answers, have deadlines.
 //
 // # Order
 //

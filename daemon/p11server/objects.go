@@ -37,6 +37,9 @@ func getAttributeValue(r *request) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
+	if err := r.pay(valuesIn(queries)); err != nil {
+		return err
+	}
 	results, err := r.client.GetAttributeValue(h, obj, wholeTemplates(queries))
 	rv := ck.CodeOf(err)
 	switch rv {
@@ -45,6 +48,16 @@ func getAttributeValue(r *request) error {
 		return nil
 	}
 	return err
+}
+
+// valuesIn is how many bytes the values of an answer may have.
+func valuesIn(queries []ck.AttributeQuery) (n uint64) {
+	for _, q := range queries {
+		if !q.Null {
+			n += q.Len
+		}
+	}
+	return n
 }
 
 // wholeTemplates are the queries with memory enough for every template: whether
@@ -87,7 +100,11 @@ func findObjects(r *request) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
-	list, err := r.client.FindObjects(h, min(room, maxFound))
+	room = min(room, maxFound)
+	if err := r.pay(8 * room); err != nil {
+		return err
+	}
+	list, err := r.client.FindObjects(h, room)
 	if err == nil {
 		p11rpc.Ulongs(r.out, list)
 	}

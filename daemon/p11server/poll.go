@@ -40,14 +40,20 @@ type pollReader struct {
 	waited   bool
 	expected bool
 
+	// begun is whether a frame has begun and its rest is missing. Before the reader
+	// waits for that, arm sets a deadline, which armed says.
+	begun bool
+	armed bool
+	arm   func()
+
 	asked bool // again, in this Read
 	into  []byte
 	n     int
 	err   error
 }
 
-func newPollReader(raw syscall.RawConn, budget *pollBudget) *pollReader {
-	p := &pollReader{raw: raw, budget: budget}
+func newPollReader(raw syscall.RawConn, budget *pollBudget, arm func()) *pollReader {
+	p := &pollReader{raw: raw, budget: budget, arm: arm}
 	p.try = p.readPolling
 	return p
 }
@@ -82,7 +88,14 @@ func (p *pollReader) readPolling(fd uintptr) (done bool) {
 	}
 	first := !p.asked
 	p.asked = true
-	return first && p.askAgain(fd)
+	if first && p.askAgain(fd) {
+		return true
+	}
+	if p.begun && !p.armed {
+		p.armed = true
+		p.arm()
+	}
+	return false
 }
 
 func (p *pollReader) askAgain(fd uintptr) (done bool) {

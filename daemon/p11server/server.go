@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
 )
@@ -19,13 +21,42 @@ import (
 type Options struct {
 	// Logger is where the server writes; nil writes nowhere.
 	Logger *slog.Logger
-	// MaxConns bounds the connections at one time; 0 is 4096.
-	MaxConns int
-	// MaxConnsPerUID bounds those of one operating system user; 0 is 1024.
-	MaxConnsPerUID int
+	// Owner is who has to answer for a process of that uid; nil is each uid for itself.
+	Owner func(uid uint32) string
+	// Places are the connections that owners may have; nil is as many as they like.
+	Places Places
+	// Account is where the memory of a connection of that owner is charged: requests
+	// that are received and wait, and answers. Nil is without limits.
+	Account func(owner string) meter.Account
+	// FrameTime is how long the rest of a request may take that has begun to arrive, and
+	// AnswerTime how long a client may leave answers unread; 0 is 30 seconds.
+	FrameTime, AnswerTime time.Duration
 	// Observer is told of every call; nil is nobody.
 	Observer Observer
 }
+
+// Places says who may have another connection, and keeps count. Its methods do not wait.
+type Places interface {
+	// Charge gives the owner n connections more, or says why not.
+	Charge(owner string, n int) error
+	// Refund takes n connections back that have ended.
+	Refund(owner string, n int)
+	// Move gives n connections of one owner to another, whatever the limits say.
+	Move(from, to string, n int)
+	// Held is how many the owner has.
+	Held(owner string) int
+	// Heaviest is the owner that has most.
+	Heaviest() string
+}
+
+// unlimited is places for everybody.
+type unlimited struct{}
+
+func (unlimited) Charge(string, int) error { return nil }
+func (unlimited) Refund(string, int)       {}
+func (unlimited) Move(_, _ string, _ int)  {}
+func (unlimited) Held(string) int          { return 0 }
+func (unlimited) Heaviest() string         { return "" }
 
 // Observer is told of calls that were answered: which, with what code, and how
 // long it took. It is called on the signing path, beside others, and so neither
@@ -51,11 +82,15 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	perUID    map[uint32]int
-	refused   map[uint32]bool // users whose refusal stands in the log already
+	refusing  map[string]int  // connections that are being refused, by owner
+	refused   map[string]bool // owners whose refusal stands in the log already
 	closing   bool
 	running   sync.WaitGroup // the connections
 }
+
+// patience is how long a client may take that has begun a request, or has not read its
+// answers.
+const patience = 30 * time.Second
 
 // New makes a server that calls connect for each application.
 func New(connect Connect, opts Options) *Server {
@@ -65,11 +100,20 @@ func New(connect Connect, opts Options) *Server {
 	if opts.Observer == nil {
 		opts.Observer = nobody{}
 	}
-	if opts.MaxConns == 0 {
-		opts.MaxConns = 4096
+	if opts.Owner == nil {
+		opts.Owner = func(uid uint32) string { return strconv.FormatUint(uint64(uid), 10) }
 	}
-	if opts.MaxConnsPerUID == 0 {
-		opts.MaxConnsPerUID = 1024
+	if opts.Places == nil {
+		opts.Places = unlimited{}
+	}
+	if opts.Account == nil {
+		opts.Account = func(string) meter.Account { return nil }
+	}
+	if opts.FrameTime == 0 {
+		opts.FrameTime = patience
+	}
+	if opts.AnswerTime == 0 {
+		opts.AnswerTime = patience
 	}
 	s := &Server{
 		connect:   connect,
@@ -78,8 +122,8 @@ func New(connect Connect, opts Options) *Server {
 		poll:      newPollBudget(),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
-		perUID:    make(map[uint32]int),
-		refused:   make(map[uint32]bool),
+		refusing:  make(map[string]int),
+		refused:   make(map[string]bool),
 	}
 	s.tasks.New = func() any { return new(task) }
 	return s
@@ -148,8 +192,8 @@ func (s *Server) start(nc net.Conn) {
 		return
 	}
 	c := newConn(s, sock, peer)
-	if !s.admit(c) {
-		nc.Close()
+	if err := s.admit(c); err != nil {
+		s.turnAway(c, err)
 		return
 	}
 	go func() {
@@ -157,39 +201,6 @@ func (s *Server) start(nc net.Conn) {
 		defer s.forget(c)
 		c.serve()
 	}()
-}
-
-// admit counts the connection, where the limits allow it.
-func (s *Server) admit(c *conn) bool {
-	uid := c.peer.UID
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	if len(s.conns) >= s.opts.MaxConns || s.perUID[uid] >= s.opts.MaxConnsPerUID {
-		if !s.refused[uid] {
-			s.refused[uid] = true
-			c.log.Warn("refusing PKCS#11 connections: too many are open",
-				"total", len(s.conns), "total_limit", s.opts.MaxConns,
-				"of_user", s.perUID[uid], "user_limit", s.opts.MaxConnsPerUID)
-		}
-		return false
-	}
-	delete(s.refused, uid)
-	s.conns[c] = struct{}{}
-	s.perUID[uid]++
-	s.running.Add(1)
-	return true
-}
-
-func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	if s.perUID[c.peer.UID]--; s.perUID[c.peer.UID] == 0 {
-		delete(s.perUID, c.peer.UID)
-	}
 }
 
 // Shutdown stops accepting, lets the calls under way come to their end, closes

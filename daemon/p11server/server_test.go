@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"vtoken/daemon/budget"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
@@ -225,25 +226,31 @@ func TestUnservableParameterKeepsTheConnection(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	s := serve(t, Options{MaxConnsPerUID: 2}, nil)
+	s := serve(t, Options{Places: budget.New("connections", budget.Limits{Total: 4, Each: 2})}, nil)
 	a, _ := s.initialized(t)
 	s.initialized(t)
 	for range 3 {
-		nc := s.rawDial(t)
-		if _, err := p11rpc.Offer(nc, 0); err == nil {
-			t.Fatal("a third connection was accepted")
+		c := s.dial(t)
+		// It says why, and to whatever is asked.
+		if err := c.initialize(p11rpc.Magic); err != ck.CKR_DEVICE_MEMORY {
+			t.Fatalf("a third connection answers %v", err)
 		}
+		if err := c.call(p11rpc.CallGetInfo, nil, nil); err != ck.CKR_DEVICE_MEMORY {
+			t.Fatalf("and then %v", err)
+		}
+		c.sock.Close()
 	}
-	if n := strings.Count(s.log.String(), "too many are open"); n != 1 {
+	if n := strings.Count(s.log.String(), "refusing PKCS#11 connections"); n != 1 {
 		t.Errorf("%d lines in the log about refusals, want 1", n)
 	}
 	a.sock.Close()
 	// The server sees the end of a some time after; then there is room again.
 	for {
-		nc := s.rawDial(t)
-		if _, err := p11rpc.Offer(nc, 0); err == nil {
+		c := s.dial(t)
+		if c.initialize(p11rpc.Magic) == nil {
 			return
 		}
+		c.sock.Close()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/secret"
 )
@@ -20,8 +21,11 @@ type task struct {
 
 	own []byte // memory of the task's own for a body
 	dec p11rpc.Decoder
-	out p11rpc.Encoder
+	out answers
 	req request
+
+	purse   *meter.Purse // pays for the task
+	charged int          // for it, without its answers
 }
 
 // load makes f the request of the task. The body stays where it is.
@@ -79,6 +83,7 @@ func (s *Server) newTask(version byte) *task {
 func (s *Server) freeTask(t *task) {
 	t.wipe()
 	t.out.Reset()
+	t.giveBack()
 	s.tasks.Put(t)
 }
 
@@ -101,6 +106,7 @@ func (c *conn) do(t *task) {
 // returns an error, and writes nothing, where the request breaks the protocol.
 func (c *conn) answer(t *task) error {
 	begun := time.Now()
+	c.used.Store(begun.UnixNano())
 	err := c.handle(t)
 	if err == nil {
 		err = t.out.End()
@@ -146,7 +152,7 @@ func (c *conn) handle(t *task) (err error) {
 	if run == nil {
 		return ck.CKR_FUNCTION_NOT_SUPPORTED
 	}
-	t.req = request{Decoder: &t.dec, out: &t.out, client: c.client.get(), ctx: c.ctx}
+	t.req = request{Decoder: &t.dec, out: &t.out.Encoder, answers: &t.out, purse: c.purse, client: c.client.get(), ctx: c.ctx}
 	if t.req.client == nil {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}

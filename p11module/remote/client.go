@@ -114,9 +114,13 @@ func (c *Client) dial() (*conn, error) {
 		if older >= c.newest {
 			continue
 		}
-		if n, failed := dial(c.options, older, c.starting); failed == nil {
+		n, failed := dial(c.options, older, c.starting)
+		switch {
+		case failed == nil:
 			c.newest = older
 			return n, nil
+		case ck.CodeOf(failed) == ck.CKR_DEVICE_MEMORY:
+			return nil, failed // it is understood, and has no room
 		}
 	}
 	return nil, dialError(err)

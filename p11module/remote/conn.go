@@ -108,7 +108,13 @@ func (c *conn) greet(newest byte) error {
 	x.enc.Data([]byte(p11rpc.Magic))
 	x.enc.Byte(0) // no reserved argument, which is sent as an empty text
 	x.enc.Data([]byte{0})
-	return x.plain()
+	if err := x.plain(); ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY {
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the daemon refuses the connection: this user has too many there, or makes it hold too much memory; "+
+			"end some applications, or raise --max-connections or --max-memory of vtokend, whose log says which")
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 // handshake is the socket as io.ReadWriter.

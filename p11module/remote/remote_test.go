@@ -44,6 +44,27 @@ func TestPermission(t *testing.T) {
 	wantCode(t, connectError("/run/x", os.ErrNotExist), ck.CKR_DEVICE_REMOVED)
 }
 
+// TestDaemonThatRefuses: a daemon that has no room for the connection is not taken for
+// one that is not there, and the trace says what the matter is.
+func TestDaemonThatRefuses(t *testing.T) {
+	d := startFake(t)
+	d.handle(func(f *fakeConn, code uint32, _ p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		f.refuse(code, ck.CKR_DEVICE_MEMORY)
+		return true
+	})
+	trace := filepath.Join(t.TempDir(), "trace")
+	c := New(Options{Socket: func() string { return d.path }, Timeout: patience, Trace: openTrace(trace, false)})
+	defer c.Close()
+	_, err := c.GetSlotList(true)
+	wantCode(t, err, ck.CKR_DEVICE_MEMORY)
+	_, err = c.OpenSession(1, ck.CKF_SERIAL_SESSION)
+	wantCode(t, err, ck.CKR_DEVICE_MEMORY)
+	text, err := os.ReadFile(trace)
+	if err != nil || !bytes.Contains(text, []byte("refuses the connection")) {
+		t.Errorf("the trace says %q, %v", text, err)
+	}
+}
+
 // TestDaemonThatComesLater: what was not there at first is found without a new
 // client (P08).
 func TestDaemonThatComesLater(t *testing.T) {

@@ -66,7 +66,7 @@ func byName(kit *httpkit.Kit) http.Handler {
 		}},
 	}
 	statuses := httpkit.StatusTable{
-		provisioning.Unauthenticated: 401, provisioning.RateLimited: 429, provisioning.BadInput: 400, provisioning.TooLarge: 413,
+		provisioning.Unauthenticated: 401, provisioning.RateLimited: 429, provisioning.BadInput: 400, provisioning.TooLarge: 413, provisioning.Busy: 503,
 	}
 	return kit.Wrap(kit.Router(routes, httpkit.Problems(statuses)))
 }

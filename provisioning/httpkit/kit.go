@@ -39,6 +39,11 @@ type Kit struct {
 	Audit Auditor
 	// Limits are how often callers may call; nil is as often as they like.
 	Limits *Limits
+	// Memory is where the bodies of requests are charged, for the credential or OS user
+	// that sends them, and before that is known for the address; nil is without limits.
+	Memory Memory
+	// Owner is who answers for a process on a Unix socket, in Memory.
+	Owner func(record.Peer) string
 	// URL is how clients reach the API, such as "https://tokens.example:8443"; empty
 	// where it is not served over HTTPS.
 	URL string

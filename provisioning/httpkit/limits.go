@@ -79,6 +79,10 @@ func (l *Limits) failed(r *http.Request, err error) error {
 	return err
 }
 
+// Source is who is counted for a connection from an address: one host, or the network of
+// 64 bits that one subscriber has of IPv6.
+func Source(remote string) string { return source(remote) }
+
 // source is the part of an address that is counted: that of one host, or the
 // network of 64 bits that one subscriber has of IPv6.
 func source(remote string) string {
@@ -110,10 +114,14 @@ func tooMany(wait time.Duration, detail string) error {
 	return &limited{provisioning.Errorf(provisioning.RateLimited, "%s", detail), wait}
 }
 
-// RetryAfter is how long a caller has to wait after an error of kind RateLimited,
-// in whole seconds, at least 1; 0 for other errors.
+// RetryAfter is how long a caller has to wait after an error of kind RateLimited
+// or Busy, in whole seconds, at least 1; 0 for other errors.
 func RetryAfter(err error) int {
-	if provisioning.KindOf(err) != provisioning.RateLimited {
+	switch provisioning.KindOf(err) {
+	case provisioning.RateLimited:
+	case provisioning.Busy:
+		return 1
+	default:
 		return 0
 	}
 	var l *limited

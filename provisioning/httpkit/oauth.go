@@ -122,6 +122,8 @@ func oauthCode(err error) (code string, status int) {
 		return "unauthorized_client", http.StatusBadRequest
 	case provisioning.RateLimited:
 		return "temporarily_unavailable", http.StatusTooManyRequests
+	case provisioning.Busy:
+		return "temporarily_unavailable", http.StatusServiceUnavailable
 	case provisioning.Internal, provisioning.StorageFull:
 		return "server_error", http.StatusInternalServerError
 	case provisioning.TooLarge:

@@ -80,6 +80,7 @@ func TestOAuthErrors(t *testing.T) {
 		{provisioning.Errorf(provisioning.TooLarge, "no"), "invalid_request", 413},
 		{provisioning.Errorf(provisioning.Forbidden, "no"), "unauthorized_client", 400},
 		{provisioning.Errorf(provisioning.RateLimited, "no"), "temporarily_unavailable", 429},
+		{provisioning.Errorf(provisioning.Busy, "no"), "temporarily_unavailable", 503},
 		{&httpkit.OAuthError{Code: "unsupported_grant_type", Detail: "no"}, "unsupported_grant_type", 400},
 		{errors.New("canary"), "server_error", 500},
 	} {

@@ -20,8 +20,8 @@ func PeerOf(ctx context.Context) (p record.Peer, ok bool) {
 // WithPeer is the ConnContext of servers on Unix sockets: it asks the kernel
 // once a connection (SO_PEERCRED).
 func WithPeer(ctx context.Context, c net.Conn) context.Context {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
+	u, ok := c.(syscall.Conn)
+	if _, unix := c.LocalAddr().(*net.UnixAddr); !ok || !unix {
 		return ctx
 	}
 	raw, err := u.SyscallConn()

@@ -110,4 +110,5 @@ var kindNames = map[provisioning.Kind]string{
 	provisioning.TooLarge:        "tooLarge",
 	provisioning.RateLimited:     "rateLimited",
 	provisioning.StorageFull:     "storageFull",
+	provisioning.Busy:            "busy",
 }

@@ -100,6 +100,7 @@ func (rt *Router) failRoute(route compiled, w http.ResponseWriter, r *http.Reque
 		rt.fail(w, r, err)
 		return
 	}
+	err = orBusy(r, err)
 	noteError(r, err)
 	setRetryAfter(w.Header(), err)
 	route.Errors(w, r, err)
@@ -107,6 +108,7 @@ func (rt *Router) failRoute(route compiled, w http.ResponseWriter, r *http.Reque
 
 // fail answers with an error and keeps it for the log line.
 func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
+	err = orBusy(r, err)
 	noteError(r, err)
 	setRetryAfter(w.Header(), err)
 	rt.errors(w, r, err)

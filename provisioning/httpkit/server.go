@@ -21,7 +21,13 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// What HTTP/2 would hold of requests that nobody reads yet.
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          64,
+			MaxReceiveBufferPerConnection: 256 << 10,
+			MaxReceiveBufferPerStream:     64 << 10,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -3,7 +3,6 @@ package httpkit
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -21,7 +20,11 @@ import (
 // panics, log line.
 func (k *Kit) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		t := &trace{id: uuid.NewString(), start: time.Now(), body: r.Body}
+		t := &trace{id: uuid.NewString(), start: time.Now()}
+		metered := k.meter(r, t)
+		defer metered.giveBack()
+		t.body = metered
+		r.Body = metered
 		r = r.WithContext(context.WithValue(r.Context(), traceKey{}, t))
 		h := w.Header()
 		h.Set("X-Request-Id", t.id)
@@ -93,7 +96,7 @@ type trace struct {
 	tenant  record.TenantID // what the call was about, where the handler says so
 	token   record.TokenID
 	kek     string
-	body    io.ReadCloser // before it was bounded
+	body    *meteredBody // before it was bounded
 }
 
 type traceKey struct{}

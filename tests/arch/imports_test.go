@@ -36,6 +36,8 @@ var layers = [...]layer{
 		of: []string{"vtoken"}, may: []string{"vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt", "vtoken/vtoken/p11rpc"}},
 	{name: "the store for tests of the engine knows the engine",
 		of: []string{"vtoken/enginetest"}, may: []string{"vtoken", "vtoken/..."}},
+	{name: "accounts of memory know the codes of errors",
+		of: []string{"vtoken/meter"}, may: []string{"vtoken/ck"}, never: []string{"net/http"}},
 	{name: "no package of the engine looks upwards",
 		of: []string{"vtoken/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/pin", "vtoken/object", "vtoken/record"}, never: []string{"net/http"}},
 
@@ -89,8 +91,8 @@ var layers = [...]layer{
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
 	{name: "metrics are told what to count, and ask nobody",
 		of: []string{"daemon/metrics"}, may: []string{"daemon/audit", "vtoken/ck", "vtoken/p11rpc"}},
-	{name: "the configuration and the audit log know nobody",
-		of: []string{"daemon/config", "daemon/audit"}, may: nil},
+	{name: "the configuration, the audit log and budgets know nobody",
+		of: []string{"daemon/config", "daemon/audit", "daemon/budget"}, may: nil},
 	{name: "the daemon joins everything but the module, the tools and the tests",
 		of: []string{"daemon"}, may: []string{"daemon/...", "keystore/...", "provisioning/...", "vtoken/..."}},
 

@@ -29,6 +29,11 @@ var attackers = map[string]func(args []string) error{
 	"fakeserver": fakeServerAttacker,
 	"nonsense":   nonsenseAttacker,
 	"relabel":    relabelAttacker,
+	"signer":     signer,
+	"halfframes": halfFrames,
+	"unread":     unread,
+	"hoarder":    hoarder,
+	"crowder":    crowder,
 }
 
 func TestMain(m *testing.M) {

@@ -89,6 +89,9 @@ func (e *Encoder) Error(code uint32, rv ck.Error) {
 // Bytes are the frames so far, until the next change of the encoder.
 func (e *Encoder) Bytes() []byte { return e.buf[:e.start] }
 
+// Held is how many bytes of memory the encoder has.
+func (e *Encoder) Held() int { return cap(e.buf) }
+
 // Reset wipes the buffer and keeps a small one for the next frames.
 func (e *Encoder) Reset() {
 	clear(e.buf)

@@ -26,7 +26,31 @@ type Reader struct {
 	w   int
 	// last is the place of the frame that was returned last, to be wiped.
 	last []byte
+	host Host // nil is nobody
 }
+
+// Host answers for the memory and the time of the frames that a [Reader] receives.
+type Host interface {
+	// Take is asked before a buffer of n bytes is made. Where it returns an error, the
+	// frame is refused.
+	Take(n int) error
+	// Give is told when a buffer of n bytes is not used any more.
+	Give(n int)
+	// Begun is told before each read whether a frame has begun and its rest is missing.
+	Begun(begun bool)
+}
+
+// Refused is the error of a frame that the [Host] refused. Its bytes were passed over, so
+// the next frame can be read.
+type Refused struct {
+	Code uint32
+	Err  error
+}
+
+func (r *Refused) Error() string { return r.Err.Error() }
+
+// Unwrap is what the host said.
+func (r *Refused) Unwrap() error { return r.Err }
 
 // Buffers start small and grow as bytes arrive, at most doubling: a header that
 // announces a large body costs no memory until the body is really there.
@@ -35,15 +59,27 @@ const firstBuffer = 4 << 10
 // keepBuffer is the largest buffer that is kept between frames.
 const keepBuffer = 64 << 10
 
+// wholeBuffer is the size from which on a buffer is made for the whole frame, so that a
+// large frame is not copied again and again.
+const wholeBuffer = 1 << 20
+
 // NewReader reads frames from src.
 func NewReader(src io.Reader) *Reader {
 	return &Reader{src: src, buf: make([]byte, firstBuffer)}
 }
 
+// SetHost has h answer for what the reader receives from now on. It is called before the
+// first Next. An error is that of h for the first buffer.
+func (d *Reader) SetHost(h Host) error {
+	d.host = h
+	return h.Take(len(d.buf))
+}
+
 // Next returns the next frame and overwrites the body that it returned before.
 // The error is io.EOF where the peer closed the connection between two frames,
 // io.ErrUnexpectedEOF where it did so inside of one, ErrMalformed where the
-// header breaks a limit, or the connection's own.
+// header breaks a limit, a [*Refused] where the host refused the frame, or the
+// connection's own.
 func (d *Reader) Next() (Frame, error) {
 	d.release()
 	if err := d.fill(headerLen); err != nil {
@@ -54,6 +90,13 @@ func (d *Reader) Next() (Frame, error) {
 		return Frame{}, err
 	}
 	if err := d.fill(headerLen + options + body); err != nil {
+		var refused *Refused
+		if errors.As(err, &refused) {
+			refused.Code = code
+			if skipped := d.skip(headerLen + options + body); skipped != nil {
+				err = skipped
+			}
+		}
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -91,23 +134,79 @@ func parseHeader(h []byte) (code uint32, options, body int, err error) {
 	return code, int(o), int(b), nil
 }
 
-// release wipes the frame that was returned last and gives up a large buffer.
+// Detach gives the caller the body that was returned last, for good, where it is large
+// and nothing follows it; the caller then also has to give its size back to the host.
+// Otherwise ok is false and the body stays as it is.
+func (d *Reader) Detach() (body []byte, size int, ok bool) {
+	if len(d.last) <= keepBuffer || d.r < d.w {
+		return nil, 0, false
+	}
+	body, size = d.last, len(d.buf)-firstBuffer
+	d.last, d.r, d.w = nil, 0, 0
+	d.buf = make([]byte, firstBuffer)
+	return body, size, true
+}
+
+// release wipes the frame that was returned last and gives up a large buffer, unless
+// more than a small one's worth of the next frame is in it.
 func (d *Reader) release() {
 	clear(d.last)
 	d.last = nil
-	if d.r < d.w {
+	rest := d.buf[d.r:d.w]
+	if len(rest) == 0 {
+		d.r, d.w = 0, 0
+	}
+	if len(d.buf) <= keepBuffer || len(rest) > firstBuffer {
 		return
 	}
-	d.r, d.w = 0, 0
-	if len(d.buf) > keepBuffer {
-		d.buf = make([]byte, firstBuffer)
+	small := make([]byte, firstBuffer)
+	d.r, d.w = 0, copy(small, rest)
+	clear(rest)
+	d.give(len(d.buf) - firstBuffer)
+	d.buf = small
+}
+
+func (d *Reader) give(n int) {
+	if d.host != nil {
+		d.host.Give(n)
+	}
+}
+
+// begun tells the host whether a frame has begun and its rest is missing.
+func (d *Reader) begun() {
+	if d.host != nil {
+		d.host.Begun(d.w > d.r)
+	}
+}
+
+// skip passes over n bytes of a frame that was refused.
+func (d *Reader) skip(n int) error {
+	for {
+		have := min(n, d.w-d.r)
+		clear(d.buf[d.r : d.r+have])
+		d.r += have
+		if n -= have; n == 0 {
+			return nil
+		}
+		d.r, d.w = 0, 0
+		if d.host != nil {
+			d.host.Begun(true)
+		}
+		m, err := d.src.Read(d.buf)
+		d.w = m
+		if err != nil && m == 0 {
+			return err
+		}
 	}
 }
 
 // fill reads until n bytes are there.
 func (d *Reader) fill(n int) error {
 	for d.w-d.r < n {
-		d.makeRoom(n)
+		if err := d.makeRoom(n); err != nil {
+			return err
+		}
+		d.begun()
 		m, err := d.src.Read(d.buf[d.w:])
 		d.w += m
 		if err == nil {
@@ -126,21 +225,32 @@ func (d *Reader) fill(n int) error {
 
 // makeRoom makes place for at least one more byte on the way to n. What it
 // moves it wipes where it was, for it may be a PIN.
-func (d *Reader) makeRoom(n int) {
+func (d *Reader) makeRoom(n int) error {
 	have := d.w - d.r
 	old := d.buf[d.r:d.w]
 	switch {
 	case d.r+n <= len(d.buf):
-		return
+		return nil
 	case d.r > 0:
 		copy(d.buf, old)
 		clear(d.buf[have:d.w])
 	case d.w == len(d.buf):
-		d.buf = make([]byte, min(n, 2*len(d.buf)))
+		size := min(n, 2*len(d.buf))
+		if size >= wholeBuffer {
+			size = n
+		}
+		if d.host != nil {
+			if err := d.host.Take(size); err != nil {
+				return &Refused{Err: err}
+			}
+		}
+		d.give(len(d.buf))
+		d.buf = make([]byte, size)
 		copy(d.buf, old)
 		clear(old)
 	default:
-		return
+		return nil
 	}
 	d.r, d.w = 0, have
+	return nil
 }

@@ -18,6 +18,7 @@ var numbers = map[provisioning.Kind]int{
 	provisioning.RateLimited:     6,
 	provisioning.StorageFull:     7,
 	provisioning.NotSupported:    8,
+	provisioning.Busy:            9,
 	provisioning.UserNotFound:    101,
 	provisioning.TokenNotFound:   102,
 	provisioning.TenantNotFound:  103,
@@ -39,7 +40,7 @@ type envelope struct {
 
 // fail answers with an error in the envelope. The status is 200, as the vendor's
 // clients expect, except where the call never got as far as a method: 401 without
-// a credential, 429 with Retry-After, and 404, 405, 413 and 415 of HTTP.
+// a credential, 429 and 503 with Retry-After, and 404, 405, 413 and 415 of HTTP.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status := httpkit.StatusOf(err); status != 0 {
 		_ = httpkit.WriteJSON(w, status, envelope{Error: numbers[provisioning.BadInput], Message: err.Error()})
@@ -54,6 +55,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case provisioning.RateLimited:
 		status = http.StatusTooManyRequests
+	case provisioning.Busy:
+		status = http.StatusServiceUnavailable
 	case provisioning.TooLarge:
 		status = http.StatusRequestEntityTooLarge
 	case provisioning.UserNotFound:

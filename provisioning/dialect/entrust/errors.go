@@ -29,6 +29,7 @@ var statuses = httpkit.StatusTable{
 	provisioning.TooLarge:        http.StatusRequestEntityTooLarge,
 	provisioning.RateLimited:     http.StatusTooManyRequests,
 	provisioning.StorageFull:     http.StatusInternalServerError,
+	provisioning.Busy:            http.StatusServiceUnavailable,
 }
 
 var codes = map[provisioning.Kind]string{
@@ -50,6 +51,7 @@ var codes = map[provisioning.Kind]string{
 	provisioning.TooLarge:        "request_too_large",
 	provisioning.RateLimited:     "too_many_requests",
 	provisioning.StorageFull:     "storage_full",
+	provisioning.Busy:            "service_unavailable",
 }
 
 // fail answers with an ErrorInfo.

@@ -28,6 +28,7 @@ var statuses = httpkit.StatusTable{
 	provisioning.TooLarge:        http.StatusRequestEntityTooLarge,
 	provisioning.RateLimited:     http.StatusTooManyRequests,
 	provisioning.StorageFull:     http.StatusInternalServerError,
+	provisioning.Busy:            http.StatusServiceUnavailable,
 }
 
 // StatusOf is the status that a kind of error has here.

@@ -28,4 +28,5 @@ var statuses = httpkit.StatusTable{
 	provisioning.TooLarge:        http.StatusRequestEntityTooLarge,
 	provisioning.RateLimited:     http.StatusTooManyRequests,
 	provisioning.StorageFull:     http.StatusInsufficientStorage,
+	provisioning.Busy:            http.StatusServiceUnavailable,
 }

@@ -28,6 +28,7 @@ var statuses = httpkit.StatusTable{
 	provisioning.TooLarge:        http.StatusRequestEntityTooLarge,
 	provisioning.RateLimited:     http.StatusTooManyRequests,
 	provisioning.StorageFull:     http.StatusInternalServerError,
+	provisioning.Busy:            http.StatusServiceUnavailable,
 }
 
 // problem is the body of every error.

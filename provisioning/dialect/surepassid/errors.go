@@ -42,6 +42,7 @@ var codes = map[provisioning.Kind]int{
 	provisioning.KeyNotFound:     codeConfig,
 	provisioning.GroupNotFound:   codeConfig,
 	provisioning.RateLimited:     codeTooMany,
+	provisioning.Busy:            codeTooMany,
 	provisioning.UserNotFound:    codeUser,
 	provisioning.TokenNotFound:   codeNotFound,
 	provisioning.WrongState:      codeInUse,
@@ -85,8 +86,8 @@ func codeOf(err error) int {
 }
 
 // fail answers with an error in the envelope. The status is 200, as the vendor's
-// clients expect, except 429 with Retry-After for too many requests, and what HTTP
-// itself refuses.
+// clients expect, except 429 and 503 with Retry-After for too many requests and too
+// much at once, and what HTTP itself refuses.
 func fail(w http.ResponseWriter, _ *http.Request, err error) {
 	out := answer{ErrorCode: codeOf(err), ErrorMessage: provisioning.AsError(err).Detail}
 	var f *failure
@@ -97,6 +98,8 @@ func fail(w http.ResponseWriter, _ *http.Request, err error) {
 	switch provisioning.KindOf(err) {
 	case provisioning.RateLimited:
 		status = http.StatusTooManyRequests
+	case provisioning.Busy:
+		status = http.StatusServiceUnavailable
 	case provisioning.TooLarge:
 		status = http.StatusRequestEntityTooLarge
 	}

@@ -1,0 +1,57 @@
+package budget
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// Listener is a listener whose connections are counted in a ledger. One that is over the
+// limits is closed at once; nothing is read from it.
+type Listener struct {
+	net.Listener
+	ledger *Ledger
+	owner  func(net.Conn) string
+}
+
+// Listen counts the connections that l accepts; owner tells whose one is.
+func Listen(l net.Listener, ledger *Ledger, owner func(net.Conn) string) *Listener {
+	return &Listener{l, ledger, owner}
+}
+
+// Accept waits for a connection that is within the limits.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		owner := l.owner(c)
+		if l.ledger.Charge(owner, 1) != nil {
+			c.Close()
+			continue
+		}
+		return &counted{Conn: c, free: sync.OnceFunc(func() { l.ledger.Refund(owner, 1) })}, nil
+	}
+}
+
+// counted is a connection that is in a ledger until it is closed.
+type counted struct {
+	net.Conn
+	free func()
+}
+
+// Close closes the connection and takes it out of the ledger.
+func (c *counted) Close() error {
+	defer c.free()
+	return c.Conn.Close()
+}
+
+// SyscallConn is that of the connection, which tells who is at the other end.
+func (c *counted) SyscallConn() (syscall.RawConn, error) {
+	if raw, ok := c.Conn.(syscall.Conn); ok {
+		return raw.SyscallConn()
+	}
+	return nil, errors.New("the connection has no descriptor")
+}

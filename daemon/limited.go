@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"syscall"
+
+	"vtoken/daemon/budget"
+	"vtoken/daemon/config"
+	"vtoken/daemon/metrics"
+	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/meter"
+)
+
+// limited is what clients may have of the daemon at a time, and who has how much of it.
+type limited struct {
+	owners *budget.Owners
+	memory *budget.Ledger
+	// connections of applications, of the API over TLS, of administrators on their
+	// socket, and of those who read metrics.
+	connections, api, admin, scrape *budget.Ledger
+}
+
+// Open files that are not for clients of applications and the API: the store, the audit
+// log, KEKs, libraries, what is refused with a reason; and the connections of
+// administrators and of those who read metrics.
+const (
+	ownFiles    = 192
+	adminConns  = 128
+	scrapeConns = 16
+)
+
+// newLimited makes the accounts. Where the process may not open enough files for all
+// connections, there are fewer of them: those of applications come before those of the
+// API.
+func newLimited(l config.Limits, files int, log *slog.Logger) limited {
+	room := max(files-ownFiles-adminConns-scrapeConns, 32)
+	connections := min(l.MaxConnections, room*3/4)
+	api := min(l.APIConnections, room-connections)
+	if connections < l.MaxConnections || api < l.APIConnections {
+		log.Warn("fewer connections than --max-connections and --api-connections say, as the process may open too few files; raise LimitNOFILE",
+			"files", files, "connections", connections, "api_connections", api)
+	}
+	const mib = 1 << 20
+	return limited{
+		owners:      budget.NewOwners(budget.SubUIDs),
+		memory:      budget.New("bytes of memory", budget.Limits{Total: l.MaxMemory * mib, Each: l.MaxMemoryUser * mib}),
+		connections: budget.New("connections", budget.Limits{Total: connections, Each: l.MaxConnectionsUser}),
+		api:         budget.New("connections", budget.Limits{Total: api, Each: l.APIConnectionsSource}),
+		admin:       budget.New("connections", budget.Limits{Total: adminConns, Each: adminConns}),
+		scrape:      budget.New("connections", budget.Limits{Total: scrapeConns, Each: scrapeConns}),
+	}
+}
+
+// openFiles is how many files the process may open. The Go runtime has raised the limit
+// as far as it may.
+func openFiles(log *slog.Logger) int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		log.Warn("it is not known how many files may be open, 1024 is taken", "error", err)
+		return 1024
+	}
+	return int(min(limit.Cur, 1<<20))
+}
+
+// account is where the memory of an owner is charged.
+func (l limited) account(owner string) meter.Account { return l.memory.Account(owner) }
+
+// admins counts the connections to the admin socket for the users that make them.
+func (l limited) admins(on net.Listener) net.Listener {
+	return budget.Listen(on, l.admin, func(c net.Conn) string {
+		peer, _ := httpkit.PeerOf(httpkit.WithPeer(context.Background(), c))
+		return l.owners.Of(peer.UID)
+	})
+}
+
+// sources counts the connections to a listener for the addresses that they come from.
+func (l limited) sources(on net.Listener, ledger *budget.Ledger) net.Listener {
+	return budget.Listen(on, ledger, func(c net.Conn) string { return "address " + httpkit.Source(c.RemoteAddr().String()) })
+}
+
+// states are the limits as the metrics tell of them.
+func (l limited) states() []metrics.Limit {
+	var list []metrics.Limit
+	for _, one := range []struct {
+		kind   string
+		ledger *budget.Ledger
+	}{
+		{"memory", l.memory}, {"connections", l.connections}, {"api-connections", l.api},
+		{"admin-connections", l.admin}, {"metrics-connections", l.scrape},
+	} {
+		s := one.ledger.State()
+		list = append(list, metrics.Limit{Kind: one.kind, Used: s.Used, Limit: s.Limit, Refused: s.Refused})
+	}
+	return list
+}

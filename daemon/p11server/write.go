@@ -1,0 +1,77 @@
+package p11server
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// answerWriter writes answers to a socket. A deadline is set only where the socket is
+// full, so that answers to a client that reads them cost no timer.
+type answerWriter struct {
+	sock *net.UnixConn
+	raw  syscall.RawConn
+	try  func(fd uintptr) bool // write, bound once
+	time time.Duration         // that a client may take to read what was written
+
+	mu      sync.Mutex
+	left    []byte
+	err     error
+	armed   bool
+	leaving atomic.Bool // the deadline is that of the connection's end
+}
+
+func newAnswerWriter(sock *net.UnixConn, raw syscall.RawConn, limit time.Duration) *answerWriter {
+	w := &answerWriter{sock: sock, raw: raw, time: limit}
+	w.try = w.write
+	return w
+}
+
+// leave gives the answers that are still to be sent so long, together.
+func (w *answerWriter) leave(limit time.Duration) {
+	w.leaving.Store(true)
+	_ = w.sock.SetWriteDeadline(time.Now().Add(limit))
+}
+
+// send writes all of b.
+func (w *answerWriter) send(b []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left, w.err = b, nil
+	err := w.raw.Write(w.try)
+	w.left = nil
+	if w.armed {
+		w.armed = false
+		if !w.leaving.Load() {
+			_ = w.sock.SetWriteDeadline(time.Time{})
+		}
+	}
+	if err == nil {
+		err = w.err
+	}
+	return err
+}
+
+// write returns false where the socket is full, to be called again.
+func (w *answerWriter) write(fd uintptr) (done bool) {
+	for len(w.left) > 0 {
+		n, err := syscall.Write(int(fd), w.left)
+		switch err {
+		case nil:
+			w.left = w.left[n:]
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			if !w.armed && !w.leaving.Load() {
+				w.armed = true
+				_ = w.sock.SetWriteDeadline(time.Now().Add(w.time))
+			}
+			return false
+		default:
+			w.err = err
+			return true
+		}
+	}
+	return true
+}
