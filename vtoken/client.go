@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,9 @@ type Client struct {
 	users   atomic.Pointer[[]*record.User] // nil until first asked for
 	stale   atomic.Bool                    // users have to be asked for again
 	events  events
+	owner   string          // of its slow work
+	ctx     context.Context // ends with the application
+	cancel  context.CancelFunc
 
 	mu          sync.RWMutex
 	closed      bool
@@ -65,6 +69,7 @@ func (c *Client) Close() {
 	if already {
 		return
 	}
+	c.cancel()
 	c.events.close()
 	c.closeWhere(func(*session) bool { return true })
 }

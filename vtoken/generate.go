@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
 )
 
@@ -19,7 +20,11 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 	if err := s.mayGenerate(t, true); err != nil {
 		return 0, err
 	}
-	made, err := d.GenerateKey(m.Parameter, t)
+	var made ck.Template
+	err = s.makeKey(d, func(func() error) (err error) {
+		made, err = d.GenerateKey(m.Parameter, t)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -63,7 +68,11 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	if err := s.withinSize(pub); err != nil {
 		return nil, nil, err
 	}
-	madePub, madePriv, err := d.GenerateKeyPair(m.Parameter, pub, priv)
+	var madePub, madePriv ck.Template
+	err = s.makeKey(d, func(pause func() error) (err error) {
+		madePub, madePriv, err = d.GenerateKeyPair(m.Parameter, pub, priv, pause)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,6 +81,14 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	}
 	private, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv)
 	return public, private, err
+}
+
+// makeKey calls generate, when it is the application's turn where that takes long.
+func (s *session) makeKey(d *mech.Descriptor, generate func(pause func() error) error) error {
+	if !d.SlowToMake {
+		return generate(nil)
+	}
+	return s.attachment.client.inTurn(generate)
 }
 
 // build makes an object under the rules of the token and the login.

@@ -48,6 +48,8 @@ func (f *fakeClient) seen() []string {
 
 func (f *fakeClient) Close() { close(f.closed) }
 
+func (f *fakeClient) Cancel() { f.note("cancel") }
+
 func (f *fakeClient) GetInfo() ck.Info {
 	return ck.Info{CryptokiVersion: ck.Version{Major: 3, Minor: 0}, ManufacturerID: "fake"}
 }

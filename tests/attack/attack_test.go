@@ -21,7 +21,12 @@ const (
 // attackers is the list of programs that run under another OS user, by name. A new one
 // is one line here.
 var attackers = map[string]func(args []string) error{
-	"login": loginAttacker,
+	"login":       loginAttacker,
+	"signer":      signer,
+	"first-login": firstLoginOf,
+	"pairs":       pairs,
+	"set-pins":    setPINs,
+	"rsa-signers": rsaSigners,
 }
 
 func TestMain(m *testing.M) {
