@@ -126,7 +126,9 @@ func (q *Queue) ask(name string) (*turn, error) {
 func (q *Queue) await(ctx context.Context, t *turn) error {
 	select {
 	case <-t.granted:
-		return nil
+		if ctx.Err() == nil {
+			return nil
+		}
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
@@ -249,13 +251,13 @@ func (q *Queue) next() *owner {
 	return best
 }
 
-// hasRoom reports whether a turn of the owner can begin. One more than the limit may run
-// for an owner who has none, beside turns that are overdue.
+// hasRoom reports whether a turn of the owner can begin. Beside a turn that is overdue, an
+// owner who has none gets the processor that is left free, or the one that there is.
 func (q *Queue) hasRoom(o *owner) bool {
 	if len(q.running) < q.limit() {
 		return true
 	}
-	if o.running > 0 || len(q.running) > q.limit() {
+	if o.running > 0 || len(q.running) >= max(2, q.processors) {
 		return false
 	}
 	now := q.now()
