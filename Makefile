@@ -68,11 +68,12 @@ lint: packages-build ## gofmt, go vet and staticcheck
 fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh
 
-soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s)
+soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), ATTACK_TIME (1m), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s)
 	WALK_STEPS=$${WALK_STEPS:-100000} $(GO) test -count=1 -v -run TestWalk ./provisioning/dialect/walktest
 	SCALE_TIME=$${SCALE_TIME:-10m} LOAD_TIME=$${LOAD_TIME:-30s} $(GO) test -count=1 -v -timeout 1h ./tests/scale
 	LOAD_TIME=$${LOAD_TIME:-30s} LOAD_RATE=$${LOAD_RATE:-2000} $(GO) test -count=1 -v -run TestManyAdministrators ./tests/scale
 	RSA_BITS=8192 $(GO) test -count=1 -v -run TestRSAPair ./tests/vectors
+	ATTACK_TIME=$${ATTACK_TIME:-1m} $(GO) test -count=1 -v -timeout 1h ./tests/attack
 	KILLS=$${KILLS:-500} $(GO) test -count=1 -v -timeout 2h -run TestKilledUnderWriters ./tests/e2e
 
 timing: packages-test build ## ask whether the time of a decryption tells what is in it: TIMING_COUNT (10000) rounds, 18 minutes; see docs/threat-model.md

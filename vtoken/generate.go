@@ -91,10 +91,19 @@ func (s *session) makeKey(d *mech.Descriptor, generate func(pause func() error) 
 	return s.attachment.client.inTurn(generate)
 }
 
-// build makes an object under the rules of the token and the login.
-func (s *session) build(src object.Source, t ck.Template) (*object.Object, error) {
+// build makes an object under the rules of the token and the login, when it is the
+// application's turn where that takes long.
+func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err error) {
 	src.SO, src.MinRSABits = s.soIn(), int(s.token().record().Policy.MinRSABits(false))
-	return object.Build(src, t)
+	if !src.TakesLong(t) {
+		return object.Build(src, t)
+	}
+	err = s.attachment.client.inTurn(func(pause func() error) (err error) {
+		src.Pause = pause
+		o, err = object.Build(src, t)
+		return err
+	})
+	return o, err
 }
 
 // made is the object of a key that a mechanism made. The secret part of what the

@@ -2,6 +2,8 @@ package vtoken_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"testing"
 	"time"
@@ -72,7 +74,7 @@ func rsaPair(c *vtoken.Client, h ck.SessionHandle, bits uint64, usage ck.Attribu
 	return key, err
 }
 
-// TestSlowWorkWaits: each kind of slow work asks for one turn in the name of the OS user. It
+// TestSlowWorkWaits: each kind of slow work asks for a turn in the name of the OS user. It
 // is not done where the application has gone, nor where there is too much of it.
 func TestSlowWorkWaits(t *testing.T) {
 	w, q, _ := queued(t)
@@ -87,6 +89,12 @@ func TestSlowWorkWaits(t *testing.T) {
 	_, slhdsa, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_SLH_DSA_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, ck.CKP_SLH_DSA_SHA2_128F)}, nil)
 	require.NoError(t, err)
+	given, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	withoutPrimes := ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_RSA), ck.Bytes(ck.CKA_MODULUS, given.N.Bytes()),
+		ck.Bytes(ck.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}), ck.Bytes(ck.CKA_PRIVATE_EXPONENT, given.D.Bytes()),
+	}
 	begin := func(init func(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error, m ck.MechanismType, key ck.ObjectHandle) {
 		require.NoError(t, init(h, ck.Mechanism{Type: m}, key))
 	}
@@ -98,6 +106,7 @@ func TestSlowWorkWaits(t *testing.T) {
 				ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, ck.CKP_SLH_DSA_SHA2_128F)}, nil)
 			return err
 		}},
+		"an RSA key without its primes": {nil, func() error { _, err := c.CreateObject(h, withoutPrimes); return err }},
 		"PBKDF2": {nil, func() error {
 			_, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_PKCS5_PBKD2, Parameter: ck.PBKD2Params{
 				SaltSource: ck.CKZ_SALT_SPECIFIED, Salt: []byte("saltsalt"), Iterations: 1000, PRF: ck.CKP_PKCS5_PBKD2_HMAC_SHA256, Password: []byte("password"),
@@ -126,7 +135,10 @@ func TestSlowWorkWaits(t *testing.T) {
 			}
 			q.owners = nil
 			require.NoError(t, slow.call())
-			require.Equal(t, []string{"uid 1001"}, q.owners)
+			require.NotEmpty(t, q.owners)
+			for _, owner := range q.owners {
+				require.Equal(t, "uid 1001", owner)
+			}
 			if slow.prepare != nil {
 				require.NoError(t, slow.prepare())
 			}
