@@ -100,7 +100,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	d.metrics.Watch(d.state())
 	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log, Observer: d.metrics.Calls})
-	core := provisioning.New(coreStore{store}, provisioning.Options{Turns: d.turns})
+	core := provisioning.New(coreStore{store}, provisioning.Options{Turns: apiTurns{d.users}})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 func (d *daemon) connect(p record.Peer) p11server.Client {
 	c := d.engine.Connect(p)
 	audited := &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
-	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed, gone: d.users.come(p)}
+	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed, gone: d.users.application(p)}
 }
 
 // listen makes the listeners and serves on them. All are made before any is

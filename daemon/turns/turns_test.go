@@ -46,6 +46,13 @@ func (s *scene) note(name string) {
 	s.done[name] = append(s.done[name], time.Since(s.begun))
 }
 
+// running is how many turns run.
+func (s *scene) running() int {
+	s.q.mu.Lock()
+	defer s.q.mu.Unlock()
+	return len(s.q.running)
+}
+
 // Who comes with one piece of work waits for the one that runs, not for all that wait.
 func TestNewcomerIsNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -137,10 +144,10 @@ func TestShare(t *testing.T) {
 				for range 20 {
 					s.work("alice", time.Millisecond)
 				}
-				require.Len(t, s.q.running, c.runs)
+				require.Equal(t, c.runs, s.running())
 				if c.shared && c.processors > 2 {
 					s.work("bob", time.Millisecond)
-					require.Len(t, s.q.running, c.runs+1)
+					require.Equal(t, c.runs+1, s.running())
 				}
 				s.all.Wait()
 			})

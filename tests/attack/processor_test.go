@@ -26,7 +26,7 @@ const (
 	busyP99     = 20 * time.Millisecond
 	firstLogin  = 500 * time.Millisecond
 	quietWithin = 2 * time.Second // after the clients were killed
-	slack       = 5
+	slack       = 10
 )
 
 // measureFor is how long alice signs for one measurement, and by how much the promises are
