@@ -2,6 +2,9 @@ module vtoken
 
 go 1.26.8
 
+// Key pairs of RSA are made step by step (vtoken/mech/rsagenerate.go).
+godebug cryptocustomrand=1
+
 require (
 	filippo.io/age v1.3.2
 	filippo.io/bigmod v0.1.0

@@ -15,6 +15,7 @@ import (
 	"vtoken/daemon/config"
 	"vtoken/daemon/metrics"
 	"vtoken/daemon/p11server"
+	"vtoken/daemon/turns"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
 	"vtoken/provisioning"
@@ -50,6 +51,8 @@ type daemon struct {
 
 	serving sync.WaitGroup
 	sweeper *sweeper
+	turns   *turns.Queue // of slow work
+	users   *users
 	failed  chan error // what ended a server that should have gone on
 }
 
@@ -78,7 +81,8 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if !overwritesFreed() {
 		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
-	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper()}
+	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper(), turns: turns.New(0)}
+	d.users = newUsers(d.turns)
 	d.limited = newLimited(cfg.Limits, openFiles(log), log)
 	d.serving.Go(d.sweeper.run)
 	defer func() {
@@ -88,7 +92,8 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}()
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
 		MayMake: admins.Has, Locked: d.locked, Provider: provider, Forgotten: d.sweeper.note, Version: version,
-		Wait:        func(long time.Duration) { wait(ctx, long) },
+		Turns:       d.turns,
+		Wait:        func(call context.Context, long time.Duration) { wait(ctx, call, long) },
 		MaxSessions: cfg.MaxSessions, Account: func(p record.Peer) meter.Account { return d.limited.account(d.limited.owners.Of(p.UID)) },
 	})
 	if err != nil {
@@ -102,7 +107,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls,
 		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
 	})
-	core := provisioning.New(coreStore{store}, provisioning.Options{OSUser: osUser})
+	core := provisioning.New(coreStore{store}, provisioning.Options{OSUser: osUser, Turns: apiTurns{d.users}})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
@@ -111,13 +116,14 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	return d, d.listen(core, admins)
 }
 
-// wait returns after so long, or when ctx ends.
-func wait(ctx context.Context, long time.Duration) {
+// wait returns after so long, or when one of the two ends.
+func wait(ctx, call context.Context, long time.Duration) {
 	timer := time.NewTimer(long)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	case <-call.Done():
 	}
 }
 
@@ -139,7 +145,7 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 			d.log.Warn("removing keys whose certificates did not come failed; it is tried again in an hour", "error", err)
 		}
 		d.sweeper.note() // it has read keys that wait
-		wait(ctx, sweepEvery)
+		wait(ctx, ctx, sweepEvery)
 	}
 }
 
@@ -147,7 +153,7 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 func (d *daemon) connect(p record.Peer) p11server.Client {
 	c := d.engine.Connect(p)
 	audited := &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
-	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed}
+	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed, gone: d.users.application(p)}
 }
 
 // listen makes the listeners and serves on them. All are made before any is

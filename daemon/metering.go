@@ -18,11 +18,18 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// measuredClient is an application whose signatures are counted. Calls that only
+// measuredClient is an application that is counted, and whose signatures are. Calls that only
 // ask for the length of one make none.
 type measuredClient struct {
 	p11server.Client
 	signed func()
+	gone   func()
+}
+
+// Close ends the application.
+func (c *measuredClient) Close() {
+	c.Client.Close()
+	c.gone()
 }
 
 func (c *measuredClient) count(out ck.Output, err error, buf ck.Buffer) (ck.Output, error) {

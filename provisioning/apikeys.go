@@ -32,7 +32,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.Tena
 	if err := s.checkNewAPIKey(c, &n); err != nil {
 		return APIKey{}, nil, err
 	}
-	k, key, err := s.newAPIKey(tenant, n)
+	k, key, err := s.newAPIKey(ctx, c, tenant, n)
 	if err != nil {
 		return APIKey{}, nil, err
 	}

@@ -68,7 +68,7 @@ func (b *batch) assignAll(c Caller, tenant record.TenantID, rows []AssignRow) er
 				return nil
 			}
 			hashed[i] = &record.Token{ID: done[i].ID, UserPIN: pin.State{Policy: b.s.opt.UserPIN}}
-			return b.s.setPINs(hashed[i], map[pin.Role]secret.Bytes{pin.User: rows[i].PIN})
+			return b.s.setPINs(b.ctx, c, hashed[i], map[pin.Role]secret.Bytes{pin.User: rows[i].PIN})
 		})
 		if err != nil {
 			return err

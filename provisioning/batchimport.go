@@ -64,7 +64,7 @@ func (s *Service) ImportTokens(ctx context.Context, c Caller, tenant record.Tena
 // importAll tries first what costs little. Hashes of PINs are made when nothing
 // else is wrong.
 func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, made []newcomer) error {
-	list, err := b.prepare(tenant, rows, made)
+	list, err := b.prepare(c, tenant, rows, made)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, ma
 			if rows[i].PIN == nil {
 				return nil
 			}
-			return b.s.setPINs(made[i].token, map[pin.Role]secret.Bytes{pin.User: rows[i].PIN})
+			return b.s.setPINs(b.ctx, c, made[i].token, map[pin.Role]secret.Bytes{pin.User: rows[i].PIN})
 		})
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, ma
 }
 
 // prepare makes the records and keys of the rows, without their PINs.
-func (b *batch) prepare(tenant record.TenantID, rows []ImportRow, made []newcomer) ([]NewToken, error) {
+func (b *batch) prepare(c Caller, tenant record.TenantID, rows []ImportRow, made []newcomer) ([]NewToken, error) {
 	list := make([]NewToken, len(rows))
 	seen := make(map[string]int, len(rows))
 	return list, b.each(func(i int) (err error) {
@@ -121,7 +121,7 @@ func (b *batch) prepare(tenant record.TenantID, rows []ImportRow, made []newcome
 		if err := b.s.checkRowPIN(r.PIN); err != nil {
 			return err
 		}
-		made[i], err = b.s.newToken(list[i])
+		made[i], err = b.s.newToken(b.ctx, c, list[i])
 		return err
 	})
 }

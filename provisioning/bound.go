@@ -68,7 +68,7 @@ func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN
 		return Token{}, err
 	}
 	defer k.private.Wipe()
-	verifier, err := s.store.HashPIN(t.ID, n.role, n.pin, k.private) // slow, so outside of the transaction
+	verifier, err := s.hashPIN(ctx, c, t.ID, n.role, n.pin, k.private)
 	if err != nil {
 		return Token{}, err
 	}
@@ -139,7 +139,12 @@ func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, with Cu
 	if err != nil {
 		return nil, err
 	}
-	right, private, err := s.store.CheckPIN(t.ID, with.Role, tried.Verifier, with.PIN)
+	var right bool
+	var private secret.Bytes
+	err = s.inTurn(ctx, c, func(func() error) (err error) {
+		right, private, err = s.store.CheckPIN(t.ID, with.Role, tried.Verifier, with.PIN)
+		return err
+	})
 	switch {
 	case err != nil:
 		return nil, err

@@ -24,7 +24,7 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 		return Token{}, err
 	}
 	n.PINBound = bound
-	made, err := s.newToken(n)
+	made, err := s.newToken(ctx, c, n)
 	if err != nil {
 		return Token{}, err
 	}
@@ -95,7 +95,7 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names nam
 // newToken is the record of a new token, checked and with its PINs hashed, but
 // without a holder. It is slow where there are PINs, and so not for use in a
 // transaction.
-func (s *Service) newToken(n NewToken) (newcomer, error) {
+func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (newcomer, error) {
 	if err := s.checkNewToken(n); err != nil {
 		return newcomer{}, err
 	}
@@ -119,7 +119,7 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 	if t.MaxRSABits == 0 {
 		t.MaxRSABits = object.MaxRSABits
 	}
-	bound, err := s.firstPINs(t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN})
+	bound, err := s.firstPINs(ctx, c, t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN})
 	made := newcomer{token: t, bound: bound}
 	if err != nil {
 		made.wipe()

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"vtoken/vtoken/mech"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -80,7 +81,7 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 	if err != nil {
 		return CSR{}, err
 	}
-	stored, der, err := s.makeKey(ctx, tenant, user, n, template)
+	stored, der, err := s.makeKey(ctx, c, tenant, user, n, template)
 	if err != nil {
 		return CSR{}, err
 	}
@@ -90,10 +91,10 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 }
 
 // makeKey makes a key, signs its request and stores it, on a stack that is cleared.
-func (s *Service) makeKey(ctx context.Context, tenant record.TenantID, user string, n NewCSR, template *x509.CertificateRequest) (stored record.PendingKey, der []byte, err error) {
+func (s *Service) makeKey(ctx context.Context, c Caller, tenant record.TenantID, user string, n NewCSR, template *x509.CertificateRequest) (stored record.PendingKey, der []byte, err error) {
 	secret.OnOwnStack(func() {
 		var key crypto.Signer
-		if key, err = s.newKeyPair(ctx, n); err != nil {
+		if key, err = s.newKeyPair(ctx, c, n); err != nil {
 			return
 		}
 		if der, err = x509.CreateCertificateRequest(rand.Reader, template, key); err != nil {
@@ -165,27 +166,27 @@ func (n *NewCSR) kind() (algorithm string, bits int) {
 	return "RSA", n.RSABits
 }
 
-// newKeyPair makes the key. Few are made at a time, because it takes a processor
-// for seconds.
-func (s *Service) newKeyPair(ctx context.Context, n NewCSR) (crypto.Signer, error) {
-	select {
-	case s.keygen <- struct{}{}:
-		defer func() { <-s.keygen }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+// newKeyPair makes the key. One of RSA, which takes a processor for up to seconds, is made
+// when it is the caller's turn.
+func (s *Service) newKeyPair(ctx context.Context, c Caller, n NewCSR) (crypto.Signer, error) {
 	algorithm, bits := n.kind()
 	switch {
 	case algorithm == "RSA":
-		return rsa.GenerateKey(rand.Reader, bits)
+		return s.newRSA(ctx, c, bits)
 	case bits == 384:
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	}
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
-// keysAtATime is how many key pairs are made at a time.
-const keysAtATime = 2
+// newRSA makes an RSA key when it is the caller's turn.
+func (s *Service) newRSA(ctx context.Context, c Caller, bits int) (key *rsa.PrivateKey, err error) {
+	err = s.inTurn(ctx, c, func(pause func() error) (err error) {
+		key, err = mech.GenerateRSA(bits, pause)
+		return err
+	})
+	return key, err
+}
 
 func pendingView(k *record.PendingKey) PendingKey {
 	return PendingKey{ID: k.ID, User: k.User, Token: k.Token, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt}

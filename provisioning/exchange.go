@@ -2,7 +2,6 @@ package provisioning
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -28,7 +27,7 @@ func (s *Service) ExchangeKey(ctx context.Context, c Caller, tenant record.Tenan
 	if err := c.authorize(OpExchangeKey, tenant); err != nil {
 		return nil, err
 	}
-	key, err := s.exchangeKey(ctx, tenant)
+	key, err := s.exchangeKey(ctx, c, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +42,7 @@ func (s *Service) Decrypt(ctx context.Context, c Caller, tenant record.TenantID,
 	if err := c.authorize(OpExchangeKey, tenant); err != nil {
 		return nil, err
 	}
-	key, err := s.exchangeKey(ctx, tenant)
+	key, err := s.exchangeKey(ctx, c, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +73,7 @@ func decodeBase64(text string) ([]byte, bool) {
 
 // exchangeKey is the tenant's key, made and stored where there is none yet. Two
 // callers who find none both make one, and the first that is stored wins.
-func (s *Service) exchangeKey(ctx context.Context, tenant record.TenantID) (*rsa.PrivateKey, error) {
+func (s *Service) exchangeKey(ctx context.Context, c Caller, tenant record.TenantID) (*rsa.PrivateKey, error) {
 	var stored secret.Bytes
 	err := s.view(ctx, func(tx ReadTx) error {
 		t, err := tenantOf(tx, tenant)
@@ -87,7 +86,7 @@ func (s *Service) exchangeKey(ctx context.Context, tenant record.TenantID) (*rsa
 		return nil, err
 	}
 	if len(stored) == 0 {
-		if stored, err = s.makeExchangeKey(ctx, tenant); err != nil {
+		if stored, err = s.makeExchangeKey(ctx, c, tenant); err != nil {
 			return nil, err
 		}
 	}
@@ -102,8 +101,8 @@ func (s *Service) exchangeKey(ctx context.Context, tenant record.TenantID) (*rsa
 	return private, nil
 }
 
-func (s *Service) makeExchangeKey(ctx context.Context, tenant record.TenantID) (secret.Bytes, error) {
-	key, err := rsa.GenerateKey(rand.Reader, exchangeBits)
+func (s *Service) makeExchangeKey(ctx context.Context, c Caller, tenant record.TenantID) (secret.Bytes, error) {
+	key, err := s.newRSA(ctx, c, exchangeBits)
 	if err != nil {
 		return nil, fmt.Errorf("making the exchange key of tenant %s: %w", tenant, err)
 	}

@@ -48,11 +48,14 @@ func (s *Service) ImportPFX(ctx context.Context, c Caller, ref TokenRef, data []
 	if err != nil {
 		return Import{}, err
 	}
-	b, err := readPFX(data, password)
-	if err != nil {
-		return Import{}, err
-	}
-	pair, err := b.pair()
+	var b bundle
+	var pair []*object.Object
+	err = s.inTurn(ctx, c, func(func() error) (err error) {
+		if b, err = readPFX(data, password); err == nil {
+			pair, err = b.pair()
+		}
+		return err
+	})
 	if err != nil {
 		return Import{}, err
 	}

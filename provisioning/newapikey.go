@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"strings"
 	"time"
 
@@ -132,7 +134,7 @@ func signs(spki []byte) bool {
 }
 
 // newAPIKey makes the record of a key, and what its holder is told once.
-func (s *Service) newAPIKey(tenant record.TenantID, n NewAPIKey) (*record.APIKey, secret.Bytes, error) {
+func (s *Service) newAPIKey(ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey) (*record.APIKey, secret.Bytes, error) {
 	k := &record.APIKey{
 		Name: n.Name, Tenant: tenant, Role: n.Role, CreatedAt: s.now(), ExpiresAt: n.ExpiresAt.UTC(),
 		Dialect: n.Dialect, ID: n.ID,
@@ -145,7 +147,7 @@ func (s *Service) newAPIKey(tenant record.TenantID, n NewAPIKey) (*record.APIKey
 			k.PublicKey = n.PublicKey
 			return k, nil, nil
 		}
-		public, private, err := newSigner()
+		public, private, err := s.newSigner(ctx, c)
 		k.PublicKey = public
 		return k, private, err
 	}
@@ -165,10 +167,10 @@ func newSecret() secret.Bytes {
 	return secret.Bytes(base64.RawURLEncoding.AppendEncode(key, random[:]))
 }
 
-func newSigner() (public []byte, private secret.Bytes, err error) {
-	key, err := rsa.GenerateKey(rand.Reader, signerBits)
+func (s *Service) newSigner(ctx context.Context, c Caller) (public []byte, private secret.Bytes, err error) {
+	key, err := s.newRSA(ctx, c, signerBits)
 	if err != nil {
-		return nil, nil, Errorf(Internal, "making the key of the credential: %w", err)
+		return nil, nil, fmt.Errorf("making the key of the credential: %w", err)
 	}
 	if public, err = x509.MarshalPKIXPublicKey(&key.PublicKey); err != nil {
 		return nil, nil, Errorf(Internal, "encoding the key of the credential: %w", err)

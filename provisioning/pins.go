@@ -62,14 +62,14 @@ func checkPIN(t *record.Token, role pin.Role, p secret.Bytes) error {
 
 // setPINs gives a new token its first PINs, those that are not nil, and a
 // PIN-bound one the key that they open.
-func (s *Service) setPINs(t *record.Token, pins map[pin.Role]secret.Bytes) error {
-	k, err := s.firstPINs(t, pins)
+func (s *Service) setPINs(ctx context.Context, c Caller, t *record.Token, pins map[pin.Role]secret.Bytes) error {
+	k, err := s.firstPINs(ctx, c, t, pins)
 	k.private.Wipe()
 	return err
 }
 
 // firstPINs is setPINs for callers who want the key, and wipe it.
-func (s *Service) firstPINs(t *record.Token, pins map[pin.Role]secret.Bytes) (k boundKey, err error) {
+func (s *Service) firstPINs(ctx context.Context, c Caller, t *record.Token, pins map[pin.Role]secret.Bytes) (k boundKey, err error) {
 	for role, p := range pins {
 		if p == nil {
 			continue
@@ -82,7 +82,7 @@ func (s *Service) firstPINs(t *record.Token, pins map[pin.Role]secret.Bytes) (k 
 				return k, err
 			}
 		}
-		verifier, err := s.store.HashPIN(t.ID, role, p, k.private)
+		verifier, err := s.hashPIN(ctx, c, t.ID, role, p, k.private)
 		if err != nil {
 			return k, err
 		}
@@ -90,6 +90,15 @@ func (s *Service) firstPINs(t *record.Token, pins map[pin.Role]secret.Bytes) (k 
 		t.BoundKey = k.public
 	}
 	return k, nil
+}
+
+// hashPIN makes the verifier of a PIN when it is the caller's turn.
+func (s *Service) hashPIN(ctx context.Context, c Caller, id record.TokenID, role pin.Role, p, bound secret.Bytes) (verifier []byte, err error) {
+	err = s.inTurn(ctx, c, func(func() error) (err error) {
+		verifier, err = s.store.HashPIN(id, role, p, bound)
+		return err
+	})
+	return verifier, err
 }
 
 // UnlockPIN starts a role's count of wrong tries anew and keeps the PIN, on

@@ -22,7 +22,6 @@ type Service struct {
 	opt    Options
 	finder finder
 	fresh  freshKeys
-	keygen chan struct{} // as many as keys are made at a time
 }
 
 // Options are what an installation chooses. The zero value is good.
@@ -36,6 +35,8 @@ type Options struct {
 	// is given as either; nothing for one that the system does not know. Nil knows
 	// nobody.
 	OSUser func(name string) []string
+	// Turns is where slow work waits for a processor; nil lets all run at once.
+	Turns Turns
 }
 
 // MaxPFX is the size in bytes that a PFX may have.
@@ -55,7 +56,10 @@ func New(store Store, o Options) *Service {
 	if o.SOPIN == (pin.Policy{}) {
 		o.SOPIN = pin.Default
 	}
-	return &Service{store: store, opt: o, keygen: make(chan struct{}, keysAtATime)}
+	if o.Turns == nil {
+		o.Turns = atOnce{}
+	}
+	return &Service{store: store, opt: o}
 }
 
 // now is the time as records keep it.

@@ -184,7 +184,7 @@ func (s *session) finish(k kind, op *operation, in []byte, buf ck.Buffer, bound 
 			return answer, err
 		}
 		var out []byte
-		err := s.use(k, op, func() (err error) {
+		err := s.compute(k, op, func() (err error) {
 			out, err = run()
 			return err
 		})

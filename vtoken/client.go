@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,9 @@ type Client struct {
 	users   atomic.Pointer[[]*record.User] // nil until first asked for
 	stale   atomic.Bool                    // users have to be asked for again
 	events  events
+	owner   string          // of its slow work
+	ctx     context.Context // ends with the application
+	cancel  context.CancelFunc
 
 	mu          sync.RWMutex
 	closed      bool
@@ -67,6 +71,7 @@ func (c *Client) Close() {
 	if already {
 		return
 	}
+	c.cancel()
 	c.events.close()
 	c.closeWhere(func(*session) bool { return true })
 }

@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"hash/maphash"
@@ -30,8 +31,10 @@ type Options struct {
 	Forgotten func()
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Wait lets a call wait so long, or until the daemon ends; nil is time.Sleep.
-	Wait func(time.Duration)
+	// Wait lets a call wait so long, or until ctx ends; nil is a timer.
+	Wait func(ctx context.Context, long time.Duration)
+	// Turns is where slow work waits for a processor; nil lets all run at once.
+	Turns Turns
 	// MaxSessions bounds the sessions of one application; 0 is 4096.
 	MaxSessions int
 	// Account is where memory is charged that applications of the peer's user make the
@@ -75,7 +78,7 @@ func New(store Store, opts Options) (*Engine, error) {
 		return nil, errors.New("the engine needs a store")
 	}
 	if opts.Wait == nil {
-		opts.Wait = time.Sleep
+		opts.Wait = wait
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -85,6 +88,9 @@ func New(store Store, opts Options) (*Engine, error) {
 	}
 	if opts.Provider == nil {
 		opts.Provider = mech.Go{}
+	}
+	if opts.Turns == nil {
+		opts.Turns = atOnce{}
 	}
 	if opts.Locked == nil {
 		opts.Locked = func(record.TokenID, pin.Role) {}
@@ -128,13 +134,25 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 		seen:        map[ck.SlotID]struct{}{},
 		mayMake:     e.opts.MayMake(peer),
 		account:     e.opts.Account(peer),
+		owner:       ownerOf(peer),
 	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.events.wake = make(chan struct{}, 1)
 	c.events.closed = make(chan struct{})
 	e.mu.Lock()
 	e.clients[c] = struct{}{}
 	e.mu.Unlock()
 	return c
+}
+
+// wait returns after so long, or when ctx ends.
+func wait(ctx context.Context, long time.Duration) {
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // everyClient is the clients of the moment.

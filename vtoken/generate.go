@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
 )
 
@@ -19,7 +20,11 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 	if err := s.mayGenerate(t, true); err != nil {
 		return 0, err
 	}
-	made, err := d.GenerateKey(m.Parameter, t)
+	var made ck.Template
+	err = s.makeKey(d, func(func() error) (err error) {
+		made, err = d.GenerateKey(m.Parameter, t)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -63,7 +68,11 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	if err := s.withinSize(pub); err != nil {
 		return nil, nil, err
 	}
-	madePub, madePriv, err := d.GenerateKeyPair(m.Parameter, pub, priv)
+	var madePub, madePriv ck.Template
+	err = s.makeKey(d, func(pause func() error) (err error) {
+		madePub, madePriv, err = d.GenerateKeyPair(m.Parameter, pub, priv, pause)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,10 +86,27 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	return public, private, nil
 }
 
-// build makes an object under the rules of the token and the login.
-func (s *session) build(src object.Source, t ck.Template) (*object.Object, error) {
+// makeKey calls generate, when it is the application's turn where that takes long.
+func (s *session) makeKey(d *mech.Descriptor, generate func(pause func() error) error) error {
+	if !d.SlowToMake {
+		return generate(nil)
+	}
+	return s.attachment.client.inTurn(generate)
+}
+
+// build makes an object under the rules of the token and the login, when it is the
+// application's turn where that takes long.
+func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err error) {
 	src.SO, src.MinRSABits = s.soIn(), int(s.token().record().Policy.MinRSABits(false))
-	return object.Build(src, t)
+	if !src.TakesLong(t) {
+		return object.Build(src, t)
+	}
+	err = s.attachment.client.inTurn(func(pause func() error) (err error) {
+		src.Pause = pause
+		o, err = object.Build(src, t)
+		return err
+	})
+	return o, err
 }
 
 // made is the object of a key that a mechanism made. The secret part of what the

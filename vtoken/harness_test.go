@@ -1,6 +1,7 @@
 package vtoken_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
@@ -59,7 +60,7 @@ func (w *world) restart() {
 	e, err := vtoken.New(w.store, vtoken.Options{
 		MayMake: func(p record.Peer) bool { return p.UID == aliceUID },
 		Now:     func() time.Time { return time.Now().Add(time.Duration(w.waited.Load())) },
-		Wait:    func(d time.Duration) { w.waited.Add(int64(d)) },
+		Wait:    func(_ context.Context, d time.Duration) { w.waited.Add(int64(d)) },
 	})
 	w.ok(err)
 	w.engine = e

@@ -33,7 +33,7 @@ func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) err
 	if err := c.mayLogin(s, role); err != nil {
 		return err
 	}
-	proof, err := c.engine.checkPIN(s.token(), role, c.peer, p)
+	proof, err := c.checkPIN(s.token(), role, p)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (s *session) loginContext(p secret.Bytes) error {
 		if op == nil || !op.waits {
 			continue
 		}
-		proof, err := s.engine().checkPIN(s.token(), pin.User, s.attachment.client.peer, p)
+		proof, err := s.attachment.client.checkPIN(s.token(), pin.User, p)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package vtoken_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -226,7 +227,7 @@ func TestNoSOPIN(t *testing.T) {
 func TestSameWrongPIN(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
-	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }, Wait: func(time.Duration) {}})
+	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }, Wait: func(context.Context, time.Duration) {}})
 	w.ok(err)
 	w.engine = e
 	w.store.MapUser(strangerUID, "alice")

@@ -76,7 +76,11 @@ func (s *session) part(k kind, op *operation, last bool, step func() error) erro
 	if err := op.ready(); err != nil {
 		return err
 	}
-	err := s.use(k, op, func() error {
+	run := s.use
+	if last {
+		run = s.compute
+	}
+	err := run(k, op, func() error {
 		err := step()
 		if err == nil && !last {
 			return nil

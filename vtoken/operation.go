@@ -71,6 +71,7 @@ type operation struct {
 	waits bool
 	multi bool // an Update was made
 	heavy bool // it may take long (Client.Heavy)
+	slow  bool // its last step takes a processor for long
 
 	signer   mech.Signer
 	verifier mech.Verifier
@@ -129,7 +130,8 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
 		}
 		defer op.key.letGo()
-		material, op.heavy = op.key.key, d.Stateful || op.key.key.Heavy() // a commit takes long, too
+		material, op.slow = op.key.key, op.key.key.Heavy()
+		op.heavy = d.Stateful || op.slow // a commit takes long, too
 		s.bindLogin(op, o)
 	}
 	if err := rules[k].begin(op, d, material, m.Parameter); err != nil {
@@ -337,6 +339,23 @@ func (s *session) use(k kind, op *operation, step func() error) (err error) {
 	}()
 	err = step()
 	done = true
+	return err
+}
+
+// compute is use for the last step of an operation, the one that computes with the key.
+// Where that takes long, the step waits for its turn, without holding the key.
+func (s *session) compute(k kind, op *operation, step func() error) error {
+	if !op.slow {
+		return s.use(k, op, step)
+	}
+	began := false
+	err := s.attachment.client.inTurn(func(func() error) error {
+		began = true
+		return s.use(k, op, step)
+	})
+	if !began {
+		s.ops[k] = nil
+	}
 	return err
 }
 

@@ -21,7 +21,8 @@ import (
 // was wrong before is wrong without a try (wrongpin.go); after several wrong ones the
 // peer waits (pindelay.go). What it returns without
 // an error, the caller wipes.
-func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
+func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error) {
+	e, peer := c.engine, c.peer
 	if len(p) == 0 {
 		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is not empty", role)
 	}
@@ -31,18 +32,14 @@ func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.By
 		return known, err
 	}
 	if state := t.record().PIN(role); state.Set() && !state.Locked() {
-		if err := e.awaitTurn(t, role, peer); err != nil {
+		if err := c.awaitTry(t, role); err != nil {
 			return proof{}, err
 		}
 		if known, err := e.knownPIN(t, role, peer, p); known.verifier != nil || err != nil {
 			return known, err // meanwhile
 		}
 	}
-	tried, err := e.countTry(t, role)
-	if err != nil {
-		return proof{}, err
-	}
-	right, bound, err := e.store.CheckPIN(t.id, role, tried.Verifier, p)
+	tried, right, bound, err := c.compare(t, role, p)
 	switch {
 	case err != nil:
 		return proof{}, err
@@ -62,6 +59,18 @@ func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.By
 	}
 	e.rememberWrong(t, role, peer, tried.Verifier, p)
 	return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is wrong; %d tries are left", role, tried.TriesLeft())
+}
+
+// compare counts a try and compares the PIN, when it is the application's turn. Where the
+// application ends before that, the try is not counted.
+func (c *Client) compare(t *token, role pin.Role, p secret.Bytes) (tried pin.State, right bool, bound secret.Bytes, err error) {
+	err = c.inTurn(func(func() error) (err error) {
+		if tried, err = c.engine.countTry(t, role); err == nil {
+			right, bound, err = c.engine.store.CheckPIN(t.id, role, tried.Verifier, p)
+		}
+		return err
+	})
+	return tried, right, bound, err
 }
 
 // checkRemembered takes a PIN that was right before without Argon2id and without

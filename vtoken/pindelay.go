@@ -34,9 +34,10 @@ func pinDelay(wrong int) time.Duration {
 	return longestPINDelay
 }
 
-// awaitTurn lets the peer wait where it has to. The PIN's lock is held before and
+// awaitTry lets the peer wait where it has to. The PIN's lock is held before and
 // after, but not meanwhile.
-func (e *Engine) awaitTurn(t *token, role pin.Role, peer record.Peer) error {
+func (c *Client) awaitTry(t *token, role pin.Role) error {
+	e, peer := c.engine, c.peer
 	now := e.opts.Now()
 	w, ok := t.wrong[role][peer.UID]
 	if !ok || now.After(w.until) || !now.Before(w.next) {
@@ -50,8 +51,8 @@ func (e *Engine) awaitTurn(t *token, role pin.Role, peer record.Peer) error {
 	t.wrong[role][peer.UID] = w
 	t.pinMu[role].Unlock()
 	defer t.pinMu[role].Lock()
-	e.opts.Wait(wait)
-	return nil
+	e.opts.Wait(c.ctx, wait)
+	return canceled(c.ctx.Err())
 }
 
 // knownPIN answers a PIN that needs no comparison: one that is remembered as right,

@@ -1,6 +1,7 @@
 package vtoken_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -17,7 +18,7 @@ func delayed(t *testing.T) (w *world, now *time.Time, waits *[]time.Duration) {
 	*now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	e, err := vtoken.New(w.store, vtoken.Options{
 		Now:  func() time.Time { return *now },
-		Wait: func(d time.Duration) { *waits, *now = append(*waits, d), now.Add(d) },
+		Wait: func(_ context.Context, d time.Duration) { *waits, *now = append(*waits, d), now.Add(d) },
 	})
 	w.ok(err)
 	w.engine = e
@@ -76,7 +77,7 @@ func TestWrongPINsQueue(t *testing.T) {
 	var again func()
 	e, err := vtoken.New(w.store, vtoken.Options{
 		Now:  func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) },
-		Wait: func(d time.Duration) { inside = append(inside, d); again() },
+		Wait: func(_ context.Context, d time.Duration) { inside = append(inside, d); again() },
 	})
 	w.ok(err)
 	w.engine = e

@@ -33,9 +33,9 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	if c.engine.inSession(rec.ID) {
 		return ck.Errorf(ck.CKR_SESSION_EXISTS, "the token in slot %d has open sessions; close them first", slot)
 	}
-	set := c.engine.firstPIN
+	set := c.firstPIN
 	if rec.Initialized {
-		set = c.engine.samePIN(c.peer)
+		set = c.samePIN
 	}
 	change, err := set(t, soPIN)
 	if err != nil {
@@ -52,15 +52,15 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 }
 
 // firstPIN prepares the SO PIN of a blank token.
-func (e *Engine) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
+func (c *Client) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
 	if err := t.record().SOPIN.Policy.Check(soPIN); err != nil {
 		return nil, err
 	}
-	verifier, public, err := e.freshKey(t, soPIN)
+	verifier, public, err := c.freshKey(t, soPIN)
 	if err != nil {
 		return nil, err
 	}
-	now := e.opts.Now()
+	now := c.engine.opts.Now()
 	return func(r *record.Token) error {
 		if r.Initialized {
 			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "another application has just initialized the token")
@@ -72,33 +72,38 @@ func (e *Engine) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token)
 
 // samePIN checks the SO PIN of a token that is to be initialized anew. A
 // PIN-bound one gets a new key: what the old one opens is destroyed.
-func (e *Engine) samePIN(peer record.Peer) func(*token, secret.Bytes) (func(*record.Token) error, error) {
-	return func(t *token, soPIN secret.Bytes) (func(*record.Token) error, error) {
-		old, err := e.checkPIN(t, pin.SO, peer, soPIN)
-		if err != nil {
-			return nil, err
-		}
-		old.wipe()
-		if !t.record().PINBound {
-			return func(*record.Token) error { return nil }, nil
-		}
-		verifier, public, err := e.freshKey(t, soPIN)
-		if err != nil {
-			return nil, err
-		}
-		return func(r *record.Token) error {
-			if !bytes.Equal(r.SOPIN.Verifier, old.verifier) {
-				return ck.Errorf(ck.CKR_PIN_INCORRECT, "the SO PIN was changed meanwhile")
-			}
-			r.SOPIN.Verifier, r.BoundKey = verifier, public
-			return nil
-		}, nil
+func (c *Client) samePIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
+	old, err := c.checkPIN(t, pin.SO, soPIN)
+	if err != nil {
+		return nil, err
 	}
+	old.wipe()
+	if !t.record().PINBound {
+		return func(*record.Token) error { return nil }, nil
+	}
+	verifier, public, err := c.freshKey(t, soPIN)
+	if err != nil {
+		return nil, err
+	}
+	return func(r *record.Token) error {
+		if !bytes.Equal(r.SOPIN.Verifier, old.verifier) {
+			return changedMeanwhile(pin.SO)
+		}
+		r.SOPIN.Verifier, r.BoundKey = verifier, public
+		return nil
+	}, nil
+}
+
+// changedMeanwhile is the error of a change that was begun with a PIN that is no longer
+// the token's.
+func changedMeanwhile(role pin.Role) error {
+	return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
 }
 
 // freshKey makes a verifier of the SO PIN and, for a PIN-bound token, a new key
 // that it opens.
-func (e *Engine) freshKey(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
+func (c *Client) freshKey(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
+	e := c.engine
 	var private secret.Bytes
 	if t.record().PINBound {
 		if public, private, err = e.store.NewBoundKey(); err != nil {
@@ -106,7 +111,10 @@ func (e *Engine) freshKey(t *token, soPIN secret.Bytes) (verifier, public []byte
 		}
 		defer private.Wipe()
 	}
-	verifier, err = e.store.HashPIN(t.id, pin.SO, soPIN, private)
+	err = c.inTurn(func(func() error) (err error) {
+		verifier, err = e.store.HashPIN(t.id, pin.SO, soPIN, private)
+		return err
+	})
 	return verifier, public, err
 }
 
@@ -154,7 +162,7 @@ func (c *Client) InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error {
 	t := s.token()
 	bound := t.held.key() // the SO's PIN opened it
 	defer bound.Wipe()
-	return c.engine.storePIN(t, pin.User, newPIN, proof{bound: bound})
+	return c.storePIN(t, pin.User, newPIN, proof{bound: bound})
 }
 
 // SetPIN is C_SetPIN (section 5.5): the SO's own PIN in a session of the SO, the
@@ -178,24 +186,33 @@ func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
 		return err
 	}
 	defer c.engine.opts.Forgotten()
-	old, err := c.engine.checkPIN(t, role, c.peer, oldPIN)
+	old, err := c.checkPIN(t, role, oldPIN)
 	if err != nil {
 		return err
 	}
 	defer old.wipe()
-	return c.engine.storePIN(t, role, newPIN, old)
+	return c.storePIN(t, role, newPIN, old)
 }
 
 // storePIN stores a new PIN. Where old has a verifier, it is the holder's own
-// change: it is refused where the PIN is no longer that one, and logins stay.
-func (e *Engine) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proof) error {
+// change: it is refused where the PIN is no longer that one, and logins stay. That is asked
+// before the verifier is made, too, as many may wait to change the same PIN.
+func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proof) error {
+	e := c.engine
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
 		return err
 	}
 	if t.record().PINBound && len(old.bound) == 0 {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the login ended meanwhile, and with it the key that the new PIN is to open")
 	}
-	verifier, err := e.store.HashPIN(t.id, role, newPIN, old.bound)
+	var verifier []byte
+	err := c.inTurn(func(func() error) (err error) {
+		if old.verifier != nil && !bytes.Equal(t.record().PIN(role).Verifier, old.verifier) {
+			return changedMeanwhile(role)
+		}
+		verifier, err = e.store.HashPIN(t.id, role, newPIN, old.bound)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -208,7 +225,7 @@ func (e *Engine) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 	err = e.changeToken(t.id, func(r *record.Token) error {
 		state := r.PIN(role)
 		if old.verifier != nil && !bytes.Equal(state.Verifier, old.verifier) {
-			return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
+			return changedMeanwhile(role)
 		}
 		*state = state.Change(verifier, e.opts.Now())
 		return nil

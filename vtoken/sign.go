@@ -86,7 +86,7 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 		return ck.Output{}, err
 	}
 	var signature []byte
-	err := s.use(k, op, func() (err error) {
+	err := s.compute(k, op, func() (err error) {
 		if len(data) > 0 || !op.multi {
 			if err := op.signer.Update(data); err != nil {
 				return err
@@ -127,7 +127,7 @@ func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
-	err = s.use(verifying, op, func() error {
+	err = s.compute(verifying, op, func() error {
 		if err := op.verifier.Update(data); err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
-	err = s.use(verifying, op, func() error { return op.verifier.Final(signature) })
+	err = s.compute(verifying, op, func() error { return op.verifier.Final(signature) })
 	return s.endUnlessWaiting(verifying, err)
 }
 

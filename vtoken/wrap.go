@@ -135,6 +135,14 @@ func (s *session) withKey(h ck.ObjectHandle, o *object.Object, use func(*mech.Ke
 	if err != nil {
 		return err
 	}
+	if k.key.Heavy() {
+		return s.attachment.client.inTurn(func(func() error) error { return s.useOnce(k, o, use) })
+	}
+	return s.useOnce(k, o, use)
+}
+
+// useOnce is withKey for a key that is parsed.
+func (s *session) useOnce(k *liveKey, o *object.Object, use func(*mech.Key) error) error {
 	op := &operation{key: k}
 	s.bindLogin(op, o)
 	switch {

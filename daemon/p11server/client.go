@@ -32,6 +32,9 @@ type Client interface {
 	// Heavy reports whether a call in the session may take long, by its key. It
 	// does not wait.
 	Heavy(ck.SessionHandle) bool
+	// Cancel ends what calls wait for, and slow work that can be interrupted. The
+	// connection has ended; Close follows.
+	Cancel()
 	// Close ends the application: sessions, logins, session objects.
 	Close()
 }

@@ -68,7 +68,7 @@ func (c *conn) serve() {
 		return
 	}
 	c.read()
-	c.cancel()
+	c.cancelCalls()
 	c.out.leave(farewellTime)
 	c.lines.workers.Wait()
 	c.client.close()
@@ -157,10 +157,20 @@ func (c *crowd) observe(overlap bool) {
 	}
 }
 
+// cancelCalls ends calls that wait, and slow work once nobody is there to get the answers. A
+// server that shuts down lets that come to its end.
+func (c *conn) cancelCalls() {
+	c.cancel()
+	if client := c.client.get(); client != nil && !c.srv.isClosing() {
+		client.Cancel()
+	}
+}
+
 // hand gives the task's request to another goroutine.
 func (c *conn) hand(t *task) {
 	if !c.lines.hasRoom(len(t.body)) {
 		c.flush(t) // before waiting
+		defer c.watchHangup()()
 	}
 	own := c.adopt(t)
 	if own == nil {

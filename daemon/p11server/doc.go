@@ -37,4 +37,8 @@
 // before a call that may take long (by its nature, its size or the key that its
 // session uses), it first hands the work to another goroutine. Requests that
 // arrive together are answered together.
+//
+// When the client goes away, calls that wait end, and so does slow work, as far as the
+// engine can interrupt it ([Client.Cancel]). A connection that is not read because too many
+// of its requests wait is watched for that.
 package p11server

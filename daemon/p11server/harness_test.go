@@ -26,6 +26,9 @@ type fakeClient struct {
 	trace  []string
 	closed chan struct{}
 
+	cancelOnce sync.Once
+	canceled   chan struct{}
+
 	login    func(ck.SessionHandle, []byte) error
 	sign     func(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error)
 	heavy    func(ck.SessionHandle) bool
@@ -47,6 +50,11 @@ func (f *fakeClient) seen() []string {
 }
 
 func (f *fakeClient) Close() { close(f.closed) }
+
+func (f *fakeClient) Cancel() {
+	f.note("cancel")
+	f.cancelOnce.Do(func() { close(f.canceled) })
+}
 
 func (f *fakeClient) GetInfo() ck.Info {
 	return ck.Info{CryptokiVersion: ck.Version{Major: 3, Minor: 0}, ManufacturerID: "fake"}
@@ -158,7 +166,7 @@ func serve(t testing.TB, opts Options, setUp func(*fakeClient)) *served {
 		opts.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	s.Server = New(func(p record.Peer) Client {
-		f := &fakeClient{peer: p, closed: make(chan struct{})}
+		f := &fakeClient{peer: p, closed: make(chan struct{}), canceled: make(chan struct{})}
 		if s.setUp != nil {
 			s.setUp(f)
 		}

@@ -172,7 +172,11 @@ func (c *conn) initialize(d *p11rpc.Decoder) error {
 	if string(magic) != p11rpc.Magic {
 		return ck.Errorf(ck.CKR_GENERAL_ERROR, "C_Initialize without the text that p11-kit clients begin with")
 	}
-	return c.client.begin(func() Client { return c.srv.connect(c.peer) })
+	err := c.client.begin(func() Client { return c.srv.connect(c.peer) })
+	if c.ctx.Err() != nil {
+		c.cancelCalls() // it began after the end
+	}
+	return err
 }
 
 // finalize is C_Finalize: the application ends, and may begin again.

@@ -89,6 +89,8 @@ var layers = [...]layer{
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
+	{name: "the queue of slow work knows nobody", only: true,
+		of: []string{"daemon/turns"}},
 	{name: "metrics are told what to count, and ask nobody",
 		of: []string{"daemon/metrics"}, may: []string{"daemon/audit", "vtoken/ck", "vtoken/p11rpc"}},
 	{name: "the configuration, the audit log and budgets know nobody",

@@ -21,19 +21,23 @@ const (
 // attackers is the list of programs that run under another OS user, by name. A new one
 // is one line here.
 var attackers = map[string]func(args []string) error{
-	"login":      loginAttacker,
-	"walk":       walkAttacker,
-	"resident":   residentApplication,
-	"slots":      slotsAttacker,
-	"keys":       keysAttacker,
-	"fakeserver": fakeServerAttacker,
-	"nonsense":   nonsenseAttacker,
-	"relabel":    relabelAttacker,
-	"signer":     signer,
-	"halfframes": halfFrames,
-	"unread":     unread,
-	"hoarder":    hoarder,
-	"crowder":    crowder,
+	"login":       loginAttacker,
+	"walk":        walkAttacker,
+	"resident":    residentApplication,
+	"slots":       slotsAttacker,
+	"keys":        keysAttacker,
+	"fakeserver":  fakeServerAttacker,
+	"nonsense":    nonsenseAttacker,
+	"relabel":     relabelAttacker,
+	"signer":      signer,
+	"halfframes":  halfFrames,
+	"unread":      unread,
+	"hoarder":     hoarder,
+	"crowder":     crowder,
+	"first-login": firstLoginOf,
+	"pairs":       pairs,
+	"set-pins":    setPINs,
+	"rsa-signers": rsaSigners,
 }
 
 func TestMain(m *testing.M) {

@@ -123,7 +123,7 @@ var mechanisms = map[p11rpc.CallID][]choice{
 	p11rpc.CallMessageEncryptInit: {{&ck.Mechanism{Type: ck.CKM_AES_GCM}, aesKey}, {&ck.Mechanism{Type: ck.CKM_AES_CCM}, aesKey}},
 	p11rpc.CallMessageDecryptInit: {{&ck.Mechanism{Type: ck.CKM_AES_GCM}, aesKey}, {&ck.Mechanism{Type: ck.CKM_AES_CCM}, aesKey}},
 	p11rpc.CallWrapKey:            wrappings(rsaPublic), p11rpc.CallUnwrapKey: wrappings(rsaPrivate),
-	p11rpc.CallDeriveKey: derivations(), p11rpc.CallDeriveKey2: derivations(),
+	p11rpc.CallDeriveKey: walkDerivations(), p11rpc.CallDeriveKey2: derivations(),
 }
 
 func ciphers(rsa kind) []choice {
@@ -153,7 +153,7 @@ func wrappings(rsa kind) []choice {
 	}
 }
 
-func derivations() []choice {
+func walkDerivations() []choice {
 	return []choice{
 		{&ck.Mechanism{Type: ck.CKM_ECDH1_DERIVE, Parameter: ck.ECDH1DeriveParams{KDF: ck.CKD_NULL, PublicData: iv}}, ecPrivate},
 		{&ck.Mechanism{Type: ck.CKM_HKDF_DERIVE, Parameter: ck.HKDFParams{Extract: true, Expand: true, PRF: ck.CKM_SHA256, SaltType: uint64(ck.CKF_HKDF_SALT_NULL)}}, genericKey},

@@ -33,7 +33,7 @@ func ecKeyMechanisms() []*Descriptor {
 func ecGenerator(m ck.MechanismType, t ck.KeyType, minBits, maxBits uint64, flags ck.Flags) *Descriptor {
 	return &Descriptor{
 		Type: m, KeyTypes: []ck.KeyType{t}, MinKeySize: minBits, MaxKeySize: maxBits, Flags: flags,
-		GenerateKeyPair: func(p ck.Parameter, pub, _ ck.Template) (pubAttrs, privAttrs ck.Template, err error) {
+		GenerateKeyPair: func(p ck.Parameter, pub, _ ck.Template, _ func() error) (pubAttrs, privAttrs ck.Template, err error) {
 			if err := noParameter(p); err != nil {
 				return nil, nil, err
 			}

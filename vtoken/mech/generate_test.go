@@ -73,7 +73,7 @@ func TestGenerateKeyPair(t *testing.T) {
 		{ck.CKM_EC_KEY_PAIR_GEN, curve(1), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{ck.CKM_EC_KEY_PAIR_GEN, nil, ck.CKR_TEMPLATE_INCOMPLETE},
 	} {
-		pub, priv, err := lookup(t, c.m).GenerateKeyPair(nil, c.tpl, nil)
+		pub, priv, err := lookup(t, c.m).GenerateKeyPair(nil, c.tpl, nil, nil)
 		if ck.CodeOf(err) != c.want {
 			t.Errorf("%v with %v: %v, want %v", c.m, c.tpl, err, c.want)
 		}

@@ -225,7 +225,7 @@ func TestLatticeGenerate(t *testing.T) {
 	for _, s := range quickSets() {
 		d := lookup(t, generators[s.KeyType])
 		tpl := ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, s.Number)}
-		pub, priv, err := d.GenerateKeyPair(nil, tpl, nil)
+		pub, priv, err := d.GenerateKeyPair(nil, tpl, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,8 +238,8 @@ func TestLatticeGenerate(t *testing.T) {
 			t.Errorf("%s: %v", s.Name, err)
 		}
 	}
-	_, _, err := d.GenerateKeyPair(nil, ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, uint64(4))}, nil)
+	_, _, err := d.GenerateKeyPair(nil, ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, uint64(4))}, nil, nil)
 	wantCode(t, err, ck.CKR_PARAMETER_SET_NOT_SUPPORTED)
-	_, _, err = d.GenerateKeyPair(nil, nil, nil)
+	_, _, err = d.GenerateKeyPair(nil, nil, nil, nil)
 	wantCode(t, err, ck.CKR_TEMPLATE_INCOMPLETE)
 }

@@ -24,6 +24,9 @@ type Descriptor struct {
 	// its like.
 	Flags ck.Flags
 
+	// SlowToMake says that to make a key takes milliseconds, or seconds.
+	SlowToMake bool
+
 	// Stateful says that what Sign and Verify make are [Stateful]. Such a mechanism
 	// has no messages.
 	Stateful bool
@@ -45,8 +48,9 @@ type Descriptor struct {
 	// GenerateKey returns the attributes that the mechanism contributes to the
 	// new secret key (CKA_VALUE and so on), given the caller's template.
 	GenerateKey func(p ck.Parameter, t ck.Template) (ck.Template, error)
-	// GenerateKeyPair does the same for a pair.
-	GenerateKeyPair func(p ck.Parameter, pub, priv ck.Template) (pubAttrs, privAttrs ck.Template, err error)
+	// GenerateKeyPair does the same for a pair. Where that takes many steps, it calls
+	// pause between them, and fails with its error.
+	GenerateKeyPair func(p ck.Parameter, pub, priv ck.Template, pause func() error) (pubAttrs, privAttrs ck.Template, err error)
 	// Wrap and Unwrap work on the encoded key: CKA_VALUE of a secret key, PKCS#8
 	// of a private key. An encoded key whose length cannot be wrapped is
 	// CKR_KEY_SIZE_RANGE; what does not unwrap is CKR_WRAPPED_KEY_LEN_RANGE where

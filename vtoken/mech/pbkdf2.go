@@ -17,6 +17,7 @@ func pbkdf2Mechanisms() []*Descriptor {
 		Type:       ck.CKM_PKCS5_PBKD2,
 		KeyTypes:   []ck.KeyType{ck.CKK_GENERIC_SECRET, ck.CKK_AES, ck.CKK_CHACHA20, ck.CKK_HKDF},
 		MinKeySize: 1, MaxKeySize: object.MaxSecretLen,
+		SlowToMake:  true,
 		GenerateKey: generatePBKDF2,
 	}}
 }

@@ -2,8 +2,7 @@ package mech
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/rsa"
+	"fmt"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -15,11 +14,12 @@ func rsaKeyMechanisms() []*Descriptor {
 	return []*Descriptor{{
 		Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, KeyTypes: []ck.KeyType{ck.CKK_RSA},
 		MinKeySize: object.MinRSABits, MaxKeySize: object.MaxRSABits,
+		SlowToMake:      true,
 		GenerateKeyPair: generateRSA,
 	}}
 }
 
-func generateRSA(p ck.Parameter, pub, _ ck.Template) (pubAttrs, privAttrs ck.Template, err error) {
+func generateRSA(p ck.Parameter, pub, _ ck.Template, pause func() error) (pubAttrs, privAttrs ck.Template, err error) {
 	if err := noParameter(p); err != nil {
 		return nil, nil, err
 	}
@@ -35,9 +35,9 @@ func generateRSA(p ck.Parameter, pub, _ ck.Template) (pubAttrs, privAttrs ck.Tem
 	if e, ok := pub.Find(ck.CKA_PUBLIC_EXPONENT); ok && !bytes.Equal(bytes.TrimLeft(e.Value, "\x00"), []byte{1, 0, 1}) {
 		return nil, nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_PUBLIC_EXPONENT is not 65537; leave it out")
 	}
-	key, err := rsa.GenerateKey(rand.Reader, int(bits))
+	key, err := GenerateRSA(int(bits), pause)
 	if err != nil {
-		return nil, nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "generate an RSA key of %d bits: %w", bits, err)
+		return nil, nil, failed(fmt.Sprintf("generate an RSA key of %d bits", bits), err)
 	}
 	return templates(&key.PublicKey, key)
 }

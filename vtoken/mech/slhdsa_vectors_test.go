@@ -97,7 +97,7 @@ func TestSLHDSAGenerate(t *testing.T) {
 			continue
 		}
 		n++
-		pub, priv, err := d.GenerateKeyPair(nil, ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, s.Number)}, nil)
+		pub, priv, err := d.GenerateKeyPair(nil, ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, s.Number)}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,6 +36,30 @@ type Source struct {
 	// SO says that the security officer is logged in: only then may the template
 	// set CKA_TRUSTED to true.
 	SO bool
+	// Pause is called between the steps of what takes long: to find the primes of an RSA
+	// key. An error of it ends the work. Nil is no pause.
+	Pause func() error
+}
+
+func (s Source) pause() error {
+	if s.Pause == nil {
+		return nil
+	}
+	return s.Pause()
+}
+
+// TakesLong reports whether [Build] would take a processor for milliseconds or more, which it
+// does for RSA private keys.
+func (s Source) TakesLong(t ck.Template) bool {
+	is := func(typ ck.AttributeType, want uint64) bool {
+		a, ok := s.Made.Find(typ)
+		if !ok {
+			a, _ = t.Find(typ)
+		}
+		n, ok := a.Ulong()
+		return ok && n == want
+	}
+	return is(ck.CKA_CLASS, uint64(ck.CKO_PRIVATE_KEY)) && is(ck.CKA_KEY_TYPE, uint64(ck.CKK_RSA))
 }
 
 func (s Source) minRSABits() int {

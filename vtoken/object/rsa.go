@@ -92,7 +92,7 @@ func completeRSAPrivate(d *draft) error {
 	n, e, dd := d.bigInt(ck.CKA_MODULUS), d.bigInt(ck.CKA_PUBLIC_EXPONENT), d.bigInt(ck.CKA_PRIVATE_EXPONENT)
 	p, q := d.bigInt(ck.CKA_PRIME_1), d.bigInt(ck.CKA_PRIME_2)
 	minBits := d.src.minRSABits()
-	if err := recoverRSA(minBits, n, &e, &dd, &p, &q); err != nil {
+	if err := recoverRSA(minBits, n, &e, &dd, &p, &q, d.src.pause); err != nil {
 		return err
 	}
 	pub, err := rsaPublic(n, e, minBits)
@@ -129,7 +129,7 @@ func rsaSecret(key *rsa.PrivateKey) ck.Template {
 
 // recoverRSA computes, of e, d and the primes, those that are zero. The modulus
 // and either both primes or both exponents have to be known.
-func recoverRSA(minBits int, n *big.Int, e, d, p, q **big.Int) error {
+func recoverRSA(minBits int, n *big.Int, e, d, p, q **big.Int, pause func() error) (err error) {
 	if n.BitLen() < minBits || n.BitLen() > MaxRSABits {
 		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the RSA modulus has %d bits; %d to %d are taken for private keys",
 			n.BitLen(), minBits, MaxRSABits)
@@ -142,7 +142,9 @@ func recoverRSA(minBits int, n *big.Int, e, d, p, q **big.Int) error {
 		if (*d).Cmp(n) >= 0 || (*e).BitLen() > maxExponentBits {
 			return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "an exponent of the RSA key is too large")
 		}
-		*p, *q = factor(n, *e, *d)
+		if *p, *q, err = factor(n, *e, *d, pause); err != nil {
+			return err
+		}
 	}
 	if *p == nil || (*p).Cmp(one) <= 0 || (*q).Cmp(one) <= 0 || new(big.Int).Mul(*p, *q).Cmp(n) != 0 {
 		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the RSA modulus is not the product of the primes")
@@ -175,30 +177,33 @@ func recoverExponents(e, d **big.Int, p, q *big.Int) error {
 // factor for half of all g (NIST SP 800-56B, appendix C). It returns nil where
 // the exponents do not belong to n, mostly at the first g; the number of tries
 // bounds the work on an n that was made to resist, and misses one key in 2^32.
-func factor(n, e, d *big.Int) (p, q *big.Int) {
+func factor(n, e, d *big.Int, pause func() error) (p, q *big.Int, err error) {
 	k := new(big.Int).Mul(e, d)
 	k.Sub(k, one)
 	if k.Sign() <= 0 || k.Bit(0) != 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	twos := k.TrailingZeroBits()
 	odd := new(big.Int).Rsh(k, twos)
 	last := new(big.Int).Sub(n, one)
-	for range 32 {
+	for range 32 { // each of which may take a second
+		if err := pause(); err != nil {
+			return nil, nil, err
+		}
 		g, err := rand.Int(rand.Reader, last)
 		if err != nil || g.Cmp(one) <= 0 {
 			continue
 		}
 		root, fits := squareRootOfOne(g.Exp(g, odd, n), n, last, twos)
 		if !fits {
-			return nil, nil
+			return nil, nil, nil
 		}
 		if root != nil {
 			p = new(big.Int).GCD(nil, nil, root.Sub(root, one), n)
-			return p, new(big.Int).Div(n, p)
+			return p, new(big.Int).Div(n, p), nil
 		}
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // squareRootOfOne squares y up to twos times. root is a square root of 1 that is

@@ -1,0 +1,62 @@
+package vtoken
+
+import (
+	"context"
+	"fmt"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
+
+// Turns shares the processors between the OS users that ask for slow work.
+type Turns interface {
+	// Do runs work when it is the owner's turn. It returns nil when work has returned, and
+	// an error where work was not run: ctx's where that ended, or that too much of the
+	// owner's work waits. Work that takes long calls pause between its steps; an error of
+	// pause is ctx's, and work ends.
+	Do(ctx context.Context, owner string, work func(pause func() error)) error
+}
+
+// atOnce is the Turns of an engine that is given none: nobody waits.
+type atOnce struct{}
+
+func (atOnce) Do(ctx context.Context, _ string, work func(pause func() error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	work(ctx.Err)
+	return nil
+}
+
+// ownerOf is the owner of a process's work: its OS user.
+func ownerOf(p record.Peer) string { return fmt.Sprintf("uid %d", p.UID) }
+
+// inTurn does slow work of the application when it is its turn. The work is not done
+// where the application ends before: CKR_FUNCTION_CANCELED.
+func (c *Client) inTurn(work func(pause func() error) error) error {
+	var err error
+	refused := c.engine.opts.Turns.Do(c.ctx, c.owner, func(pause func() error) {
+		err = work(func() error { return canceled(pause()) })
+	})
+	switch {
+	case refused == nil:
+		return err
+	case c.ctx.Err() != nil:
+		return canceled(refused)
+	}
+	return ck.Errorf(ck.CKR_DEVICE_MEMORY, "waiting for a processor: %w", refused)
+}
+
+// canceled is the error of a call whose application is gone; nil stays nil.
+func canceled(err error) error {
+	if err == nil {
+		return nil
+	}
+	return ck.Errorf(ck.CKR_FUNCTION_CANCELED, "the application has gone: %w", err)
+}
+
+// Cancel ends what the application waits for and its slow work, as far as that can be
+// interrupted: those calls answer CKR_FUNCTION_CANCELED. It is called as soon as the
+// application's connection has ended; Close, which does it too, follows when no call is
+// under way any more.
+func (c *Client) Cancel() { c.cancel() }
