@@ -48,7 +48,7 @@ func (s *Service) ImportPFX(ctx context.Context, c Caller, ref TokenRef, data []
 	if err != nil {
 		return Import{}, err
 	}
-	b, err := readPFX(data, password)
+	b, err := readPFX(ctx, data, password)
 	if err != nil {
 		return Import{}, err
 	}
