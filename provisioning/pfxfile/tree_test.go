@@ -92,7 +92,9 @@ func (n *node) open(t testing.TB) {
 func (s *scheme) keepKeys(t testing.TB) {
 	key, iv, err := s.keys(work.New(t.Context(), math.MaxInt64), pw())
 	require.NoError(t, err)
-	s.keys = func(*work.Budget, *passwords) (secret.Bytes, secret.Bytes, error) { return key.Clone(), iv.Clone(), nil }
+	s.keys = func(*work.Budget, *passwords) (secret.Bytes, secret.Bytes, error) {
+		return key.Clone(), iv.Clone(), nil
+	}
 }
 
 func pw() *passwords {
