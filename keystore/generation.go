@@ -137,11 +137,15 @@ var errUncounted = errors.New("the update has to be counted")
 // generation, or ends the update with errUncounted and says how urgent it is.
 func (tx *Tx) counted(c counting) (demand, error) {
 	switch {
-	case tx.s.guard.Load() == nil || c.off || tx.urgent == atLeisure:
+	case tx.s.guard.Load() == nil || c.off:
+		return demand{}, nil
+	case c.number == 0 && tx.urgent == atLeisure:
 		return demand{}, nil
 	case c.number == 0:
 		return demand{tx.urgent, tx.owner}, errUncounted
 	}
+	// In a round every commit writes the generation, also where the update finds
+	// nothing urgent any more: the counter is incremented after it.
 	g, err := tx.generation()
 	if err != nil || g.Number >= c.number {
 		return demand{}, err
