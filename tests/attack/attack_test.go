@@ -22,6 +22,7 @@ const (
 // is one line here.
 var attackers = map[string]func(args []string) error{
 	"login": loginAttacker,
+	"wear":  wearAttacker,
 }
 
 func TestMain(m *testing.M) {
