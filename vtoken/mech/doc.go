@@ -40,7 +40,7 @@
 //     shared secret for a shorter key, as section 6.3.19 has it.
 //   - CKM_HKDF_DERIVE and CKM_HKDF_DATA take a salt as bytes, not as a key.
 //     CKM_SP800_108_COUNTER_KDF makes one key, no additional ones.
-//   - CKM_PKCS5_PBKD2 makes at most ten million iterations. The modern policy does
+//   - CKM_PKCS5_PBKD2 makes at most ten million iterations, for all blocks of the key together. The modern policy does
 //     not offer it: NSS would take a token with it for one that opens PFX files by
 //     unwrapping with AES-CBC, and import none.
 //   - CKM_ML_DSA and CKM_SLH_DSA are the pure schemes. CKM_HASH_SLH_DSA_SHA256 and
