@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"vtoken/keystore"
 	"vtoken/provisioning"
 	"vtoken/vtoken"
@@ -29,5 +31,12 @@ func (s coreStore) View(fn func(provisioning.ReadTx) error) error {
 }
 
 func (s coreStore) Update(fn func(provisioning.Tx) error) error {
-	return s.Store.Update(func(tx *keystore.Tx) error { return fn(tx) })
+	err := s.Store.UpdateByAPI(func(tx *keystore.Tx) error { return fn(tx) })
+	if errors.Is(err, keystore.ErrWear) {
+		return &provisioning.Error{
+			Kind: provisioning.RateLimited, Err: err,
+			Detail: "PINs were tried too often through the API for what the TPM of the store bears, and this one was not; try again later",
+		}
+	}
+	return err
 }

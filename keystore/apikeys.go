@@ -189,6 +189,6 @@ func (tx *Tx) deleteAPIKey(id schema.ID) error {
 	if err := tx.reindex(tx.keyEntries(tenant, id, k), nil); err != nil {
 		return err
 	}
-	tx.count(promptly)
+	tx.count(promptly, tenantOwner(k.Tenant))
 	return tx.remove(schema.Record(schema.PrefixAPIKey, id))
 }

@@ -102,8 +102,14 @@
 //   - Counted within an hour, at the stop and at the start: everything else.
 //
 // What comes while the counter is being incremented shares the next increment.
-// Somebody who enters wrong and right PINs in turn for days gets 256 increments,
-// then one in ten seconds.
+// Whoever causes increments pays for them out of a budget of their own: the user who
+// holds the token, the token itself where several hold it, the tenant for what comes
+// from the API (wear.go). Over it, a try is refused ([ErrWear]), and everything else is
+// counted within the hour. The start, the stop and the hour's increment are free, and
+// so is the first try of each token in a run.
+//
+// In a round every commit writes the generation, also that of an update which finds,
+// when it runs again there, that nothing urgent is left to do.
 //
 // The order is: read the counter at C; commit the store as generation C+1;
 // increment; return. So the store is one ahead of the counter if the power fails

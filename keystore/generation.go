@@ -68,8 +68,32 @@ const (
 	strictly                 // before it returns, or it fails
 )
 
-// count has the update counted before it returns.
-func (tx *Tx) count(u urgency) { tx.urgent = max(tx.urgent, u) }
+// count has the update counted before it returns, at the expense of an owner.
+func (tx *Tx) count(u urgency, by owner) {
+	if u > tx.urgent {
+		tx.urgent, tx.owner = u, by
+	}
+}
+
+// tokenOwner is who pays for a change of a token: its holder, or the token itself where
+// it is shared or has none. What comes from the API is paid by the tenant.
+func (tx *Tx) tokenOwner(t *record.Token) owner {
+	switch {
+	case tx.api:
+		return tenantOwner(t.Tenant)
+	case len(t.Holders) == 1:
+		return owner{kind: byUser, id: string(t.Holders[0].User), token: t.ID}
+	}
+	return owner{kind: byToken, id: string(t.ID), token: t.ID}
+}
+
+func tenantOwner(id record.TenantID) owner { return owner{kind: byTenant, id: string(id)} }
+
+// demand is what an update asks of the counter.
+type demand struct {
+	urgency urgency
+	owner   owner
+}
 
 // urgencyOf says how soon a change of a token is counted: tries must be, since
 // an older copy would give them back, and so should be what takes something
@@ -111,17 +135,21 @@ var errUncounted = errors.New("the update has to be counted")
 
 // counted is called when the function of an update is done. It begins the
 // generation, or ends the update with errUncounted and says how urgent it is.
-func (tx *Tx) counted(c counting) (urgency, error) {
+func (tx *Tx) counted(c counting) (demand, error) {
 	switch {
-	case tx.s.guard.Load() == nil || c.off || tx.urgent == atLeisure:
-		return atLeisure, nil
+	case tx.s.guard.Load() == nil || c.off:
+		return demand{}, nil
+	case c.number == 0 && tx.urgent == atLeisure:
+		return demand{}, nil
 	case c.number == 0:
-		return tx.urgent, errUncounted
+		return demand{tx.urgent, tx.owner}, errUncounted
 	}
+	// In a round every commit writes the generation, also where the update finds
+	// nothing urgent any more: the counter is incremented after it.
 	g, err := tx.generation()
 	if err != nil || g.Number >= c.number {
-		return atLeisure, err
+		return demand{}, err
 	}
 	g.Number = c.number
-	return atLeisure, tx.putGeneration(g)
+	return demand{}, tx.putGeneration(g)
 }

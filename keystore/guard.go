@@ -37,7 +37,7 @@ type guard struct {
 	next *round // collects members; nil where there is none
 
 	turn   sync.Mutex // held by the round that is under way
-	budget budget
+	budget *budgets
 
 	dirty  atomic.Bool // something was committed since the last increment
 	failed atomic.Bool // the last round could not be counted
@@ -49,7 +49,7 @@ type guard struct {
 }
 
 func newGuard(s *Store, p kek.Provider, c kek.Counter, name secret.Bytes) *guard {
-	g := &guard{s: s, provider: p, counter: c, name: name, budget: budget{left: budgetMax, at: time.Now()}}
+	g := &guard{s: s, provider: p, counter: c, name: name, budget: newBudgets()}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g
 }
@@ -65,12 +65,24 @@ type round struct {
 }
 
 // update runs an update in the next round. One that must be counted fails
-// without being run where the counter cannot be read.
-func (g *guard) update(fn func(*Tx) error, u urgency) error {
+// without being run where the counter cannot be read, or where its owner's budget is
+// used up; any other one is counted at leisure then.
+func (g *guard) update(fn func(*Tx) error, d demand) error {
+	if wait, last := g.budget.take(d, time.Now()); wait > 0 {
+		if last {
+			g.s.log.Warn("the counter that tells an older copy of the store is spared: its increments for one owner are used up; PINs of theirs are not checked anew, and their other changes are counted within the hour",
+				"owner", d.owner, "next", wait.Round(time.Second))
+		}
+		if d.urgency == strictly {
+			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "%w: PINs were tried or changed too often; one that was right before in this run of the daemon is taken, another one in %v", ErrWear, wait.Round(time.Second))
+		}
+		_, err := g.s.update(fn, counting{off: true})
+		return err
+	}
 	r := g.join()
-	err := g.member(r, fn, u)
+	err := g.member(r, fn, d.urgency)
 	<-r.ended
-	if err == nil && u == strictly {
+	if err == nil && d.urgency == strictly {
 		err = r.err
 	}
 	return err
@@ -113,7 +125,6 @@ func (g *guard) member(r *round, fn func(*Tx) error, u urgency) error {
 func (g *guard) run(r *round) {
 	g.turn.Lock()
 	defer g.turn.Unlock()
-	r.err = g.budget.wait(g.ctx)
 	g.mu.Lock()
 	g.next = nil
 	g.mu.Unlock()
@@ -219,7 +230,7 @@ func uncounted(err error) error {
 
 // settle counts what was committed at leisure.
 func (g *guard) settle() error {
-	return g.update(func(tx *Tx) error { tx.count(strictly); return nil }, strictly)
+	return g.update(func(tx *Tx) error { tx.count(strictly, owner{}); return nil }, demand{urgency: strictly})
 }
 
 // atLeisure settles from time to time until the guard is stopped.
@@ -256,45 +267,4 @@ func (g *guard) close() error {
 	g.rounds.Wait()
 	g.name.Wipe()
 	return g.provider.Close()
-}
-
-// A budget bounds how fast somebody who enters wrong PINs in a row wears out the
-// counter: so many increments at once, then one in budgetEach, which all that
-// wait for it share.
-const (
-	budgetMax  = 256
-	budgetEach = 10 * time.Second
-)
-
-// budget is used by the round that is under way.
-type budget struct {
-	left int
-	at   time.Time // when left was counted
-}
-
-// take takes one, and returns how long to wait before using it.
-func (b *budget) take(t time.Time) time.Duration {
-	if grown := int(t.Sub(b.at) / budgetEach); grown > 0 {
-		b.left = min(b.left+grown, budgetMax)
-		b.at = b.at.Add(time.Duration(grown) * budgetEach)
-	}
-	b.left--
-	if b.left >= 0 {
-		return 0
-	}
-	b.left = 0
-	b.at = b.at.Add(budgetEach)
-	return b.at.Sub(t)
-}
-
-// wait takes one, and waits until it may be used.
-func (b *budget) wait(ctx context.Context) error {
-	t := time.NewTimer(b.take(time.Now()))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return uncounted(ctx.Err())
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -233,27 +232,5 @@ func TestCountingIsSparing(t *testing.T) {
 	closeStore(t, openWith(t, o))
 	if n := h.value() - start; n != 1 {
 		t.Errorf("%d increments for a start", n)
-	}
-}
-
-func TestBudget(t *testing.T) {
-	at := time.Unix(0, 0)
-	b := budget{left: budgetMax, at: at}
-	for range budgetMax {
-		if d := b.take(at); d != 0 {
-			t.Fatalf("wait %v within the budget", d)
-		}
-	}
-	for range 3 {
-		if d := b.take(at); d != budgetEach {
-			t.Fatalf("wait %v, not %v", d, budgetEach)
-		}
-		at = at.Add(budgetEach)
-	}
-	if d := b.take(at.Add(5 * budgetEach)); d != 0 || b.left != 4 {
-		t.Errorf("after a pause: wait %v, %d left", d, b.left)
-	}
-	if b.take(at.Add(10000 * time.Hour)); b.left != budgetMax-1 {
-		t.Errorf("after a long pause %d are left", b.left)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/keystore/kek"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -200,4 +202,14 @@ func protected(t testing.TB) (*hardware, Options, *Store, record.Token) {
 	o := h.on(filepath.Join(t.TempDir(), "data"))
 	s := openWith(t, o)
 	return h, o, s, addToken(t, s, addUser(t, s, "alice"), "label")
+}
+
+// neverAhead checks that the counter is that of the store, or one behind, and that what
+// is on disk opens with the counter as it is.
+func neverAhead(t *testing.T, h *hardware, s *Store, what string) {
+	t.Helper()
+	var row generation
+	view(t, s, func(tx *Tx) (err error) { row, err = tx.generation(); return err })
+	value := h.value()
+	require.True(t, row.Number == value || row.Number == value+1, "%s: the counter is at %d and the store at %d", what, value, row.Number)
 }

@@ -142,24 +142,34 @@ func (s *Store) View(fn func(tx *Tx) error) error {
 // Where a KEK counts, an update with a wrong PIN try or the like is counted,
 // too, before Update returns. Where a try cannot be, it is CKR_DEVICE_ERROR, and
 // nearly always nothing is changed; a try that was stored nevertheless was not
-// compared with anything.
+// compared with anything. It is [ErrWear] where whoever holds the token has used up
+// what may be counted for one user.
 func (s *Store) Update(fn func(tx *Tx) error) error {
-	urgent, err := s.update(fn, counting{})
-	if urgent == atLeisure {
+	d, err := s.update(fn, counting{})
+	if d.urgency == atLeisure {
 		return err
 	}
 	if g := s.guard.Load(); g != nil {
-		return g.update(fn, urgent)
+		return g.update(fn, d)
 	}
 	_, err = s.update(fn, counting{off: true}) // it began to count, and could not
 	return err
 }
 
+// UpdateByAPI is [Store.Update] for what comes from the API: what has to be counted is
+// at the expense of the tenant, and not of who holds the token.
+func (s *Store) UpdateByAPI(fn func(tx *Tx) error) error {
+	return s.Update(func(tx *Tx) error {
+		tx.api = true
+		return fn(tx)
+	})
+}
+
 // update runs fn and commits. Where it returns an urgency, nothing was committed
 // and fn has to be run again in a round of the counter.
-func (s *Store) update(fn func(tx *Tx) error, c counting) (urgency, error) {
+func (s *Store) update(fn func(tx *Tx) error, c counting) (demand, error) {
 	var fnErr error
-	var urgent urgency
+	var urgent demand
 	wrote := false
 	err := s.db.Update(func(w kv.Tx) error {
 		tx := &Tx{s: s, r: w, w: w}

@@ -165,7 +165,7 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	t.Version = 1
 	tx.noteBound(id, t)
 	if old != nil {
-		tx.count(urgencyOf(old, t))
+		tx.count(urgencyOf(old, t), tx.tokenOwner(old))
 		t.Version = old.Version + 1
 		if before, err = tx.storedEntries(tenant, id, old); err != nil {
 			return err
@@ -400,7 +400,7 @@ func (tx *Tx) deleteToken(id schema.ID) error {
 	for _, prefix := range []byte{schema.PrefixToken, schema.PrefixSummary, schema.PrefixTokenKey} {
 		err = errors.Join(err, tx.remove(schema.Record(prefix, id)))
 	}
-	tx.count(promptly)
+	tx.count(promptly, tx.tokenOwner(t))
 	tx.w.OnCommit(func() { tx.s.verified.Delete(id) })
 	tx.changes = append(tx.changes, record.Change{TokenID: t.ID, Deleted: true})
 	return err

@@ -26,6 +26,8 @@ type Tx struct {
 	bound     map[schema.ID][]byte // BoundKey of the tokens that were read
 	changes   []record.Change
 	urgent    urgency // how soon the update has to be counted
+	owner     owner   // who pays for it
+	api       bool    // it comes from the API
 }
 
 // header is the sealed head of the store.

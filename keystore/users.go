@@ -46,7 +46,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 		}
 		before = tx.userEntries(tenant, id, old)
 		if old.Enabled && !u.Enabled {
-			tx.count(promptly)
+			tx.count(promptly, tenantOwner(u.Tenant))
 		}
 	} else if !isMissing(err) {
 		return err
@@ -212,7 +212,7 @@ func (tx *Tx) deleteUser(id schema.ID) error {
 	if err := tx.reindex(tx.userEntries(tenant, id, u), nil); err != nil {
 		return err
 	}
-	tx.count(promptly)
+	tx.count(promptly, tenantOwner(u.Tenant))
 	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
 	return tx.remove(schema.Record(schema.PrefixUser, id))
 }

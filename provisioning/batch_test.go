@@ -18,7 +18,7 @@ const seedHex = "3132333435363738393031323334353637383930"
 // importCSV reads a file and imports it.
 func (w *world) importCSV(file string, o provisioning.BatchOptions) (provisioning.BatchReport, error) {
 	w.t.Helper()
-	f, err := seedfile.Read(seedfile.CSV, []byte(file), seedfile.Options{})
+	f, err := seedfile.Read(w.t.Context(), seedfile.CSV, []byte(file), seedfile.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestImportBounds(t *testing.T) {
 // assignCSV reads a file in the vendor's form and assigns it.
 func (w *world) assignCSV(file string, o provisioning.BatchOptions) (provisioning.BatchReport, error) {
 	w.t.Helper()
-	f, err := seedfile.Read(seedfile.Batch, []byte("domain,loginName,manufacturerCode,productCode,serial,status,pin\n"+file), seedfile.Options{})
+	f, err := seedfile.Read(w.t.Context(), seedfile.Batch, []byte("domain,loginName,manufacturerCode,productCode,serial,status,pin\n"+file), seedfile.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

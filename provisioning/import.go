@@ -51,7 +51,7 @@ func (s *Service) ImportPFX(ctx context.Context, c Caller, ref TokenRef, data []
 	var b bundle
 	var pair []*object.Object
 	err = s.inTurn(ctx, c, func(func() error) (err error) {
-		if b, err = readPFX(data, password); err == nil {
+		if b, err = readPFX(ctx, data, password); err == nil {
 			pair, err = b.pair()
 		}
 		return err

@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -9,8 +10,8 @@ import (
 	"fmt"
 	"strings"
 
-	"software.sslmate.com/src/go-pkcs12"
-
+	"vtoken/provisioning/pfxfile"
+	"vtoken/provisioning/work"
 	"vtoken/vtoken/secret"
 )
 
@@ -26,69 +27,82 @@ type bundle struct {
 // maxChain bounds the certificates of one PFX.
 const maxChain = 32
 
-// readPFX decodes a PFX (RFC 7292). Every error is of kind BadInput.
-func readPFX(data []byte, password secret.Bytes) (bundle, error) {
+// maxPFXWork is what reading a PFX may cost: so many rounds of key derivation, in all.
+// Exporters use 2,000 to 600,000 for each of two to four keys.
+const maxPFXWork = 4_000_000
+
+// readPFX decodes a PFX (RFC 7292). Every error is of kind BadInput, but where the
+// request has ended.
+func readPFX(ctx context.Context, data []byte, password secret.Bytes) (bundle, error) {
 	if len(password) == 0 {
 		return bundle{}, Errorf(BadInput, "the PFX password is empty; export the PFX with a password and send it along")
 	}
-	scan, err := scanPFX(data)
+	f, err := pfxfile.Read(data, password, work.New(ctx, maxPFXWork))
+	if err != nil {
+		return bundle{}, explainPFX(err)
+	}
+	defer f.Wipe()
+	b := bundle{name: f.KeyName, what: "PFX"}
+	switch {
+	case f.Key == nil:
+		return bundle{}, Errorf(BadInput, "the PFX has no private key; export the key together with its certificate")
+	case len(f.Certificates) == 0:
+		return bundle{}, Errorf(BadInput, "the PFX has no certificate; export the certificate together with its key")
+	case len(f.Certificates) > maxChain:
+		return bundle{}, tooManyCertificates(b.what, len(f.Certificates))
+	}
+	key, err := parseKey(f.Key)
 	if err != nil {
 		return bundle{}, err
 	}
-	key, first, rest, err := decodePFX(data, string(password))
-	if err != nil {
-		return bundle{}, err
-	}
-	b := bundle{name: scan.keyName, what: "PFX"}
 	if b.key, err = supportedKey(key); err != nil {
 		return bundle{}, err
 	}
-	if err := b.arrange(append([]*x509.Certificate{first}, rest...)); err != nil {
-		return bundle{}, err
+	certs := make([]*x509.Certificate, len(f.Certificates))
+	for i, der := range f.Certificates {
+		if certs[i], err = x509.ParseCertificate(der); err != nil {
+			return bundle{}, unreadable(err)
+		}
 	}
-	return b, nil
+	return b, b.arrange(certs)
 }
 
-// decodePFX runs the library. A panic inside it is a damaged PFX like any other:
-// nobody's daemon ends because of one file.
-func decodePFX(data []byte, password string) (key any, first *x509.Certificate, rest []*x509.Certificate, err error) {
+// explainPFX makes an error of a file what the caller is told.
+func explainPFX(err error) error {
+	var over *work.OverError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &over):
+		return Errorf(BadInput, "the PFX asks for %d or more rounds of key derivation; export it again with at most %d in all", over.Wanted, over.Limit)
+	}
+	return &Error{BadInput, err.Error(), err}
+}
+
+// parseKey reads a private key whose numbers are of a good size. A panic of the
+// library is a damaged file like any other: nobody's daemon ends because of one.
+func parseKey(der secret.Bytes) (key any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = Errorf(BadInput, "the PFX is damaged; export it again")
 		}
 	}()
-	key, first, rest, err = pkcs12.DecodeChain(data, password)
-	return key, first, rest, explainPFX(err)
+	key, err = x509.ParsePKCS8PrivateKey(der)
+	switch {
+	case err == nil:
+		return key, nil
+	case strings.Contains(err.Error(), "elliptic curve"): // the library has no type for it
+		return nil, &Error{BadInput, "the PFX has a key on an elliptic curve that is not supported; use P-256, P-384 or P-521", err}
+	}
+	return nil, unreadable(err)
 }
 
-// pfxReasons explains what the library says. It has few typed errors, so the
-// table goes by its words; the tests have a file for each row.
-var pfxReasons = []struct{ words, reason string }{
-	{"decryption password incorrect", "the PFX password is wrong, or the PFX is damaged; check the password"},
-	{"no MAC in data", "the PFX has no integrity check (MAC), so its password cannot be checked; export it again with one"},
-	{"expected exactly one key bag", "the PFX has several private keys; export each key with its certificate into a PFX of its own"},
-	{"private key missing", "the PFX has no private key; export the key together with its certificate"},
-	{"certificate missing", "the PFX has no certificate; export the certificate together with its key"},
-	{"expected exactly one certificate", "the PFX has a certificate entry that does not hold one certificate; export it again"},
-	{"unsupported elliptic curve", "the PFX has a key on an elliptic curve that is not supported; use P-256, P-384 or P-521"},
-	{"decryption error", "the PFX password is wrong, or the contents are encrypted under another one than the integrity check; export it again with one password"},
-	{"x509: ", "the PFX has a certificate or key that cannot be read"},
+func unreadable(err error) error {
+	return &Error{BadInput, "the PFX has a certificate or key that cannot be read", err}
 }
 
-func explainPFX(err error) error {
-	if err == nil {
-		return nil
-	}
-	var missing pkcs12.NotImplementedError
-	if errors.As(err, &missing) {
-		return Errorf(BadInput, "the PFX is built in a way that is not supported (%s); convert it with `openssl pkcs12` and import the result", strings.TrimPrefix(string(missing), "pkcs12: "))
-	}
-	for _, r := range pfxReasons {
-		if strings.Contains(err.Error(), r.words) {
-			return &Error{BadInput, r.reason, err}
-		}
-	}
-	return &Error{BadInput, "the file is not a PFX, or it is damaged; export it again", err}
+func tooManyCertificates(what string, n int) error {
+	return Errorf(BadInput, "the %s file has %d certificates; at most %d are imported at once", what, n, maxChain)
 }
 
 // supportedKey refuses keys that no token can hold.
@@ -121,7 +135,7 @@ func keyKind(key any) string {
 // issuers in order, then the rest as they came, each once.
 func (b *bundle) arrange(certs []*x509.Certificate) error {
 	if len(certs) > maxChain {
-		return Errorf(BadInput, "the %s file has %d certificates; at most %d are imported at once", b.what, len(certs), maxChain)
+		return tooManyCertificates(b.what, len(certs))
 	}
 	public := b.key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	var others []*x509.Certificate

@@ -8,6 +8,9 @@ import (
 	"encoding/pem"
 	"fmt"
 
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
@@ -208,9 +211,24 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	if len(der) == 0 {
 		der = data
 	}
+	if n := countElements(der); n > maxChain {
+		return nil, tooManyCertificates("certificate", n)
+	}
 	certs, err := x509.ParseCertificates(der)
 	if err != nil || len(certs) == 0 {
 		return nil, Errorf(BadInput, "the file is no X.509 certificate in DER or PEM; send the certificate that the CA issued")
 	}
 	return certs, nil
+}
+
+// countElements counts what stands one behind the other in DER, up to more than a chain
+// may have, without reading what is in it.
+func countElements(der []byte) (n int) {
+	for in := cryptobyte.String(der); n <= maxChain && !in.Empty(); n++ {
+		var element cryptobyte.String
+		if !in.ReadAnyASN1Element(&element, new(cbasn1.Tag)) {
+			break
+		}
+	}
+	return n
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 
+	"vtoken/provisioning/work"
 	"vtoken/vtoken/secret"
 )
 
@@ -133,8 +134,8 @@ var tokenColumns = map[string]string{
 // seedColumns are the columns that a seed may stand in, with their encodings.
 var seedColumns = map[string]string{"seedhex": "HEX", "seedbase32": "BASE32", "seedbase64": "BASE64"}
 
-func readTokens(data []byte, o Options) (*File, error) {
-	f := &File{}
+func readTokens(b *work.Budget, data []byte, o Options) (*File, error) {
+	f := &File{budget: b}
 	in, err := openTable(data, o.Charset, tokenColumns, "serial")
 	if err != nil {
 		return f, err
@@ -204,8 +205,8 @@ var batchColumns = map[string]string{
 	"domain": "domain", "loginname": "login", "manufacturercode": "manufacturer", "productcode": "model", "serial": "serial", "status": "status", "pin": "pin",
 }
 
-func readAssignments(data []byte, o Options) (*File, error) {
-	f := &File{}
+func readAssignments(b *work.Budget, data []byte, o Options) (*File, error) {
+	f := &File{budget: b}
 	in, err := openTable(data, o.Charset, batchColumns, "login", "serial")
 	if err != nil {
 		return f, err

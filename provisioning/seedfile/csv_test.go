@@ -19,10 +19,10 @@ func describe(v any) string { return fmt.Sprintf("%+v", v) }
 
 func TestCSV(t *testing.T) {
 	const file = "\ufeff# a comment\r\nSerial Number; no\n"
-	if _, err := seedfile.Read(seedfile.CSV, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), "not known") {
+	if _, err := seedfile.Read(t.Context(), seedfile.CSV, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), "not known") {
 		t.Error(err)
 	}
-	f, err := seedfile.Read(seedfile.CSV, []byte("\ufeff"+`Serial_Number, "Seed", algorithm, digits, period, counter, window, manufacturerCode, productCode, description, loginName, domain, pin, expires
+	f, err := seedfile.Read(t.Context(), seedfile.CSV, []byte("\ufeff"+`Serial_Number, "Seed", algorithm, digits, period, counter, window, manufacturerCode, productCode, description, loginName, domain, pin, expires
 1, 3132333435363738393031323334353637383930, HMAC-SHA512, 8, 60, , 3, DN, "ST, two", "a ""token""", anna, example, 0042, 2031-02-03T04:05:06Z
 # a comment
 2, 31323334353637383930, , , , 7,,,,,,,,
@@ -52,7 +52,7 @@ func TestCSV(t *testing.T) {
 
 func TestCSVSeeds(t *testing.T) {
 	for column, value := range map[string]string{"seedBase32": "gezdgnbvgy3tqojq", "seed base64": "MTIzNDU2Nzg5MA==", "secretkeyhex": "31323334353637383930"} {
-		f, err := seedfile.Read(seedfile.CSV, []byte("serial,"+column+"\nx,"+value+"\n"), seedfile.Options{})
+		f, err := seedfile.Read(t.Context(), seedfile.CSV, []byte("serial,"+column+"\nx,"+value+"\n"), seedfile.Options{})
 		if err != nil || len(f.Tokens) != 1 || string(f.Tokens[0].Seed) != "1234567890" {
 			t.Errorf("%s: %v, %+v", column, err, f)
 		}
@@ -67,7 +67,7 @@ func TestCSVSeeds(t *testing.T) {
 		"serial,seed,hash\n1,31,MD5\n":      "the hash",
 		"serial,seed\n1," + strings.Repeat("0", 5000): "5000 characters",
 	} {
-		f, err := seedfile.Read(seedfile.CSV, []byte(file), seedfile.Options{})
+		f, err := seedfile.Read(t.Context(), seedfile.CSV, []byte(file), seedfile.Options{})
 		if text := describe(err) + describe(f); !strings.Contains(text, want) {
 			t.Errorf("%q: %s", file, text)
 		}
@@ -76,7 +76,7 @@ func TestCSVSeeds(t *testing.T) {
 
 // The sample of the vendor has quoted values and blanks after commas.
 func TestAssignments(t *testing.T) {
-	f, err := seedfile.Read(seedfile.Batch, []byte("domain,loginName,manufacturerCode,productCode,serial,status,pin\n"+
+	f, err := seedfile.Read(t.Context(), seedfile.Batch, []byte("domain,loginName,manufacturerCode,productCode,serial,status,pin\n"+
 		`"example.com", "m`+"\xfc"+`ller", "DN", "MT", "0012", "ACTIVE", "1234"`+"\r\n"+`"", "anna", "DN", "MT", "0013", "", ""`+"\n"+`,,DN,MT,1,,`+"\n"),
 		seedfile.Options{Charset: "iso-8859-1"})
 	if err != nil || len(f.Assignments) != 2 || len(f.Problems) != 1 || f.Problems[0].Line != 4 {
@@ -89,7 +89,7 @@ func TestAssignments(t *testing.T) {
 	if b.Login != "anna" || b.PIN != nil {
 		t.Errorf("%+v", b)
 	}
-	if _, err := seedfile.Read(seedfile.Batch, []byte("x"), seedfile.Options{Charset: "klingon"}); err == nil {
+	if _, err := seedfile.Read(t.Context(), seedfile.Batch, []byte("x"), seedfile.Options{Charset: "klingon"}); err == nil {
 		t.Error("an unknown character set")
 	}
 	f.Wipe()
@@ -103,14 +103,14 @@ func TestDualShield(t *testing.T) {
 	want := seedfile.Token{Serial: "0001", Manufacturer: "DN", Model: "ST", Description: "one", Seed: secret.Bytes("12345678901234567890"), Hash: "SHA256", Digits: 8, Period: 60, Window: 5}
 	for encoding, seed := range map[string]string{"HEX": "3132333435363738393031323334353637383930", "base32": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "BASE64": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA="} {
 		file := fmt.Sprintf(dual, encoding, "NONE", "", "<token><serial>0001</serial><seed>"+seed+"</seed><description>one</description></token>\n<token><serial>2</serial><seed>*</seed></token>")
-		f, err := seedfile.Read(seedfile.DualShield, []byte(file), seedfile.Options{})
+		f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(file), seedfile.Options{})
 		if err != nil || len(f.Tokens) != 1 || len(f.Problems) != 1 || f.Problems[0].Line != 4 {
 			t.Fatalf("%v, %+v", err, f)
 		}
 		same(t, encoding, f.Tokens[0], want)
 	}
 	event := strings.Replace(fmt.Sprintf(dual, "", "", "", "<token><serial>1</serial><seed>31323334353637383930</seed><counter>9</counter></token>"), "<timeWindow>60</timeWindow>", "", 1)
-	f, err := seedfile.Read(seedfile.DualShield, []byte(event), seedfile.Options{})
+	f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(event), seedfile.Options{})
 	if err != nil || len(f.Tokens) != 1 || f.Tokens[0].Period != 0 || f.Tokens[0].Counter != 9 {
 		t.Errorf("%v, %+v", err, f)
 	}
@@ -128,7 +128,7 @@ func TestDualShieldEncrypted(t *testing.T) {
 	seed := hex.EncodeToString(append(nonce, aead.Seal(nil, nonce, []byte("12345678901234567890"), []byte("0001"))...))
 	header := "<salt>" + hex.EncodeToString([]byte("saltsalt")) + "</salt><iterations>1000</iterations>"
 	file := fmt.Sprintf(dual, "HEX", "AES256", header, "<token><serial>0001</serial><seed>"+seed+"</seed></token>")
-	f, err := seedfile.Read(seedfile.DualShield, []byte(file), seedfile.Options{Password: secret.Bytes("open sesame")})
+	f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(file), seedfile.Options{Password: secret.Bytes("open sesame")})
 	if err != nil || len(f.Tokens) != 1 || string(f.Tokens[0].Seed) != "12345678901234567890" {
 		t.Fatalf("%v, %+v", err, f)
 	}
@@ -140,7 +140,7 @@ func TestDualShieldEncrypted(t *testing.T) {
 		"<iterations>":  {strings.Replace(file, ">1000<", ">1000000000<", 1), "open sesame"},
 		"8 to 64":       {strings.Replace(file, "73616c74</salt>", "</salt>", 1), "open sesame"},
 	} {
-		f, err := seedfile.Read(seedfile.DualShield, []byte(c[0]), seedfile.Options{Password: secret.Bytes(c[1])})
+		f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(c[0]), seedfile.Options{Password: secret.Bytes(c[1])})
 		if text := describe(err) + describe(f); !strings.Contains(text, want) || f != nil && len(f.Tokens) > 0 {
 			t.Errorf("%s: %s", want, text)
 		}
@@ -159,7 +159,7 @@ func TestDualShieldBrokenFiles(t *testing.T) {
 		"the hash":           strings.Replace(good, "HmacSHA256", "HmacMD5", 1),
 		"broken off":         good[:len(good)-9],
 	} {
-		if _, err := seedfile.Read(seedfile.DualShield, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

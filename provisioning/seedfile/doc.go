@@ -11,8 +11,9 @@
 //
 // A file has at most [MaxSize] bytes and [MaxRows] rows. XML has no document type
 // definition, so there are no entities but the five of XML, and no element is
-// nested deeper than [maxDepth]. Deriving a key costs at most [maxIterations]
-// rounds.
+// nested deeper than [maxDepth]. Deriving a key takes at most [maxIterations]
+// rounds. Derivations, decryptions with RSA and rows are taken from one budget
+// ([work.Budget]) before they are done, and the reading stops where its request ends.
 //
 // # PSKC
 //

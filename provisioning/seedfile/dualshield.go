@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"strings"
 
+	"vtoken/provisioning/work"
 	"vtoken/vtoken/secret"
 )
 
@@ -47,9 +47,9 @@ type dualReader struct {
 	root     bool
 }
 
-func readDualShield(data []byte, o Options) (*File, error) {
+func readDualShield(b *work.Budget, data []byte, o Options) (*File, error) {
 	doc := newDocument(data)
-	r := &dualReader{}
+	r := &dualReader{file: File{budget: b}}
 	err := doc.elements(func(start xml.StartElement) error {
 		switch name := start.Name.Local; {
 		case !r.root && name != "data":
@@ -102,7 +102,7 @@ func (r *dualReader) prepare(password secret.Bytes) (err error) {
 	case "", "NONE":
 		return nil
 	case "AES256":
-		r.aead, err = h.key(r.encoding, password)
+		r.aead, err = h.key(r.file.budget, r.encoding, password)
 		return err
 	default:
 		return fmt.Errorf("there is no encryption %.20q; it is NONE or AES256", e)
@@ -113,7 +113,7 @@ func (r *dualReader) prepare(password secret.Bytes) (err error) {
 const defaultIterations = 100_000
 
 // key is the key of the seeds; see the package comment.
-func (h *dualHeader) key(encoding string, password secret.Bytes) (cipher.AEAD, error) {
+func (h *dualHeader) key(b *work.Budget, encoding string, password secret.Bytes) (cipher.AEAD, error) {
 	if len(password) == 0 {
 		return nil, errors.New("the file is encrypted with a password; give it")
 	}
@@ -128,11 +128,11 @@ func (h *dualHeader) key(encoding string, password secret.Bytes) (cipher.AEAD, e
 	if err != nil || rounds == 0 {
 		return nil, fmt.Errorf("the <iterations> are no number from 1 to %d", maxIterations)
 	}
-	key, err := pbkdf2.Key(sha256.New, string(password), salt, int(rounds), 32)
+	key, err := b.PBKDF2(sha256.New, password, salt, int64(rounds), 32)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(key)
+	defer key.Wipe()
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err

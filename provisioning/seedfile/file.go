@@ -2,6 +2,8 @@ package seedfile
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"vtoken/provisioning/work"
 	"vtoken/vtoken/secret"
 )
 
@@ -78,6 +81,8 @@ type File struct {
 	Tokens      []Token
 	Assignments []Assignment
 	Problems    []Problem
+
+	budget *work.Budget // of the reading
 }
 
 // Wipe overwrites the secrets of a file.
@@ -101,6 +106,8 @@ type Options struct {
 	// Charset is the character set of a CSV, by a name of the WHATWG Encoding
 	// Standard; empty is UTF-8. XML names its own.
 	Charset string
+	// Work bounds what reading may cost, in steps of package work; 0 is [MaxWork].
+	Work int64
 }
 
 // Format is a kind of file.
@@ -115,13 +122,14 @@ const (
 )
 
 // readers are the formats that there are.
-var readers = map[Format]func(data []byte, o Options) (*File, error){
+var readers = map[Format]func(b *work.Budget, data []byte, o Options) (*File, error){
 	PSKC: readPSKC, DualShield: readDualShield, CSV: readTokens, Batch: readAssignments,
 }
 
-// Read reads a file. The caller wipes data, the options and what comes back. An
-// error says what is wrong with the file as a whole, without any secret of it.
-func Read(format Format, data []byte, o Options) (*File, error) {
+// Read reads a file, for a request that ends with the context. The caller wipes data,
+// the options and what comes back. An error says what is wrong with the file as a
+// whole, without any secret of it.
+func Read(ctx context.Context, format Format, data []byte, o Options) (*File, error) {
 	read := readers[format]
 	if read == nil {
 		return nil, fmt.Errorf("there is no format %.20q; the formats are pskc, xml, csv and assign", format)
@@ -129,26 +137,61 @@ func Read(format Format, data []byte, o Options) (*File, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("the file has %d bytes; it may have %d", len(data), MaxSize)
 	}
-	f, err := read(data, o)
+	f, err := read(work.New(ctx, cmp.Or(o.Work, MaxWork)), data, o)
 	if err != nil {
 		f.Wipe()
-		return nil, err
+		return nil, overWork(err)
 	}
+	f.budget = nil
 	SortProblems(f.Problems)
 	return f, nil
 }
 
-// room fails where a file has as many rows as it may.
+// MaxWork is what reading a file may cost in all, and rowPrice what a row of it costs
+// besides its cryptography, in steps. It is enough for some 15,000 seeds that are
+// encrypted for an RSA key of 2048 bits.
+const (
+	MaxWork  = 25_000_000
+	rowPrice = 20
+)
+
+// rsaPrice is what a decryption with a key of so many bits costs: it grows with the
+// third power, and is some 0.8 ms for 2048 bits.
+func rsaPrice(bits int) int64 { return int64(bits) * int64(bits) * int64(bits) / (1 << 30) * 200 }
+
+// overWork says what to do about a file that costs too much.
+func overWork(err error) error {
+	var over *work.OverError
+	if errors.As(err, &over) {
+		return fmt.Errorf("reading the file takes more work than one file may: divide it, or export it with fewer rounds of key derivation: %w", over)
+	}
+	return err
+}
+
+// room fails where a file has as many rows as it may, and where the request has ended.
 func (f *File) room() error {
 	if len(f.Tokens)+len(f.Assignments)+len(f.Problems) >= MaxRows {
-		return fmt.Errorf("the file has more than %d rows; divide it", MaxRows)
+		return errRows
 	}
-	return nil
+	return f.budget.Take(rowPrice)
+}
+
+var errRows = fmt.Errorf("the file has more than %d rows; divide it", MaxRows)
+
+// ends reports whether an error is the end of the whole reading.
+func ends(err error) bool {
+	var over *work.OverError
+	return errors.Is(err, errRows) || errors.As(err, &over) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // add keeps a token, or why it is refused. The seed of a refused one is wiped.
 func (f *File) add(t Token, err error) error {
-	if err := f.room(); err != nil {
+	if !ends(err) {
+		err = cmp.Or(f.room(), err)
+	}
+	if ends(err) {
+		t.Seed.Wipe()
+		t.PIN.Wipe()
 		return err
 	}
 	if err == nil {

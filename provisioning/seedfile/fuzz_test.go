@@ -32,7 +32,7 @@ func FuzzRead(f *testing.F) {
 			data = []byte(strings.ReplaceAll(strings.ReplaceAll(string(data), "00", "0"), "99", "9")) // fewer rounds are as good here
 		}
 		format := formats[int(which)%len(formats)]
-		read, err := seedfile.Read(format, data, seedfile.Options{Password: secret.Bytes("qwerty"), Key: preShared, Charset: ""})
+		read, err := seedfile.Read(t.Context(), format, data, seedfile.Options{Password: secret.Bytes("qwerty"), Key: preShared, Charset: ""})
 		if err != nil {
 			if read != nil || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%q with a file", err)

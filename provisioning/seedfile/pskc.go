@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"vtoken/provisioning/work"
 )
 
 // The elements of PSKC, by their local names: files of the drafts before the RFC
@@ -56,9 +58,9 @@ type pskcReader struct {
 	root bool
 }
 
-func readPSKC(data []byte, o Options) (*File, error) {
+func readPSKC(b *work.Budget, data []byte, o Options) (*File, error) {
 	doc := newDocument(data)
-	r := &pskcReader{keys: pskcKeys{options: o}}
+	r := &pskcReader{file: File{budget: b}, keys: pskcKeys{options: o, budget: b}}
 	defer r.keys.wipe()
 	err := doc.elements(func(start xml.StartElement) error {
 		if !r.root {

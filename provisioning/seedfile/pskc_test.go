@@ -45,7 +45,7 @@ func TestPSKCFigures(t *testing.T) {
 			t.Manufacturer, t.Serial, t.ExpiresAt = "TokenVendorAcme", "654321", may31
 		}), 4},
 	} {
-		f, err := seedfile.Read(seedfile.PSKC, figure(t, c.name), c.options)
+		f, err := seedfile.Read(t.Context(), seedfile.PSKC, figure(t, c.name), c.options)
 		if err != nil || len(f.Tokens) != c.tokens || len(f.Problems) > 0 {
 			t.Errorf("%s: %v, %+v", c.name, err, f)
 			continue
@@ -70,7 +70,7 @@ func same(t *testing.T, name string, got, want seedfile.Token) {
 
 // A key that is derived elsewhere is a problem of that row.
 func TestPSKCWithoutSecret(t *testing.T) {
-	f, err := seedfile.Read(seedfile.PSKC, figure(t, "figure4"), seedfile.Options{})
+	f, err := seedfile.Read(t.Context(), seedfile.PSKC, figure(t, "figure4"), seedfile.Options{})
 	if err != nil || len(f.Tokens) != 0 || len(f.Problems) != 1 || f.Problems[0].Serial != "987654321" || f.Problems[0].Line != 6 {
 		t.Errorf("%v, %+v", err, f)
 	}
@@ -98,7 +98,7 @@ func TestPSKCWrongKeys(t *testing.T) {
 		"another MAC":       {strings.Replace(six, "hmac-sha1", "hmac-md5", 1), seedfile.Options{Key: preShared}, "hmac-md5"},
 		"another cipher":    {strings.ReplaceAll(six, "aes128-cbc", "camellia128-cbc"), seedfile.Options{Key: preShared}, "camellia128-cbc"},
 	} {
-		f, err := seedfile.Read(seedfile.PSKC, []byte(c.file), c.options)
+		f, err := seedfile.Read(t.Context(), seedfile.PSKC, []byte(c.file), c.options)
 		text := ""
 		if err != nil {
 			text = err.Error()
@@ -128,7 +128,7 @@ func TestPSKCOfTOTP(t *testing.T) {
 	const secretValue = `<Secret><PlainValue>MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=</PlainValue></Secret>`
 	good := key(totp, `<Suite>HMAC-SHA256</Suite><ResponseFormat Length="6" Encoding="DECIMAL"/>`, secretValue+
 		`<Time><PlainValue>0</PlainValue></Time><TimeInterval><PlainValue>60</PlainValue></TimeInterval><TimeDrift><PlainValue>4</PlainValue></TimeDrift>`)
-	f, err := seedfile.Read(seedfile.PSKC, []byte(head+good+`</KeyContainer>`), seedfile.Options{})
+	f, err := seedfile.Read(t.Context(), seedfile.PSKC, []byte(head+good+`</KeyContainer>`), seedfile.Options{})
 	if err != nil || len(f.Tokens) != 1 {
 		t.Fatal(err, f)
 	}
@@ -151,7 +151,7 @@ func TestPSKCOfTOTP(t *testing.T) {
 		"no serial":       strings.NewReplacer("> 1 <", "><", `Id="k"`, "").Replace(good),
 		"control charact": strings.Replace(good, "> 1 <", ">1&#10;2<", 1),
 	} {
-		f, err := seedfile.Read(seedfile.PSKC, []byte(head+good+bad+`</KeyContainer>`), seedfile.Options{})
+		f, err := seedfile.Read(t.Context(), seedfile.PSKC, []byte(head+good+bad+`</KeyContainer>`), seedfile.Options{})
 		if strings.Contains(want, "with what") {
 			want = "without a MAC" // which is looked at first
 		}
@@ -174,15 +174,15 @@ func TestPSKCBrokenFiles(t *testing.T) {
 		"more than 32 attri": `<KeyContainer Version="1.0"><a ` + strings.Repeat(`x="1" `, 1000) + `/></KeyContainer>`,
 		"character set":      `<?xml version="1.0" encoding="nonsense"?><KeyContainer/>`,
 	} {
-		f, err := seedfile.Read(seedfile.PSKC, []byte(file), seedfile.Options{})
+		f, err := seedfile.Read(t.Context(), seedfile.PSKC, []byte(file), seedfile.Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || f != nil {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	if _, err := seedfile.Read(seedfile.PSKC, make([]byte, seedfile.MaxSize+1), seedfile.Options{}); err == nil {
+	if _, err := seedfile.Read(t.Context(), seedfile.PSKC, make([]byte, seedfile.MaxSize+1), seedfile.Options{}); err == nil {
 		t.Error("a file over the size is read")
 	}
-	if _, err := seedfile.Read("pgp", nil, seedfile.Options{}); err == nil {
+	if _, err := seedfile.Read(t.Context(), "pgp", nil, seedfile.Options{}); err == nil {
 		t.Error("a format that there is not")
 	}
 }
@@ -191,7 +191,7 @@ func TestPSKCBrokenFiles(t *testing.T) {
 func TestNoSecretInErrors(t *testing.T) {
 	seed := hex.EncodeToString([]byte("a secret seed 12345"))
 	for _, file := range []string{"serial,seed\nx," + seed + "g\n", "serial,seed\nx," + seed + "\"\n", "serial,seed,digits\nx," + seed + ",99999\n", "serial,seed\nx,y," + seed + "\n"} {
-		f, err := seedfile.Read(seedfile.CSV, []byte(file), seedfile.Options{})
+		f, err := seedfile.Read(t.Context(), seedfile.CSV, []byte(file), seedfile.Options{})
 		text := describe(err) + describe(f)
 		if strings.Contains(text, seed[:8]) || err == nil && len(f.Problems) != 1 {
 			t.Errorf("%q: %s", file, text)

@@ -5,7 +5,6 @@ import (
 	"crypto/cipher"
 	"crypto/des"
 	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -17,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vtoken/provisioning/work"
 	"vtoken/vtoken/secret"
 )
 
@@ -70,6 +70,7 @@ type macMethod struct {
 // pskcKeys are the keys of a file.
 type pskcKeys struct {
 	options    Options
+	budget     *work.Budget
 	encryption *encryptionKey
 	mac        *macMethod
 
@@ -149,14 +150,14 @@ func (k *pskcKeys) encryptionKey() (secret.Bytes, error) {
 	case e.Certificate != nil:
 		return nil, k.findPrivate() // which the values themselves are encrypted for
 	case e.Derived != nil:
-		return e.Derived.derive(k.options.Password)
+		return e.Derived.derive(k.budget, k.options.Password)
 	case len(k.options.Key) == 0:
 		return nil, fmt.Errorf("the file is encrypted with a shared key (%.60q); give the key", strings.TrimSpace(e.KeyName))
 	}
 	return k.options.Key.Clone(), nil
 }
 
-func (d *derivedKey) derive(password secret.Bytes) (secret.Bytes, error) {
+func (d *derivedKey) derive(b *work.Budget, password secret.Bytes) (secret.Bytes, error) {
 	if !strings.HasPrefix(ending(d.Method.Algorithm), "pbkdf2") {
 		return nil, fmt.Errorf("the derivation of keys %.80q is not known; PBKDF2 is", d.Method.Algorithm)
 	}
@@ -180,7 +181,7 @@ func (d *derivedKey) derive(password secret.Bytes) (secret.Bytes, error) {
 	if err != nil || size == 0 {
 		return nil, errors.New("the length of the key is no number from 1 to 32")
 	}
-	return pbkdf2.Key(h, string(password), salt, int(rounds), int(size))
+	return b.PBKDF2(h, password, salt, int64(rounds), int(size))
 }
 
 var (

@@ -44,6 +44,9 @@ func (k *pskcKeys) open(e *encryptedData) (secret.Bytes, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := k.budget.Take(rsaPrice(k.private.N.BitLen())); err != nil {
+		return nil, err
+	}
 	plain, err := k.private.Decrypt(nil, data, options)
 	if err != nil {
 		return nil, errWrongKey

@@ -72,7 +72,7 @@ func TestPSKCForCertificate(t *testing.T) {
 		for form, options := range map[string]seedfile.Options{
 			"PEM": {PrivateKey: bytes.Clone(inPEM)}, "DER": {PrivateKey: bytes.Clone(der)},
 		} {
-			f, err := seedfile.Read(seedfile.PSKC, []byte(file), options)
+			f, err := seedfile.Read(t.Context(), seedfile.PSKC, []byte(file), options)
 			if err != nil || len(f.Problems) > 0 || len(f.Tokens) != 1 || !f.Tokens[0].Seed.Equal(secret.Bytes(rfcSeed)) {
 				t.Errorf("%s with the key in %s: %v, %+v", name, form, err, f)
 			}
@@ -80,7 +80,7 @@ func TestPSKCForCertificate(t *testing.T) {
 		for want, options := range map[string]seedfile.Options{
 			"give its private key": {Key: preShared}, "does not fit": {PrivateKey: bytes.Clone(wrong)}, "no RSA key": {PrivateKey: []byte("nonsense")},
 		} {
-			f, err := seedfile.Read(seedfile.PSKC, []byte(file), options)
+			f, err := seedfile.Read(t.Context(), seedfile.PSKC, []byte(file), options)
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -96,7 +96,7 @@ func TestPSKCForCertificate(t *testing.T) {
 		"not known": {"#sha256", "#md5"}, "not base64": {"<CipherValue>", "<CipherValue>!"},
 	} {
 		file := strings.Replace(files["value xmlenc11#rsa-oaep"], change[0], change[1], 1)
-		f, err := seedfile.Read(seedfile.PSKC, []byte(file), seedfile.Options{PrivateKey: bytes.Clone(inPEM)})
+		f, err := seedfile.Read(t.Context(), seedfile.PSKC, []byte(file), seedfile.Options{PrivateKey: bytes.Clone(inPEM)})
 		if err != nil || len(f.Problems) != 1 || !strings.Contains(f.Problems[0].Reason, want) {
 			t.Errorf("%s: %v, %+v", want, err, f)
 		}

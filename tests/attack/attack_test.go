@@ -38,6 +38,7 @@ var attackers = map[string]func(args []string) error{
 	"pairs":       pairs,
 	"set-pins":    setPINs,
 	"rsa-signers": rsaSigners,
+	"wear":        wearAttacker,
 }
 
 func TestMain(m *testing.M) {

@@ -39,7 +39,7 @@
 //   - CKM_ECDH1_DERIVE without a derivation function takes the last bytes of the
 //     shared secret for a shorter key, as section 6.3.19 has it.
 //   - CKM_SP800_108_COUNTER_KDF makes one key, no additional ones.
-//   - CKM_PKCS5_PBKD2 makes at most ten million iterations. The modern policy does
+//   - CKM_PKCS5_PBKD2 makes at most ten million iterations, for all blocks of the key together. The modern policy does
 //     not offer it: NSS would take a token with it for one that opens PFX files by
 //     unwrapping with AES-CBC, and import none.
 //   - CKM_ML_DSA and CKM_SLH_DSA are the pure schemes. CKM_HASH_SLH_DSA_SHA256 and

@@ -97,6 +97,9 @@ func kdfOf(v ck.ECDH1DeriveParams) (func(z []byte, d derived) ([]byte, error), e
 		}
 		return lastBytes, nil
 	}
+	if err := checkInfo(len(v.SharedData)); err != nil {
+		return nil, err
+	}
 	for _, h := range hashAlgs() {
 		if h.kdf == 0 || v.KDF != h.kdf && v.KDF != h.kdfSP800 {
 			continue

@@ -91,6 +91,9 @@ func (h hashAlg) hkdf(secret []byte, v ck.HKDFParams, d derived) ([]byte, error)
 	if v.Extract {
 		defer clear(prk)
 	}
+	if err := checkInfo(len(v.Info)); err != nil {
+		return nil, err
+	}
 	value, err := hkdf.Expand(h.new, prk, string(v.Info), n)
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is %d; expansion gives at most %d bytes", n, 255*h.hash.Size())

@@ -7,8 +7,25 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// maxIterations bounds the work of one call of PBKDF2 to some seconds.
-const maxIterations = 10_000_000
+// The work of one call of PBKDF2 is iterations × blocks, since it makes each block of
+// the key by all of the iterations anew. maxIterations bounds it to some seconds. The
+// salt goes into each block once.
+const (
+	maxIterations = 10_000_000
+	maxKDFSalt    = 4096 // bytes
+)
+
+// maxKDFInfo bounds what a derivation mixes into each block of a key, which it hashes
+// as often as there are blocks.
+const maxKDFInfo = 64 << 10 // bytes
+
+// checkInfo refuses too much of it.
+func checkInfo(size int) error {
+	if size > maxKDFInfo {
+		return badParameter("%d bytes go into each block of the key; at most %d do", size, maxKDFInfo)
+	}
+	return nil
+}
 
 // pbkdf2Mechanisms is PBKDF2 (section 6.28.4; RFC 8018): C_GenerateKey makes a key
 // of a password.
@@ -45,6 +62,8 @@ func generatePBKDF2(p ck.Parameter, t ck.Template) (ck.Template, error) {
 		return nil, badParameter("the source of the salt, %d, is not CKZ_SALT_SPECIFIED", v.SaltSource)
 	case v.Iterations == 0 || v.Iterations > maxIterations:
 		return nil, badParameter("%d iterations; 1 to %d are made", v.Iterations, maxIterations)
+	case len(v.Salt) > maxKDFSalt:
+		return nil, badParameter("the salt has %d bytes; it may have %d", len(v.Salt), maxKDFSalt)
 	case len(v.PRFData) > 0:
 		return nil, badParameter("the pseudo-random function takes no data")
 	}
@@ -55,6 +74,9 @@ func generatePBKDF2(p ck.Parameter, t ck.Template) (ck.Template, error) {
 	n, err := d.lengthOr(0)
 	if err != nil {
 		return nil, err
+	}
+	if blocks := uint64((n + h.hash.Size() - 1) / h.hash.Size()); v.Iterations > maxIterations/blocks {
+		return nil, badParameter("%d iterations for each of %d blocks of a key of %d bytes; at most %d are made in all", v.Iterations, blocks, n, maxIterations)
 	}
 	value, err := pbkdf2.Key(h.new, string(v.Password), v.Salt, int(v.Iterations), n)
 	if err != nil {

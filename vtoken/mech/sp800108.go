@@ -98,8 +98,9 @@ func counterKDF(prf hash.Hash, parts []ck.PRFData, n int) ([]byte, error) {
 // checkParts sees to it that there is one counter that can count to blocks, at
 // most one length, and else only bytes.
 func checkParts(parts []ck.PRFData, blocks uint64) error {
-	counters, lengths := 0, 0
+	counters, lengths, size := 0, 0, 0
 	for _, part := range parts {
+		size += len(part.Value) + 8
 		switch part.Type {
 		case ck.SP800108IterationVariable:
 			counters++
@@ -118,6 +119,9 @@ func checkParts(parts []ck.PRFData, blocks uint64) error {
 		default:
 			return badParameter("a part of type %d has no place in counter mode", part.Type)
 		}
+	}
+	if err := checkInfo(size); err != nil {
+		return err
 	}
 	if counters != 1 || lengths > 1 {
 		return badParameter("%d counters and %d lengths; counter mode has one counter and at most one length", counters, lengths)

@@ -53,12 +53,16 @@ type cost struct {
 // may ask of us at most and at least.
 var (
 	costNow = cost{3, 64 << 10, 4}
-	costMax = cost{16, 1 << 20, 16}
+	costMax = cost{16, 256 << 10, 16}
 	costMin = cost{1, 8 << 10, 1}
 )
 
+// maxWork bounds passes × memory: eight times what a new key costs. A backup that
+// somebody made up has up to 64 of these headers, each of which is tried.
+const maxWork = 8 * 3 * 64 << 10
+
 func (c cost) valid() bool {
-	return c.passes >= costMin.passes && c.passes <= costMax.passes &&
+	return uint64(c.passes)*uint64(c.memory) <= maxWork && c.passes >= costMin.passes && c.passes <= costMax.passes &&
 		c.memory >= costMin.memory && c.memory <= costMax.memory &&
 		c.lanes >= costMin.lanes && c.lanes <= costMax.lanes
 }

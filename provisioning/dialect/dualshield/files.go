@@ -1,6 +1,7 @@
 package dualshield
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -26,7 +27,7 @@ func (d *Dialect) importTokens(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := readSeeds(a)
+	f, err := readSeeds(in.ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (d *Dialect) importTokens(in *call) (any, error) {
 
 // readSeeds reads the file of an import. Where the call names a product, the file
 // has to be of it.
-func readSeeds(a attrs) (*seedfile.File, error) {
+func readSeeds(ctx context.Context, a attrs) (*seedfile.File, error) {
 	data, err := a.need("data")
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func readSeeds(a attrs) (*seedfile.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := seedfile.Read(seedfile.DualShield, []byte(data), seedfile.Options{Password: secret.Bytes(password)})
+	f, err := seedfile.Read(ctx, seedfile.DualShield, []byte(data), seedfile.Options{Password: secret.Bytes(password)})
 	if err != nil {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the file cannot be read: %v", err)
 	}
@@ -126,7 +127,7 @@ func (d *Dialect) batchAssign(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := seedfile.Read(seedfile.Batch, []byte(csv), seedfile.Options{Charset: charset})
+	f, err := seedfile.Read(in.ctx, seedfile.Batch, []byte(csv), seedfile.Options{Charset: charset})
 	if err != nil {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the CSV file cannot be read: %v", err)
 	}

@@ -58,7 +58,7 @@ func (h *Handler) runImport(r *request, tenant record.TenantID, in api.Import, p
 	if !in.Inactive {
 		o.Activation = record.Activated
 	}
-	f, err := seedfile.Read(seedfile.Format(in.Format), in.File, seedfile.Options{
+	f, err := seedfile.Read(r.ctx, seedfile.Format(in.Format), in.File, seedfile.Options{
 		Password: in.Password.Bytes(), Key: in.Key.Bytes(), PrivateKey: in.PrivateKey.Bytes(), Charset: in.Charset,
 	})
 	if err != nil {

@@ -1,0 +1,87 @@
+package attack
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"vtoken/tests/harness"
+)
+
+// processorTime is what the daemon has used of the processors so far.
+func processorTime(t *testing.T, d *harness.Daemon) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.PID()))
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	var ticks int
+	for _, f := range fields[11:13] { // utime and stime
+		n, err := strconv.Atoi(f)
+		require.NoError(t, err)
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100
+}
+
+// TestInputsThatCostMore sends files of a few hundred bytes to several megabytes that
+// ask for work without end: 2^63 rounds inside of what is encrypted with one, rounds
+// that are seen, nesting, entities, rows. Each is refused, several at a time, and the
+// daemon has hardly worked.
+func TestInputsThatCostMore(t *testing.T) {
+	d := start(t)
+	root, err := harness.Root()
+	require.NoError(t, err)
+	require.NoError(t, d.NewUser("mallory"))
+	id, err := d.Vtoken("token", "create", "--user", "mallory", "--label", "empty", "--quiet")
+	require.NoError(t, err)
+	file := func(name, text string) string {
+		path := filepath.Join(d.Dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	password := file("password", "correct-horse")
+	const head = `<KeyContainer Version="1.0" xmlns="urn:ietf:params:xml:ns:keyprov:pskc">`
+	pfx := func(name string) []string {
+		return []string{"token", "import", id, "--pfx", filepath.Join(root, "provisioning/testdata/pfx", name+".p12"), "--pfx-password-file", password}
+	}
+	seeds := func(name, text string) []string {
+		return []string{"import", "pskc", file(name, text)}
+	}
+	hostile := map[string][]string{
+		"2^63 rounds inside": pfx("hostile-inner"),
+		"scrypt inside":      pfx("hostile-scrypt"),
+		"many rounds":        pfx("openssl-iter-3m"),
+		"entities":           seeds("entities.xml", `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]>`+head+`&a;</KeyContainer>`),
+		"depth":              seeds("depth.xml", head+strings.Repeat("<a>", 300_000)),
+		"rows":               seeds("rows.xml", head+strings.Repeat("<KeyPackage/>", 100_001)+`</KeyContainer>`),
+	}
+	before := processorTime(t, d)
+	var wg sync.WaitGroup
+	for name, args := range hostile {
+		for range 3 {
+			wg.Go(func() {
+				out, err := d.Vtoken(args...)
+				if err == nil {
+					t.Errorf("%s was taken: %s", name, out)
+				} else if strings.Contains(err.Error(), "something went wrong") {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	used := processorTime(t, d) - before
+	t.Logf("the daemon used %v of the processors for %d files", used, 3*len(hostile))
+	require.Less(t, used, 30*time.Second)
+	// It works as before.
+	_, err = d.Vtoken(pfx("openssl-p256")...)
+	require.NoError(t, err)
+}
