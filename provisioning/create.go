@@ -124,6 +124,7 @@ func (s *Service) newToken(n NewToken) (newcomer, error) {
 			made.wipe()
 			return newcomer{}, err
 		}
+		t.OTP.Enrolled = t.Activation == record.Activated
 	}
 	return made, nil
 }

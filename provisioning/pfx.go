@@ -85,10 +85,10 @@ func explainPFX(err error) error {
 	}
 	for _, r := range pfxReasons {
 		if strings.Contains(err.Error(), r.words) {
-			return &Error{BadInput, r.reason, err}
+			return &Error{Kind: BadInput, Detail: r.reason, Err: err}
 		}
 	}
-	return &Error{BadInput, "the file is not a PFX, or it is damaged; export it again", err}
+	return &Error{Kind: BadInput, Detail: "the file is not a PFX, or it is damaged; export it again", Err: err}
 }
 
 // supportedKey refuses keys that no token can hold.

@@ -93,6 +93,7 @@ type trace struct {
 	tenant  record.TenantID // what the call was about, where the handler says so
 	token   record.TokenID
 	kek     string
+	secret  *SecretNote
 	body    io.ReadCloser // before it was bounded
 }
 

@@ -40,8 +40,8 @@ func otpAddCommand(a *app) *cobra.Command {
 Without --seed-file the token gets a random seed and waits for its holder's app:
 print the seed with "vtoken otp uri" or "vtoken otp qr", then end the activation with
 two passwords of the app (vtoken otp sync --activate). With --seed-file the holder has
-a device with that seed already, and the token is activated unless --inactive is
-given.
+a device with that seed already: the token is a hardware token, whose seed is never
+printed, and is activated unless --inactive is given.
 
 The holder can also make the passwords through PKCS#11 (CKM_HOTP) with the token
 itself. It counts for itself then: its counter is not the one that is verified.`,
@@ -74,8 +74,11 @@ func (a *app) addOTP(cmd *cobra.Command, c *client.Client, n otpAddition) (err e
 	n.request.OTP = &n.otp
 	if n.seedFile == "" {
 		n.request.Inactive = true
-	} else if n.otp.SeedHex, err = a.readSecret(cmd, "--seed-file", n.seedFile); err != nil {
-		return err
+	} else {
+		n.request.Product = &api.Product{Hardware: true}
+		if n.otp.SeedHex, err = a.readSecret(cmd, "--seed-file", n.seedFile); err != nil {
+			return err
+		}
 	}
 	defer n.otp.SeedHex.Wipe()
 	t, err := c.CreateToken(cmd.Context(), n.tenant, n.request)
