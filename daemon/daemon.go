@@ -18,6 +18,7 @@ import (
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
 	"vtoken/provisioning"
+	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -95,7 +96,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	d.metrics.Watch(d.state())
 	d.p11 = p11server.New(d.connect, p11server.Options{Logger: log, Observer: d.metrics.Calls})
-	core := provisioning.New(coreStore{store}, provisioning.Options{})
+	core := provisioning.New(coreStore{store}, provisioning.Options{Wait: delayIn(ctx), Guessed: d.guessed})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
@@ -111,6 +112,19 @@ func wait(ctx context.Context, long time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// delayIn lets a request wait after wrong PINs and codes, until its client is gone or
+// ctx ends. It takes no turn from the others meanwhile.
+func delayIn(ctx context.Context) func(context.Context, time.Duration) error {
+	return func(request context.Context, long time.Duration) error {
+		httpkit.GiveUpTurn(request)
+		either, cancel := context.WithCancel(request)
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		wait(either, long)
+		return either.Err()
 	}
 }
 
