@@ -125,7 +125,8 @@ func otpResetCommand(a *app) *cobra.Command {
 		Use:   "reset ID",
 		Short: "Unlock the one-time passwords of a token, or set its counter",
 		Long: `Unlock the one-time passwords of a token after too many wrong ones, and forget how
-far its clock is off. With --counter, that is the next one that is taken, even one
+far its clock is off. Unlocking takes the right to manage, and is done three times in
+24 hours. With --counter, that is the next one that is taken, even one
 that was used: for a device that was set anew.`,
 		Example: `  vtoken otp reset 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10
   vtoken otp reset 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --counter 0`,
