@@ -124,7 +124,7 @@ func callRecord(c httpkit.Call) audit.Record {
 		r.Object = &audit.Object{Class: "KEK", ID: c.KEK}
 	}
 	if c.Secret != nil {
-		r.Detail += ": " + c.Secret.Secret.String() + " " + string(c.Secret.Guess)
+		r.Tries = c.Secret.Secret.String() + " " + string(c.Secret.Guess)
 		r.Role, r.Locked = pinRoles[c.Secret.Secret], c.Secret.Guess == provisioning.GuessLocked
 	}
 	switch {

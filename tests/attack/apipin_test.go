@@ -175,8 +175,8 @@ func TestAPIGuessRate(t *testing.T) {
 
 	log, err := d.Vtoken("audit", "tail", "-n", "1000", "-o", "json")
 	require.NoError(t, err)
-	require.Contains(t, log, "/pin: SO PIN wrong")
-	require.Contains(t, log, "/unlock: SO PIN unlocked")
+	require.Contains(t, log, `"tries":"SO PIN wrong"`)
+	require.Contains(t, log, `"tries":"SO PIN unlocked"`)
 }
 
 // TestAPIGuessesAreCounted: as many guesses as there are tries, none of them lost though
