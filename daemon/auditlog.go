@@ -16,6 +16,7 @@ import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/ck"
 )
 
 // auditDir is the folder of the audit log in the data folder, where the
@@ -124,6 +125,10 @@ func callRecord(c httpkit.Call) audit.Record {
 	if c.KEK != "" {
 		r.Object = &audit.Object{Class: "KEK", ID: c.KEK}
 	}
+	if c.Secret != nil {
+		r.Tries = c.Secret.Secret.String() + " " + string(c.Secret.Guess)
+		r.Role, r.Locked = pinRoles[c.Secret.Secret], c.Secret.Guess == provisioning.GuessLocked
+	}
 	switch {
 	case c.Status < http.StatusBadRequest:
 	case c.Err != nil && httpkit.StatusOf(c.Err) == 0:
@@ -132,6 +137,12 @@ func callRecord(c httpkit.Call) audit.Record {
 		r.Result = fmt.Sprint("HTTP ", c.Status)
 	}
 	return r
+}
+
+// pinRoles are the roles whose PINs are secrets of the API, by the names that records
+// have.
+var pinRoles = map[provisioning.Secret]string{
+	provisioning.UserPIN: roleNames[ck.CKU_USER], provisioning.SOPIN: roleNames[ck.CKU_SO],
 }
 
 // auditReader is the audit log as the native API sees it.

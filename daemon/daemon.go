@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
 	"vtoken/provisioning"
+	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/meter"
@@ -107,7 +109,9 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls,
 		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
 	})
-	core := provisioning.New(coreStore{store}, provisioning.Options{OSUser: osUser, Turns: apiTurns{d.users}})
+	core := provisioning.New(coreStore{store}, provisioning.Options{
+		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: d.guessed,
+	})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
@@ -124,6 +128,16 @@ func wait(ctx, call context.Context, long time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	case <-call.Done():
+	}
+}
+
+// delayIn lets a request wait after wrong PINs and codes, until its client is gone or
+// ctx ends. It takes no turn from the others meanwhile.
+func delayIn(ctx context.Context) func(context.Context, time.Duration) error {
+	return func(request context.Context, long time.Duration) error {
+		httpkit.GiveUpTurn(request)
+		wait(ctx, request, long)
+		return cmp.Or(ctx.Err(), request.Err())
 	}
 }
 

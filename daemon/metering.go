@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"vtoken/daemon/metrics"
 	"vtoken/daemon/p11server"
 	"vtoken/keystore"
+	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/pin"
@@ -79,6 +81,21 @@ func (d *daemon) locked(_ record.TokenID, role pin.Role) {
 		name = roleNames[ck.CKU_SO]
 	}
 	d.metrics.Logins.Locked(name)
+}
+
+// guessed counts what became of the tries of a secret in the API, and notes it for the
+// audit log.
+func (d *daemon) guessed(ctx context.Context, t *record.Token, s provisioning.Secret, what provisioning.Guess) {
+	httpkit.NoteSecret(ctx, s, what)
+	d.metrics.Tries.Counted(s.String(), string(what))
+	if what != provisioning.GuessLocked {
+		return
+	}
+	for role, secret := range map[pin.Role]provisioning.Secret{pin.User: provisioning.UserPIN, pin.SO: provisioning.SOPIN} {
+		if s == secret {
+			d.locked(t.ID, role)
+		}
+	}
 }
 
 // state is what the metrics ask for.

@@ -70,6 +70,8 @@ type pinJSON struct {
 	Failed    int       `json:"failed"`
 	Change    bool      `json:"change"`
 	ChangedAt time.Time `json:"changedAt"`
+
+	Unlocks pin.Unlocks `json:"unlocks,omitzero"`
 }
 
 func encodePolicy(p policy.Policy) policyJSON {
@@ -89,13 +91,13 @@ func (j policyJSON) policy() policy.Policy {
 }
 
 func encodePIN(s pin.State) pinJSON {
-	return pinJSON{s.Policy.MinLen, s.Policy.MaxLen, s.Policy.MaxTries, s.Verifier, s.Failed, s.ToBeChanged, s.ChangedAt.UTC()}
+	return pinJSON{s.Policy.MinLen, s.Policy.MaxLen, s.Policy.MaxTries, s.Verifier, s.Failed, s.ToBeChanged, s.ChangedAt.UTC(), s.Unlocks}
 }
 
 func (j pinJSON) state() pin.State {
 	return pin.State{
 		Policy:   pin.Policy{MinLen: j.MinLen, MaxLen: j.MaxLen, MaxTries: j.MaxTries},
-		Verifier: j.Verifier, Failed: j.Failed, ToBeChanged: j.Change, ChangedAt: j.ChangedAt,
+		Verifier: j.Verifier, Failed: j.Failed, ToBeChanged: j.Change, ChangedAt: j.ChangedAt, Unlocks: j.Unlocks,
 	}
 }
 

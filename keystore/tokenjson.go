@@ -5,6 +5,7 @@ import (
 
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
@@ -83,6 +84,9 @@ type otpJSON struct {
 	Drift  int    `json:"drift,omitempty"`
 	Window int    `json:"window,omitempty"`
 	Failed int    `json:"failed,omitempty"`
+
+	Enrolled bool        `json:"enrolled,omitempty"`
+	Unlocks  pin.Unlocks `json:"unlocks,omitzero"`
 }
 
 func encodeToken(t *record.Token) tokenJSON {

@@ -51,6 +51,10 @@ func fillFields(t *testing.T, v reflect.Value) {
 		for i := range v.Len() {
 			fillFields(t, v.Index(i))
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fillFields(t, v.Index(i))
+		}
 	case reflect.String:
 		v.SetString("text")
 	case reflect.Bool:

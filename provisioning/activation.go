@@ -39,7 +39,7 @@ func (s *Service) StartActivation(ctx context.Context, c Caller, ref TokenRef, l
 		return nil, Token{}, err
 	}
 	view, err := s.changeToken(ctx, c, OpTokenActivate, ref, func(t *record.Token) error {
-		t.Activation = record.ActivationPending
+		setActivation(t, record.ActivationPending)
 		t.Code = record.ActivationCode{Hash: s.hashCode(t.ID, code), ExpiresAt: s.now().Add(lifetime)}
 		return nil
 	})
@@ -48,6 +48,15 @@ func (s *Service) StartActivation(ctx context.Context, c Caller, ref TokenRef, l
 		return nil, Token{}, err
 	}
 	return code, view, nil
+}
+
+// setActivation changes how far a token is, and ends the code that was to change it.
+// Once a token is activated, a device has its seed.
+func setActivation(t *record.Token, a record.Activation) {
+	if t.Kind == record.KindOTP && (a == record.Activated || t.Activation == record.Activated) {
+		t.OTP.Enrolled = true
+	}
+	t.Activation, t.Code = a, record.ActivationCode{}
 }
 
 // newCode is a random activation code.
@@ -69,7 +78,7 @@ func (s *Service) hashCode(token record.TokenID, code secret.Bytes) []byte {
 // that it is in its holder's hands.
 func (s *Service) Activate(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
 	return s.changeToken(ctx, c, OpTokenActivated, ref, func(t *record.Token) error {
-		t.Activation, t.Code = record.Activated, record.ActivationCode{}
+		setActivation(t, record.Activated)
 		return nil
 	})
 }
@@ -78,25 +87,61 @@ func (s *Service) Activate(ctx context.Context, c Caller, ref TokenRef) (Token, 
 // [Service.StartActivation]. A code that is wrong or has expired is WrongCode, the
 // fifth wrong one ends the activation; without an activation it is WrongState.
 // The count of wrong codes is stored before the answer.
-func (s *Service) FinishActivation(ctx context.Context, c Caller, ref TokenRef, code secret.Bytes) (Token, error) {
-	right := false
+func (s *Service) FinishActivation(ctx context.Context, c Caller, ref TokenRef, code secret.Bytes) (view Token, err error) {
+	var t *record.Token
+	err = s.view(ctx, func(tx ReadTx) (err error) {
+		if t, err = s.token(tx, c, OpTokenActivated, ref); err == nil {
+			err = activating(t)
+		}
+		return err
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	err = s.compareInTurn(ctx, c, t, ActivationCode, func() (v verdict, err error) {
+		view, v, err = s.compareCode(ctx, c, ref, code)
+		return v, err
+	})
+	return view, err
+}
+
+// activating refuses a token whose activation is not under way.
+func activating(t *record.Token) error {
+	if t.Activation != record.ActivationPending || len(t.Code.Hash) == 0 {
+		return Errorf(WrongState, "no activation of token %s is under way; begin one first", t.ID)
+	}
+	return nil
+}
+
+// compareCode compares a code, and commits what it says before that is told.
+func (s *Service) compareCode(ctx context.Context, c Caller, ref TokenRef, code secret.Bytes) (Token, verdict, error) {
+	var v verdict
+	var now *record.Token
 	view, err := s.changeToken(ctx, c, OpTokenActivated, ref, func(t *record.Token) error {
-		right = false
-		if t.Activation != record.ActivationPending || len(t.Code.Hash) == 0 {
-			return Errorf(WrongState, "no activation of token %s is under way; begin one first", t.ID)
+		v, now = undecided, t
+		if err := activating(t); err != nil {
+			return err
 		}
 		if !s.now().Before(t.Code.ExpiresAt) {
 			return Errorf(WrongCode, "the activation code has expired; begin the activation anew")
 		}
-		if right = hmac.Equal(t.Code.Hash, s.hashCode(t.ID, code)); right {
-			t.Activation, t.Code = record.Activated, record.ActivationCode{}
+		if v = wrong; hmac.Equal(t.Code.Hash, s.hashCode(t.ID, code)) {
+			v = right
+			setActivation(t, record.Activated)
 		} else if t.Code.Failed++; t.Code.Failed >= maxWrongCodes {
-			t.Activation, t.Code = record.ActivationNew, record.ActivationCode{}
+			setActivation(t, record.ActivationNew)
 		}
 		return nil
 	})
-	if err == nil && !right {
-		return Token{}, Errorf(WrongCode, "the activation code is wrong; check it, or begin the activation anew")
+	if err != nil {
+		return Token{}, undecided, err
 	}
-	return view, err
+	if v == wrong {
+		s.opt.Guessed(ctx, now, ActivationCode, GuessWrong)
+		if now.Activation == record.ActivationNew {
+			s.opt.Guessed(ctx, now, ActivationCode, GuessLocked)
+		}
+		return Token{}, wrong, Errorf(WrongCode, "the activation code is wrong; check it, or begin the activation anew")
+	}
+	return view, v, nil
 }

@@ -112,7 +112,7 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 		}
 	}
 	t.Holders, t.LastHolder, t.Groups = []record.Assignment{part}, "", nil
-	t.Activation, t.Code = a.Activation, record.ActivationCode{}
+	setActivation(t, a.Activation)
 	return nil
 }
 
@@ -172,7 +172,8 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 			}
 		}
 		if t.Holders = left; len(left) == 0 {
-			t.LastHolder, t.Activation, t.Code = owner, record.ActivationNew, record.ActivationCode{}
+			t.LastHolder = owner
+			setActivation(t, record.ActivationNew)
 		}
 		return nil
 	})
@@ -197,11 +198,14 @@ func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user st
 			return Token{}, Errorf(BadInput, "a usage limit or a priority cannot be %d; give 0 or more", *n)
 		}
 	}
-	steps := append([]step{parting(c, user, change)}, change.PIN.steps()...)
+	var u unlocking
+	steps := append([]step{parting(c, user, change)}, change.PIN.steps(s, c, &u)...)
 	if change.PIN.New != nil {
 		return s.resetPIN(ctx, c, ref, newPIN{role: pin.User, pin: change.PIN.New, also: steps}, nil)
 	}
-	return s.changeBy(ctx, c, ref, steps)
+	view, err := s.changeBy(ctx, c, ref, steps)
+	s.tellUnlocked(ctx, u, err)
+	return view, err
 }
 
 // parting changes a user's part in a token.

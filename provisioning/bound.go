@@ -121,12 +121,25 @@ func (s *Service) newBoundKey() (k boundKey, err error) {
 	return k, err
 }
 
-// tryPIN compares a PIN with the one of a token. The try is stored before, so
-// that nobody gets one for nothing. It returns the key of a PIN-bound token.
-func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, with CurrentPIN) (secret.Bytes, error) {
+// tryPIN compares a PIN with the one of a token, when it is its turn. It returns the key
+// of a PIN-bound token.
+func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, with CurrentPIN) (private secret.Bytes, err error) {
 	if len(with.PIN) == 0 {
 		return nil, Errorf(BadInput, "the current %v PIN is empty; give the one that the token has", with.Role)
 	}
+	if _, err := t.PIN(with.Role).Try(); err != nil {
+		return nil, untried(t, with.Role, err) // says so at once
+	}
+	err = s.compareInTurn(ctx, c, t, pinSecret(with.Role), func() (v verdict, err error) {
+		private, v, err = s.comparePIN(ctx, c, t, with)
+		return v, err
+	})
+	return private, err
+}
+
+// comparePIN compares a PIN with the one of a token. The try is stored before, so that
+// nobody gets one for nothing.
+func (s *Service) comparePIN(ctx context.Context, c Caller, t *record.Token, with CurrentPIN) (secret.Bytes, verdict, error) {
 	var tried pin.State
 	_, err := s.changeToken(ctx, c, with.operation(), TokenRef{Tenant: t.Tenant, ID: t.ID}, func(now *record.Token) (err error) {
 		state := now.PIN(with.Role)
@@ -137,28 +150,33 @@ func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, with Cu
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, undecided, err
 	}
-	var right bool
+	var is bool
 	var private secret.Bytes
 	err = s.inTurn(ctx, c, func(func() error) (err error) {
-		right, private, err = s.store.CheckPIN(t.ID, with.Role, tried.Verifier, with.PIN)
+		is, private, err = s.store.CheckPIN(t.ID, with.Role, tried.Verifier, with.PIN)
 		return err
 	})
 	switch {
 	case err != nil:
-		return nil, err
-	case right && bytes.Equal(tried.Verifier, t.PIN(with.Role).Verifier):
-		return private, nil
-	case right:
+		return nil, undecided, err
+	case is && bytes.Equal(tried.Verifier, t.PIN(with.Role).Verifier):
+		return private, right, nil
+	case is:
 		private.Wipe()
-		return nil, Errorf(WrongState, "the PINs of token %s were changed meanwhile; try again", t.ID)
-	case tried.Locked():
-		return nil, Errorf(Forbidden, "the current %v PIN is wrong, and locked now; `vtoken token unlock` gives new tries", with.Role)
-	case tried.TriesLeft() < 0:
-		return nil, Errorf(Forbidden, "the current %v PIN is wrong", with.Role)
+		return nil, right, Errorf(WrongState, "the PINs of token %s were changed meanwhile; try again", t.ID)
 	}
-	return nil, Errorf(Forbidden, "the current %v PIN is wrong; %d tries are left", with.Role, tried.TriesLeft())
+	s.opt.Guessed(ctx, t, pinSecret(with.Role), GuessWrong)
+	switch left := tried.TriesLeft(); {
+	case tried.Locked():
+		s.opt.Guessed(ctx, t, pinSecret(with.Role), GuessLocked)
+		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong, and locked now; `vtoken token unlock` gives new tries", with.Role)
+	case left < 0:
+		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong", with.Role)
+	default:
+		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong; %d tries are left", with.Role, left)
+	}
 }
 
 // untried says why a PIN cannot be tried.

@@ -111,7 +111,7 @@ func TestBoundBothPINs(t *testing.T) {
 				return provisioning.KindOf(w.reset(ref, pin.User, "new PIN"))
 			},
 			"another daemon": func(w *world, ref provisioning.TokenRef) provisioning.Kind {
-				w.core = provisioning.New(w.store, provisioning.Options{Now: func() time.Time { return w.now }})
+				w.core = provisioning.New(w.store, w.options())
 				return provisioning.KindOf(w.reset(ref, pin.User, "new PIN"))
 			},
 		} {

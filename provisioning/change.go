@@ -102,21 +102,17 @@ type PINChange struct {
 	MustChange *bool
 }
 
-// steps are what is to be done beside setting a new PIN, after that.
-func (p PINChange) steps() (list []step) {
+// steps are what is to be done beside setting a new PIN, after that. u gets what was
+// unlocked.
+func (p PINChange) steps(s *Service, c Caller, u *unlocking) (list []step) {
 	if p.Clear {
 		list = append(list, clearing(pin.User))
 	}
 	if p.Unlock {
-		list = append(list, step{OpTokenUnlock, func(_ Tx, t *record.Token) error {
-			if t.UserPIN.Locked() {
-				t.UserPIN = t.UserPIN.Right()
-			}
-			return nil
-		}})
+		list = append(list, s.unlocking(c, u))
 	}
 	if p.MustChange != nil {
-		list = append(list, step{OpTokenUnlock, func(_ Tx, t *record.Token) error {
+		list = append(list, step{OpTokenHolder, func(_ Tx, t *record.Token) error {
 			if *p.MustChange && !t.UserPIN.Set() {
 				return Errorf(WrongState, "token %s has no user PIN that could be changed; set one first", t.ID)
 			}
@@ -125,4 +121,22 @@ func (p PINChange) steps() (list []step) {
 		}})
 	}
 	return list
+}
+
+// unlocking starts the tries of a user PIN anew that is locked. Only then it takes the
+// right to unlock.
+func (s *Service) unlocking(c Caller, u *unlocking) step {
+	return step{OpTokenHolder, func(_ Tx, t *record.Token) error {
+		*u = unlocking{}
+		if !t.UserPIN.Locked() {
+			return nil
+		}
+		if err := c.mayDo(OpTokenUnlock); err != nil {
+			return err
+		}
+		if err := OpTokenUnlock.allowed(t, s.now()); err != nil {
+			return err
+		}
+		return u.pin(t, pin.User, s.now())
+	}}
 }

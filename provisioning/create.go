@@ -130,6 +130,7 @@ func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (newcomer,
 			made.wipe()
 			return newcomer{}, err
 		}
+		t.OTP.Enrolled = t.Activation == record.Activated
 	}
 	return made, nil
 }

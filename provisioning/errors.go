@@ -3,6 +3,7 @@ package provisioning
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -66,6 +67,9 @@ type Error struct {
 	Detail string
 	// Err is what happened below, for the log only; it may be nil.
 	Err error
+	// Wait is how long until it may be tried again, of an error of kind RateLimited;
+	// 0 is not known.
+	Wait time.Duration
 }
 
 // Error is the sentence, and the cause where the sentence does not have it.
@@ -86,6 +90,11 @@ func Errorf(k Kind, format string, args ...any) error {
 	return &Error{Kind: k, Detail: err.Error(), Err: errors.Unwrap(err)}
 }
 
+// TooSoon is an [Error] of kind RateLimited, for what may be tried again after a wait.
+func TooSoon(wait time.Duration, format string, args ...any) error {
+	return &Error{Kind: RateLimited, Detail: fmt.Sprintf(format, args...), Wait: wait}
+}
+
 // AsError is the [Error] inside err. Any other error becomes one of kind
 // [StorageFull] where the store said so, else [Internal], whose sentence tells
 // nothing of the cause.
@@ -95,9 +104,9 @@ func AsError(err error) *Error {
 		return e
 	}
 	if ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY {
-		return &Error{StorageFull, "the store has no space left, so nothing was changed; free some space and try again", err}
+		return &Error{Kind: StorageFull, Detail: "the store has no space left, so nothing was changed; free some space and try again", Err: err}
 	}
-	return &Error{Internal, "something went wrong inside vtoken, and nothing was changed; the daemon's log has the cause under this request's id", err}
+	return &Error{Kind: Internal, Detail: "something went wrong inside vtoken, and nothing was changed; the daemon's log has the cause under this request's id", Err: err}
 }
 
 // KindOf is the kind of err.

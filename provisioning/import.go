@@ -98,7 +98,7 @@ func (b *bundle) pair() ([]*object.Object, error) {
 func build(t ck.Template) (*object.Object, error) {
 	o, err := object.Build(object.Source{Origin: object.Create, MinRSABits: object.MinRSABits}, t)
 	if err != nil {
-		return nil, &Error{BadInput, "that makes no good object: " + err.Error(), err}
+		return nil, &Error{Kind: BadInput, Detail: "that makes no good object: " + err.Error(), Err: err}
 	}
 	return o, nil
 }

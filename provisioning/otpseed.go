@@ -38,7 +38,9 @@ type Enrolled struct {
 // token is confined, so that another call is WrongState until it is released with
 // [Service.SetConfined]. Where Device is set, the token is bound to that device
 // instead, as [Service.Download] does, and the same device may ask again. Once the
-// token is activated the seed stays where it is (WrongState).
+// token was activated, or a password of it was right, the seed stays where it is
+// (WrongState), whatever becomes of the token. That of a hardware token never leaves
+// (NotSupported).
 //
 // HOTP starts in the app at the counter that is verified next.
 func (s *Service) EnrolOTP(ctx context.Context, c Caller, ref TokenRef, e Enrolment) (Enrolled, error) {
@@ -104,7 +106,8 @@ func (s *Service) ReseedOTP(ctx context.Context, c Caller, ref TokenRef, seed se
 		if err := tx.DeleteObjects(t.ID); err != nil {
 			return err
 		}
-		t.OTP, t.Activation, t.Code, t.Confined = otp, record.Activated, record.ActivationCode{}, true
+		t.OTP, t.Confined = otp, true
+		setActivation(t, record.Activated)
 		return putOTPKey(tx, t, key)
 	})
 }

@@ -90,26 +90,65 @@ func (s *Service) FindOTP(ctx context.Context, c Caller, ref TokenRef, code Code
 // has two passwords of it has the token.
 func (s *Service) ActivateOTP(ctx context.Context, c Caller, ref TokenRef, first, next Code) (Token, error) {
 	return s.tryOTP(ctx, c, attempt{op: OpTokenActivated, ref: ref, codes: []Code{first, next}, window: syncWindow, done: func(t *record.Token) {
-		t.Activation, t.Code = record.Activated, record.ActivationCode{}
+		setActivation(t, record.Activated)
 	}})
 }
 
-// ResetOTP unlocks the passwords of a token and forgets the drift of its clock.
+// ResetOTP forgets the drift of a token's clock, and unlocks its passwords where they
+// are locked. That takes the right for OpTokenUnlock, and is RateLimited more often than
+// [pin.MaxUnlocks] times a day. Before that, a right password gives the tries back.
 // With a counter, that is the next one that is taken, even one that was used: the
 // device was set anew. Without one, what was used stays used.
 func (s *Service) ResetOTP(ctx context.Context, c Caller, ref TokenRef, counter *uint64) (Token, error) {
-	return s.changeToken(ctx, c, OpTokenResetOTP, ref, func(t *record.Token) error {
+	var u unlocking
+	view, err := s.changeToken(ctx, c, OpTokenResetOTP, ref, func(t *record.Token) error {
 		if counter != nil && t.OTP.Period != 0 {
 			return Errorf(BadInput, "token %s makes passwords by time and has no counter; leave it out", t.ID)
 		}
-		t.OTP.Failed, t.OTP.Drift = 0, 0
+		t.OTP.Drift = 0
 		set(&t.OTP.Next, counter)
-		return nil
+		u = unlocking{}
+		if !OTPLocked(t.OTP) {
+			return nil
+		}
+		if err := c.mayDo(OpTokenUnlock); err != nil {
+			return err
+		}
+		return u.passwords(t, s.now())
 	})
+	s.tellUnlocked(ctx, u, err)
+	return view, err
 }
 
-// tryOTP commits the try, compares, and commits the success.
-func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (Token, error) {
+// tryOTP compares passwords when it is their turn. Those whom the state of the token, or
+// the rights of the caller, refuse have none.
+func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (view Token, err error) {
+	var t *record.Token
+	err = s.view(ctx, func(tx ReadTx) (err error) {
+		if t, err = s.token(tx, c, a.op, a.ref); err == nil {
+			_, err = s.mayTry(tx, t, a)
+		}
+		return err
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	err = s.compareInTurn(ctx, c, t, OneTimePassword, func() (verdict, error) {
+		view, err = s.compareOTP(ctx, c, a)
+		switch {
+		case err == nil:
+			return right, nil
+		case KindOf(err) == WrongCode && !errors.Is(err, ErrCodeUsed): // a used one is often sent twice
+			s.opt.Guessed(ctx, t, OneTimePassword, GuessWrong)
+			return wrong, err
+		}
+		return undecided, err
+	})
+	return view, err
+}
+
+// compareOTP commits the try, compares, and commits the success.
+func (s *Service) compareOTP(ctx context.Context, c Caller, a attempt) (Token, error) {
 	tried, row, user, err := s.countTry(ctx, c, a)
 	if err != nil {
 		return Token{}, err
@@ -117,6 +156,9 @@ func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (Token, error
 	now := s.now()
 	at, err := s.match(tried, row, a.window(tried.OTP, now))
 	if err != nil {
+		if KindOf(err) == WrongCode && OTPLocked(tried.OTP) {
+			s.opt.Guessed(ctx, tried, OneTimePassword, GuessLocked)
+		}
 		return Token{}, err
 	}
 	last := at + uint64(len(row)) - 1
@@ -125,6 +167,7 @@ func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (Token, error
 			return used(t)
 		}
 		t.OTP.Next, t.OTP.Failed, t.OTP.Drift, t.LastUsedAt = last+1, 0, driftOf(t.OTP, last, now), now
+		t.OTP.Enrolled = true
 		if a.done != nil {
 			a.done(t)
 		}
@@ -169,7 +212,7 @@ func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *rec
 
 // mayTry checks what the table of operations does not, and says who uses the token
 // in a verification.
-func (s *Service) mayTry(tx Tx, t *record.Token, a attempt) (record.UserID, error) {
+func (s *Service) mayTry(tx ReadTx, t *record.Token, a attempt) (record.UserID, error) {
 	if t.Kind != record.KindOTP {
 		return "", OpTokenSync.allowed(t, s.now())
 	}
@@ -239,7 +282,7 @@ func (s *Service) match(t *record.Token, row []secret.Bytes, window span) (at ui
 
 // used is the error for a password that was right once.
 func used(t *record.Token) error {
-	return &Error{WrongCode, ErrCodeUsed.Error() + "; wait for the next one" + triesLeft(t), ErrCodeUsed}
+	return &Error{Kind: WrongCode, Detail: ErrCodeUsed.Error() + "; wait for the next one" + triesLeft(t), Err: ErrCodeUsed}
 }
 
 func triesLeft(t *record.Token) string {

@@ -8,6 +8,7 @@ import (
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/oath"
+	"vtoken/vtoken/pin"
 )
 
 // otpModel is what verification is to remember of a token, in plain words: which
@@ -20,6 +21,7 @@ type otpModel struct {
 	next   uint64
 	drift  int
 	failed int
+	locks  int // that were undone
 }
 
 // TestOTPWalk compares verification with the model after each of many random
@@ -135,6 +137,9 @@ func (m *otpModel) judge(err error, c, last uint64, center, window int64) bool {
 func (m *otpModel) reset(rng *rand.Rand) {
 	m.t.Helper()
 	var counter *uint64
+	if m.failed >= provisioning.MaxWrongOTP && m.locks == pin.MaxUnlocks {
+		m.locks, m.now = 0, m.now.Add(24*time.Hour) // later, there are new ones
+	}
 	if m.period == 0 && rng.IntN(3) == 0 {
 		n := m.next + uint64(rng.IntN(20))
 		counter, m.next = &n, n
@@ -142,7 +147,10 @@ func (m *otpModel) reset(rng *rand.Rand) {
 	if _, err := m.core.ResetOTP(m.t.Context(), m.admin, m.ref, counter); err != nil {
 		m.t.Fatal(err)
 	}
-	m.failed, m.drift = 0, 0
+	if m.drift = 0; m.failed >= provisioning.MaxWrongOTP {
+		m.failed = 0
+		m.locks++
+	}
 }
 
 func (m *otpModel) compare() {

@@ -76,7 +76,7 @@ func explainPFX(err error) error {
 	case errors.As(err, &over):
 		return Errorf(BadInput, "the PFX asks for %d or more rounds of key derivation; export it again with at most %d in all", over.Wanted, over.Limit)
 	}
-	return &Error{BadInput, err.Error(), err}
+	return &Error{Kind: BadInput, Detail: err.Error(), Err: err}
 }
 
 // parseKey reads a private key whose numbers are of a good size. A panic of the
@@ -92,13 +92,13 @@ func parseKey(der secret.Bytes) (key any, err error) {
 	case err == nil:
 		return key, nil
 	case strings.Contains(err.Error(), "elliptic curve"): // the library has no type for it
-		return nil, &Error{BadInput, "the PFX has a key on an elliptic curve that is not supported; use P-256, P-384 or P-521", err}
+		return nil, &Error{Kind: BadInput, Detail: "the PFX has a key on an elliptic curve that is not supported; use P-256, P-384 or P-521", Err: err}
 	}
 	return nil, unreadable(err)
 }
 
 func unreadable(err error) error {
-	return &Error{BadInput, "the PFX has a certificate or key that cannot be read", err}
+	return &Error{Kind: BadInput, Detail: "the PFX has a certificate or key that cannot be read", Err: err}
 }
 
 func tooManyCertificates(what string, n int) error {

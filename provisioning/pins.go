@@ -101,18 +101,6 @@ func (s *Service) hashPIN(ctx context.Context, c Caller, id record.TokenID, role
 	return verifier, err
 }
 
-// UnlockPIN starts a role's count of wrong tries anew and keeps the PIN, on
-// complete tokens too. It is WrongState where no PIN is set.
-func (s *Service) UnlockPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
-	return s.changeToken(ctx, c, OpTokenUnlock, ref, func(t *record.Token) error {
-		if !t.PIN(role).Set() {
-			return Errorf(WrongState, "token %s has no %v PIN to unlock; set one with `vtoken token reset-pin`", t.ID, role)
-		}
-		*t.PIN(role) = t.PIN(role).Right()
-		return nil
-	})
-}
-
 // ParseRole reads "user" or "so", in either case, and "admin" as another name of
 // "so". Anything else is RoleNotFound.
 func ParseRole(s string) (pin.Role, error) {

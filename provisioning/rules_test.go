@@ -276,7 +276,7 @@ var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpTokenImport:    record.MayEdit,
 	provisioning.OpTokenLabel:     record.MayEdit,
 	provisioning.OpTokenResetPIN:  record.MayEdit,
-	provisioning.OpTokenUnlock:    record.MayEdit,
+	provisioning.OpTokenUnlock:    record.MayManage,
 	provisioning.OpTokenComplete:  record.MayEdit,
 	provisioning.OpUserChange:     record.MayEdit,
 	provisioning.OpTokenPINBySO:   record.MayEdit,

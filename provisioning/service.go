@@ -15,13 +15,16 @@ import (
 )
 
 // Service is the provisioning core. It is safe for concurrent use. Outside of
-// the store it keeps nothing but the directory of tokens, which follows the store. Every method answers an error that [AsError]
+// the store it keeps nothing but the directory of tokens, which follows the store, and
+// who gave wrong PINs and codes in the last minutes. Every method answers an error that [AsError]
 // classifies.
 type Service struct {
 	store  Store
 	opt    Options
 	finder finder
 	fresh  freshKeys
+
+	guesses guesses
 }
 
 // Options are what an installation chooses. The zero value is good.
@@ -37,6 +40,12 @@ type Options struct {
 	OSUser func(name string) []string
 	// Turns is where slow work waits for a processor; nil lets all run at once.
 	Turns Turns
+	// Wait lets a call wait so long after wrong secrets. It ends with ctx, with an
+	// error; nil is a timer.
+	Wait func(ctx context.Context, long time.Duration) error
+	// Guessed is told what becomes of the tries of secrets, of which the call in ctx
+	// is one; nil is nobody.
+	Guessed func(ctx context.Context, t *record.Token, s Secret, what Guess)
 }
 
 // MaxPFX is the size in bytes that a PFX may have.
@@ -50,6 +59,12 @@ func New(store Store, o Options) *Service {
 	if o.OSUser == nil {
 		o.OSUser = func(string) []string { return nil }
 	}
+	if o.Wait == nil {
+		o.Wait = wait
+	}
+	if o.Guessed == nil {
+		o.Guessed = func(context.Context, *record.Token, Secret, Guess) {}
+	}
 	if o.UserPIN == (pin.Policy{}) {
 		o.UserPIN = pin.Default
 	}
@@ -60,6 +75,18 @@ func New(store Store, o Options) *Service {
 		o.Turns = atOnce{}
 	}
 	return &Service{store: store, opt: o}
+}
+
+// wait is a timer that ends with ctx.
+func wait(ctx context.Context, long time.Duration) error {
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // now is the time as records keep it.

@@ -12,17 +12,19 @@ type state uint16
 
 // The conditions, on one axis of a token each.
 const (
-	alive     state = 1 << iota // not deceased
-	open                        // not complete
-	unexpired                   // its end has not come
-	held                        // somebody holds it
-	unheld                      // nobody does
-	inactive                    // not activated yet
-	activated                   // it is
-	enabled                     // not switched off
-	released                    // its download is not confined
-	card                        // for keys and certificates
-	otp                         // for one-time passwords
+	alive      state = 1 << iota // not deceased
+	open                         // not complete
+	unexpired                    // its end has not come
+	held                         // somebody holds it
+	unheld                       // nobody does
+	inactive                     // not activated yet
+	activated                    // it is
+	enabled                      // not switched off
+	released                     // its download is not confined
+	card                         // for keys and certificates
+	otp                          // for one-time passwords
+	soft                         // software, rather than a device that came with its secret
+	unenrolled                   // no device has its seed for certain
 )
 
 // conditions is the one place that says when each condition holds, of which kind
@@ -39,6 +41,8 @@ var conditions = []struct {
 		"is for one-time passwords; do this with a card"},
 	{otp, NotSupported, func(t *record.Token, _ time.Time) bool { return t.Kind == record.KindOTP },
 		"is a card; do this with a token for one-time passwords"},
+	{soft, NotSupported, func(t *record.Token, _ time.Time) bool { return !t.Product.Hardware },
+		"is a hardware token, whose secret is in the device and stays here; do this with a soft token"},
 	{open, Sealed, func(t *record.Token, _ time.Time) bool { return !t.Complete },
 		"is complete, and a complete token's keys, certificates, PINs and label no longer change; create a new token instead"},
 	{unexpired, WrongState, func(t *record.Token, now time.Time) bool { return !expired(t, now) },
@@ -49,6 +53,8 @@ var conditions = []struct {
 		"is assigned; unassign it first"},
 	{inactive, WrongState, func(t *record.Token, _ time.Time) bool { return t.Activation != record.Activated },
 		"is activated already"},
+	{unenrolled, WrongState, func(t *record.Token, _ time.Time) bool { return !enrolled(t) },
+		"was in use, so a device has its seed, which does not leave again; delete the token and create a new one"},
 	{activated, WrongState, func(t *record.Token, _ time.Time) bool { return t.Activation == record.Activated },
 		"is not activated; activate it first"},
 	{enabled, WrongState, func(t *record.Token, _ time.Time) bool { return t.Enabled },
@@ -65,6 +71,12 @@ func (op Operation) allowed(t *record.Token, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// enrolled reports whether a device has the seed of a token for certain. Records of
+// earlier versions do not say so of tokens that were activated.
+func enrolled(t *record.Token) bool {
+	return t.OTP.Enrolled || t.Kind == record.KindOTP && (t.Activation == record.Activated || !t.LastUsedAt.IsZero())
 }
 
 // expired reports whether the end of a token has come.

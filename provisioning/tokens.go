@@ -108,7 +108,8 @@ func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutP
 		if !t.UserPIN.Set() && !withoutPIN {
 			return Errorf(WrongState, "token %s has no user PIN, and cannot get one after it is complete; set one first with `vtoken token reset-pin`", t.ID)
 		}
-		t.Complete, t.Activation, t.Code = true, record.Activated, record.ActivationCode{}
+		t.Complete = true
+		setActivation(t, record.Activated)
 		return nil
 	})
 	if err == nil {

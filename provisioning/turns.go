@@ -36,5 +36,5 @@ func (s *Service) inTurn(ctx context.Context, c Caller, work func(pause func() e
 	case ctx.Err() != nil:
 		return refused
 	}
-	return &Error{RateLimited, "too many slow requests of this credential wait for a processor; try again when some are answered", refused}
+	return &Error{Kind: RateLimited, Detail: "too many slow requests of this credential wait for a processor; try again when some are answered", Err: refused}
 }

@@ -4,11 +4,84 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
+
+// UnlockPIN starts a role's count of wrong tries anew and keeps the PIN, on
+// complete tokens too. It is WrongState where no PIN is set, and RateLimited more often
+// than [pin.MaxUnlocks] times a day, whoever asks: otherwise a PIN could be guessed by
+// unlocking it again and again.
+func (s *Service) UnlockPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
+	return s.unlockPIN(ctx, c, ref, role, nil)
+}
+
+// unlockPIN unlocks a PIN, and does something else to the token with it.
+func (s *Service) unlockPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, also func(t *record.Token)) (Token, error) {
+	var u unlocking
+	view, err := s.changeToken(ctx, c, OpTokenUnlock, ref, func(t *record.Token) error {
+		if !t.PIN(role).Set() {
+			return Errorf(WrongState, "token %s has no %v PIN to unlock; set one with `vtoken token reset-pin`", t.ID, role)
+		}
+		if also != nil {
+			also(t)
+		}
+		u = unlocking{}
+		return u.pin(t, role, s.now())
+	})
+	s.tellUnlocked(ctx, u, err)
+	return view, err
+}
+
+// unlocking is a token whose PIN or passwords got new tries, or none where they have all.
+type unlocking struct {
+	token  *record.Token
+	secret Secret
+}
+
+// pin starts the tries of a PIN anew.
+func (u *unlocking) pin(t *record.Token, role pin.Role, now time.Time) error {
+	state := t.PIN(role)
+	if state.Failed == 0 {
+		return nil
+	}
+	u.token, u.secret = t, pinSecret(role)
+	next, wait := state.Unlock(now)
+	*state = next
+	return u.tooOften(wait)
+}
+
+// passwords starts the tries of the one-time passwords of a token anew.
+func (u *unlocking) passwords(t *record.Token, now time.Time) (err error) {
+	u.token, u.secret = t, OneTimePassword
+	var wait time.Duration
+	if t.OTP.Unlocks, wait = t.OTP.Unlocks.Add(now); wait == 0 {
+		t.OTP.Failed = 0
+	}
+	return u.tooOften(wait)
+}
+
+func (u *unlocking) tooOften(wait time.Duration) error {
+	if wait == 0 {
+		return nil
+	}
+	return TooSoon(wait, "the %v of token %s was unlocked %d times in the last 24 hours, and is again in %v; set another one instead",
+		u.secret, u.token.ID, pin.MaxUnlocks, wait.Round(time.Minute))
+}
+
+// tellUnlocked tells what became of an unlocking, after its commit.
+func (s *Service) tellUnlocked(ctx context.Context, u unlocking, err error) {
+	switch {
+	case u.token == nil:
+	case err == nil:
+		s.opt.Guessed(ctx, u.token, u.secret, GuessUnlocked)
+	case KindOf(err) == RateLimited:
+		s.opt.Guessed(ctx, u.token, u.secret, GuessRefused)
+	}
+}
 
 // maxChallenge bounds a challenge, in characters.
 const maxChallenge = 64
@@ -16,7 +89,7 @@ const maxChallenge = 64
 // UnlockByChallenge answers the challenge of a locked token with the code that
 // unlocks it, eight decimal digits, and starts the tries of its user PIN anew. The
 // code is that of the token and the challenge alone: the same challenge has the
-// same code. A token without a user PIN is WrongState.
+// same code. Errors are those of [Service.UnlockPIN].
 func (s *Service) UnlockByChallenge(ctx context.Context, c Caller, ref TokenRef, challenge string) (secret.Bytes, Token, error) {
 	if err := checkName("challenge", challenge); err != nil {
 		return nil, Token{}, err
@@ -25,14 +98,7 @@ func (s *Service) UnlockByChallenge(ctx context.Context, c Caller, ref TokenRef,
 		return nil, Token{}, Errorf(BadInput, "the challenge has %d bytes; one has at most %d", len(challenge), maxChallenge)
 	}
 	var code secret.Bytes
-	view, err := s.changeToken(ctx, c, OpTokenUnlock, ref, func(t *record.Token) error {
-		if !t.PIN(pin.User).Set() {
-			return Errorf(WrongState, "token %s has no user PIN to unlock; set one first", t.ID)
-		}
-		*t.PIN(pin.User) = t.PIN(pin.User).Right()
-		code = s.unlockCode(t.ID, challenge)
-		return nil
-	})
+	view, err := s.unlockPIN(ctx, c, ref, pin.User, func(t *record.Token) { code = s.unlockCode(t.ID, challenge) })
 	if err != nil {
 		return nil, Token{}, err
 	}

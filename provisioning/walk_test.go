@@ -18,7 +18,7 @@ type model struct {
 	label             string
 	complete, enabled bool
 	pins              [2]string
-	failed            [2]int
+	failed, unlocks   [2]int
 }
 
 // walker does random operations and keeps the model.
@@ -119,9 +119,13 @@ func (w *walker) change(m *model) {
 		if m.pins[role] == "" {
 			want = provisioning.Errorf(provisioning.WrongState, "")
 		}
+		if m.failed[role] > 0 && m.unlocks[role] == pin.MaxUnlocks { // the clock stands still
+			want = provisioning.Errorf(provisioning.RateLimited, "")
+		}
 		_, err := w.core.UnlockPIN(ctx, w.admin, m.ref, role)
-		if w.expect(m, "unlock", err, want) {
+		if w.expect(m, "unlock", err, want) && m.failed[role] > 0 {
 			m.failed[role] = 0
+			m.unlocks[role]++
 		}
 	case 7:
 		viewer := provisioning.Caller{Name: "viewer", Tenant: w.tenant, Role: record.RoleView}

@@ -1,6 +1,9 @@
 package provisioning_test
 
 import (
+	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +17,7 @@ type world struct {
 	t      testing.TB
 	store  *provtest.Store
 	core   *provisioning.Service
-	now    time.Time
+	now    time.Time // goes on while a call waits
 	tenant record.TenantID
 	// admin is an administrator of the tenant, system one of the machine.
 	admin, system provisioning.Caller
@@ -24,12 +27,16 @@ type world struct {
 	free, taken record.TokenID
 	// And tokens for one-time passwords: one that is activated, one that is not.
 	otp, unseen record.TokenID
+	// waits are those of calls after wrong secrets, and told what the core told of them.
+	waits []time.Duration
+	mu    sync.Mutex
+	told  []string
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, store: provtest.New(), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), system: provisioning.System("root")}
-	w.core = provisioning.New(w.store, provisioning.Options{Now: func() time.Time { return w.now }})
+	w.core = provisioning.New(w.store, w.options())
 	tenant, err := w.core.TenantNamed(t.Context(), w.system, "")
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +45,23 @@ func newWorld(t testing.TB) *world {
 	w.admin = provisioning.Caller{Name: "admin", Tenant: w.tenant, Role: record.RoleAdmin}
 	w.ref = w.token(4096)
 	return w
+}
+
+// options are those of a core on the world's clock.
+func (w *world) options() provisioning.Options {
+	return provisioning.Options{
+		Now: func() time.Time { return w.now },
+		Wait: func(_ context.Context, long time.Duration) error {
+			w.now = w.now.Add(long)
+			w.waits = append(w.waits, long)
+			return nil
+		},
+		Guessed: func(_ context.Context, t *record.Token, s provisioning.Secret, what provisioning.Guess) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.told = append(w.told, fmt.Sprintf("%v %s", s, what))
+		},
+	}
 }
 
 // token makes a token of alice's.

@@ -2,7 +2,6 @@ package vtoken
 
 import (
 	"crypto/hmac"
-	"time"
 
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -16,9 +15,6 @@ import (
 // answer is the one that the same OS user was given for the same PIN before. It
 // is forgotten after a while, with the next right PIN, and with the daemon.
 
-// wrongPINWindow is how long a wrong PIN counts once.
-const wrongPINWindow = 5 * time.Minute
-
 // maxWrongPINs bounds the OS users whose wrong PINs are remembered, for each
 // token and role.
 const maxWrongPINs = 64
@@ -28,17 +24,15 @@ const maxWrongPINs = 64
 type wrongPINs map[uint32]wrongPIN
 
 type wrongPIN struct {
-	hash  []byte // as of Engine.pinHash
-	until time.Time
-	count int       // of wrong PINs, none of them longer than the window after another
-	next  time.Time // when the peer may try again (pindelay.go)
+	hash []byte   // as of Engine.pinHash
+	pace pin.Pace // after this one, and those before
 }
 
 // wrongAgain reports whether the peer gave this PIN before and it was wrong.
 func (e *Engine) wrongAgain(t *token, role pin.Role, peer record.Peer, p secret.Bytes) bool {
 	state := t.record().PIN(role)
 	w, ok := t.wrong[role][peer.UID]
-	if !ok || !state.Set() || state.Locked() || e.opts.Now().After(w.until) {
+	if !ok || !state.Set() || state.Locked() || w.pace.Over(e.opts.Now()) {
 		return false
 	}
 	return hmac.Equal(w.hash, e.pinHash(t.id, role, state.Verifier, p))
@@ -49,13 +43,8 @@ func (e *Engine) rememberWrong(t *token, role pin.Role, peer record.Peer, verifi
 	if len(t.wrong[role]) >= maxWrongPINs || t.wrong[role] == nil {
 		t.wrong[role] = wrongPINs{}
 	}
-	now, w := e.opts.Now(), t.wrong[role][peer.UID]
-	if now.After(w.until) {
-		w = wrongPIN{}
-	}
-	w.hash, w.until, w.count = e.pinHash(t.id, role, verifier, p), now.Add(wrongPINWindow), w.count+1
-	if next := now.Add(pinDelay(w.count)); next.After(w.next) {
-		w.next = next
-	}
+	w := t.wrong[role][peer.UID]
+	w.hash = e.pinHash(t.id, role, verifier, p)
+	w.pace.Wrong(e.opts.Now())
 	t.wrong[role][peer.UID] = w
 }

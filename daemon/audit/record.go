@@ -39,6 +39,9 @@ type Record struct {
 	Object *Object `json:"object,omitempty"`
 	// Detail says more: the mechanism, the route of a request, a version.
 	Detail string `json:"detail,omitempty"`
+	// Tries says what became of the tries of a PIN or code that an API request gave, or
+	// gave new tries, such as "SO PIN wrong" or "user PIN unlocked".
+	Tries string `json:"tries,omitempty"`
 	// Locked says that the PIN is locked after this.
 	Locked bool `json:"locked,omitempty"`
 	// Sealed is the record itself, without number, time and predecessor, encrypted to
@@ -79,7 +82,9 @@ const maxText = 96
 
 // clipped is the record with each text cut to so many bytes.
 func (r Record) clipped(most int) Record {
-	texts := []*string{&r.Event, &r.Result, &r.Caller, &r.From, &r.Request, &r.Tenant, &r.Token, &r.Serial, &r.Role, &r.Detail}
+	texts := []*string{
+		&r.Event, &r.Result, &r.Caller, &r.From, &r.Request, &r.Tenant, &r.Token, &r.Serial, &r.Role, &r.Detail, &r.Tries,
+	}
 	if r.Process != nil {
 		p := *r.Process
 		r.Process, texts = &p, append(texts, &p.Executable)

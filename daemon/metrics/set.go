@@ -18,6 +18,7 @@ type Set struct {
 	Audit    *Audit
 	Store    *Store
 	Requests *Requests
+	Tries    *Tries
 
 	registry *prometheus.Registry
 }
@@ -30,7 +31,7 @@ func New(version string) *Set {
 	build.WithLabelValues(version).Set(1)
 	logins := newLogins(r)
 	return &Set{
-		Calls: newCalls(r), Logins: logins, Audit: newAudit(r, logins), Store: newStore(r), Requests: newRequests(r),
+		Calls: newCalls(r), Logins: logins, Audit: newAudit(r, logins), Store: newStore(r), Requests: newRequests(r), Tries: newTries(r),
 		registry: r,
 	}
 }

@@ -1,6 +1,7 @@
 package httpkit
 
 import (
+	"context"
 	"net/http"
 
 	"vtoken/provisioning"
@@ -30,7 +31,10 @@ type Call struct {
 	Tenant record.TenantID
 	Token  record.TokenID
 	// KEK is the URI of the key-encryption key that the call was about.
-	KEK    string
+	KEK string
+	// Secret is what became of the tries of a PIN or code that the call gave, or gave
+	// new tries; nil where there was none.
+	Secret *SecretNote
 	Status int
 	Err    error // what the answer is about, nil for a success
 }
@@ -43,6 +47,18 @@ func NoteToken(r *http.Request, tenant record.TenantID, token record.TokenID) {
 
 // NoteKEK says which key-encryption key a call is about.
 func NoteKEK(r *http.Request, uri string) { traceOf(r.Context()).kek = uri }
+
+// SecretNote is a secret of a token, and what became of its tries.
+type SecretNote struct {
+	Secret provisioning.Secret
+	Guess  provisioning.Guess
+}
+
+// NoteSecret says what became of the tries of a secret in the call that ctx is of. The
+// last note counts.
+func NoteSecret(ctx context.Context, s provisioning.Secret, g provisioning.Guess) {
+	traceOf(ctx).secret = &SecretNote{s, g}
+}
 
 // beginAudit begins the record of a call.
 func (k *Kit) beginAudit(r *http.Request, route compiled) error {
@@ -63,7 +79,7 @@ func (t *trace) record(status int, r *http.Request) {
 	}
 	c := Call{
 		RequestID: t.id, Operation: r.Method + " " + t.route, Caller: t.caller, Status: status, Err: t.err,
-		Tenant: t.tenant, Token: t.token, KEK: t.kek,
+		Tenant: t.tenant, Token: t.token, KEK: t.kek, Secret: t.secret,
 	}
 	if c.Tenant == "" {
 		c.Tenant = record.TenantID(r.PathValue("tenantId"))

@@ -2,7 +2,6 @@ package httpkit
 
 import (
 	"container/list"
-	"errors"
 	"math"
 	"net"
 	"net/http"
@@ -59,10 +58,10 @@ func (l *Limits) admitted(r *http.Request, c provisioning.Caller) error {
 	}
 	now := l.now()
 	if wait := l.credential.take(string(c.Tenant)+"\x00"+c.Name, now); wait > 0 {
-		return tooMany(wait, "this credential is used more often than it may be here; try again later, or ask for higher limits")
+		return provisioning.TooSoon(wait, "this credential is used more often than it may be here; try again later, or ask for higher limits")
 	}
 	if wait := l.tenant.take(string(c.Tenant), now); wait > 0 {
-		return tooMany(wait, "the credentials of this tenant are used more often than they may be here; try again later, or ask for higher limits")
+		return provisioning.TooSoon(wait, "the credentials of this tenant are used more often than they may be here; try again later, or ask for higher limits")
 	}
 	return nil
 }
@@ -74,7 +73,7 @@ func (l *Limits) failed(r *http.Request, err error) error {
 		return err
 	}
 	if wait := l.source.take(source(r.RemoteAddr), l.now()); wait > 0 {
-		return tooMany(wait, "too many requests without a good credential came from this address; check the credential, and try again later")
+		return provisioning.TooSoon(wait, "too many requests without a good credential came from this address; check the credential, and try again later")
 	}
 	return err
 }
@@ -101,34 +100,14 @@ func source(remote string) string {
 	return network.String()
 }
 
-// limited is a refusal that says when to try again.
-type limited struct {
-	error
-	wait time.Duration
-}
-
-// Unwrap is the error of the core.
-func (l *limited) Unwrap() error { return l.error }
-
-func tooMany(wait time.Duration, detail string) error {
-	return &limited{provisioning.Errorf(provisioning.RateLimited, "%s", detail), wait}
-}
-
 // RetryAfter is how long a caller has to wait after an error of kind RateLimited
 // or Busy, in whole seconds, at least 1; 0 for other errors.
 func RetryAfter(err error) int {
-	switch provisioning.KindOf(err) {
-	case provisioning.RateLimited:
-	case provisioning.Busy:
-		return 1
-	default:
+	e := provisioning.AsError(err)
+	if e.Kind != provisioning.RateLimited && e.Kind != provisioning.Busy {
 		return 0
 	}
-	var l *limited
-	if !errors.As(err, &l) {
-		return 1
-	}
-	return max(1, int(math.Ceil(l.wait.Seconds())))
+	return max(1, int(math.Ceil(e.Wait.Seconds())))
 }
 
 func setRetryAfter(h http.Header, err error) {

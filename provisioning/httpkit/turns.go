@@ -1,6 +1,7 @@
 package httpkit
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"sync"
@@ -31,12 +32,24 @@ func newTurns() turns { return make(turns, turnsPerProcessor*runtime.GOMAXPROCS(
 // inTurn has requests wait for their turn.
 func (t turns) inTurn(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer t.enter()()
-		h.ServeHTTP(w, r)
+		leave := t.enter()
+		defer leave()
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), turnKey{}, leave)))
 	})
 }
 
-// enter waits for a turn, maxTurn at the most. The caller calls leave when it is done.
+type turnKey struct{}
+
+// GiveUpTurn lets another request be worked on in place of the one that ctx is of, which
+// goes on: it has to wait for something that is no work.
+func GiveUpTurn(ctx context.Context) {
+	if leave, ok := ctx.Value(turnKey{}).(func()); ok {
+		leave()
+	}
+}
+
+// enter waits for a turn, maxTurn at the most. The caller calls leave when it is done,
+// once or more often.
 func (t turns) enter() (leave func()) {
 	select {
 	case t <- struct{}{}:

@@ -1,6 +1,8 @@
 package httpkit
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -68,5 +70,36 @@ func TestSlowRequestsKeepNobodyOut(t *testing.T) {
 			t.Errorf("%d places are taken when all have left", len(places))
 		}
 		waits(0, 0)
+	})
+}
+
+// TestWaitingRequestsGiveUpTheirTurn has a request that waits for something that is no
+// work, with the one place there is.
+func TestWaitingRequestsGiveUpTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		place, done := make(turns, 1), make(chan struct{})
+		serve := func(h http.HandlerFunc) {
+			place.inTurn(h).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		}
+		go func() {
+			serve(func(_ http.ResponseWriter, r *http.Request) {
+				GiveUpTurn(r.Context())
+				GiveUpTurn(r.Context())
+				<-done
+			})
+			close(done)
+		}()
+		synctest.Wait()
+		began := time.Now()
+		serve(func(http.ResponseWriter, *http.Request) {})
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a request waited %v for one that has given up its turn", took)
+		}
+		done <- struct{}{}
+		<-done
+		if len(place) != 0 {
+			t.Error("the place is taken when all have left")
+		}
+		GiveUpTurn(t.Context()) // of no request
 	})
 }

@@ -96,6 +96,7 @@ type trace struct {
 	tenant  record.TenantID // what the call was about, where the handler says so
 	token   record.TokenID
 	kek     string
+	secret  *SecretNote
 	body    *meteredBody // before it was bounded
 }
 

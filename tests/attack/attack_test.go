@@ -30,6 +30,7 @@ var attackers = map[string]func(args []string) error{
 	"nonsense":    nonsenseAttacker,
 	"relabel":     relabelAttacker,
 	"signer":      signer,
+	"bystander":   bystander,
 	"halfframes":  halfFrames,
 	"unread":      unread,
 	"hoarder":     hoarder,

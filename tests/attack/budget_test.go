@@ -71,9 +71,9 @@ func allReturned(t *testing.T, d *harness.Daemon) {
 	}, time.Minute, 50*time.Millisecond, "memory or connections are charged, and nobody is there")
 }
 
-// signer signs with P-256 until its standard input ends, and then prints how often it
+// bystander signs with P-256 until its standard input ends, and then prints how often it
 // did and how long the slowest took. Each line on its input gets such a line, too.
-func signer([]string) error {
+func bystander([]string) error {
 	c, err := client()
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func ownKey(c *remote.Client) (ck.ObjectHandle, ck.SessionHandle, error) {
 func whileAliceSigns(t *testing.T, d *harness.Daemon, attack func()) {
 	t.Helper()
 	newToken(t, d, "alice", alice, "card-of-alice")
-	signs := launch(t, d, alice, "signer")
+	signs := launch(t, d, alice, "bystander")
 	require.Equal(t, "ready", signs.line(t))
 	signs.tell(t, "before")
 	signs.line(t)

@@ -15,22 +15,6 @@ import (
 	"vtoken/tests/harness"
 )
 
-// processorTime is what the daemon has used of the processors so far.
-func processorTime(t *testing.T, d *harness.Daemon) time.Duration {
-	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.PID()))
-	require.NoError(t, err)
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	var ticks int
-	for _, f := range fields[11:13] { // utime and stime
-		n, err := strconv.Atoi(f)
-		require.NoError(t, err)
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / 100
-}
-
 // TestInputsThatCostMore sends files of a few hundred bytes to several megabytes that
 // ask for work without end: 2^63 rounds inside of what is encrypted with one, rounds
 // that are seen, nesting, entities, rows. Each is refused, several at a time, and the

@@ -123,7 +123,7 @@ var mechanisms = map[p11rpc.CallID][]choice{
 	p11rpc.CallMessageEncryptInit: {{&ck.Mechanism{Type: ck.CKM_AES_GCM}, aesKey}, {&ck.Mechanism{Type: ck.CKM_AES_CCM}, aesKey}},
 	p11rpc.CallMessageDecryptInit: {{&ck.Mechanism{Type: ck.CKM_AES_GCM}, aesKey}, {&ck.Mechanism{Type: ck.CKM_AES_CCM}, aesKey}},
 	p11rpc.CallWrapKey:            wrappings(rsaPublic), p11rpc.CallUnwrapKey: wrappings(rsaPrivate),
-	p11rpc.CallDeriveKey: walkDerivations(), p11rpc.CallDeriveKey2: derivations(),
+	p11rpc.CallDeriveKey: walkDerivations(), p11rpc.CallDeriveKey2: walkDerivations(),
 }
 
 func ciphers(rsa kind) []choice {

@@ -9,9 +9,9 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
-// wire is a connection to the daemon that sends whatever frames it is asked to. A
+// walkWire is a connection to the daemon that sends whatever frames it is asked to. A
 // connection is one application.
-type wire struct {
+type walkWire struct {
 	conn    net.Conn
 	version byte
 	in      *p11rpc.Reader
@@ -20,13 +20,13 @@ type wire struct {
 	code    uint32
 }
 
-// dial connects to the daemon and calls C_Initialize.
-func dial(version byte) (*wire, error) {
+// walkDial connects to the daemon and calls C_Initialize.
+func walkDial(version byte) (*walkWire, error) {
 	conn, err := net.Dial("unix", os.Getenv("VTOKEN_P11_SOCKET"))
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{conn: conn, in: p11rpc.NewReader(conn)}
+	w := &walkWire{conn: conn, in: p11rpc.NewReader(conn)}
 	if w.version, err = p11rpc.Offer(conn, version); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("shaking hands: %w", err)
@@ -44,7 +44,7 @@ func dial(version byte) (*wire, error) {
 }
 
 // begin starts a request; its values are written to w.enc.
-func (w *wire) begin(call p11rpc.CallID) {
+func (w *walkWire) begin(call p11rpc.CallID) {
 	w.code++
 	w.enc.Reset()
 	w.enc.BeginRequest(w.code, call)
@@ -52,7 +52,7 @@ func (w *wire) begin(call p11rpc.CallID) {
 
 // roundTrip sends the request and starts to read the answer. The error is a bare ck.Error
 // where the call failed; every other one means that the connection is of no use.
-func (w *wire) roundTrip(call p11rpc.CallID) error {
+func (w *walkWire) roundTrip(call p11rpc.CallID) error {
 	if err := w.enc.End(); err != nil {
 		return fmt.Errorf("writing %v: %w", call, err)
 	}

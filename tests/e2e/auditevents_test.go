@@ -229,7 +229,7 @@ func (s *stage) administration() []audited {
 	}
 	kek := "passphrase:file=" + words
 	return []audited{
-		{"an unlock", s.cli("token", "unlock", s.locked), admin, call("POST /v1/tokens/{tokenId}/unlock", "token", s.locked)},
+		{"an unlock", s.cli("token", "unlock", s.locked), admin, call("POST /v1/tokens/{tokenId}/unlock", "token", s.locked, "tries", "user PIN unlocked")},
 		{"a token is made", s.cli("token", "create", "--user", me(s.t), "--label", "Another", "--quiet",
 			"--user-pin-file", s.file("pin", harness.PIN)), admin, call("POST /v1/tokens")},
 		{"a token is switched off", s.cli("token", "disable", s.fresh), admin, call("PATCH /v1/tokens/{tokenId}", "token", s.fresh)},

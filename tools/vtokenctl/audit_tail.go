@@ -84,9 +84,9 @@ type auditLine struct {
 		PID int32
 		Exe string
 	}
-	Caller, From, Request, Serial, Token, Role, Detail string
-	Object                                             *struct{ Class, ID string }
-	Locked                                             bool
+	Caller, From, Request, Serial, Token, Role, Tries, Detail string
+	Object                                                    *struct{ Class, ID string }
+	Locked                                                    bool
 }
 
 // auditText is a line for people: when, what, how it ended, and what else there
@@ -117,6 +117,7 @@ func auditText(line json.RawMessage) (string, error) {
 	add("token", l.Token)
 	add("serial", l.Serial)
 	add("role", l.Role)
+	add("tries", l.Tries)
 	if o := l.Object; o != nil {
 		add("object", strings.Join([]string{o.Class, o.ID}, "/"))
 	}

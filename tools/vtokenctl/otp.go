@@ -40,8 +40,8 @@ func otpAddCommand(a *app) *cobra.Command {
 Without --seed-file the token gets a random seed and waits for its holder's app:
 print the seed with "vtoken otp uri" or "vtoken otp qr", then end the activation with
 two passwords of the app (vtoken otp sync --activate). With --seed-file the holder has
-a device with that seed already, and the token is activated unless --inactive is
-given.
+a device with that seed already: the token is a hardware token, whose seed is never
+printed, and is activated unless --inactive is given.
 
 The holder can also make the passwords through PKCS#11 (CKM_HOTP) with the token
 itself. It counts for itself then: its counter is not the one that is verified.`,
@@ -74,8 +74,11 @@ func (a *app) addOTP(cmd *cobra.Command, c *client.Client, n otpAddition) (err e
 	n.request.OTP = &n.otp
 	if n.seedFile == "" {
 		n.request.Inactive = true
-	} else if n.otp.SeedHex, err = a.readSecret(cmd, "--seed-file", n.seedFile); err != nil {
-		return err
+	} else {
+		n.request.Product = &api.Product{Hardware: true}
+		if n.otp.SeedHex, err = a.readSecret(cmd, "--seed-file", n.seedFile); err != nil {
+			return err
+		}
 	}
 	defer n.otp.SeedHex.Wipe()
 	t, err := c.CreateToken(cmd.Context(), n.tenant, n.request)
@@ -122,7 +125,8 @@ func otpResetCommand(a *app) *cobra.Command {
 		Use:   "reset ID",
 		Short: "Unlock the one-time passwords of a token, or set its counter",
 		Long: `Unlock the one-time passwords of a token after too many wrong ones, and forget how
-far its clock is off. With --counter, that is the next one that is taken, even one
+far its clock is off. Unlocking takes the right to manage, and is done three times in
+24 hours. With --counter, that is the next one that is taken, even one
 that was used: for a device that was set anew.`,
 		Example: `  vtoken otp reset 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10
   vtoken otp reset 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --counter 0`,

@@ -14,7 +14,7 @@ import (
 // once is what the help of both commands says.
 const once = `The seed leaves the daemon this once: afterwards the token is confined, until
 "vtoken token release", and it stays where it is for good when the token is
-activated (vtoken otp sync --activate).`
+activated (vtoken otp sync --activate). That of a hardware token never leaves.`
 
 func otpURICommand(a *app) *cobra.Command {
 	var e api.NewEnrolment

@@ -159,6 +159,11 @@ type OTP struct {
 	Window int
 	// Failed counts the wrong passwords since the last right one.
 	Failed int
+	// Enrolled says that a device has the seed for certain: the token was activated
+	// once, or a password of it was right. It stays until there is another seed.
+	Enrolled bool
+	// Unlocks are when passwords that were locked got new tries.
+	Unlocks pin.Unlocks
 }
 
 // Owner is the user who holds the token first, or "" for one without a holder.

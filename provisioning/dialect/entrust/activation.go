@@ -9,7 +9,6 @@ import (
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
-	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
@@ -73,6 +72,9 @@ func (d *Dialect) startActivation(w http.ResponseWriter, r *http.Request, c prov
 		return err
 	}
 	ref, t, err := d.look(r, c, provisioning.OpTokenActivate)
+	if err == nil {
+		err = softOnly(t, "activated")
+	}
 	if err != nil {
 		return err
 	}
@@ -117,9 +119,10 @@ func (d *Dialect) seed(w http.ResponseWriter, r *http.Request, c provisioning.Ca
 // errNotGoogle refuses a seed for another type of token.
 var errNotGoogle = provisioning.Errorf(provisioning.BadInput, "a secret is for tokens of type %s", googleToken)
 
-// enrol adds the link with the seed, as long as the seed may leave: once.
+// enrol adds the link with the seed, as long as the seed may leave: once, and never
+// after a device had it.
 func (d *Dialect) enrol(r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, qr bool, out *activateResult) error {
-	if t.Kind != record.KindOTP || t.Confined {
+	if !t.Can(provisioning.OpTokenSeed) {
 		return nil
 	}
 	e, err := d.core.EnrolOTP(r.Context(), c, ref, provisioning.Enrolment{})

@@ -103,6 +103,15 @@ func (d *Dialect) unassign(w http.ResponseWriter, r *http.Request, c provisionin
 	return empty(w)
 }
 
+// softOnly refuses the activation of hardware, which is in use from its assignment on
+// and keeps its secret.
+func softOnly(t provisioning.Token, done string) error {
+	if isHardware(t) {
+		return provisioning.Errorf(provisioning.NotSupported, "token %s is a hardware token, which is assigned and keeps its secret, and is not %s", t.ID, done)
+	}
+	return nil
+}
+
 func hardwareOnly(t provisioning.Token, done string) error {
 	if !isHardware(t) {
 		return provisioning.Errorf(provisioning.NotSupported, "token %s is a soft token, which is created for its user and deleted, not %s", t.ID, done)

@@ -86,8 +86,8 @@ func allowed(t provisioning.Token) []string {
 		action string
 		is     bool
 	}{
-		{"ACTIVATE", !started && t.Can(provisioning.OpTokenActivate)},
-		{"REACTIVATE", started && t.Can(provisioning.OpTokenActivate)},
+		{"ACTIVATE", !isHardware(t) && !started && t.Can(provisioning.OpTokenActivate)},
+		{"REACTIVATE", !isHardware(t) && started && t.Can(provisioning.OpTokenActivate)},
 		{"ACTIVATE_COMPLETE", t.Activation == record.ActivationPending && t.Can(provisioning.OpTokenActivated)},
 		{"DELETE", t.Can(provisioning.OpTokenDelete)},
 		{"UNLOCK", t.UserPIN.Set && t.Can(provisioning.OpTokenUnlock)},

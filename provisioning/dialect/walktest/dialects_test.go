@@ -68,14 +68,14 @@ var dialects = []spoken{
 		enter: func(w *walk) string { return "Bearer " + w.secret("walk native", "") },
 		codes: map[p.Kind]int{
 			done: 200, p.Forbidden: 403, p.BadInput: 400, p.TokenNotFound: 404, p.UserNotFound: 404,
-			p.WrongCode: 422, p.WrongState: 409, p.Sealed: 409, p.Conflict: 409, p.NotSupported: 501,
+			p.WrongCode: 422, p.WrongState: 409, p.Sealed: 409, p.Conflict: 409, p.NotSupported: 501, p.RateLimited: 429,
 		},
 	},
 	{
 		name: entrust.Name, make: entrust.New, enter: entrustEnter, actions: entrustActions, project: entrustProject,
 		codes: map[p.Kind]int{
 			done: 200, p.BadInput: 400, p.TokenNotFound: 404, p.UserNotFound: 404, p.WrongCode: 400,
-			p.WrongState: 409, p.Sealed: 409, p.Conflict: 409, p.NotSupported: 400,
+			p.WrongState: 409, p.Sealed: 409, p.Conflict: 409, p.NotSupported: 400, p.RateLimited: 429,
 		},
 	},
 	{
@@ -94,7 +94,7 @@ var dialects = []spoken{
 		name: dualshield.Name, make: dualshield.New, enter: dualshieldEnter, actions: dualshieldActions, project: dualshieldProject,
 		codes: map[p.Kind]int{
 			done: 0, p.BadInput: 4, p.NotSupported: 8, p.UserNotFound: 101, p.TokenNotFound: 102,
-			p.WrongState: 110, p.Sealed: 111, p.Conflict: 112, p.WrongCode: 113,
+			p.WrongState: 110, p.Sealed: 111, p.Conflict: 112, p.WrongCode: 113, p.RateLimited: -429,
 		},
 		told: func(status int, answer []byte) int {
 			var out struct{ Error *int }

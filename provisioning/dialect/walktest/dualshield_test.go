@@ -132,11 +132,12 @@ var dualshieldTokens = []action{
 		if set {
 			body["attrs"] = fields{"counter": counter}
 		}
-		return dualshieldOn(w, m, p.OpTokenResetOTP, "token/reset", body, func() {
-			if m.wrong, m.drift = 0, 0; set {
+		pl := dualshieldOn(w, m, p.OpTokenResetOTP, "token/reset", body, func() {
+			if m.resetOTP(w.now); set {
 				m.next = counter
 			}
 		})
+		return pl.also(m.mayResetOTP(w.now))
 	}},
 	{"confine", 3, func(w *walk, m *token) *plan {
 		return dualshieldOn(w, m, p.OpTokenConfine, "token/confine", named(w, m), func() { m.confined = true })
@@ -207,11 +208,15 @@ var dualshieldParts = []action{
 			func(u *user) { m.part(u.login).suspended = true })
 	}},
 	{"a part on", 6, func(w *walk, m *token) *plan {
-		return dualshieldPart(w, m, p.OpTokenHolder, "tokenAssignment/set", fields{"attrs": fields{"status": "ACTIVE"}}, func(u *user) {
+		pl := dualshieldPart(w, m, p.OpTokenHolder, "tokenAssignment/set", fields{"attrs": fields{"status": "ACTIVE"}}, func(u *user) {
 			if m.part(u.login).suspended = false; m.locked() {
-				m.tries[0] = 0
+				m.unlock(0, &m.tries[0], w.now)
 			}
 		})
+		if m != nil && m.locked() {
+			pl.also(m.mayUnlock(0, m.tries[0], w.now))
+		}
+		return pl
 	}},
 	{"a priority", 3, func(w *walk, m *token) *plan {
 		n := w.rng.IntN(5)

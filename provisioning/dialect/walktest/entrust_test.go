@@ -82,7 +82,11 @@ var entrustActions = []action{
 		return pl
 	}},
 	{"reset", 3, func(w *walk, m *token) *plan {
-		return entrustOn(w, m, p.OpTokenResetOTP, "PUT", "/reset", fields{}, func() { m.wrong, m.drift = 0, 0 })
+		if m == nil {
+			return nil
+		}
+		pl := entrustOn(w, m, p.OpTokenResetOTP, "PUT", "/reset", fields{}, func() { m.resetOTP(w.now) })
+		return pl.also(m.mayResetOTP(w.now))
 	}},
 	{"reset by a password", 1, func(w *walk, m *token) *plan {
 		if m == nil {
@@ -103,8 +107,13 @@ var entrustActions = []action{
 		if pl != nil {
 			pl.effect = func(answer []byte) {
 				m.started(decode[struct{ ActivationCode string }](w, answer).ActivationCode, w.now)
-				m.confined = m.confined || m.otp // the seed left
+				leaves := m.may(p.OpTokenSeed, w.now) == done
+				if got := decode[struct{ ActivationURL string }](w, answer).ActivationURL != ""; got != leaves {
+					w.t.Errorf("the seed of a token left: %v, want %v: %s", got, leaves, w.tell(m))
+				}
+				m.confined = m.confined || leaves
 			}
+			pl.want = first(unless(m.soft(), p.NotSupported), pl.want)
 		}
 		return pl
 	}},
@@ -120,9 +129,9 @@ var entrustActions = []action{
 		return pl
 	}},
 	{"unlock", 4, func(w *walk, m *token) *plan {
-		pl := entrustOn(w, m, p.OpTokenUnlock, "PUT", "/unlock", fields{"unlockChallenge": "4711"}, func() { m.tries[0] = 0 })
+		pl := entrustOn(w, m, p.OpTokenUnlock, "PUT", "/unlock", fields{"unlockChallenge": "4711"}, func() { m.unlock(0, &m.tries[0], w.now) })
 		if pl != nil {
-			pl.want = first(pl.want, unless(m.pins[0] != "", p.WrongState))
+			pl.want = first(pl.want, unless(m.pins[0] != "", p.WrongState), m.mayUnlock(0, m.tries[0], w.now))
 		}
 		return pl
 	}},
@@ -182,13 +191,13 @@ func (m *token) entrustAllows(now time.Time) (list []string) {
 		}
 	}
 	standing := m.held() && m.active()
-	add("ACTIVATE", m.activation == "" && can(p.OpTokenActivate))
+	add("ACTIVATE", m.soft() && m.activation == "" && can(p.OpTokenActivate))
 	add("ACTIVATE_COMPLETE", m.activation == "pending" && can(p.OpTokenActivated))
 	add("ASSIGN", !m.soft() && can(p.OpTokenAssign))
 	add("DELETE", true)
 	add("DISABLE", standing && m.enabled && can(p.OpTokenDisable))
 	add("ENABLE", standing && !m.enabled && can(p.OpTokenEnable))
-	add("REACTIVATE", m.activation != "" && can(p.OpTokenActivate))
+	add("REACTIVATE", m.soft() && m.activation != "" && can(p.OpTokenActivate))
 	add("RESET", can(p.OpTokenResetOTP))
 	add("UNASSIGN", !m.soft() && can(p.OpTokenUnassign))
 	add("UNLOCK", m.pins[0] != "" && can(p.OpTokenUnlock))

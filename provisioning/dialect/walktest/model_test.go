@@ -48,6 +48,10 @@ type token struct {
 	digits, period int
 	next           uint64
 	drift, wrong   int
+	enrolled       bool // a device has the seed
+
+	// unlocks are when there were new tries, of both PINs and of the passwords.
+	unlocks [3][]time.Time
 }
 
 // card and oneTime are the kinds of token.
@@ -104,6 +108,8 @@ var (
 	notActive = condition{p.WrongState, func(m *token, _ time.Time) bool { return !m.active() }}
 	isActive  = condition{p.WrongState, func(m *token, _ time.Time) bool { return m.active() }}
 	isEnabled = condition{p.WrongState, func(m *token, _ time.Time) bool { return m.enabled }}
+	isSoft    = condition{p.NotSupported, func(m *token, _ time.Time) bool { return m.soft() }}
+	isUnseen  = condition{p.WrongState, func(m *token, _ time.Time) bool { return !m.enrolled }}
 	isOpen    = condition{p.WrongState, func(m *token, _ time.Time) bool { return !m.confined }}
 )
 
@@ -135,7 +141,7 @@ var needs = map[p.Operation][]condition{
 	p.OpTokenVerify:      {lives, isOTP, lasts, isHeld, isActive, isEnabled},
 	p.OpTokenSync:        {lives, isOTP, lasts},
 	p.OpTokenResetOTP:    {lives, isOTP},
-	p.OpTokenSeed:        {lives, isOTP, lasts, notActive, isOpen},
+	p.OpTokenSeed:        {lives, isOTP, isSoft, lasts, notActive, isUnseen, isOpen},
 	p.OpTokenPolicy:      {lives},
 	p.OpTokenDecease:     {lives},
 	p.OpTokenDelete:      {},
@@ -177,7 +183,7 @@ func (m *token) give(login, activation string, keep bool) {
 		last = m.holders[0].login
 	}
 	if last != "" && last != login && !keep {
-		m.pins, m.tries = [2]string{}, [2]int{}
+		m.noPINs()
 		m.complete, m.device = false, ""
 		m.pfx, m.csr = false, false
 	}
@@ -196,11 +202,55 @@ func (m *token) take(login string) {
 
 func (m *token) decease() {
 	m.deceased, m.code = true, ""
-	m.pins, m.tries = [2]string{}, [2]int{}
+	m.noPINs()
 	m.pfx, m.csr = false, false
 }
 
-func (m *token) setPIN(role int, text string) { m.pins[role], m.tries[role] = text, 0 }
+// The places of unlocks, beside those of pin.Role.
+const passwords = 2
+
+// mayUnlock is how new tries of a PIN or of the passwords are answered: three times in
+// 24 hours, where one is missing.
+func (m *token) mayUnlock(what, wrong int, now time.Time) p.Kind {
+	recent := 0
+	for _, at := range m.unlocks[what] {
+		if now.Sub(at) < 24*time.Hour {
+			recent++
+		}
+	}
+	return unless(wrong == 0 || recent < 3, p.RateLimited)
+}
+
+// unlock gives a PIN or the passwords new tries.
+func (m *token) unlock(what int, wrong *int, now time.Time) {
+	if *wrong > 0 {
+		m.unlocks[what] = append(m.unlocks[what], now)
+	}
+	*wrong = 0
+}
+
+// mayResetOTP is how a reset of the passwords is answered, and resetOTP what it does: it
+// gives new tries only where there are none left.
+func (m *token) mayResetOTP(now time.Time) p.Kind {
+	return unless(m.wrong < 10 || m.mayUnlock(passwords, m.wrong, now) == done, p.RateLimited)
+}
+
+func (m *token) resetOTP(now time.Time) {
+	if m.drift = 0; m.wrong >= 10 {
+		m.unlock(passwords, &m.wrong, now)
+	}
+}
+
+func (m *token) setPIN(role int, text string) {
+	if m.pins[role], m.tries[role] = text, 0; text == "" {
+		m.unlocks[role] = nil
+	}
+}
+
+func (m *token) noPINs() {
+	m.setPIN(0, "")
+	m.setPIN(1, "")
+}
 
 // keyed reports whether there is a key that opens with the token's PINs.
 func (m *token) keyed() bool { return m != nil && m.bound && m.pins != [2]string{} }

@@ -148,6 +148,7 @@ var nativePINs = []action{
 		if m == nil {
 			return nil
 		}
+		w.breathe()
 		text, current := fmt.Sprintf("pin %d", w.rng.IntN(1000)), m.pins[1]
 		if current == "" || w.coin(4) {
 			current = "not the SO PIN"
@@ -168,8 +169,8 @@ var nativePINs = []action{
 			return nil
 		}
 		role := w.rng.IntN(2)
-		pl := nativeOn(w, m, p.OpTokenUnlock, "POST", "/unlock", fields{"role": roles[role]}, func() { m.tries[role] = 0 })
-		pl.want = first(pl.want, unless(m.pins[role] != "", p.WrongState))
+		pl := nativeOn(w, m, p.OpTokenUnlock, "POST", "/unlock", fields{"role": roles[role]}, func() { m.unlock(role, &m.tries[role], w.now) })
+		pl.want = first(pl.want, unless(m.pins[role] != "", p.WrongState), m.mayUnlock(role, m.tries[role], w.now))
 		return pl
 	}},
 	{"clear a PIN", 3, func(w *walk, m *token) *plan {
@@ -238,6 +239,7 @@ var nativeHolding = []action{
 
 // activationCode is most often that of the token, if it has one.
 func (w *walk) activationCode(m *token) string {
+	w.breathe()
 	if m.code == "" || w.coin(3) {
 		return "x" // never one
 	}
@@ -291,7 +293,11 @@ var nativePasswords = []action{
 	{"synchronise", 1, func(w *walk, m *token) *plan { return nativeSync(w, m, false) }},
 	{"activate by two passwords", 1, func(w *walk, m *token) *plan { return nativeSync(w, m, true) }},
 	{"reset the counter", 3, func(w *walk, m *token) *plan {
-		return nativeOn(w, m, p.OpTokenResetOTP, "POST", "/otp/reset", fields{}, func() { m.wrong, m.drift = 0, 0 })
+		if m == nil {
+			return nil
+		}
+		pl := nativeOn(w, m, p.OpTokenResetOTP, "POST", "/otp/reset", fields{}, func() { m.resetOTP(w.now) })
+		return pl.also(m.mayResetOTP(w.now))
 	}},
 	{"enrol", 2, func(w *walk, m *token) *plan {
 		if m == nil {

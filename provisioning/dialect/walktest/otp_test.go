@@ -42,6 +42,7 @@ func (m *token) window(sync bool, now time.Time) (from, to uint64) {
 
 // guess is a counter that a holder's next password might be of.
 func (m *token) guess(w *walk) uint64 {
+	w.breathe()
 	from, to := m.window(false, w.now)
 	return from + w.rng.Uint64N(to-from+2)
 }
@@ -58,7 +59,7 @@ func (m *token) try(sync bool, now time.Time, row ...string) p.Kind {
 			continue
 		}
 		last := c + uint64(len(row)) - 1
-		m.next, m.wrong = last+1, 0
+		m.next, m.wrong, m.enrolled = last+1, 0, true
 		if m.period > 0 {
 			m.drift = max(-120, min(120, int(int64(last)-int64(m.step(now)))))
 		}

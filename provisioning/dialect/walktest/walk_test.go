@@ -137,6 +137,7 @@ func (w *walk) step(d *spoken, a action) bool {
 		pl.effect(answer)
 	}
 	if m != nil && slices.Contains(w.tokens, m) {
+		m.enrolled = m.enrolled || m.otp && m.active()
 		w.compare(m)
 		other := w.dialects[w.rng.IntN(len(w.dialects))]
 		if other.project != nil {

@@ -2,6 +2,7 @@ package walktest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -67,7 +68,10 @@ func newWalkAs(t *testing.T, rng *rand.Rand, role record.Role) *walk {
 		t: t, rng: rng, now: start, store: provtest.New(), seen: map[p.Operation][2]int{}, did: map[string]int{},
 		users: map[string]*user{}, role: role,
 	}
-	w.core = p.New(w.store, p.Options{Now: func() time.Time { return w.now }})
+	w.core = p.New(w.store, p.Options{Now: func() time.Time { return w.now }, Wait: func(_ context.Context, long time.Duration) error {
+		w.t.Errorf("a call waits %v, though nobody tried anything just now", long)
+		return nil
+	}})
 	system := p.System("test")
 	tenant, err := w.core.TenantNamed(t.Context(), system, record.DefaultTenant)
 	w.must(err)
@@ -176,6 +180,10 @@ func (w *walk) ask(authorization, method, path string, body any) (status int, an
 	return answers.Code, answers.Body.Bytes()
 }
 
+// breathe lets so much time go by that the next PIN, code or password need not wait,
+// however many wrong ones there were.
+func (w *walk) breathe() { w.now = w.now.Add(2 * time.Second) }
+
 // anybody is one of the users.
 func (w *walk) anybody() *user { return w.users[w.logins[w.rng.IntN(len(w.logins))]] }
 
@@ -223,7 +231,7 @@ func (w *walk) add(id string, m token) {
 	if m.maxRSA == 0 {
 		m.maxRSA = 8192
 	}
-	m.policy = got.Policy
+	m.policy, m.enrolled = got.Policy, m.otp && m.active()
 	m.bound = m.bound || w.bindsNew && !m.otp
 	if m.otp {
 		set, err := w.store.OpenSecret(got.ID, objectID(got), nil)
