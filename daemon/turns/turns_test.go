@@ -12,18 +12,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The tests run on the clock of package synctest: work is a sleep, and takes exactly as long
+// The tests run on the clock of package synctest: work only has time pass, and takes exactly as long
 // as it says.
 
 // work has an owner do one piece of work, and notes when it ended.
 func (s *scene) work(name string, long time.Duration) {
 	s.all.Go(func() {
-		err := s.q.Do(context.Background(), name, func(func() error) { time.Sleep(long) })
+		err := s.q.Do(context.Background(), name, func(func() error) { pass(long) })
 		require.NoError(s.t, err)
 		s.note(name)
 	})
 	synctest.Wait() // until it runs or waits
 }
+
+// pass has time go by on the clock of package synctest.
+func pass(long time.Duration) { <-time.After(long) }
 
 // scene is a queue and what happened in it.
 type scene struct {
@@ -60,7 +63,7 @@ func TestNewcomerIsNext(t *testing.T) {
 		for range 200 {
 			s.work("mallory", 20*time.Millisecond)
 		}
-		time.Sleep(30 * time.Millisecond)
+		pass(30 * time.Millisecond)
 		s.work("alice", 20*time.Millisecond)
 		s.all.Wait()
 		require.Equal(t, []time.Duration{60 * time.Millisecond}, s.done["alice"])
@@ -94,16 +97,16 @@ func TestPause(t *testing.T) {
 		s.all.Go(func() {
 			err := s.q.Do(ctx, "mallory", func(pause func() error) {
 				for ended == nil {
-					time.Sleep(15 * time.Millisecond)
+					pass(15 * time.Millisecond)
 					ended = pause()
 				}
 			})
 			require.NoError(t, err)
 			s.note("mallory")
 		})
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 		s.work("alice", 20*time.Millisecond)
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 		cancel()
 		s.all.Wait()
 		require.ErrorIs(t, ended, context.Canceled)
@@ -121,7 +124,7 @@ func TestOverdue(t *testing.T) {
 		s.work("mallory", time.Millisecond)
 		s.work("alice", time.Millisecond)
 		s.work("alice", time.Millisecond)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		s.mu.Lock()
 		require.Equal(t, []time.Duration{101 * time.Millisecond, 102 * time.Millisecond}, s.done["alice"])
 		require.Empty(t, s.done["mallory"])
@@ -214,7 +217,7 @@ func TestAgainstModel(t *testing.T) {
 					err := s.q.Do(ctx, owner, func(pause func() error) {
 						for range steps {
 							step(1)
-							time.Sleep(long)
+							pass(long)
 							step(-1)
 							if pause() != nil {
 								return
@@ -231,7 +234,7 @@ func TestAgainstModel(t *testing.T) {
 				if random.IntN(20) == 0 {
 					s.q.Share(random.IntN(2) == 0)
 				}
-				time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond)
+				pass(time.Duration(random.IntN(30)) * time.Millisecond)
 			}
 			s.all.Wait()
 			require.LessOrEqual(t, most, max(processors, 2))
