@@ -81,7 +81,8 @@ func (d *daemon) state() metrics.State {
 			u := d.engine.Usage()
 			return u.Applications, u.Sessions
 		},
-		KEKs: d.kekStates,
+		Counted: func() metrics.Counted { return metrics.Counted{Loads: d.engine.Usage().Loads} },
+		KEKs:    d.kekStates,
 		Rollback: func() (metrics.Rollback, error) {
 			p, err := d.store.Protection()
 			return metrics.Rollback{Protected: p.KEK != "", Counts: p.Counts, Accepted: p.Accepted}, err

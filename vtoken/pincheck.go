@@ -56,7 +56,7 @@ func (e *Engine) checkPIN(t *token, role pin.Role, peer record.Peer, p secret.By
 		t.wrong[role] = nil
 		return got, nil
 	case tried.Locked():
-		e.endLogins(t.id, role)
+		e.endLogins(t, role)
 		e.opts.Locked(t.id, role)
 		return proof{}, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
 	}

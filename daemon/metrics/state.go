@@ -12,10 +12,19 @@ import (
 type State struct {
 	// Usage is how many applications are connected, and their sessions.
 	Usage func() (applications, sessions int)
+	// Counted is what was counted elsewhere; nil is nothing.
+	Counted func() Counted
 	// KEKs are the recipients of the store.
 	KEKs func() ([]KEK, error)
 	// Rollback is the protection from older copies of the data folder.
 	Rollback func() (Rollback, error)
+}
+
+// Counted are things that are counted where they happen, since the start.
+type Counted struct {
+	// Loads are sets that were read from the store: the tokens of a user, or the
+	// objects of a token.
+	Loads uint64
 }
 
 // KEK is a recipient as it was when it was last tried.
@@ -38,7 +47,7 @@ type Rollback struct {
 func (s *Set) Watch(state State) { s.registry.MustRegister(stateCollector{state, newStateDescs()}) }
 
 type stateDescs struct {
-	applications, sessions              *prometheus.Desc
+	applications, sessions, loads       *prometheus.Desc
 	kek, kekOpens, kekTried             *prometheus.Desc
 	protected, counterWorks, acceptedAt *prometheus.Desc
 }
@@ -49,6 +58,7 @@ func newStateDescs() stateDescs {
 	return stateDescs{
 		applications: d("vtoken_applications", "Applications that are connected.", nil, nil),
 		sessions:     d("vtoken_sessions", "Sessions that they have open.", nil, nil),
+		loads:        d("vtoken_loads_total", "Sets that were read from the store: the tokens of a user, or the objects of a token.", nil, nil),
 		kek:          d("vtoken_kek_info", "1, for each KEK that the store is wrapped for.", kek, nil),
 		kekOpens:     d("vtoken_kek_opens", "Whether the KEK did open the store when it was last tried; missing where it was not tried in this run.", kek, nil),
 		kekTried:     d("vtoken_kek_tried_timestamp_seconds", "When that was.", kek, nil),
@@ -66,7 +76,7 @@ type stateCollector struct {
 // Describe names the metrics.
 func (c stateCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.applications, c.sessions, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
+		c.applications, c.sessions, c.loads, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
 	} {
 		out <- d
 	}
@@ -77,6 +87,9 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 	applications, sessions := c.state.Usage()
 	out <- gauge(c.applications, float64(applications))
 	out <- gauge(c.sessions, float64(sessions))
+	if c.state.Counted != nil {
+		out <- counter(c.loads, c.state.Counted().Loads)
+	}
 	c.collectKEKs(out)
 	c.collectRollback(out)
 }
@@ -112,6 +125,10 @@ func (c stateCollector) collectRollback(out chan<- prometheus.Metric) {
 
 func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func counter(d *prometheus.Desc, value uint64) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value))
 }
 
 func number(b bool) float64 {

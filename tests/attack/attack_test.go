@@ -21,7 +21,10 @@ const (
 // attackers is the list of programs that run under another OS user, by name. A new one
 // is one line here.
 var attackers = map[string]func(args []string) error{
-	"login": loginAttacker,
+	"login":    loginAttacker,
+	"stampede": stampedeAttacker,
+	"fill":     fillAttacker,
+	"crowd":    crowdAttacker,
 }
 
 func TestMain(m *testing.M) {
