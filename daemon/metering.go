@@ -81,8 +81,10 @@ func (d *daemon) state() metrics.State {
 			u := d.engine.Usage()
 			return u.Applications, u.Sessions
 		},
-		Counted: func() metrics.Counted { return metrics.Counted{Loads: d.engine.Usage().Loads} },
-		KEKs:    d.kekStates,
+		Counted: func() metrics.Counted {
+			return metrics.Counted{Loads: d.engine.Usage().Loads, OverQuota: d.store.OverQuota()}
+		},
+		KEKs: d.kekStates,
 		Rollback: func() (metrics.Rollback, error) {
 			p, err := d.store.Protection()
 			return metrics.Rollback{Protected: p.KEK != "", Counts: p.Counts, Accepted: p.Accepted}, err

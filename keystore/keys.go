@@ -32,6 +32,7 @@ const (
 	fieldBoundKey
 	fieldBound
 	fieldPending
+	fieldUsage
 )
 
 // place is a place in the current schema.

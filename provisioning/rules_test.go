@@ -31,6 +31,11 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 			_, err := k.SetTenantPolicy(ctx, c, tenant, "legacy")
 			return err
 		},
+		provisioning.OpTenantQuota: func(ctx context.Context, c C) error {
+			n := uint64(5)
+			_, err := k.SetTenantQuota(ctx, c, tenant, &n, nil)
+			return err
+		},
 		provisioning.OpExchangeKey: func(ctx context.Context, c C) error { _, err := k.ExchangeKey(ctx, c, tenant); return err },
 		provisioning.OpUserCreate:  func(ctx context.Context, c C) error { _, err := k.CreateUser(ctx, c, tenant, "bob"); return err },
 		provisioning.OpUserList:    func(ctx context.Context, c C) error { _, err := k.Users(ctx, c, tenant); return err },
@@ -257,6 +262,7 @@ var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpAPIKeyRevoke:   record.MayManage,
 	provisioning.OpTokenKeep:      record.MayManage,
 	provisioning.OpTenantPolicy:   record.MayManage,
+	provisioning.OpTenantQuota:    record.MaySystem | record.MayManage,
 	provisioning.OpTokenPolicy:    record.MayManage,
 	provisioning.OpUserEnable:     record.MayEdit,
 	provisioning.OpUserDisable:    record.MayEdit,

@@ -14,10 +14,16 @@ type Tenant struct {
 	CreatedAt time.Time
 	Policy    string // the algorithm policy of new tokens, as SetTenantPolicy takes it
 	PINBound  bool   // new cards are PIN-bound
+	// MaxObjects is how many objects a token may hold, and MaxObjectsPerUser how many all
+	// tokens may that one user owns.
+	MaxObjects, MaxObjectsPerUser uint64
 }
 
 func tenantView(t *record.Tenant) Tenant {
-	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound}
+	return Tenant{
+		ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound,
+		MaxObjects: t.Quota.PerToken().Objects, MaxObjectsPerUser: t.Quota.PerUser().Objects,
+	}
 }
 
 // CreateTenant makes a tenant. A name that is taken is a Conflict.

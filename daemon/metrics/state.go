@@ -25,6 +25,8 @@ type Counted struct {
 	// Loads are sets that were read from the store: the tokens of a user, or the
 	// objects of a token.
 	Loads uint64
+	// OverQuota are updates of the store that a quota refused.
+	OverQuota uint64
 }
 
 // KEK is a recipient as it was when it was last tried.
@@ -47,7 +49,8 @@ type Rollback struct {
 func (s *Set) Watch(state State) { s.registry.MustRegister(stateCollector{state, newStateDescs()}) }
 
 type stateDescs struct {
-	applications, sessions, loads       *prometheus.Desc
+	applications, sessions              *prometheus.Desc
+	loads, overQuota                    *prometheus.Desc
 	kek, kekOpens, kekTried             *prometheus.Desc
 	protected, counterWorks, acceptedAt *prometheus.Desc
 }
@@ -59,6 +62,7 @@ func newStateDescs() stateDescs {
 		applications: d("vtoken_applications", "Applications that are connected.", nil, nil),
 		sessions:     d("vtoken_sessions", "Sessions that they have open.", nil, nil),
 		loads:        d("vtoken_loads_total", "Sets that were read from the store: the tokens of a user, or the objects of a token.", nil, nil),
+		overQuota:    d("vtoken_quota_refusals_total", "Changes that were refused because a token or a user would hold more objects than they may.", nil, nil),
 		kek:          d("vtoken_kek_info", "1, for each KEK that the store is wrapped for.", kek, nil),
 		kekOpens:     d("vtoken_kek_opens", "Whether the KEK did open the store when it was last tried; missing where it was not tried in this run.", kek, nil),
 		kekTried:     d("vtoken_kek_tried_timestamp_seconds", "When that was.", kek, nil),
@@ -76,7 +80,7 @@ type stateCollector struct {
 // Describe names the metrics.
 func (c stateCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.applications, c.sessions, c.loads, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
+		c.applications, c.sessions, c.loads, c.overQuota, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
 	} {
 		out <- d
 	}
@@ -88,7 +92,9 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 	out <- gauge(c.applications, float64(applications))
 	out <- gauge(c.sessions, float64(sessions))
 	if c.state.Counted != nil {
-		out <- counter(c.loads, c.state.Counted().Loads)
+		counted := c.state.Counted()
+		out <- counter(c.loads, counted.Loads)
+		out <- counter(c.overQuota, counted.OverQuota)
 	}
 	c.collectKEKs(out)
 	c.collectRollback(out)

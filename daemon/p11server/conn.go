@@ -248,6 +248,9 @@ func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 		ck.CKR_ATTRIBUTE_VALUE_INVALID:
 		level = slog.LevelInfo // whoever wrote the application wants to know which attribute (P35)
 	}
+	if over := (*record.OverQuota)(nil); errors.As(err, &over) {
+		level = slog.LevelDebug // it is the application's affair; the metrics count it
+	}
 	if errors.Is(err, errPanicked) || !c.log.Enabled(c.ctx, level) {
 		return
 	}

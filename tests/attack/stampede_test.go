@@ -316,3 +316,36 @@ func TestCrowdEnds(t *testing.T) {
 	require.Zero(t, measured(t, d, "vtoken_applications"))
 	require.Less(t, used, 5*time.Second)
 }
+
+// TestQuotaOfTwoProcesses: two processes of a user that fill a token at the same time
+// make as many objects as the token may hold, and then get CKR_DEVICE_MEMORY. Another
+// user's token has room.
+func TestQuotaOfTwoProcesses(t *testing.T) {
+	const most, tries = 100, 160
+	d := start(t)
+	newToken(t, d, "mallory", mallory, "card")
+	newToken(t, d, "alice", alice, "card")
+	_, err := d.Vtoken("tenant", "policy", "default", "--max-objects", strconv.Itoa(most))
+	require.NoError(t, err)
+	slot := slotOf(t, d, mallory)
+	both := []*attacker{
+		launch(t, d, mallory, "fill", slot, strconv.Itoa(tries)),
+		launch(t, d, mallory, "fill", slot, strconv.Itoa(tries)),
+	}
+	total, full := 0, false
+	for _, a := range both {
+		var made int
+		var code string
+		_, err := fmt.Sscan(a.line(t), &made, &code)
+		require.NoError(t, err)
+		total += made
+		full = full || code == "CKR_DEVICE_MEMORY"
+	}
+	t.Logf("of %d objects, two processes made %d", 2*tries, total)
+	require.Equal(t, most, total)
+	require.True(t, full)
+	require.Positive(t, measured(t, d, "vtoken_quota_refusals_total"))
+	out, err := run(t, d, alice, "fill", slotOf(t, d, alice), "16")
+	require.NoError(t, err)
+	require.Equal(t, "16 CKR_OK\n", out)
+}

@@ -34,17 +34,26 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if (in.Policy == nil) == (in.PINBound == nil) {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names one thing: give policy or pinBound")
+	named := 0
+	for _, given := range []bool{in.Policy != nil, in.PINBound != nil, in.MaxObjects != nil, in.MaxObjectsPerUser != nil} {
+		if given {
+			named++
+		}
+	}
+	if named != 1 {
+		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names one thing: give policy, pinBound, maxObjects or maxObjectsPerUser")
 	}
 	t, err := h.tenantInPath(r)
 	if err != nil {
 		return nil, err
 	}
-	if in.PINBound != nil {
+	switch {
+	case in.PINBound != nil:
 		t, err = h.core.SetTenantPINBound(r.ctx, r.caller, t.ID, *in.PINBound)
-	} else {
+	case in.Policy != nil:
 		t, err = h.core.SetTenantPolicy(r.ctx, r.caller, t.ID, *in.Policy)
+	default:
+		t, err = h.core.SetTenantQuota(r.ctx, r.caller, t.ID, in.MaxObjects, in.MaxObjectsPerUser)
 	}
 	return tenantJSON(t), err
 }

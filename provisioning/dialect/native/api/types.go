@@ -89,13 +89,21 @@ type Tenant struct {
 	Policy string `json:"policy"`
 	// PINBound says that new cards are PIN-bound.
 	PINBound bool `json:"pinBound"`
+	// MaxObjects is how many objects a token may hold.
+	MaxObjects uint64 `json:"maxObjects"`
+	// MaxObjectsPerUser is how many all tokens may hold that one user owns.
+	MaxObjectsPerUser uint64 `json:"maxObjectsPerUser"`
 }
 
-// TenantChange changes the one thing that it names, for new tokens.
+// TenantChange changes the one thing that it names: policies for new tokens, quotas for
+// new objects.
 type TenantChange struct {
 	// Policy is an algorithm policy; empty is "modern".
 	Policy   *string `json:"policy,omitempty"`
 	PINBound *bool   `json:"pinBound,omitempty"`
+	// MaxObjects and MaxObjectsPerUser are quotas; 0 is the default.
+	MaxObjects        *uint64 `json:"maxObjects,omitempty"`
+	MaxObjectsPerUser *uint64 `json:"maxObjectsPerUser,omitempty"`
 }
 
 // NewTenant asks for a tenant.
