@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,14 +73,16 @@ func TestSetsAreReadOnce(t *testing.T) {
 	}
 	c.Close()
 	s, e := w.counted()
-	s.hold = func() { time.Sleep(time.Millisecond) } // so that the others come meanwhile
 	const applications = 100
-	var all sync.WaitGroup
+	var all, here sync.WaitGroup
+	here.Add(applications)
+	s.hold = here.Wait // so that the others come meanwhile
 	failed := make(chan error, applications)
 	for range applications {
 		all.Go(func() {
 			c := e.Connect(peerOf(aliceUID))
 			defer c.Close()
+			here.Done()
 			h, err := c.OpenSession(w.alice.Slot, ro)
 			if err == nil {
 				err = c.FindObjectsInit(h, nil)
@@ -116,12 +117,14 @@ func TestFewSetsAreReadAtATime(t *testing.T) {
 		w.ok(err)
 	}
 	s, e := w.counted()
-	s.hold = func() { time.Sleep(time.Millisecond) }
-	var all sync.WaitGroup
+	var all, here sync.WaitGroup
+	here.Add(users)
+	s.hold = here.Wait
 	for i := range users {
 		all.Go(func() {
 			c := e.Connect(peerOf(uint32(5000 + i)))
 			defer c.Close()
+			here.Done()
 			_, _ = c.GetSlotList(true)
 		})
 	}
