@@ -106,7 +106,10 @@ func (d *daemon) state() metrics.State {
 			return u.Applications, u.Sessions
 		},
 		Limits: d.limited.states,
-		KEKs:   d.kekStates,
+		Counted: func() metrics.Counted {
+			return metrics.Counted{Loads: d.engine.Usage().Loads, OverQuota: d.store.OverQuota()}
+		},
+		KEKs: d.kekStates,
 		Rollback: func() (metrics.Rollback, error) {
 			p, err := d.store.Protection()
 			return metrics.Rollback{Protected: p.KEK != "", Counts: p.Counts, Accepted: p.Accepted}, err

@@ -26,6 +26,14 @@ func create512(s *Store, token record.TokenID) error {
 func BenchmarkCreate(b *testing.B) {
 	s := temp(b)
 	tok := addToken(b, s, addUser(b, s, "alice"), "label")
+	update(b, s, func(tx *Tx) error {
+		of, err := tx.Tenant(tok.Tenant)
+		if err != nil {
+			return err
+		}
+		of.Quota = record.Quota{Objects: record.MaxObjects, ObjectsPerUser: record.MaxObjects}
+		return tx.PutTenant(of)
+	})
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
 			if err := create512(s, tok.ID); err != nil {

@@ -91,8 +91,8 @@ func (tx *Tx) boundKeyFor(token schema.ID, o *object.Object) ([]byte, error) {
 	if !o.Private() || len(o.Secret) == 0 {
 		return nil, nil
 	}
-	if key, read := tx.bound[token]; read {
-		return key, nil // the engine reads the token before it changes its objects
+	if t, read := tx.tokens[token]; read {
+		return t.boundKey, nil // the engine reads the token before it changes its objects
 	}
 	t, err := tx.token(token)
 	if err != nil {
@@ -101,12 +101,12 @@ func (tx *Tx) boundKeyFor(token schema.ID, o *object.Object) ([]byte, error) {
 	return t.BoundKey, nil
 }
 
-// noteBound remembers the BoundKey of a token that the transaction read or wrote.
-func (tx *Tx) noteBound(id schema.ID, t *record.Token) {
-	if tx.bound == nil {
-		tx.bound = make(map[schema.ID][]byte, 1)
+// note remembers a token that the transaction read or wrote.
+func (tx *Tx) note(id schema.ID, t *record.Token) {
+	if tx.tokens == nil {
+		tx.tokens = make(map[schema.ID]noted, 1)
 	}
-	tx.bound[id] = bytes.Clone(t.BoundKey)
+	tx.tokens[id] = noted{bytes.Clone(t.BoundKey), t.Owner()}
 }
 
 // sealSecret seals the secret attributes of an object, and says which part of

@@ -54,12 +54,18 @@ type checker struct {
 	report Report
 	// index are the entries that there have to be, true once they were found.
 	index map[string]bool
+	// usages are what the tokens of users hold, as their records say, and holdings as
+	// it was found.
+	usages, holdings map[schema.ID]record.Amount
 	// parts counts the values of objects that the tokens account for.
 	parts, found uint64
 }
 
 func newChecker(ctx context.Context, tx *Tx) *checker {
-	return &checker{ctx: ctx, tx: tx, index: make(map[string]bool)}
+	return &checker{
+		ctx: ctx, tx: tx, index: make(map[string]bool),
+		usages: make(map[schema.ID]record.Amount), holdings: make(map[schema.ID]record.Amount),
+	}
 }
 
 // problem notes what is wrong with a record. An error that has nothing to do
@@ -86,7 +92,7 @@ func (c *checker) run() error {
 		c.report.Records++
 		return c.problem(c.record(key, value))
 	})
-	for _, step := range []func() error{c.format, c.indexes, c.orphans, c.tx.verify} {
+	for _, step := range []func() error{c.format, c.indexes, c.orphans, c.usageRight, c.tx.verify} {
 		if err == nil {
 			err = c.problem(step())
 		}
@@ -106,6 +112,7 @@ func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
 		schema.PrefixTenant:    c.tenant,
 		schema.PrefixExchange:  c.exchange,
 		schema.PrefixUser:      c.user,
+		schema.PrefixUsage:     c.usage,
 		schema.PrefixGroup:     c.group,
 		schema.PrefixAPIKey:    c.apiKey,
 		schema.PrefixPending:   c.pending,
@@ -195,6 +202,29 @@ func (c *checker) orphans() error {
 		return tampered("%d values of objects are there, and the tokens account for %d", c.found, c.parts)
 	}
 	return nil
+}
+
+// usageRight compares what users' records say of their tokens with the tokens.
+func (c *checker) usageRight() error {
+	for user, said := range c.usages {
+		if said != c.holdings[user] {
+			return tampered("the tokens of user %s hold %+v, and its record says %+v", text(user), c.holdings[user], said)
+		}
+	}
+	return nil
+}
+
+func (c *checker) usage(id schema.ID, _ []byte) error {
+	u, err := c.tx.usageOf(id)
+	if err != nil {
+		return err
+	}
+	if u == nil {
+		return tampered("the usage of user %s is of a tenant that is not there", text(id))
+	}
+	c.usages[id] = u.Amount
+	_, err = c.tx.user(id)
+	return err
 }
 
 func (c *checker) recipient(id schema.ID, value []byte) error {
@@ -315,7 +345,7 @@ func (c *checker) objects(t *record.Token, token schema.ID) error {
 	}
 	var last *object.Object // whose public part was seen
 	secrets := 0            // that it has
-	return c.tx.walkObjects(token, keys, sm, func(number uint64, part schema.Part, blob []byte) error {
+	err = c.tx.walkObjects(token, keys, sm, func(number uint64, part schema.Part, blob []byte) error {
 		c.parts++
 		if part == schema.PartPublic {
 			c.report.Objects++
@@ -337,6 +367,10 @@ func (c *checker) objects(t *record.Token, token schema.ID) error {
 		}
 		return c.secret(token, keys, number, blob)
 	})
+	if owner, owned, _ := c.tx.ownerOf(token); owned {
+		c.holdings[owner] = c.holdings[owner].Plus(sm.Amount)
+	}
+	return err
 }
 
 func (c *checker) secret(token schema.ID, keys *tokenKeys, number uint64, blob []byte) error {

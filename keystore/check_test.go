@@ -88,7 +88,7 @@ func TestCheckFindsEveryByte(t *testing.T) {
 		changed[flip(key, len(key)-1)] = value
 		broken("a copy of "+key[:1], changed)
 	}
-	for _, kind := range "!AahiKkorsTtux" {
+	for _, kind := range "!AahiKknorsTtux" {
 		if !kinds[byte(kind)] {
 			t.Errorf("there was no record of kind %c; the test does not test", kind)
 		}

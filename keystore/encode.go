@@ -23,6 +23,9 @@ type tenantJSON struct {
 
 	PINBound bool `json:"pinBound,omitempty"`
 
+	MaxObjects        uint64 `json:"maxObjects,omitempty"`
+	MaxObjectsPerUser uint64 `json:"maxObjectsPerUser,omitempty"`
+
 	Settings map[string][]byte `json:"settings,omitempty"`
 
 	OSUsers []string `json:"osUsers,omitempty"`

@@ -32,6 +32,7 @@ const (
 	fieldBoundKey
 	fieldBound
 	fieldPending
+	fieldUsage
 )
 
 // fieldServer is the certificate of the API.

@@ -1,7 +1,7 @@
 package keystore
 
 import (
-	"errors"
+	"encoding/binary"
 
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/schema"
@@ -15,10 +15,37 @@ import (
 const maxObject = 1<<62 - 1
 
 // summary is what a token knows of its objects: the sum over their keys and
-// values. It is sealed in the store, and covered by the header's sum.
+// values, and how much they are. It is sealed in the store, and covered by the
+// header's sum.
 type summary struct {
-	sum   sum
-	dirty bool
+	sum sum
+	record.Amount
+	settled record.Amount // of it, what the owner's usage has
+	counted bool          // false for one of before there were amounts
+	dirty   bool
+}
+
+// summarySize is the size of a summary. Those of before there were amounts have a sum
+// and no more.
+const summarySize = sumSize + 8 + 8
+
+func (sm *summary) encode() []byte {
+	b := sm.sum.append(make([]byte, 0, summarySize))
+	b = binary.BigEndian.AppendUint64(b, sm.Objects)
+	return binary.BigEndian.AppendUint64(b, sm.Bytes)
+}
+
+func parseSummary(b []byte) (*summary, error) {
+	if len(b) == sumSize {
+		return &summary{sum: parseSum(b)}, nil
+	}
+	if err := lengthError(len(b), summarySize); err != nil {
+		return nil, err
+	}
+	sm := &summary{sum: parseSum(b), counted: true}
+	sm.Amount = record.Amount{Objects: binary.BigEndian.Uint64(b[sumSize:]), Bytes: binary.BigEndian.Uint64(b[sumSize+8:])}
+	sm.settled = sm.Amount
+	return sm, nil
 }
 
 func placeSummary(tenant, token schema.ID) envelope.Place {
@@ -38,10 +65,13 @@ func (tx *Tx) loadSummary(id schema.ID, keys *tokenKeys) (*summary, error) {
 		return nil, tampered("the summary of token %s is missing", text(id))
 	}
 	b, _, err := keys.record.Open(placeSummary(keys.tenant, id), blob)
-	if err != nil || len(b) != sumSize {
-		return nil, tampered("open the summary of token %s: %w", text(id), errors.Join(err, lengthError(len(b), sumSize)))
+	var sm *summary
+	if err == nil {
+		sm, err = parseSummary(b)
 	}
-	sm := &summary{sum: parseSum(b)}
+	if err != nil {
+		return nil, tampered("open the summary of token %s: %w", text(id), err)
+	}
 	tx.keepSummary(id, sm)
 	return sm, nil
 }
@@ -62,7 +92,7 @@ func (tx *Tx) putSummary(id schema.ID, sm *summary) error {
 	if err != nil {
 		return err
 	}
-	return tx.seal(keys.record, schema.Record(schema.PrefixSummary, id), nil, placeSummary(keys.tenant, id), sm.sum.append(nil))
+	return tx.seal(keys.record, schema.Record(schema.PrefixSummary, id), nil, placeSummary(keys.tenant, id), sm.encode())
 }
 
 // openToken is the way to a token's objects: its keys and its summary, compared
@@ -76,7 +106,7 @@ func (tx *Tx) openToken(id schema.ID) (*tokenKeys, *summary, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, done := tx.s.verified.Load(id); done {
+	if _, done := tx.s.verified.Load(id); done && (sm.counted || tx.w == nil) {
 		return keys, sm, nil
 	}
 	err = tx.walkObjects(id, keys, sm, func(uint64, schema.Part, []byte) error { return nil })
@@ -88,12 +118,14 @@ func (tx *Tx) openToken(id schema.ID) (*tokenKeys, *summary, error) {
 // dropped then.
 func (tx *Tx) walkObjects(id schema.ID, keys *tokenKeys, sm *summary, fn func(object uint64, part schema.Part, blob []byte) error) error {
 	var got sum
+	var amount record.Amount
 	err := tx.scan(schema.Objects(id), nil, func(key, blob []byte) error {
 		number, part, ok := schema.ParseObject(key)
 		if !ok {
 			return tampered("token %s has an object under a key of %d bytes", text(id), len(key))
 		}
 		got = got.plus(element(keys.sum, key, blob))
+		amount = amount.Plus(amountOf(part, blob))
 		return fn(number, part, blob)
 	})
 	if err != nil {
@@ -102,8 +134,23 @@ func (tx *Tx) walkObjects(id schema.ID, keys *tokenKeys, sm *summary, fn func(ob
 	if got != sm.sum {
 		return tampered("objects of token %s were removed, added or put back to an older state", text(id))
 	}
+	if sm.counted && amount != sm.Amount {
+		return tampered("the summary of token %s counts other objects than it has", text(id))
+	}
+	if !sm.counted {
+		sm.Amount, sm.settled, sm.counted = amount, amount, true
+	}
 	tx.s.verified.Store(id, true)
 	return nil
+}
+
+// amountOf is what a part of an object counts for.
+func amountOf(part schema.Part, blob []byte) record.Amount {
+	a := record.Amount{Bytes: uint64(len(blob))}
+	if part == schema.PartPublic {
+		a.Objects = 1
+	}
+	return a
 }
 
 // setPart writes a part of an object, or removes it where blob is nil.
@@ -112,8 +159,10 @@ func (tx *Tx) setPart(keys *tokenKeys, sm *summary, key, blob []byte) error {
 	if err != nil {
 		return err
 	}
+	_, part, _ := schema.ParseObject(key)
 	if old != nil {
 		sm.sum = sm.sum.minus(element(keys.sum, key, old))
+		sm.Amount = sm.Minus(amountOf(part, old))
 	}
 	if old == nil && blob == nil {
 		return nil
@@ -123,13 +172,15 @@ func (tx *Tx) setPart(keys *tokenKeys, sm *summary, key, blob []byte) error {
 		return fault(tx.w.Delete(key))
 	}
 	sm.sum = sm.sum.plus(element(keys.sum, key, blob))
+	sm.Amount = sm.Plus(amountOf(part, blob))
 	return fault(tx.w.Put(key, blob))
 }
 
 // PutObject stores an object and sets its Version. With ID 0 it is a new one
 // and gets its ID, which no object ever had; with another ID it replaces that
 // one, and a nil Secret keeps the secret that is stored. An object that is not
-// there is record.ErrNotFound.
+// there is record.ErrNotFound. Where the token or its owner would hold more than the
+// tenant's quota, it is CKR_DEVICE_MEMORY and a [record.OverQuota].
 func (tx *Tx) PutObject(token record.TokenID, o *object.Object) error {
 	if tx.w == nil {
 		return errReadOnly
@@ -143,6 +194,7 @@ func (tx *Tx) PutObject(token record.TokenID, o *object.Object) error {
 		return err
 	}
 	var version uint64
+	before := sm.Amount
 	if o.ID == 0 {
 		err = tx.allocateObject(o)
 	} else {
@@ -153,6 +205,9 @@ func (tx *Tx) PutObject(token record.TokenID, o *object.Object) error {
 	}
 	o.Version = version + 1
 	if err := tx.sealParts(id, keys, sm, o); err != nil {
+		return err
+	}
+	if err := tx.checkQuota(id, keys, sm, before); err != nil {
 		return err
 	}
 	shown := &object.Object{ID: o.ID, Attrs: o.Attrs, Version: o.Version}

@@ -72,9 +72,11 @@ type Store struct {
 	guard    atomic.Pointer[guard] // nil where no KEK counts
 	accepted bool                  // an older store was accepted since it was opened
 
-	watchers atomic.Pointer[[]func([]record.Change)]
-	argon    chan struct{} // one value for each Argon2id that runs
-	names    userNames
+	watchers  atomic.Pointer[[]func([]record.Change)]
+	overQuota atomic.Uint64 // updates that a quota refused
+
+	argon chan struct{} // one value for each Argon2id that runs
+	names userNames
 }
 
 func newStore(db *kv.DB, o Options) *Store {
@@ -147,6 +149,7 @@ func (s *Store) View(fn func(tx *Tx) error) error {
 func (s *Store) Update(fn func(tx *Tx) error) error {
 	d, err := s.update(fn, counting{})
 	if d.urgency == atLeisure {
+		s.noteQuota(err)
 		return err
 	}
 	if g := s.guard.Load(); g != nil {

@@ -84,7 +84,10 @@ func (tx *Tx) PutTenant(t *record.Tenant) error {
 	if t.CreatedAt.IsZero() {
 		t.CreatedAt = time.Now().UTC()
 	}
-	row := tenantJSON{t.Name, t.CreatedAt.UTC(), encodePolicy(t.Policy), t.PINBound, convert[[]byte](t.Settings), t.OSUsers}
+	row := tenantJSON{
+		Name: t.Name, Created: t.CreatedAt.UTC(), Policy: encodePolicy(t.Policy), PINBound: t.PINBound,
+		MaxObjects: t.Quota.Objects, MaxObjectsPerUser: t.Quota.ObjectsPerUser, Settings: convert[[]byte](t.Settings), OSUsers: t.OSUsers,
+	}
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixTenant, id), nil, place(id, schema.ID{}, 0, fieldTenant), row); err != nil {
 		return err
 	}
@@ -124,7 +127,11 @@ func (tx *Tx) tenant(id schema.ID) (*record.Tenant, error) {
 	if _, err := openJSON(key, blob, place(id, schema.ID{}, 0, fieldTenant), &j); err != nil {
 		return nil, err
 	}
-	return &record.Tenant{ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy(), PINBound: j.PINBound, Settings: convert[secret.Bytes](j.Settings), OSUsers: j.OSUsers}, nil
+	return &record.Tenant{
+		ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy(), PINBound: j.PINBound,
+		Quota:    record.Quota{Objects: j.MaxObjects, ObjectsPerUser: j.MaxObjectsPerUser},
+		Settings: convert[secret.Bytes](j.Settings), OSUsers: j.OSUsers,
+	}, nil
 }
 
 // Tenant reads a tenant with its exchange key.

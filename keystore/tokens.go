@@ -98,7 +98,7 @@ func (tx *Tx) NewToken(t *record.Token) error {
 	if err := tx.newKeys(tenant, id); err != nil {
 		return err
 	}
-	tx.keepSummary(id, &summary{dirty: true})
+	tx.keepSummary(id, &summary{dirty: true, counted: true})
 	return tx.storeToken(tenant, id, t, nil)
 }
 
@@ -163,7 +163,12 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	}
 	var before [][]byte
 	t.Version = 1
-	tx.noteBound(id, t)
+	if old != nil {
+		if err := tx.moveUsage(id, t.Owner()); err != nil {
+			return err
+		}
+	}
+	tx.note(id, t)
 	if old != nil {
 		tx.count(urgencyOf(old, t), tx.tokenOwner(old))
 		t.Version = old.Version + 1
@@ -308,7 +313,7 @@ func (tx *Tx) token(id schema.ID) (*record.Token, error) {
 		return nil, err
 	}
 	t := j.token(id, tenant, version)
-	tx.noteBound(id, t)
+	tx.note(id, t)
 	return t, nil
 }
 
@@ -385,6 +390,9 @@ func (tx *Tx) deleteToken(id schema.ID) error {
 		return err
 	}
 	if err := tx.reindex(entries, nil); err != nil {
+		return err
+	}
+	if err := tx.moveUsage(id, ""); err != nil {
 		return err
 	}
 	parts, err := tx.keysUnder(schema.Objects(id))

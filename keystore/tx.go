@@ -23,11 +23,18 @@ type Tx struct {
 
 	header    *header
 	summaries map[schema.ID]*summary
-	bound     map[schema.ID][]byte // BoundKey of the tokens that were read
+	usages    map[schema.ID]*usage // of users
+	tokens    map[schema.ID]noted  // the tokens that were read
 	changes   []record.Change
 	urgent    urgency // how soon the update has to be counted
 	owner     owner   // who pays for it
 	api       bool    // it comes from the API
+}
+
+// noted is what a transaction remembers of a token that it read or wrote.
+type noted struct {
+	boundKey []byte
+	owner    record.UserID
 }
 
 // header is the sealed head of the store.
@@ -77,7 +84,12 @@ func (h *header) encode() []byte {
 // flush writes the sums that changed, and has the watchers told.
 func (tx *Tx) flush() error {
 	for id, sm := range tx.summaries {
-		if err := tx.putSummary(id, sm); err != nil {
+		if err := errors.Join(tx.settle(id, sm), tx.putSummary(id, sm)); err != nil {
+			return err
+		}
+	}
+	for user, u := range tx.usages {
+		if err := tx.putUsage(user, u); err != nil {
 			return err
 		}
 	}

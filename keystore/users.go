@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -206,7 +207,7 @@ func (tx *Tx) deleteUser(id schema.ID) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.deletePendingOf(id); err != nil {
+	if err := errors.Join(tx.deletePendingOf(id), tx.forgetUsage(id)); err != nil {
 		return err
 	}
 	if err := tx.reindex(tx.userEntries(tenant, id, u), nil); err != nil {

@@ -96,11 +96,14 @@ func TooSoon(wait time.Duration, format string, args ...any) error {
 }
 
 // AsError is the [Error] inside err. Any other error becomes one of kind
-// [StorageFull] where the store said so, else [Internal], whose sentence tells
+// [WrongState] where a quota is used up, [StorageFull] where the store said so, else [Internal], whose sentence tells
 // nothing of the cause.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
+		return e
+	}
+	if e, over := overQuota(err); over {
 		return e
 	}
 	if ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY {

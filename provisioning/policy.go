@@ -58,6 +58,11 @@ func (s *Service) changeTenant(ctx context.Context, c Caller, id record.TenantID
 	if err := c.authorize(OpTenantPolicy, id); err != nil {
 		return Tenant{}, err
 	}
+	return s.replaceTenant(ctx, id, change)
+}
+
+// replaceTenant is changeTenant for a caller who may do so.
+func (s *Service) replaceTenant(ctx context.Context, id record.TenantID, change func(*record.Tenant)) (Tenant, error) {
 	var view Tenant
 	err := s.update(ctx, func(tx Tx) error {
 		old, err := tenantOf(tx, id)

@@ -12,6 +12,7 @@ const (
 	OpTenantGet
 	OpTenantDelete
 	OpTenantPolicy
+	OpTenantQuota
 	OpTenantSettings
 	OpTenantChange
 	OpTenantOSUsers
@@ -111,6 +112,7 @@ var rules = [numberOfOperations]rule{
 	OpTenantList:       {name: "list tenants", right: record.MayView},
 	OpTenantGet:        {name: "read a tenant", right: record.MayView},
 	OpTenantDelete:     {name: "delete a tenant", right: record.MaySystem | record.MayRemove},
+	OpTenantQuota:      {name: "set the quota of a tenant", right: record.MaySystem | record.MayManage},
 	OpTenantPolicy:     {name: "set the policies of a tenant", right: record.MayManage},
 	OpTenantSettings:   {name: "read the settings of a tenant", right: record.MaySystem | record.MayView},
 	OpTenantChange:     {name: "change a tenant", right: record.MaySystem | record.MayEdit},

@@ -39,6 +39,11 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 			_, err := k.MapUser(ctx, c, tenant, "alice", []string{"#3000"})
 			return err
 		},
+		provisioning.OpTenantQuota: func(ctx context.Context, c C) error {
+			n := uint64(5)
+			_, err := k.SetTenantQuota(ctx, c, tenant, &n, nil)
+			return err
+		},
 		provisioning.OpExchangeKey: func(ctx context.Context, c C) error { _, err := k.ExchangeKey(ctx, c, tenant); return err },
 		provisioning.OpUserCreate:  func(ctx context.Context, c C) error { _, err := k.CreateUser(ctx, c, tenant, "bob"); return err },
 		provisioning.OpUserList:    func(ctx context.Context, c C) error { _, err := k.Users(ctx, c, tenant); return err },
@@ -270,6 +275,7 @@ var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpAPIKeyRevoke:   record.MayManage,
 	provisioning.OpTokenKeep:      record.MayManage,
 	provisioning.OpTenantPolicy:   record.MayManage,
+	provisioning.OpTenantQuota:    record.MaySystem | record.MayManage,
 	provisioning.OpTokenPolicy:    record.MayManage,
 	provisioning.OpUserEnable:     record.MayEdit,
 	provisioning.OpUserDisable:    record.MayEdit,

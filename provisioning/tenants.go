@@ -17,10 +17,16 @@ type Tenant struct {
 	PINBound  bool   // new cards are PIN-bound
 	// OSUsers are the operating system users that its own administrators may map.
 	OSUsers []string
+	// MaxObjects is how many objects a token may hold, and MaxObjectsPerUser how many all
+	// tokens may that one user owns.
+	MaxObjects, MaxObjectsPerUser uint64
 }
 
 func tenantView(t *record.Tenant) Tenant {
-	return Tenant{ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound, OSUsers: slices.Clone(t.OSUsers)}
+	return Tenant{
+		ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound, OSUsers: slices.Clone(t.OSUsers),
+		MaxObjects: t.Quota.PerToken().Objects, MaxObjectsPerUser: t.Quota.PerUser().Objects,
+	}
 }
 
 // CreateTenant makes a tenant. A name that is taken is a Conflict.

@@ -6,38 +6,36 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// ensureBlank makes sure that the first of the users has a blank token, which
-// waits for C_InitToken.
-func (e *Engine) ensureBlank(users []*record.User) error {
-	if len(users) == 0 {
+// ensureBlank makes sure that the first of the client's users has a blank token,
+// which waits for C_InitToken. One application at a time makes it: the feed brings it
+// to the others.
+func (e *Engine) ensureBlank(c *Client) error {
+	users := c.actsFor()
+	if len(users) == 0 || e.hasBlank(users[0]) {
 		return nil
 	}
 	u := users[0]
-	if e.hasBlank(u) {
-		return nil
-	}
-	return e.store.Update(func(tx Tx) error {
-		tokens, err := tx.TokensOf(u.ID)
-		if err != nil {
-			return err
+	return e.loads.once(c, blankOf(u.ID), func() error {
+		if e.hasBlank(u) {
+			return nil
 		}
-		for _, t := range tokens {
-			if isBlank(t) {
-				return nil
-			}
-		}
-		return tx.NewToken(&record.Token{
-			Tenant: u.Tenant, Holders: record.HeldBy(u.ID, e.opts.Now().UTC(), u.Login),
-			Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: object.MaxRSABits,
-			UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
+		return e.store.Update(func(tx Tx) error {
+			return tx.NewToken(&record.Token{
+				Tenant: u.Tenant, Holders: record.HeldBy(u.ID, e.opts.Now().UTC(), u.Login),
+				Activation: record.Activated, Complete: true, Enabled: true, MaxRSABits: object.MaxRSABits,
+				UserPIN: pin.State{Policy: pin.Default}, SOPIN: pin.State{Policy: pin.Default},
+			})
 		})
 	})
 }
 
+// blankOf is what those wait for who want the blank token of the same user.
+type blankOf record.UserID
+
 func (e *Engine) hasBlank(u *record.User) bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	for _, t := range e.holders[u.ID] {
+	for _, t := range e.tokensOf(u.ID) {
 		if isBlank(t) {
 			return true
 		}

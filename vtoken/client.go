@@ -27,6 +27,8 @@ type Client struct {
 	owner   string          // of its slow work
 	ctx     context.Context // ends with the application
 	cancel  context.CancelFunc
+	acting  sync.Mutex                // held while the users are asked for
+	holds   map[record.UserID]*holder // of the users; Engine.mu
 
 	mu          sync.RWMutex
 	closed      bool
@@ -41,11 +43,12 @@ type attachment struct {
 	id       uint64 // of no other attachment of this process
 	client   *Client
 	token    *token
-	sessions int // Client.mu
-	writable int // how many of them are read-write; Client.mu
+	sessions map[*session]struct{} // Client.mu
+	writable int                   // how many of them are read-write; Client.mu
 	login    atomic.Pointer[login]
 	home                                  // the session objects
 	owners   map[ck.ObjectHandle]*session // whose session objects they are; home.mu
+	private  map[ck.ObjectHandle]struct{} // those that are private; home.mu
 	bytes    uint64                       // that the session objects take; home.mu
 }
 
@@ -64,6 +67,7 @@ func (c *Client) Close() {
 	c.engine.mu.Lock()
 	delete(c.engine.clients, c)
 	c.engine.mu.Unlock()
+	c.engine.letGo(c, nil)
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
@@ -73,7 +77,7 @@ func (c *Client) Close() {
 	}
 	c.cancel()
 	c.events.close()
-	c.closeWhere(func(*session) bool { return true })
+	c.closeWhere(func(*attachment) bool { return true })
 }
 
 // actsFor is the users that the process acts for, as last asked.
@@ -87,6 +91,8 @@ func (c *Client) actsFor() []*record.User {
 // refresh asks the store for the users of the process and closes what the
 // process may no longer see.
 func (c *Client) refresh() error {
+	c.acting.Lock()
+	defer c.acting.Unlock()
 	c.stale.Store(false)
 	var users []*record.User
 	err := c.engine.store.View(func(tx ReadTx) (err error) {
@@ -104,31 +110,45 @@ func (c *Client) refresh() error {
 
 // actFor makes the users those that the process acts for. Where they are others
 // than before, sessions that it may no longer have are closed, and slots that
-// come or go raise events.
+// come or go raise events. c.acting is locked.
 func (c *Client) actFor(users []*record.User) error {
-	for _, u := range users {
-		if err := c.engine.hold(u.ID); err != nil {
-			return err
-		}
-	}
 	same := func(a, b *record.User) bool { return a.ID == b.ID }
 	old := c.users.Load()
 	if old != nil && slices.EqualFunc(*old, users, same) {
 		return nil
 	}
-	before := c.slots()
-	c.users.Store(&users)
-	if old == nil {
-		return nil
-	}
-	c.closeWhere(func(s *session) bool { return !c.sees(s.token().record()) })
-	after := c.slots()
-	for _, slot := range append(before, after...) {
-		if slices.Contains(before, slot) != slices.Contains(after, slot) {
-			c.events.raise(slot)
+	for _, u := range users {
+		if err := c.engine.hold(c, u.ID); err != nil {
+			return err
 		}
 	}
+	if old == nil {
+		c.users.Store(&users)
+		return nil
+	}
+	before := c.slots()
+	c.users.Store(&users)
+	c.closeWhere(func(a *attachment) bool { return !c.sees(a.token.record()) })
+	for _, slot := range inOne(before, c.slots()) {
+		c.events.raise(slot)
+	}
+	c.engine.letGo(c, users)
 	return nil
+}
+
+// inOne is what is in one of two ascending lists and not in the other.
+func inOne(a, b []ck.SlotID) (list []ck.SlotID) {
+	for len(a) > 0 || len(b) > 0 {
+		switch {
+		case len(b) == 0 || len(a) > 0 && a[0] < b[0]:
+			list, a = append(list, a[0]), a[1:]
+		case len(a) == 0 || b[0] < a[0]:
+			list, b = append(list, b[0]), b[1:]
+		default:
+			a, b = a[1:], b[1:]
+		}
+	}
+	return list
 }
 
 // current makes sure that the users are known and current.
@@ -163,8 +183,8 @@ func (c *Client) sees(t *record.Token) bool {
 // feel takes the effect that a change of a token has on this application.
 func (c *Client) feel(f effect) {
 	sees := c.sees(f.new)
-	if !sees && c.attached(f.id) {
-		c.closeWhere(func(s *session) bool { return s.token().id == f.id })
+	if !sees {
+		c.detach(f.id)
 	}
 	for role, ends := range f.ends {
 		if ends {
@@ -193,7 +213,10 @@ func (c *Client) attach(t *token) (a *attachment, used bool) {
 	if a = c.attachments[t.id]; a != nil {
 		return a, false
 	}
-	a = &attachment{id: c.engine.handles.Add(1), client: c, token: t, home: newHome(c.engine.seed), owners: map[ck.ObjectHandle]*session{}}
+	a = &attachment{
+		id: c.engine.handles.Add(1), client: c, token: t, home: newHome(c.engine.seed),
+		sessions: map[*session]struct{}{}, owners: map[ck.ObjectHandle]*session{}, private: map[ck.ObjectHandle]struct{}{},
+	}
 	c.attachments[t.id] = a
 	return a, true
 }
@@ -211,19 +234,44 @@ func (c *Client) bury(r remains) {
 	}
 }
 
-// closeWhere closes the sessions that are chosen.
-func (c *Client) closeWhere(chosen func(*session) bool) {
+// closeWhere closes the sessions with the tokens that are chosen.
+func (c *Client) closeWhere(chosen func(*attachment) bool) {
 	var all []remains
 	c.mu.Lock()
-	for _, s := range c.sessions {
-		if chosen(s) {
-			all = append(all, c.closeLocked(s))
+	for _, a := range c.attachments {
+		if chosen(a) {
+			all = append(all, c.detachLocked(a))
 		}
 	}
 	c.mu.Unlock()
 	for _, r := range all {
 		c.bury(r)
 	}
+}
+
+// detach closes the sessions with a token.
+func (c *Client) detach(id record.TokenID) {
+	if !c.attached(id) {
+		return
+	}
+	c.mu.Lock()
+	a := c.attachments[id]
+	if a == nil {
+		c.mu.Unlock()
+		return
+	}
+	r := c.detachLocked(a)
+	c.mu.Unlock()
+	c.bury(r)
+}
+
+// detachLocked closes all sessions of an attachment. c.mu is locked.
+func (c *Client) detachLocked(a *attachment) (all remains) {
+	for s := range a.sessions {
+		r := c.closeLocked(s)
+		all.keys, all.free = append(all.keys, r.keys...), r.free // the last one frees it
+	}
+	return all
 }
 
 // closeLocked closes a session; the last one of an attachment ends its login and
@@ -233,12 +281,12 @@ func (c *Client) closeLocked(s *session) remains {
 	s.closed.Store(true)
 	s.purse.End()
 	delete(c.sessions, s.handle)
-	a.sessions--
+	delete(a.sessions, s)
 	if s.writable {
 		a.writable--
 	}
 	r := remains{keys: a.dropObjects(s)}
-	if a.sessions == 0 {
+	if len(a.sessions) == 0 {
 		delete(c.attachments, a.token.id)
 		r.keys = append(r.keys, a.endLogin()...)
 		r.free = a.token

@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"container/heap"
 	"time"
 
 	"vtoken/vtoken/record"
@@ -10,29 +11,89 @@ import (
 // assignment begins or ends: changes that no commit tells of. It is guarded by
 // Engine.mu.
 type clock struct {
-	last  time.Time   // when it was looked at it last
-	next  time.Time   // when it rings, zero for never
-	timer *time.Timer // nil until first needed
+	last   time.Time   // when it was looked at it last
+	next   time.Time   // when it rings, zero for never
+	timer  *time.Timer // nil until first needed
+	alarms alarms
+	of     map[record.TokenID]*alarm
+}
+
+// alarm is the next change that the clock makes to a token.
+type alarm struct {
+	at    time.Time
+	token *record.Token
+	index int // in clock.alarms
+}
+
+// alarms is a heap: the next one is first.
+type alarms []*alarm
+
+func (a alarms) Len() int           { return len(a) }
+func (a alarms) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
+func (a alarms) Swap(i, j int) {
+	a[i], a[j] = a[j], a[i]
+	a[i].index, a[j].index = i, j
+}
+func (a *alarms) Push(x any) {
+	one := x.(*alarm)
+	one.index = len(*a)
+	*a = append(*a, one)
+}
+func (a *alarms) Pop() any {
+	last := len(*a) - 1
+	one := (*a)[last]
+	(*a)[last] = nil
+	*a = (*a)[:last]
+	return one
 }
 
 // maxClock bounds one wait, so that a clock that was set is noticed.
 const maxClock = time.Hour
 
-// watchClock makes the clock ring no later than at the next change of the token.
-// e.mu is locked.
+func (c *clock) begin(now time.Time) { c.last, c.of = now, map[record.TokenID]*alarm{} }
+
+// set makes the alarm of a token that of the next change after now.
+func (c *clock) set(t *record.Token, now time.Time) {
+	c.forget(t.ID)
+	if at := t.NextChange(now); !at.IsZero() {
+		one := &alarm{at: at, token: t}
+		c.of[t.ID] = one
+		heap.Push(&c.alarms, one)
+	}
+}
+
+// forget takes back the alarm of a token, if it has one.
+func (c *clock) forget(id record.TokenID) {
+	if one := c.of[id]; one != nil {
+		delete(c.of, id)
+		heap.Remove(&c.alarms, one.index)
+	}
+}
+
+// watchClock makes the clock ring at the next change of the token. e.mu is locked.
 func (e *Engine) watchClock(t *record.Token) {
 	now := e.opts.Now()
-	next := t.NextChange(now)
-	if next.IsZero() || !e.clock.next.IsZero() && !next.Before(e.clock.next) {
+	e.clock.set(t, now)
+	e.ringAt(now)
+}
+
+// ringAt makes the clock ring no later than at the next alarm. e.mu is locked.
+func (e *Engine) ringAt(now time.Time) {
+	c := &e.clock
+	if len(c.alarms) == 0 {
 		return
 	}
-	e.clock.next = next
+	next := c.alarms[0].at
+	if !c.next.IsZero() && !next.Before(c.next) {
+		return
+	}
+	c.next = next
 	wait := min(next.Sub(now), maxClock)
-	if e.clock.timer == nil {
-		e.clock.timer = time.AfterFunc(wait, e.Tick)
+	if c.timer == nil {
+		c.timer = time.AfterFunc(wait, e.Tick)
 		return
 	}
-	e.clock.timer.Reset(wait)
+	c.timer.Reset(wait)
 }
 
 // Tick makes every application see what the time of now lets it see: sessions
@@ -41,34 +102,45 @@ func (e *Engine) watchClock(t *record.Token) {
 func (e *Engine) Tick() {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
-	e.mu.Lock()
-	last, now := e.clock.last, e.opts.Now()
-	e.clock.last, e.clock.next = now, time.Time{}
-	var turned []*record.Token
-	for _, t := range e.known {
-		if next := t.NextChange(last); !next.IsZero() && !next.After(now) {
-			turned = append(turned, t)
-		}
-		e.watchClock(t)
-	}
-	e.mu.Unlock()
-	if len(turned) == 0 {
-		return
-	}
-	for _, c := range e.everyClient() {
-		c.lookAgain(turned, last, now)
+	for _, t := range e.turned() {
+		t()
 	}
 }
 
-// lookAgain closes what the application may no longer have and raises the events
-// of tokens that the clock turned.
-func (c *Client) lookAgain(turned []*record.Token, last, now time.Time) {
-	c.closeWhere(func(s *session) bool { return !c.sees(s.token().record()) })
-	for _, t := range turned {
-		for _, u := range c.actsFor() {
-			if t.VisibleTo(u.ID, last) != t.VisibleTo(u.ID, now) {
-				c.events.raise(t.Slot)
+// turned is what the clock has changed since it was looked at last, one token each.
+func (e *Engine) turned() (all []func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last, now := e.clock.last, e.opts.Now()
+	e.clock.last, e.clock.next = now, time.Time{}
+	if now.Before(last) { // it was set back, so changes that were will be again
+		for _, t := range e.known {
+			e.clock.set(t, now)
+		}
+	}
+	for len(e.clock.alarms) > 0 && !e.clock.alarms[0].at.After(now) {
+		t := e.clock.alarms[0].token
+		e.clock.set(t, now)
+		clients := e.clientsOf(t)
+		all = append(all, func() {
+			for _, c := range clients {
+				c.lookAgain(t, last, now)
 			}
+		})
+	}
+	e.ringAt(now)
+	return all
+}
+
+// lookAgain closes what the application may no longer have, and raises the event of
+// a token that the clock turned.
+func (c *Client) lookAgain(t *record.Token, last, now time.Time) {
+	if !c.sees(t) {
+		c.detach(t.ID)
+	}
+	for _, u := range c.actsFor() {
+		if t.VisibleTo(u.ID, last) != t.VisibleTo(u.ID, now) {
+			c.events.raise(t.Slot)
 		}
 	}
 }

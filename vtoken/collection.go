@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"bytes"
 	"hash/maphash"
 	"slices"
 
@@ -20,19 +21,24 @@ type collection struct {
 	// types counts the objects that have a type, so that a search for a type
 	// that no object has costs nothing and makes no index.
 	types map[ck.AttributeType]int
-	index map[ck.AttributeType]map[uint64]postings
+	index map[ck.AttributeType]map[uint64]*postings
 }
 
-// postings is a list of handles in ascending order. New objects have higher
-// handles than old ones, so adding is appending.
-type postings []ck.ObjectHandle
+// postings is the handles of the objects that an index names, in the order in which
+// they came. A handle of an object that left may stay for a while, so that one change
+// costs the same however many objects there are; whoever reads looks at the objects.
+type postings struct {
+	handles []ck.ObjectHandle
+	left    int  // how many handles stay of objects that left
+	mixed   bool // they are not ascending, or one may be there twice
+}
 
 func newCollection(seed maphash.Seed) collection {
 	return collection{
 		seed:    seed,
 		objects: map[ck.ObjectHandle]*object.Object{},
 		types:   map[ck.AttributeType]int{},
-		index:   map[ck.AttributeType]map[uint64]postings{},
+		index:   map[ck.AttributeType]map[uint64]*postings{},
 	}
 }
 
@@ -42,17 +48,17 @@ func (c *collection) len() int { return len(c.objects) }
 
 // put adds an object or replaces the one with its handle.
 func (c *collection) put(h ck.ObjectHandle, o *object.Object) {
+	var before object.Set
 	if old := c.objects[h]; old != nil {
-		c.unlist(h, old)
+		before = old.Attrs
+		c.unlist(h, before, o.Attrs)
 	} else {
-		c.all = c.all.with(h)
+		c.all.add(h)
 	}
 	c.objects[h] = o
 	for _, a := range o.Attrs {
-		c.types[a.Type]++
-		if values, ok := c.index[a.Type]; ok {
-			key := c.hash(a.Value)
-			values[key] = values[key].with(h)
+		if !has(before, a) {
+			c.list(h, a)
 		}
 	}
 }
@@ -63,27 +69,65 @@ func (c *collection) remove(h ck.ObjectHandle) {
 	if old == nil {
 		return
 	}
-	c.unlist(h, old)
-	c.all = c.all.without(h)
+	c.unlist(h, old.Attrs, nil)
 	delete(c.objects, h)
+	c.all.remove(func(h ck.ObjectHandle) bool { return c.objects[h] != nil })
 }
 
-func (c *collection) unlist(h ck.ObjectHandle, o *object.Object) {
-	for _, a := range o.Attrs {
+// has reports whether the set has that attribute with that value.
+func has(set object.Set, a ck.Attribute) bool {
+	other, ok := set.Find(a.Type)
+	return ok && bytes.Equal(other.Value, a.Value)
+}
+
+func (c *collection) list(h ck.ObjectHandle, a ck.Attribute) {
+	c.types[a.Type]++
+	values, ok := c.index[a.Type]
+	if !ok {
+		return
+	}
+	key := c.hash(a.Value)
+	if values[key] == nil {
+		values[key] = &postings{}
+	}
+	values[key].add(h)
+}
+
+// unlist takes the attributes of an object that is still there out of the index, but
+// for those that it keeps.
+func (c *collection) unlist(h ck.ObjectHandle, attrs, kept object.Set) {
+	for _, a := range attrs {
+		if has(kept, a) {
+			continue
+		}
 		if c.types[a.Type]--; c.types[a.Type] == 0 {
 			delete(c.types, a.Type)
 			delete(c.index, a.Type)
 			continue
 		}
-		if values, ok := c.index[a.Type]; ok {
-			key := c.hash(a.Value)
-			if rest := values[key].without(h); len(rest) > 0 {
-				values[key] = rest
-			} else {
-				delete(values, key)
-			}
+		values, ok := c.index[a.Type]
+		if !ok {
+			continue
+		}
+		key := c.hash(a.Value)
+		values[key].remove(func(other ck.ObjectHandle) bool {
+			v, ok := c.attribute(other, a.Type)
+			return ok && other != h && c.hash(v) == key
+		})
+		if len(values[key].handles) == 0 {
+			delete(values, key)
 		}
 	}
+}
+
+// attribute is the value of an attribute of an object, where both are there.
+func (c *collection) attribute(h ck.ObjectHandle, t ck.AttributeType) ([]byte, bool) {
+	o := c.objects[h]
+	if o == nil {
+		return nil, false
+	}
+	a, ok := o.Attrs.Find(t)
+	return a.Value, ok
 }
 
 func (c *collection) hash(v []byte) uint64 { return maphash.Bytes(c.seed, v) }
@@ -101,12 +145,18 @@ func (c *collection) prepare(t ck.Template) {
 	if !ok || c.types[typ] == 0 || c.index[typ] != nil {
 		return
 	}
-	values := map[uint64]postings{}
-	for _, h := range c.all {
-		if a, ok := c.objects[h].Attrs.Find(typ); ok {
-			key := c.hash(a.Value)
-			values[key] = append(values[key], h)
+	c.all.tidy(func(h ck.ObjectHandle) bool { return c.objects[h] != nil })
+	values := map[uint64]*postings{}
+	for _, h := range c.all.handles {
+		v, ok := c.attribute(h, typ)
+		if !ok {
+			continue
 		}
+		key := c.hash(v)
+		if values[key] == nil {
+			values[key] = &postings{}
+		}
+		values[key].add(h)
 	}
 	c.index[typ] = values
 }
@@ -114,16 +164,22 @@ func (c *collection) prepare(t ck.Template) {
 // find is the handles of the objects that match the template and that the
 // caller may see, in ascending order.
 func (c *collection) find(t ck.Template, visible func(*object.Object) bool) []ck.ObjectHandle {
-	candidates := c.all
+	candidates := &c.all
 	if typ, ok := c.narrowest(t); ok {
 		a, _ := t.Find(typ)
-		candidates = c.index[typ][c.hash(a.Value)]
+		if candidates = c.index[typ][c.hash(a.Value)]; candidates == nil {
+			return nil
+		}
 	}
 	var found []ck.ObjectHandle
-	for _, h := range candidates {
-		if o := c.objects[h]; o.Match(t) && visible(o) {
+	for _, h := range candidates.handles {
+		if o := c.objects[h]; o != nil && o.Match(t) && visible(o) {
 			found = append(found, h)
 		}
+	}
+	if candidates.mixed {
+		slices.Sort(found)
+		found = slices.Compact(found)
 	}
 	return found
 }
@@ -153,24 +209,33 @@ func (c *collection) rank(t ck.AttributeType) int {
 	return 3
 }
 
-func (p postings) with(h ck.ObjectHandle) postings {
-	if len(p) == 0 || p[len(p)-1] < h {
-		return append(p, h)
+// add adds the handle of an object that is new to the index.
+func (p *postings) add(h ck.ObjectHandle) {
+	if n := len(p.handles); n > 0 && p.handles[n-1] >= h {
+		p.mixed = true
 	}
-	i, found := slices.BinarySearch(p, h)
-	if found {
-		return p
-	}
-	return slices.Insert(p, i, h)
+	p.handles = append(p.handles, h)
 }
 
-func (p postings) without(h ck.ObjectHandle) postings {
-	i, found := slices.BinarySearch(p, h)
-	switch {
-	case !found:
-		return p
-	case i == 0: // emptying a token takes them from the front
-		return p[1:]
+// remove notes that one object left. When half of the handles are of such, only
+// those of objects that stay are kept.
+func (p *postings) remove(stays func(ck.ObjectHandle) bool) {
+	if p.left++; 2*p.left > len(p.handles) {
+		p.tidy(stays)
 	}
-	return slices.Delete(p, i, i+1)
+}
+
+// tidy leaves the handles of the objects that stay, each once and in order.
+func (p *postings) tidy(stays func(ck.ObjectHandle) bool) {
+	if p.left > 0 {
+		p.handles = slices.DeleteFunc(p.handles, func(h ck.ObjectHandle) bool { return !stays(h) })
+	}
+	if p.mixed {
+		slices.Sort(p.handles)
+		p.handles = slices.Compact(p.handles)
+	}
+	p.left, p.mixed = 0, false
+	if cap(p.handles) > 4*len(p.handles) {
+		p.handles = slices.Clip(slices.Clone(p.handles))
+	}
 }

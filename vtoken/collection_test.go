@@ -80,7 +80,7 @@ func TestCollectionAgainstScan(t *testing.T) {
 	for h := range model {
 		c.remove(h)
 	}
-	if len(c.types)+len(c.index)+len(c.all) != 0 {
+	if len(c.types)+len(c.index)+len(c.all.handles) != 0 {
 		t.Error("something is left in an empty collection")
 	}
 }

@@ -58,12 +58,16 @@ type Engine struct {
 
 	applyMu sync.Mutex
 
+	loads  loads
+	loaded atomic.Uint64 // sets that were read, see Usage
+
 	mu         sync.RWMutex
 	clients    map[*Client]struct{}
-	holders    map[record.UserID]holder
+	holders    map[record.UserID]*holder
 	known      map[record.TokenID]*record.Token // those that stand in holders
-	tokens     map[record.TokenID]*token        // the loaded ones
-	idle       []*token                         // loaded and unused, longest first
+	unheld     idleHolders
+	tokens     map[record.TokenID]*token // the loaded ones
+	idle       idleTokens
 	recordings map[*recording]struct{}
 	ownPINs    map[string]struct{} // verifiers that a C_SetPIN is storing
 	clock      clock
@@ -107,18 +111,19 @@ func New(store Store, opts Options) (*Engine, error) {
 	e := &Engine{
 		store: store, opts: opts, seed: maphash.MakeSeed(),
 		clients:    map[*Client]struct{}{},
-		holders:    map[record.UserID]holder{},
+		holders:    map[record.UserID]*holder{},
 		known:      map[record.TokenID]*record.Token{},
 		tokens:     map[record.TokenID]*token{},
 		recordings: map[*recording]struct{}{},
 		ownPINs:    map[string]struct{}{},
+		loads:      newLoads(),
 	}
 	for _, key := range [][]byte{e.pinKey[:], e.stateKey[:]} {
 		if _, err := rand.Read(key); err != nil {
 			return nil, err
 		}
 	}
-	e.clock.last = opts.Now()
+	e.clock.begin(opts.Now())
 	store.Watch(e.apply)
 	return e, nil
 }
@@ -132,6 +137,7 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 		sessions:    map[ck.SessionHandle]*session{},
 		attachments: map[record.TokenID]*attachment{},
 		seen:        map[ck.SlotID]struct{}{},
+		holds:       map[record.UserID]*holder{},
 		mayMake:     e.opts.MayMake(peer),
 		account:     e.opts.Account(peer),
 		owner:       ownerOf(peer),
@@ -164,25 +170,4 @@ func (e *Engine) everyClient() []*Client {
 		list = append(list, c)
 	}
 	return list
-}
-
-// recording keeps the changes that arrive while something is being read, so
-// that no commit falls between the snapshot and the feed.
-type recording struct{ changes []record.Change }
-
-// load reads in a snapshot and then calls install, under e.mu, with the changes
-// that arrived meanwhile. Some of them may be in the snapshot already.
-func (e *Engine) load(read func(tx ReadTx) error, install func(missed []record.Change)) error {
-	r := &recording{}
-	e.mu.Lock()
-	e.recordings[r] = struct{}{}
-	e.mu.Unlock()
-	err := e.store.View(read)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.recordings, r)
-	if err == nil {
-		install(r.changes)
-	}
-	return err
 }

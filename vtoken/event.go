@@ -2,7 +2,6 @@ package vtoken
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"vtoken/vtoken/ck"
@@ -13,7 +12,8 @@ import (
 type events struct {
 	mu     sync.Mutex
 	slots  []ck.SlotID
-	wake   chan struct{} // not empty while slots is not
+	queued map[ck.SlotID]struct{} // the same
+	wake   chan struct{}          // not empty while slots is not
 	closed chan struct{}
 	over   bool
 }
@@ -21,7 +21,11 @@ type events struct {
 func (e *events) raise(slot ck.SlotID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !slices.Contains(e.slots, slot) {
+	if _, there := e.queued[slot]; !there {
+		if e.queued == nil {
+			e.queued = map[ck.SlotID]struct{}{}
+		}
+		e.queued[slot] = struct{}{}
 		e.slots = append(e.slots, slot)
 	}
 	e.ring()
@@ -35,6 +39,7 @@ func (e *events) take() (ck.SlotID, bool) {
 	}
 	slot := e.slots[0]
 	e.slots = e.slots[1:]
+	delete(e.queued, slot)
 	e.ring()
 	return slot, true
 }

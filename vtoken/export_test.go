@@ -1,5 +1,7 @@
 package vtoken
 
+import "vtoken/vtoken/record"
+
 // InUse is how many clients are connected and how many tokens they have open.
 func (e *Engine) InUse() (clients, tokens int) {
 	e.mu.RLock()
@@ -56,3 +58,6 @@ func (e *Engine) HeldKeys() (n int) {
 	}
 	return n
 }
+
+// Feed is a commit of the store, without the store.
+func (e *Engine) Feed(changes ...record.Change) { e.apply(changes) }

@@ -13,6 +13,7 @@ type effect struct {
 	old, new *record.Token // nil where it was not known, or is gone
 	id       record.TokenID
 	ends     [2]bool // the logins of this pin.Role are over
+	feels    []*Client
 }
 
 // apply takes the changes of one commit into memory: the only way in which
@@ -23,15 +24,14 @@ func (e *Engine) apply(changes []record.Change) {
 	defer e.applyMu.Unlock()
 	effects, doomed, stale := e.absorb(changes)
 	e.killAll(doomed)
-	if len(effects) == 0 && !stale {
-		return
-	}
-	for _, c := range e.everyClient() {
-		if stale {
+	if stale {
+		for _, c := range e.everyClient() {
 			c.stale.Store(true)
 			c.events.nudge()
 		}
-		for _, f := range effects {
+	}
+	for _, f := range effects {
+		for _, c := range f.feels {
 			c.feel(f)
 		}
 	}
@@ -43,7 +43,7 @@ func (e *Engine) absorb(changes []record.Change) (effects []effect, doomed []*li
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for r := range e.recordings {
-		r.changes = append(r.changes, changes...)
+		r.note(changes)
 	}
 	for _, change := range changes {
 		stale = stale || change.UserID != ""
@@ -52,6 +52,7 @@ func (e *Engine) absorb(changes []record.Change) (effects []effect, doomed []*li
 		}
 		if t := e.tokens[change.TokenID]; t != nil {
 			doomed = append(doomed, t.applyChange(change)...)
+			e.recount(t)
 		}
 		e.placeChange(change)
 	}
@@ -78,6 +79,7 @@ func (e *Engine) appendEffect(list []effect, change record.Change) []effect {
 			f.ends[role] = e.endsLogins(f.old.PIN(role), f.new.PIN(role))
 		}
 	}
+	f.feels = e.clientsOf(f.old, f.new)
 	return append(list, f)
 }
 

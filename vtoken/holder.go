@@ -1,45 +1,130 @@
 package vtoken
 
 import (
+	"container/list"
 	"slices"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
 )
 
-// holder is the tokens that one user holds, alone or with others, by slot. It is kept current by the
-// feed, so that info calls and C_GetSlotList need no database.
-type holder map[ck.SlotID]*record.Token
+// holder is the tokens that one user holds, alone or with others, by slot, and the
+// applications that act for the user. It is kept current by the feed, so that info
+// calls and C_GetSlotList need no database. Engine.mu guards it.
+type holder struct {
+	user    record.UserID
+	tokens  map[ck.SlotID]*record.Token
+	clients map[*Client]struct{}
+	idle    *list.Element // in Engine.unheld, nil while there are clients
+}
 
-// maxHolders bounds the users whose tokens are kept in memory though none of
-// their applications is connected.
-const maxHolders = 1024
+// idleHolders are the users without applications whose tokens are kept in memory,
+// so that a short-lived process finds them ready: longest without first.
+type idleHolders struct {
+	list   list.List // of *holder
+	tokens int       // of all of them
+}
 
-// hold makes sure that the tokens of the user are known.
-func (e *Engine) hold(user record.UserID) error {
-	e.mu.RLock()
-	_, ok := e.holders[user]
-	e.mu.RUnlock()
-	if ok {
-		return nil
-	}
+// The users without applications are kept until there are more than these.
+const (
+	maxHolders      = 1024
+	maxIdleHoldings = 50_000 // tokens of theirs
+)
+
+// hold makes sure that the tokens of the user are known, and stay so until the
+// client lets go of them.
+func (e *Engine) hold(c *Client, user record.UserID) error {
 	var tokens []*record.Token
-	read := func(tx ReadTx) (err error) {
-		tokens, err = tx.TokensOf(user)
-		return err
+	closed := false
+	err := e.obtain(c, user, loader{
+		take: func() bool {
+			_, open := e.clients[c]
+			if closed = !open; closed {
+				return true
+			}
+			h := e.holders[user]
+			if h != nil {
+				e.join(c, h)
+			}
+			return h != nil
+		},
+		read: func(tx ReadTx) (err error) {
+			tokens, err = tx.TokensOf(user)
+			return err
+		},
+		concerns: func(change record.Change) bool { return change.Token != nil || change.Deleted },
+		install: func(missed []record.Change) {
+			e.holders[user] = &holder{user: user, tokens: make(map[ck.SlotID]*record.Token, len(tokens)), clients: map[*Client]struct{}{}}
+			for _, t := range tokens {
+				e.place(t)
+			}
+			for _, change := range missed {
+				e.placeChange(change)
+			}
+			e.rest(e.holders[user])
+		},
+	})
+	if err == nil && closed {
+		return errClosed
 	}
-	return e.load(read, func(missed []record.Change) {
-		if _, ok := e.holders[user]; ok {
-			return
+	return err
+}
+
+// join makes the client one of those that act for the user. e.mu is locked.
+func (e *Engine) join(c *Client, h *holder) {
+	if h.idle != nil {
+		e.unheld.list.Remove(h.idle)
+		e.unheld.tokens -= len(h.tokens)
+		h.idle = nil
+	}
+	h.clients[c] = struct{}{}
+	c.holds[h.user] = h
+}
+
+// letGo ends what the client has of the users that are not among these.
+func (e *Engine) letGo(c *Client, users []*record.User) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, h := range c.holds {
+		if !slices.ContainsFunc(users, func(u *record.User) bool { return u.ID == id }) {
+			delete(c.holds, id)
+			delete(h.clients, c)
+			e.rest(h)
 		}
-		e.forgetHolders()
-		e.holders[user] = holder{}
-		for _, t := range tokens {
-			e.place(t)
+	}
+}
+
+// rest puts a holder aside that no client acts for, and forgets some that were put
+// aside before where there are too many. e.mu is locked.
+func (e *Engine) rest(h *holder) {
+	if len(h.clients) > 0 || h.idle != nil {
+		return
+	}
+	h.idle = e.unheld.list.PushBack(h)
+	e.unheld.tokens += len(h.tokens)
+	for e.unheld.list.Len() > maxHolders || e.unheld.tokens > maxIdleHoldings && e.unheld.list.Len() > 1 {
+		e.forgetHolder(e.unheld.list.Front().Value.(*holder))
+	}
+}
+
+func (e *Engine) forgetHolder(h *holder) {
+	e.unheld.list.Remove(h.idle)
+	e.unheld.tokens -= len(h.tokens)
+	delete(e.holders, h.user)
+	for _, t := range h.tokens {
+		if !e.stands(t) {
+			e.clock.forget(t.ID)
+			delete(e.known, t.ID)
 		}
-		for _, change := range missed {
-			e.placeChange(change)
-		}
+	}
+}
+
+// stands reports whether a token is still among those of one of its holders.
+// e.mu is locked.
+func (e *Engine) stands(t *record.Token) bool {
+	return slices.ContainsFunc(t.Holders, func(a record.Assignment) bool {
+		h := e.holders[a.User]
+		return h != nil && h.tokens[t.Slot] != nil
 	})
 }
 
@@ -53,18 +138,18 @@ func (e *Engine) placeChange(change record.Change) {
 	}
 }
 
-// place puts a record where it belongs, unless a newer one is there. e.mu is
+// place puts a record where it belongs, or the newer one that is known. e.mu is
 // locked.
 func (e *Engine) place(t *record.Token) {
 	if old := e.known[t.ID]; old != nil {
-		if old.Version >= t.Version {
-			return
+		if old.Version > t.Version {
+			t = old // its holders may be new here
 		}
 		e.displace(t.ID)
 	}
 	for _, a := range t.Holders {
-		if h, ok := e.holders[a.User]; ok {
-			h[t.Slot] = t
+		if h := e.holders[a.User]; h != nil {
+			e.setIn(h, t.Slot, t)
 			e.known[t.ID] = t
 		}
 	}
@@ -74,41 +159,68 @@ func (e *Engine) place(t *record.Token) {
 }
 
 func (e *Engine) displace(id record.TokenID) {
-	if old := e.known[id]; old != nil {
-		for _, a := range old.Holders {
-			delete(e.holders[a.User], old.Slot)
+	old := e.known[id]
+	if old == nil {
+		return
+	}
+	for _, a := range old.Holders {
+		if h := e.holders[a.User]; h != nil {
+			e.setIn(h, old.Slot, nil)
 		}
-		delete(e.known, id)
+	}
+	e.clock.forget(id)
+	delete(e.known, id)
+}
+
+// setIn makes t the token of a holder in a slot; nil is none.
+func (e *Engine) setIn(h *holder, slot ck.SlotID, t *record.Token) {
+	before := len(h.tokens)
+	if t == nil {
+		delete(h.tokens, slot)
+	} else {
+		h.tokens[slot] = t
+	}
+	if h.idle != nil {
+		e.unheld.tokens += len(h.tokens) - before
 	}
 }
 
-// forgetHolders drops the users without applications when there are too many.
-// e.mu is locked.
-func (e *Engine) forgetHolders() {
-	if len(e.holders) < maxHolders {
-		return
+// tokensOf are the tokens of a user that is held. e.mu is locked.
+func (e *Engine) tokensOf(user record.UserID) map[ck.SlotID]*record.Token {
+	if h := e.holders[user]; h != nil {
+		return h.tokens
 	}
-	used := map[record.UserID]bool{}
-	for c := range e.clients {
-		for _, u := range c.actsFor() {
-			used[u.ID] = true
-		}
-	}
-	for user, h := range e.holders {
-		if used[user] {
+	return nil
+}
+
+// clientsOf are the applications that act for a holder of any of the records, each
+// once: nobody else sees those tokens or has sessions with them. A nil record has
+// none. e.mu is locked.
+func (e *Engine) clientsOf(records ...*record.Token) []*Client {
+	var all []*Client
+	found := map[*Client]struct{}{}
+	for _, t := range records {
+		if t == nil {
 			continue
 		}
-		delete(e.holders, user)
-		for _, t := range h {
-			if !e.stands(t) {
-				delete(e.known, t.ID)
+		for _, a := range t.Holders {
+			h := e.holders[a.User]
+			if h == nil {
+				continue
+			}
+			for c := range h.clients {
+				if _, twice := found[c]; !twice {
+					found[c] = struct{}{}
+					all = append(all, c)
+				}
 			}
 		}
 	}
+	return all
 }
 
-// stands reports whether a token is still among those of one of its holders.
-// e.mu is locked.
-func (e *Engine) stands(t *record.Token) bool {
-	return slices.ContainsFunc(t.Holders, func(a record.Assignment) bool { return e.holders[a.User][t.Slot] != nil })
+func (e *Engine) clientsOfToken(t *token) []*Client {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.clientsOf(t.record())
 }

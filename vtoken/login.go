@@ -98,7 +98,7 @@ func (s *session) mayLogin(role pin.Role) error {
 		return ck.CKR_USER_ALREADY_LOGGED_IN
 	case l != nil:
 		return ck.Errorf(ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "the %v is logged in; log out first", l.role)
-	case role == pin.SO && a.sessions > a.writable:
+	case role == pin.SO && len(a.sessions) > a.writable:
 		return ck.Errorf(ck.CKR_SESSION_READ_ONLY_EXISTS, "the SO logs in only where no read-only session is open")
 	}
 	return nil
@@ -174,9 +174,9 @@ func (c *Client) endLogin(id record.TokenID, role pin.Role) {
 }
 
 // endLogins ends the logins of a role in all applications.
-func (e *Engine) endLogins(id record.TokenID, role pin.Role) {
-	for _, c := range e.everyClient() {
-		c.endLogin(id, role)
+func (e *Engine) endLogins(t *token, role pin.Role) {
+	for _, c := range e.clientsOfToken(t) {
+		c.endLogin(t.id, role)
 	}
 }
 

@@ -168,28 +168,39 @@ func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
 	}
 	a.objects.put(h, o)
 	a.bytes += o.Size()
-	a.owners[h] = s
+	a.list(h, s, o)
 	return h
+}
+
+// list notes whose a session object is. home.mu is locked.
+func (a *attachment) list(h ck.ObjectHandle, s *session, o *object.Object) {
+	a.owners[h] = s
+	if s.objects == nil {
+		s.objects = map[ck.ObjectHandle]struct{}{}
+	}
+	s.objects[h] = struct{}{}
+	if o.Private() {
+		a.private[h] = struct{}{}
+	}
 }
 
 // dropObjects destroys the objects of a session and returns their keys.
 func (a *attachment) dropObjects(s *session) []*liveKey {
-	return a.dropWhere(func(h ck.ObjectHandle) bool { return a.owners[h] == s })
+	return a.drop(func() map[ck.ObjectHandle]struct{} { return s.objects })
 }
 
 // dropPrivate destroys the private session objects and returns their keys.
 func (a *attachment) dropPrivate() []*liveKey {
-	return a.dropWhere(func(h ck.ObjectHandle) bool { return a.objects.get(h).Private() })
+	return a.drop(func() map[ck.ObjectHandle]struct{} { return a.private })
 }
 
-func (a *attachment) dropWhere(chosen func(ck.ObjectHandle) bool) []*liveKey {
+// drop destroys the session objects of a list and returns their keys.
+func (a *attachment) drop(list func() map[ck.ObjectHandle]struct{}) []*liveKey {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var keys []*liveKey
-	for h := range a.owners {
-		if chosen(h) {
-			keys = append(keys, a.dropLocked(h)...)
-		}
+	for h := range list() {
+		keys = append(keys, a.dropLocked(h)...)
 	}
 	return keys
 }
@@ -200,7 +211,9 @@ func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
 	a.bytes -= o.Size()
 	a.release(o)
 	a.objects.remove(h)
+	delete(a.owners[h].objects, h)
 	delete(a.owners, h)
+	delete(a.private, h)
 	return a.takeKey(h)
 }
 
@@ -272,8 +285,14 @@ func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 	return err
 }
 
+// destroy destroys a session object, unless another thread was quicker.
 func (a *attachment) destroy(h ck.ObjectHandle) error {
-	keys := a.dropWhere(func(other ck.ObjectHandle) bool { return other == h })
+	a.mu.Lock()
+	var keys []*liveKey
+	if a.owners[h] != nil {
+		keys = a.dropLocked(h)
+	}
+	a.mu.Unlock()
 	a.client.engine.killAll(keys)
 	return nil
 }

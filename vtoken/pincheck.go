@@ -53,7 +53,7 @@ func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error
 		t.wrong[role] = nil
 		return got, nil
 	case tried.Locked():
-		e.endLogins(t.id, role)
+		e.endLogins(t, role)
 		e.opts.Locked(t.id, role)
 		return proof{}, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
 	}

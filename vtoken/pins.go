@@ -24,13 +24,13 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	if !utf8.ValidString(label) || len(label) > maxLabel {
 		return ck.Errorf(ck.CKR_ARGUMENTS_BAD, "a label is UTF-8 text of at most %d bytes", maxLabel)
 	}
-	t, err := c.engine.acquire(rec.ID)
+	t, err := c.engine.acquire(c, rec.ID)
 	if err != nil {
 		return err
 	}
 	defer c.engine.release(t)
 	defer c.engine.opts.Forgotten()
-	if c.engine.inSession(rec.ID) {
+	if c.engine.inSession(t) {
 		return ck.Errorf(ck.CKR_SESSION_EXISTS, "the token in slot %d has open sessions; close them first", slot)
 	}
 	set := c.firstPIN
@@ -46,7 +46,7 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	}
 	if c.mayMake {
 		// The next blank token is wanted, but this call has done its work.
-		_ = c.engine.ensureBlank(c.actsFor())
+		_ = c.engine.ensureBlank(c)
 	}
 	return nil
 }
@@ -139,9 +139,9 @@ func (e *Engine) initialize(id record.TokenID, label string, set func(*record.To
 }
 
 // inSession reports whether any application has a session with the token.
-func (e *Engine) inSession(id record.TokenID) bool {
-	for _, c := range e.everyClient() {
-		if c.attached(id) {
+func (e *Engine) inSession(t *token) bool {
+	for _, c := range e.clientsOfToken(t) {
+		if c.attached(t.id) {
 			return true
 		}
 	}

@@ -15,6 +15,7 @@ type session struct {
 	writable   bool
 	attachment *attachment
 	closed     atomic.Bool
+	objects    map[ck.ObjectHandle]struct{} // its session objects; attachment.home.mu
 
 	mu      sync.Mutex
 	ops     [kinds]*operation
@@ -111,7 +112,7 @@ func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, 
 	if !rec.Initialized {
 		return 0, ck.Errorf(ck.CKR_TOKEN_NOT_RECOGNIZED, "the token in slot %d is not initialized; call C_InitToken first", slot)
 	}
-	t, err := c.engine.acquire(rec.ID)
+	t, err := c.engine.acquire(c, rec.ID)
 	if err != nil {
 		return 0, err
 	}
@@ -148,7 +149,7 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 		writable: writable, attachment: a,
 		purse: purse, weighed: sessionWeight,
 	}
-	a.sessions++
+	a.sessions[s] = struct{}{}
 	if writable {
 		a.writable++
 	}
@@ -195,7 +196,7 @@ func (c *Client) CloseAllSessions(slot ck.SlotID) error {
 	if _, err := c.inSlot(slot); err != nil {
 		return err
 	}
-	c.closeWhere(func(s *session) bool { return s.token().slot == slot })
+	c.closeWhere(func(a *attachment) bool { return a.token.slot == slot })
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	}
 	if c.mayMake {
 		// Not having a blank token must not hide the others.
-		_ = c.engine.ensureBlank(c.actsFor())
+		_ = c.engine.ensureBlank(c)
 	}
 	list := c.slots()
 	c.mu.Lock()
@@ -55,7 +55,7 @@ func (c *Client) slots() []ck.SlotID {
 	c.engine.mu.RLock()
 	defer c.engine.mu.RUnlock()
 	for _, u := range c.actsFor() {
-		for slot, t := range c.engine.holders[u.ID] {
+		for slot, t := range c.engine.tokensOf(u.ID) {
 			if c.sees(t) {
 				list = append(list, slot)
 			}
@@ -98,7 +98,7 @@ func (c *Client) lookup(slot ck.SlotID) *record.Token {
 	c.engine.mu.RLock()
 	defer c.engine.mu.RUnlock()
 	for _, u := range c.actsFor() {
-		if t := c.engine.holders[u.ID][slot]; c.sees(t) {
+		if t := c.engine.tokensOf(u.ID)[slot]; c.sees(t) {
 			return t
 		}
 	}
@@ -150,7 +150,7 @@ func (c *Client) GetTokenInfo(slot ck.SlotID) (ck.TokenInfo, error) {
 	}
 	c.mu.RLock()
 	if a := c.attachments[t.ID]; a != nil {
-		info.SessionCount, info.RwSessionCount = uint64(a.sessions), uint64(a.writable)
+		info.SessionCount, info.RwSessionCount = uint64(len(a.sessions)), uint64(a.writable)
 	}
 	c.mu.RUnlock()
 	return info, nil

@@ -1,7 +1,7 @@
 package vtoken
 
 import (
-	"slices"
+	"container/list"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +16,10 @@ type token struct {
 	slot ck.SlotID
 	rec  atomic.Pointer[record.Token]
 	uses int // attachments and PIN checks; Engine.mu
+	// Where it has no use: its place among the idle, and the objects it counts for
+	// there. Engine.mu.
+	idle    *list.Element
+	counted int
 	home
 	userLogins int // applications in which the user is logged in; home.mu
 
@@ -25,8 +29,14 @@ type token struct {
 	held   held          // of a PIN-bound token
 }
 
-// The loaded tokens that no application uses stay in memory, so that a
-// short-lived process finds its token ready, until there are more than these.
+// idleTokens are the loaded tokens that no application uses. They stay in memory, so
+// that a short-lived process finds its token ready: longest unused first.
+type idleTokens struct {
+	list    list.List // of *token
+	objects int       // of all of them
+}
+
+// The idle tokens are kept until there are more than these.
 const (
 	maxIdleTokens  = 1024
 	maxIdleObjects = 200_000
@@ -35,26 +45,23 @@ const (
 func (t *token) record() *record.Token { return t.rec.Load() }
 
 // acquire loads the token where it is not, and counts one more use of it.
-func (e *Engine) acquire(id record.TokenID) (*token, error) {
-	if t := e.reuse(id); t != nil {
-		return t, nil
-	}
+func (e *Engine) acquire(c *Client, id record.TokenID) (t *token, err error) {
 	var rec *record.Token
 	var objects []*object.Object
-	read := func(tx ReadTx) (err error) {
-		if rec, err = tx.Token(id); err != nil {
+	err = e.obtain(c, id, loader{
+		take: func() bool {
+			t = e.reuse(id)
+			return t != nil
+		},
+		read: func(tx ReadTx) (err error) {
+			if rec, err = tx.Token(id); err != nil {
+				return err
+			}
+			objects, err = tx.Objects(id)
 			return err
-		}
-		objects, err = tx.Objects(id)
-		return err
-	}
-	var t *token
-	err := e.load(read, func(missed []record.Change) {
-		if t = e.reuseLocked(id); t == nil {
-			t = newToken(e, rec, objects, missed)
-			t.uses++
-			e.tokens[id] = t
-		}
+		},
+		concerns: func(change record.Change) bool { return change.TokenID == id },
+		install:  func(missed []record.Change) { e.tokens[id] = newToken(e, rec, objects, missed) },
 	})
 	if err != nil {
 		return nil, asRemoved(err, "loading a token")
@@ -76,19 +83,16 @@ func newToken(e *Engine, rec *record.Token, objects []*object.Object, missed []r
 	return t
 }
 
+// reuse counts one more use of a token that is loaded; nil is none. e.mu is locked.
 func (e *Engine) reuse(id record.TokenID) *token {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.reuseLocked(id)
-}
-
-func (e *Engine) reuseLocked(id record.TokenID) *token {
 	t := e.tokens[id]
 	if t == nil {
 		return nil
 	}
-	if t.uses == 0 {
-		e.idle = slices.DeleteFunc(e.idle, func(other *token) bool { return other == t })
+	if t.idle != nil {
+		e.idle.list.Remove(t.idle)
+		e.idle.objects -= t.counted
+		t.idle = nil
 	}
 	t.uses++
 	return t
@@ -100,23 +104,29 @@ func (e *Engine) release(t *token) {
 	e.mu.Lock()
 	if t.uses--; t.uses == 0 {
 		keys = t.takeKeys(func(*object.Object) bool { return true })
-		e.idle = append(e.idle, t)
+		t.idle, t.counted = e.idle.list.PushBack(t), t.count()
+		e.idle.objects += t.counted
 		e.forgetTokens()
 	}
 	e.mu.Unlock()
 	e.killAll(keys)
 }
 
+// recount notes how many objects an idle token has after a change. e.mu is locked.
+func (e *Engine) recount(t *token) {
+	if t.idle != nil {
+		n := t.count()
+		e.idle.objects += n - t.counted
+		t.counted = n
+	}
+}
+
 // forgetTokens unloads idle tokens, the longest idle first. e.mu is locked.
 func (e *Engine) forgetTokens() {
-	objects := 0
-	for _, t := range e.idle {
-		objects += t.count()
-	}
-	for len(e.idle) > 0 && (len(e.idle) > maxIdleTokens || objects > maxIdleObjects) {
-		t := e.idle[0]
-		objects -= t.count()
-		e.idle = e.idle[1:]
+	for e.idle.list.Len() > maxIdleTokens || e.idle.objects > maxIdleObjects {
+		t := e.idle.list.Remove(e.idle.list.Front()).(*token)
+		e.idle.objects -= t.counted
+		t.idle = nil
 		delete(e.tokens, t.id)
 	}
 }

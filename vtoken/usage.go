@@ -4,12 +4,15 @@ package vtoken
 type Usage struct {
 	Applications int // between their C_Initialize and their end
 	Sessions     int // open ones, of all applications
+	// Loads is how many sets were read from the store so far: the tokens of a user, or
+	// the objects of a token. A set that is in memory is not read again.
+	Loads uint64
 }
 
 // Usage counts the applications and their sessions. Both are 0 where nobody is
 // connected: a session never outlives its application (P44).
 func (e *Engine) Usage() Usage {
-	var u Usage
+	u := Usage{Loads: e.loaded.Load()}
 	for _, c := range e.everyClient() {
 		c.mu.RLock()
 		u.Applications++

@@ -14,6 +14,8 @@ type State struct {
 	Usage func() (applications, sessions int)
 	// Limits are what clients may have of the daemon.
 	Limits func() []Limit
+	// Counted is what was counted elsewhere; nil is nothing.
+	Counted func() Counted
 	// KEKs are the recipients of the store.
 	KEKs func() ([]KEK, error)
 	// Rollback is the protection from older copies of the data folder.
@@ -25,6 +27,15 @@ type Limit struct {
 	Kind        string
 	Used, Limit int
 	Refused     uint64 // times that somebody was refused, since the start
+}
+
+// Counted are things that are counted where they happen, since the start.
+type Counted struct {
+	// Loads are sets that were read from the store: the tokens of a user, or the
+	// objects of a token.
+	Loads uint64
+	// OverQuota are updates of the store that a quota refused.
+	OverQuota uint64
 }
 
 // KEK is a recipient as it was when it was last tried.
@@ -48,6 +59,7 @@ func (s *Set) Watch(state State) { s.registry.MustRegister(stateCollector{state,
 
 type stateDescs struct {
 	applications, sessions              *prometheus.Desc
+	loads, overQuota                    *prometheus.Desc
 	kek, kekOpens, kekTried             *prometheus.Desc
 	protected, counterWorks, acceptedAt *prometheus.Desc
 	limitUsed, limit, limitRefused      *prometheus.Desc
@@ -62,6 +74,8 @@ func newStateDescs() stateDescs {
 		limitUsed:    d("vtoken_limit_used", "What clients have of the daemon now, by kind: bytes of memory, or connections.", []string{"kind"}, nil),
 		limit:        d("vtoken_limit", "What they may have, all together.", []string{"kind"}, nil),
 		limitRefused: d("vtoken_limit_refused_total", "How often a client was refused because of such a limit.", []string{"kind"}, nil),
+		loads:        d("vtoken_loads_total", "Sets that were read from the store: the tokens of a user, or the objects of a token.", nil, nil),
+		overQuota:    d("vtoken_quota_refusals_total", "Changes that were refused because a token or a user would hold more objects than they may.", nil, nil),
 		kek:          d("vtoken_kek_info", "1, for each KEK that the store is wrapped for.", kek, nil),
 		kekOpens:     d("vtoken_kek_opens", "Whether the KEK did open the store when it was last tried; missing where it was not tried in this run.", kek, nil),
 		kekTried:     d("vtoken_kek_tried_timestamp_seconds", "When that was.", kek, nil),
@@ -79,7 +93,7 @@ type stateCollector struct {
 // Describe names the metrics.
 func (c stateCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.applications, c.sessions, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
+		c.applications, c.sessions, c.loads, c.overQuota, c.kek, c.kekOpens, c.kekTried, c.protected, c.counterWorks, c.acceptedAt,
 		c.limitUsed, c.limit, c.limitRefused,
 	} {
 		out <- d
@@ -95,6 +109,11 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 		out <- gauge(c.limitUsed, float64(l.Used), l.Kind)
 		out <- gauge(c.limit, float64(l.Limit), l.Kind)
 		out <- prometheus.MustNewConstMetric(c.limitRefused, prometheus.CounterValue, float64(l.Refused), l.Kind)
+	}
+	if c.state.Counted != nil {
+		counted := c.state.Counted()
+		out <- counter(c.loads, counted.Loads)
+		out <- counter(c.overQuota, counted.OverQuota)
 	}
 	c.collectKEKs(out)
 	c.collectRollback(out)
@@ -131,6 +150,10 @@ func (c stateCollector) collectRollback(out chan<- prometheus.Metric) {
 
 func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func counter(d *prometheus.Desc, value uint64) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value))
 }
 
 func number(b bool) float64 {

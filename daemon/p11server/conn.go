@@ -281,7 +281,7 @@ func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 		ck.CKR_ATTRIBUTE_VALUE_INVALID:
 		level = slog.LevelInfo // whoever wrote the application wants to know which attribute (P35)
 	}
-	if errors.Is(err, meter.ErrOver) {
+	if over := (*record.OverQuota)(nil); errors.Is(err, meter.ErrOver) || errors.As(err, &over) {
 		level = slog.LevelDebug // it is counted, and a client that wants too much must not fill the log
 	}
 	if errors.Is(err, errPanicked) || !c.log.Enabled(c.ctx, level) {

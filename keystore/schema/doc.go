@@ -13,10 +13,11 @@
 //	a <api key>                    API key, sealed under its tenant's key
 //	G <group>                      group of tokens, sealed under its tenant's key
 //	g                              generation and counter, sealed under the header's key
-//	h <token>                      sealed: sum over the token's objects
+//	h <token>                      sealed: sum over the token's objects, and how much they are
 //	i <kind> h(what) ... <id>      index entry; the value is empty
 //	K <token>                      the token's key, sealed under its tenant's key
 //	k <token>                      token record, sealed under the token's key
+//	n <user>                       what the user's tokens hold, sealed under its tenant's key
 //	o <token> <object> 0           attributes of an object, sealed under the token's key
 //	o <token> <object> 1           its secret attributes, likewise, or
 //	o <token> <object> 2           those of a PIN-bound token, in a box (package box)
@@ -29,7 +30,7 @@
 //	w                              certificate of the API and its key, sealed under the header's key
 //	x <tenant>                     the tenant's exchange key, sealed under the tenant's key
 //
-// The values of a, G, K, k, p and u begin with the 16 bytes of the tenant's id, so
+// The values of a, G, K, k, n, p and u begin with the 16 bytes of the tenant's id, so
 // that a reader knows whose key to fetch; the id is authenticated as well.
 //
 // # Versions

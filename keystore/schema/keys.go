@@ -21,6 +21,7 @@ const (
 	PrefixSystem     = 's'
 	PrefixTenantKey  = 'T'
 	PrefixTenant     = 't'
+	PrefixUsage      = 'n'
 	PrefixUser       = 'u'
 	PrefixServer     = 'w'
 	PrefixExchange   = 'x'

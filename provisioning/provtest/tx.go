@@ -290,10 +290,34 @@ func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
 	if o.ID != 0 {
 		return fmt.Errorf("object %d is not new, and provisioning only stores new ones", o.ID)
 	}
+	if err := t.checkQuota(token); err != nil {
+		return err
+	}
 	t.d.last++
 	o.ID, o.Version = object.ID(t.d.last), 1
 	list := t.d.objects[token]
 	t.d.objects[token] = append(list[:len(list):len(list)], o.WithSecret(o.Secret.Clone()))
+	return nil
+}
+
+// checkQuota is what the keystore asks of a new object, but for bytes.
+func (t *tx) checkQuota(token record.TokenID) error {
+	of := t.d.tokens[token]
+	q := t.d.tenants[of.Tenant].Quota
+	own := record.Amount{Objects: uint64(len(t.d.objects[token]))}
+	err := record.Exceeds("token", own, own.Plus(record.Amount{Objects: 1}), q.PerToken())
+	if err == nil && of.Owner() != "" {
+		var all record.Amount
+		for id, other := range t.d.tokens {
+			if other.Owner() == of.Owner() {
+				all.Objects += uint64(len(t.d.objects[id]))
+			}
+		}
+		err = record.Exceeds("user", all, all.Plus(record.Amount{Objects: 1}), q.PerUser())
+	}
+	if err != nil {
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%w", err)
+	}
 	return nil
 }
 

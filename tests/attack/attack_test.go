@@ -40,6 +40,9 @@ var attackers = map[string]func(args []string) error{
 	"set-pins":    setPINs,
 	"rsa-signers": rsaSigners,
 	"wear":        wearAttacker,
+	"stampede":    stampedeAttacker,
+	"fill":        fillAttacker,
+	"crowd":       crowdAttacker,
 }
 
 func TestMain(m *testing.M) {

@@ -65,6 +65,9 @@ wait_for "$dir/vtokend.ready" . "${pids[-1]}"
 export VTOKEN_P11_SOCKET=$dir/run/p11.sock VTOKEN_ADMIN_SOCKET=$dir/run/admin.sock
 "$bin/vtoken" token create --user "$(id -un)" --label bench --complete \
 	--user-pin-file "$dir/pin" --so-pin-file "$dir/so-pin" --quiet >/dev/null
+if [ -n "${BENCH_LARGE:-}" ]; then
+	"$bin/vtoken" tenant policy default --max-objects 200000 --max-objects-per-user 200000
+fi
 measure vtoken "$bin/vtoken-pkcs11.so" ${BENCH_LARGE:+--large}
 P11_KIT_SERVER_ADDRESS=unix:path=$VTOKEN_P11_SOCKET measure vtoken-p11-kit-client "$client"
 

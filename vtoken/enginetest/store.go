@@ -22,6 +22,8 @@ type Store struct {
 	// BeforeCommit, where set, is called before each commit; its error fails the
 	// update and nothing of it is stored. Change it only while no update runs.
 	BeforeCommit func() error
+	// Quota bounds the objects of tokens where it is set.
+	Quota record.Quota
 	// hashes counts the calls of CheckPIN, which is slow in a real store.
 	hashes int
 

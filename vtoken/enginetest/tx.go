@@ -172,6 +172,9 @@ func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
 	if o.ID == 0 {
 		t.lastID++
 		o.ID, stored.ID, stored.Version = t.lastID, t.lastID, 1
+		if err := t.checkQuota(token); err != nil {
+			return err
+		}
 	} else {
 		old := t.full(token, o.ID)
 		if old == nil {
@@ -183,6 +186,19 @@ func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
 		}
 	}
 	t.put(token, o.ID, stored)
+	return nil
+}
+
+// checkQuota refuses one more object where the quota is used up.
+func (t *tx) checkQuota(token record.TokenID) error {
+	if t.s.Quota == (record.Quota{}) {
+		return nil
+	}
+	before := record.Amount{Objects: uint64(len(t.ids(token)))}
+	err := record.Exceeds("token", before, record.Amount{Objects: before.Objects + 1}, t.s.Quota.PerToken())
+	if err != nil {
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%w", err)
+	}
 	return nil
 }
 

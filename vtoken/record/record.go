@@ -38,6 +38,8 @@ type Tenant struct {
 	Policy policy.Policy
 	// PINBound says that new tokens of the tenant are PIN-bound.
 	PINBound bool
+	// Quota bounds the objects on the tenant's tokens.
+	Quota Quota
 	// Settings are what the dialects keep of the tenant, under a name each.
 	Settings map[string]secret.Bytes
 	// OSUsers are the operating system users that the tenant's own administrators

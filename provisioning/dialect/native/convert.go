@@ -15,7 +15,10 @@ import (
 )
 
 func tenantJSON(t provisioning.Tenant) api.Tenant {
-	return api.Tenant{ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy, PINBound: t.PINBound, OSUsers: t.OSUsers}
+	return api.Tenant{
+		ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy, PINBound: t.PINBound, OSUsers: t.OSUsers,
+		MaxObjects: t.MaxObjects, MaxObjectsPerUser: t.MaxObjectsPerUser,
+	}
 }
 
 func userJSON(u record.User) api.User {

@@ -34,14 +34,15 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	given := 0
-	for _, is := range []bool{in.Policy != nil, in.PINBound != nil, in.OSUsers != nil} {
-		if is {
-			given++
+	named := 0
+	for _, given := range []bool{in.Policy != nil, in.PINBound != nil, in.OSUsers != nil, in.MaxObjects != nil, in.MaxObjectsPerUser != nil} {
+		if given {
+			named++
 		}
 	}
-	if given != 1 {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a tenant names one thing: give policy, pinBound or osUsers")
+	if named != 1 {
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"a change of a tenant names one thing: give policy, pinBound, osUsers, maxObjects or maxObjectsPerUser")
 	}
 	t, err := h.tenantInPath(r)
 	if err != nil {
@@ -52,8 +53,10 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 		t, err = h.core.SetTenantPINBound(r.ctx, r.caller, t.ID, *in.PINBound)
 	case in.OSUsers != nil:
 		t, err = h.core.SetTenantOSUsers(r.ctx, r.caller, t.ID, *in.OSUsers)
-	default:
+	case in.Policy != nil:
 		t, err = h.core.SetTenantPolicy(r.ctx, r.caller, t.ID, *in.Policy)
+	default:
+		t, err = h.core.SetTenantQuota(r.ctx, r.caller, t.ID, in.MaxObjects, in.MaxObjectsPerUser)
 	}
 	return tenantJSON(t), err
 }

@@ -92,15 +92,22 @@ type Tenant struct {
 	// OSUsers are the operating system users that the tenant's own administrators may
 	// map to its users: names, "#uid", or "*" for all but root.
 	OSUsers []string `json:"osUsers,omitempty"`
+	// MaxObjects is how many objects a token may hold.
+	MaxObjects uint64 `json:"maxObjects"`
+	// MaxObjectsPerUser is how many all tokens may hold that one user owns.
+	MaxObjectsPerUser uint64 `json:"maxObjectsPerUser"`
 }
 
-// TenantChange changes the one thing that it names. Tokens and maps that there are
-// stay as they are.
+// TenantChange changes the one thing that it names: policies for new tokens, quotas for
+// new objects, or who may be mapped. Tokens, objects and maps that there are stay.
 type TenantChange struct {
 	// Policy is an algorithm policy; empty is "modern".
 	Policy   *string   `json:"policy,omitempty"`
 	PINBound *bool     `json:"pinBound,omitempty"`
 	OSUsers  *[]string `json:"osUsers,omitempty"`
+	// MaxObjects and MaxObjectsPerUser are quotas; 0 is the default.
+	MaxObjects        *uint64 `json:"maxObjects,omitempty"`
+	MaxObjectsPerUser *uint64 `json:"maxObjectsPerUser,omitempty"`
 }
 
 // NewTenant asks for a tenant.
