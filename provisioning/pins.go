@@ -39,8 +39,6 @@ func isHex(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F'
 }
 
-func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
-
 // ResetPIN sets a role's PIN, whatever it was, and starts its count of wrong
 // tries anew. The PIN has to fit the token's policy and the rule (BadInput). The
 // first PIN of a PIN-bound token is set so too; when it has one, that is

@@ -46,21 +46,21 @@ func (q *turns) Do(ctx context.Context, owner string, work func(pause func() err
 	return nil
 }
 
-// countingStore counts the verifiers that were made.
-type countingStore struct {
+// hashCounter counts the verifiers that were made.
+type hashCounter struct {
 	*enginetest.Store
 	made int
 }
 
-func (s *countingStore) HashPIN(id record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error) {
+func (s *hashCounter) HashPIN(id record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error) {
 	s.made++
 	return s.Store.HashPIN(id, role, p, bound)
 }
 
 // queued is a world whose slow work waits for its turn.
-func queued(t *testing.T) (*world, *turns, *countingStore) {
+func queued(t *testing.T) (*world, *turns, *hashCounter) {
 	w, q := newWorld(t), new(turns)
-	store := &countingStore{Store: w.store}
+	store := &hashCounter{Store: w.store}
 	e, err := vtoken.New(store, vtoken.Options{Turns: q})
 	require.NoError(t, err)
 	w.engine = e

@@ -541,12 +541,12 @@ func TestWalk(t *testing.T) {
 		uid   uint32
 	}{{"alice", alice}, {"bob", bob}, {"mallory", mallory}} {
 		id := newToken(t, d, u.login, u.uid, "card-of-"+u.login)
-		may[slotOf(t, d, id)] = []int{int(u.uid)}
+		may[tokenSlot(t, d, id)] = []int{int(u.uid)}
 	}
 	both := newToken(t, d, "alice", alice, "card-of-both")
 	_, err := d.Vtoken("token", "assign", both, "--user", "bob", "--share")
 	require.NoError(t, err)
-	may[slotOf(t, d, both)] = []int{alice, bob}
+	may[tokenSlot(t, d, both)] = []int{alice, bob}
 
 	order := walkOrder{Seed: uint64(time.Now().UnixNano()) >> 8 << 40, Connections: 4, Walks: 2, Time: attackTime(t, 0), May: may}
 	t.Logf("seed %d", order.Seed)
@@ -579,8 +579,8 @@ func TestWalk(t *testing.T) {
 	requireNobody(t, d)
 }
 
-// slotOf is the slot of a token.
-func slotOf(t *testing.T, d *harness.Daemon, id string) ck.SlotID {
+// tokenSlot is the slot of a token.
+func tokenSlot(t *testing.T, d *harness.Daemon, id string) ck.SlotID {
 	t.Helper()
 	out, err := d.Vtoken("token", "show", id, "-o", "json")
 	require.NoError(t, err)
