@@ -54,6 +54,7 @@ func busy() *Set {
 	s.Audit.Failed(errors.New("sync"))
 	s.Store.Committed(3, 2*time.Millisecond, nil)
 	s.Store.Committed(1, 2*time.Millisecond, errors.New("full"))
+	s.Tries.Counted("SO PIN", "wrong")
 	s.Requests.Served("native", "GET /v1/tokens/{tokenId}", 404, time.Millisecond)
 	s.Watch(State{
 		Usage:   func() (int, int) { return 2, 5 },
@@ -90,6 +91,7 @@ func TestEveryMetric(t *testing.T) {
 		`vtoken_store_updates_total 3`, `vtoken_store_commit_seconds_count 2`,
 		`vtoken_api_requests_total{dialect="native",operation="GET /v1/tokens/{tokenId}",status="404"} 1`,
 		`vtoken_api_request_seconds_count{dialect="native"} 1`,
+		`vtoken_api_tries_total{result="wrong",secret="SO PIN"} 1`,
 		`vtoken_applications 2`, `vtoken_sessions 5`, `vtoken_loads_total 7`, `vtoken_quota_refusals_total 3`,
 		`vtoken_limit_used{kind="memory"} 7`, `vtoken_limit{kind="memory"} 100`, `vtoken_limit_refused_total{kind="memory"} 3`,
 		`vtoken_kek_info{id="c",kind="pkcs11",recovery="false"} 1`,

@@ -23,6 +23,9 @@ const (
 var attackers = map[string]func(args []string) error{
 	"login":       loginAttacker,
 	"walk":        walkAttacker,
+	"crowds":      crowds,
+	"babble":      babble,
+	"worker":      worker,
 	"resident":    residentApplication,
 	"slots":       slotsAttacker,
 	"keys":        keysAttacker,

@@ -157,55 +157,6 @@ func whileAliceSigns(t *testing.T, d *harness.Daemon, attack func()) {
 	_ = signs.cmd.Wait()
 }
 
-// wire is a connection whose frames are made by hand.
-type wire struct {
-	net.Conn
-	in  *p11rpc.Reader
-	enc p11rpc.Encoder
-	dec p11rpc.Decoder
-}
-
-func dialWire() (*wire, error) {
-	sock, err := net.Dial("unix", os.Getenv("VTOKEN_P11_SOCKET"))
-	if err != nil {
-		return nil, err
-	}
-	w := &wire{Conn: sock, in: p11rpc.NewReader(sock)}
-	if w.enc.Version, err = p11rpc.Offer(sock, p11rpc.MaxVersion); err != nil {
-		return nil, err
-	}
-	w.dec.Version = w.enc.Version
-	return w, w.call(p11rpc.CallInitialize, func(e *p11rpc.Encoder) {
-		e.Data([]byte(p11rpc.Magic))
-		e.Byte(0)
-		e.Data([]byte{0})
-	})
-}
-
-func (w *wire) add(call p11rpc.CallID, write func(*p11rpc.Encoder)) {
-	w.enc.BeginRequest(1, call)
-	write(&w.enc)
-	_ = w.enc.End()
-}
-
-func (w *wire) send() error {
-	_, err := w.Write(w.enc.Bytes())
-	w.enc.Reset()
-	return err
-}
-
-func (w *wire) call(call p11rpc.CallID, write func(*p11rpc.Encoder)) error {
-	w.add(call, write)
-	if err := w.send(); err != nil {
-		return err
-	}
-	f, err := w.in.Next()
-	if err != nil {
-		return err
-	}
-	return w.dec.Response(f.Body, call)
-}
-
 // halfFrames opens connections, announces a frame of 16 MiB on each and sends most of it.
 func halfFrames(args []string) error {
 	n, _ := strconv.Atoi(args[0])
@@ -220,7 +171,7 @@ func halfFrames(args []string) error {
 	frame = binary.BigEndian.AppendUint32(frame, p11rpc.MaxBody)
 	frame = append(frame, make([]byte, 15<<20)...)
 	for range n {
-		w, err := dialWire()
+		w, err := dial(p11rpc.MaxVersion)
 		if ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY {
 			break // it has too much already
 		}
@@ -254,7 +205,7 @@ func unread(args []string) error {
 	}
 	held := 0
 	for range n {
-		w, err := dialWire()
+		w, err := dial(p11rpc.MaxVersion)
 		if err == nil {
 			defer w.Close()
 			err = w.call(p11rpc.CallOpenSession, func(e *p11rpc.Encoder) {
@@ -365,7 +316,7 @@ func crowder(args []string) error {
 	n, _ := strconv.Atoi(args[0])
 	held := 0
 	for range n {
-		w, err := dialWire()
+		w, err := dial(p11rpc.MaxVersion)
 		if err != nil {
 			break
 		}

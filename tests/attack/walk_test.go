@@ -32,7 +32,7 @@ const callsOfAWalk = 1000
 
 // walker is one connection of a walk.
 type walker struct {
-	*walkWire
+	*wire
 	rng  *rand.Rand
 	uid  int
 	name string // of the connection
@@ -117,13 +117,13 @@ func walk(seed uint64, may map[ck.SlotID][]int) (map[p11rpc.CallID]int, error) {
 	if rng.IntN(3) == 0 {
 		version = versions[rng.IntN(len(versions))]
 	}
-	wire, err := walkDial(version)
+	wire, err := dial(version)
 	if err != nil {
 		return nil, err
 	}
-	defer wire.conn.Close()
+	defer wire.Close()
 	w := &walker{
-		walkWire: wire, rng: rng, uid: os.Getuid(), name: strconv.FormatUint(seed, 36), may: may,
+		wire: wire, rng: rng, uid: os.Getuid(), name: strconv.FormatUint(seed, 36), may: may,
 		sessions: map[ck.SessionHandle]ck.SlotID{}, in: map[ck.SlotID]bool{}, succeeded: map[p11rpc.CallID]int{},
 	}
 	for w.calls < callsOfAWalk {

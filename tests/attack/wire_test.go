@@ -9,10 +9,10 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
-// walkWire is a connection to the daemon that sends whatever frames it is asked to. A
+// wire is a connection to the daemon that sends whatever frames it is asked to. A
 // connection is one application.
-type walkWire struct {
-	conn    net.Conn
+type wire struct {
+	net.Conn
 	version byte
 	in      *p11rpc.Reader
 	enc     p11rpc.Encoder
@@ -20,13 +20,13 @@ type walkWire struct {
 	code    uint32
 }
 
-// walkDial connects to the daemon and calls C_Initialize.
-func walkDial(version byte) (*walkWire, error) {
+// dial connects to the daemon and calls C_Initialize.
+func dial(version byte) (*wire, error) {
 	conn, err := net.Dial("unix", os.Getenv("VTOKEN_P11_SOCKET"))
 	if err != nil {
 		return nil, err
 	}
-	w := &walkWire{conn: conn, in: p11rpc.NewReader(conn)}
+	w := &wire{Conn: conn, in: p11rpc.NewReader(conn)}
 	if w.version, err = p11rpc.Offer(conn, version); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("shaking hands: %w", err)
@@ -44,7 +44,7 @@ func walkDial(version byte) (*walkWire, error) {
 }
 
 // begin starts a request; its values are written to w.enc.
-func (w *walkWire) begin(call p11rpc.CallID) {
+func (w *wire) begin(call p11rpc.CallID) {
 	w.code++
 	w.enc.Reset()
 	w.enc.BeginRequest(w.code, call)
@@ -52,11 +52,11 @@ func (w *walkWire) begin(call p11rpc.CallID) {
 
 // roundTrip sends the request and starts to read the answer. The error is a bare ck.Error
 // where the call failed; every other one means that the connection is of no use.
-func (w *walkWire) roundTrip(call p11rpc.CallID) error {
+func (w *wire) roundTrip(call p11rpc.CallID) error {
 	if err := w.enc.End(); err != nil {
 		return fmt.Errorf("writing %v: %w", call, err)
 	}
-	if _, err := w.conn.Write(w.enc.Bytes()); err != nil {
+	if _, err := w.Write(w.enc.Bytes()); err != nil {
 		return fmt.Errorf("sending %v: %w", call, err)
 	}
 	f, err := w.in.Next()
@@ -74,4 +74,27 @@ func (w *walkWire) roundTrip(call p11rpc.CallID) error {
 		return fmt.Errorf("reading the answer to %v: %w", call, err)
 	}
 	return nil
+}
+
+// add adds a request to those that are sent together. Its answers are for whoever reads
+// them.
+func (w *wire) add(call p11rpc.CallID, write func(*p11rpc.Encoder)) {
+	w.code++
+	w.enc.BeginRequest(w.code, call)
+	write(&w.enc)
+	_ = w.enc.End()
+}
+
+// send sends what was added.
+func (w *wire) send() error {
+	_, err := w.Write(w.enc.Bytes())
+	w.enc.Reset()
+	return err
+}
+
+// call makes one call, whose answer w.dec then reads.
+func (w *wire) call(call p11rpc.CallID, write func(*p11rpc.Encoder)) error {
+	w.begin(call)
+	write(&w.enc)
+	return w.roundTrip(call)
 }
