@@ -61,6 +61,9 @@ func TestSiege(t *testing.T) {
 		launch(t, d, pairMaker, "pairs", "32"),
 		launch(t, d, babbler, "babble", "16"),
 	}
+	for _, a := range attacks {
+		a.goLast(t)
+	}
 	stop := make(chan struct{})
 	var others sync.WaitGroup
 	asked := enemy.besiege(stop, &others, victim)
@@ -240,13 +243,14 @@ func workOnce() error {
 // how many answers it got.
 func (a tenantAPI) besiege(stop <-chan struct{}, all *sync.WaitGroup, token string) *atomic.Int64 {
 	answers := new(atomic.Int64)
-	garbage := bytes.Repeat([]byte{0x30, 0x84, 0x7f}, 300_000)
-	pins, _ := json.Marshal(map[string]string{"role": "user", "pin": "12345678", "soPin": "wrong-guess"})
+	upload := "--x\r\nContent-Disposition: form-data; name=\"pfx\"\r\n\r\n" + strings.Repeat("\x30\x84\x7f", 300_000) +
+		"\r\n--x\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nx\r\n--x--\r\n"
+	pins, _ := json.Marshal(map[string]string{"role": "user", "pin": "12345678", "currentPin": "wrong-guess"})
 	for _, attack := range []struct {
 		method, path, kind string
 		body               []byte
 	}{
-		{"POST", "/v1/tokens/" + token + "/import", "application/octet-stream", garbage},
+		{"POST", "/v1/tokens/" + token + "/pfx", "multipart/form-data; boundary=x", []byte(upload)},
 		{"POST", "/v1/tokens/" + token + "/pin", "application/json", pins},
 		{"GET", "/v1/tokens?limit=1000", "", nil},
 		{"POST", "/v1/users", "application/json", []byte(`{"login":"` + strings.Repeat("[", 100_000) + `"}`)},
