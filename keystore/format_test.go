@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"vtoken/keystore"
@@ -162,6 +163,7 @@ func readAll(t *testing.T, r *reader, entries map[string]bool) {
 			Name, Login, Serial, Label string
 			OSUsers, Aliases           []string
 			Hash                       []byte
+			Objects, Bytes             uint64
 			Slot                       uint32
 			Holders                    []struct{ User string }
 		}) {
@@ -216,6 +218,10 @@ func readAll(t *testing.T, r *reader, entries map[string]bool) {
 			if k.Label != "Card" {
 				t.Errorf("the label is %q", k.Label)
 			}
+		case 'n':
+			if used := object(20); used.Objects != 4 || used.Bytes != r.objectBytes("") {
+				t.Errorf("the user's tokens are said to hold %d objects of %d bytes", used.Objects, used.Bytes)
+			}
 		case '!', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g', 'w': // read elsewhere, or not in this store
 		default:
 			t.Errorf("record %q is not in the document", key)
@@ -263,8 +269,9 @@ func checkToken(t *testing.T, r *reader, token record.TokenID, bound bool) {
 	tenant, key := string(r.records["k"+at][:16]), r.tokens[at]
 	sum := must[[]byte](t)(r.open(derive(key, "record"), "h"+at, tenant, at, 0, 10))
 	own := r.sum(derive(key, "sum"), func(k string) bool { return k[0] == 'o' && k[1:17] == at })
-	if !bytes.Equal(sum, own) {
-		t.Errorf("the token's sum is %x, that of its objects %x", sum, own)
+	amount := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, 2), r.objectBytes(at))
+	if !bytes.Equal(sum, slices.Concat(own, amount)) {
+		t.Errorf("the token's sum and amount are %x, those of its objects %x and %x", sum, own, amount)
 	}
 	var record struct{ UserPIN struct{ Verifier []byte } }
 	if err := json.Unmarshal(must[[]byte](t)(r.open(derive(key, "record"), "k"+at, tenant, at, 0, 9)), &record); err != nil {
@@ -293,6 +300,17 @@ func checkToken(t *testing.T, r *reader, token record.TokenID, bound bool) {
 	if !slices.Equal(labels, []string{"first", "second"}) {
 		t.Errorf("the objects are %q", labels)
 	}
+}
+
+// objectBytes is how many bytes the values of a token's objects have; an empty id is all
+// tokens.
+func (r *reader) objectBytes(token id) (n uint64) {
+	for key, value := range r.records {
+		if key[0] == 'o' && strings.HasPrefix(key[1:], token) {
+			n += uint64(len(value))
+		}
+	}
+	return n
 }
 
 // secretOf reads the secret attributes of an object.

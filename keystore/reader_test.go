@@ -203,7 +203,7 @@ func (r *reader) open(key []byte, at, tenant, record id, object uint64, field by
 	if !ok {
 		return nil, fmt.Errorf("record %q is missing", at)
 	}
-	if slices.Contains([]byte("aGKku"), at[0]) {
+	if slices.Contains([]byte("aGKknu"), at[0]) {
 		tenant, value = string(value[:16]), value[16:]
 	}
 	plain, err := unseal(key, value, tenant, record, object, field)
