@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -435,4 +437,26 @@ func TestInitTokenPINRules(t *testing.T) {
 	w.ok(c.InitPIN(h, pinOf(longest)))
 	w.ok(c.Logout(h))
 	w.ok(c.Login(h, ck.CKU_USER, pinOf(longest)))
+}
+
+// A process that acts for two users makes its tokens for the first, does not see the
+// blank token of the other, and sees a token that both hold once.
+func TestTwoUsers(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect(aliceUID)
+	before := slots(t, c)
+	require.Len(t, before, 2)
+	h := w.session(c, rw)
+	w.store.MapUser(aliceUID, "bob")
+	require.ElementsMatch(t, append(before, w.bob.Slot), slots(t, c))
+	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Initialized = false }))
+	require.Equal(t, before, slots(t, c))
+	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Holders = append(r.Holders, record.HeldBy("bob", time.Time{}, "")...) }))
+	require.Equal(t, before, slots(t, c))
+	_, err := c.GetSessionInfo(h)
+	w.ok(err)
+	w.ok(c.InitToken(before[1], pinOf("abcdef"), "mine"))
+	made, err := c.TokenIn(before[1])
+	w.ok(err)
+	require.EqualValues(t, "alice", made.Owner())
 }
