@@ -284,15 +284,5 @@ func (c *caller) closedByServer() bool {
 	return err == io.EOF
 }
 
-func (s *served) rawDial(t testing.TB) net.Conn {
-	t.Helper()
-	nc, err := net.Dial("unix", s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nc.Close() })
-	return nc
-}
-
 // forgetAll waits until every connection has ended.
 func (s *served) forgetAll() { s.running.Wait() }
