@@ -121,6 +121,9 @@ func (c *conn) armFrame() { _ = c.sock.SetReadDeadline(time.Now().Add(c.srv.opts
 // skipped answers a frame that was refused and passed over. It reports whether err was
 // about such a frame.
 func (c *conn) skipped(t *task, err error) bool {
+	if err == nil {
+		return false
+	}
 	var refused *p11rpc.Refused
 	if !errors.As(err, &refused) {
 		return false
