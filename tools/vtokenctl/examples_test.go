@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"vtoken/provisioning/client"
@@ -39,6 +40,16 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// auditorKey is a new key of an auditor, as age-keygen writes it.
+func auditorKey(t *testing.T) string {
+	t.Helper()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "# created: 2026-11-30T12:00:00Z\n# public key: " + key.Recipient().String() + "\n" + key.String() + "\n"
+}
+
 func runExample(t *testing.T, line string) {
 	t.Parallel()
 	s := nativetest.Start(t)
@@ -48,6 +59,7 @@ func runExample(t *testing.T, line string) {
 		"alice.pin": "87654321\n", "so.pin": "so-87654321\n", "alice.password": "open sesame\n",
 		"alice.pfx":  string(nativetest.PFX(t, "open sesame")),
 		"alice.seed": rfcSeed + "\n", "alice.code": "755224\n", "alice.codes": "755224\n287082\n",
+		"auditor.key": auditorKey(t),
 		"tokens.csv":  "serial,seed,period\n0001," + rfcSeed + ",30\n",
 		"tokens.xml":  "<data><header><encode>HEX</encode></header><tokens><token><serial>0001</serial><seed>" + rfcSeed + "</seed></token></tokens></data>",
 		"tokens.pskc": pskc,

@@ -71,18 +71,20 @@ func writeTable(w io.Writer, heading []string, rows [][]string) error {
 
 // writeFields writes names and values, one pair a line.
 func writeFields(w io.Writer, fields [][2]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, f := range fields {
-		fmt.Fprintf(t, "%s\t%s\n", f[0], cell(f[1]))
+	shown := make([][2]string, len(fields))
+	for i, f := range fields {
+		shown[i] = [2]string{f[0], cell(f[1])}
 	}
-	return t.Flush()
+	return writePairs(w, shown)
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "-"
+// writePairs is writeFields for values that are quoted already where they have to be.
+func writePairs(w io.Writer, pairs [][2]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, p := range pairs {
+		fmt.Fprintf(t, "%s\t%s\n", p[0], p[1])
 	}
-	return s
+	return t.Flush()
 }
 
 // isPlain reports whether a character shows as what it is: it does not rewrite the

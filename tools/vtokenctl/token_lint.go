@@ -65,12 +65,12 @@ func (a *app) writeLint(found *api.Lint) error {
 		fmt.Fprintf(a.out, "%s: %s\n", printable(f.Rule), printable(f.Problem))
 		var rows [][2]string
 		for _, o := range f.Objects {
-			rows = append(rows, [2]string{"  " + printable(o.Class), fmt.Sprintf("%q, CKA_ID %s", printable(o.Label), dash(o.ID))})
+			rows = append(rows, [2]string{"  " + printable(o.Class), quoted(o.Label) + ", CKA_ID " + cell(o.ID)})
 		}
 		for _, e := range f.Affects {
-			rows = append(rows, [2]string{"  " + printable(e.Consumer), e.Effect})
+			rows = append(rows, [2]string{"  " + printable(e.Consumer), cell(e.Effect)})
 		}
-		if err := writeFields(a.out, append(rows, [2]string{"  to do", f.Advice})); err != nil {
+		if err := writePairs(a.out, append(rows, [2]string{"  to do", cell(f.Advice)})); err != nil {
 			return err
 		}
 	}
