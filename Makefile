@@ -36,8 +36,8 @@ demo: ## show the main job end to end; KEK=tpm2, tpm2-pcrs, pkcs11, pkcs11-rsa o
 test: packages-test ## set up what is missing, then lint, build, and run every test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory build
-	$(GO) test -count=1 ./... # go cannot know that tests/ depend on the programs
-	$(GO) test -race -skip '$(RACE_SKIP)' $(RACE)
+	$(GO) test -count=1 -timeout 30m ./... # go cannot know that tests/ depend on the programs
+	$(GO) test -race -timeout 30m -skip '$(RACE_SKIP)' $(RACE)
 
 build: packages-build $(BIN)/vtokend $(BIN)/vtoken $(BIN)/p11bench $(BIN)/vtoken-pkcs11.so ## build daemon, CLI, PKCS#11 module and p11bench into bin/
 

@@ -119,6 +119,7 @@ func newCard(t *testing.T, d *harness.Daemon, login, soPIN string) string {
 // administrator's unlocks it as often as it may. Before the APIs had the delays of PKCS#11,
 // that was 43 guesses a second, and a PIN of four digits was found at once.
 func TestAPIGuessRate(t *testing.T) {
+	t.Parallel()
 	const keys, window = 6, 12 * time.Second
 	d := start(t)
 	token := newCard(t, d, "alice", "7351")
@@ -183,6 +184,7 @@ func TestAPIGuessRate(t *testing.T) {
 // the daemon is killed each time and forgets who has to wait; new tries only from who may
 // manage, three times a day, from whichever API they are asked.
 func TestAPIGuessesAreCounted(t *testing.T) {
+	t.Parallel()
 	const tries, unlocks = 10, 3
 	flags := []string{"--dialect", "entrust", "--dialect", "dualshield"}
 	d := start(t, flags...)
@@ -336,6 +338,7 @@ var refusals = map[string]func(answer) bool{
 // the drawer, nor that of a soft token that was in use, whatever is done to it before; and
 // a token in use goes on working.
 func TestDevicesKeepTheirSeeds(t *testing.T) {
+	t.Parallel()
 	d := start(t, dialects...)
 	require.NoError(t, d.NewUser("alice"))
 	require.NoError(t, d.NewUser("bob"))
@@ -434,6 +437,7 @@ func TestDevicesKeepTheirSeeds(t *testing.T) {
 // delays and the tries of the token; only who may manage gives it new ones, three times a
 // day.
 func TestAPICodesAreSlow(t *testing.T) {
+	t.Parallel()
 	d := start(t, dialects...)
 	require.NoError(t, d.NewUser("alice"))
 	path := filepath.Join(d.Dir, "seed")

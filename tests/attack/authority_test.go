@@ -157,6 +157,7 @@ func systemUser(t *testing.T, name string) uint32 {
 // OS users of others act for users of their own. A process that signs all the while
 // keeps its session, its slots and its key.
 func TestNobodyTakesAnotherTenantsUsers(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	_, err := d.Vtoken("tenant", "create", "sales")
 	require.NoError(t, err)
@@ -231,6 +232,7 @@ func TestNobodyTakesAnotherTenantsUsers(t *testing.T) {
 // like OS users, in the ways that there are. They act for nobody, unless the policy of
 // the tenant says so.
 func TestNoMapByName(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--dialect", "idprime")
 	tenant, err := d.Tenant()
 	require.NoError(t, err)
@@ -287,6 +289,7 @@ func TestNoMapByName(t *testing.T) {
 // alice's keys and PIN to mallory. Mallory never sees the card, and alice gets it back
 // as it was.
 func TestKeysStayInTheirHands(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--dialect", "idprime", "--dialect", "entrust", "--dialect", "securid", "--dialect", "surepassid", "--dialect", "dualshield")
 	id := newToken(t, d, "alice", alice, "card-of-alice")
 	newToken(t, d, "mallory", mallory, "card-of-mallory")

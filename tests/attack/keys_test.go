@@ -391,6 +391,7 @@ func (k *keyThief) byMAC() ([]byte, error) {
 // TestSensitiveKeysStayInside: the holder herself does not read a key that is sensitive,
 // whatever its template says of who may wrap it.
 func TestSensitiveKeysStayInside(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "alice", alice, "card-of-alice")
 	for _, wrapping := range []string{"silent", "freely"} {

@@ -44,6 +44,7 @@ func loginAttacker(args []string) error {
 
 // TestStrangersSeeNothing: a user without a token sees none, not even with its PIN.
 func TestStrangersSeeNothing(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "alice", alice, "card-of-alice")
 	out, err := run(t, d, alice, "login", harness.PIN)

@@ -54,6 +54,7 @@ func relabelAttacker(args []string) error {
 // TestForgedFields: no label, path or name of mallory's looks like a field, a column or a
 // line of its own to who reads listings and the audit log.
 func TestForgedFields(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "mallory", mallory, "card-of-mallory")
 	_, err := run(t, d, mallory, "relabel", harness.SOPIN)
@@ -93,6 +94,7 @@ func TestForgedFields(t *testing.T) {
 
 // TestDeceptiveNames: an administrator of a tenant makes no name that reads as another.
 func TestDeceptiveNames(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	for _, name := range []string{"root\u202e", "ro\u200bot", "root\ufe0f", "user-\u0661", "user-\uff11", "a\nb", "a\x1b[2Kb", "ro\u00adot"} {
 		for _, command := range [][]string{
@@ -127,6 +129,7 @@ func nonsenseAttacker(args []string) error {
 
 // TestNoisyNeighbour: mallory's warnings do not push those of others out of the log.
 func TestNoisyNeighbour(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	const connections = 500
 	_, err := run(t, d, mallory, "nonsense", fmt.Sprint(connections))

@@ -70,6 +70,7 @@ func wearAttacker(args []string) error {
 // allows. Meanwhile others log in for the first time without waiting; hers is refused
 // a try, takes the PIN that was right before, and her changes are stored.
 func TestOneHolderWearsNothingOut(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--kek", chip(t).URI())
 	newToken(t, d, "mallory", mallory, "card-of-mallory")
 	newToken(t, d, "alice", alice, "card-of-alice")
@@ -100,6 +101,7 @@ func TestOneHolderWearsNothingOut(t *testing.T) {
 // TestTwoDisables: two administrators switch the same token off at the same time, and on
 // again, many times. PINs are checked afterwards, and the store is the newest.
 func TestTwoDisables(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--kek", chip(t).URI())
 	id := newToken(t, d, "alice", alice, "card-of-alice")
 	for range 15 {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 )
 
@@ -26,9 +27,13 @@ func Root() (string, error) {
 	}
 }
 
-// Build runs make build and returns the folder of the binaries. Where nothing
-// changed it costs a second. Test programs that run at the same time take turns.
-func Build() (bin string, err error) {
+// Build runs make build, once in a test program, and returns the folder of the binaries.
+// Test programs that run at the same time take turns.
+func Build() (bin string, err error) { return build() }
+
+var build = sync.OnceValues(runBuild)
+
+func runBuild() (bin string, err error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
