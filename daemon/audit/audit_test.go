@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var seed = bytes.Repeat([]byte{7}, ed25519.SeedSize)
@@ -351,7 +352,7 @@ func TestLongestLineFits(t *testing.T) {
 	r := Record{
 		Seq: 1<<64 - 1, Event: long, Result: long, Process: &Process{UID: 1<<32 - 1, PID: -1 << 31, Executable: long}, Caller: long, From: long,
 		Request: long, Tenant: long, Token: long, Serial: long, Slot: 1<<64 - 1, Role: long, Object: &Object{long, long, long},
-		Detail: long, Locked: true, Prev: strings.Repeat("f", 64),
+		Detail: long, Tries: long, Locked: true, Repeated: 1<<64 - 1, ClockBack: "2562047h47m16.854775807s", Since: time.Now(), Prev: strings.Repeat("f", 64),
 	}
 	line, err := r.line(ed25519.NewKeyFromSeed(seed))
 	if err != nil || len(line) >= MaxLine {

@@ -14,6 +14,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // told are the records of a log with an event.
@@ -280,4 +281,30 @@ func TestRotatesUnderLoad(t *testing.T) {
 		require.NoError(t, err)
 		require.Less(t, info.Size(), int64(3*MaxLine), name)
 	}
+}
+
+// TestDiskLow: a disk that is nearly full is told once, in the log and to the daemon.
+func TestDiskLow(t *testing.T) {
+	disk := t.TempDir()
+	require.NoError(t, unix.Mount("tmpfs", disk, "tmpfs", 0, "size=8m"), "this test mounts a small file system: run it as root")
+	defer func() { require.NoError(t, unix.Unmount(disk, unix.MNT_DETACH)) }()
+	dir, k := filepath.Join(disk, "audit"), &keeper{}
+	var low atomic.Int64 // the log watches, too
+	l, err := Open(Options{
+		Dir: dir, Key: ed25519.NewKeyFromSeed(seed), Head: k.head, Anchor: k.anchor,
+		Low: func(int64) { low.Add(1) }, Failed: func(err error) { t.Error(err) },
+	})
+	require.NoError(t, err)
+	defer func() { closeLog(t, l) }()
+	l.watchSpace()
+	require.Zero(t, low.Load())
+	rest := filepath.Join(disk, "rest")
+	require.NoError(t, os.WriteFile(rest, make([]byte, 7400<<10), 0o600))
+	l.watchSpace()
+	l.watchSpace()
+	require.EqualValues(t, 1, low.Load())
+	require.NoError(t, os.Remove(rest))
+	l.watchSpace()
+	require.EqualValues(t, 1, low.Load())
+	require.Len(t, told(t, dir, EventDiskLow), 1)
 }
