@@ -69,7 +69,7 @@ func (l *Log) watchSpace() {
 	if low && !told {
 		l.opt.Low(free)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrFull) { // where there is no space for the line, Low was told
 		l.failed(fmt.Errorf("tell that the disk is nearly full: %w", err))
 	}
 }
