@@ -54,8 +54,8 @@ func newProcess(p record.Peer) audit.Process {
 }
 
 // beginRecord is audit.Log.Begin with the codes of PKCS#11.
-func beginRecord(log *audit.Log) (*audit.Entry, error) {
-	e, err := log.Begin()
+func beginRecord(log *audit.Log, about audit.Record) (*audit.Entry, error) {
+	e, err := log.Begin(about)
 	switch {
 	case errors.Is(err, audit.ErrFull):
 		return nil, ck.Errorf(ck.CKR_DEVICE_MEMORY, "%w", err)
@@ -67,11 +67,11 @@ func beginRecord(log *audit.Log) (*audit.Entry, error) {
 
 // record does something and records it. do may fill in more.
 func (c *auditedClient) record(event string, do func(*audit.Record) error) error {
-	e, err := beginRecord(c.log)
+	r := audit.Record{Event: event, Process: &c.process, Result: "fault"} // stays where do panics
+	e, err := beginRecord(c.log, r)
 	if err != nil {
 		return err
 	}
-	r := audit.Record{Event: event, Process: &c.process, Result: "fault"} // stays where do panics
 	defer func() { e.End(r) }()
 	err = do(&r)
 	r.Result = resultOf(err)
@@ -333,7 +333,7 @@ func (c *auditedClient) GetAttributeValue(h ck.SessionHandle, o ck.ObjectHandle,
 	if !isKey[d.class] {
 		return c.Client.GetAttributeValue(h, o, q)
 	}
-	e, err := beginRecord(c.log)
+	e, err := beginRecord(c.log, audit.Record{Event: eventRead, Process: &c.process})
 	if err != nil {
 		return nil, err
 	}

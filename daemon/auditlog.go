@@ -23,6 +23,9 @@ import (
 // configuration names no other.
 const auditDir = "audit"
 
+// eventAPI is a call of the API.
+const eventAPI = "api"
+
 // openAudit opens the audit log and records that the daemon starts.
 func (d *daemon) openAudit() error {
 	o, err := auditOptions(d.cfg)
@@ -36,11 +39,14 @@ func (d *daemon) openAudit() error {
 	head := headOf(known)
 	o.Key, o.Head, o.Anchor, o.Observer = d.store.AuditKey(), head, anchorIn(d.store), d.metrics.Audit
 	o.Failed = func(err error) { d.log.Error("the audit log is not complete", "error", err) }
+	o.Low = func(free int64) {
+		d.log.Warn("the disk of the audit log is nearly full; without space nothing is done that has to be recorded: move old files of the log away (vtoken audit archive), or make the disk larger", "folder", o.Dir, "free", free)
+	}
 	if d.audit, err = audit.Open(o); err != nil {
 		return err
 	}
-	if d.audit.Gap() {
-		d.log.Error("the audit log does not have the newest line that the store knows of: lines were removed or changed, or the store was restored in another folder than its log; see vtoken audit verify", "folder", o.Dir, "line", head.Seq)
+	if gaps := d.audit.Missing(); len(gaps) > 0 {
+		d.log.Error("lines of the audit log that the store knows of are missing: they were removed or changed, or the store was restored in another folder than its log; see vtoken audit verify, and say with vtoken audit archive where you keep them elsewhere", "folder", o.Dir, "missing", fmt.Sprint(gaps))
 	}
 	return errors.Join(d.recordOwn(audit.EventStart), d.recordAccepted(known.Time))
 }
@@ -65,27 +71,40 @@ func auditHead(s *keystore.Store) (h keystore.AuditHead, err error) {
 }
 
 func headOf(known keystore.AuditHead) audit.Head {
-	head := audit.Head{Seq: known.Seq, Time: known.Time}
+	head := audit.Head{Seq: known.Seq, Time: known.Time, Archived: known.Archived}
 	copy(head.Hash[:], known.Hash)
+	for _, r := range known.Missing {
+		head.Missing = append(head.Missing, audit.Range{First: r[0], Last: r[1]})
+	}
 	return head
+}
+
+// knownOf is the same for the store.
+func knownOf(h audit.Head) keystore.AuditHead {
+	known := keystore.AuditHead{Seq: h.Seq, Hash: h.Hash[:], Time: h.Time, Archived: h.Archived}
+	for _, r := range h.Missing {
+		known.Missing = append(known.Missing, [2]uint64{r.First, r.Last})
+	}
+	return known
 }
 
 // anchorIn keeps the newest line's number and hash in a store.
 func anchorIn(s *keystore.Store) func(audit.Head) error {
 	return func(h audit.Head) error {
 		return s.Update(func(tx *keystore.Tx) error {
-			return tx.PutAuditHead(keystore.AuditHead{Seq: h.Seq, Hash: h.Hash[:], Time: h.Time})
+			return tx.PutAuditHead(knownOf(h))
 		})
 	}
 }
 
 // recordOwn records something that the daemon itself does.
 func (d *daemon) recordOwn(event string) error {
-	e, err := d.audit.Begin()
+	line := audit.Record{Event: event, Result: "ok", Detail: "version " + version.String()}
+	e, err := d.audit.Begin(line)
 	if err != nil {
 		return fmt.Errorf("record the daemon's %s: %w", event, err)
 	}
-	e.End(audit.Record{Event: event, Result: "ok", Detail: "version " + version.String()})
+	e.End(line)
 	return nil
 }
 
@@ -101,8 +120,8 @@ func (d *daemon) closeAudit() error {
 type callAuditor struct{ log *audit.Log }
 
 // Begin refuses a call that could not be recorded.
-func (a callAuditor) Begin() (func(httpkit.Call), error) {
-	e, err := a.log.Begin()
+func (a callAuditor) Begin(operation, requestID string) (func(httpkit.Call), error) {
+	e, err := a.log.Begin(audit.Record{Event: eventAPI, Detail: operation, Request: requestID})
 	if errors.Is(err, audit.ErrFull) {
 		return nil, provisioning.Errorf(provisioning.StorageFull, "nothing was done: %w", err)
 	}
@@ -115,7 +134,7 @@ func (a callAuditor) Begin() (func(httpkit.Call), error) {
 // callRecord is the record of a call of the API.
 func callRecord(c httpkit.Call) audit.Record {
 	r := audit.Record{
-		Event: "api", Detail: c.Operation, Request: c.RequestID, From: c.From,
+		Event: eventAPI, Detail: c.Operation, Request: c.RequestID, From: c.From,
 		Caller: c.Caller.Name, Tenant: string(c.Tenant), Token: string(c.Token), Result: "ok",
 	}
 	if c.Peer != nil {
@@ -186,6 +205,19 @@ func (a auditReader) Verify(ctx context.Context) (api.AuditReport, error) {
 	head, _ := a.log.Head()
 	r, err := audit.Verify(ctx, a.dir, a.key, head)
 	return api.AuditReport{
-		Files: r.Files, Lines: r.Lines, First: r.First, Last: r.Last, Problems: append([]string{}, r.Problems...),
+		Files: r.Files, Lines: r.Lines, First: r.First, Last: r.Last, Archived: r.Archived,
+		Problems: append([]string{}, r.Problems...), Notes: append([]string{}, r.Notes...),
 	}, err
+}
+
+// Archive notes that old lines are kept elsewhere.
+func (a auditReader) Archive(through uint64, by string) (uint64, error) {
+	n, err := a.log.Archive(through, audit.Record{Event: audit.EventArchive, Result: "ok", Caller: by})
+	switch {
+	case errors.Is(err, audit.ErrNotArchived):
+		return 0, provisioning.Errorf(provisioning.BadInput, "%w", err)
+	case errors.Is(err, audit.ErrFull):
+		return 0, provisioning.Errorf(provisioning.StorageFull, "nothing was done: %w", err)
+	}
+	return n, err
 }

@@ -30,7 +30,8 @@
 // # Without sockets
 //
 // "vtokend restore FILE" makes the store of the data folder from a backup,
-// "vtokend check" authenticates every record of it, and "vtokend accept-rollback"
+// "vtokend check" authenticates every record of it, "vtokend audit-verify" checks every
+// line of the audit log, and "vtokend accept-rollback"
 // takes a store as it is that is older than its counter (package keystore), which
 // "restore FILE --accept-rollback" does for a backup. All take the daemon's flags
 // after that, and need the folder for themselves.

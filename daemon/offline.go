@@ -24,15 +24,30 @@ import (
 type offline struct {
 	arguments int
 	accepts   bool // takes --accept-rollback
-	run       func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (keystore.Report, error)
+	run       func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (found, error)
+}
+
+// found is what a command says of what it looked at.
+type found struct {
+	text     fmt.Stringer
+	problems []string
+}
+
+// ofStore makes a command of one that reports on the store.
+func ofStore(run func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (keystore.Report, error)) func(context.Context, keystore.Options, audit.Options, []string) (found, error) {
+	return func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (found, error) {
+		r, err := run(ctx, o, log, args)
+		return found{r, r.Problems}, err
+	}
 }
 
 // offlineCommands are the commands by name.
 func offlineCommands() map[string]offline {
 	return map[string]offline{
-		"restore":         {1, true, restoreStore},
-		"check":           {0, false, checkStore},
-		"accept-rollback": {0, false, acceptRollback},
+		"restore":         {1, true, ofStore(restoreStore)},
+		"check":           {0, false, ofStore(checkStore)},
+		"accept-rollback": {0, false, ofStore(acceptRollback)},
+		"audit-verify":    {0, false, verifyLog},
 	}
 }
 
@@ -110,13 +125,13 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		fmt.Fprintf(stderr, "vtokend: %v\nTry `vtokend --help`.\n", err)
 		return exitUsage
 	}
-	return report(stdout, stderr, name, func() (keystore.Report, error) {
+	return report(stdout, stderr, name, func() (found, error) {
 		if err := harden(); err != nil {
-			return keystore.Report{}, err
+			return found{}, err
 		}
 		log, err := auditOptions(cfg)
 		if err != nil {
-			return keystore.Report{}, err
+			return found{}, err
 		}
 		return c.run(ctx, keystore.Options{
 			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
@@ -126,15 +141,15 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 }
 
 // report runs the work and says how it went.
-func report(stdout, stderr io.Writer, name string, run func() (keystore.Report, error)) int {
+func report(stdout, stderr io.Writer, name string, run func() (found, error)) int {
 	r, err := run()
-	for _, p := range r.Problems {
+	for _, p := range r.problems {
 		fmt.Fprintln(stderr, p)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "vtokend: %s: %v\n", name, err)
 		return exitStatus(err)
 	}
-	fmt.Fprintf(stdout, "%s: %v\n", name, r)
+	fmt.Fprintf(stdout, "%s: %v\n", name, r.text)
 	return exitOK
 }

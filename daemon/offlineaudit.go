@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +39,7 @@ func recordRestore(o audit.Options, r keystore.Restored) (done func(error), err 
 	if err != nil {
 		return nil, err
 	}
-	e, err := log.Begin()
+	e, err := log.Begin(audit.Record{Event: eventRestore, Process: self()})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("record the restore: %w", err), log.Close())
 	}
@@ -71,7 +73,7 @@ func recordAcceptance(o audit.Options, s *keystore.Store) error {
 	if err != nil {
 		return err
 	}
-	e, err := log.Begin()
+	e, err := log.Begin(audit.Record{Event: eventAcceptRollback, Process: self()})
 	if err == nil {
 		e.End(audit.Record{
 			Event: eventAcceptRollback, Result: "ok", Process: self(), Caller: userName(uint32(os.Getuid())),
@@ -82,4 +84,24 @@ func recordAcceptance(o audit.Options, s *keystore.Store) error {
 		return fmt.Errorf("record that an older store was accepted; the next start of the daemon tries it again: %w", err)
 	}
 	return nil
+}
+
+// verifyLog checks every line of the audit log while no daemon writes it.
+func verifyLog(ctx context.Context, o keystore.Options, log audit.Options, _ []string) (out found, err error) {
+	s, err := openOffline(ctx, o)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	known, err := auditHead(s)
+	if err != nil {
+		return out, err
+	}
+	key := s.AuditKey()
+	defer clear(key)
+	r, err := audit.Verify(ctx, log.Dir, key.Public().(ed25519.PublicKey), headOf(known))
+	if err == nil && len(r.Problems) > 0 {
+		err = fmt.Errorf("the audit log in %s has %d problems", log.Dir, len(r.Problems))
+	}
+	return found{r, append(r.Problems, r.Notes...)}, err
 }

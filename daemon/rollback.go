@@ -21,11 +21,12 @@ func (d *daemon) recordAccepted(last time.Time) error {
 	if err != nil || !p.Accepted.After(last) {
 		return err
 	}
-	e, err := d.audit.Begin()
+	line := audit.Record{Event: eventAcceptRollback, Result: "ok", Detail: "at " + p.Accepted.Format(time.RFC3339)}
+	e, err := d.audit.Begin(line)
 	if err != nil {
 		return fmt.Errorf("record that an older store was accepted: %w", err)
 	}
-	e.End(audit.Record{Event: eventAcceptRollback, Result: "ok", Detail: "at " + p.Accepted.Format(time.RFC3339)})
+	e.End(line)
 	return nil
 }
 

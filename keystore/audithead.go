@@ -18,6 +18,11 @@ type AuditHead struct {
 	Hash []byte `json:"hash"`
 	// Time is that of the line.
 	Time time.Time `json:"time"`
+	// Archived is the number up to which lines are kept elsewhere on purpose.
+	Archived uint64 `json:"archived,omitempty"`
+	// Missing are the first and last numbers of lines that are gone, and of which the log
+	// has told.
+	Missing [][2]uint64 `json:"missing,omitempty"`
 }
 
 func placeAudit() envelope.Place { return place(schema.ID{}, schema.ID{}, 0, fieldAudit) }

@@ -28,7 +28,7 @@ func benchmarkRecord(b *testing.B, to ...age.Recipient) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		e, err := l.Begin()
+		e, err := l.Begin(Record{Event: "event"})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -15,8 +15,27 @@
 //
 // Each file begins with a line of the event "begin" and is named after its
 // number, so that a file that lost its first lines is found too. Whole files at
-// the beginning may be archived elsewhere: Verify says with which line the log
-// begins.
+// the beginning may be archived elsewhere: [Log.Archive] keeps in the Head up to which
+// line they are, and Verify fails where the log does not begin with line 1 or after those.
+// Where files, or the newest line, are gone when the log is opened, a line of the event
+// "gap" tells which lines, once, and the log goes on after the Head.
+//
+// A line whose time is before that of the line before it says by how much.
+//
+// # A kill
+//
+// What is begun is noted in the file "begun" until its line is written. Notes that a
+// killed program left are told by lines of the event "interrupted" when the log is opened
+// again: what was under way, and may have been done. Neither notes nor lines are synced
+// one by one. So a power cut can lose what was done in its last seconds, and who can
+// write to the folder of a daemon that was killed can remove its notes unnoticed.
+//
+// # Floods
+//
+// Refusals of one kind by one caller have 20 lines a minute; the others are counted, and
+// told by one line ("repeated") after that minute or when the log is closed. A kill loses
+// counts of the last minute or two. What changed something, or may have, and wrong PINs
+// have a line each.
 //
 // # A full disk
 //

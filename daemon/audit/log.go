@@ -24,11 +24,28 @@ var (
 	ErrBroken = errors.New("the audit log cannot be written")
 )
 
-// Head is the newest line.
+// Head is the newest line, and what else is kept outside of the folder, where who can
+// write to it cannot write to.
 type Head struct {
 	Seq  uint64 // 0 where there is no line
 	Hash hash
 	Time time.Time
+	// Archived is the number up to which lines are kept elsewhere on purpose
+	// ([Log.Archive]), 0 where none are.
+	Archived uint64
+	// Missing are the lines that the log has told are gone ([EventGap]).
+	Missing []Range
+}
+
+// Range is some lines.
+type Range struct{ First, Last uint64 }
+
+// String is such as "lines 1 to 40".
+func (r Range) String() string {
+	if r.First == r.Last {
+		return fmt.Sprintf("line %d", r.First)
+	}
+	return fmt.Sprintf("lines %d to %d", r.First, r.Last)
 }
 
 func (h Head) same(other Head) bool { return h.Seq == other.Seq && h.Hash == other.Hash }
@@ -47,6 +64,9 @@ type Options struct {
 	Anchor func(Head) error
 	// Failed is told what went wrong after the caller had done its work.
 	Failed func(error)
+	// Low is told once when the disk is nearly full, and again after it was not; nil is
+	// nobody.
+	Low func(free int64)
 	// Observer hears how the log does; nil is nobody.
 	Observer Observer
 	// Recipients can read the records; every record is encrypted to all of them. None
@@ -54,6 +74,8 @@ type Options struct {
 	Recipients []age.Recipient
 	// Rotate is the size at which a new file is begun; 0 is 16 MiB.
 	Rotate int64
+	// Now is the time; nil is that of the system.
+	Now func() time.Time
 }
 
 // Observer counts. Its methods are quick and do not call the log.
@@ -78,6 +100,8 @@ type Log struct {
 	opt  Options
 	lock *os.File // of the folder; held while the log is open
 
+	anchoring sync.Mutex // held while the head is kept, so that no older one replaces it
+
 	mu      sync.Mutex
 	file    *os.File
 	size    int64 // of what was written
@@ -87,6 +111,10 @@ type Log struct {
 	broken  error
 	closed  bool
 	grown   chan struct{} // closed at the next line
+	begun   begun         // what was begun and has no line yet
+	repeats repeats       // refusals that are counted
+	missing []Range       // as Open found
+	low     bool          // it was told that the disk is nearly full
 
 	dirty chan struct{} // wakes the goroutine that syncs
 	stop  chan struct{}
@@ -97,13 +125,20 @@ const defaultRotate = 16 << 20
 
 // Open opens the log of a folder, and goes on after its last line. Where lines
 // that the head knows of are gone, it goes on after the head, so that the gap
-// stays for [Verify] to find; [Log.Gap] says so.
+// stays for [Verify] to find, and a line tells it; [Log.Missing] says so. What was
+// begun when the last run was killed, and has no line, gets one.
 func Open(o Options) (*Log, error) {
 	if o.Rotate == 0 {
 		o.Rotate = defaultRotate
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
+	}
+	if o.Low == nil {
+		o.Low = func(int64) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if err := checkRecipients(o.Recipients); err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
@@ -116,11 +151,45 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{opt: o, lock: lock, head: o.Head, grown: make(chan struct{}), dirty: make(chan struct{}, 1), stop: make(chan struct{})}
-	if err := l.resume(); err != nil {
+	if err := l.goOn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the audit log: %w", err), lock.Close())
 	}
 	l.done.Go(l.sync)
 	return l, nil
+}
+
+// goOn opens or begins a file, and writes what is to be told of the time before.
+func (l *Log) goOn() (err error) {
+	if l.missing, err = survey(l.opt.Dir, l.opt.Head, l.opt.Key.Public().(ed25519.PublicKey)); err != nil {
+		return err
+	}
+	cut, err := l.begun.open(l.opt.Dir)
+	if err != nil {
+		return err
+	}
+	if err := l.resume(); err != nil {
+		return errors.Join(err, l.begun.file.Close())
+	}
+	if err := errors.Join(l.tellGaps(), l.tellCut(cut)); err != nil {
+		return errors.Join(err, l.file.Close(), l.begun.file.Close())
+	}
+	return nil
+}
+
+// own writes a record of the log itself, in the clear where it tells of nobody. The lock
+// is held, or nobody else has the log yet.
+func (l *Log) own(r Record, clear bool) error {
+	if err := l.reserve(); err != nil {
+		return err
+	}
+	line := r
+	if !clear && len(l.opt.Recipients) > 0 {
+		var err error
+		if line, err = seal(r, l.opt.Recipients); err != nil {
+			return err
+		}
+	}
+	return l.write(line, r)
 }
 
 // resume opens the newest file, where that ends with the newest line, else it
@@ -145,27 +214,20 @@ func (l *Log) resume() error {
 			continue
 		}
 		if end.sound && (end.Seq > l.head.Seq || end.Head.same(l.head)) {
-			l.file, l.size, l.room, l.head = f, end.size, end.size, end.Head
+			l.file, l.size, l.room = f, end.size, end.size
+			l.newest(end.Head)
 			return f.Truncate(end.size) // a line that a power cut left half written
 		}
 		if end.Seq >= l.head.Seq {
-			l.head = end.Head
+			l.newest(end.Head)
 		}
 		return errors.Join(f.Close(), l.begin())
 	}
 	return l.begin()
 }
 
-// Gap reports whether the line that was the newest one, as Open was told, is not
-// in the log: its end was removed or changed.
-func (l *Log) Gap() bool {
-	h := l.opt.Head
-	if h.Seq == 0 {
-		return false
-	}
-	list, _, err := Lines(l.opt.Dir, h.Seq-1, 1)
-	return err != nil || len(list) != 1 || sha256.Sum256(list[0]) != h.Hash
-}
+// newest is the line that the log goes on after.
+func (l *Log) newest(h Head) { l.head.Seq, l.head.Hash, l.head.Time = h.Seq, h.Hash, h.Time }
 
 // begin makes a new file with its first line. The lock is held, or nobody else
 // has the log yet.
@@ -186,8 +248,8 @@ func (l *Log) begin() error {
 		l.file, l.size, l.room = old, size, room
 		return errors.Join(err, f.Close(), os.Remove(path))
 	}
-	if old != nil {
-		err = errors.Join(old.Sync(), old.Close())
+	if old != nil { // it gives back the space that it has reserved
+		err = errors.Join(old.Truncate(size), old.Sync(), old.Close())
 	}
 	return errors.Join(err, syncDir(l.opt.Dir))
 }
@@ -198,18 +260,26 @@ func (l *Log) Dir() string { return l.opt.Dir }
 // Entry is a record that was begun, with space for its line.
 type Entry struct {
 	log  *Log
+	slot int
 	once sync.Once
 }
 
 // Begin makes sure that one record can be written. It fails with [ErrFull] or
 // [ErrBroken]; then what was to be recorded is not to be done. The caller ends
-// every entry once, with [Entry.End] or [Entry.Cancel].
-func (l *Log) Begin() (*Entry, error) {
+// every entry once, with [Entry.End] or [Entry.Cancel]; where the program is killed
+// before, the next run of the log tells about, which is what is known so far.
+func (l *Log) Begin(about Record) (*Entry, error) {
 	e, err := l.tryBegin()
+	if err == nil {
+		if err = l.begun.put(e.slot, l.note(about)); err != nil {
+			e.Cancel()
+		}
+	}
 	if err != nil {
 		l.opt.Observer.Refused(err)
+		return nil, err
 	}
-	return e, err
+	return e, nil
 }
 
 func (l *Log) tryBegin() (*Entry, error) {
@@ -218,9 +288,10 @@ func (l *Log) tryBegin() (*Entry, error) {
 	if l.broken != nil || l.closed {
 		return nil, errors.Join(ErrBroken, l.broken)
 	}
-	if l.size >= l.opt.Rotate && l.pending == 0 {
-		l.room = l.size // the space that it has reserved is for the new file
-		if err := errors.Join(l.file.Truncate(l.size), l.begin()); err != nil {
+	if l.size >= l.opt.Rotate {
+		// What was begun finds its space in the new file. Where there is none, the old
+		// file goes on as long as it has some.
+		if err := l.begin(); err != nil && !errors.Is(err, ErrFull) {
 			return nil, err
 		}
 	}
@@ -229,19 +300,23 @@ func (l *Log) tryBegin() (*Entry, error) {
 		l.pending--
 		return nil, err
 	}
-	return &Entry{log: l}, nil
+	return &Entry{log: l, slot: l.begun.take()}, nil
 }
 
-// End writes the record, whose number, time and predecessor it sets.
+// End writes the record, whose number, time and predecessor it sets. A refusal that the
+// same caller had many times already is counted instead (see [Record.Repeated]).
 func (e *Entry) End(r Record) {
 	e.once.Do(func() {
 		l := e.log
+		if l.repeats.count(r, l.opt.Now()) {
+			e.over()
+			return
+		}
 		line, sealErr := r, error(nil)
 		if len(l.opt.Recipients) > 0 {
 			line, sealErr = seal(r, l.opt.Recipients) // before the lock, as it takes a while
 		}
 		l.mu.Lock()
-		l.pending--
 		if sealErr != nil && l.broken == nil {
 			l.broken = sealErr // a record is missing, so nothing more is done
 		}
@@ -249,11 +324,28 @@ func (e *Entry) End(r Record) {
 		if err == nil {
 			err = l.write(line, r)
 		}
+		if err != nil {
+			l.pending-- // what is noted of it stays for the next run
+		}
 		l.mu.Unlock()
 		if err != nil {
 			l.failed(fmt.Errorf("record %q: %w", r.Event, err))
+			return
 		}
+		e.over()
 	})
+}
+
+// over forgets what is noted, and gives the space back.
+func (e *Entry) over() {
+	l := e.log
+	if err := l.begun.erase(e.slot); err != nil {
+		l.failed(fmt.Errorf("note that a record is written: %w", err))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending--
+	l.begun.free = append(l.begun.free, e.slot)
 }
 
 // failed tells what went wrong after the caller had done its work.
@@ -263,18 +355,15 @@ func (l *Log) failed(err error) {
 }
 
 // Cancel gives the space back: there is nothing to record.
-func (e *Entry) Cancel() {
-	e.once.Do(func() {
-		e.log.mu.Lock()
-		e.log.pending--
-		e.log.mu.Unlock()
-	})
-}
+func (e *Entry) Cancel() { e.once.Do(e.over) }
 
 // write appends a line, and tells the observer the record that is in it. The lock is
 // held.
 func (l *Log) write(r, told Record) error {
-	r.Seq, r.Time, r.Prev = l.head.Seq+1, time.Now().UTC(), hex.EncodeToString(l.head.Hash[:])
+	r.Seq, r.Time, r.Prev = l.head.Seq+1, l.opt.Now().UTC(), hex.EncodeToString(l.head.Hash[:])
+	if back := l.head.Time.Sub(r.Time); l.head.Seq > 0 && back > 0 {
+		r.ClockBack = back.String()
+	}
 	line, err := r.line(l.opt.Key)
 	if err != nil {
 		return err
@@ -284,8 +373,8 @@ func (l *Log) write(r, told Record) error {
 		return l.broken
 	}
 	l.size += int64(len(line)) + 1
-	l.head = Head{r.Seq, sha256.Sum256(line), r.Time}
-	told.Seq, told.Time, told.Prev = r.Seq, r.Time, r.Prev
+	l.head.Seq, l.head.Hash, l.head.Time = r.Seq, sha256.Sum256(line), r.Time
+	told.Seq, told.Time, told.Prev, told.ClockBack = r.Seq, r.Time, r.Prev, r.ClockBack
 	l.opt.Observer.Wrote(told)
 	close(l.grown)
 	l.grown = make(chan struct{})
@@ -307,14 +396,21 @@ func (l *Log) Head() (Head, <-chan struct{}) {
 // anchorEvery is how far the anchor may be behind.
 const anchorEvery = time.Second
 
-// sync makes lines durable, and then anchors the newest of them.
+// sync makes lines durable, and then anchors the newest of them; and it writes the
+// counts of refusals.
 func (l *Log) sync() {
+	counts := time.NewTicker(repeatWindow)
+	defer counts.Stop()
 	for {
 		select {
 		case <-l.stop:
 			return
+		case <-counts.C:
+			l.tellRepeats(false)
+			continue
 		case <-l.dirty:
 		}
+		l.watchSpace()
 		if err := l.settle(); err != nil {
 			l.failed(err)
 		}
@@ -328,6 +424,8 @@ func (l *Log) sync() {
 
 // settle makes what is written durable and anchors it.
 func (l *Log) settle() error {
+	l.anchoring.Lock()
+	defer l.anchoring.Unlock()
 	l.mu.Lock()
 	head, path := l.head, l.file.Name()
 	l.mu.Unlock()
@@ -357,10 +455,11 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	close(l.stop)
 	l.done.Wait()
+	l.tellRepeats(true)
 	err := l.settle()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.broken = errors.Join(l.broken, os.ErrClosed)
 	clear(l.opt.Key)
-	return errors.Join(err, l.file.Truncate(l.size), l.file.Close(), l.lock.Close())
+	return errors.Join(err, l.file.Truncate(l.size), l.file.Close(), l.begun.file.Close(), l.lock.Close())
 }

@@ -44,6 +44,16 @@ type Record struct {
 	Tries string `json:"tries,omitempty"`
 	// Locked says that the PIN is locked after this.
 	Locked bool `json:"locked,omitempty"`
+	// Repeated is how many more records of this kind there were since the last line of the
+	// kind: refusals of the same caller that changed nothing. This line is like the last
+	// of them.
+	Repeated uint64 `json:"repeated,omitempty"`
+	// Since is when the first of the repeated ones was, or when what has no other line
+	// was begun.
+	Since time.Time `json:"since,omitzero"`
+	// ClockBack is how far this line's time is before that of the line before it: the
+	// clock was set back.
+	ClockBack string `json:"clockBack,omitempty"`
 	// Sealed is the record itself, without number, time and predecessor, encrypted to
 	// the auditors; nothing else is in the line then. It is a whole age file.
 	Sealed []byte `json:"sealed,omitempty"`
@@ -72,6 +82,15 @@ const (
 	EventStop  = "stop"
 	// EventLogin is the login of an application.
 	EventLogin = "login"
+	// EventGap is that lines are gone which were there.
+	EventGap = "gap"
+	// EventInterrupted is what was begun when the daemon was killed, and has no line of its
+	// own: it may have been done, or not.
+	EventInterrupted = "interrupted"
+	// EventDiskLow is that the disk is nearly full.
+	EventDiskLow = "disk-low"
+	// EventArchive is that old lines are kept elsewhere from now on.
+	EventArchive = "archive"
 )
 
 // MaxLine bounds a line with its newline, in bytes. Texts are clipped to fit.
@@ -119,9 +138,22 @@ const (
 	sigEnd  = `"}`
 )
 
+// sigRoom is what the signature adds to a line, with its newline.
+const sigRoom = len(sigMark) + (ed25519.SignatureSize+2)/3*4 + len(sigEnd)
+
+// body is the record as JSON, its texts cut to fit a line.
+func (r Record) body() (body []byte, err error) {
+	for most := maxText; ; most /= 2 {
+		body, err = json.Marshal(r.clipped(most))
+		if err != nil || len(body)+sigRoom < MaxLine || most < leastText {
+			return body, err
+		}
+	}
+}
+
 // line is the record as a line without its newline.
 func (r Record) line(key ed25519.PrivateKey) ([]byte, error) {
-	body, err := json.Marshal(r.clipped(maxText))
+	body, err := r.body()
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func TestSealedLines(t *testing.T) {
 	const runs, each = 3, 8
 	for range runs {
 		l := openSealed(t, dir, k, one.Recipient(), two.Recipient())
-		require.False(t, l.Gap())
+		require.Empty(t, l.Missing())
 		for range each {
 			add(t, l, "secret-event")
 		}

@@ -47,6 +47,33 @@ func (l *Log) free(need int64) error {
 	return nil
 }
 
+// lowSpace is how much free space is little: the smaller one of this and a tenth of the disk.
+const lowSpace = 64 << 20
+
+// watchSpace tells once when the disk is nearly full, and again after it was not.
+func (l *Log) watchSpace() {
+	var s unix.Statfs_t
+	if err := unix.Fstatfs(int(l.lock.Fd()), &s); err != nil {
+		return // reserve finds out
+	}
+	free, total := int64(s.Bavail)*s.Bsize, int64(s.Blocks)*s.Bsize
+	low := free < min(lowSpace, total/10)
+	l.mu.Lock()
+	told := l.low
+	l.low = low
+	var err error
+	if low && !told && l.broken == nil {
+		err = l.own(Record{Event: EventDiskLow, Result: "ok", Detail: fmt.Sprintf("%d KiB free", free>>10)}, true)
+	}
+	l.mu.Unlock()
+	if low && !told {
+		l.opt.Low(free)
+	}
+	if err != nil && !errors.Is(err, ErrFull) { // where there is no space for the line, Low was told
+		l.failed(fmt.Errorf("tell that the disk is nearly full: %w", err))
+	}
+}
+
 // lockFolder keeps other writers out of the folder while the file is open.
 func lockFolder(path string) (*os.File, error) {
 	dir, err := os.Open(path)

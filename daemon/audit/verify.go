@@ -8,25 +8,37 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Report is what [Verify] found.
 type Report struct {
 	Files, Lines uint64
 	// First and Last are the numbers of the first and the last line. Where First
-	// is not 1, whole files before it are kept elsewhere, or lost.
+	// is not 1, whole files before it are kept elsewhere (see Archived), or lost.
 	First, Last uint64
+	// Archived is the number up to which lines are kept elsewhere on purpose.
+	Archived uint64
 	// Problems are what is wrong, one sentence each, at most maxProblems.
 	Problems []string
+	// Notes are what is sound and to be known, as many at most: where the time runs
+	// backwards.
+	Notes []string
+}
+
+// String is such as "120 lines in 2 files, from number 1 to 120; 0 problems".
+func (r Report) String() string {
+	return fmt.Sprintf("%d lines in %d files, from number %d to %d; %d problems", r.Lines, r.Files, r.First, r.Last, len(r.Problems))
 }
 
 const maxProblems = 100
 
-// Verify reads the whole log of a folder and checks every line, and that the
+// Verify reads the whole log of a folder and checks every line, that the first is line 1
+// or the one after those that were archived, and that the
 // newest line that is known, head, is there. Lines after it are checked like the
 // others. The error is that of ctx or of a folder that cannot be read.
 func Verify(ctx context.Context, dir string, key ed25519.PublicKey, head Head) (Report, error) {
-	v := &verifier{ctx: ctx, key: key, head: head}
+	v := &verifier{ctx: ctx, key: key, head: head, report: Report{Archived: head.Archived}}
 	names, err := files(dir)
 	if err != nil {
 		return v.report, err
@@ -35,6 +47,9 @@ func Verify(ctx context.Context, dir string, key ed25519.PublicKey, head Head) (
 		if err := v.file(filepath.Join(dir, name), firstOf(name)); err != nil {
 			return v.report, err
 		}
+	}
+	if r := v.report; v.started && r.First > head.Archived+1 {
+		v.problem("the log begins with line %d: %v were removed; if you keep them elsewhere, say so with `vtoken audit archive %d`", r.First, Range{head.Archived + 1, r.First - 1}, r.First-1)
 	}
 	if head.Seq > 0 && !v.headSeen {
 		v.problem("line %d, which the store knows of, is not there: the end of the log was removed or changed", head.Seq)
@@ -51,6 +66,7 @@ type verifier struct {
 	report   Report
 	prev     hash // of the line before
 	started  bool // there was one
+	time     time.Time
 }
 
 func (v *verifier) problem(format string, args ...any) {
@@ -109,11 +125,16 @@ func (v *verifier) line(name string, n int, line []byte) {
 	switch {
 	case !v.started:
 		v.started, v.report.First = true, r.Seq
+	case r.Seq > v.report.Last+1 && r.Seq-1 <= v.head.Archived: // what is between is kept elsewhere
 	case r.Seq != v.report.Last+1:
 		v.problem("%s, line %d of the file: line %d follows line %d; lines were removed, added or reordered", name, n, r.Seq, v.report.Last)
 	case r.Prev != hex.EncodeToString(v.prev[:]):
 		v.problem("%s, line %d of the file: line %d does not follow the line before it; that one was changed", name, n, r.Seq)
 	}
+	if back := v.time.Sub(r.Time); back > 0 && len(v.report.Notes) < maxProblems {
+		v.report.Notes = append(v.report.Notes, fmt.Sprintf("line %d: the time is %v before that of the line before it; the clock was set back", r.Seq, back))
+	}
+	v.time = r.Time
 	v.report.Last, v.prev = r.Seq, sha256.Sum256(line)
 	if r.Seq == v.head.Seq {
 		v.headSeen = v.prev == v.head.Hash

@@ -57,7 +57,7 @@ func newAudit(r prometheus.Registerer, logins *Logins) *Audit {
 func (a *Audit) Wrote(r audit.Record) {
 	a.lines.WithLabelValues(r.Event).Inc()
 	if r.Event == audit.EventLogin {
-		a.logins.total.WithLabelValues(r.Role, r.Result).Inc()
+		a.logins.total.WithLabelValues(r.Role, r.Result).Add(float64(max(1, r.Repeated)))
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -38,4 +39,10 @@ func (c *Client) Audit(ctx context.Context, q AuditQuery) (*api.AuditLines, erro
 // VerifyAudit has the daemon check every line of its audit log.
 func (c *Client) VerifyAudit(ctx context.Context) (*api.AuditReport, error) {
 	return get[api.AuditReport](ctx, c.patient(), "verify the audit log", path("audit", "verify"), nil)
+}
+
+// ArchiveAudit notes that the lines up to a number are kept elsewhere; 0 is as many as
+// possible.
+func (c *Client) ArchiveAudit(ctx context.Context, through uint64) (*api.AuditArchive, error) {
+	return send[api.AuditArchive](ctx, c, "archive lines of the audit log", http.MethodPost, path("audit", "archive"), api.AuditArchive{Through: through})
 }

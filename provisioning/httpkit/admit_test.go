@@ -20,7 +20,7 @@ import (
 // calls collects what was recorded.
 type calls []httpkit.Call
 
-func (c *calls) Begin() (func(httpkit.Call), error) {
+func (c *calls) Begin(_, _ string) (func(httpkit.Call), error) {
 	return func(one httpkit.Call) { *c = append(*c, one) }, nil
 }
 

@@ -11,8 +11,9 @@ import (
 // Auditor records the calls of callers.
 type Auditor interface {
 	// Begin makes sure that a call can be recorded, before it is served. Its error
-	// refuses the call. end records it, before the last of the answer is sent.
-	Begin() (end func(Call), err error)
+	// refuses the call. end records it, before the last of the answer is sent. What
+	// Begin is told is all that is known of a call that never ends.
+	Begin(operation, requestID string) (end func(Call), err error)
 }
 
 // Call is one call, as it is recorded.
@@ -65,7 +66,7 @@ func (k *Kit) beginAudit(r *http.Request, route compiled) error {
 	if k.Audit == nil || route.Quiet {
 		return nil
 	}
-	end, err := k.Audit.Begin()
+	end, err := k.Audit.Begin(r.Method+" "+route.Path, RequestID(r.Context()))
 	if err == nil {
 		traceOf(r.Context()).audited = end
 	}

@@ -188,3 +188,68 @@ func TestAuditFollow(t *testing.T) {
 		last++
 	}
 }
+
+// TestAuditGaps: what is removed while the daemon is off is told by a line, and verify
+// fails, with a daemon and without, until an administrator says that it is kept elsewhere.
+func TestAuditGaps(t *testing.T) {
+	for what, remove := range map[string]func(t *testing.T, folder, file string){
+		"the folder":     func(t *testing.T, folder, _ string) { must(t, os.RemoveAll(folder)) },
+		"a file":         func(t *testing.T, _, file string) { must(t, os.Remove(file)) },
+		"the last lines": cutLines,
+	} {
+		t.Run(what, func(t *testing.T) {
+			d := start(t)
+			vtoken(t, d, "tenant", "create", "one")
+			vtoken(t, d, "audit", "verify")
+			must(t, d.Stop())
+			offline := func() (string, error) {
+				out, err := exec.Command(d.Bin("vtokend"), "audit-verify", "--data-dir", d.DataDir).CombinedOutput()
+				return string(out), err
+			}
+			if out, err := offline(); err != nil {
+				t.Fatalf("a whole log: %v\n%s", err, out)
+			}
+			folder := filepath.Join(d.DataDir, "audit")
+			files, err := filepath.Glob(filepath.Join(folder, "audit-*.log"))
+			must(t, err)
+			must(t, os.MkdirAll(folder, 0o700))
+			remove(t, folder, files[0])
+			must(t, os.MkdirAll(folder, 0o700)) // verify without a daemon makes none
+			if out, err := offline(); err == nil || !strings.Contains(out, "problems") {
+				t.Errorf("without a daemon it was not found: %v\n%s", err, out)
+			}
+			for range 2 {
+				must(t, d.Start())
+				if out, err := d.Vtoken("audit", "verify"); err == nil {
+					t.Errorf("it was not found:\n%s", out)
+				}
+				recorded(t, auditLines(t, d), map[string]any{"event": "gap", "result": "missing"})
+				must(t, d.Stop())
+			}
+			if out, err := offline(); err == nil {
+				t.Errorf("without a daemon it was not found after two starts:\n%s", out)
+			}
+			must(t, d.Start())
+			gaps := 0
+			for _, l := range auditLines(t, d) {
+				if l["event"] == "gap" {
+					gaps++
+				}
+			}
+			if gaps != 1 {
+				t.Errorf("one gap has %d lines", gaps)
+			}
+			vtoken(t, d, "audit", "archive")
+			vtoken(t, d, "audit", "verify")
+			recorded(t, auditLines(t, d), map[string]any{"event": "archive", "result": "ok"})
+		})
+	}
+}
+
+// cutLines takes the last two lines off a file.
+func cutLines(t *testing.T, _, file string) {
+	text, err := os.ReadFile(file)
+	must(t, err)
+	rows := bytes.SplitAfter(text, []byte("\n"))
+	must(t, os.WriteFile(file, bytes.Join(rows[:len(rows)-3], nil), 0o600))
+}

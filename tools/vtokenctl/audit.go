@@ -6,5 +6,6 @@ func auditCommand(a *app) *cobra.Command {
 	return group("audit", "Read and verify the audit log",
 		auditTailCommand(a),
 		auditVerifyCommand(a),
+		auditArchiveCommand(a),
 	)
 }

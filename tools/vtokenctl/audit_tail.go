@@ -87,6 +87,9 @@ type auditLine struct {
 	Caller, From, Request, Serial, Token, Role, Tries, Detail string
 	Object                                                    *struct{ Class, ID string }
 	Locked                                                    bool
+	Repeated                                                  uint64
+	Since                                                     time.Time
+	ClockBack                                                 string
 }
 
 // auditText is a line for people: when, what, how it ended, and what else there
@@ -124,6 +127,13 @@ func auditText(line json.RawMessage) (string, error) {
 	if l.Locked {
 		parts = append(parts, "locked")
 	}
+	if l.Repeated > 0 {
+		add("repeated", fmt.Sprint(l.Repeated))
+	}
+	if !l.Since.IsZero() {
+		parts = append(parts, "since="+l.Since.Local().Format(time.DateTime))
+	}
+	add("clock-back", l.ClockBack)
 	add("request", l.Request)
 	return strings.Join(parts, "  "), nil
 }

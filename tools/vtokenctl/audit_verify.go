@@ -17,8 +17,10 @@ func auditVerifyCommand(a *app) *cobra.Command {
 		Use:   "verify",
 		Short: "Check every line of the audit log",
 		Long: `Have the daemon check every line of its audit log: that each is signed, follows
-the one before it, and that the newest one is there. A line that was removed,
-changed, added or moved is found. The exit code is 1 where anything is.
+the one before it, that the first is number 1 or the one after those of vtoken audit
+archive, and that the newest one is there. A line that was removed, changed, added or
+moved is found. The exit code is 1 where anything is. Where the clock was set back is told.
+For a daemon that is stopped, use "vtokend audit-verify".
 
 That needs no auditor's key, also where the lines are encrypted. With --identity each
 encrypted line is decrypted besides, and one that does not open is a problem.`,
@@ -43,6 +45,9 @@ encrypted line is decrypted besides, and one that does not open is a problem.`,
 			} else {
 				for _, p := range r.Problems {
 					fmt.Fprintln(a.out, printable(p))
+				}
+				for _, n := range r.Notes {
+					fmt.Fprintln(a.out, "note: "+printable(n))
 				}
 				_, err = fmt.Fprintf(a.out, "%s in %s, from number %d to %d\n",
 					count(int(r.Lines), "line"), count(int(r.Files), "file"), r.First, r.Last)

@@ -25,7 +25,9 @@ PIN was tried since, and is refused: whoever restores it gets back wrong PIN tri
 old PINs, and what was deleted. With --accept-rollback it is restored nevertheless.
 
 The restore is recorded in the audit log, which goes on after the line that was its
-newest when the backup was made, or after the newest one that is in the folder.`
+newest when the backup was made, or after the newest one that is in the folder. Where
+lines of before are not there, vtoken audit verify says so until vtoken audit archive is
+told that they are kept elsewhere.`
 
 func restoreCommand(a *app) *cobra.Command {
 	var daemon string

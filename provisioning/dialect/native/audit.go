@@ -19,6 +19,9 @@ type Auditor interface {
 	Newest() uint64
 	// Verify checks every line.
 	Verify(ctx context.Context) (api.AuditReport, error)
+	// Archive notes that the lines up to a number, 0 for as many as possible, are kept
+	// elsewhere, and who says so. It returns the number.
+	Archive(through uint64, by string) (uint64, error)
 }
 
 // maxWait bounds how long a request waits for a line.
@@ -51,6 +54,18 @@ func (h *Handler) verifyAudit(r *request) (any, error) {
 	}
 	r.slow()
 	return h.info.Audit.Verify(r.ctx)
+}
+
+func (h *Handler) archiveAudit(r *request) (any, error) {
+	if err := r.system("archive lines of the audit log"); err != nil {
+		return nil, err
+	}
+	in, err := read[api.AuditArchive](r)
+	if err != nil {
+		return nil, err
+	}
+	through, err := h.info.Audit.Archive(in.Through, r.caller.Name)
+	return api.AuditArchive{Through: through}, err
 }
 
 // number is a query parameter from 0 to most.

@@ -75,6 +75,7 @@ func (emptyLog) Lines(context.Context, uint64, int, time.Duration) ([]json.RawMe
 }
 func (emptyLog) Newest() uint64                                  { return 0 }
 func (emptyLog) Verify(context.Context) (api.AuditReport, error) { return api.AuditReport{}, nil }
+func (emptyLog) Archive(uint64, string) (uint64, error)          { return 0, nil }
 
 // served is the API with one user and one token in it, for a caller who may do
 // everything.

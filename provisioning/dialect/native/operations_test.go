@@ -39,6 +39,7 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("the last two of three lines: %v", lines)
 	}
 	must[*api.AuditReport](t)(c.VerifyAudit(ctx))
+	must[*api.AuditArchive](t)(c.ArchiveAudit(ctx, 2))
 	var file bytes.Buffer
 	done(t, c.Backup(ctx, &file))
 	if file.String() != nativetest.Backup {

@@ -39,6 +39,7 @@ func (h *Handler) storeRoutes() []route {
 		{get, "/backup", ok, h.backUp, 0},
 		{get, "/audit", ok, h.readAudit, 0},
 		{get, "/audit/verify", ok, h.verifyAudit, 0},
+		{post, "/audit/archive", ok, h.archiveAudit, 0},
 		{get, "/keks", ok, h.listKEKs, 0},
 		{post, "/keks", created, h.addKEK, 0},
 		{del, "/keks/{kek}", none, h.removeKEK, 0},

@@ -19,6 +19,17 @@ type AuditReport struct {
 	// are kept elsewhere, or lost.
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
+	// Archived is the number up to which lines are kept elsewhere on purpose.
+	Archived uint64 `json:"archived"`
 	// Problems are what is wrong, one sentence each.
 	Problems []string `json:"problems"`
+	// Notes are what is sound and to be known: where the time runs backwards.
+	Notes []string `json:"notes"`
+}
+
+// AuditArchive says up to which number lines are kept elsewhere.
+type AuditArchive struct {
+	// Through is the number of the last line of a file; 0 is that of the newest file before
+	// the one that is written.
+	Through uint64 `json:"through"`
 }
