@@ -147,6 +147,18 @@ func (c *keyCache[K]) get(blob []byte, unwrap func() (K, error)) (K, error) {
 	return k, nil
 }
 
+// drop forgets the key of a blob, and wipes it. Nobody uses it any more.
+func (c *keyCache[K]) drop(blob []byte, one func(K)) {
+	var id cacheID
+	copy(id[:], blob)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k, ok := c.keys[id]; ok {
+		one(k)
+		delete(c.keys, id)
+	}
+}
+
 // wipe forgets all keys.
 func (c *keyCache[K]) wipe(one func(K)) {
 	c.mu.Lock()

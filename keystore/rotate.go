@@ -117,6 +117,7 @@ func (s *Store) wrapAnew(ctx context.Context, root secret.Bytes) ([]recipient, e
 
 // replaceRoot makes another root key the present one.
 func (tx *Tx) replaceRoot(fresh *envelope.Key, list []recipient) error {
+	tx.count(promptly, owner{})
 	for _, r := range list {
 		if err := tx.put(schema.Record(schema.PrefixRecipient, r.ID), r.encode()); err != nil {
 			return err
