@@ -54,6 +54,7 @@ func busy() *Set {
 	s.Audit.Failed(errors.New("sync"))
 	s.Store.Committed(3, 2*time.Millisecond, nil)
 	s.Store.Committed(1, 2*time.Millisecond, errors.New("full"))
+	s.Store.Tampered()
 	s.Requests.Served("native", "GET /v1/tokens/{tokenId}", 404, time.Millisecond)
 	s.Watch(State{
 		Usage:   func() (int, int) { return 2, 5 },
