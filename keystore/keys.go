@@ -147,16 +147,15 @@ func (c *keyCache[K]) get(blob []byte, unwrap func() (K, error)) (K, error) {
 	return k, nil
 }
 
-// drop forgets the key of a blob, and wipes it. Nobody uses it any more.
-func (c *keyCache[K]) drop(blob []byte, one func(K)) {
+// drop forgets the key of a blob whose token was deleted. A view of an older state may
+// still use it, so that it is not wiped here; the daemon has memory overwritten when it is
+// freed.
+func (c *keyCache[K]) drop(blob []byte) {
 	var id cacheID
 	copy(id[:], blob)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k, ok := c.keys[id]; ok {
-		one(k)
-		delete(c.keys, id)
-	}
+	delete(c.keys, id)
 }
 
 // wipe forgets all keys.

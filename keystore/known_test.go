@@ -352,3 +352,44 @@ func TestWalkPutBack(t *testing.T) {
 		})
 	}
 }
+
+// TestDeletedKeyLeavesTheCache deletes a token whose keys are in memory.
+func TestDeletedKeyLeavesTheCache(t *testing.T) {
+	s := quiet(t, options(tempDir(t)))
+	defer closeStore(t, s)
+	tok := addToken(t, s, addUser(t, s, "alice"), "label")
+	addObject(t, s, tok.ID, "label", "hidden")
+	require.Len(t, s.tokenKeys.keys, 1)
+	update(t, s, func(tx *Tx) error { return tx.DeleteToken(tok.ID) })
+	require.Empty(t, s.tokenKeys.keys)
+}
+
+// TestNewerMembers: a record with a member that only a newer program knows is read, and
+// not written over.
+func TestNewerMembers(t *testing.T) {
+	s := quiet(t, options(tempDir(t)))
+	defer closeStore(t, s)
+	u := addUser(t, s, "alice")
+	id, err := parseID("user", u.ID)
+	require.NoError(t, err)
+	tenant, err := parseID("tenant", u.Tenant)
+	require.NoError(t, err)
+	update(t, s, func(tx *Tx) error {
+		key, err := tx.tenantKey(tenant)
+		if err != nil {
+			return err
+		}
+		return tx.seal(key, schema.Record(schema.PrefixUser, id), tenant[:], place(tenant, id, 0, fieldUser), []byte(`{"login":"alice","enabled":true,"frobs":{"x":1}}`))
+	})
+	view(t, s, func(tx *Tx) error {
+		r, err := tx.User(u.ID)
+		if err == nil {
+			require.Equal(t, "alice", r.Login)
+		}
+		return err
+	})
+	err = s.Update(func(tx *Tx) error { return tx.PutUser(&u) })
+	require.ErrorIs(t, err, schema.ErrNewer)
+	require.ErrorContains(t, err, "frobs")
+	update(t, s, func(tx *Tx) error { return tx.DeleteUser(u.ID) })
+}

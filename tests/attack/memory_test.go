@@ -65,10 +65,10 @@ func overwrite(t *testing.T, d *harness.Daemon, value, by []byte) bool {
 // where nobody uses it, and with the right record in its place the store is sound.
 func TestRecordsPutBackUnderTheDaemon(t *testing.T) {
 	d := start(t)
-	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	newToken(t, d, "alice", alice, "Card")
 	before := recordsOf(t, d)
 	login := func(pin string) string {
-		out, err := run(t, d, 0, "login", pin)
+		out, err := run(t, d, alice, "login", pin)
 		if err != nil {
 			return err.Error()
 		}
@@ -115,7 +115,7 @@ func TestRecordsPutBackUnderTheDaemon(t *testing.T) {
 func TestCopyBetweenRemoveAndAddOfKEK(t *testing.T) {
 	tpm := chip(t)
 	d := start(t, "--kek", tpm.URI())
-	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	newToken(t, d, "alice", alice, "Card")
 	_, err := d.Vtoken("kek", "add", "file:second.key")
 	require.NoError(t, err)
 	out, err := d.Vtoken("kek", "list", "-o", "json")
@@ -133,7 +133,7 @@ func TestCopyBetweenRemoveAndAddOfKEK(t *testing.T) {
 	require.NoError(t, os.Chmod(between, 0o700))
 	_, err = d.Vtoken("kek", "add", tpm.URI())
 	require.NoError(t, err)
-	out, err = run(t, d, 0, "login", "0001")
+	out, err = run(t, d, alice, "login", "0001")
 	require.NoError(t, err)
 	require.Contains(t, out, "CKR_PIN_INCORRECT")
 	require.NoError(t, d.Stop())
@@ -148,7 +148,7 @@ func TestCopyBetweenRemoveAndAddOfKEK(t *testing.T) {
 	require.NoError(t, os.Rename(d.DataDir, between))
 	require.NoError(t, os.Rename(real, d.DataDir))
 	require.NoError(t, d.Start())
-	out, err = run(t, d, 0, "login", harness.PIN)
+	out, err = run(t, d, alice, "login", harness.PIN)
 	require.NoError(t, err)
 	require.Contains(t, out, "CKR_OK")
 }
