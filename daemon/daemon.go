@@ -53,6 +53,7 @@ type daemon struct {
 
 	serving sync.WaitGroup
 	sweeper *sweeper
+	changed *tampering
 	turns   *turns.Queue // of slow work
 	users   *users
 	failed  chan error // what ended a server that should have gone on
@@ -73,8 +74,10 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	counts := metrics.New(version.String())
+	changed := newTampering(counts.Store)
 	store, err := keystore.Open(ctx, keystore.Options{
 		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
+		Tampered: changed.note,
 	})
 	if err != nil {
 		return nil, err
@@ -83,7 +86,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if !overwritesFreed() {
 		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
-	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper(), turns: turns.New(0)}
+	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper(), changed: changed, turns: turns.New(0)}
 	d.users = newUsers(d.turns)
 	d.limited = newLimited(cfg.Limits, openFiles(log), log)
 	d.serving.Go(d.sweeper.run)
@@ -104,6 +107,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err := d.openAudit(); err != nil {
 		return nil, err
 	}
+	d.serving.Go(d.recordTampering)
 	d.metrics.Watch(d.state())
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls,
@@ -275,6 +279,7 @@ func (d *daemon) stop() {
 	}
 	both.Wait()
 	d.sweeper.stop()
+	close(d.changed.ends)
 	d.serving.Wait()
 	d.warn("closing the audit log", d.closeAudit())
 	d.warn("closing the store", d.store.Close())

@@ -44,6 +44,8 @@ func (tx *Tx) PutAPIKey(k *record.APIKey) error {
 			return err
 		}
 		before = tx.keyEntries(tenant, id, old)
+		urgent, _ := urgencyOf(apiKeyLosses, old, k)
+		tx.count(urgent, tenantOwner(k.Tenant))
 	}
 	for _, hash := range hashesOf(k) {
 		if other, taken, err := tx.first(tx.indexPrefix(schema.IndexAPIKeyHash, hash)); err != nil {

@@ -79,8 +79,13 @@
 // refused with [ErrTampered]. The hashes never leave the seal, so nobody
 // without the key can look for two sets of the same sum.
 //
-// Somebody is not kept out who can write to the file while the daemon runs and
-// takes care to put everything back before it is opened the next time.
+// While the store is open there is one writer, which remembers (known.go) a hash of
+// each record that the header's sum covers, and of each object that it read or wrote: at
+// most 1,048,576, some 50 MiB. A record that reads otherwise was put back, removed or
+// added by somebody else. It is [ErrTampered] before a write takes it into a sum, and
+// told to Options.Tampered and the log. Beyond that number the ones that were used
+// last are remembered, and the patrol (patrol.go) finds the others: it walks over the
+// whole store all the time, at two percent of a processor, and compares the sums.
 //
 // # Older copies of the whole store
 //
@@ -97,8 +102,7 @@
 // counted by itself:
 //
 //   - Counted before Update returns: a PIN try (before the engine compares); and
-//     a new PIN in place of another, a token, user or API key that is disabled or
-//     deleted, a token that changes hands.
+//     what takes something away from somebody. urgency.go has the table of that.
 //   - Counted within an hour, at the stop and at the start: everything else.
 //
 // What comes while the counter is being incremented shares the next increment.
@@ -138,8 +142,11 @@
 // ahead: else breaking it would be a way around it. Options.AcceptRollback is
 // the way on: it is remembered in the store, with its time.
 //
-// Where the counter is gone, or its KEK was removed and does not answer, the next
-// KEK that is added begins a new one: the store in use is the newest there is.
+// Where the counter is gone while the store is in use, or its KEK was removed and does
+// not answer, the next KEK that is added begins a new one: the store in use is the newest
+// there is. A store that is opened is compared, also with the counter of a KEK that is no
+// recipient any more, before that counter is removed: it may be a copy from before the
+// KEK was added anew.
 //
 // A KEK that is added begins to count at once. Not detected are copies from
 // before that, of which the KEKs of that time open the store: rotate the

@@ -1,8 +1,10 @@
 package keystore
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"vtoken/keystore/envelope"
@@ -111,7 +113,30 @@ func (tx *Tx) sealJSON(k *envelope.Key, key, prefix []byte, p envelope.Place, v 
 		return fmt.Errorf("encode a record: %w", err)
 	}
 	defer clear(plain)
+	if err := tx.knowsAll(k, key, len(prefix), p, v); err != nil {
+		return err
+	}
 	return tx.seal(k, key, prefix, p, plain)
+}
+
+// knowsAll refuses to write in the place of a record with members that this program does
+// not know: a newer one made them, and they would be lost.
+func (tx *Tx) knowsAll(k *envelope.Key, key []byte, prefix int, p envelope.Place, v any) error {
+	old, err := tx.get(key)
+	if err != nil || len(old) < prefix {
+		return err
+	}
+	plain, _, err := k.Open(p, old[prefix:])
+	if err != nil {
+		return nil // under another key, or in another place; it is replaced as a whole
+	}
+	defer clear(plain)
+	d := json.NewDecoder(bytes.NewReader(plain))
+	d.DisallowUnknownFields()
+	if err := d.Decode(reflect.New(reflect.TypeOf(v)).Interface()); err != nil {
+		return ck.Errorf(ck.CKR_DEVICE_ERROR, "%w: %s has something that this program does not know and would drop; install the newer one again: %w", schema.ErrNewer, kindOf(key), err)
+	}
+	return nil
 }
 
 // openJSON reads what sealJSON wrote, without the prefix, and its version.

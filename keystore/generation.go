@@ -3,13 +3,11 @@ package keystore
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/kek"
 	"vtoken/keystore/schema"
-	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -87,41 +85,19 @@ func (tx *Tx) tokenOwner(t *record.Token) owner {
 	return owner{kind: byToken, id: string(t.ID), token: t.ID}
 }
 
+// codesOwner pays for one-time passwords and activation codes, of which a tenant may use
+// many. They leave what else the tenant has counted alone.
+func codesOwner(id record.TenantID) owner { return owner{kind: byCodes, id: string(id)} }
+
+// objectsOwner pays for the objects of a token.
+func objectsOwner(id record.TokenID) owner { return owner{kind: byObjects, id: string(id)} }
+
 func tenantOwner(id record.TenantID) owner { return owner{kind: byTenant, id: string(id)} }
 
 // demand is what an update asks of the counter.
 type demand struct {
 	urgency urgency
 	owner   owner
-}
-
-// urgencyOf says how soon a change of a token is counted: tries must be, since
-// an older copy would give them back, and so should be what takes something
-// away from somebody, such as an old PIN.
-func urgencyOf(old, changed *record.Token) urgency {
-	u := atLeisure
-	for _, role := range []pin.Role{pin.User, pin.SO} {
-		was, is := old.PIN(role), changed.PIN(role)
-		if is.Failed > was.Failed {
-			return strictly
-		}
-		if was.Set() && string(was.Verifier) != string(is.Verifier) {
-			u = promptly
-		}
-	}
-	if old.Enabled && !changed.Enabled || changed.Deceased && !old.Deceased || lost(old, changed) {
-		u = promptly
-	}
-	return u
-}
-
-// lost reports whether one of the holders of a token no longer has it, or may no
-// longer use it.
-func lost(old, changed *record.Token) bool {
-	return slices.ContainsFunc(old.Holders, func(was record.Assignment) bool {
-		is := changed.Assignment(was.User)
-		return is == nil || is.Suspended && !was.Suspended
-	})
 }
 
 // counting says what an update does about the counter.

@@ -124,5 +124,6 @@ func (tx *Tx) deleteGroup(id schema.ID) error {
 	if err := tx.reindex(tx.groupEntries(tenant, id, g), nil); err != nil {
 		return err
 	}
+	tx.count(promptly, tenantOwner(g.Tenant))
 	return tx.remove(schema.Record(schema.PrefixGroup, id))
 }

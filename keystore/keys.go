@@ -147,6 +147,17 @@ func (c *keyCache[K]) get(blob []byte, unwrap func() (K, error)) (K, error) {
 	return k, nil
 }
 
+// drop forgets the key of a blob whose token was deleted. A view of an older state may
+// still use it, so that it is not wiped here; the daemon has memory overwritten when it is
+// freed.
+func (c *keyCache[K]) drop(blob []byte) {
+	var id cacheID
+	copy(id[:], blob)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, id)
+}
+
 // wipe forgets all keys.
 func (c *keyCache[K]) wipe(one func(K)) {
 	c.mu.Lock()

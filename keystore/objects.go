@@ -169,11 +169,11 @@ func (tx *Tx) setPart(keys *tokenKeys, sm *summary, key, blob []byte) error {
 	}
 	sm.dirty = true
 	if blob == nil {
-		return fault(tx.w.Delete(key))
+		return tx.erase(key)
 	}
 	sm.sum = sm.sum.plus(element(keys.sum, key, blob))
 	sm.Amount = sm.Plus(amountOf(part, blob))
-	return fault(tx.w.Put(key, blob))
+	return tx.write(key, blob)
 }
 
 // PutObject stores an object and sets its Version. With ID 0 it is a new one
@@ -199,6 +199,7 @@ func (tx *Tx) PutObject(token record.TokenID, o *object.Object) error {
 		err = tx.allocateObject(o)
 	} else {
 		version, err = tx.objectVersion(id, o.ID)
+		tx.count(promptly, objectsOwner(token))
 	}
 	if err != nil {
 		return err
@@ -427,6 +428,7 @@ func (tx *Tx) deleteObject(tid schema.ID, keys *tokenKeys, sm *summary, token re
 			return err
 		}
 	}
+	tx.count(promptly, objectsOwner(token))
 	tx.changes = append(tx.changes, record.Change{TokenID: token, ObjectID: id})
 	return nil
 }

@@ -63,6 +63,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.scrub()
+	s.patrol()
 	return s, nil
 }
 
@@ -234,7 +235,13 @@ func load(ctx context.Context, o Options, db *kv.DB) (*Store, uint32, error) {
 }
 
 // verify compares the sum over everything but objects with the header.
-func (s *Store) verify() error { return s.View((*Tx).verify) }
+func (s *Store) verify() error {
+	err := s.View((*Tx).verify)
+	if err == nil {
+		s.known.begin()
+	}
+	return err
+}
 
 func (tx *Tx) verify() error {
 	h, err := tx.loadHeader()
@@ -243,6 +250,7 @@ func (tx *Tx) verify() error {
 	}
 	var got sum
 	add := func(key, value []byte) error {
+		tx.s.known.prime(key, value)
 		if schema.Summed(key) {
 			got = got.plus(element(tx.s.sys.sum, key, value))
 		}

@@ -148,6 +148,7 @@ func (tx *Tx) deletePendingKey(id schema.ID) error {
 	if err := tx.reindex(tx.pendingEntries(k), nil); err != nil {
 		return err
 	}
+	tx.count(promptly, tenantOwner(k.Tenant))
 	return tx.remove(schema.Record(schema.PrefixPending, id))
 }
 

@@ -167,7 +167,10 @@ func (s *Store) RemoveKEK(ctx context.Context, id string) error {
 	if err := s.opensWith(ctx, slices.Delete(list, i, i+1)); err != nil {
 		return err
 	}
-	err = s.Update(func(tx *Tx) error { return tx.remove(schema.Record(schema.PrefixRecipient, gone.ID)) })
+	err = s.Update(func(tx *Tx) error {
+		tx.count(promptly, owner{})
+		return tx.remove(schema.Record(schema.PrefixRecipient, gone.ID))
+	})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 		return err
 	}
 	if row.URI != "" && !row.of(recipients) {
-		if row, err = s.forget(ctx, o, row); err != nil {
+		if row, err = s.dismiss(ctx, o, row); err != nil {
 			return err
 		}
 	}
@@ -107,15 +107,11 @@ func (s *Store) protectWith(ctx context.Context, r recipient) error {
 // examine compares the generation of a store that is restored with the counter,
 // and leaves that alone. It fails with [ErrRollback].
 func (s *Store) examine(ctx context.Context, o Options) error {
-	row, recipients, err := s.generation()
-	if err != nil || row.URI == "" || row.Adopt || !row.of(recipients) {
+	row, _, err := s.generation()
+	if err != nil || row.URI == "" || row.Adopt {
 		return err
 	}
-	g, err := s.guardOf(ctx, o, row)
-	if err == nil {
-		_, _, err = g.compare()
-		err = errors.Join(err, g.close())
-	}
+	err = s.compareOnce(ctx, o, row)
 	if err != nil && !o.AcceptRollback {
 		return rolledBack(o, row, err)
 	}
@@ -123,6 +119,16 @@ func (s *Store) examine(ctx context.Context, o Options) error {
 		_, err = s.accept(row, o, err)
 	}
 	return err
+}
+
+// compareOnce compares the generation with the counter, and leaves that alone.
+func (s *Store) compareOnce(ctx context.Context, o Options, row generation) error {
+	g, err := s.guardOf(ctx, o, row)
+	if err != nil {
+		return err
+	}
+	_, _, err = g.compare()
+	return errors.Join(err, g.close())
 }
 
 // of reports whether the KEK with the counter is one of the recipients.
@@ -239,6 +245,36 @@ func (s *Store) accept(row generation, o Options, reason error) (generation, err
 		row = generation{Accepted: row.Accepted}
 	}
 	return row, s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
+}
+
+// dismiss ends the use of the counter of a KEK that is no recipient any more. The store
+// may be a copy from between removing that KEK and adding it anew, so that it is compared
+// as every other one: the newest store may be counting with that very counter. It fails
+// with [ErrRollback].
+func (s *Store) dismiss(ctx context.Context, o Options, row generation) (generation, error) {
+	if row.Adopt { // an administrator accepted the store, or the counter is being removed
+		return s.forget(ctx, o, row)
+	}
+	err := s.compareOnce(ctx, o, row)
+	switch {
+	case err == nil:
+		row.Adopt = true // a start that is killed from here on goes on here
+		if err := s.Update(func(tx *Tx) error { return tx.putGeneration(row) }); err != nil {
+			return row, err
+		}
+	case !o.AcceptRollback:
+		return row, rolledBack(o, row, err)
+	default:
+		o.Log.Warn("an older store was accepted as it is", "kek", row.URI, "reason", err)
+		s.accepted = true
+		row.Accepted = time.Now().UTC()
+		if errors.Is(err, ErrRollback) {
+			// The newest store, if there is one, still counts there.
+			row = generation{Accepted: row.Accepted}
+			return row, s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
+		}
+	}
+	return s.forget(ctx, o, row)
 }
 
 // forget removes the counter of a KEK that is no recipient any more.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/keystore/kek/kektest/swtpm"
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/kvtest"
@@ -404,5 +406,71 @@ func TestNoAlarmOfFullDisk(t *testing.T) {
 	}
 	if err := s.guard.Swap(nil).stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCopyBetweenRemoveAndAdd: the KEK that counts is removed, a copy is taken, the KEK
+// is added anew, and PINs are tried. The copy is refused however often it is started,
+// and does not touch the counter of the newest store.
+func TestCopyBetweenRemoveAndAdd(t *testing.T) {
+	h, o, s, tok := protected(t)
+	addKEK(t, s, words(t, o.Dir, "recovery"))
+	removeKEK(t, s, "hardware:1")
+	between, file := copyFolder(t, o.Dir), backupOf(t, s)
+	addKEK(t, s, "hardware:1")
+	require.NoError(t, try(s, tok.ID))
+	closeStore(t, s)
+	o.KEKs = nil
+	copied := o
+	copied.Dir = between
+	require.NoError(t, os.Chmod(filepath.Join(between, "recovery"), 0o600))
+	for range 2 {
+		require.Contains(t, rolledBackWith(t, copied), "the counter is at")
+		require.Len(t, h.counters, 1)
+	}
+	to := o
+	to.Dir = tempDir(t)
+	to.KEKs = []string{"passphrase:file=" + filepath.Join(o.Dir, "recovery")}
+	_, err := Restore(t.Context(), to, bytes.NewReader(file))
+	require.ErrorIs(t, err, ErrRollback, "a backup from then")
+
+	s = openWith(t, o)
+	counts(t, s, "hardware:1", tok.ID)
+	require.Equal(t, 2, triesOf(t, s, tok.ID))
+	closeStore(t, s)
+
+	copied.AcceptRollback = true // an administrator may
+	closeStore(t, openWith(t, copied))
+}
+
+// TestRemovedKEKAtStart: a store whose KEK with the counter was removed starts, also
+// where the first start is killed at any use of the counter; where the counter cannot be
+// asked it is refused, until it is accepted.
+func TestRemovedKEKAtStart(t *testing.T) {
+	h, o, s, tok := protected(t)
+	addKEK(t, s, words(t, o.Dir, "recovery"))
+	removeKEK(t, s, "hardware:1")
+	require.NoError(t, try(s, tok.ID), "the counter counts on")
+	closeStore(t, s)
+	o.KEKs = nil
+	h.set(func() { h.off = true })
+	rolledBackWith(t, o)
+	h.set(func() { h.off = false })
+	var killed []moment
+	h.used = func() { killed = append(killed, moment{dir: copyFolder(t, o.Dir), hardware: h.copy()}) }
+	s = openWith(t, o)
+	h.used = func() {}
+	p, err := s.Protection()
+	require.NoError(t, err)
+	require.Empty(t, p.KEK)
+	require.Empty(t, h.counters)
+	closeStore(t, s)
+	closeStore(t, openWith(t, o))
+	require.NotEmpty(t, killed)
+	for _, m := range killed {
+		at := o
+		at.Dir, at.Providers = copyFolder(t, m.dir), m.hardware.on("").Providers
+		require.NoError(t, os.Chmod(filepath.Join(at.Dir, "recovery"), 0o600))
+		closeStore(t, openWith(t, at))
 	}
 }

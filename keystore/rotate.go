@@ -78,6 +78,9 @@ func (s *Store) RotateRoot(ctx context.Context) error {
 	}
 	s.root.add(fresh)
 	if err := s.Update(func(tx *Tx) error { return tx.replaceRoot(fresh, list) }); err != nil {
+		if errors.Is(err, kv.ErrBroken) {
+			return fmt.Errorf("store a new root key; nobody knows whether it or the old one is the present one, and the KEKs open either: restart the daemon, see with `vtoken status` whether a rotation is under way, and rotate again where it is not: %w", err)
+		}
 		return fmt.Errorf("store a new root key; the old one stays: %w", err)
 	}
 	s.log.Info("the root key was rotated; tenant keys follow in the background", "keks", len(list))
@@ -117,6 +120,7 @@ func (s *Store) wrapAnew(ctx context.Context, root secret.Bytes) ([]recipient, e
 
 // replaceRoot makes another root key the present one.
 func (tx *Tx) replaceRoot(fresh *envelope.Key, list []recipient) error {
+	tx.count(promptly, owner{})
 	for _, r := range list {
 		if err := tx.put(schema.Record(schema.PrefixRecipient, r.ID), r.encode()); err != nil {
 			return err

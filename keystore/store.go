@@ -30,7 +30,8 @@ type Options struct {
 	// Providers opens KEK URIs by scheme.
 	Providers map[string]kek.OpenFunc
 	// Log gets what an administrator has to know about the store's files and
-	// KEKs; nil is nowhere. Views and updates do not log.
+	// KEKs; nil is nowhere. Views and updates log only that the store was changed
+	// behind its back.
 	Log *slog.Logger
 	// LookupUser finds the name of an OS user; nil asks the system.
 	LookupUser func(uid uint32) (name string, err error)
@@ -46,6 +47,11 @@ type Options struct {
 	// Restoring is told of a store that [Restore] has authenticated and is about to
 	// put in place. Its error refuses that; done is told how it ended. Nil is nobody.
 	Restoring func(Restored) (done func(error), err error)
+
+	// Tampered is told of every use of the store that met a record which was changed
+	// behind its back ([ErrTampered]), and whether the log has a line for it; nil is
+	// nobody. It is quick, and does not use the store.
+	Tampered func(reason error, logged bool)
 
 	tries   *tries        // how recipients did when they were tried
 	refused *kek.Refusals // wrong secrets that hardware would count again
@@ -64,6 +70,9 @@ type Store struct {
 	keks    sync.Mutex // held while recipients or the root key change
 	rewrap  background // wraps tenant keys anew after a rotation
 	scrubs  background // overwrites what was deleted
+	patrols patrol     // verifies all the time
+	known   *known
+	alarms  alarms
 
 	tenantKeys keyCache[*envelope.Key]
 	tokenKeys  keyCache[*tokenKeys]
@@ -80,7 +89,7 @@ type Store struct {
 }
 
 func newStore(db *kv.DB, o Options) *Store {
-	s := &Store{db: db, log: o.Log, options: o, argon: make(chan struct{}, maxArgon())}
+	s := &Store{db: db, log: o.Log, options: o, known: newKnown(), argon: make(chan struct{}, maxArgon())}
 	db.Observe(o.Committed)
 	s.names.lookup = o.LookupUser
 	if s.names.lookup == nil {
@@ -102,6 +111,7 @@ func lookupUser(uid uint32) (string, error) {
 func (s *Store) Close() error {
 	s.rewrap.stop()
 	s.scrubs.stop()
+	s.patrols.stop()
 	err := errors.Join(s.guard.Load().stop(), s.db.Close())
 	s.wipe()
 	if s.lock != nil {
@@ -126,10 +136,12 @@ func (s *Store) wipe() {
 // of tx; the records that it got from tx may be kept.
 func (s *Store) View(fn func(tx *Tx) error) error {
 	var fnErr error
+	start := s.known.commits.Load() // the snapshot is this one or newer
 	err := s.db.View(func(r kv.Reader) error {
-		fnErr = fn(&Tx{s: s, r: r})
+		fnErr = fn(&Tx{s: s, r: r, start: start})
 		return fnErr
 	})
+	s.alarm(fnErr)
 	return outcome(err, fnErr)
 }
 
@@ -183,9 +195,13 @@ func (s *Store) update(fn func(tx *Tx) error, c counting) (demand, error) {
 		if fnErr == nil {
 			fnErr = tx.flush()
 		}
+		if fnErr == nil {
+			tx.stage()
+		}
 		wrote = tx.header != nil && tx.header.dirty
 		return fnErr
 	})
+	s.alarm(fnErr)
 	if g := s.guard.Load(); err == nil && wrote && g != nil && c.number == 0 {
 		g.dirty.Store(true)
 	}

@@ -72,6 +72,8 @@ func (tx *Tx) PutTenant(t *record.Tenant) error {
 	var before [][]byte
 	if old, err := tx.tenant(id); err == nil {
 		before = [][]byte{entry(tx.indexPrefix(schema.IndexTenantName, []byte(old.Name)), nil, id)}
+		urgent, _ := urgencyOf(tenantLosses, old, t)
+		tx.count(urgent, tenantOwner(t.ID))
 	} else if !isMissing(err) {
 		return err
 	} else if err := tx.newTenantKey(id); err != nil {

@@ -170,7 +170,12 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 	}
 	tx.note(id, t)
 	if old != nil {
-		tx.count(urgencyOf(old, t), tx.tokenOwner(old))
+		u, codes := urgencyOf(tokenLosses, old, t)
+		by := tx.tokenOwner(old)
+		if codes {
+			by = codesOwner(t.Tenant)
+		}
+		tx.count(u, by)
 		t.Version = old.Version + 1
 		if before, err = tx.storedEntries(tenant, id, old); err != nil {
 			return err
@@ -400,11 +405,20 @@ func (tx *Tx) deleteToken(id schema.ID) error {
 		return err
 	}
 	for _, key := range parts {
-		if err := tx.w.Delete(key); err != nil {
-			return fault(err)
+		if err := tx.erase(key); err != nil {
+			return err
 		}
 	}
 	delete(tx.summaries, id)
+	wrapped, err := tx.get(schema.Record(schema.PrefixTokenKey, id))
+	if err != nil {
+		return err
+	}
+	_, blob, err := cutTenant(wrapped)
+	if err != nil {
+		return err
+	}
+	tx.w.OnCommit(func() { tx.s.tokenKeys.drop(blob) })
 	for _, prefix := range []byte{schema.PrefixToken, schema.PrefixSummary, schema.PrefixTokenKey} {
 		err = errors.Join(err, tx.remove(schema.Record(prefix, id)))
 	}

@@ -21,6 +21,10 @@ type Tx struct {
 	r kv.Reader
 	w kv.Tx // nil in a View
 
+	start  uint64            // the commits that a View sees at least
+	wrote  map[uint64]uint64 // hashes of keys and values that an Update wrote
+	walked sum               // what it changed of the sum of the patrol
+
 	header    *header
 	summaries map[schema.ID]*summary
 	usages    map[schema.ID]*usage // of users
@@ -98,8 +102,8 @@ func (tx *Tx) flush() error {
 		if err != nil {
 			return err
 		}
-		if err := tx.w.Put(schema.KeyHeader(), blob); err != nil {
-			return fault(err)
+		if err := tx.write(schema.KeyHeader(), blob); err != nil {
+			return err
 		}
 	}
 	if changes := tx.changes; len(changes) > 0 {
@@ -111,14 +115,16 @@ func (tx *Tx) flush() error {
 // get reads a value, nil where there is none.
 func (tx *Tx) get(key []byte) ([]byte, error) {
 	v, err := tx.r.Get(key)
-	if errors.Is(err, kv.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		v = nil
+	case err != nil:
 		return nil, fault(err)
-	}
-	if v == nil {
+	case v == nil:
 		v = []byte{}
+	}
+	if err := tx.compare(key, v); err != nil {
+		return nil, err
 	}
 	return v, nil
 }
@@ -128,7 +134,7 @@ func (tx *Tx) put(key, value []byte) error {
 	if err := tx.account(key, value); err != nil {
 		return err
 	}
-	return fault(tx.w.Put(key, value))
+	return tx.write(key, value)
 }
 
 // remove deletes a value that the header's sum covers.
@@ -136,7 +142,7 @@ func (tx *Tx) remove(key []byte) error {
 	if err := tx.account(key, nil); err != nil {
 		return err
 	}
-	return fault(tx.w.Delete(key))
+	return tx.erase(key)
 }
 
 // account changes the header's sum for a key that gets a value, or loses it
@@ -153,11 +159,15 @@ func (tx *Tx) account(key, value []byte) error {
 	if err != nil {
 		return err
 	}
+	before := h.sum
 	if old != nil {
 		h.sum = h.sum.minus(element(tx.s.sys.sum, key, old))
 	}
 	if value != nil {
 		h.sum = h.sum.plus(element(tx.s.sys.sum, key, value))
+	}
+	if tx.s.patrols.walked(key) {
+		tx.walked = tx.walked.plus(h.sum.minus(before))
 	}
 	h.dirty = true
 	return nil
@@ -197,7 +207,12 @@ func nextVersion(old []byte, prefix int) uint64 {
 func (tx *Tx) scan(prefix, after []byte, fn func(key, value []byte) error) error {
 	var fnErr error
 	err := tx.r.Scan(prefix, after, func(key, value []byte) error {
-		fnErr = fn(key, value)
+		if value == nil {
+			value = []byte{}
+		}
+		if fnErr = tx.compare(key, value); fnErr == nil {
+			fnErr = fn(key, value)
+		}
 		return fnErr
 	})
 	if err == nil || fnErr != nil {

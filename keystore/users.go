@@ -46,9 +46,8 @@ func (tx *Tx) PutUser(u *record.User) error {
 			return fmt.Errorf("user %s is of another tenant: %w", u.ID, record.ErrExists)
 		}
 		before = tx.userEntries(tenant, id, old)
-		if old.Enabled && !u.Enabled {
-			tx.count(promptly, tenantOwner(u.Tenant))
-		}
+		urgent, _ := urgencyOf(userLosses, old, u)
+		tx.count(urgent, tenantOwner(u.Tenant))
 	} else if !isMissing(err) {
 		return err
 	}

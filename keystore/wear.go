@@ -20,10 +20,12 @@ var ErrWear = errors.New("the counter of the store's KEK is spared")
 type ownerKind byte
 
 const (
-	byNobody ownerKind = iota // the store's own, at start and stop and once an hour
-	byUser                    // who holds the token alone
-	byToken                   // a token that several hold, or nobody
-	byTenant                  // what comes from the API
+	byNobody  ownerKind = iota // the store's own, at start and stop and once an hour
+	byUser                     // who holds the token alone
+	byToken                    // a token that several hold, or nobody
+	byTenant                   // what comes from the API
+	byCodes                    // the one-time passwords and activation codes of a tenant
+	byObjects                  // objects of a token that are changed or deleted
 )
 
 // owner is who pays.
@@ -35,7 +37,7 @@ type owner struct {
 
 // LogValue names the owner in the log.
 func (o owner) LogValue() slog.Value {
-	return slog.StringValue([...]string{byNobody: "the store", byUser: "user ", byToken: "token ", byTenant: "tenant "}[o.kind] + o.id)
+	return slog.StringValue([...]string{byNobody: "the store", byUser: "user ", byToken: "token ", byTenant: "tenant ", byCodes: "codes of tenant ", byObjects: "objects of token "}[o.kind] + o.id)
 }
 
 // An allowance is how many increments an owner has at once, and how long one takes to
@@ -49,6 +51,9 @@ var allowances = [...]allowance{
 	byUser:   {256, 30 * time.Minute},
 	byToken:  {256, 30 * time.Minute},
 	byTenant: {1024, 10 * time.Minute},
+
+	byCodes:   {256, 10 * time.Minute},
+	byObjects: {32, time.Hour},
 }
 
 // perYear is what an owner can have counted in a year at most.

@@ -55,6 +55,7 @@ func busy() *Set {
 	s.Store.Committed(3, 2*time.Millisecond, nil)
 	s.Store.Committed(1, 2*time.Millisecond, errors.New("full"))
 	s.Tries.Counted("SO PIN", "wrong")
+	s.Store.Tampered()
 	s.Requests.Served("native", "GET /v1/tokens/{tokenId}", 404, time.Millisecond)
 	s.Watch(State{
 		Usage:   func() (int, int) { return 2, 5 },

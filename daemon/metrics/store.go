@@ -11,6 +11,7 @@ type Store struct {
 	commits *prometheus.CounterVec
 	updates prometheus.Counter
 	took    prometheus.Observer
+	changed prometheus.Counter
 }
 
 func newStore(r prometheus.Registerer) *Store {
@@ -20,11 +21,15 @@ func newStore(r prometheus.Registerer) *Store {
 		took: newHistogram(r, "vtoken_store_commit_seconds", "Time of a commit, to stable storage.",
 			[]float64{250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5}).WithLabelValues(),
 	}
+	s.changed = newCounter(r, "vtoken_store_tampered_total", "Uses of the store that met a record which was changed behind the daemon's back, and findings of its own search for such.").WithLabelValues()
 	for _, result := range []string{"ok", "failed"} {
 		s.commits.WithLabelValues(result)
 	}
 	return s
 }
+
+// Tampered counts a record that was found to be changed from outside.
+func (s *Store) Tampered() { s.changed.Inc() }
 
 // Committed counts a commit of that many updates.
 func (s *Store) Committed(updates int, took time.Duration, err error) {

@@ -43,11 +43,12 @@ func (db *DB) Close() error { return db.engine.Close() }
 
 // call is one Update.
 type call struct {
-	fn       func(Tx) error
-	done     chan struct{} // closed when err stands
-	err      error
-	panicked any // what fn panicked with
-	onCommit []func()
+	fn        func(Tx) error
+	done      chan struct{} // closed when err stands
+	err       error
+	panicked  any // what fn panicked with
+	onCommit  []func()
+	onFailure []func(error)
 }
 
 // Update runs fn and commits what it wrote to stable storage, or nothing where
@@ -108,7 +109,7 @@ func (db *DB) commit(group []*call) {
 		for _, c := range group {
 			tx := &savepoint{Writer: w}
 			c.run(tx)
-			c.onCommit = tx.onCommit
+			c.onCommit, c.onFailure = tx.onCommit, tx.onFailure
 			if c.failed() {
 				if err := tx.undo(); err != nil {
 					return fmt.Errorf("undo a failed update: %w", err)
@@ -149,6 +150,9 @@ func (c *call) finish(err error) {
 		return
 	}
 	if c.err = err; err != nil {
+		for _, fn := range c.onFailure {
+			fn(err)
+		}
 		return
 	}
 	defer func() { c.panicked = recover() }()
@@ -161,8 +165,9 @@ func (c *call) finish(err error) {
 // what it overwrote, so that it can be undone alone.
 type savepoint struct {
 	Writer
-	log      []undo
-	onCommit []func()
+	log       []undo
+	onCommit  []func()
+	onFailure []func(error)
 }
 
 // undo is one key and the value that it had; nil where there was none.
@@ -170,6 +175,9 @@ type undo struct{ key, old []byte }
 
 // OnCommit has fn called after the commit.
 func (s *savepoint) OnCommit(fn func()) { s.onCommit = append(s.onCommit, fn) }
+
+// OnFailure has fn called after a commit that failed.
+func (s *savepoint) OnFailure(fn func(error)) { s.onFailure = append(s.onFailure, fn) }
 
 // Put sets the value of a key.
 func (s *savepoint) Put(key, value []byte) error {

@@ -66,6 +66,9 @@ type Tx interface {
 	// Update returns. Calls are in the order of updates, one at a time, over
 	// the whole DB. fn does not call Update.
 	OnCommit(fn func())
+	// OnFailure has fn called with the error where the update succeeded and the commit
+	// that it shares failed, before another update runs. fn does not call Update.
+	OnFailure(fn func(error))
 }
 
 // Engine is a storage engine. It is safe for concurrent use.

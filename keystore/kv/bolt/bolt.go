@@ -100,12 +100,23 @@ func open(path string) (e *Engine, err error) {
 		// Address space only. bbolt stops all readers to map more, and a reader
 		// that waits for a writer would wait for ever.
 		InitialMmapSize: mapSize,
+		// So the file does not outgrow it.
+		MaxSize: most(path),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store file %s: %w", path, classify(err))
 	}
 	db.AllocSize = allocSize
 	return &Engine{db: db}, nil
+}
+
+// most is the size that the file may have: that of the mapping, or its own where it is
+// larger.
+func most(path string) int {
+	if info, err := os.Stat(path); err == nil {
+		return max(mapSize, int(info.Size()))
+	}
+	return mapSize
 }
 
 // openNoFollow refuses a symbolic link, so that nobody can point the daemon at
@@ -274,6 +285,10 @@ func recovered(err *error, doing string) {
 
 // classify wraps an error of bbolt or of the system in the kv error that it is.
 func classify(err error) error {
+	if errors.Is(err, berrors.ErrMaxSizeReached) {
+		return fmt.Errorf("%w: the store file has %d GiB, which is the most that one may have; delete tokens and objects that nobody needs, or have some tenants in another store: %w",
+			kv.ErrNoSpace, mapSize>>30, err)
+	}
 	for _, row := range errorTable {
 		if is(err, row.cause) {
 			return fmt.Errorf("%w: %w", row.kind, err)

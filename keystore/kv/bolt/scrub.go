@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 
@@ -20,6 +21,9 @@ const scrubPages = 2048
 // replaced, until it needs them for something else, which may be never. One call
 // looks at some pages from a position on, the first one at 0, and returns the next
 // position, which is 0 when it was the last one.
+//
+// Behind the last page of the tree the file has room for more, and there is what a
+// commit wrote that was killed before it ended. It is overwritten as well.
 //
 // A page that is free now is in no tree that anybody reads: bbolt itself would take
 // it for the next commit. Pages that a view of an older state still reads are free
@@ -71,13 +75,17 @@ func (e *Engine) scrub(tx *bbolt.Tx, from int) (next int, err error) {
 		return 0, classify(err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, classify(err)
+	}
 	p := pageEraser{file: f, page: make([]byte, e.db.Info().PageSize), zeros: make([]byte, e.db.Info().PageSize)}
 	for id := from; id < from+scrubPages; id++ {
 		info, err := tx.Page(id)
-		if err != nil || info == nil {
+		if err != nil || int64(id+1)*int64(len(p.page)) > size {
 			return 0, errors.Join(err, p.sync())
 		}
-		if info.Type != "free" {
+		if info != nil && info.Type != "free" {
 			continue
 		}
 		if err := p.erase(id); err != nil {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/kvtest"
 )
@@ -128,4 +130,44 @@ func TestScrubBesideView(t *testing.T) {
 	if _, err := scrubAll(e); err != nil || inFile(t, path) > 0 {
 		t.Errorf("after the view: %v, the value is in the file %d times", err, inFile(t, path))
 	}
+}
+
+// TestScrubBehindTheTree overwrites what a killed commit left behind the last page.
+func TestScrubBehindTheTree(t *testing.T) {
+	e, path := create(t)
+	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), make([]byte, 100)) }))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	left := []byte("left by a commit that was killed")
+	_, err = f.WriteAt(left, info.Size()-4096)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	for at := 0; ; {
+		next, err := e.Scrub(at)
+		require.NoError(t, err)
+		if at = next; at == 0 {
+			break
+		}
+	}
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NotContains(t, string(data), string(left))
+	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put([]byte("b"), make([]byte, 100000)) }))
+	require.NoError(t, e.Close())
+	e, err = Open(path)
+	require.NoError(t, err)
+	require.NoError(t, e.Close())
+}
+
+// TestLargestFile: a file that may not grow further is full, and the error says why.
+func TestLargestFile(t *testing.T) {
+	e, _ := create(t)
+	e.db.MaxSize = 1 << 20
+	err := e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), make([]byte, 4<<20)) })
+	require.ErrorIs(t, err, kv.ErrNoSpace)
+	require.ErrorContains(t, err, "the most that one may have")
+	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), make([]byte, 100)) }))
+	require.NoError(t, e.Close())
 }
