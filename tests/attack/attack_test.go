@@ -46,6 +46,7 @@ var attackers = map[string]func(args []string) error{
 	"finders":          finders,
 	"readers":          readers,
 	"digesters":        digesters,
+	"stretchers":       stretchers,
 	"gamblers":         gamblers,
 	"wear":             wearAttacker,
 	"stampede":         stampedeAttacker,

@@ -52,6 +52,7 @@ var processorLoads = []struct {
 	{"32 RSA-8192 pairs", "pairs", 32},
 	{"300 SetPINs", "set-pins", 300},
 	{"200 RSA-4096 signers", "rsa-signers", 200},
+	{"8 PBKDF2 with 10,000,000 iterations", "stretchers", 8},
 	{"200 RSA-2048 signers", "rsa-2048-signers", 200},
 	{"200 P-256 signers", "p256-signers", 200},
 	{"200 that make P-384 pairs", "p384-pairs", 200},
@@ -376,6 +377,17 @@ func readers(args []string) error {
 		return c.GetAttributeValue(h, o, []ck.AttributeQuery{
 			{Type: ck.CKA_LABEL, Buffer: ck.Buffer{Len: 64}}, {Type: ck.CKA_VALUE, Buffer: ck.Buffer{Len: 1024}},
 		}, func(int, ck.AttributeResult) {})
+	})
+}
+
+// stretchers makes keys of a password with as many iterations as may be.
+func stretchers(args []string) error {
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		_, err := c.GenerateKey(h, &ck.Mechanism{Type: ck.CKM_PKCS5_PBKD2, Parameter: ck.PBKD2Params{
+			SaltSource: ck.CKZ_SALT_SPECIFIED, Salt: []byte("salt"), Iterations: 10_000_000,
+			PRF: ck.CKP_PKCS5_PBKD2_HMAC_SHA512, Password: []byte("password"),
+		}}, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))})
+		return err
 	})
 }
 
