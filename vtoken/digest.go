@@ -1,6 +1,8 @@
 package vtoken
 
 import (
+	"slices"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 )
@@ -41,8 +43,19 @@ func (c *Client) DigestUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	op.multi = true
-	_, err = op.digest.Write(data)
-	return err
+	op.hash(data)
+	return nil
+}
+
+// hashAtOnce is how many bytes go into a digest at once: between them Go's scheduler and
+// its garbage collector find the goroutine, which they do not while it hashes.
+const hashAtOnce = 64 << 10
+
+// hash adds data to the digest.
+func (op *operation) hash(data []byte) {
+	for part := range slices.Chunk(data, hashAtOnce) {
+		op.digest.Write(part) // never fails (hash.Hash)
+	}
 }
 
 // DigestKey is C_DigestKey (section 5.12): the value of a secret key goes into
@@ -106,8 +119,6 @@ func (s *session) digest(op *operation, data []byte, buf ck.Buffer) (ck.Output, 
 		return answer, err
 	}
 	s.ops[digesting] = nil
-	if _, err := op.digest.Write(data); err != nil {
-		return ck.Output{}, err
-	}
+	op.hash(data)
 	return output(op.digest.Sum(nil)), nil
 }

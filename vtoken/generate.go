@@ -2,7 +2,6 @@ package vtoken
 
 import (
 	"vtoken/vtoken/ck"
-	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
 )
 
@@ -21,10 +20,15 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 		return 0, err
 	}
 	var made ck.Template
-	err = s.makeKey(d, func(func() error) (err error) {
-		made, err = d.GenerateKey(m.Parameter, t)
+	make := func(pause func() error) (err error) {
+		made, err = d.GenerateKey(m.Parameter, t, pause)
 		return err
-	})
+	}
+	if d.SlowToMake {
+		err = c.inTurn(make)
+	} else {
+		err = make(nil)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +73,8 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 		return nil, nil, err
 	}
 	var madePub, madePriv ck.Template
-	err = s.makeKey(d, func(pause func() error) (err error) {
+	// Also pairs that are quickly made keep the processors from others, if they are many.
+	err = s.attachment.client.inTurn(func(pause func() error) (err error) {
 		madePub, madePriv, err = d.GenerateKeyPair(m.Parameter, pub, priv, pause)
 		return err
 	})
@@ -84,14 +89,6 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	}
 	object.Join(public, private)
 	return public, private, nil
-}
-
-// makeKey calls generate, when it is the application's turn where that takes long.
-func (s *session) makeKey(d *mech.Descriptor, generate func(pause func() error) error) error {
-	if !d.SlowToMake {
-		return generate(nil)
-	}
-	return s.attachment.client.inTurn(generate)
 }
 
 // build makes an object under the rules of the token and the login, when it is the

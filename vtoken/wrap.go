@@ -135,7 +135,7 @@ func (s *session) withKey(h ck.ObjectHandle, o *object.Object, use func(*mech.Ke
 	if err != nil {
 		return err
 	}
-	if k.key.Heavy() {
+	if k.key.IsPrivate() {
 		return s.attachment.client.inTurn(func(func() error) error { return s.useOnce(k, o, use) })
 	}
 	return s.useOnce(k, o, use)

@@ -32,6 +32,12 @@ func (s *Server) admit(c *conn) error {
 	c.purse = purse
 	delete(s.refused, c.owner)
 	s.conns[c] = struct{}{}
+	c.common = s.owners[c.owner]
+	if c.common == nil {
+		c.common = newOwner(s.rivalry.limit)
+		s.owners[c.owner] = c.common
+	}
+	c.common.conns++
 	s.running.Add(1)
 	return nil
 }
@@ -72,6 +78,9 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	if c.common.conns--; c.common.conns == 0 {
+		delete(s.owners, c.owner)
+	}
 	if !c.evicted {
 		s.opts.Places.Refund(c.owner, 1)
 	}

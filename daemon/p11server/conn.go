@@ -34,6 +34,7 @@ type conn struct {
 	client  application
 	purse   *meter.Purse // pays for what the connection holds
 	owner   string       // who has to answer for it
+	common  *owner       // with the owner's other connections
 	begun   time.Time
 	used    atomic.Int64    // time of the last request, as of time.UnixNano; 0 before it
 	ctx     context.Context // ends with the connection
@@ -126,7 +127,7 @@ func (c *conn) read() {
 		case c.crowd.is, pending > 0 && c.lines.has(t.session), c.slow(t):
 			c.hand(t)
 		default:
-			c.do(t)
+			c.doIn(&c.common.quick, t) // slow has said so
 		}
 	}
 	c.flush(t)
@@ -192,7 +193,7 @@ func (c *conn) work(t *task) {
 	defer c.srv.poll.working.Add(-1)
 	for t != nil {
 		size := len(t.body)
-		c.do(t)
+		c.doIn(c.gateOf(t), t)
 		next := c.lines.next(t.session, size)
 		if next == nil || c.slow(next) || len(t.out.Bytes()) > maxTogether {
 			c.flush(t)
@@ -220,6 +221,8 @@ func (c *conn) startWaiting(t *task) {
 	go func() {
 		defer c.lines.workers.Done()
 		defer c.srv.freeTask(own)
+		own.begun = time.Now()
+		c.used.Store(own.begun.UnixNano())
 		c.do(own)
 		c.lines.endWait() // before the client can know
 		c.flush(own)

@@ -25,6 +25,11 @@
 // that is over the limit is passed over and answered with CKR_DEVICE_MEMORY. The rest of
 // a request that has begun, and the reading of answers, have deadlines.
 //
+// Of one owner's quick requests, a few are worked on at the same time, on all of its
+// connections together: all processors but one while another owner has requests as well, or
+// has had some just now. The others wait where they are. So do slow requests beyond a number
+// that sees to it that they share commits.
+//
 // # Order
 //
 // Requests of one session are worked on in the order of their arrival, requests

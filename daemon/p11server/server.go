@@ -77,13 +77,15 @@ type Server struct {
 	opts    Options
 	log     *slog.Logger
 	poll    *pollBudget
+	rivalry *rivalry
 	tasks   sync.Pool // of *task
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	refusing  map[string]int  // connections that are being refused, by owner
-	refused   map[string]bool // owners whose refusal stands in the log already
+	owners    map[string]*owner // of conns
+	refusing  map[string]int    // connections that are being refused, by owner
+	refused   map[string]bool   // owners whose refusal stands in the log already
 	closing   bool
 	running   sync.WaitGroup // the connections
 }
@@ -120,8 +122,10 @@ func New(connect Connect, opts Options) *Server {
 		opts:      opts,
 		log:       opts.Logger,
 		poll:      newPollBudget(),
+		rivalry:   newRivalry(),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
+		owners:    make(map[string]*owner),
 		refusing:  make(map[string]int),
 		refused:   make(map[string]bool),
 	}

@@ -18,6 +18,7 @@ type task struct {
 	call    p11rpc.CallID
 	session ck.SessionHandle // 0 where the call has none
 	body    []byte
+	begun   time.Time
 
 	own []byte // memory of the task's own for a body
 	dec p11rpc.Decoder
@@ -40,15 +41,18 @@ const largeBody = 64 << 10
 // slow reports whether the request may take long: by its nature, its size or the
 // key that its session uses.
 func (c *conn) slow(t *task) bool {
+	return t.call.Valid() && len(t.body) > largeBody || c.waits(t)
+}
+
+// waits reports whether the request may take long by its nature or by the key that its
+// session uses. Much of that time it waits.
+func (c *conn) waits(t *task) bool {
 	if !t.call.Valid() {
 		return false
 	}
 	r := &routes[t.call]
-	if r.slow || len(t.body) > largeBody {
-		return true
-	}
-	if !r.byKey {
-		return false
+	if r.slow || !r.byKey {
+		return r.slow
 	}
 	client := c.client.get()
 	return client != nil && client.Heavy(t.session)
@@ -90,6 +94,22 @@ func (s *Server) freeTask(t *task) {
 // errPanicked is the error of a request that panicked. It is in the log already.
 var errPanicked = ck.Errorf(ck.CKR_GENERAL_ERROR, "panic in the handler")
 
+// doIn is do, when the gate lets the request in. That of a connection that has ended is
+// not done any more.
+func (c *conn) doIn(g *gate, t *task) {
+	t.begun = time.Now()
+	now := t.begun.UnixNano()
+	c.used.Store(now)
+	c.srv.rivalry.note(c.common, now)
+	if err := g.enter(c.ctx, now); err != nil {
+		t.wipe()
+		t.out.Error(t.code, ck.CKR_FUNCTION_CANCELED)
+		return
+	}
+	defer g.leave()
+	c.do(t)
+}
+
 // do works on the task's request and adds the answer to the task's output. A
 // request that breaks the protocol ends the connection.
 func (c *conn) do(t *task) {
@@ -105,15 +125,13 @@ func (c *conn) do(t *task) {
 // answer does the request and writes its answer, which may be an error's. It
 // returns an error, and writes nothing, where the request breaks the protocol.
 func (c *conn) answer(t *task) error {
-	begun := time.Now()
-	c.used.Store(begun.UnixNano())
 	err := c.handle(t)
 	if err == nil {
 		err = t.out.End()
 	}
 	t.wipe()
 	if !errors.Is(err, p11rpc.ErrMalformed) {
-		c.srv.opts.Observer.Called(t.call, ck.CodeOf(err), time.Since(begun))
+		c.srv.opts.Observer.Called(t.call, ck.CodeOf(err), time.Since(t.begun))
 	}
 	if err == nil {
 		return nil

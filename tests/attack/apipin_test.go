@@ -72,7 +72,12 @@ func (c *apiCaller) call(method, path string, body any) (answer, error) {
 			return answer{}, err
 		}
 	}
-	r, err := http.NewRequest(method, c.base+path, bytes.NewReader(text))
+	return c.send(method, path, kind, text)
+}
+
+// send sends a body of that kind; of none where it is nil.
+func (c *apiCaller) send(method, path, kind string, body []byte) (answer, error) {
+	r, err := http.NewRequest(method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}

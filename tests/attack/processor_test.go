@@ -52,6 +52,15 @@ var processorLoads = []struct {
 	{"32 RSA-8192 pairs", "pairs", 32},
 	{"300 SetPINs", "set-pins", 300},
 	{"200 RSA-4096 signers", "rsa-signers", 200},
+	{"8 PBKDF2 with 10,000,000 iterations", "stretchers", 8},
+	{"200 RSA-2048 signers", "rsa-2048-signers", 200},
+	{"200 P-256 signers", "p256-signers", 200},
+	{"200 that make P-384 pairs", "p384-pairs", 200},
+	{"200 that create objects", "creators", 200},
+	{"200 that find", "finders", 200},
+	{"200 that read attributes", "readers", 200},
+	{"50 that digest 8 MiB", "digesters", 50},
+	{"50 that want 8 MiB of random", "gamblers", 50},
 }
 
 // TestProcessorTime has mallory do slow work on many connections at once. Alice's
@@ -113,9 +122,7 @@ func signer(args []string) error {
 		return err
 	}
 	defer c.Close()
-	_, key, err := c.GenerateKeyPair(h, &ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
-		ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, []byte("\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")), ck.Bool(ck.CKA_VERIFY, true)},
-		ck.Template{ck.Bool(ck.CKA_SIGN, true)})
+	key, err := ecPair(c, h, p256, false)
 	if err != nil {
 		return err
 	}
@@ -235,6 +242,17 @@ func rsaPair(c *remote.Client, h ck.SessionHandle, bits uint64, token bool) (ck.
 	return key, err
 }
 
+// p384 is the OID of the curve P-384, as CKA_EC_PARAMS has it.
+var p384 = []byte{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}
+
+// ecPair makes a key pair on the curve that signs.
+func ecPair(c *remote.Client, h ck.SessionHandle, curve []byte, token bool) (ck.ObjectHandle, error) {
+	_, key, err := c.GenerateKeyPair(h, &ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
+		ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, curve), ck.Bool(ck.CKA_VERIFY, true), ck.Bool(ck.CKA_TOKEN, token)},
+		ck.Template{ck.Bool(ck.CKA_SIGN, true), ck.Bool(ck.CKA_TOKEN, token)})
+	return key, err
+}
+
 // pairs makes key pairs of RSA-8192.
 func pairs(args []string) error {
 	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
@@ -256,17 +274,142 @@ func setPINs(args []string) error {
 }
 
 // rsaSigners signs with a key of RSA-4096.
-func rsaSigners(args []string) error {
+func rsaSigners(args []string) error { return rsaSignersOf(4096, args) }
+
+// rsa2048Signers signs with a key of RSA-2048, each of whose signatures is quick.
+func rsa2048Signers(args []string) error { return rsaSignersOf(2048, args) }
+
+func rsaSignersOf(bits uint64, args []string) error {
 	c, h, err := loggedIn("")
 	if err != nil {
 		return err
 	}
-	key, err := rsaPair(c, h, 4096, true)
+	key, err := rsaPair(c, h, bits, true)
 	if err != nil {
 		return err
 	}
 	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
 		return sign(c, h, ck.CKM_RSA_PKCS, key)
+	})
+}
+
+// p256Signers signs with a key of P-256, as alice does.
+func p256Signers(args []string) error {
+	c, h, err := loggedIn("")
+	if err != nil {
+		return err
+	}
+	key, err := ecPair(c, h, p256, true)
+	if err != nil {
+		return err
+	}
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		return sign(c, h, ck.CKM_ECDSA, key)
+	})
+}
+
+// p384Pairs makes key pairs of P-384 that it throws away.
+func p384Pairs(args []string) error {
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		key, err := ecPair(c, h, p384, false)
+		if err != nil {
+			return err
+		}
+		return c.DestroyObject(h, key)
+	})
+}
+
+// creators makes data objects that it throws away.
+func creators(args []string) error {
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		o, err := c.CreateObject(h, dataObject(0, false))
+		if err != nil {
+			return err
+		}
+		return c.DestroyObject(h, o)
+	})
+}
+
+// manyObjects is how many objects finders looks through.
+const manyObjects = 5000
+
+// finders looks for something that none of many objects is.
+func finders(args []string) error {
+	c, h, err := loggedIn("")
+	if err != nil {
+		return err
+	}
+	for i := range manyObjects {
+		if _, err := c.CreateObject(h, dataObject(i, true)); err != nil {
+			return err
+		}
+	}
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		if err := c.FindObjectsInit(h, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)}); err != nil {
+			return err
+		}
+		if _, err := c.FindObjects(h, 1024); err != nil {
+			return err
+		}
+		return c.FindObjectsFinal(h)
+	})
+}
+
+// dataObject describes a data object of its own number.
+func dataObject(number int, token bool) ck.Template {
+	return ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA), ck.Bool(ck.CKA_TOKEN, token),
+		ck.Bytes(ck.CKA_LABEL, fmt.Append(nil, number)), ck.Bytes(ck.CKA_VALUE, make([]byte, 512)),
+	}
+}
+
+// readers reads the attributes of an object.
+func readers(args []string) error {
+	c, h, err := loggedIn("")
+	if err != nil {
+		return err
+	}
+	o, err := c.CreateObject(h, dataObject(0, true))
+	if err != nil {
+		return err
+	}
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		return c.GetAttributeValue(h, o, []ck.AttributeQuery{
+			{Type: ck.CKA_LABEL, Buffer: ck.Buffer{Len: 64}}, {Type: ck.CKA_VALUE, Buffer: ck.Buffer{Len: 1024}},
+		}, func(int, ck.AttributeResult) {})
+	})
+}
+
+// stretchers makes keys of a password with as many iterations as may be.
+func stretchers(args []string) error {
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		_, err := c.GenerateKey(h, &ck.Mechanism{Type: ck.CKM_PKCS5_PBKD2, Parameter: ck.PBKD2Params{
+			SaltSource: ck.CKZ_SALT_SPECIFIED, Salt: []byte("salt"), Iterations: 10_000_000,
+			PRF: ck.CKP_PKCS5_PBKD2_HMAC_SHA512, Password: []byte("password"),
+		}}, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))})
+		return err
+	})
+}
+
+// large is as much as one call may work on.
+const large = 8 << 20
+
+// digesters hashes as much as one call may.
+func digesters(args []string) error {
+	data := make([]byte, large-1024)
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		if err := c.DigestInit(h, &ck.Mechanism{Type: ck.CKM_SHA512}); err != nil {
+			return err
+		}
+		_, err := c.Digest(h, data, remote.Out{To: make([]byte, 64)})
+		return err
+	})
+}
+
+// gamblers wants as much random as one call may.
+func gamblers(args []string) error {
+	return flood(args, func(c *remote.Client, h ck.SessionHandle) error {
+		return c.GenerateRandom(h, make([]byte, large))
 	})
 }
 

@@ -2,6 +2,7 @@ package mech_test
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestPBKDF2Work(t *testing.T) {
 			c.iterations /= 1000 // which is as good, and quick
 		}
 		p := ck.PBKD2Params{SaltSource: ck.CKZ_SALT_SPECIFIED, Salt: make([]byte, c.salt), Iterations: c.iterations, PRF: ck.CKP_PKCS5_PBKD2_HMAC_SHA1, Password: []byte("p")}
-		_, err := lookup(t, ck.CKM_PKCS5_PBKD2).GenerateKey(p, generic(c.size))
+		_, err := lookup(t, ck.CKM_PKCS5_PBKD2).GenerateKey(p, generic(c.size), noPause)
 		if c.good {
 			require.NoError(t, err, "%+v", c)
 		} else {
@@ -54,4 +55,21 @@ func TestDerivationInfo(t *testing.T) {
 		require.NoError(t, derive(much[:60<<10]), name)
 		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(derive(much)), name)
 	}
+}
+
+// noPause lets work go on.
+func noPause() error { return nil }
+
+// PBKDF2 pauses on its way, and ends where a pause says so.
+func TestPBKDF2Pauses(t *testing.T) {
+	p := ck.PBKD2Params{SaltSource: ck.CKZ_SALT_SPECIFIED, Salt: []byte("salt"), Iterations: 10_000_000, PRF: ck.CKP_PKCS5_PBKD2_HMAC_SHA512, Password: []byte("password")}
+	gone, pauses := errors.New("the client is gone"), 0
+	_, err := lookup(t, ck.CKM_PKCS5_PBKD2).GenerateKey(p, generic(16), func() error {
+		if pauses++; pauses == 3 {
+			return gone
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, gone)
+	require.Equal(t, 3, pauses)
 }

@@ -29,7 +29,7 @@ func TestGenerateKey(t *testing.T) {
 		if c.len != 0 {
 			tpl = append(tpl, ck.Ulong(ck.CKA_VALUE_LEN, c.len))
 		}
-		made, err := lookup(t, c.m).GenerateKey(nil, tpl)
+		made, err := lookup(t, c.m).GenerateKey(nil, tpl, noPause)
 		if ck.CodeOf(err) != c.want {
 			t.Errorf("%v of %d bytes: %v", c.m, c.len, err)
 		}

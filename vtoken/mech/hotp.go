@@ -35,7 +35,7 @@ func hotpMechanisms() []*Descriptor {
 // 4, R6), in bytes. Shorter ones are there in the world and may come in.
 const minSeed = 16
 
-func generateHOTP(p ck.Parameter, t ck.Template) (ck.Template, error) {
+func generateHOTP(p ck.Parameter, t ck.Template, _ func() error) (ck.Template, error) {
 	if err := noParameter(p); err != nil {
 		return nil, err
 	}

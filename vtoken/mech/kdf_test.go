@@ -120,7 +120,7 @@ func TestPBKDF2Vectors(t *testing.T) {
 		{ck.CKP_PKCS5_PBKD2_HMAC_SHA512_256, "password", "salt", 4096, "f2fbe5f8ec3618bb145279a8c6a8dfa476c282a3"},
 	} {
 		p := ck.PBKD2Params{SaltSource: ck.CKZ_SALT_SPECIFIED, Salt: []byte(v.salt), Iterations: v.iterations, PRF: v.prf, Password: []byte(v.password)}
-		made, err := lookup(t, ck.CKM_PKCS5_PBKD2).GenerateKey(p, generic(uint64(len(v.want)/2)))
+		made, err := lookup(t, ck.CKM_PKCS5_PBKD2).GenerateKey(p, generic(uint64(len(v.want)/2)), noPause)
 		if err != nil {
 			t.Errorf("function %d: %v", v.prf, err)
 			continue
@@ -135,7 +135,7 @@ func TestPBKDF2MakesKeys(t *testing.T) {
 	p := ck.PBKD2Params{SaltSource: ck.CKZ_SALT_SPECIFIED, Salt: []byte("salt"), Iterations: 1, PRF: ck.CKP_PKCS5_PBKD2_HMAC_SHA256, Password: []byte("p")}
 	tpl := ck.Template{ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))}
 	d := lookup(t, ck.CKM_PKCS5_PBKD2)
-	made, err := d.GenerateKey(p, tpl)
+	made, err := d.GenerateKey(p, tpl, noPause)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,10 +149,10 @@ func TestPBKDF2MakesKeys(t *testing.T) {
 	} {
 		bad := p
 		change(&bad)
-		_, err := d.GenerateKey(bad, tpl)
+		_, err := d.GenerateKey(bad, tpl, noPause)
 		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
 	}
-	_, err = d.GenerateKey(p, tpl[:1])
+	_, err = d.GenerateKey(p, tpl[:1], noPause)
 	wantCode(t, err, ck.CKR_TEMPLATE_INCOMPLETE)
 }
 

@@ -110,6 +110,10 @@ func (k *Key) Heavy() bool {
 	return k.Type == ck.CKK_SLH_DSA || k.RSA != nil && k.RSA.Public().N.BitLen() > heavyRSABits
 }
 
+// IsPrivate reports whether it is a private key. To unwrap or derive with it takes a tenth
+// of a millisecond and more, which many calls at once add up.
+func (k *Key) IsPrivate() bool { return k.Class == ck.CKO_PRIVATE_KEY }
+
 // Wipe ends the key, and overwrites what is the key's own. Nobody may use it
 // afterwards. Keys of other kinds than RSA, EC and secret keys are left to the
 // garbage collector.

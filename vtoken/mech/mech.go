@@ -24,7 +24,7 @@ type Descriptor struct {
 	// its like.
 	Flags ck.Flags
 
-	// SlowToMake says that to make a key takes milliseconds, or seconds.
+	// SlowToMake says that to make a secret key takes milliseconds, or seconds.
 	SlowToMake bool
 
 	// Stateful says that what Sign and Verify make are [Stateful]. Such a mechanism
@@ -46,10 +46,11 @@ type Descriptor struct {
 	Message func(m ck.MessageParams, aad []byte) ck.Parameter
 	Digest  func(p ck.Parameter) (hash.Hash, error)
 	// GenerateKey returns the attributes that the mechanism contributes to the
-	// new secret key (CKA_VALUE and so on), given the caller's template.
-	GenerateKey func(p ck.Parameter, t ck.Template) (ck.Template, error)
-	// GenerateKeyPair does the same for a pair. Where that takes many steps, it calls
-	// pause between them, and fails with its error.
+	// new secret key (CKA_VALUE and so on), given the caller's template. Where that
+	// takes many steps, it calls pause between them, and fails with its error; pause
+	// is nil where the mechanism is not SlowToMake.
+	GenerateKey func(p ck.Parameter, t ck.Template, pause func() error) (ck.Template, error)
+	// GenerateKeyPair does the same for a pair.
 	GenerateKeyPair func(p ck.Parameter, pub, priv ck.Template, pause func() error) (pubAttrs, privAttrs ck.Template, err error)
 	// Wrap and Unwrap work on the encoded key: CKA_VALUE of a secret key, PKCS#8
 	// of a private key. An encoded key whose length cannot be wrapped is

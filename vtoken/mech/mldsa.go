@@ -27,7 +27,6 @@ func mldsaMechanisms() []*Descriptor {
 func latticeGenerator(m ck.MechanismType, t ck.KeyType, minLen, maxLen uint64) *Descriptor {
 	return &Descriptor{
 		Type: m, KeyTypes: []ck.KeyType{t}, MinKeySize: minLen, MaxKeySize: maxLen,
-		SlowToMake: t == ck.CKK_SLH_DSA,
 		GenerateKeyPair: func(p ck.Parameter, pub, _ ck.Template, _ func() error) (pubAttrs, privAttrs ck.Template, err error) {
 			if err := noParameter(p); err != nil {
 				return nil, nil, err

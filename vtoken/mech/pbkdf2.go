@@ -1,14 +1,17 @@
 package mech
 
 import (
-	"crypto/pbkdf2"
+	"crypto/hmac"
+	"crypto/subtle"
+	"encoding/binary"
+	"hash"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
 
 // The work of one call of PBKDF2 is iterations × blocks, since it makes each block of
-// the key by all of the iterations anew. maxIterations bounds it to some seconds. The
+// the key by all of the iterations anew. maxIterations bounds it to some seconds, during which it pauses. The
 // salt goes into each block once.
 const (
 	maxIterations = 10_000_000
@@ -49,7 +52,7 @@ func pbkdf2Hash(prf uint64) (hashAlg, error) {
 	return hashAlg{}, badParameter("pseudo-random function %d is not supported", prf)
 }
 
-func generatePBKDF2(p ck.Parameter, t ck.Template) (ck.Template, error) {
+func generatePBKDF2(p ck.Parameter, t ck.Template, pause func() error) (ck.Template, error) {
 	v, err := parameterOf[ck.PBKD2Params](p)
 	if err != nil {
 		return nil, err
@@ -78,9 +81,47 @@ func generatePBKDF2(p ck.Parameter, t ck.Template) (ck.Template, error) {
 	if blocks := uint64((n + h.hash.Size() - 1) / h.hash.Size()); v.Iterations > maxIterations/blocks {
 		return nil, badParameter("%d iterations for each of %d blocks of a key of %d bytes; at most %d are made in all", v.Iterations, blocks, n, maxIterations)
 	}
-	value, err := pbkdf2.Key(h.new, string(v.Password), v.Salt, int(v.Iterations), n)
+	value, err := pbkdf2Key(h.new, v, n, pause)
 	if err != nil {
-		return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "derive a key of a password: %w", err)
+		return nil, err
 	}
 	return d.attributes(value), nil
+}
+
+// pauseEach is how many iterations are made between two pauses: a few milliseconds.
+const pauseEach = 4096
+
+// pbkdf2Key is PBKDF2 (RFC 8018, section 5.2) with HMAC, for a key of n bytes. It is ours
+// because that of the standard library does not pause.
+func pbkdf2Key(hash func() hash.Hash, v ck.PBKD2Params, n int, pause func() error) (key []byte, err error) {
+	prf := hmac.New(hash, v.Password)
+	size := prf.Size()
+	u, block, key := make([]byte, size), make([]byte, size), make([]byte, 0, n+size)
+	defer clear(u)
+	defer clear(block)
+	defer func() {
+		if err != nil {
+			clear(key[:cap(key)])
+		}
+	}()
+	for i := uint32(1); len(key) < n; i++ {
+		prf.Reset()
+		prf.Write(v.Salt)
+		prf.Write(binary.BigEndian.AppendUint32(nil, i))
+		u = prf.Sum(u[:0])
+		copy(block, u)
+		for round := uint64(1); round < v.Iterations; round++ {
+			if round%pauseEach == 0 {
+				if err := pause(); err != nil {
+					return nil, err
+				}
+			}
+			prf.Reset()
+			prf.Write(u)
+			u = prf.Sum(u[:0])
+			subtle.XORBytes(block, block, u)
+		}
+		key = append(key, block...)
+	}
+	return key[:n], nil
 }

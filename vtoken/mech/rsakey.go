@@ -14,7 +14,6 @@ func rsaKeyMechanisms() []*Descriptor {
 	return []*Descriptor{{
 		Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, KeyTypes: []ck.KeyType{ck.CKK_RSA},
 		MinKeySize: object.MinRSABits, MaxKeySize: object.MaxRSABits,
-		SlowToMake:      true,
 		GenerateKeyPair: generateRSA,
 	}}
 }

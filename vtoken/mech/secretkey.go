@@ -32,7 +32,7 @@ func secretKeyMechanisms() []*Descriptor {
 func keyGenerator(m ck.MechanismType, t ck.KeyType, minLen, maxLen uint64, length int) *Descriptor {
 	return &Descriptor{
 		Type: m, KeyTypes: []ck.KeyType{t}, MinKeySize: minLen, MaxKeySize: maxLen,
-		GenerateKey: func(p ck.Parameter, tpl ck.Template) (ck.Template, error) {
+		GenerateKey: func(p ck.Parameter, tpl ck.Template, _ func() error) (ck.Template, error) {
 			if err := noParameter(p); err != nil {
 				return nil, err
 			}
