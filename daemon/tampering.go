@@ -45,12 +45,13 @@ func (d *daemon) recordTampering() {
 		case <-t.ends:
 			return
 		case what := <-t.found:
-			e, err := d.audit.Begin()
+			line := audit.Record{Event: eventTampered, Result: "CKR_DEVICE_ERROR", Detail: what}
+			e, err := d.audit.Begin(line)
 			if err != nil {
 				d.warn("recording that the store was changed from outside", errors.Join(err, errors.New(what)))
 				continue
 			}
-			e.End(audit.Record{Event: eventTampered, Result: "CKR_DEVICE_ERROR", Detail: what})
+			e.End(line)
 		}
 	}
 }
