@@ -49,7 +49,7 @@ func Verify(ctx context.Context, dir string, key ed25519.PublicKey, head Head) (
 		}
 	}
 	if r := v.report; v.started && r.First > head.Archived+1 {
-		v.problem("the log begins with line %d: %v were removed; if you keep them elsewhere, say so with `vtoken audit archive %d`", r.First, Range{head.Archived + 1, r.First - 1}, r.First-1)
+		v.problem("the log begins with line %d and not with line %d: what was before it was removed; if you keep it elsewhere, say so with `vtoken audit archive %d`", r.First, head.Archived+1, r.First-1)
 	}
 	if head.Seq > 0 && !v.headSeen {
 		v.problem("line %d, which the store knows of, is not there: the end of the log was removed or changed", head.Seq)
