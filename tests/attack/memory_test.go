@@ -131,6 +131,7 @@ func TestCopyBetweenRemoveAndAddOfKEK(t *testing.T) {
 	between := filepath.Join(d.Dir, "between")
 	require.NoError(t, os.CopyFS(between, os.DirFS(d.DataDir)))
 	require.NoError(t, os.Chmod(between, 0o700))
+	require.NoError(t, os.Chmod(filepath.Join(between, "second.key"), 0o600))
 	_, err = d.Vtoken("kek", "add", tpm.URI())
 	require.NoError(t, err)
 	out, err = run(t, d, alice, "login", "0001")
