@@ -6,15 +6,18 @@ import (
 	"time"
 )
 
-// alarmEach is how often the log has an alarm of the same kind.
-const alarmEach = time.Minute
+// In each time of alarmEach, the log has each alarm once, and so many in all.
+const (
+	alarmEach = time.Minute
+	maxAlarms = 16
+)
 
 // alarms are what was found to be changed behind the store's back.
 type alarms struct {
-	mu    sync.Mutex
-	last  string    // what the last line of the log says
-	at    time.Time // of that line
-	found uint64
+	mu     sync.Mutex
+	since  time.Time           // when logged was begun
+	logged map[string]struct{} // what the log has since then
+	found  uint64
 }
 
 // alarm tells the log and Options.Tampered of an error that is [ErrTampered], and
@@ -26,10 +29,15 @@ func (s *Store) alarm(err error) {
 	a := &s.alarms
 	a.mu.Lock()
 	a.found++
-	found, quiet := a.found, a.last == err.Error() && time.Since(a.at) < alarmEach || time.Since(a.at) < time.Second
-	if !quiet {
-		a.last, a.at = err.Error(), time.Now()
+	if time.Since(a.since) >= alarmEach {
+		a.since, a.logged = time.Now(), map[string]struct{}{}
 	}
+	_, quiet := a.logged[err.Error()]
+	quiet = quiet || len(a.logged) >= maxAlarms
+	if !quiet {
+		a.logged[err.Error()] = struct{}{}
+	}
+	found := a.found
 	a.mu.Unlock()
 	if !quiet {
 		s.log.Error("ALARM: the store was changed from outside while it is in use, or is damaged; find out who can write the data folder, stop the daemon and restore a backup", "error", err, "found", found)

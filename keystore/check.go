@@ -85,7 +85,7 @@ func (c *checker) problem(err error) error {
 
 // run checks record by record, then what holds between them.
 func (c *checker) run() error {
-	err := c.tx.scan(nil, nil, func(key, value []byte) error {
+	err := c.tx.scanRaw(nil, nil, func(key, value []byte) error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (c *checker) record(key, value []byte) error {
 		if len(value) > 0 {
 			return tampered("an index entry has a value")
 		}
-		return nil
+		return c.tx.compare(key, []byte{})
 	case key[0] == schema.PrefixObject:
 		c.found++
 		return nil

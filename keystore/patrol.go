@@ -52,8 +52,6 @@ func (s *Store) walkOn(ends <-chan struct{}) {
 		case err != nil && !errors.Is(err, ErrTampered):
 			s.log.Warn("the store is not verified in the background for a while", "error", err)
 			wait = patrolWait
-		case err != nil:
-			wait = patrolWait // there was an alarm
 		}
 		if !rest(ends, wait) {
 			return

@@ -205,14 +205,22 @@ func nextVersion(old []byte, prefix int) uint64 {
 
 // scan lists keys and values; what fn gets is valid during the call.
 func (tx *Tx) scan(prefix, after []byte, fn func(key, value []byte) error) error {
-	var fnErr error
-	err := tx.r.Scan(prefix, after, func(key, value []byte) error {
+	return tx.scanRaw(prefix, after, func(key, value []byte) error {
 		if value == nil {
 			value = []byte{}
 		}
-		if fnErr = tx.compare(key, value); fnErr == nil {
-			fnErr = fn(key, value)
+		if err := tx.compare(key, value); err != nil {
+			return err
 		}
+		return fn(key, value)
+	})
+}
+
+// scanRaw is scan without comparing what is read with what is known.
+func (tx *Tx) scanRaw(prefix, after []byte, fn func(key, value []byte) error) error {
+	var fnErr error
+	err := tx.r.Scan(prefix, after, func(key, value []byte) error {
+		fnErr = fn(key, value)
 		return fnErr
 	})
 	if err == nil || fnErr != nil {
