@@ -118,9 +118,13 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		if err != nil {
 			return keystore.Report{}, err
 		}
+		pin, err := readPin(cfg.PinFile())
+		if err != nil {
+			return keystore.Report{}, err
+		}
 		return c.run(ctx, keystore.Options{
 			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
-			AcceptRollback: accept,
+			AcceptRollback: accept, Pinned: pin,
 		}, log, args)
 	})
 }
