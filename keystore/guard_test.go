@@ -1,11 +1,11 @@
 package keystore
 
 import (
-	"os/exec"
-	"os"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"sync"
 	"testing"
 

@@ -32,7 +32,7 @@ type Daemon struct {
 
 	bin  string
 	keks []string // that --kek named at earlier starts
-	port string // of the API, the same after a restart
+	port string   // of the API, the same after a restart
 	log  log
 	cmd  *exec.Cmd
 	done chan error // gets the end of the process

@@ -29,7 +29,7 @@ type provider struct {
 	auth   secret.Bytes // empty without auth-file
 	file   string       // of it
 	failed *kek.Refusals
-	before []byte // a wrapped key of the TPM that wraps another one, or nil
+	before []byte     // a wrapped key of the TPM that wraps another one, or nil
 	one    sync.Mutex // held during a piece of work: a TPM has little room
 }
 
