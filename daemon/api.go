@@ -2,10 +2,14 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +42,11 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 func (d *daemon) certificate() (tls.Certificate, error) {
 	if d.cfg.TLSCert != "" {
 		return tls.LoadX509KeyPair(d.cfg.TLSCert, d.cfg.TLSKey)
+	}
+	if d.cfg.Init { // the key of the certificate went with the store
+		if err := os.Remove(filepath.Join(d.cfg.DataDir, "api.crt")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return tls.Certificate{}, fmt.Errorf("remove the certificate of the store that was here: %w", err)
+		}
 	}
 	return httpkit.SelfSigned(d.cfg.DataDir, certificates{d.store}, time.Now())
 }

@@ -75,13 +75,18 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	counts := metrics.New(version.String())
 	changed := newTampering(counts.Store)
-	store, err := keystore.Open(ctx, keystore.Options{
-		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
-		Tampered: changed.note,
-	})
+	known, err := newIdentity(cfg)
 	if err != nil {
 		return nil, err
 	}
+	store, err := keystore.Open(ctx, known.expect(keystore.Options{
+		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
+		Tampered: changed.note,
+	}))
+	if err != nil {
+		return nil, err
+	}
+	known.keep(store.ID(), log)
 	lockMemory(log)
 	if !overwritesFreed() {
 		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")

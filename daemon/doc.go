@@ -42,5 +42,6 @@
 //	1  could not start or go on; the log says why
 //	2  bad flags or configuration
 //	3  the store is there, and no KEK opens it
-//	4  the store is an older copy, or the counter that tells cannot be asked
+//	4  the store is an older copy, or the counter that tells cannot be asked; or it is
+//	   missing, or another one than before
 package main

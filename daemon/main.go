@@ -74,7 +74,7 @@ func exitStatus(err error) int {
 	switch {
 	case errors.Is(err, keystore.ErrNoKEK):
 		return exitNoKEK
-	case errors.Is(err, keystore.ErrRollback):
+	case errors.Is(err, keystore.ErrRollback), errors.Is(err, keystore.ErrForeign), errors.Is(err, keystore.ErrMissing):
 		return exitRollback
 	}
 	return exitFailed

@@ -133,9 +133,13 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		if err != nil {
 			return found{}, err
 		}
+		pin, err := readPin(cfg.PinFile())
+		if err != nil {
+			return found{}, err
+		}
 		return c.run(ctx, keystore.Options{
 			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
-			AcceptRollback: accept,
+			AcceptRollback: accept, Pinned: pin,
 		}, log, args)
 	})
 }

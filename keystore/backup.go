@@ -67,8 +67,9 @@ type Restored struct {
 // nothing. The folder has no store ([ErrStoreExists]); other files in it, such
 // as the key file of a KEK, stay. Nobody runs a daemon on it.
 //
-// One of the backup's recipients has to open here, under its own URI or one of
-// o.KEKs, else it is [ErrNoKEK]: what cannot be authenticated is not restored.
+// One of the backup's recipients has to open here with one of o.KEKs, or the key file
+// of [DefaultKEK] where there is none, else it is [ErrNoKEK]: what cannot be
+// authenticated is not restored, and no URI is used that stands in the backup only.
 // Where the backup is older than its counter, or that cannot be asked here, it
 // is [ErrRollback], unless o.AcceptRollback is set. Nothing is counted before the
 // restored store is opened, so that a drill does not disturb the store that the
@@ -78,6 +79,9 @@ type Restored struct {
 // file, and as [Open] does.
 func Restore(ctx context.Context, o Options, file io.ReadSeeker) (Report, error) {
 	o = o.withDefaults()
+	if o.trust = obeyNothing; len(o.KEKs) == 0 {
+		o.KEKs = []string{DefaultKEK}
+	}
 	if err := prepareFolder(o.Dir); err != nil {
 		return Report{}, err
 	}

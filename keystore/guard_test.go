@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"sync"
 	"testing"
 
@@ -95,9 +97,22 @@ func (m moment) putBack(t *testing.T, later moment, same bool) int {
 	return 0
 }
 
+// childKEK is in the environment of a child where a KEK is named.
+const childKEK = "VTOKEN_TEST_CHILD_KEK"
+
+// named names a KEK to a child.
+func named(cmd *exec.Cmd, uri string) *exec.Cmd {
+	cmd.Env = append(cmd.Env, childKEK+"="+uri)
+	return cmd
+}
+
 // tryForever counts tries, and prints which were acknowledged.
 func tryForever(dir string, token record.TokenID) error {
-	s, err := Open(context.Background(), options(dir))
+	o := options(dir)
+	if uri := os.Getenv(childKEK); uri != "" {
+		o.KEKs = []string{uri}
+	}
+	s, err := Open(context.Background(), o)
 	if err != nil {
 		return err
 	}
@@ -122,20 +137,22 @@ func TestKilledWhileCounting(t *testing.T) {
 	tries := 0
 	for round := range 8 {
 		before := copyFolder(t, o.Dir)
-		_, last := killAfter(t, child(t, "try", o.Dir, tok.ID), 1+2*round)
+		_, last := killAfter(t, named(child(t, "try", o.Dir, tok.ID), tpm.URI()), 1+2*round)
 		if round%2 == 1 {
 			if err := errors.Join(tpm.Stop(), tpm.Start()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s := openWith(t, options(o.Dir))
+		s := openWith(t, o)
 		got := triesOf(t, s, tok.ID)
 		if got < tries+last || got > tries+last+1 {
 			t.Errorf("round %d: %d tries were stored and %d acknowledged, there are %d", round, tries, last, got)
 		}
 		tries = got
 		closeStore(t, s)
-		rolledBackWith(t, options(before))
+		old := o
+		old.Dir = before
+		rolledBackWith(t, old)
 	}
 }
 

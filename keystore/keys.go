@@ -51,6 +51,7 @@ type systemKeys struct {
 	pepper secret.Bytes // of PINs
 	apiKey secret.Bytes // of API keys
 	audit  secret.Bytes // seed of the key that signs the audit log
+	id     [idSize]byte // of the store; not secret
 }
 
 func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
@@ -65,8 +66,19 @@ func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &systemKeys{header, k.Derive("sum"), k.Derive("index"), k.Derive("PIN pepper"), k.Derive("API key hash"), k.Derive("audit signature")}, nil
+	keys := &systemKeys{
+		header: header, sum: k.Derive("sum"), index: k.Derive("index"), pepper: k.Derive("PIN pepper"),
+		apiKey: k.Derive("API key hash"), audit: k.Derive("audit signature"),
+	}
+	id := k.Derive("store id")
+	defer id.Wipe()
+	copy(keys.id[:], id)
+	return keys, nil
 }
+
+// idSize is that of a store's id in bytes. It says which system key a store has, so that
+// nobody without that key makes another store of the same id.
+const idSize = 16
 
 func (k *systemKeys) wipe() {
 	k.header.Wipe()

@@ -38,7 +38,7 @@ func migrations() []schema.Migration { return nil }
 // errors of package kv, each in a sentence that says what to do.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
-	if err := o.existing(); err != nil {
+	if err := o.first(); err != nil {
 		return nil, err
 	}
 	if err := prepareFolder(o.Dir); err != nil {
@@ -82,20 +82,9 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.tries == nil {
-		o.tries, o.refused = new(tries), new(kek.Refusals)
+		o.tries, o.refused, o.added = new(tries), new(kek.Refusals), new(added)
 	}
 	return o
-}
-
-// existing looks for the store where it has to be there.
-func (o Options) existing() error {
-	if !o.Existing {
-		return nil
-	}
-	if _, err := os.Stat(filepath.Join(o.Dir, storeFile)); err != nil {
-		return fmt.Errorf("%w: there is no store in %s; name the data folder with --data-dir: %w", ErrFolder, o.Dir, err)
-	}
-	return nil
 }
 
 // prepareFolder makes the data folder, or checks that it is ours alone.
@@ -226,6 +215,10 @@ func load(ctx context.Context, o Options, db *kv.DB) (*Store, uint32, error) {
 	}
 	s := newStore(db, o)
 	if err := s.unlock(root); err != nil {
+		return nil, 0, err
+	}
+	if err := s.pinned(o); err != nil {
+		s.wipe()
 		return nil, 0, err
 	}
 	if version == schema.Version {

@@ -171,7 +171,7 @@ func TestRecipients(t *testing.T) {
 		if err := os.Rename(path, path+".away"); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(t.Context(), options(dir))
+		s, err := Open(t.Context(), o)
 		if err != nil {
 			t.Fatalf("without the %s: %v", gone, err)
 		}

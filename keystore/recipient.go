@@ -83,7 +83,11 @@ func wrapRoot(ctx context.Context, o Options, uris []string, root secret.Bytes) 
 
 // firstUse says what a provider may make where it is missing, and whether it is
 // opened to count only.
-type firstUse struct{ create, generate, count bool }
+// before is what was wrapped under the KEK until now.
+type firstUse struct {
+	create, generate, count bool
+	before                  []byte
+}
 
 // wrapUnder wraps the root key, and unwraps it again, because what does not come
 // back is found too late otherwise.
@@ -130,39 +134,51 @@ func btoi(b bool) int {
 // [ErrNoKEK].
 func unwrapRoot(ctx context.Context, o Options, recipients []recipient) (*envelope.Key, error) {
 	failed := new(NoKEKError)
-	for _, r := range inOrder(recipients) {
-		for _, uri := range candidates(r, o.KEKs) {
-			root, err := unwrapUnder(ctx, o, uri, r.Wrapped)
-			o.tries.note(r.ID, err)
-			if err != nil {
-				failed.Reasons = append(failed.Reasons, RecipientError{uri, err})
-				continue
-			}
-			for _, f := range failed.Reasons {
-				o.Log.Warn("a KEK did not open the store, another one did", "kek", f.URI, "reason", f.Err)
-			}
-			o.Log.Info("opened the store", "kek", uri)
-			defer root.Wipe()
-			return envelope.NewKey(root)
+	for _, a := range turns(o, recipients) {
+		err := a.err
+		var root secret.Bytes
+		if err == nil {
+			root, err = unwrapUnder(ctx, o, a.uri, a.Wrapped)
 		}
+		o.tries.note(a.ID, err)
+		if err != nil {
+			failed.Reasons = append(failed.Reasons, RecipientError{a.uri, err})
+			continue
+		}
+		for _, f := range failed.Reasons {
+			o.Log.Warn("a KEK did not open the store, another one did", "kek", f.URI, "reason", f.Err)
+		}
+		o.Log.Info("opened the store", "kek", a.uri)
+		defer root.Wipe()
+		return envelope.NewKey(root)
 	}
 	return nil, failed
 }
 
-// candidates are the URIs to try for a recipient: its own, and those of the
-// same scheme that the administrator named.
-func candidates(r recipient, named []string) []string {
-	list := []string{r.URI}
-	own, err := kek.Parse(r.URI)
-	if err != nil {
-		return list
-	}
-	for _, text := range named {
-		if u, err := kek.Parse(text); err == nil && u.Scheme == own.Scheme && text != r.URI {
-			list = append(list, text)
+// turn is a try of a recipient with a URI, or why there is none.
+type turn struct {
+	recipient
+	uri string
+	err error
+}
+
+// turns are all tries in their order: what stays inside of the data folder and the
+// machine first, recovery recipients last.
+func turns(o Options, recipients []recipient) (list []turn) {
+	for _, r := range recipients {
+		uris, err := o.candidates(r, o.trust)
+		if err != nil {
+			list = append(list, turn{r, r.URI, err})
+		}
+		for _, uri := range uris {
+			list = append(list, turn{r, uri, nil})
 		}
 	}
-	return list
+	late := func(a turn) int {
+		u, err := kek.Parse(a.uri)
+		return 2*btoi(a.recovery()) + btoi(err != nil || u.Reach(o.Dir) > kek.Inside)
+	}
+	return slices.SortedStableFunc(slices.Values(list), func(a, b turn) int { return cmp.Compare(late(a), late(b)) })
 }
 
 func unwrapUnder(ctx context.Context, o Options, uri string, wrapped []byte) (root secret.Bytes, err error) {

@@ -25,6 +25,9 @@ type KEK struct {
 	Created time.Time
 	// Recovery is set for a passphrase, which opens the store anywhere.
 	Recovery bool
+	// Configure is the line of the daemon's configuration without which the next
+	// start does not use the KEK; empty where it does.
+	Configure string
 	// Status is what the provider says, where Err is nil.
 	Status kek.Status
 	// Err is why the KEK does not open the store now. For a recovery KEK whose
@@ -76,8 +79,10 @@ func (s *Store) recipients() (list []recipient, err error) {
 
 // probe opens the store with a recipient, as the next start would.
 func (s *Store) probe(ctx context.Context, r recipient) KEK {
-	k := KEK{ID: text(r.ID), URI: r.URI, Created: r.Created, Recovery: r.recovery()}
-	for _, uri := range candidates(r, s.options.KEKs) {
+	k := KEK{ID: text(r.ID), URI: r.URI, Created: r.Created, Recovery: r.recovery(), Configure: s.options.toConfigure(r.URI)}
+	var uris []string
+	uris, k.Err = s.options.candidates(r, obeyReading)
+	for _, uri := range uris {
 		if k.Err = s.opens(ctx, uri, r); k.Err == nil {
 			k.Status, k.Err = s.status(ctx, uri)
 			break
@@ -142,7 +147,11 @@ func (s *Store) AddKEK(ctx context.Context, uri string, generate bool) (KEK, err
 	if err != nil {
 		return KEK{}, err
 	}
+	s.options.added.note(uri)
 	s.log.Info("added a KEK", "kek", uri)
+	if line := s.options.toConfigure(uri); line != "" {
+		s.log.Warn("the next start uses this KEK only where the configuration names it", "kek", uri, "todo", line)
+	}
 	if err := s.protectWith(ctx, r); err != nil {
 		s.log.Warn("a KEK that was added does not count; the next start tries again", "kek", uri, "reason", err)
 	}

@@ -159,8 +159,12 @@ func (s *Store) generation() (row generation, recipients []recipient, err error)
 // openCounter opens the KEK of a recipient. It is not there, without an error,
 // where that KEK cannot count.
 func (s *Store) openCounter(ctx context.Context, o Options, r recipient) (kek.Provider, kek.Counter, error) {
+	uris, err := o.candidates(r, obeyQuiet)
+	if err != nil {
+		return nil, nil, err
+	}
 	var errs []error
-	for _, uri := range candidates(r, o.KEKs) {
+	for _, uri := range uris {
 		p, err := openProvider(ctx, o, uri, firstUse{count: true})
 		if errors.Is(err, kek.ErrCountsNothing) {
 			return nil, nil, nil

@@ -251,6 +251,7 @@ func TestCounterOfAddedKEK(t *testing.T) {
 	}
 	closeStore(t, s)
 	rolledBackWith(t, h.on(older))
+	o.KEKs = []string{"hardware:1"}
 	closeStore(t, openWith(t, o))
 }
 
@@ -332,7 +333,7 @@ func TestCounterOfReplacedKEK(t *testing.T) {
 				t.Error(err)
 			}
 			closeStore(t, s)
-			o.KEKs = nil
+			o.KEKs = []string{test.uri}
 			s = openWith(t, o)
 			counts(t, s, test.uri, tok.ID)
 			closeStore(t, s)
@@ -369,6 +370,7 @@ func TestCounterOfLaterKEK(t *testing.T) {
 			}
 			removeKEK(t, s, "hardware:1")
 			addKEK(t, s, uri)
+			o.KEKs = []string{uri}
 			counts(t, s, uri, tok.ID)
 			older := copyFolder(t, o.Dir)
 			if err := try(s, tok.ID); err != nil {

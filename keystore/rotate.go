@@ -97,13 +97,13 @@ func (s *Store) wrapAnew(ctx context.Context, root secret.Bytes) ([]recipient, e
 	var failed []error
 	for i := range list {
 		r := &list[i]
-		var reason error
-		for _, uri := range candidates(*r, s.options.KEKs) {
+		uris, reason := s.options.candidates(*r, obeyReading)
+		for _, uri := range uris {
 			// Another URI stands in only for the same KEK in another place.
 			if reason = s.opens(ctx, uri, *r); reason != nil {
 				continue
 			}
-			if r.Wrapped, reason = wrapUnder(ctx, s.options, uri, root, firstUse{}); reason == nil {
+			if r.Wrapped, reason = wrapUnder(ctx, s.options, uri, root, firstUse{before: r.Wrapped}); reason == nil {
 				break
 			}
 		}

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"log/slog"
 	"os"
@@ -24,8 +25,9 @@ type Options struct {
 	Dir string
 	// KEKs are the KEK URIs that the administrator names. A new store gets one
 	// recipient for each; without any, the key file kek.key in the data folder.
-	// For a store that exists, they are tried where a recipient of the same
-	// scheme does not open under its own URI, because its device or file moved.
+	// For a store that exists, they are tried for the recipients of the same scheme.
+	// What a URI does outside of the data folder and the machine's TPM (kek.Reach) is
+	// done only where it is one of these, whatever stands in the store.
 	KEKs []string
 	// Providers opens KEK URIs by scheme.
 	Providers map[string]kek.OpenFunc
@@ -40,6 +42,18 @@ type Options struct {
 	Committed func(updates int, took time.Duration, err error)
 	// Existing refuses a folder without a store, instead of making a new one.
 	Existing bool
+	// Pinned is the id that the store has to have ([Store.ID]); empty is any. It comes
+	// from a place that who can write to the data folder cannot write to.
+	Pinned string
+	// Recognize is told the public key of the store's audit log before anything of the
+	// store is used or changed, and refuses a store of somebody else; nil refuses none.
+	Recognize func(ed25519.PublicKey) error
+	// Before says what tells that there was a store; empty is nothing. A missing store
+	// is [ErrMissing] then, unless Init is set.
+	Before string
+	// Init makes a new store where there was one. It is [ErrStoreExists] where there is
+	// one.
+	Init bool
 	// AcceptRollback takes the store as it is where it is older than its counter,
 	// or where that cannot be asked. It is an administrator's decision for one
 	// time, and remembered.
@@ -55,6 +69,8 @@ type Options struct {
 
 	tries   *tries        // how recipients did when they were tried
 	refused *kek.Refusals // wrong secrets that hardware would count again
+	added   *added        // KEKs that administrators added in this run
+	trust   trust         // in the recipients of a store that is opened
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -79,6 +95,7 @@ type Store struct {
 	verified   sync.Map // schema.ID of tokens whose sum was compared in this run
 
 	guard    atomic.Pointer[guard] // nil where no KEK counts
+	replaced atomic.Bool           // another file is in the place of the store's
 	accepted bool                  // an older store was accepted since it was opened
 
 	watchers  atomic.Pointer[[]func([]record.Change)]
@@ -90,12 +107,22 @@ type Store struct {
 
 func newStore(db *kv.DB, o Options) *Store {
 	s := &Store{db: db, log: o.Log, options: o, known: newKnown(), argon: make(chan struct{}, maxArgon())}
-	db.Observe(o.Committed)
+	db.Observe(s.committed)
 	s.names.lookup = o.LookupUser
 	if s.names.lookup == nil {
 		s.names.lookup = lookupUser
 	}
 	return s
+}
+
+// committed hears of every commit.
+func (s *Store) committed(updates int, took time.Duration, err error) {
+	if errors.Is(err, kv.ErrReplaced) && !s.replaced.Swap(true) {
+		s.log.Error("ALARM: the store file was renamed, removed or replaced under the running daemon; nothing is changed or acknowledged any more", "error", err)
+	}
+	if s.options.Committed != nil {
+		s.options.Committed(updates, took, err)
+	}
 }
 
 // lookupUser asks the system for the name of a user.
@@ -276,6 +303,6 @@ func openProvider(ctx context.Context, o Options, text string, first firstUse) (
 		return nil, errors.Join(kek.ErrUnavailable, errors.New("this program has no provider for "+uri.Scheme+":"))
 	}
 	return open(ctx, uri, kek.Env{
-		Dir: o.Dir, Create: first.create, Generate: first.generate, Count: first.count, Refused: o.refused, Log: o.Log,
+		Dir: o.Dir, Create: first.create, Generate: first.generate, Count: first.count, Before: first.before, Refused: o.refused, Log: o.Log,
 	})
 }

@@ -27,6 +27,9 @@ type crowd struct {
 
 func newCrowd(t *testing.T, n int) *crowd {
 	w := newWorld(t)
+	e, err := vtoken.New(w.store, vtoken.Options{MaxSessions: n + 1})
+	w.ok(err)
+	w.engine = e
 	c, first := w.open(rw)
 	all := &crowd{world: w, c: c, first: first, sessions: make([]ck.SessionHandle, n), objects: make([]ck.ObjectHandle, n)}
 	// With an index of what all have and of what tells them apart.

@@ -22,6 +22,12 @@ type Config struct {
 	// DataDir holds the store and, with the embedded defaults, the key file and
 	// the certificate of the API. Only the daemon's user may read it.
 	DataDir string `yaml:"data-dir"`
+	// StorePin is the file with the id of the store, outside of DataDir; another store
+	// in its place is refused. Empty is one in the state folder of the system where
+	// DataDir is the system's, else none.
+	StorePin string `yaml:"store-pin"`
+	// Init makes a new store where there was one. It is a flag only.
+	Init bool `yaml:"-"`
 	// AuditDir holds the audit log; empty is the folder audit in the data folder.
 	AuditDir string `yaml:"audit-dir"`
 	// AuditRecipients are age recipients to whom the lines of the audit log are
@@ -78,6 +84,20 @@ type Config struct {
 // root; it need not exist.
 const SystemConfigFile = "/etc/vtoken/vtokend.yaml"
 
+// The data folder of the system's daemon, and the file with the id of its store.
+const (
+	systemDataDir  = "/var/lib/vtoken"
+	systemStorePin = "/var/lib/vtoken-pin/store"
+)
+
+// PinFile is the file with the id of the store; empty is none.
+func (c *Config) PinFile() string {
+	if c.StorePin == "" && filepath.Clean(c.DataDir) == systemDataDir {
+		return systemStorePin
+	}
+	return c.StorePin
+}
+
 // Default is the configuration without file and flags: for the system where the
 // daemon runs as root, else for the user. getenv is os.Getenv.
 func Default(uid int, getenv func(string) string) Config {
@@ -92,7 +112,7 @@ func Default(uid int, getenv func(string) string) Config {
 		Limits:        defaultLimits(),
 	}
 	if uid == 0 {
-		c.DataDir = "/var/lib/vtoken"
+		c.DataDir = systemDataDir
 		c.P11Socket = "/run/vtoken/p11.sock"
 		c.AdminSocket = "/run/vtoken/admin.sock"
 		return c
@@ -168,6 +188,9 @@ func (c *Config) Validate(dialects []string) error {
 	}
 	if _, err := c.Level(); err != nil {
 		errs = append(errs, err)
+	}
+	if within, err := filepath.Rel(c.DataDir, c.StorePin); c.StorePin != "" && err == nil && filepath.IsLocal(within) {
+		errs = append(errs, fmt.Errorf("--store-pin %s is in the data folder, where it goes with the store; name a file elsewhere, with its whole path", c.StorePin))
 	}
 	if _, err := c.Auditors(); err != nil {
 		errs = append(errs, err)

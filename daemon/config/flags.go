@@ -59,6 +59,8 @@ func (c *Config) flags(file *string) *pflag.FlagSet {
 	f.SetOutput(os.Stdout)
 	f.StringVar(file, "config", "", "configuration `FILE` (YAML)")
 	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "`DIR` of the store; only the daemon's user may read it")
+	f.StringVar(&c.StorePin, "store-pin", c.StorePin, "`FILE` with the id of the store, outside of its folder; another store is refused")
+	f.BoolVar(&c.Init, "init", false, "make a new store where there was one, and it is missing")
 	f.StringVar(&c.AuditDir, "audit-dir", c.AuditDir, "`DIR` of the audit log (else the folder audit in the data folder)")
 	f.StringArrayVar(&c.AuditRecipients, "audit-recipient", c.AuditRecipients, "`AGE` recipient (age1...) to whose key the lines of the audit log are encrypted; repeatable")
 	f.StringVar(&c.P11Socket, "p11-socket", c.P11Socket, "`PATH` of the socket for applications")

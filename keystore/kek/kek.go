@@ -46,6 +46,10 @@ type Env struct {
 	// Count is set when the KEK is opened for its counter only. A provider that
 	// has none and would use up something fails with [ErrCountsNothing] instead.
 	Count bool
+	// Before is what was wrapped under the KEK until now, where it wraps another key.
+	// A provider that tells from it that this is other hardware fails with
+	// [ErrWrongKey].
+	Before []byte
 	// Refused are the secrets that hardware refused in this run; nil remembers
 	// none.
 	Refused *Refusals

@@ -26,6 +26,10 @@ var (
 	// ErrBroken is returned by Update after a failure of which it is not known
 	// what reached the disk. Only closing and opening again helps.
 	ErrBroken = errors.New("storage failed in an unknown state")
+	// ErrReplaced is returned by Update, as [ErrBroken] is, where another file is in
+	// the place of the storage, or none: what is written is in a file that nobody
+	// will find.
+	ErrReplaced = errors.New("the storage was renamed, removed or replaced under the running program")
 	// ErrInUse is returned by Scrub while a view reads what is to be overwritten.
 	ErrInUse = errors.New("an older state is being read")
 	// ErrClosed is returned by all uses after Close.

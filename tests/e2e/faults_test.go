@@ -93,6 +93,7 @@ func TestHSMKeyDeleted(t *testing.T) {
 	uri, _ := hsm(t, "object=vtoken")
 	d := start(t)
 	vtoken(t, d, "kek", "add", "--generate", uri)
+	d.Configure(uri)
 	vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
 	works(t, d)
 	out, err := exec.Command("pkcs11-tool", "--module", harness.SoftHSMModule, "--token-label", "hsm", "--login", "--pin", "1234567",
@@ -106,11 +107,13 @@ func TestHSMKeyDeleted(t *testing.T) {
 	must(t, sign(d, "01", harness.PIN))
 	recovery, _ := words(t) // while the daemon runs, there is a way out
 	vtoken(t, d, "kek", "add", recovery)
+	d.Configure(recovery)
 	must(t, d.Stop())
 	must(t, d.Start())
 	must(t, sign(d, "01", harness.PIN))
 	vtoken(t, d, "kek", "remove", uri, "--yes")
 	vtoken(t, d, "kek", "add", "--generate", uri)
+	d.Configure(uri)
 	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, " fails ") {
 		t.Errorf("a new key in the HSM fails:\n%s", out)
 	}

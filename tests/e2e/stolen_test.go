@@ -77,6 +77,7 @@ func TestStolenFolder(t *testing.T) {
 		uri, dir := hsm(t, "object=vtoken")
 		d := start(t)
 		vtoken(t, d, "kek", "add", "--generate", uri)
+		d.Configure(uri)
 		vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
 		must(t, os.Remove(filepath.Join(d.DataDir, "kek.key")))
 		works(t, d)

@@ -130,6 +130,7 @@ func TestUnitAllowsWhatIsNeeded(t *testing.T) {
 	}
 	require.NoError(t, sign(d, "01", harness.PIN))
 	vtoken(t, d, "kek", "add", "--generate", uri)
+	d.Configure(uri)
 	vtoken(t, d, "kek", "rotate")
 	vtoken(t, d, "backup", filepath.Join(t.TempDir(), "backup"))
 	key := filepath.Join(t.TempDir(), "key")

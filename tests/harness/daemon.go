@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -30,7 +31,8 @@ type Daemon struct {
 	CA          string // file of the API's certificate
 
 	bin  string
-	port string // of the API, the same after a restart
+	keks []string // that --kek named at earlier starts
+	port string   // of the API, the same after a restart
 	log  log
 	cmd  *exec.Cmd
 	done chan error // gets the end of the process
@@ -50,12 +52,13 @@ func NewDaemon(bin, dir string) *Daemon {
 	}
 }
 
-// Start runs the daemon and waits until it is ready. More flags may be given.
+// Start runs the daemon and waits until it is ready. More flags may be given. What --kek
+// named is named again at the next start, as a configuration file would.
 func (d *Daemon) Start(flags ...string) error {
 	d.cmd = exec.Command(filepath.Join(d.bin, "vtokend"), append([]string{
 		"--data-dir", d.DataDir, "--p11-socket", d.P11Socket, "--admin-socket", d.AdminSocket,
 		"--api-listen", "127.0.0.1:" + d.port,
-	}, flags...)...)
+	}, d.withKEKs(flags)...)...)
 	d.cmd.Stderr = &d.log
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {
@@ -68,6 +71,25 @@ func (d *Daemon) Start(flags ...string) error {
 	d.done = make(chan error, 1)
 	go d.watch(d.cmd, out, ready, d.done)
 	return d.wait(ready)
+}
+
+// Configure has a KEK named at the next starts.
+func (d *Daemon) Configure(uri string) { d.keks = append(d.keks, uri) }
+
+// withKEKs adds the KEKs of earlier starts to the flags, and remembers theirs.
+func (d *Daemon) withKEKs(flags []string) []string {
+	for i, f := range flags {
+		if f == "--kek" && !slices.Contains(d.keks, flags[i+1]) {
+			d.keks = append(d.keks, flags[i+1])
+		}
+	}
+	all := slices.Clone(flags)
+	for _, uri := range d.keks {
+		if !slices.Contains(flags, uri) {
+			all = append(all, "--kek", uri)
+		}
+	}
+	return all
 }
 
 // watch tells the first line of the daemon's output and the end of its process.

@@ -128,13 +128,14 @@ pkcs11 | pkcs11-rsa)
 	start_daemon
 	key="object=vtoken"
 	[ "$KEK" = pkcs11 ] || key="$key;type=private"
-	run vtoken kek add --generate "pkcs11:token=hsm;$key?module-path=$hsm&pin-source=file:$dir/hsm.pin"
+	uri="pkcs11:token=hsm;$key?module-path=$hsm&pin-source=file:$dir/hsm.pin"
+	run vtoken kek add --generate "$uri"
 	run vtoken kek remove file:kek.key --yes
 	run rm data/kek.key
-	say "Start it again, to see that the HSM opens the store."
+	say "Start it again, to see that the HSM opens the store. A module is loaded only where flags or configuration name it."
 	kill "$daemon"
 	wait "$daemon"
-	start_daemon
+	start_daemon --kek "$uri"
 	;;
 *)
 	echo "KEK is file, passphrase, tpm2, tpm2-pcrs, pkcs11 or pkcs11-rsa, not $KEK" >&2

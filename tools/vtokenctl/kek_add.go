@@ -20,7 +20,11 @@ that are there. It is tried before it is taken.
 
 For a recovery passphrase, have it made, or write it into a file that only the
 daemon's user may read, add it, print the file or move it to a place that a fire in
-the machine room does not reach. To open a store with it, start the daemon with
+the machine room does not reach.
+
+What stands in the store alone is not obeyed at a start: a KEK that loads a module,
+connects, or reads a file outside of the data folder also has to be in the daemon's
+configuration. The command prints the line. To open a store with it, start the daemon with
 --kek passphrase:file=FILE.`,
 		Example: `  vtoken kek add 'tpm2:device=/dev/tpmrm0?pcrs=7'
   vtoken kek add --generate passphrase:file=/run/vtoken/recovery.words
@@ -34,7 +38,10 @@ the machine room does not reach. To open a store with it, start the daemon with
 			if out == formatJSON {
 				return writeJSON(a.out, k)
 			}
-			_, err = fmt.Fprintln(a.out, k.ID)
+			if _, err := fmt.Fprintln(a.out, k.ID); err != nil || k.Configure == "" {
+				return err
+			}
+			_, err = fmt.Fprintf(a.err, "The daemon uses it at its next start only where its configuration names it:\n%s\n", printable(k.Configure))
 			return err
 		}),
 	}

@@ -78,7 +78,7 @@ func (m *Modules) Open(_ context.Context, uri kek.URI, env kek.Env) (kek.Provide
 	if env.Count {
 		return nil, kek.ErrCountsNothing
 	}
-	path, err := checkModule(env.Path(t.module))
+	path, err := checkModule(env.Path(t.module), env.Dir)
 	if err != nil {
 		return nil, err
 	}

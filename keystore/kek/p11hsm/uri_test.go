@@ -37,15 +37,15 @@ func TestModuleIsChecked(t *testing.T) {
 		}
 		return file
 	}
-	if _, err := checkModule(write(0o755, 0o755)); err != nil {
+	if _, err := checkModule(write(0o755, 0o755), "/data"); err != nil {
 		t.Error(err)
 	}
 	for _, path := range []string{write(0o775, 0o755), filepath.Join(dir, "none.so")} {
-		if _, err := checkModule(path); !errors.Is(err, kek.ErrUnavailable) {
+		if _, err := checkModule(path, "/data"); !errors.Is(err, kek.ErrUnavailable) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	if _, err := checkModule(write(0o755, 0o777)); !errors.Is(err, kek.ErrUnavailable) {
+	if _, err := checkModule(write(0o755, 0o777), "/data"); !errors.Is(err, kek.ErrUnavailable) {
 		t.Errorf("in a folder that all may write: %v", err)
 	}
 }

@@ -156,11 +156,19 @@ func (p *primary) seal(b *blob, key, auth secret.Bytes) error {
 // errAuth is where the TPM refuses the auth value.
 var errAuth = errors.New("the secret in auth-file is not the right one")
 
+// wrapped fails where another TPM sealed what is in b.
+func (p *primary) wrapped(b *blob) error {
+	if !bytes.Equal(p.name.Buffer, b.primary[:]) {
+		return fmt.Errorf("%w: it was wrapped by another TPM, or this one was cleared since; "+
+			"what only it could open is lost; open the store with another KEK, such as the recovery passphrase, then remove this one and add it anew", kek.ErrWrongKey)
+	}
+	return nil
+}
+
 // unseal gets back a KEK.
 func (p *primary) unseal(b *blob, auth secret.Bytes) (key secret.Bytes, err error) {
-	if !bytes.Equal(p.name.Buffer, b.primary[:]) {
-		return nil, fmt.Errorf("%w: it was wrapped by another TPM, or this one was cleared since; "+
-			"what only it could open is lost; open the store with another KEK, such as the recovery passphrase, then remove this one and add it anew", kek.ErrWrongKey)
+	if err := p.wrapped(b); err != nil {
+		return nil, err
 	}
 	area, err := public(b)
 	if err != nil {

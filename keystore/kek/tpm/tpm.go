@@ -29,6 +29,7 @@ type provider struct {
 	auth   secret.Bytes // empty without auth-file
 	file   string       // of it
 	failed *kek.Refusals
+	before []byte     // a wrapped key of the TPM that wraps another one, or nil
 	one    sync.Mutex // held during a piece of work: a TPM has little room
 }
 
@@ -44,7 +45,7 @@ func Open(ctx context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 	if t.network != "tcp" {
 		t.address = env.Path(t.address)
 	}
-	p := &provider{target: t, uri: uri, file: env.Path(t.auth), failed: env.Refused}
+	p := &provider{target: t, uri: uri, file: env.Path(t.auth), failed: env.Refused, before: env.Before}
 	if t.auth != "" {
 		if p.auth, err = readAuth(p.file); err != nil {
 			return nil, err
@@ -95,6 +96,9 @@ func (p *provider) Wrap(ctx context.Context, key secret.Bytes) ([]byte, error) {
 	_, _ = rand.Read(fresh)
 	b := &blob{auth: len(p.auth) > 0}
 	err := p.with(ctx, func(pr *primary) (err error) {
+		if err := p.sameTPM(pr); err != nil {
+			return err
+		}
 		if b.pcrs, err = readPCRs(pr.c, p.target.pcrs); err != nil {
 			return err
 		}
@@ -111,6 +115,18 @@ func (p *provider) Wrap(ctx context.Context, key secret.Bytes) ([]byte, error) {
 	return append(header, sealed...), nil
 }
 
+// sameTPM fails where the keys before were wrapped by another TPM.
+func (p *provider) sameTPM(pr *primary) error {
+	if p.before == nil {
+		return nil
+	}
+	b, err := parseBlob(p.before)
+	if err != nil {
+		return err
+	}
+	return pr.wrapped(b)
+}
+
 // Unwrap is the inverse of Wrap. The PCRs that count are those of the wrapped
 // key.
 func (p *provider) Unwrap(ctx context.Context, wrapped []byte) (secret.Bytes, error) {
@@ -122,8 +138,10 @@ func (p *provider) Unwrap(ctx context.Context, wrapped []byte) (secret.Bytes, er
 	switch {
 	case b.auth && len(auth) == 0:
 		return nil, fmt.Errorf("%w: it was wrapped with an auth value, and the URI has no auth-file", kek.ErrWrongKey)
+	case !b.auth && len(auth) > 0:
+		return nil, fmt.Errorf("%w: it was wrapped without an auth value, and the URI has auth-file, so that somebody else may have wrapped it; "+
+			"where it was you, `vtoken kek remove` it and `vtoken kek add` it with auth-file", kek.ErrWrongKey)
 	case !b.auth:
-		auth = nil
 	default:
 		if err := p.failed.Refused(p.uri, p.file, auth); err != nil {
 			return nil, err

@@ -215,11 +215,11 @@ func TestWrongAuthCountsAndLocksOut(t *testing.T) {
 	if _, err := right.Status(t.Context()); !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), "locked out") {
 		t.Errorf("status: %v", err)
 	}
-	for _, p := range []*provider{free, wrong} { // what needs no auth value is not locked out
-		if got, err := p.Unwrap(t.Context(), open); err != nil || !got.Equal(key()) {
-			t.Errorf("in lockout: %v", err)
-		}
+	if got, err := free.Unwrap(t.Context(), open); err != nil || !got.Equal(key()) { // what needs no auth value is not locked out
+		t.Errorf("in lockout: %v", err)
 	}
+	// Anybody with this TPM could have wrapped it.
+	refuses(t, right, open, kek.ErrWrongKey, "wrapped without an auth value")
 	command(t, tpm, func(c *conn) error {
 		reset := []byte("\x80\x02\x00\x00\x00\x1b\x00\x00\x01\x39\x40\x00\x00\x0a" + // TPM2_DictionaryAttackLockReset
 			"\x00\x00\x00\x09\x40\x00\x00\x09\x00\x00\x00\x00\x00") // with the empty password
@@ -270,5 +270,23 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	if _, err := p.Wrap(ctx, key()); !errors.Is(err, kek.ErrUnavailable) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestRotationKnowsTheTPM: what was wrapped by one TPM is not wrapped anew by another
+// one that answers in its place.
+func TestRotationKnowsTheTPM(t *testing.T) {
+	tpm, other := start(t, swtpm.New), start(t, swtpm.New)
+	blob, err := mustOpen(t, tpm.URI()).Wrap(t.Context(), key())
+	must(t, err)
+	for uri, want := range map[string]error{tpm.URI(): nil, other.URI(): kek.ErrWrongKey} {
+		u, err := kek.Parse(uri)
+		must(t, err)
+		p, err := Open(t.Context(), u, kek.Env{Dir: t.TempDir(), Before: blob, Log: slog.New(slog.DiscardHandler)})
+		must(t, err)
+		if _, err := p.Wrap(t.Context(), key()); !errors.Is(err, want) {
+			t.Errorf("wrapping anew: %v, want %v", err, want)
+		}
+		must(t, p.Close())
 	}
 }

@@ -33,7 +33,9 @@ const bucketName = "v"
 
 // Engine is a bbolt file.
 type Engine struct {
-	db *bbolt.DB
+	db   *bbolt.DB
+	path string
+	file os.FileInfo // of the open file
 
 	mu     sync.Mutex     // guards closed
 	closed bool           // no more views and updates begin
@@ -90,13 +92,20 @@ func Open(path string) (*Engine, error) {
 // open opens the file with bbolt.
 func open(path string) (e *Engine, err error) {
 	defer recovered(&err, "open the store file "+path)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+	e = &Engine{path: path}
+	e.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:      lockWait,
 		FreelistType: bbolt.FreelistMapType,
 		// After a large import thousands of pages are free for ever, and each commit
 		// would sort and write their list. Open walks over the file anyway.
 		NoFreelistSync: true,
-		OpenFile:       openNoFollow,
+		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := openNoFollow(path, flag, mode)
+			if err == nil {
+				e.file, err = f.Stat()
+			}
+			return f, err
+		},
 		// Address space only. bbolt stops all readers to map more, and a reader
 		// that waits for a writer would wait for ever.
 		InitialMmapSize: mapSize,
@@ -106,8 +115,8 @@ func open(path string) (e *Engine, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store file %s: %w", path, classify(err))
 	}
-	db.AllocSize = allocSize
-	return &Engine{db: db}, nil
+	e.db.AllocSize = allocSize
+	return e, nil
 }
 
 // most is the size that the file may have: that of the mapping, or its own where it is
@@ -198,7 +207,21 @@ func (e *Engine) Update(fn func(kv.Writer) error) error {
 	if err := commit(tx); err != nil {
 		return e.failed(id, err)
 	}
-	return nil
+	return e.inPlace()
+}
+
+// inPlace breaks the engine where its file is not the one under its path any more,
+// so that nothing is acknowledged that the next start would not find.
+func (e *Engine) inPlace() error {
+	now, err := os.Lstat(e.path)
+	if err == nil && os.SameFile(now, e.file) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("another file is there")
+	}
+	e.broken = fmt.Errorf("%w: %w: %s: %w; put the file back that the program had, and restart it", kv.ErrBroken, kv.ErrReplaced, e.path, err)
+	return e.broken
 }
 
 func (e *Engine) begin(writable bool) (tx *bbolt.Tx, err error) {

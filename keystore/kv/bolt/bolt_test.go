@@ -216,3 +216,30 @@ func TestBroken(t *testing.T) {
 		t.Errorf("reading: %v", got)
 	}
 }
+
+// A file that is renamed or replaced ends updates: what they wrote would not be found.
+func TestFileReplaced(t *testing.T) {
+	for name, replace := range map[string]func(path string) error{
+		"renamed":  func(path string) error { return os.Rename(path, path+".away") },
+		"removed":  os.Remove,
+		"replaced": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
+	} {
+		path := filepath.Join(t.TempDir(), "store.db")
+		e, err := Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func() error { return e.Update(func(w kv.Writer) error { return w.Put([]byte("k"), []byte("v")) }) }
+		if err := errors.Join(put(), replace(path)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := put(); !errors.Is(err, kv.ErrReplaced) || !errors.Is(err, kv.ErrBroken) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

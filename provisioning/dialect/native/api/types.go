@@ -161,6 +161,9 @@ type KEK struct {
 	Ready    bool   `json:"ready"`
 	Problem  string `json:"problem,omitempty"`
 	Protects string `json:"protects,omitempty"` // from whom, in a sentence
+	// Configure is the line of the daemon's configuration without which the next start
+	// does not use the KEK.
+	Configure string `json:"configure,omitempty"`
 }
 
 // NewKEK asks for another KEK.

@@ -1,0 +1,62 @@
+package keystore
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+var (
+	// ErrForeign is returned by [Open] and [Restore] for a store of another id than
+	// Options.Pinned.
+	ErrForeign = errors.New("this is another store than the one that was here")
+	// ErrMissing is returned by [Open] where there was a store and is none.
+	ErrMissing = errors.New("the store is missing")
+)
+
+// ID is the id of the store. It is random, as the system key is from which it follows:
+// it stays through rotations, backups and restores, and nobody gives it to a store of
+// their own, not even who knows it.
+func (s *Store) ID() string { return hex.EncodeToString(s.sys.id[:]) }
+
+// pinned compares the store with the one that is expected.
+func (s *Store) pinned(o Options) error {
+	if o.Pinned != "" && !strings.EqualFold(o.Pinned, s.ID()) {
+		return alarm(o, fmt.Errorf("%w: its id is %s, and %s is pinned; put the right data folder back", ErrForeign, s.ID(), o.Pinned))
+	}
+	if o.Recognize == nil {
+		return nil
+	}
+	key := s.AuditKey()
+	defer clear(key)
+	return alarm(o, o.Recognize(slices.Clone(key.Public().(ed25519.PublicKey))))
+}
+
+// alarm logs a store of somebody else.
+func alarm(o Options, err error) error {
+	if errors.Is(err, ErrForeign) {
+		o.Log.Error("ALARM: another store is in the place of the one that was here", "reason", err)
+	}
+	return err
+}
+
+// first decides about a data folder: whether there has to be a store, and whether there
+// may be one.
+func (o Options) first() error {
+	path := filepath.Join(o.Dir, storeFile)
+	_, err := os.Lstat(path)
+	switch {
+	case err == nil && o.Init:
+		return fmt.Errorf("%w: %s; --init makes a new store where one is missing, so move that one away, or start without --init", ErrStoreExists, path)
+	case err != nil && o.Existing:
+		return fmt.Errorf("%w: there is no store in %s; name the data folder with --data-dir: %w", ErrFolder, o.Dir, err)
+	case err != nil && o.Before != "" && !o.Init:
+		return fmt.Errorf("%w: there is none in %s, and %s; mount its disk, restore a backup (vtoken restore), or start once with --init for a new, empty store: %w", ErrMissing, o.Dir, o.Before, err)
+	}
+	return nil
+}
