@@ -56,6 +56,8 @@ const (
 	obeyNothing
 	// obeyReading is for a store that is open and authenticated: kek.Reads.
 	obeyReading
+	// obeySealed is for a URI that was sealed, which nobody wrote without the root key.
+	obeySealed
 )
 
 // candidates are the URIs to try for a recipient: its own, as far as it is obeyed,
@@ -83,7 +85,7 @@ func (o Options) candidates(r recipient, t trust) (list []string, err error) {
 // obeys reports whether a URI that stands in the store is used.
 func (o Options) obeys(own kek.URI, t trust) bool {
 	switch {
-	case o.named(own.String()):
+	case t == obeySealed, o.named(own.String()):
 		return true
 	case t == obeyNothing, own.Reach(o.Dir) == kek.Acts:
 		return false

@@ -35,7 +35,7 @@ func inMemory(t testing.TB) (*Store, *kvtest.Faulty) {
 		t.Fatal(err)
 	}
 	o.Log = discard()
-	s, _, err := load(t.Context(), o, db)
+	s, _, err := load(t.Context(), o.withDefaults(), db)
 	if err != nil {
 		t.Fatal(err)
 	}

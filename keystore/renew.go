@@ -27,7 +27,7 @@ func (g *guard) replace(ctx context.Context, r recipient, removed bool) (replace
 	if _, err := g.read(); err == nil || !removed && !errors.Is(err, kek.ErrNoCounter) {
 		return false, err
 	}
-	p, c, err := g.s.openCounter(ctx, g.s.options, r)
+	p, c, err := g.s.openCounter(ctx, g.s.options, r, obeyQuiet)
 	if c == nil {
 		return false, err
 	}

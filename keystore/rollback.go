@@ -156,10 +156,10 @@ func (s *Store) generation() (row generation, recipients []recipient, err error)
 	return row, recipients, err
 }
 
-// openCounter opens the KEK of a recipient. It is not there, without an error,
-// where that KEK cannot count.
-func (s *Store) openCounter(ctx context.Context, o Options, r recipient) (kek.Provider, kek.Counter, error) {
-	uris, err := o.candidates(r, obeyQuiet)
+// openCounter opens the KEK of a recipient, whose URI is obeyed as far as t says. It is
+// not there, without an error, where that KEK cannot count.
+func (s *Store) openCounter(ctx context.Context, o Options, r recipient, t trust) (kek.Provider, kek.Counter, error) {
+	uris, err := o.candidates(r, t)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -219,7 +219,7 @@ func settled(err error) error {
 
 // guardOf opens the counter of a generation.
 func (s *Store) guardOf(ctx context.Context, o Options, row generation) (*guard, error) {
-	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI})
+	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI}, obeySealed)
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +283,7 @@ func (s *Store) dismiss(ctx context.Context, o Options, row generation) (generat
 
 // forget removes the counter of a KEK that is no recipient any more.
 func (s *Store) forget(ctx context.Context, o Options, row generation) (generation, error) {
-	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI})
+	p, c, err := s.openCounter(ctx, o, recipient{URI: row.URI}, obeySealed)
 	if c != nil {
 		err = errors.Join(c.RemoveCounter(ctx, row.Name), p.Close())
 	}
@@ -298,7 +298,7 @@ func (s *Store) forget(ctx context.Context, o Options, row generation) (generati
 // the store is not protected.
 func (s *Store) beginCounting(ctx context.Context, o Options, row generation, recipients []recipient) error {
 	for _, r := range recipients {
-		p, c, err := s.openCounter(ctx, o, r)
+		p, c, err := s.openCounter(ctx, o, r, obeyQuiet)
 		if c == nil { // also where the KEK cannot be used now
 			if err != nil {
 				o.Log.Debug("a KEK cannot be asked whether it counts", "kek", r.URI, "reason", err)
