@@ -14,7 +14,8 @@ import (
 // offline runs a command of the daemon's program on the data folder.
 func offline(t *testing.T, d *harness.Daemon, args ...string) {
 	t.Helper()
-	if out, err := exec.Command(d.Bin("vtokend"), append(args, "--data-dir", d.DataDir)...).CombinedOutput(); err != nil {
+	args = append(append(args, "--data-dir", d.DataDir), d.KEKs()...)
+	if out, err := exec.Command(d.Bin("vtokend"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("vtokend %s: %v\n%s", args, err, out)
 	}
 }
@@ -99,8 +100,9 @@ func TestOlderBackup(t *testing.T) {
 	}
 	must(t, d.Stop())
 	must(t, os.RemoveAll(d.DataDir))
-	refusedRestore(t, d, "--accept-rollback", file, "--data-dir", d.DataDir)
-	vtoken(t, d, "restore", file, "--data-dir", d.DataDir, "--accept-rollback")
+	restore := append([]string{file, "--data-dir", d.DataDir}, d.KEKs()...)
+	refusedRestore(t, d, "--accept-rollback", restore...)
+	vtoken(t, d, append([]string{"restore", "--accept-rollback"}, restore...)...)
 	must(t, d.Start())
 	must(t, sign(d, "01", harness.PIN))
 	if out := vtoken(t, d, "audit", "tail"); !strings.Contains(out, "accept-rollback") {

@@ -73,6 +73,15 @@ func (d *Daemon) Start(flags ...string) error {
 	return d.wait(ready)
 }
 
+// KEKs are the flags that name the KEKs of the starts so far, for programs that open the
+// store themselves.
+func (d *Daemon) KEKs() (flags []string) {
+	for _, uri := range d.keks {
+		flags = append(flags, "--kek", uri)
+	}
+	return flags
+}
+
 // Configure has a KEK named at the next starts.
 func (d *Daemon) Configure(uri string) { d.keks = append(d.keks, uri) }
 

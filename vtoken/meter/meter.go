@@ -17,7 +17,7 @@ type Account interface {
 }
 
 // Purse pays for the memory of one holder. Its methods are safe for concurrent use. The
-// errors carry CKR_DEVICE_MEMORY.
+// errors carry CKR_DEVICE_MEMORY, or CKR_SESSION_HANDLE_INVALID where the holder has ended.
 type Purse struct {
 	account Account
 	advance int // is paid from the beginning to the end
@@ -68,7 +68,7 @@ func (p *Purse) Take(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
-		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the connection or session ended meanwhile")
+		return ck.Errorf(ck.CKR_SESSION_HANDLE_INVALID, "the connection or session ended meanwhile")
 	}
 	missing := p.used + n - p.paid
 	if missing <= 0 {
