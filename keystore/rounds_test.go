@@ -113,7 +113,6 @@ func TestModelOfRounds(t *testing.T) {
 				})
 			}
 			var killed []moment
-			h.used = func() {}
 			wg.Wait()
 			killed = append(killed, moment{dir: copyFolder(t, o.Dir), hardware: h.copy()})
 			h.set(func() { h.deaf, h.mute = false, false })

@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -56,16 +57,28 @@ func (e *Engine) noteUse(t *token) {
 // writeUses notes what waits, one token after the other, and ends.
 func (e *Engine) writeUses() {
 	for id, more := e.uses.first(); more; id, more = e.uses.first() {
-		e.uses.done(id, e.writeUse(id), e.opts.Now())
+		if err := e.writeUse(id); err != nil {
+			e.uses.pause(e.opts.Now())
+		}
 	}
 }
 
 func (e *Engine) writeUse(id record.TokenID) error {
-	return e.changeToken(id, func(r *record.Token) error {
+	err := e.changeToken(id, func(r *record.Token) error {
+		if !useDue(r.LastUsedAt, e.opts.Now()) {
+			return errNoted
+		}
 		e.markUsed(r)
 		return nil
 	})
+	if errors.Is(err, errNoted) {
+		return nil
+	}
+	return err
 }
+
+// errNoted ends an update that has nothing to note any more.
+var errNoted = errors.New("the use is noted")
 
 // markUsed notes in a record that is about to be written that its holder used it.
 func (e *Engine) markUsed(r *record.Token) {
@@ -74,25 +87,23 @@ func (e *Engine) markUsed(r *record.Token) {
 	}
 }
 
-// first is a token that waits. Where there is none the writer ends.
+// first takes a token from those that wait. What is noted while it is written waits again.
+// Where there is none the writer ends.
 func (u *uses) first() (id record.TokenID, more bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for id = range u.waiting {
+		delete(u.waiting, id)
 		return id, true
 	}
 	u.writing = false
 	return "", false
 }
 
-// done takes a token from those that wait; after a fault all of them, and none
-// comes for a while.
-func (u *uses) done(id record.TokenID, err error, now time.Time) {
+// pause forgets what waits after a fault, and none comes for a while.
+func (u *uses) pause(now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.waiting, id)
-	if err != nil {
-		clear(u.waiting)
-		u.paused = now.Add(afterFailure)
-	}
+	clear(u.waiting)
+	u.paused = now.Add(afterFailure)
 }
