@@ -5,12 +5,31 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// text is a log that timers write to as well.
+type text struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (t *text) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buf.Write(b)
+}
+
+func (t *text) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buf.String()
+}
 
 // pass lets the clock of the bubble go on, and what was due then be done.
 func pass(long time.Duration) {
@@ -22,7 +41,7 @@ func pass(long time.Duration) {
 // told.
 func TestPeerLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out text
 		log := slog.New(newPeerLog(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		mallory, alice := log.With("uid", 62003, "pid", 1), log.With("uid", uint32(62001), "pid", 2)
 		count := func(what string) int { return strings.Count(out.String(), what) }

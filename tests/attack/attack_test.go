@@ -24,6 +24,7 @@ var attackers = map[string]func(args []string) error{
 	"login":            loginAttacker,
 	"walk":             walkAttacker,
 	"crowds":           crowds,
+	"besiege":          besiege,
 	"babble":           babble,
 	"worker":           worker,
 	"resident":         residentApplication,
