@@ -79,7 +79,7 @@ func TestProcessorTime(t *testing.T) {
 			require.Equal(t, "ready", signer.line(t))
 			quiet := signer.measure(t, long)
 
-			attack := launch(t, d, mallory, load.attacker, strconv.Itoa(load.count))
+			attack := launch(t, d, mallory, load.attacker, strconv.Itoa(load.count)).goLast(t)
 			require.Equal(t, "ready", attack.line(t))
 			busy := signer.measure(t, long)
 			out, err := run(t, d, alice, "first-login", "second")
