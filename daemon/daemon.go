@@ -103,6 +103,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
 		MayMake: admins.Has, Locked: d.locked, Provider: provider, Forgotten: d.sweeper.note, Version: version,
 		Turns:       d.turns,
+		Owner:       func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Wait:        func(call context.Context, long time.Duration) { wait(ctx, call, long) },
 		MaxSessions: cfg.MaxSessions, Account: func(p record.Peer) meter.Account { return d.limited.account(d.limited.owners.Of(p.UID)) },
 	})

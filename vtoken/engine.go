@@ -35,6 +35,9 @@ type Options struct {
 	Wait func(ctx context.Context, long time.Duration)
 	// Turns is where slow work waits for a processor; nil lets all run at once.
 	Turns Turns
+	// Owner is whose line in Turns the work of a peer stands in, so that the users in a
+	// user's subordinate ranges have one line together; nil has a line for each uid.
+	Owner func(record.Peer) string
 	// MaxSessions bounds the sessions of one application; 0 is 4096.
 	MaxSessions int
 	// Account is where memory is charged that applications of the peer's user make the
@@ -90,6 +93,9 @@ func New(store Store, opts Options) (*Engine, error) {
 	if opts.Forgotten == nil {
 		opts.Forgotten = func() {}
 	}
+	if opts.Owner == nil {
+		opts.Owner = ownerOf
+	}
 	if opts.Provider == nil {
 		opts.Provider = mech.Go{}
 	}
@@ -140,7 +146,7 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 		holds:       map[record.UserID]*holder{},
 		mayMake:     e.opts.MayMake(peer),
 		account:     e.opts.Account(peer),
-		owner:       ownerOf(peer),
+		owner:       e.opts.Owner(peer),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.events.wake = make(chan struct{}, 1)

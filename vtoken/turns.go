@@ -28,7 +28,7 @@ func (atOnce) Do(ctx context.Context, _ string, work func(pause func() error)) e
 	return nil
 }
 
-// ownerOf is the owner of a process's work: its OS user.
+// ownerOf is the owner of a process's work where the options name nobody: its OS user.
 func ownerOf(p record.Peer) string { return fmt.Sprintf("uid %d", p.UID) }
 
 // inTurn does slow work of the application when it is its turn. The work is not done

@@ -251,3 +251,13 @@ func TestDelayEndsWithTheApplication(t *testing.T) {
 	}
 	require.Equal(t, ck.CKR_FUNCTION_CANCELED, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
 }
+
+// TestOwnerOfTurns: slow work stands in the line of the owner that the options name.
+func TestOwnerOfTurns(t *testing.T) {
+	w, q := newWorld(t), new(turns)
+	e, err := vtoken.New(w.store, vtoken.Options{Turns: q, Owner: func(record.Peer) string { return "somebody" }})
+	require.NoError(t, err)
+	w.engine = e
+	w.loggedIn(rw)
+	require.Equal(t, []string{"somebody"}, q.owners)
+}
