@@ -141,7 +141,7 @@ func restoreAs(ctx context.Context, o Options, file io.ReadSeeker, path string) 
 	if err := sameAs(db, file); err != nil {
 		return report, restored, err
 	}
-	s, version, err := load(ctx, o, db)
+	s, version, err := load(ctx, o, db, true)
 	if err != nil {
 		return report, restored, err
 	}

@@ -96,7 +96,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"no backup":     {[]byte("-----BEGIN CERTIFICATE-----\nMIIB"), backup.ErrDamaged},
 		"newer":         {newer, backup.ErrNewer},
 		"newer store":   {remade(t, file, string(schema.KeyFormat()), func([]byte) []byte { return schema.Format(schema.Version + 1) }), schema.ErrNewer},
-		"forged":        {remade(t, file, string(schema.KeyHeader()), func(v []byte) []byte { return []byte(flip(string(v), 40)) }), ErrTampered},
+		"forged":        {remade(t, file, string(schema.KeyNode(thisNode)), func(v []byte) []byte { return []byte(flip(string(v), 40)) }), ErrTampered},
 		"record gone":   {remade(t, file, "k", func([]byte) []byte { return nil }), ErrTampered},
 		"secret forged": {remade(t, file, "o", func(v []byte) []byte { return []byte(flip(string(v), 60)) }), ErrTampered},
 	}

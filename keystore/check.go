@@ -62,6 +62,7 @@ type checker struct {
 }
 
 func newChecker(ctx context.Context, tx *Tx) *checker {
+	tx.whole = true
 	return &checker{
 		ctx: ctx, tx: tx, index: make(map[string]bool),
 		usages: make(map[schema.ID]record.Amount), holdings: make(map[schema.ID]record.Amount),
@@ -126,9 +127,16 @@ func (c *checker) record(key, value []byte) error {
 	switch {
 	case string(key) == string(schema.KeyFormat()):
 		return nil // see format
-	case string(key) == string(schema.KeyHeader()):
-		_, err := c.tx.loadHeader()
+	case string(key) == string(schema.KeyStore()):
+		return c.tx.readStore()
+	case string(key) == string(schema.KeyNode(thisNode)):
+		_, err := c.tx.loadNode()
 		return err
+	case string(key) == string(schema.KeyRanges()):
+		_, err := c.tx.firstFreeSlot()
+		return err
+	case key[0] == schema.PrefixAccumulator:
+		return c.accumulator(key)
 	case string(key) == string(schema.KeySystem()):
 		return c.system(value)
 	case string(key) == string(schema.KeyOldRoot()):
@@ -159,6 +167,16 @@ func (c *checker) record(key, value []byte) error {
 		return tampered("there is a record of no known kind, under a key of %d bytes that begins with %q", len(key), key[0])
 	}
 	return check(id, value)
+}
+
+// accumulator opens an accumulator, whose sum is compared with that of its bucket.
+func (c *checker) accumulator(key []byte) error {
+	n, b, ok := schema.ParseAccumulator(key)
+	if !ok || n != thisNode {
+		return tampered("there is a sum of no bucket of this store, under a key of %d bytes", len(key))
+	}
+	_, err := c.tx.accumulator(b)
+	return err
 }
 
 func (c *checker) format() error {
@@ -317,8 +335,8 @@ func (c *checker) token(id schema.ID, value []byte) error {
 	if err != nil {
 		return err
 	}
-	h, err := c.tx.loadHeader()
-	if err == nil && uint64(t.Slot) >= h.nextSlot {
+	given, err := c.tx.slotGiven(uint64(t.Slot))
+	if err == nil && !given {
 		err = tampered("token %s has slot %d, which was not given out yet", t.ID, t.Slot)
 	}
 	return errors.Join(err, boundProblem(t), c.expect(entries), c.objects(t, id))

@@ -12,7 +12,7 @@
 // each recipient, wrapped under that recipient's KEK; any one opens. Below it:
 //
 //	root key
-//	├── system key          index hashes, PIN pepper, API key hashes, header, generation
+//	├── system key          index hashes, PIN pepper, API key hashes, sums, generation
 //	└── tenant key          tenant, users, API keys, exchange key
 //	    └── token key       token record, attributes, secret attributes
 //	          └── PIN       secret attributes of PIN-bound tokens, see below
@@ -69,23 +69,43 @@
 // # What is detected
 //
 // Every value is bound to its place and version (package envelope), so that
-// none can be changed or moved. Old values and missing ones are found by sums:
-// each token has the sum, mod 2^256, of a keyed hash (HMAC-SHA256) of every key
-// and value of its objects, and the header has one of everything else, those
-// sums included. A write changes its sum by one subtraction and one addition.
-// The header is read and compared when the store is opened, a token's sum
-// before the first use of its objects. Rolling back, removing, adding or
-// swapping single records is found then, and the store, or the token, is
-// refused with [ErrTampered]. The hashes never leave the seal, so nobody
+// none can be changed or moved. Old values and missing ones are found by sums, mod 2^256,
+// of a keyed hash (HMAC-SHA256) of every key and value. Each token has one of its objects.
+// All other records are in 4,097 buckets by the first bits of their ids, each of which has
+// one ([schema.Bucket]); the sums of the tokens are among those records. The sums of the
+// buckets have a sum in their turn, in the head of the store. A write changes a sum by one
+// subtraction and one addition, so that a commit writes the sums of the buckets that it
+// changed, and the head. Rolling back, removing, adding or swapping single records is
+// found when their sum is compared, and the store, or what is in the bucket, or the token,
+// is refused with [ErrTampered]. The hashes never leave the seal, so nobody
 // without the key can look for two sets of the same sum.
 //
+// When a store is opened, the head is compared with the sums, and the bucket of tenants,
+// recipients and all that there is once with its own. The other buckets are compared, too,
+// where the file is small; those of a large one before their first use. A token's
+// sum is compared before the first use of its objects.
+//
+// Why buckets go by ids and not by tenants: a record is looked for by its id alone; one
+// tenant may have nearly all of the tokens; and nothing more is to be seen of which
+// records are of one tenant. The sums are under a key of the system, so that who has the
+// key of a tenant makes no sum right.
+//
 // While the store is open there is one writer, which remembers (known.go) a hash of
-// each record that the header's sum covers, and of each object that it read or wrote: at
+// each record of a bucket that was compared, and of each object that it read or wrote: at
 // most 1,048,576, some 50 MiB. A record that reads otherwise was put back, removed or
 // added by somebody else. It is [ErrTampered] before a write takes it into a sum, and
 // told to Options.Tampered and the log. Beyond that number the ones that were used
 // last are remembered, and the patrol (patrol.go) finds the others: it walks over the
 // whole store all the time, at two percent of a processor, and compares the sums.
+//
+// # Older layouts
+//
+// A store of an older version of the layout (package schema) is migrated when it is opened
+// (migrate.go): on a copy, which is authenticated and compared record by record before it
+// takes the place of the file. The old file is kept for 30 days, or until a KEK is removed
+// or the root key is rotated. Each kind of record has a version of its own besides, which
+// its seal authenticates, so that most changes need no migration; and a store says which
+// programs know all that is in it, so that an older one drops nothing.
 //
 // # Older copies of the whole store
 //

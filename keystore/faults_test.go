@@ -67,11 +67,11 @@ func failOnce(t *testing.T, op kvtest.Op, n int, fn func(*Tx, record.Token, obje
 	if !errors.Is(err, cause) || ck.CodeOf(err) != code {
 		t.Errorf("%s %d: %v", op, n, err)
 	}
-	if !slices.Equal(state(t, s), before) || s.verify() != nil || told != 0 {
+	if !slices.Equal(state(t, s), before) || s.View((*Tx).verify) != nil || told != 0 {
 		t.Errorf("%s %d: something was changed", op, n)
 	}
 	update(t, s, func(tx *Tx) error { return fn(tx, tok, id) })
-	if err := s.verify(); err != nil || slices.Equal(state(t, s), before) || told != 1 {
+	if err := s.View((*Tx).verify); err != nil || slices.Equal(state(t, s), before) || told != 1 {
 		t.Errorf("%s %d: it did not work when repeated: %v, told %d times", op, n, err, told)
 	}
 	return true

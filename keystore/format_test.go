@@ -126,7 +126,7 @@ func TestFormat(t *testing.T) {
 	}
 	for _, scheme := range []string{"file", "passphrase"} {
 		r := must[*reader](t)(openReader(records, w.dir, scheme))
-		checkHeader(t, r)
+		checkSums(t, r)
 		entries := map[string]bool{}
 		readAll(t, r, entries)
 		checkIndex(t, r, entries)
@@ -136,17 +136,60 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// checkHeader compares the sum over the records, and the next ids.
-func checkHeader(t *testing.T, r *reader) {
+// checkSums compares the sums of the buckets with the records, and reads the next ids.
+func checkSums(t *testing.T, r *reader) {
 	t.Helper()
-	header := must[[]byte](t)(r.open(derive(r.system, "header"), "!header", none, none, 0, 1))
-	sum := r.sum(derive(r.system, "sum"), func(key string) bool { return key[0] != '!' && key[0] != 'o' })
-	if len(header) != 48 || !bytes.Equal(header[:32], sum) {
-		t.Errorf("the header says %x, the sum of the records is %x", header, sum)
+	key, sumKey := derive(r.system, "header"), derive(r.system, "sum")
+	buckets := map[int]bool{}
+	for k := range r.records {
+		if b, in := bucket(k); in {
+			buckets[b] = true
+		}
 	}
-	if slot, object := binary.BigEndian.Uint64(header[32:]), binary.BigEndian.Uint64(header[40:]); slot != 3 || object != 5 {
-		t.Errorf("the next token gets slot %d, and the next object %d", slot, object)
+	for b := range buckets {
+		at := "D\x00\x00" + string(binary.BigEndian.AppendUint16(nil, uint16(b)))
+		sum := must[[]byte](t)(r.open(key, at, none, none, uint64(b), 23))
+		of := r.sum(sumKey, func(k string) bool { is, in := bucket(k); return in && is == b })
+		if !bytes.Equal(sum, of) {
+			t.Errorf("bucket %d says %x, the sum of its records is %x", b, sum, of)
+		}
 	}
+	head := must[[]byte](t)(r.open(key, "N\x00\x00", none, none, 0, 22))
+	if of := r.sum(sumKey, func(k string) bool { return k[0] == 'D' }); len(head) != 56 || !bytes.Equal(head[:32], of) {
+		t.Errorf("the head says %x, the sum of the sums is %x", head, of)
+	}
+	for i, want := range []uint64{5, 3, 257} {
+		if got := binary.BigEndian.Uint64(head[32+8*i:]); got != want {
+			t.Errorf("number %d of the head is %d", i, got)
+		}
+	}
+	if free := must[[]byte](t)(r.open(key, "R", none, none, 0, 24)); binary.BigEndian.Uint64(free) != 257 {
+		t.Errorf("the slot ids are free from %x on", free)
+	}
+	var store struct {
+		ID             []byte
+		Reader, Writer int
+	}
+	if err := json.Unmarshal(must[[]byte](t)(r.open(key, "S", none, none, 0, 21)), &store); err != nil {
+		t.Error(err)
+	}
+	if store.Reader != 1 || store.Writer != 1 || !bytes.Equal(store.ID, derive(r.system, "store id")[:16]) {
+		t.Errorf("the store says of itself %+v", store)
+	}
+}
+
+// bucket is the bucket of a key, and whether it is in one.
+func bucket(key string) (int, bool) {
+	from := 1
+	switch {
+	case strings.ContainsRune("!DNo", rune(key[0])):
+		return 0, false
+	case key[0] == 'i':
+		from = 2
+	case !strings.ContainsRune("aGhKknpu", rune(key[0])):
+		return 4096, true
+	}
+	return int(binary.BigEndian.Uint16([]byte(key[from:])) >> 4), true
 }
 
 // readAll reads every record under the key that the document names, and notes the
@@ -222,7 +265,7 @@ func readAll(t *testing.T, r *reader, entries map[string]bool) {
 			if used := object(20); used.Objects != 4 || used.Bytes != r.objectBytes("") {
 				t.Errorf("the user's tokens are said to hold %d objects of %d bytes", used.Objects, used.Bytes)
 			}
-		case '!', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g', 'w': // read elsewhere, or not in this store
+		case '!', 'D', 'N', 'R', 'S', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g', 'w': // read elsewhere, or not in this store
 		default:
 			t.Errorf("record %q is not in the document", key)
 		}

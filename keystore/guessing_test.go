@@ -116,8 +116,8 @@ func storeRecords(t *testing.T, p string, bound bool) map[string]string {
 func onlySealed(t *testing.T, key, a, b string, clock bool) {
 	t.Helper()
 	sealed := map[byte]int{schema.PrefixToken: 16} // the tenant's id goes before
-	for _, k := range [][]byte{schema.KeyHeader(), schema.KeyGeneration()} {
-		sealed[k[0]] = 0
+	for _, kind := range []byte{schema.PrefixNode, schema.PrefixAccumulator, schema.PrefixGeneration} {
+		sealed[kind] = 0
 	}
 	from, ok := sealed[key[0]]
 	if !ok {
@@ -195,7 +195,7 @@ func TestNoKeyInTheFolder(t *testing.T) {
 	const right = "0042"
 	dir, records, id, stored, pepper := storeOfPIN(t, right, false)
 	system := []byte(records[string(schema.KeySystem())])
-	header := []byte(records[string(schema.KeyHeader())])
+	header := []byte(records[string(schema.KeyNode(thisNode))])
 	opens := func(key []byte) bool {
 		k, err := envelope.NewKey(key)
 		if err != nil {
@@ -203,14 +203,14 @@ func TestNoKeyInTheFolder(t *testing.T) {
 		}
 		defer k.Wipe()
 		_, _, asRoot := k.Open(place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), system)
-		_, _, asHeader := k.Open(place(schema.ID{}, schema.ID{}, 0, fieldHeader), header)
+		_, _, asHeader := k.Open(placeNode(), header)
 		derived := k.Derive("header")
 		h, err := envelope.NewKey(derived)
 		if err != nil {
 			return false
 		}
 		defer h.Wipe()
-		_, _, asSystem := h.Open(place(schema.ID{}, schema.ID{}, 0, fieldHeader), header)
+		_, _, asSystem := h.Open(placeNode(), header)
 		return asRoot == nil || asSystem == nil || asHeader == nil
 	}
 	tried := 0

@@ -33,14 +33,25 @@ const (
 	fieldBound
 	fieldPending
 	fieldUsage
+	fieldStore
+	fieldNode
+	fieldAccumulator
+	fieldRanges
 )
 
 // fieldServer is the certificate of the API.
 const fieldServer envelope.Field = 32
 
-// place is a place in the current schema.
+// contents are the versions of what this program seals, where that is not the first one.
+// It reads the versions before as well, so that a record changes its version when it is
+// written next, and a new version of one kind needs no migration of the store.
+var contents = map[envelope.Field]uint16{
+	fieldSummary: 2, // 1 had no amounts, or had them without saying so
+}
+
+// place is a place in the store.
 func place(tenant, id schema.ID, object uint64, field envelope.Field) envelope.Place {
-	return envelope.Place{Schema: schema.Version, Tenant: tenant, Record: id, Object: object, Field: field}
+	return envelope.Place{Schema: max(contents[field], 1), Tenant: tenant, Record: id, Object: object, Field: field}
 }
 
 // systemKeys are what hangs off the system key.

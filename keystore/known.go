@@ -17,8 +17,8 @@ import (
 //
 // Of each record there are a hash of its key and one of its value, under seeds that are
 // in memory only. An attacker can put back values that the store sealed before and no
-// others, so that a universal hash does. All records that the header's sum covers are
-// remembered where there is room (mostKnown), and then one that is not known was added;
+// others, so that a universal hash does. The records of a bucket are remembered when it is
+// verified, where there is room (mostKnown), and then one that is not known was added;
 // objects are when they are first read. Where there is no room, those that were read or
 // written last are remembered, and the patrol finds the others.
 //
@@ -26,8 +26,10 @@ import (
 // was committed since the view began is not compared.
 type known struct {
 	keys, values maphash.Seed
-	header       uint64 // the hash of the header's key, which is never forgotten
+	header       uint64 // the hash of the key of the node's head, which is never forgotten
 	most         int
+
+	verified [schema.Buckets]atomic.Bool // buckets whose records are in records
 
 	commits atomic.Uint64 // commits that ended well
 
@@ -53,7 +55,7 @@ const mostKnown = 1 << 20
 
 func newKnown() *known {
 	k := &known{keys: maphash.MakeSeed(), values: maphash.MakeSeed(), most: mostKnown, complete: true, records: map[uint64]seen{}}
-	k.header = k.keyHash(schema.KeyHeader())
+	k.header = k.keyHash(schema.KeyNode(thisNode))
 	return k
 }
 
@@ -81,6 +83,37 @@ func (k *known) prime(key, value []byte) {
 		return
 	}
 	k.records[k.keyHash(key)] = seen{value: k.valueHash(value)}
+}
+
+// reading is a record of a bucket that is being verified: the hashes of its key and value.
+type reading struct {
+	bucket     schema.Bucket
+	key, value uint64
+}
+
+// trusted reports whether a bucket was verified in this run.
+func (k *known) trusted(b schema.Bucket) bool { return k.verified[b].Load() }
+
+// trust remembers the records of buckets that were verified, and leaves those alone that
+// somebody else verified meanwhile, and then perhaps changed. What is not verified is not
+// changed, so that it does not matter how old the snapshot is that they were read in.
+func (k *known) trust(first, end schema.Bucket, read []reading) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range read {
+		switch {
+		case k.trusted(r.bucket):
+		case len(k.records) >= k.most:
+			k.complete = false
+		default:
+			if _, is := k.records[r.key]; !is {
+				k.records[r.key] = seen{value: r.value}
+			}
+		}
+	}
+	for b := first; b < end; b++ {
+		k.verified[b].Store(true)
+	}
 }
 
 // begin has records compared from now on: the store is verified.
@@ -169,13 +202,13 @@ func kindOf(key []byte) string {
 		schema.PrefixGeneration: "the generation", schema.PrefixGroup: "group", schema.PrefixPending: "pending key",
 		schema.PrefixRecipient: "KEK", schema.PrefixTenantKey: "the key of tenant", schema.PrefixTenant: "tenant",
 		schema.PrefixUsage: "the usage of user", schema.PrefixUser: "user", schema.PrefixExchange: "the exchange key of tenant",
+		schema.PrefixNode: "the head of the store", schema.PrefixAccumulator: "the sum of a bucket", schema.PrefixRanges: "the ranges of slot ids",
+		schema.PrefixStore: "the record of the store", schema.PrefixSystem: "the system key",
 	}
 	id, ok := schema.RecordID(key)
 	number, _, object := schema.ParseObject(key)
 	name, named := names[key[0]]
 	switch {
-	case string(key) == string(schema.KeyHeader()):
-		return "the header"
 	case object:
 		return fmt.Sprintf("object %d of token %s", number, text(schema.ID(key[1:17])))
 	case named && ok && len(key) == 1+len(id):
@@ -220,7 +253,7 @@ func (tx *Tx) stage() {
 	if len(tx.wrote) == 0 {
 		return
 	}
-	s, k := tx.s, tx.s.known
+	k := tx.s.known
 	k.mu.Lock()
 	if k.pending == nil {
 		k.pending = make(map[uint64]uint64, len(tx.wrote))
@@ -229,12 +262,8 @@ func (tx *Tx) stage() {
 		k.pending[h] = v
 	}
 	k.mu.Unlock()
-	s.patrols.sum = s.patrols.sum.plus(tx.walked)
 	tx.w.OnCommit(k.committed)
-	tx.w.OnFailure(func(err error) {
-		k.failed(err)
-		s.patrols.restart()
-	})
+	tx.w.OnFailure(k.failed)
 }
 
 // committed remembers what was staged. The first update of a commit does it for all.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,11 @@ func quiet(t *testing.T, o Options) *Store {
 	return s
 }
 
+func bucketOf(key []byte) schema.Bucket {
+	b, _ := schema.BucketOf(key)
+	return b
+}
+
 // walkOnce is one walk of the patrol without a pause.
 func (s *Store) walkOnce() error { return s.walk(func(time.Duration) bool { return true }) }
 
@@ -68,12 +74,19 @@ func (s *Store) walkOnce() error { return s.walk(func(time.Duration) bool { retu
 // refused, whatever wants to change it as well, and the patrol finds it. With the right
 // value in its place again, everything works: nothing wrong went into a sum.
 func TestPutBackInUse(t *testing.T) {
+	for _, lazily := range []bool{false, true} {
+		t.Run(fmt.Sprint("verified at first use: ", lazily), func(t *testing.T) { putBackInUse(t, lazily) })
+	}
+}
+
+func putBackInUse(t *testing.T, lazily bool) {
 	dir, _ := small(t)
 	var log bytes.Buffer
 	var told atomic.Int64
 	o := options(dir)
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	o.Tampered = func(error, bool) { told.Add(1) }
+	o.lazily = lazily
 	s := quiet(t, o)
 	before := storedNow(t, s)
 	change := func() error {
@@ -113,7 +126,7 @@ func TestPutBackInUse(t *testing.T) {
 		behind(t, s, map[string][]byte{key: []byte(value)})
 		require.NoError(t, s.walkOnce(), name)
 	}
-	for _, kind := range "!ahktuxo" {
+	for _, kind := range "NDahktuxo" {
 		require.Positive(t, kinds[byte(kind)], "no record of kind %c was put back", kind)
 	}
 	require.Contains(t, log.String(), "ALARM")
@@ -127,8 +140,9 @@ func TestPutBackInUse(t *testing.T) {
 // TestAddedInUse deletes an API key and a user, and puts all of their records back: they
 // are not believed, also where they were deleted in another run.
 func TestAddedInUse(t *testing.T) {
-	for _, again := range []bool{false, true} {
-		t.Run(fmt.Sprint("another run: ", again), func(t *testing.T) {
+	for name, again := range map[string]bool{"the same run": false, "another run": true, "another run, verified at first use": true} {
+		lazily := strings.HasSuffix(name, "first use")
+		t.Run(name, func(t *testing.T) {
 			dir := tempDir(t)
 			s := quiet(t, options(dir))
 			u := addUser(t, s, "alice", "unix")
@@ -145,7 +159,9 @@ func TestAddedInUse(t *testing.T) {
 			})
 			if again {
 				closeStore(t, s)
-				s = quiet(t, options(dir))
+				o := options(dir)
+				o.lazily = lazily
+				s = quiet(t, o)
 			}
 			defer closeStore(t, s)
 			after := storedNow(t, s)
@@ -161,6 +177,46 @@ func TestAddedInUse(t *testing.T) {
 			require.ErrorIs(t, s.walkOnce(), ErrTampered)
 		})
 	}
+}
+
+// TestFirstUse puts one record of a store back while it is closed, and opens it as a large
+// one: whoever has to do with that record is refused, the others are served, and the patrol
+// tells of it.
+func TestFirstUse(t *testing.T) {
+	dir := tempDir(t)
+	s := open(t, dir)
+	u := addUser(t, s, "alice")
+	var tokens []record.TokenID
+	for i := range 20 {
+		tokens = append(tokens, addToken(t, s, u, fmt.Sprint(i)).ID)
+	}
+	closeStore(t, s)
+	before := raw(t, dir)
+	s = open(t, dir)
+	update(t, s, disable(tokens[0]))
+	closeStore(t, s)
+	id, _ := parseID("token", tokens[0])
+	key := string(schema.Record(schema.PrefixToken, id))
+	rewrite(t, dir, func(w kv.Writer) error { return w.Put([]byte(key), []byte(before[key])) })
+	_, err := Open(t.Context(), options(dir))
+	require.ErrorIs(t, err, ErrTampered)
+
+	o := options(dir)
+	o.lazily = true
+	s = quiet(t, o)
+	served := 0
+	for _, other := range tokens {
+		err := s.View(func(tx *Tx) error { _, err := tx.Token(other); return err })
+		if other == tokens[0] {
+			require.ErrorIs(t, err, ErrTampered)
+		} else if err == nil {
+			served++
+		}
+	}
+	require.GreaterOrEqual(t, served, 15, "a few may share its bucket")
+	require.ErrorIs(t, s.Update(disable(tokens[0])), ErrTampered)
+	require.ErrorIs(t, s.walkOnce(), ErrTampered)
+	closeStore(t, s)
 }
 
 // TestNotKnown has hardly any room to remember records: those that are not known are
@@ -332,7 +388,7 @@ func TestWalkPutBack(t *testing.T) {
 					} else {
 						failed[id]++
 						key, _ := parseID("token", id)
-						for _, k := range [][]byte{schema.Record(schema.PrefixToken, key), schema.KeyHeader()} {
+						for _, k := range [][]byte{schema.Record(schema.PrefixToken, key), schema.KeyNode(thisNode), schema.KeyAccumulator(thisNode, bucketOf(schema.Record(schema.PrefixToken, key)))} {
 							delete(right, string(k)) // it is newer now
 						}
 					}

@@ -5,18 +5,14 @@ import (
 
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/schema"
-	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// maxObject is the last object id; above it are the handles of session objects.
-const maxObject = 1<<62 - 1
-
 // summary is what a token knows of its objects: the sum over their keys and
 // values, and how much they are. It is sealed in the store, and covered by the
-// header's sum.
+// sum of its bucket.
 type summary struct {
 	sum sum
 	record.Amount
@@ -269,20 +265,6 @@ func (tx *Tx) putSecret(token schema.ID, keys *tokenKeys, sm *summary, o *object
 			return err
 		}
 	}
-	return nil
-}
-
-func (tx *Tx) allocateObject(o *object.Object) error {
-	h, err := tx.loadHeader()
-	if err != nil {
-		return err
-	}
-	if h.nextObject > maxObject {
-		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "all %d object ids have been used", uint64(maxObject))
-	}
-	o.ID = object.ID(h.nextObject)
-	h.nextObject++
-	h.dirty = true
 	return nil
 }
 

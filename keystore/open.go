@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,9 +29,6 @@ const (
 	// DefaultKEK is the KEK of a store that is made without one.
 	DefaultKEK = "file:kek.key"
 )
-
-// migrations brings stores of older versions up to date.
-func migrations() []schema.Migration { return nil }
 
 // Open opens the store of a data folder, and makes it on first start. It fails
 // with [ErrFolder], [ErrNoKEK], [ErrTampered], schema.ErrNewer, or one of the
@@ -62,6 +59,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.resumeRotation(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.dropKept(s.path(), time.Now().Add(-keptFor))
 	s.scrub()
 	s.patrol()
 	return s, nil
@@ -136,10 +134,7 @@ func openFile(ctx context.Context, o Options, path string) (*Store, error) {
 	if version == schema.Version {
 		return s, nil
 	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	if err := upgrader(ctx, o, path).Upgrade(version, schema.Version); err != nil {
+	if err := s.migrate(ctx, o, path, version); err != nil {
 		return nil, err
 	}
 	s, _, err = openAs(ctx, o, path)
@@ -152,26 +147,6 @@ func (o Options) onFirstStart(err error) string {
 		return ""
 	}
 	return "; no store was made. Correct that, or start without --kek, whose store has a key file, and then `vtoken kek add` this KEK and `vtoken kek remove " + DefaultKEK + "`"
-}
-
-// upgrader migrates a store file. Every record of the migrated copy is
-// authenticated before it takes the place of the old file.
-func upgrader(ctx context.Context, o Options, path string) schema.Upgrader {
-	return schema.Upgrader{
-		Path: path, List: migrations(), Open: openDB,
-		Verify: func(db *kv.DB) error {
-			s, _, err := load(ctx, o, db)
-			if err != nil {
-				return err
-			}
-			defer s.wipe()
-			r, err := s.Check(ctx)
-			if err == nil && len(r.Problems) > 0 {
-				err = tampered("the migrated store has %d problems; the first: %s", len(r.Problems), r.Problems[0])
-			}
-			return err
-		},
-	}
 }
 
 func openDB(path string) (*kv.DB, error) {
@@ -189,15 +164,20 @@ func openAs(ctx context.Context, o Options, path string) (*Store, uint32, error)
 	if err != nil {
 		return nil, 0, err
 	}
-	s, version, err := load(ctx, o, db)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("open the store: %w", err), db.Close())
+	}
+	s, version, err := load(ctx, o, db, info.Size() <= wholeFile && !o.lazily)
 	if err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("open the store %s: %w", path, err), db.Close())
 	}
 	return s, version, nil
 }
 
-// load opens the store in a database.
-func load(ctx context.Context, o Options, db *kv.DB) (*Store, uint32, error) {
+// load opens the store in a database, and verifies one of this version: all of it but the
+// objects, or what there is no use without.
+func load(ctx context.Context, o Options, db *kv.DB, all bool) (*Store, uint32, error) {
 	var version uint32
 	var recipients []recipient
 	err := db.View(func(r kv.Reader) (err error) {
@@ -222,50 +202,13 @@ func load(ctx context.Context, o Options, db *kv.DB) (*Store, uint32, error) {
 		return nil, 0, err
 	}
 	if version == schema.Version {
-		err = s.verify()
+		err = s.verify(all)
 	}
-	return s, version, err
-}
-
-// verify compares the sum over everything but objects with the header.
-func (s *Store) verify() error {
-	err := s.View((*Tx).verify)
-	if err == nil {
-		s.known.begin()
-	}
-	return err
-}
-
-func (tx *Tx) verify() error {
-	h, err := tx.loadHeader()
 	if err != nil {
-		return err
+		s.wipe()
+		return nil, 0, err
 	}
-	var got sum
-	add := func(key, value []byte) error {
-		tx.s.known.prime(key, value)
-		if schema.Summed(key) {
-			got = got.plus(element(tx.s.sys.sum, key, value))
-		}
-		return nil
-	}
-	err = tx.r.Scan(nil, nil, func(key, value []byte) error {
-		if key[0] >= schema.PrefixObject {
-			return kv.ErrStop
-		}
-		return add(key, value)
-	})
-	if err != nil {
-		return fault(err)
-	}
-	beyond := append([]byte{schema.PrefixObject}, bytes.Repeat([]byte{0xff}, 32)...)
-	if err := tx.r.Scan(nil, beyond, add); err != nil {
-		return fault(err)
-	}
-	if got != h.sum {
-		return tampered("records were removed, added or put back to an older state")
-	}
-	return nil
+	return s, version, nil
 }
 
 // createFile makes a store file under another name and gives it its own when
@@ -318,7 +261,7 @@ func initialize(db *kv.DB, o Options, root []byte, recipients []recipient) error
 		return err
 	}
 	return s.db.Update(func(w kv.Tx) error {
-		tx := &Tx{s: s, r: w, w: w, header: &header{nextSlot: 1, nextObject: 1}}
+		tx := &Tx{s: s, r: w, w: w, node: &node{nextObject: 1}}
 		if err := w.Put(schema.KeyFormat(), schema.Format(schema.Version)); err != nil {
 			return err
 		}
@@ -328,6 +271,9 @@ func initialize(db *kv.DB, o Options, root []byte, recipients []recipient) error
 			}
 		}
 		if err := tx.seal(key, schema.KeySystem(), nil, place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), system); err != nil {
+			return err
+		}
+		if err := tx.putStore(); err != nil {
 			return err
 		}
 		if err := tx.PutTenant(&record.Tenant{Name: record.DefaultTenant}); err != nil {

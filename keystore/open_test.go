@@ -267,48 +267,6 @@ func TestBadKEK(t *testing.T) {
 	}
 }
 
-// TestMigrationIsVerified: a migrated copy takes the place of the old store only
-// where every record of it is authentic, and the old file is kept (P19).
-func TestMigrationIsVerified(t *testing.T) {
-	damage := func(prefix byte) func(tx kv.Tx) error {
-		return func(tx kv.Tx) error {
-			var key, bad []byte
-			err := tx.Scan([]byte{prefix}, nil, func(k, v []byte) error {
-				key, bad = bytes.Clone(k), []byte(flip(string(v), len(v)-1))
-				return kv.ErrStop
-			})
-			return errors.Join(err, tx.Put(key, bad))
-		}
-	}
-	for name, test := range map[string]struct {
-		run  func(tx kv.Tx) error
-		want error
-	}{
-		"right":           {func(kv.Tx) error { return nil }, nil},
-		"a token damaged": {damage(schema.PrefixToken), ErrTampered},
-		"an object, too":  {damage(schema.PrefixObject), ErrTampered},
-	} {
-		dir, before := small(t)
-		path := filepath.Join(dir, storeFile)
-		old, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u := upgrader(t.Context(), options(dir).withDefaults(), path)
-		u.List = []schema.Migration{{From: schema.Version - 1, Name: name, Run: test.run}}
-		if err := u.Upgrade(schema.Version-1, schema.Version); !errors.Is(err, test.want) {
-			t.Errorf("%s: %v, want %v", name, err, test.want)
-		}
-		if after, err := reopenState(t, dir); err != nil || !slices.Equal(after, before) {
-			t.Errorf("%s: %v, the store now reads %q", name, err, after)
-		}
-		kept, err := os.ReadFile(u.Kept(schema.Version - 1))
-		if (err == nil) != (test.want == nil) || err == nil && !bytes.Equal(kept, old) {
-			t.Errorf("%s: the old file: %v", name, err)
-		}
-	}
-}
-
 // writeOld makes the store of the current version that TestOldStores keeps:
 // go test ./keystore -run TestOldStores -write-old-store
 var writeOld = flag.Bool("write-old-store", false, "write schema/testdata for the current version")

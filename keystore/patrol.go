@@ -9,23 +9,17 @@ import (
 	"vtoken/keystore/schema"
 )
 
-// patrol verifies the whole store again and again while it is open. It walks over the
-// records that the header's sum covers, some at a time and between two commits. What
-// updates change of the records behind it they change in its sum as well, so that the
-// sum can be compared with the header's at the end, however long the walk took. Then
-// it compares the objects of each token with the token's sum.
+// patrol verifies the whole store again and again while it is open: some buckets at a
+// time, each time in a snapshot of its own, and then the objects of each token.
 type patrol struct {
 	background
-	// last is the key that the walk has come to, and sum the sum so far. Both belong to
-	// the update that runs.
-	last []byte
-	sum  sum
+	size schema.Bucket // how many buckets are verified at a time
 }
 
 const (
-	// patrolRecords is how many records are looked at between two commits, which wait
-	// for it: a fifth of a millisecond.
-	patrolRecords = 256
+	// patrolRecords is how many records are looked at at a time, more or less: it is half
+	// a millisecond.
+	patrolRecords = 512
 	// patrolShare is the part of a processor that the walk takes: one in so many. The
 	// store of a million tokens takes half an hour.
 	patrolShare = 50
@@ -34,11 +28,6 @@ const (
 	// patrolWait is how long it rests after a failure that is no finding.
 	patrolWait = time.Minute
 )
-
-func (p *patrol) restart() { p.last, p.sum = nil, sum{} }
-
-// walked reports whether the sum of the walk is over a key.
-func (p *patrol) walked(key []byte) bool { return bytes.Compare(key, p.last) <= 0 }
 
 // patrol begins to walk.
 func (s *Store) patrol() { s.patrols.start(s.walkOn) }
@@ -75,91 +64,66 @@ func rest(ends <-chan struct{}, d time.Duration) bool {
 }
 
 // walk verifies the store once. pause is called after each piece with the time that it
-// took, and says whether to go on. A finding does not keep the tokens from being
-// looked at, each by itself.
+// took, and says whether to go on. A finding does not keep the rest from being looked at.
 func (s *Store) walk(pause func(time.Duration) bool) error {
 	var found error
-	for done := false; !done; {
+	piece := func(verify func() error) error {
 		begun := time.Now()
-		var err error
-		done, err = s.walkRecords()
-		switch {
-		case errors.Is(err, ErrTampered):
-			s.alarm(err)
-			found, done = err, true
-		case err != nil:
-			return err
-		}
-		if !pause(time.Since(begun)) {
-			return errStopped
-		}
-	}
-	var last []byte
-	for {
-		begun := time.Now()
-		next, err := s.walkToken(last)
-		switch {
+		switch err := verify(); {
 		case errors.Is(err, ErrTampered):
 			found = errors.Join(found, err)
 		case err != nil:
 			return err
 		}
-		if next == nil {
-			return found
-		}
-		last = next
 		if !pause(time.Since(begun)) {
 			return errStopped
 		}
+		return nil
 	}
-}
-
-// walkRecords looks at some records between two commits, and compares the sum after
-// the last one.
-func (s *Store) walkRecords() (done bool, err error) {
-	var fnErr error
-	p := &s.patrols
-	err = s.db.Update(func(w kv.Tx) error {
-		tx := &Tx{s: s, r: w, w: w}
-		if done, fnErr = tx.walkSome(p); fnErr != nil || done {
-			p.restart()
+	if err := piece(func() error { return s.View((*Tx).verifyAccumulators) }); err != nil {
+		return err
+	}
+	for first := schema.Bucket(0); first < schema.Buckets; {
+		end := min(first+s.patrols.next(), schema.Buckets)
+		if err := piece(func() error { return s.walkBuckets(first, end) }); err != nil {
+			return err
 		}
-		return fnErr
-	})
-	return done, outcome(err, fnErr)
-}
-
-func (tx *Tx) walkSome(p *patrol) (done bool, err error) {
-	left := patrolRecords
-	beyond := append([]byte{schema.PrefixObject}, bytes.Repeat([]byte{0xff}, 32)...)
-	for {
-		stopped := false
-		err := tx.scan(nil, bytes.Clone(p.last), func(key, value []byte) error {
-			if key[0] == schema.PrefixObject || left == 0 {
-				stopped = true
-				return kv.ErrStop
-			}
-			left--
-			p.last = append(p.last[:0], key...)
-			if schema.Summed(key) {
-				p.sum = p.sum.plus(element(tx.s.sys.sum, key, value))
-			}
-			return nil
+		first = end
+	}
+	for last, done := []byte(nil), false; !done; {
+		err := piece(func() error {
+			next, err := s.walkToken(last)
+			last, done = next, next == nil
+			return err
 		})
-		switch {
-		case err != nil:
-			return false, err
-		case !stopped:
-			h, err := tx.loadHeader()
-			if err == nil && h.sum != p.sum {
-				err = tampered("records were removed, added or put back to an older state while the store is in use")
-			}
-			return err == nil, err
-		case left == 0:
-			return false, nil
+		if err != nil {
+			return err
 		}
-		p.last = beyond // the objects
 	}
+	return found
+}
+
+// next is how many buckets to verify at a time.
+func (p *patrol) next() schema.Bucket {
+	if p.size == 0 {
+		p.size = 1
+	}
+	return p.size
+}
+
+// walkBuckets verifies some buckets.
+func (s *Store) walkBuckets(first, end schema.Bucket) error {
+	records := 0
+	err := s.View(func(tx *Tx) (err error) {
+		records, err = tx.verifyBuckets(first, end)
+		return err
+	})
+	if p := &s.patrols; records < patrolRecords/2 {
+		p.size = min(2*p.next(), schema.Buckets)
+	} else if records > 2*patrolRecords {
+		p.size = max(p.next()/2, 1)
+	}
+	return err
 }
 
 // walkToken compares the objects of the token after one, and returns its key; nil is
@@ -167,7 +131,7 @@ func (tx *Tx) walkSome(p *patrol) (done bool, err error) {
 func (s *Store) walkToken(last []byte) (next []byte, err error) {
 	err = s.View(func(tx *Tx) error {
 		next = nil
-		err := tx.scan([]byte{schema.PrefixSummary}, last, func(key, _ []byte) error {
+		err := tx.scanRaw([]byte{schema.PrefixSummary}, last, func(key, _ []byte) error {
 			next = bytes.Clone(key)
 			return kv.ErrStop
 		})
@@ -176,6 +140,9 @@ func (s *Store) walkToken(last []byte) (next []byte, err error) {
 			return err
 		}
 		keys, err := tx.keysOf(id)
+		if isMissing(err) {
+			return tampered("there is a summary of token %s, and no such token", text(id))
+		}
 		if err != nil {
 			return err
 		}

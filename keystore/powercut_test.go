@@ -93,7 +93,7 @@ func TestPowerCut(t *testing.T) {
 	if err := initialize(db, o, root, recipients); err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := load(t.Context(), o, db)
+	s, _, err := load(t.Context(), o, db, true)
 	if err != nil {
 		t.Fatal(err)
 	}

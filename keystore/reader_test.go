@@ -82,7 +82,7 @@ func readBackup(file []byte) (map[string][]byte, error) {
 // given.
 func openReader(records map[string][]byte, dir, scheme string) (*reader, error) {
 	r := &reader{records: records, tenants: map[string][]byte{}, tokens: map[string][]byte{}}
-	if string(records["!format"]) != "vtoken\x00\x00\x00\x01" {
+	if string(records["!format"]) != "vtoken\x00\x00\x00\x02" {
 		return nil, fmt.Errorf("format %q", records["!format"])
 	}
 	for key, value := range records {
@@ -185,16 +185,21 @@ func xaes(key, nonce []byte) []byte {
 
 // unseal opens a sealed value at a place.
 func unseal(key, value []byte, tenant, record id, object uint64, field byte) ([]byte, error) {
-	if len(value) < 41 || value[0] != 1 {
+	contents, n := []byte{0, 1}, 1
+	if len(value) > 3 && value[0] == 2 {
+		contents, n = value[1:3], 3
+	}
+	if len(value) < n+40 || value[0] != byte(n/2+1) {
 		return nil, errors.New("no sealed value")
 	}
-	if !bytes.Equal(value[1:9], derive(key, "vtoken key id")[:8]) {
+	if !bytes.Equal(value[n:n+8], derive(key, "vtoken key id")[:8]) {
 		return nil, errors.New("sealed under another key")
 	}
-	ad := append(bytes.Clone(value[:17]), 0, 0, 0, 1)
+	n += 16
+	ad := append(bytes.Clone(value[:n]), 0, 0, contents[0], contents[1])
 	ad = append(append(ad, tenant...), record...)
 	ad = append(binary.BigEndian.AppendUint64(ad, object), field)
-	return gcm(xaes(key, value[17:29])).Open(nil, value[29:41], value[41:], ad)
+	return gcm(xaes(key, value[n:n+12])).Open(nil, value[n+12:n+24], value[n+24:], ad)
 }
 
 // open opens the record of a key.

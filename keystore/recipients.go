@@ -184,6 +184,7 @@ func (s *Store) RemoveKEK(ctx context.Context, id string) error {
 		return err
 	}
 	s.log.Info("removed a KEK", "kek", gone.URI)
+	s.dropKept(s.path(), time.Time{})
 	s.scrub()
 	return nil
 }

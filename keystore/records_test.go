@@ -35,7 +35,7 @@ func inMemory(t testing.TB) (*Store, *kvtest.Faulty) {
 		t.Fatal(err)
 	}
 	o.Log = discard()
-	s, _, err := load(t.Context(), o.withDefaults(), db)
+	s, _, err := load(t.Context(), o.withDefaults(), db, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestDeleteTenant(t *testing.T) {
 	if n, m := len(rawBefore), len(kvtest.Dump(t, engine)); n != m {
 		t.Errorf("%d keys were left", m-n)
 	}
-	if err := s.verify(); err != nil {
+	if err := s.View((*Tx).verify); err != nil {
 		t.Error(err)
 	}
 }

@@ -198,6 +198,7 @@ func (s *Store) finishRotation(ends <-chan struct{}) {
 		switch {
 		case done:
 			s.log.Info("the rotation of the root key is finished")
+			s.dropKept(s.path(), time.Time{})
 			s.scrub()
 			return
 		case err == nil:

@@ -106,7 +106,7 @@ func TestRotationInterrupted(t *testing.T) {
 		if (commit == 1) != (err != nil) {
 			t.Errorf("commit %d fails, and the rotation says %v", commit, err)
 		}
-		again, _, err := load(t.Context(), s.options, s.db)
+		again, _, err := load(t.Context(), s.options, s.db, true)
 		if err != nil {
 			t.Fatalf("open after commit %d failed: %v", commit, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,9 @@ type Options struct {
 	refused *kek.Refusals // wrong secrets that hardware would count again
 	added   *added        // KEKs that administrators added in this run
 	trust   trust         // in the recipients of a store that is opened
+
+	lazily bool              // verify a small store as a large one
+	step   func(name string) // told of the steps of a migration
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -104,6 +108,9 @@ type Store struct {
 	argon chan struct{} // one value for each Argon2id that runs
 	names userNames
 }
+
+// path is that of the store file.
+func (s *Store) path() string { return filepath.Join(s.options.Dir, storeFile) }
 
 func newStore(db *kv.DB, o Options) *Store {
 	s := &Store{db: db, log: o.Log, options: o, known: newKnown(), argon: make(chan struct{}, maxArgon())}
@@ -225,7 +232,7 @@ func (s *Store) update(fn func(tx *Tx) error, c counting) (demand, error) {
 		if fnErr == nil {
 			tx.stage()
 		}
-		wrote = tx.header != nil && tx.header.dirty
+		wrote = tx.node != nil && tx.node.dirty
 		return fnErr
 	})
 	s.alarm(fnErr)

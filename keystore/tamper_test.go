@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -111,12 +112,20 @@ func serialOf(t *testing.T, lines []string) string {
 // reopenState opens a folder and reads everything; an error is not a failure.
 func reopenState(t *testing.T, dir string) (lines []string, err error) {
 	t.Helper()
-	s, err := Open(t.Context(), options(dir))
+	return reopenStateWith(t, options(dir))
+}
+
+func reopenStateWith(t *testing.T, o Options) (lines []string, err error) {
+	t.Helper()
+	s, err := Open(t.Context(), o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	err = s.View(func(tx *Tx) error { return readAll(tx) })
+	if err == nil && o.lazily {
+		err = s.walkOnce()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -317,18 +326,26 @@ func touch(tx *Tx, tenant record.TenantID) error {
 }
 
 // TestRecordsAlone rolls back, removes, swaps and adds single records: each is
-// found.
+// found, when the store is opened, when they are used, or by the patrol.
 func TestRecordsAlone(t *testing.T) {
+	for _, lazily := range []bool{false, true} {
+		t.Run(fmt.Sprint("at first use: ", lazily), func(t *testing.T) { recordsAlone(t, lazily) })
+	}
+}
+
+func recordsAlone(t *testing.T, lazily bool) {
 	dir, _ := small(t)
 	before, after := grow(t, dir)
-	want, err := reopenState(t, dir)
+	o := options(dir)
+	o.lazily = lazily
+	want, err := reopenStateWith(t, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	refuse := func(what string, changed map[string]string) {
 		t.Helper()
 		setRaw(t, dir, after, changed)
-		if _, err := reopenState(t, dir); err == nil {
+		if _, err := reopenStateWith(t, o); err == nil {
 			t.Errorf("%s was not found", what)
 		}
 		setRaw(t, dir, changed, after)
@@ -361,7 +378,7 @@ func TestRecordsAlone(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range "!ahktuxo" {
+	for _, kind := range "NDahktuxo" {
 		if !rolled[byte(kind)] {
 			t.Errorf("no record of kind %c was rolled back; the test does not test", kind)
 		}

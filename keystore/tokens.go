@@ -11,13 +11,8 @@ import (
 
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/schema"
-	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
 )
-
-// maxSlot is the last slot id: they fit a signed 32-bit integer, which is what
-// some applications keep them in.
-const maxSlot = 1<<31 - 1
 
 // keysOf are the keys of a token.
 func (tx *Tx) keysOf(id schema.ID) (*tokenKeys, error) {
@@ -106,24 +101,6 @@ func newSerial() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:])
 	return fmt.Sprintf("%X", b)
-}
-
-// allocateSlot gives a token the next slot id, which no token ever had.
-func (tx *Tx) allocateSlot(t *record.Token) error {
-	if tx.w == nil {
-		return errReadOnly
-	}
-	h, err := tx.loadHeader()
-	if err != nil {
-		return err
-	}
-	if h.nextSlot > maxSlot {
-		return ck.Errorf(ck.CKR_GENERAL_ERROR, "all %d slot ids have been used; make a new store", maxSlot)
-	}
-	t.Slot = ck.SlotID(h.nextSlot)
-	h.nextSlot++
-	h.dirty = true
-	return nil
 }
 
 // PutToken replaces the record of a token that exists, and sets its Version.

@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"vtoken/keystore/envelope"
@@ -21,11 +20,12 @@ type Tx struct {
 	r kv.Reader
 	w kv.Tx // nil in a View
 
-	start  uint64            // the commits that a View sees at least
-	wrote  map[uint64]uint64 // hashes of keys and values that an Update wrote
-	walked sum               // what it changed of the sum of the patrol
+	start uint64            // the commits that a View sees at least
+	wrote map[uint64]uint64 // hashes of keys and values that an Update wrote
+	whole bool              // everything is verified in the end, and nothing at its first use
 
-	header    *header
+	node      *node
+	sums      map[schema.Bucket]*accumulator
 	summaries map[schema.ID]*summary
 	usages    map[schema.ID]*usage // of users
 	tokens    map[schema.ID]noted  // the tokens that were read
@@ -41,50 +41,6 @@ type noted struct {
 	owner    record.UserID
 }
 
-// header is the sealed head of the store.
-type header struct {
-	sum        sum    // over every key that schema.Summed names
-	nextSlot   uint64 // the slot id of the next token
-	nextObject uint64 // the id of the next object
-	version    uint64 // counts the commits
-	dirty      bool
-}
-
-const headerSize = sumSize + 8 + 8
-
-func placeHeader() envelope.Place { return place(schema.ID{}, schema.ID{}, 0, fieldHeader) }
-
-// loadHeader reads the header once in a transaction.
-func (tx *Tx) loadHeader() (*header, error) {
-	if tx.header != nil {
-		return tx.header, nil
-	}
-	blob, err := tx.get(schema.KeyHeader())
-	if err != nil {
-		return nil, err
-	}
-	if blob == nil {
-		return nil, tampered("the header is missing")
-	}
-	b, version, err := tx.s.sys.header.Open(placeHeader(), blob)
-	if err != nil || len(b) != headerSize {
-		return nil, tampered("open the header: %w", errors.Join(err, lengthError(len(b), headerSize)))
-	}
-	tx.header = &header{
-		sum:        parseSum(b),
-		nextSlot:   binary.BigEndian.Uint64(b[sumSize:]),
-		nextObject: binary.BigEndian.Uint64(b[sumSize+8:]),
-		version:    version,
-	}
-	return tx.header, nil
-}
-
-func (h *header) encode() []byte {
-	b := h.sum.append(make([]byte, 0, headerSize))
-	b = binary.BigEndian.AppendUint64(b, h.nextSlot)
-	return binary.BigEndian.AppendUint64(b, h.nextObject)
-}
-
 // flush writes the sums that changed, and has the watchers told.
 func (tx *Tx) flush() error {
 	for id, sm := range tx.summaries {
@@ -97,14 +53,8 @@ func (tx *Tx) flush() error {
 			return err
 		}
 	}
-	if h := tx.header; h != nil && h.dirty {
-		blob, err := tx.s.sys.header.Seal(placeHeader(), h.version+1, h.encode())
-		if err != nil {
-			return err
-		}
-		if err := tx.write(schema.KeyHeader(), blob); err != nil {
-			return err
-		}
+	if err := tx.flushSums(); err != nil {
+		return err
 	}
 	if changes := tx.changes; len(changes) > 0 {
 		tx.w.OnCommit(func() { tx.s.tell(changes) })
@@ -114,6 +64,9 @@ func (tx *Tx) flush() error {
 
 // get reads a value, nil where there is none.
 func (tx *Tx) get(key []byte) ([]byte, error) {
+	if err := tx.trust(key); err != nil {
+		return nil, err
+	}
 	v, err := tx.r.Get(key)
 	switch {
 	case errors.Is(err, kv.ErrNotFound):
@@ -129,7 +82,7 @@ func (tx *Tx) get(key []byte) ([]byte, error) {
 	return v, nil
 }
 
-// put writes a value that the header's sum covers.
+// put writes a value that is in a bucket.
 func (tx *Tx) put(key, value []byte) error {
 	if err := tx.account(key, value); err != nil {
 		return err
@@ -137,7 +90,7 @@ func (tx *Tx) put(key, value []byte) error {
 	return tx.write(key, value)
 }
 
-// remove deletes a value that the header's sum covers.
+// remove deletes a value that is in a bucket.
 func (tx *Tx) remove(key []byte) error {
 	if err := tx.account(key, nil); err != nil {
 		return err
@@ -145,31 +98,28 @@ func (tx *Tx) remove(key []byte) error {
 	return tx.erase(key)
 }
 
-// account changes the header's sum for a key that gets a value, or loses it
-// where value is nil.
+// account changes the sum of the bucket of a key that gets a value, or loses it where
+// value is nil.
 func (tx *Tx) account(key, value []byte) error {
 	if tx.w == nil {
 		return errReadOnly
-	}
-	h, err := tx.loadHeader()
-	if err != nil {
-		return err
 	}
 	old, err := tx.get(key)
 	if err != nil {
 		return err
 	}
-	before := h.sum
+	bucket, _ := schema.BucketOf(key)
+	a, err := tx.accumulator(bucket)
+	if err != nil {
+		return err
+	}
 	if old != nil {
-		h.sum = h.sum.minus(element(tx.s.sys.sum, key, old))
+		a.sum = a.sum.minus(element(tx.s.sys.sum, key, old))
 	}
 	if value != nil {
-		h.sum = h.sum.plus(element(tx.s.sys.sum, key, value))
+		a.sum = a.sum.plus(element(tx.s.sys.sum, key, value))
 	}
-	if tx.s.patrols.walked(key) {
-		tx.walked = tx.walked.plus(h.sum.minus(before))
-	}
-	h.dirty = true
+	a.dirty = true
 	return nil
 }
 
@@ -205,7 +155,13 @@ func nextVersion(old []byte, prefix int) uint64 {
 
 // scan lists keys and values; what fn gets is valid during the call.
 func (tx *Tx) scan(prefix, after []byte, fn func(key, value []byte) error) error {
+	if err := tx.trust(prefix); err != nil { // that nothing is missing
+		return err
+	}
 	return tx.scanRaw(prefix, after, func(key, value []byte) error {
+		if err := tx.trust(key); err != nil {
+			return err
+		}
 		if value == nil {
 			value = []byte{}
 		}

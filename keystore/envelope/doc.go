@@ -13,15 +13,16 @@
 //
 // # Format
 //
-//	byte 0        format, 1
-//	bytes 1-8     key id: which key it was sealed under
-//	bytes 9-16    version of the record, big endian
-//	bytes 17-40   nonce
-//	bytes 41-     ciphertext and 16-byte tag
+//	1 byte     format: 1, or 2 where the version of the contents is not 1
+//	2 bytes    version of the contents, big endian; in format 2 only
+//	8 bytes    key id: which key it was sealed under
+//	8 bytes    version of the record, big endian
+//	24 bytes   nonce
+//	           ciphertext and 16-byte tag
 //
-// The associated data is the first 17 bytes and the [Place]: schema version,
-// tenant, record, object and field, each of fixed length. Versions and key ids
-// are in the clear so that a blob says which key to fetch; both are
+// The associated data is everything before the nonce and the [Place]: version of the
+// contents, tenant, record, object and field, each of fixed length. Versions and key ids
+// are in the clear so that a blob says which key to fetch and how to read it; all are
 // authenticated.
 //
 // # What it does not do

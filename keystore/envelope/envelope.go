@@ -16,14 +16,20 @@ import (
 // KeySize is the length of every key in bytes.
 const KeySize = 32
 
-// Overhead is how many bytes a sealed blob is longer than what is in it.
+// Overhead is how many bytes a sealed blob is longer than what is in it, where its
+// contents are of version 1.
 const Overhead = headerSize + nonceSize + tagSize
 
 const (
-	format     = 1
 	keyIDSize  = 8
 	headerSize = 1 + keyIDSize + 8
-	tagSize    = 16
+	// versionSize is how much longer a blob is whose contents are of a newer version.
+	versionSize = 2
+	tagSize     = 16
+
+	// The first byte of a blob.
+	formatFirst     = 1 // contents of version 1
+	formatVersioned = 2 // their version is in the header
 
 	// MaxPlain bounds what one blob holds, in bytes.
 	MaxPlain = 32 << 20
@@ -38,6 +44,9 @@ var (
 	// ErrAuth is returned for a blob that was changed, or that was sealed for
 	// another place.
 	ErrAuth = errors.New("sealed blob is damaged, changed or out of place")
+	// ErrNewer is returned for a blob whose contents are of a newer version than the
+	// caller can read.
+	ErrNewer = errors.New("sealed contents of a newer version")
 )
 
 // Field says what of a record a blob holds. The values are part of the format.
@@ -45,18 +54,21 @@ type Field byte
 
 // Place is where a blob belongs. A blob opens in no other place.
 type Place struct {
-	Schema uint32   // version of the store's schema that the contents follow
+	// Schema is the version of what such contents look like: to Seal, that of these
+	// contents; to Open, the newest that the caller can read. A blob says its own.
+	Schema uint16
 	Tenant [16]byte // zero for what belongs to no tenant
 	Record [16]byte // id of the token, user or API key, or zero
 	Object uint64   // id of the token object, or zero
 	Field  Field
 }
 
-// additional is the associated data of a blob with the given header.
-func (p Place) additional(header []byte) []byte {
-	ad := make([]byte, 0, headerSize+4+16+16+8+1)
+// additional is the associated data of a blob with the given header, whose contents are
+// of a version.
+func (p Place) additional(header []byte, schema uint16) []byte {
+	ad := make([]byte, 0, headerSize+versionSize+4+16+16+8+1)
 	ad = append(ad, header...)
-	ad = binary.BigEndian.AppendUint32(ad, p.Schema)
+	ad = binary.BigEndian.AppendUint32(ad, uint32(schema))
 	ad = append(ad, p.Tenant[:]...)
 	ad = append(ad, p.Record[:]...)
 	ad = binary.BigEndian.AppendUint64(ad, p.Object)
@@ -119,21 +131,30 @@ func (k *Key) Seal(p Place, version uint64, plain []byte) ([]byte, error) {
 	if len(plain) > MaxPlain {
 		return nil, fmt.Errorf("seal %d bytes: at most %d fit", len(plain), MaxPlain)
 	}
-	blob := make([]byte, headerSize+nonceSize, Overhead+len(plain))
-	blob[0] = format
-	copy(blob[1:], k.id[:])
-	binary.BigEndian.PutUint64(blob[1+keyIDSize:], version)
-	nonce := blob[headerSize:]
+	if p.Schema == 0 {
+		return nil, errors.New("seal contents of no version")
+	}
+	blob := make([]byte, 0, Overhead+versionSize+len(plain))
+	if p.Schema == 1 {
+		blob = append(blob, formatFirst)
+	} else {
+		blob = binary.BigEndian.AppendUint16(append(blob, formatVersioned), p.Schema)
+	}
+	blob = append(blob, k.id[:]...)
+	blob = binary.BigEndian.AppendUint64(blob, version)
+	header := len(blob)
+	blob = blob[:header+nonceSize]
+	nonce := blob[header:]
 	_, _ = rand.Read(nonce)
 	gcm, err := k.x.derive(nonce)
 	if err != nil {
 		return nil, err
 	}
-	return gcm.Seal(blob, nonce[nonceSize/2:], plain, p.additional(blob[:headerSize])), nil
+	return gcm.Seal(blob, nonce[nonceSize/2:], plain, p.additional(blob[:header], p.Schema)), nil
 }
 
 // Open decrypts a blob that was sealed for the place, and returns the version
-// that it was sealed as. It fails with [ErrFormat], [ErrKey] or [ErrAuth].
+// that it was sealed as. It fails with [ErrFormat], [ErrNewer], [ErrKey] or [ErrAuth].
 func (k *Key) Open(p Place, blob []byte) (plain []byte, version uint64, err error) {
 	h, err := Parse(blob)
 	if err != nil {
@@ -142,14 +163,17 @@ func (k *Key) Open(p Place, blob []byte) (plain []byte, version uint64, err erro
 	if h.Key != k.id {
 		return nil, 0, fmt.Errorf("%w: %x", ErrKey, h.Key)
 	}
-	nonce := blob[headerSize : headerSize+nonceSize]
+	nonce := blob[h.size : h.size+nonceSize]
 	gcm, err := k.x.derive(nonce)
 	if err != nil {
 		return nil, 0, err
 	}
-	plain, err = gcm.Open(nil, nonce[nonceSize/2:], blob[headerSize+nonceSize:], p.additional(blob[:headerSize]))
+	plain, err = gcm.Open(nil, nonce[nonceSize/2:], blob[h.size+nonceSize:], p.additional(blob[:h.size], h.Schema))
 	if err != nil {
 		return nil, 0, ErrAuth
+	}
+	if h.Schema > p.Schema { // authentic, so that nobody else said so
+		return nil, 0, fmt.Errorf("%w: version %d, and %d is known", ErrNewer, h.Schema, p.Schema)
 	}
 	return plain, h.Version, nil
 }
@@ -157,20 +181,31 @@ func (k *Key) Open(p Place, blob []byte) (plain []byte, version uint64, err erro
 // Header is what a blob says in the clear.
 type Header struct {
 	Key     KeyID
-	Version uint64
+	Version uint64 // of the record
+	Schema  uint16 // of what the contents look like
+	size    int
 }
 
 // Parse reads the header of a blob without opening it. It fails with
 // [ErrFormat].
 func Parse(blob []byte) (h Header, err error) {
-	if len(blob) < Overhead || len(blob) > Overhead+MaxPlain {
+	if len(blob) < Overhead || len(blob) > Overhead+versionSize+MaxPlain {
 		return h, fmt.Errorf("%w: %d bytes", ErrFormat, len(blob))
 	}
-	if blob[0] != format {
+	h.Schema, h.size = 1, headerSize
+	switch blob[0] {
+	case formatFirst:
+	case formatVersioned:
+		h.Schema, h.size = binary.BigEndian.Uint16(blob[1:]), headerSize+versionSize
+		if h.Schema < 2 || len(blob) < Overhead+versionSize {
+			return h, fmt.Errorf("%w: %d bytes of version %d", ErrFormat, len(blob), h.Schema)
+		}
+	default:
 		return h, fmt.Errorf("%w: format %d", ErrFormat, blob[0])
 	}
-	copy(h.Key[:], blob[1:])
-	h.Version = binary.BigEndian.Uint64(blob[1+keyIDSize:])
+	at := h.size - keyIDSize - 8
+	copy(h.Key[:], blob[at:])
+	h.Version = binary.BigEndian.Uint64(blob[at+keyIDSize:])
 	return h, nil
 }
 

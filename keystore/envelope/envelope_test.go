@@ -5,9 +5,12 @@ import (
 	"crypto/aes"
 	"crypto/rand"
 	"crypto/sha3"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // xaesSeal is XAES-256-GCM as its specification states it.
@@ -101,7 +104,6 @@ func TestPlaceBinds(t *testing.T) {
 	k := newKey(t)
 	blob, _ := k.Seal(place, 1, []byte("x"))
 	for name, change := range map[string]func(*Place){
-		"schema": func(p *Place) { p.Schema++ },
 		"tenant": func(p *Place) { p.Tenant[15]++ },
 		"record": func(p *Place) { p.Record[15]++ },
 		"object": func(p *Place) { p.Object++ },
@@ -118,7 +120,61 @@ func TestPlaceBinds(t *testing.T) {
 	}
 }
 
+// TestVersionOfContents: a blob says the version of its contents, which is authentic. It
+// is opened by whoever knows that version, or a newer one.
+func TestVersionOfContents(t *testing.T) {
+	k := newKey(t)
+	for _, sealed := range []uint16{1, 2, 3, 1 << 15} {
+		p := place
+		p.Schema = sealed
+		blob, err := k.Seal(p, 7, []byte("x"))
+		require.NoError(t, err)
+		h, err := Parse(blob)
+		require.NoError(t, err)
+		require.Equal(t, sealed, h.Schema)
+		for _, known := range []uint16{sealed - 1, sealed, sealed + 1} {
+			p.Schema = known
+			plain, version, err := k.Open(p, blob)
+			if known < sealed {
+				require.ErrorIs(t, err, ErrNewer)
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, "x", string(plain))
+			require.EqualValues(t, 7, version)
+		}
+		if sealed == 1 {
+			continue
+		}
+		for _, other := range []uint16{1, 2, 4} { // said to be of another version
+			p.Schema = 1 << 15
+			forged := bytes.Clone(blob)
+			binary.BigEndian.PutUint16(forged[1:], other)
+			if other != sealed {
+				_, _, err := k.Open(p, forged)
+				require.Error(t, err)
+			}
+		}
+		first := append([]byte{formatFirst}, blob[1+versionSize:]...)
+		_, _, err = k.Open(place, first)
+		require.ErrorIs(t, err, ErrAuth)
+	}
+	p := place
+	p.Schema = 0
+	_, err := k.Seal(p, 1, nil)
+	require.Error(t, err)
+}
+
 func TestEveryBitCounts(t *testing.T) {
+	for _, version := range []uint16{1, 2} {
+		place := place
+		place.Schema = version
+		everyBitCounts(t, place)
+	}
+}
+
+func everyBitCounts(t *testing.T, place Place) {
+	t.Helper()
 	k := newKey(t)
 	blob, _ := k.Seal(place, 1, []byte("twelve bytes"))
 	for i := range len(blob) * 8 {
@@ -153,6 +209,10 @@ func FuzzOpen(f *testing.F) {
 	}
 	good, _ := k.Seal(place, 1, []byte("seed"))
 	f.Add(good)
+	versioned := place
+	versioned.Schema = 2
+	newer, _ := k.Seal(versioned, 1, []byte("seed"))
+	f.Add(newer)
 	f.Add(good[:Overhead])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, blob []byte) {

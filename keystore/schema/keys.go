@@ -7,33 +7,65 @@ type ID = [16]byte
 
 // The first byte of each kind of key.
 const (
-	PrefixAPIKey     = 'a'
-	PrefixAudit      = 'A'
-	PrefixSummary    = 'h'
-	PrefixIndex      = 'i'
-	PrefixTokenKey   = 'K'
-	PrefixToken      = 'k'
-	PrefixGeneration = 'g'
-	PrefixGroup      = 'G'
-	PrefixObject     = 'o'
-	PrefixPending    = 'p'
-	PrefixRecipient  = 'r'
-	PrefixSystem     = 's'
-	PrefixTenantKey  = 'T'
-	PrefixTenant     = 't'
-	PrefixUsage      = 'n'
-	PrefixUser       = 'u'
-	PrefixServer     = 'w'
-	PrefixExchange   = 'x'
-	prefixMeta       = '!'
+	PrefixAccumulator = 'D'
+	PrefixAPIKey      = 'a'
+	PrefixAudit       = 'A'
+	PrefixSummary     = 'h'
+	PrefixIndex       = 'i'
+	PrefixTokenKey    = 'K'
+	PrefixToken       = 'k'
+	PrefixGeneration  = 'g'
+	PrefixGroup       = 'G'
+	PrefixNode        = 'N'
+	PrefixObject      = 'o'
+	PrefixPending     = 'p'
+	PrefixRanges      = 'R'
+	PrefixRecipient   = 'r'
+	PrefixStore       = 'S'
+	PrefixSystem      = 's'
+	PrefixTenantKey   = 'T'
+	PrefixTenant      = 't'
+	PrefixUsage       = 'n'
+	PrefixUser        = 'u'
+	PrefixServer      = 'w'
+	PrefixExchange    = 'x'
+	prefixMeta        = '!'
 )
 
-// KeyFormat and KeyHeader are the keys of the two values that describe the
-// store.
+// KeyFormat is the key of the version of the layout.
 func KeyFormat() []byte { return []byte("!format") }
 
-// KeyHeader is the key of the sealed header.
-func KeyHeader() []byte { return []byte("!header") }
+// KeyStore is the key of what a store says of itself for good.
+func KeyStore() []byte { return []byte{PrefixStore} }
+
+// Node is the number of a daemon that writes the store. A store in a file has one, 0.
+type Node uint16
+
+// KeyNode is the key of the head of a node: the sum over its accumulators, and the ids
+// that it gives out.
+func KeyNode(n Node) []byte { return binary.BigEndian.AppendUint16([]byte{PrefixNode}, uint16(n)) }
+
+// KeyAccumulator is the key of the sum of what a node did in a bucket.
+func KeyAccumulator(n Node, b Bucket) []byte {
+	return binary.BigEndian.AppendUint16(Accumulators(n), uint16(b))
+}
+
+// ParseAccumulator reads a key of [KeyAccumulator].
+func ParseAccumulator(key []byte) (n Node, b Bucket, ok bool) {
+	if len(key) != 5 || key[0] != PrefixAccumulator {
+		return 0, 0, false
+	}
+	b = Bucket(binary.BigEndian.Uint16(key[3:]))
+	return Node(binary.BigEndian.Uint16(key[1:])), b, b < Buckets
+}
+
+// Accumulators is the prefix of the keys of a node's accumulators.
+func Accumulators(n Node) []byte {
+	return binary.BigEndian.AppendUint16([]byte{PrefixAccumulator}, uint16(n))
+}
+
+// KeyRanges is the key of what of the slot ids was given to nodes.
+func KeyRanges() []byte { return []byte{PrefixRanges} }
 
 // KeySystem is the key of the sealed system key.
 func KeySystem() []byte { return []byte{PrefixSystem} }
@@ -114,10 +146,14 @@ const (
 	IndexTenantPending Index = 'P' // tenant
 )
 
+// indexes are all of them.
+var indexes = []Index{
+	IndexTenantName, IndexLogin, IndexTenantUsers, IndexOSUser, IndexAPIKeyName, IndexTenantKeys, IndexAPIKeyHash,
+	IndexHolder, IndexTenantTokens, IndexOldSerial, IndexSerial, IndexTenantGroups, IndexGroupName,
+	IndexUserPending, IndexTenantPending,
+}
+
 // IndexPrefix is the prefix of all entries under a hash.
 func IndexPrefix(kind Index, hash ID) []byte {
 	return append([]byte{PrefixIndex, byte(kind)}, hash[:]...)
 }
-
-// Summed reports whether a key is covered by the sum in the header.
-func Summed(key []byte) bool { return key[0] != prefixMeta && key[0] != PrefixObject }

@@ -88,13 +88,13 @@ func TestUpgrade(t *testing.T) {
 		verified = maps.Equal(kvtest.Dump(t, db), atThree)
 		return nil
 	}
-	if err := u.Upgrade(1, 3); err != nil {
+	if _, err := u.Upgrade(1, 3); err != nil {
 		t.Fatal(err)
 	}
 	if got := dump(t, u.Path); !maps.Equal(got, atThree) || !verified {
 		t.Errorf("migrated to %q, verified: %v", got, verified)
 	}
-	if got := dump(t, u.Kept(1)); !maps.Equal(got, atOne) {
+	if got := dump(t, u.Path+".v1"); !maps.Equal(got, atOne) {
 		t.Errorf("kept %q", got)
 	}
 	if got := files(t, u); !slices.Equal(got, []string{"store.db", "store.db.v1"}) {
@@ -114,7 +114,7 @@ func TestUpgradeFails(t *testing.T) {
 	} {
 		u := upgrader(t)
 		change(&u)
-		if err := u.Upgrade(1, 3); err == nil || name != "no way" && !errors.Is(err, boom) {
+		if _, err := u.Upgrade(1, 3); err == nil || name != "no way" && !errors.Is(err, boom) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := dump(t, u.Path); !maps.Equal(got, atOne) {
@@ -135,7 +135,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 		"renamed": func(u *schema.Upgrader) { u.List[1].Run = func(kv.Tx) error { panic(killed{}) } },
 		"checked": func(u *schema.Upgrader) { u.Verify = func(*kv.DB) error { panic(killed{}) } },
 		"linked": func(u *schema.Upgrader) {
-			if err := os.Link(u.Path, u.Kept(1)); err != nil {
+			if err := os.Link(u.Path, u.Path+".v1"); err != nil {
 				t.Fatal(err)
 			}
 			u.Verify = func(*kv.DB) error { panic(killed{}) }
@@ -147,12 +147,12 @@ func TestUpgradeInterrupted(t *testing.T) {
 		change(&u)
 		func() {
 			defer func() { _ = recover() }()
-			_ = u.Upgrade(1, 3)
+			_, _ = u.Upgrade(1, 3)
 		}()
 		if got := dump(t, u.Path); !maps.Equal(got, atOne) {
 			t.Errorf("%s: the store is now %q", name, got)
 		}
-		if err := again.Upgrade(1, 3); err != nil {
+		if _, err := again.Upgrade(1, 3); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := dump(t, u.Path); !maps.Equal(got, atThree) {

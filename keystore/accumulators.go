@@ -1,0 +1,214 @@
+package keystore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/kv"
+	"vtoken/keystore/schema"
+)
+
+// Each bucket of records has a sum (sum.go), in an accumulator. The accumulators have a
+// sum as well, in the head of the node. So a commit writes the accumulators of the buckets
+// that it changed and one head, and a bucket is verified without the others.
+//
+// Sums add up. Where several nodes write one store, each has a head and accumulators of
+// its own, for what it did itself, and the sum over a bucket is that of all its
+// accumulators. A store in a file has one node.
+
+// thisNode is the number of this daemon among those that write the store.
+const thisNode schema.Node = 0
+
+// accumulator is the sum of what this node did in a bucket.
+type accumulator struct {
+	sum     sum
+	stored  []byte // the sealed value; nil where there is none
+	version uint64
+	dirty   bool
+}
+
+func placeAccumulator(b schema.Bucket) envelope.Place {
+	return place(schema.ID{}, schema.ID{}, uint64(thisNode)<<32|uint64(b), fieldAccumulator)
+}
+
+// accumulator reads the accumulator of a bucket once in a transaction.
+func (tx *Tx) accumulator(b schema.Bucket) (*accumulator, error) {
+	if a := tx.sums[b]; a != nil {
+		return a, nil
+	}
+	blob, err := tx.get(schema.KeyAccumulator(thisNode, b))
+	if err != nil {
+		return nil, err
+	}
+	return tx.openAccumulator(b, blob)
+}
+
+// openAccumulator opens the accumulator of a bucket; nil is one that is not there.
+func (tx *Tx) openAccumulator(b schema.Bucket, blob []byte) (a *accumulator, err error) {
+	a = &accumulator{stored: blob}
+	if blob != nil {
+		var plain []byte
+		if plain, a.version, err = tx.s.sys.header.Open(placeAccumulator(b), blob); err == nil {
+			err = lengthError(len(plain), sumSize)
+		}
+		if err != nil {
+			return nil, tampered("open the sum of bucket %d: %w", b, err)
+		}
+		a.sum = parseSum(plain)
+	}
+	if tx.sums == nil {
+		tx.sums = make(map[schema.Bucket]*accumulator, 8)
+	}
+	tx.sums[b] = a
+	return a, nil
+}
+
+// loadAccumulators reads the accumulators of many buckets.
+func (tx *Tx) loadAccumulators(first, end schema.Bucket) error {
+	after := append(schema.KeyAccumulator(thisNode, first-1), 0)
+	if first == 0 {
+		after = nil
+	}
+	return tx.scanRaw(schema.Accumulators(thisNode), after, func(key, value []byte) error {
+		_, b, ok := schema.ParseAccumulator(key)
+		if !ok || b >= end {
+			return kv.ErrStop
+		}
+		if err := tx.compare(key, value); err != nil || tx.sums[b] != nil {
+			return err
+		}
+		_, err := tx.openAccumulator(b, bytes.Clone(value))
+		return err
+	})
+}
+
+// flushSums writes the accumulators that changed, and the head of the node.
+func (tx *Tx) flushSums() error {
+	for _, b := range slices.Sorted(maps.Keys(tx.sums)) {
+		a := tx.sums[b]
+		if !a.dirty {
+			continue
+		}
+		n, err := tx.loadNode()
+		if err != nil {
+			return err
+		}
+		n.dirty = true
+		key := schema.KeyAccumulator(thisNode, b)
+		if a.stored != nil {
+			n.sum = n.sum.minus(element(tx.s.sys.sum, key, a.stored))
+		}
+		if a.sum == (sum{}) { // nothing is left in the bucket
+			if err := tx.erase(key); err != nil {
+				return err
+			}
+			continue
+		}
+		blob, err := tx.s.sys.header.Seal(placeAccumulator(b), a.version+1, a.sum.append(make([]byte, 0, sumSize)))
+		if err != nil {
+			return err
+		}
+		n.sum = n.sum.plus(element(tx.s.sys.sum, key, blob))
+		if err := tx.write(key, blob); err != nil {
+			return err
+		}
+	}
+	if n := tx.node; n != nil && n.dirty {
+		blob, err := tx.s.sys.header.Seal(placeNode(), n.version+1, n.encode())
+		if err != nil {
+			return err
+		}
+		return tx.write(schema.KeyNode(thisNode), blob)
+	}
+	return nil
+}
+
+// node is the head of what a node wrote.
+type node struct {
+	sum        sum    // over the accumulators
+	nextObject uint64 // the id of the next object
+	nextSlot   uint64 // the slot id of the next token
+	endSlot    uint64 // the first one after those that the node may give out
+	version    uint64 // counts the commits
+	dirty      bool
+}
+
+const nodeSize = sumSize + 3*8
+
+func placeNode() envelope.Place {
+	return place(schema.ID{}, schema.ID{}, uint64(thisNode), fieldNode)
+}
+
+func (n *node) encode() []byte {
+	b := n.sum.append(make([]byte, 0, nodeSize))
+	b = binary.BigEndian.AppendUint64(b, n.nextObject)
+	b = binary.BigEndian.AppendUint64(b, n.nextSlot)
+	return binary.BigEndian.AppendUint64(b, n.endSlot)
+}
+
+// loadNode reads the head of this node once in a transaction.
+func (tx *Tx) loadNode() (*node, error) {
+	if tx.node != nil {
+		return tx.node, nil
+	}
+	blob, err := tx.get(schema.KeyNode(thisNode))
+	if err != nil {
+		return nil, err
+	}
+	if blob == nil {
+		return nil, tampered("the head of the store is missing")
+	}
+	b, version, err := tx.s.sys.header.Open(placeNode(), blob)
+	if err != nil || len(b) != nodeSize {
+		return nil, tampered("open the head of the store: %w", errors.Join(err, lengthError(len(b), nodeSize)))
+	}
+	tx.node = &node{
+		sum:        parseSum(b),
+		nextObject: binary.BigEndian.Uint64(b[sumSize:]),
+		nextSlot:   binary.BigEndian.Uint64(b[sumSize+8:]),
+		endSlot:    binary.BigEndian.Uint64(b[sumSize+16:]),
+		version:    version,
+	}
+	return tx.node, nil
+}
+
+// verifyAccumulators compares the accumulators with the head, and has them remembered.
+func (tx *Tx) verifyAccumulators() error {
+	for _, key := range [][]byte{schema.KeyFormat(), schema.KeyNode(thisNode)} {
+		value, err := tx.get(key)
+		if err != nil {
+			return err
+		}
+		tx.s.known.prime(key, value)
+	}
+	n, err := tx.loadNode()
+	if err != nil {
+		return err
+	}
+	err = tx.scanRaw([]byte{schema.PrefixNode}, nil, func(key, _ []byte) error {
+		if !bytes.Equal(key, schema.KeyNode(thisNode)) {
+			return tampered("there is the head of another node; a store in a file has one")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var got sum
+	err = tx.scanRaw([]byte{schema.PrefixAccumulator}, nil, func(key, value []byte) error {
+		got = got.plus(element(tx.s.sys.sum, key, value))
+		tx.s.known.prime(key, value)
+		return tx.compare(key, value)
+	})
+	if err != nil {
+		return err
+	}
+	if got != n.sum {
+		return tampered("sums of the store were removed, added or put back to an older state")
+	}
+	return nil
+}
