@@ -97,7 +97,8 @@ func open(path string) (e *Engine, err error) {
 		Timeout:      lockWait,
 		FreelistType: bbolt.FreelistMapType,
 		// After a large import thousands of pages are free for ever, and each commit
-		// would sort and write their list. Open walks over the file anyway.
+		// would sort and write their list. Open walks over the file where it is not there
+		// (see keepFreelist).
 		NoFreelistSync: true,
 		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := openNoFollow(path, flag, mode)
@@ -140,7 +141,20 @@ func (e *Engine) Close() error {
 	e.closed = true
 	e.mu.Unlock()
 	e.using.Wait()
-	return e.db.Close()
+	return errors.Join(e.keepFreelist(), e.db.Close())
+}
+
+// keepFreelist writes the list of free pages into a large file that is closed, so that
+// the next Open does not walk over it. Where that fails, it does.
+func (e *Engine) keepFreelist() (err error) {
+	defer recovered(&err, "close the store file")
+	info, err := os.Lstat(e.path)
+	if err != nil || info.Size() <= largeFile || e.broken != nil || e.inPlace() != nil {
+		return nil
+	}
+	e.db.NoFreelistSync = false
+	_ = e.db.Update(func(*bbolt.Tx) error { return nil })
+	return nil
 }
 
 // enter begins a use of the engine, which ends with e.using.Done. It is no

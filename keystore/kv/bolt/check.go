@@ -91,6 +91,11 @@ func lock(f *os.File, wait time.Duration) error {
 	}
 }
 
+// largeFile is the size in bytes from which on a file is not walked over when it is
+// opened, where it was closed well and so has the list of its free pages. Its pages are
+// checked when they are read.
+const largeFile = 64 << 20
+
 // checkData checks the bytes of a file. It fails with kv.ErrCorrupt.
 func checkData(data []byte) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -101,6 +106,10 @@ func checkData(data []byte) (err error) {
 	}
 	c.used = make([]bool, c.pages)
 	c.used[0], c.used[1] = true, true
+	if len(data) > largeFile && c.free != noFreelist {
+		_, err := c.page(c.root)
+		return errors.Join(err, c.freelist())
+	}
 	if err := c.tree(c.root, nil, nil, 0, true); err != nil {
 		return err
 	}
