@@ -108,18 +108,19 @@ func (c *checker) run() error {
 // entries and objects are compared with what they belong to.
 func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
 	return map[byte]func(schema.ID, []byte) error{
-		schema.PrefixRecipient: c.recipient,
-		schema.PrefixTenantKey: c.tenantKey,
-		schema.PrefixTenant:    c.tenant,
-		schema.PrefixExchange:  c.exchange,
-		schema.PrefixUser:      c.user,
-		schema.PrefixUsage:     c.usage,
-		schema.PrefixGroup:     c.group,
-		schema.PrefixAPIKey:    c.apiKey,
-		schema.PrefixPending:   c.pending,
-		schema.PrefixTokenKey:  c.tokenKey,
-		schema.PrefixToken:     c.token,
-		schema.PrefixSummary:   c.summary,
+		schema.PrefixRecipient:    c.recipient,
+		schema.PrefixTenantKey:    c.tenantKey,
+		schema.PrefixOldTenantKey: c.oldTenantKey,
+		schema.PrefixTenant:       c.tenant,
+		schema.PrefixExchange:     c.exchange,
+		schema.PrefixUser:         c.user,
+		schema.PrefixUsage:        c.usage,
+		schema.PrefixGroup:        c.group,
+		schema.PrefixAPIKey:       c.apiKey,
+		schema.PrefixPending:      c.pending,
+		schema.PrefixTokenKey:     c.tokenKey,
+		schema.PrefixToken:        c.token,
+		schema.PrefixSummary:      c.summary,
 	}
 }
 
@@ -435,7 +436,15 @@ func (c *checker) oldRoot(value []byte) error {
 }
 
 func (c *checker) tenantKey(id schema.ID, value []byte) error {
-	raw, _, err := c.tx.s.root.Open(place(id, schema.ID{}, 0, fieldTenantKey), value)
+	return c.keyOfTenant(schema.PrefixTenantKey, id, value)
+}
+
+func (c *checker) oldTenantKey(id schema.ID, value []byte) error {
+	return c.keyOfTenant(schema.PrefixOldTenantKey, id, value)
+}
+
+func (c *checker) keyOfTenant(prefix byte, id schema.ID, value []byte) error {
+	raw, _, err := c.tx.s.root.Open(place(id, schema.ID{}, 0, tenantKeyFields[prefix]), value)
 	if err != nil {
 		return tampered("open the key of tenant %s: %w", text(id), err)
 	}
@@ -449,7 +458,7 @@ func (c *checker) tokenKey(id schema.ID, value []byte) error {
 	if err != nil {
 		return err
 	}
-	key, err := c.tx.tenantKey(tenant)
+	key, err := c.tx.tenantKeyOf(tenant, blob)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -127,6 +128,11 @@ func (tx *Tx) knowsAll(k *envelope.Key, key []byte, prefix int, p envelope.Place
 		return err
 	}
 	plain, _, err := k.Open(p, old[prefix:])
+	if errors.Is(err, envelope.ErrKey) {
+		if before, e := tx.tenantKeyAt(schema.PrefixOldTenantKey, p.Tenant); e == nil && before != nil {
+			plain, _, err = before.Open(p, old[prefix:])
+		}
+	}
 	if err != nil {
 		return nil // under another key, or in another place; it is replaced as a whole
 	}
@@ -175,7 +181,7 @@ func (tx *Tx) openUnderTenant(what string, prefix byte, id schema.ID, field enve
 	if err != nil {
 		return tenant, err
 	}
-	key, err := tx.tenantKey(tenant)
+	key, err := tx.tenantKeyOf(tenant, blob)
 	if err != nil {
 		return tenant, err
 	}

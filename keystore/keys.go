@@ -37,6 +37,7 @@ const (
 	fieldNode
 	fieldAccumulator
 	fieldRanges
+	fieldOldTenantKey
 )
 
 // fieldServer is the certificate of the API.

@@ -56,7 +56,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.offerRecovery(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.resumeRotation(); err != nil {
+	if err := errors.Join(s.resumeRotation(), s.resumeRenewal()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.dropKept(s.path(), time.Now().Add(-keptFor))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -158,13 +159,9 @@ func (s *Store) RotationLeft() (left int, err error) {
 		if err != nil || old == nil {
 			return err
 		}
-		left = 1
-		return tx.scan([]byte{schema.PrefixTenantKey}, nil, func(_, blob []byte) error {
-			if !tx.underPresent(blob) {
-				left++
-			}
-			return nil
-		})
+		keys, err := tx.underOld(math.MaxInt)
+		left = 1 + len(keys)
+		return err
 	})
 	return left, err
 }
@@ -240,12 +237,14 @@ func (s *Store) rotateBatch() (done bool, err error) {
 
 // underOld finds keys of tenant keys that are not under the present root key.
 func (tx *Tx) underOld(most int) (keys [][]byte, err error) {
-	err = tx.scan([]byte{schema.PrefixTenantKey}, nil, func(key, blob []byte) error {
-		if len(keys) < most && !tx.underPresent(blob) {
-			keys = append(keys, append([]byte(nil), key...))
-		}
-		return nil
-	})
+	for _, prefix := range []byte{schema.PrefixTenantKey, schema.PrefixOldTenantKey} {
+		err = errors.Join(err, tx.scan([]byte{prefix}, nil, func(key, blob []byte) error {
+			if len(keys) < most && !tx.underPresent(blob) {
+				keys = append(keys, append([]byte(nil), key...))
+			}
+			return nil
+		}))
+	}
 	return keys, err
 }
 
@@ -258,7 +257,7 @@ func (tx *Tx) resealTenantKey(key []byte) error {
 	if err != nil {
 		return err
 	}
-	where := place(id, schema.ID{}, 0, fieldTenantKey)
+	where := place(id, schema.ID{}, 0, tenantKeyFields[key[0]])
 	raw, _, err := tx.s.root.Open(where, blob)
 	if err != nil {
 		return tampered("open the key of tenant %s: %w", text(id), err)

@@ -86,13 +86,14 @@ type Store struct {
 	root *rootKeys
 	sys  *systemKeys
 
-	options Options    // as they were given to Open
-	keks    sync.Mutex // held while recipients or the root key change
-	rewrap  background // wraps tenant keys anew after a rotation
-	scrubs  background // overwrites what was deleted
-	patrols patrol     // verifies all the time
-	known   *known
-	alarms  alarms
+	options  Options    // as they were given to Open
+	keks     sync.Mutex // held while recipients or the root key change
+	rewrap   background // wraps tenant keys anew after a rotation
+	renewals background // seals records under new keys of tenants
+	scrubs   background // overwrites what was deleted
+	patrols  patrol     // verifies all the time
+	known    *known
+	alarms   alarms
 
 	tenantKeys keyCache[*envelope.Key]
 	tokenKeys  keyCache[*tokenKeys]
@@ -144,6 +145,7 @@ func lookupUser(uid uint32) (string, error) {
 // Close waits for views and updates, closes the file and wipes the keys.
 func (s *Store) Close() error {
 	s.rewrap.stop()
+	s.renewals.stop()
 	s.scrubs.stop()
 	s.patrols.stop()
 	err := errors.Join(s.guard.Load().stop(), s.db.Close())

@@ -23,17 +23,47 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// tenantKey is the key of a tenant.
+// tenantKey is the key of a tenant, under which records are sealed.
 func (tx *Tx) tenantKey(id schema.ID) (*envelope.Key, error) {
-	blob, err := tx.get(schema.Record(schema.PrefixTenantKey, id))
-	if err != nil {
+	key, err := tx.tenantKeyAt(schema.PrefixTenantKey, id)
+	if err == nil && key == nil {
+		err = missing("tenant", text(id))
+	}
+	return key, err
+}
+
+// tenantKeyOf is the key of a tenant that a record was sealed under: the present one, or
+// the one before while records are sealed under the present one ([Store.RenewKeys]).
+func (tx *Tx) tenantKeyOf(id schema.ID, blob []byte) (*envelope.Key, error) {
+	key, err := tx.tenantKey(id)
+	if err != nil || underKey(blob, key) {
+		return key, err
+	}
+	old, err := tx.tenantKeyAt(schema.PrefixOldTenantKey, id)
+	if err != nil || old == nil {
+		return key, err
+	}
+	return old, nil
+}
+
+// underKey reports whether a value says that it is sealed under a key.
+func underKey(blob []byte, key *envelope.Key) bool {
+	h, err := envelope.Parse(blob)
+	return err == nil && h.Key == key.ID()
+}
+
+// tenantKeyFields are the fields of the present keys of tenants and of those before.
+var tenantKeyFields = map[byte]envelope.Field{schema.PrefixTenantKey: fieldTenantKey, schema.PrefixOldTenantKey: fieldOldTenantKey}
+
+// tenantKeyAt reads the present key of a tenant or the one before, nil where there is
+// none.
+func (tx *Tx) tenantKeyAt(prefix byte, id schema.ID) (*envelope.Key, error) {
+	blob, err := tx.get(schema.Record(prefix, id))
+	if err != nil || blob == nil {
 		return nil, err
 	}
-	if blob == nil {
-		return nil, missing("tenant", text(id))
-	}
 	return tx.s.tenantKeys.get(blob, func() (*envelope.Key, error) {
-		raw, _, err := tx.s.root.Open(place(id, schema.ID{}, 0, fieldTenantKey), blob)
+		raw, _, err := tx.s.root.Open(place(id, schema.ID{}, 0, tenantKeyFields[prefix]), blob)
 		if err != nil {
 			return nil, tampered("open the key of tenant %s: %w", text(id), err)
 		}
@@ -117,11 +147,11 @@ func convert[To, From ~[]byte](m map[string]From) map[string]To {
 
 // tenant reads a tenant without its exchange key.
 func (tx *Tx) tenant(id schema.ID) (*record.Tenant, error) {
-	key, err := tx.tenantKey(id)
+	blob, err := tx.get(schema.Record(schema.PrefixTenant, id))
 	if err != nil {
 		return nil, err
 	}
-	blob, err := tx.get(schema.Record(schema.PrefixTenant, id))
+	key, err := tx.tenantKeyOf(id, blob)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +196,7 @@ func (tx *Tx) wholeTenant(id schema.ID) (*record.Tenant, error) {
 	if err != nil || blob == nil {
 		return t, err
 	}
-	key, err := tx.tenantKey(id)
+	key, err := tx.tenantKeyOf(id, blob)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +244,7 @@ func (tx *Tx) DeleteTenant(id record.TenantID) error {
 	if err := tx.deleteContents(tid); err != nil {
 		return err
 	}
-	for _, prefix := range []byte{schema.PrefixTenant, schema.PrefixExchange, schema.PrefixTenantKey} {
+	for _, prefix := range []byte{schema.PrefixTenant, schema.PrefixExchange, schema.PrefixTenantKey, schema.PrefixOldTenantKey} {
 		if err := tx.remove(schema.Record(prefix, tid)); err != nil {
 			return err
 		}

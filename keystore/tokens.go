@@ -28,7 +28,7 @@ func (tx *Tx) keysOf(id schema.ID) (*tokenKeys, error) {
 		return nil, err
 	}
 	return tx.s.tokenKeys.get(blob, func() (*tokenKeys, error) {
-		key, err := tx.tenantKey(tenant)
+		key, err := tx.tenantKeyOf(tenant, blob)
 		if err != nil {
 			return nil, err
 		}

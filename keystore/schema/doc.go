@@ -22,6 +22,7 @@
 //	o <token> <object> 0           attributes of an object, sealed under the token's key
 //	o <token> <object> 1           its secret attributes, likewise, or
 //	o <token> <object> 2           those of a PIN-bound token, in a box (package box)
+//	O <tenant>                     the tenant's key before, while records are sealed under the present one
 //	p <key>                        key pair that waits for its certificate, sealed under its tenant's key
 //	R                              the slot ids that nodes took, sealed under the header's key
 //	r <recipient>                  recipient: KEK URI and wrapped root key, in the clear
