@@ -68,13 +68,14 @@ lint: packages-build ## gofmt, go vet and staticcheck
 fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh
 
-soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), ATTACK_TIME (1m), WALK_TIME (1h), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s)
+soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), ATTACK_TIME (1m), WALK_TIME (1h), STORE_OPS (2000000) and STORE_TIME (1h), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s)
 	WALK_STEPS=$${WALK_STEPS:-100000} $(GO) test -count=1 -v -run TestWalk ./provisioning/dialect/walktest
 	SCALE_TIME=$${SCALE_TIME:-10m} LOAD_TIME=$${LOAD_TIME:-30s} $(GO) test -count=1 -v -timeout 1h ./tests/scale
 	LOAD_TIME=$${LOAD_TIME:-30s} LOAD_RATE=$${LOAD_RATE:-2000} $(GO) test -count=1 -v -run TestManyAdministrators ./tests/scale
 	RSA_BITS=8192 $(GO) test -count=1 -v -run TestRSAPair ./tests/vectors
 	ATTACK_TIME=$${ATTACK_TIME:-1m} $(GO) test -count=1 -v -timeout 1h ./tests/attack
 	KILLS=$${KILLS:-500} $(GO) test -count=1 -v -timeout 2h -run TestKilledUnderWriters ./tests/e2e
+	STORE_OPS=$${STORE_OPS:-2000000} STORE_TIME=$${STORE_TIME:-1h} $(GO) test -count=1 -v -timeout 8h -run 'TestStoreWalk$$' ./keystore
 	ATTACK_TIME=$${WALK_TIME:-1h} $(GO) test -count=1 -v -timeout 4h -run TestWalk ./tests/attack
 
 timing: packages-test build ## ask whether the time of a decryption tells what is in it: TIMING_COUNT (10000) rounds, 18 minutes; see docs/threat-model.md
