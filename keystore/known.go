@@ -202,13 +202,16 @@ func kindOf(key []byte) string {
 		schema.PrefixGeneration: "the generation", schema.PrefixGroup: "group", schema.PrefixPending: "pending key",
 		schema.PrefixRecipient: "KEK", schema.PrefixTenantKey: "the key of tenant", schema.PrefixTenant: "tenant",
 		schema.PrefixUsage: "the usage of user", schema.PrefixUser: "user", schema.PrefixExchange: "the exchange key of tenant",
-		schema.PrefixNode: "the head of the store", schema.PrefixAccumulator: "the sum of a bucket", schema.PrefixRanges: "the ranges of slot ids",
+		schema.PrefixNode: "the head of the store", schema.PrefixRanges: "the ranges of slot ids",
 		schema.PrefixOldTenantKey: "the old key of tenant", schema.PrefixStore: "the record of the store", schema.PrefixSystem: "the system key",
 	}
 	id, ok := schema.RecordID(key)
 	number, _, object := schema.ParseObject(key)
+	_, bucket, accumulator := schema.ParseAccumulator(key)
 	name, named := names[key[0]]
 	switch {
+	case accumulator:
+		return fmt.Sprintf("the sum of bucket %d", bucket)
 	case object:
 		return fmt.Sprintf("object %d of token %s", number, text(schema.ID(key[1:17])))
 	case named && ok && len(key) == 1+len(id):

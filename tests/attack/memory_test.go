@@ -65,8 +65,8 @@ func overwrite(t *testing.T, d *harness.Daemon, value, by []byte) bool {
 }
 
 // TestRecordsPutBackUnderTheDaemon has another program put single records back to what
-// they were, in the file of the running daemon: the token with its tries, the header, the
-// summary and the objects of the token, the user, the API key. Wrong tries do not come
+// they were, in the file of the running daemon: the token with its tries, the sums, the
+// head of the store. Wrong tries do not come
 // back, nothing that needs the record is done, the log has an alarm within seconds also
 // where nobody uses it, and with the right record in its place the store is sound.
 func TestRecordsPutBackUnderTheDaemon(t *testing.T) {
@@ -82,17 +82,23 @@ func TestRecordsPutBackUnderTheDaemon(t *testing.T) {
 	}
 	require.Contains(t, login("0001"), "CKR_PIN_INCORRECT")
 	require.Contains(t, login("0002"), "CKR_PIN_INCORRECT")
-	after := recordsOf(t, d)
 	kinds := map[byte]int{}
-	for key, value := range after {
-		old, was := before[key]
-		if !was || bytes.Equal(old, value) || len(old) != len(value) || key[0] == 'A' {
+	for key, old := range before {
+		value := recordsOf(t, d)[key]
+		if bytes.Equal(old, value) || len(old) != len(value) || key[0] == 'A' {
 			continue
 		}
+		for { // the daemon may commit meanwhile, and so write another value elsewhere
+			overwrite(t, d, value, old)
+			now := recordsOf(t, d)[key]
+			if bytes.Equal(now, old) {
+				break
+			}
+			value = now
+		}
 		kinds[key[0]]++
-		require.True(t, overwrite(t, d, value, old), "%q", key[:1])
 		begun, alarms := time.Now(), strings.Count(d.Log(), "ALARM")
-		if key[0] == 'k' || key == "!header" {
+		if key[0] == 'k' || key[0] == 'N' {
 			require.NotContains(t, login("0003"), "CKR_PIN_INCORRECT")
 		}
 		if key[0] == 'k' {
@@ -105,7 +111,8 @@ func TestRecordsPutBackUnderTheDaemon(t *testing.T) {
 		for overwrite(t, d, old, value) { // the daemon copied the page meanwhile
 		}
 	}
-	require.NotZero(t, kinds['!'], "the header was not put back")
+	require.NotZero(t, kinds['N'], "the head was not put back")
+	require.NotZero(t, kinds['D'], "no sum was put back")
 	require.NotZero(t, kinds['k'], "the token was not put back")
 	require.Contains(t, login(harness.PIN), "CKR_OK")
 	out, err := d.Vtoken("check")
