@@ -12,6 +12,7 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
+	"vtoken/daemon/observe"
 	"vtoken/keystore"
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/native/api"
@@ -138,7 +139,7 @@ func callRecord(c httpkit.Call) audit.Record {
 		Caller: c.Caller.Name, Tenant: string(c.Tenant), Token: string(c.Token), Result: "ok",
 	}
 	if c.Peer != nil {
-		p := newProcess(*c.Peer)
+		p := observe.NewProcess(*c.Peer)
 		r.Process = &p
 	}
 	if c.KEK != "" {
@@ -161,7 +162,7 @@ func callRecord(c httpkit.Call) audit.Record {
 // pinRoles are the roles whose PINs are secrets of the API, by the names that records
 // have.
 var pinRoles = map[provisioning.Secret]string{
-	provisioning.UserPIN: roleNames[ck.CKU_USER], provisioning.SOPIN: roleNames[ck.CKU_SO],
+	provisioning.UserPIN: observe.RoleName(ck.CKU_USER), provisioning.SOPIN: observe.RoleName(ck.CKU_SO),
 }
 
 // auditReader is the audit log as the native API sees it.

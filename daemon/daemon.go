@@ -15,6 +15,7 @@ import (
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
 	"vtoken/daemon/metrics"
+	"vtoken/daemon/observe"
 	"vtoken/daemon/p11server"
 	"vtoken/daemon/turns"
 	"vtoken/keystore"
@@ -100,8 +101,12 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 			d.stop()
 		}
 	}()
+	if err := d.openAudit(); err != nil {
+		return nil, err
+	}
+	d.serving.Go(d.recordTampering)
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
-		MayMake: admins.Has, Locked: d.locked, Provider: provider, Forgotten: d.sweeper.note, Version: version,
+		MayMake: admins.Has, Listen: d.applications().Listen, Provider: provider, Forgotten: d.sweeper.note, Version: version,
 		Turns:       d.turns,
 		Owner:       func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Wait:        func(call context.Context, long time.Duration) { wait(ctx, call, long) },
@@ -110,10 +115,6 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
-	if err := d.openAudit(); err != nil {
-		return nil, err
-	}
-	d.serving.Go(d.recordTampering)
 	d.metrics.Watch(d.state())
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls,
@@ -174,10 +175,11 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 }
 
 // connect begins the work of an application.
-func (d *daemon) connect(p record.Peer) p11server.Client {
-	c := d.engine.Connect(p)
-	audited := &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
-	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed, gone: d.users.application(p)}
+func (d *daemon) connect(p record.Peer) p11server.Client { return d.engine.Connect(p) }
+
+// applications makes the engine's listeners.
+func (d *daemon) applications() observe.Applications {
+	return observe.Applications{Log: d.audit, Calls: d.metrics.Calls, Logins: d.metrics.Logins, Come: d.users.application}
 }
 
 // listen makes the listeners and serves on them. All are made before any is

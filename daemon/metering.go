@@ -11,90 +11,22 @@ import (
 	"time"
 
 	"vtoken/daemon/metrics"
-	"vtoken/daemon/p11server"
 	"vtoken/keystore"
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
-	"vtoken/vtoken/ck"
-	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
-// measuredClient is an application that is counted, and whose signatures are. Calls that only
-// ask for the length of one make none.
-type measuredClient struct {
-	p11server.Client
-	signed func()
-	gone   func()
-}
-
-// Close ends the application.
-func (c *measuredClient) Close() {
-	c.Client.Close()
-	c.gone()
-}
-
-func (c *measuredClient) count(out ck.Output, err error, buf ck.Buffer) (ck.Output, error) {
-	if err == nil && !buf.Null {
-		c.signed()
-	}
-	return out, err
-}
-
-// Sign counts a signature.
-func (c *measuredClient) Sign(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
-	out, err := c.Client.Sign(h, data, buf)
-	return c.count(out, err, buf)
-}
-
-// SignFinal counts a signature.
-func (c *measuredClient) SignFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
-	out, err := c.Client.SignFinal(h, buf)
-	return c.count(out, err, buf)
-}
-
-// SignRecover counts a signature.
-func (c *measuredClient) SignRecover(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
-	out, err := c.Client.SignRecover(h, data, buf)
-	return c.count(out, err, buf)
-}
-
-// SignMessage counts a signature.
-func (c *measuredClient) SignMessage(h ck.SessionHandle, parameter, data []byte, buf ck.Buffer) (ck.Output, error) {
-	out, err := c.Client.SignMessage(h, parameter, data, buf)
-	return c.count(out, err, buf)
-}
-
-// SignMessageNext counts the signature at the end of a message.
-func (c *measuredClient) SignMessageNext(h ck.SessionHandle, parameter, data []byte, last bool, buf ck.Buffer) (ck.Output, error) {
-	out, err := c.Client.SignMessageNext(h, parameter, data, last, buf)
-	if !last {
-		return out, err
-	}
-	return c.count(out, err, buf)
-}
-
-// locked counts a PIN that was locked.
-func (d *daemon) locked(_ record.TokenID, role pin.Role) {
-	name := roleNames[ck.CKU_USER]
-	if role == pin.SO {
-		name = roleNames[ck.CKU_SO]
-	}
-	d.metrics.Logins.Locked(name)
-}
-
 // guessed counts what became of the tries of a secret in the API, and notes it for the
 // audit log.
-func (d *daemon) guessed(ctx context.Context, t *record.Token, s provisioning.Secret, what provisioning.Guess) {
+func (d *daemon) guessed(ctx context.Context, _ *record.Token, s provisioning.Secret, what provisioning.Guess) {
 	httpkit.NoteSecret(ctx, s, what)
 	d.metrics.Tries.Counted(s.String(), string(what))
 	if what != provisioning.GuessLocked {
 		return
 	}
-	for role, secret := range map[pin.Role]provisioning.Secret{pin.User: provisioning.UserPIN, pin.SO: provisioning.SOPIN} {
-		if s == secret {
-			d.locked(t.ID, role)
-		}
+	if role, isPIN := pinRoles[s]; isPIN {
+		d.metrics.Logins.Locked(role)
 	}
 }
 

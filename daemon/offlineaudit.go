@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vtoken/daemon/audit"
+	"vtoken/daemon/observe"
 	"vtoken/keystore"
 	"vtoken/vtoken/record"
 )
@@ -26,7 +27,7 @@ func offlineLog(o audit.Options) (log *audit.Log, failed *error, err error) {
 
 // self is this process as the audit log names it.
 func self() *audit.Process {
-	p := newProcess(record.Peer{UID: uint32(os.Getuid()), PID: int32(os.Getpid())})
+	p := observe.NewProcess(record.Peer{UID: uint32(os.Getuid()), PID: int32(os.Getpid())})
 	return &p
 }
 

@@ -39,8 +39,44 @@ func (c *Client) GetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, quer
 	if err != nil {
 		return nil, err
 	}
+	if !o.HasSecret() || !askForSecrets(queries) {
+		return s.readAttributes(obj, o, queries)
+	}
+	var results []ck.AttributeResult
+	e := Event{Act: ActRead, Object: describe(o)}
+	e.in(s)
+	err = c.perform(e, func(e *Event) (err error) {
+		results, err = s.readAttributes(obj, o, queries)
+		e.Attribute = firstSecret(o.Class(), results)
+		return err
+	})
+	return results, err
+}
+
+// askForSecrets reports whether a query is for the value of an attribute that is secret in
+// keys.
+func askForSecrets(queries []ck.AttributeQuery) bool {
+	for _, q := range queries {
+		if !q.Null && (object.IsSecret(ck.CKO_PRIVATE_KEY, q.Type) || object.IsSecret(ck.CKO_SECRET_KEY, q.Type)) {
+			return true
+		}
+	}
+	return false
+}
+
+// firstSecret is the first secret attribute whose value is among the results, or 0.
+func firstSecret(class ck.ObjectClass, results []ck.AttributeResult) ck.AttributeType {
+	for _, r := range results {
+		if len(r.Value) > 0 && object.IsSecret(class, r.Type) {
+			return r.Type
+		}
+	}
+	return 0
+}
+
+func (s *session) readAttributes(obj ck.ObjectHandle, o *object.Object, queries []ck.AttributeQuery) (results []ck.AttributeResult, err error) {
 	r := reader{session: s, handle: obj, object: o}
-	results := make([]ck.AttributeResult, len(queries))
+	results = make([]ck.AttributeResult, len(queries))
 	for i, q := range queries {
 		if results[i], err = r.answer(q); err != nil {
 			return nil, err

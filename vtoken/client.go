@@ -30,6 +30,9 @@ type Client struct {
 	acting  sync.Mutex                // held while the users are asked for
 	holds   map[record.UserID]*holder // of the users; Engine.mu
 
+	listener Listener
+	onSlow   func(ck.SessionHandle, bool) // see OnSlow
+
 	mu          sync.RWMutex
 	closed      bool
 	sessions    map[ck.SessionHandle]*session
@@ -78,6 +81,7 @@ func (c *Client) Close() {
 	c.cancel()
 	c.events.close()
 	c.closeWhere(func(*attachment) bool { return true })
+	c.listener.Closed()
 }
 
 // actsFor is the users that the process acts for, as last asked.
@@ -279,6 +283,7 @@ func (c *Client) detachLocked(a *attachment) (all remains) {
 func (c *Client) closeLocked(s *session) remains {
 	a := s.attachment
 	s.closed.Store(true)
+	s.pace.end(s)
 	s.purse.End()
 	delete(c.sessions, s.handle)
 	delete(a.sessions, s)

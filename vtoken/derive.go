@@ -9,16 +9,7 @@ import (
 // DeriveKey is C_DeriveKey (section 5.18.5). CKA_DERIVE_TEMPLATE of the base key
 // is part of the template.
 func (c *Client) DeriveKey(h ck.SessionHandle, m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, err
-	}
-	defer s.leave()
-	o, err := s.derive(m, base, t)
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(o)
+	return c.performMaking(h, ActDerive, m.Type, t, func(s *session) (*object.Object, error) { return s.derive(m, base, t) })
 }
 
 func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*object.Object, error) {

@@ -25,6 +25,14 @@
 // Parsed private keys live while a user is logged in to their token. The last
 // logout wipes them, and an operation that still has one is over (S07).
 //
+// # What happened
+//
+// A [Listener] hears what each application does: Begin before an act, which it can refuse
+// and then nothing is done, and the end with its result, before the application has its
+// answer. The function of the standard that does the act tells it, with what it knows
+// already, so that nobody has to ask the engine again. Signatures are told when they are
+// made, and cost no lock for it. The daemon's audit log and metrics are listeners.
+//
 // # Choices where the standard leaves one
 //
 //   - Slots are removable (C63) and keep their id for life. A slot that an
@@ -96,6 +104,7 @@
 //	home.mu        objects and keys of a token, or of the session objects of an attachment
 //	liveKey.mu     read-locked while a key is used, locked to wipe it
 //	Client.events  its own small lock
+//	session.pace   likewise
 //
 // The feed takes those from applyMu on, and may be called from inside any
 // Update. So none of those is ever held across a call of the store.

@@ -12,7 +12,6 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/meter"
-	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
@@ -23,8 +22,9 @@ type Options struct {
 	MayMake func(record.Peer) bool
 	// Provider computes with private keys; nil is Go's own library.
 	Provider mech.Provider
-	// Locked is told that a wrong try has locked a PIN; nil is nobody. It is quick.
-	Locked func(record.TokenID, pin.Role)
+	// Listen is asked for the listener of each application that connects. Where it is nil,
+	// or returns nil, nobody listens.
+	Listen func(record.Peer) Listener
 	// Forgotten is called after a login ended or a key was wiped, so that what is
 	// left of secrets in Go's heap can be overwritten. It may be called often and
 	// under locks, so it only takes note; nil does nothing.
@@ -102,8 +102,8 @@ func New(store Store, opts Options) (*Engine, error) {
 	if opts.Turns == nil {
 		opts.Turns = atOnce{}
 	}
-	if opts.Locked == nil {
-		opts.Locked = func(record.TokenID, pin.Role) {}
+	if opts.Listen == nil {
+		opts.Listen = func(record.Peer) Listener { return nil }
 	}
 	if opts.MaxSessions == 0 {
 		opts.MaxSessions = 4096
@@ -147,6 +147,11 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 		mayMake:     e.opts.MayMake(peer),
 		account:     e.opts.Account(peer),
 		owner:       e.opts.Owner(peer),
+		listener:    e.opts.Listen(peer),
+		onSlow:      func(ck.SessionHandle, bool) {},
+	}
+	if c.listener == nil {
+		c.listener = silent{}
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.events.wake = make(chan struct{}, 1)

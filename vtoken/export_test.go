@@ -1,6 +1,9 @@
 package vtoken
 
-import "vtoken/vtoken/record"
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
 
 // InUse is how many clients are connected and how many tokens they have open.
 func (e *Engine) InUse() (clients, tokens int) {
@@ -61,3 +64,6 @@ func (e *Engine) HeldKeys() (n int) {
 
 // Feed is a commit of the store, without the store.
 func (e *Engine) Feed(changes ...record.Change) { e.apply(changes) }
+
+// TokenIn is the record of the token in a slot that the application sees.
+func (c *Client) TokenIn(slot ck.SlotID) (*record.Token, error) { return c.present(slot) }

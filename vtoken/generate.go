@@ -7,17 +7,16 @@ import (
 
 // GenerateKey is C_GenerateKey (section 5.18).
 func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) (ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, err
-	}
-	defer s.leave()
+	return c.performMaking(h, ActGenerate, m.Type, t, func(s *session) (*object.Object, error) { return s.generate(m, t) })
+}
+
+func (s *session) generate(m ck.Mechanism, t ck.Template) (*object.Object, error) {
 	d, err := s.mechanism(m, ck.CKF_GENERATE)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := s.mayGenerate(t, true); err != nil {
-		return 0, err
+		return nil, err
 	}
 	var made ck.Template
 	make := func(pause func() error) (err error) {
@@ -25,37 +24,33 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 		return err
 	}
 	if d.SlowToMake {
-		err = c.inTurn(make)
+		err = s.attachment.client.inTurn(make)
 	} else {
 		err = make(nil)
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	o, err := s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(o)
+	return s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
 }
 
 // GenerateKeyPair is C_GenerateKeyPair (section 5.18): both keys are there, in
 // one commit, or neither.
-func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv ck.Template) (ck.ObjectHandle, ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer s.leave()
-	public, private, err := s.generatePair(m, pub, priv)
-	if err != nil {
-		return 0, 0, err
-	}
-	handles, err := s.add(public, private)
-	if err != nil {
-		return 0, 0, err
-	}
-	return handles[0], handles[1], nil
+func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv ck.Template) (public, private ck.ObjectHandle, err error) {
+	err = c.performIn(h, Event{Act: ActGenerate, Mechanism: m.Type, Object: askedFor(priv)}, func(s *session, e *Event) error {
+		publicKey, privateKey, err := s.generatePair(m, pub, priv)
+		if err != nil {
+			return err
+		}
+		handles, err := s.add(publicKey, privateKey)
+		if err != nil {
+			return err
+		}
+		e.Object = describe(privateKey)
+		public, private = handles[0], handles[1]
+		return nil
+	})
+	return public, private, err
 }
 
 func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, private *object.Object, err error) {

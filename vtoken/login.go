@@ -14,11 +14,11 @@ import (
 // sessions with the token. CKU_CONTEXT_SPECIFIC gives the PIN for the operation
 // of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
 func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) error {
-	s, err := c.enter(h)
-	if err != nil {
-		return err
-	}
-	defer s.leave()
+	return c.performPIN(h, Event{Act: ActLogin, User: user}, func(s *session, _ *Event) error { return s.logIn(user, p) })
+}
+
+func (s *session) logIn(user ck.UserType, p secret.Bytes) error {
+	c := s.attachment.client
 	var role pin.Role
 	switch user {
 	case ck.CKU_USER:
@@ -50,10 +50,12 @@ func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) err
 // LoginUser is C_LoginUser (section 5.6). Tokens here have one user, who has no
 // name: a user name that is not empty is CKR_USER_TYPE_INVALID.
 func (c *Client) LoginUser(h ck.SessionHandle, user ck.UserType, p secret.Bytes, username []byte) error {
-	if len(username) > 0 {
-		return ck.Errorf(ck.CKR_USER_TYPE_INVALID, "the token knows no user names; log in without one")
-	}
-	return c.Login(h, user, p)
+	return c.performPIN(h, Event{Act: ActLogin, User: user}, func(s *session, _ *Event) error {
+		if len(username) > 0 {
+			return ck.Errorf(ck.CKR_USER_TYPE_INVALID, "the token knows no user names; log in without one")
+		}
+		return s.logIn(user, p)
+	})
 }
 
 // Logout is C_Logout (section 5.6): for all sessions of the application with the

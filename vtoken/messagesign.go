@@ -1,6 +1,10 @@
 package vtoken
 
-import "vtoken/vtoken/ck"
+import (
+	"time"
+
+	"vtoken/vtoken/ck"
+)
 
 // MessageSignInit is C_MessageSignInit (section 5.14).
 func (c *Client) MessageSignInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
@@ -52,6 +56,7 @@ func (s *session) signMessage(op *operation, data []byte, buf ck.Buffer) (ck.Out
 		return answer, err
 	}
 	var signature []byte
+	began := time.Now()
 	err := s.part(messageSigning, op, true, func() (err error) {
 		if err := op.signer.Update(data); err != nil {
 			return err
@@ -59,6 +64,7 @@ func (s *session) signMessage(op *operation, data []byte, buf ck.Buffer) (ck.Out
 		signature, err = op.signer.Final()
 		return err
 	})
+	s.signed(op, began, err)
 	if err != nil {
 		return ck.Output{}, err
 	}

@@ -70,16 +70,9 @@ func (s *session) soIn() bool {
 
 // CreateObject is C_CreateObject (section 5.7).
 func (c *Client) CreateObject(h ck.SessionHandle, t ck.Template) (ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, err
-	}
-	defer s.leave()
-	o, err := s.build(object.Source{Origin: object.Create}, t)
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(o)
+	return c.performMaking(h, ActCreate, 0, t, func(s *session) (*object.Object, error) {
+		return s.build(object.Source{Origin: object.Create}, t)
+	})
 }
 
 // addOne adds a new object, see add.
@@ -218,7 +211,7 @@ func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
 }
 
 // CopyObject is C_CopyObject (section 5.7).
-func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Template) (ck.ObjectHandle, error) {
+func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Template) (made ck.ObjectHandle, err error) {
 	s, err := c.enter(h)
 	if err != nil {
 		return 0, err
@@ -228,18 +221,37 @@ func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Templa
 	if err != nil {
 		return 0, err
 	}
-	o, err = s.unsealed(obj, o)
-	if err != nil {
-		return 0, err
+	asked := describe(o)
+	if _, given := t.Find(ck.CKA_TOKEN); given {
+		asked.Token = askedFor(t).Token
 	}
-	if obj&sessionObjectBit == 0 {
+	e := Event{Act: ActCopy, Object: asked}
+	e.in(s)
+	err = c.perform(e, func(e *Event) error {
+		copied, handle, err := s.copyObject(obj, o, t)
+		if err == nil {
+			e.Object, made = describe(copied), handle
+		}
+		return err
+	})
+	return made, err
+}
+
+// copyObject adds a copy of an object.
+func (s *session) copyObject(h ck.ObjectHandle, o *object.Object, t ck.Template) (*object.Object, ck.ObjectHandle, error) {
+	o, err := s.unsealed(h, o)
+	if err != nil {
+		return nil, 0, err
+	}
+	if h&sessionObjectBit == 0 {
 		defer o.Secret.Wipe()
 	}
-	next, err := o.Copy(t, s.soIn())
+	copied, err := o.Copy(t, s.soIn())
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	return s.addOne(next)
+	handle, err := s.addOne(copied)
+	return copied, handle, err
 }
 
 // unsealed is the object with its secret attributes. The caller wipes those of a
@@ -268,8 +280,17 @@ func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 		return err
 	}
 	defer s.leave()
-	o, err := s.toWrite(obj)
+	o, err := s.object(obj)
 	if err != nil {
+		return err
+	}
+	e := Event{Act: ActDestroy, Object: describe(o)}
+	e.in(s)
+	return c.perform(e, func(*Event) error { return s.destroyObject(obj, o) })
+}
+
+func (s *session) destroyObject(obj ck.ObjectHandle, o *object.Object) error {
+	if err := s.mayWrite(o); err != nil {
 		return err
 	}
 	if !o.Destroyable() {
@@ -278,7 +299,7 @@ func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 	if obj&sessionObjectBit != 0 {
 		return s.attachment.destroy(obj)
 	}
-	err = s.update(func(tx Tx) error { return tx.DeleteObject(s.token().id, object.ID(obj)) })
+	err := s.update(func(tx Tx) error { return tx.DeleteObject(s.token().id, object.ID(obj)) })
 	if errors.Is(err, record.ErrNotFound) {
 		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
 	}

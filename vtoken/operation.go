@@ -70,8 +70,8 @@ type operation struct {
 	// CKU_CONTEXT_SPECIFIC), or it was used without (permitted).
 	waits bool
 	multi bool // an Update was made
-	heavy bool // it may take long (Client.Heavy)
-	slow  bool // its last step takes a processor for long
+	slow  bool // calls with it may take long (Client.OnSlow)
+	long  bool // its last step takes a processor for long
 
 	signer   mech.Signer
 	verifier mech.Verifier
@@ -130,8 +130,8 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
 		}
 		defer op.key.letGo()
-		material, op.slow = op.key.key, op.key.key.Heavy()
-		op.heavy = d.Stateful || op.slow // a commit takes long, too
+		material, op.long = op.key.key, op.key.key.Heavy()
+		op.slow = op.long || d.Stateful // a commit takes long, too
 		s.bindLogin(op, o)
 	}
 	if err := rules[k].begin(op, d, material, m.Parameter); err != nil {
@@ -345,7 +345,7 @@ func (s *session) use(k kind, op *operation, step func() error) (err error) {
 // compute is use for the last step of an operation, the one that computes with the key.
 // Where that takes long, the step waits for its turn, without holding the key.
 func (s *session) compute(k kind, op *operation, step func() error) error {
-	if !op.slow {
+	if !op.long {
 		return s.use(k, op, step)
 	}
 	began := false

@@ -54,7 +54,7 @@ func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error
 		return got, nil
 	case tried.Locked():
 		e.endLogins(t, role)
-		e.opts.Locked(t.id, role)
+		c.listener.Did(Event{Act: ActLockPIN, Slot: t.slot, Token: t.record(), User: userOf(role), PINLocked: true})
 		return proof{}, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
 	}
 	e.rememberWrong(t, role, peer, tried.Verifier, p)

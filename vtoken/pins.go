@@ -16,6 +16,16 @@ import (
 // be given the one that it has. No application may have a session with it. The
 // label may be padded with blanks, as C callers do.
 func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
+	return c.perform(Event{Act: ActInitToken, User: ck.CKU_SO, Slot: slot}, func(e *Event) error {
+		err := c.initToken(slot, soPIN, label)
+		if t, gone := c.present(slot); gone == nil {
+			e.Token, e.PINLocked = t, t.SOPIN.Locked()
+		}
+		return err
+	})
+}
+
+func (c *Client) initToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
 	rec, err := c.present(slot)
 	if err != nil {
 		return err
@@ -151,37 +161,38 @@ func (e *Engine) inSession(t *token) bool {
 // InitPIN is C_InitPIN (section 5.5): the SO sets the user PIN. The user's
 // logins, which are with the old PIN, end in all applications.
 func (c *Client) InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error {
-	s, err := c.enter(h)
-	if err != nil {
-		return err
-	}
-	defer s.leave()
+	return c.performPIN(h, Event{Act: ActInitPIN, User: ck.CKU_USER}, func(s *session, _ *Event) error { return s.initPIN(newPIN) })
+}
+
+func (s *session) initPIN(newPIN secret.Bytes) error {
 	if s.state() != ck.CKS_RW_SO_FUNCTIONS {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "only the SO sets the user PIN; log in as SO in a read-write session")
 	}
 	t := s.token()
 	bound := t.held.key() // the SO's PIN opened it
 	defer bound.Wipe()
-	return c.storePIN(t, pin.User, newPIN, proof{bound: bound})
+	return s.attachment.client.storePIN(t, pin.User, newPIN, proof{bound: bound})
 }
 
 // SetPIN is C_SetPIN (section 5.5): the SO's own PIN in a session of the SO, the
 // user's otherwise, also without login. It needs a read-write session. Logins
 // stay.
 func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
-	s, err := c.enter(h)
-	if err != nil {
-		return err
-	}
-	defer s.leave()
+	return c.performPIN(h, Event{Act: ActSetPIN, User: ck.CKU_USER}, func(s *session, e *Event) error {
+		role := pin.User
+		if r, in := s.role(); in {
+			role = r
+		}
+		e.User = userOf(role)
+		return s.setPIN(role, oldPIN, newPIN)
+	})
+}
+
+func (s *session) setPIN(role pin.Role, oldPIN, newPIN secret.Bytes) error {
 	if !s.writable {
 		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "a PIN is changed in a read-write session")
 	}
-	role := pin.User
-	if r, in := s.role(); in {
-		role = r
-	}
-	t := s.token()
+	c, t := s.attachment.client, s.token()
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type session struct {
 	finder  *finder
 	purse   *meter.Purse
 	weighed int // what the purse was told of last
+	pace    pace
 }
 
 func (s *session) token() *token { return s.attachment.token }
@@ -81,16 +82,23 @@ func (c *Client) enter(h ck.SessionHandle) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s, s.enter()
+}
+
+// enter begins a call in the session; the caller calls leave, unless there is an error.
+func (s *session) enter() error {
 	s.mu.Lock()
 	if s.closed.Load() {
 		s.mu.Unlock()
-		return nil, ck.CKR_SESSION_HANDLE_INVALID
+		return ck.CKR_SESSION_HANDLE_INVALID
 	}
-	return s, nil
+	return nil
 }
 
+// leave ends a call in the session.
 func (s *session) leave() {
 	s.settle()
+	s.pace.tell(s, s.slow())
 	s.mu.Unlock()
 }
 

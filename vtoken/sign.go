@@ -1,6 +1,8 @@
 package vtoken
 
 import (
+	"time"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 )
@@ -86,6 +88,7 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 		return ck.Output{}, err
 	}
 	var signature []byte
+	began := time.Now()
 	err := s.compute(k, op, func() (err error) {
 		if len(data) > 0 || !op.multi {
 			if err := op.signer.Update(data); err != nil {
@@ -95,6 +98,7 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 		signature, err = op.signer.Final()
 		return err
 	})
+	s.signed(op, began, err)
 	if err != nil {
 		return ck.Output{}, err
 	}

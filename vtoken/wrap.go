@@ -10,19 +10,35 @@ import (
 // Which keys may be wrapped with which is [object.Object.MayWrap]. A question for
 // the length wraps, and keeps what it wrapped to itself.
 func (c *Client) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return ck.Output{}, err
+	return c.performWrapping(h, m.Type, key, buf, func(s *session) (ck.Output, error) {
+		wrapped, err := s.wrap(m, wrapping, key)
+		if err != nil {
+			return ck.Output{}, err
+		}
+		if answer, done, err := fits(len(wrapped), buf); done {
+			return answer, err
+		}
+		return output(wrapped), nil
+	})
+}
+
+// performWrapping is performIn for an act that wraps a key. A call that only asks for the
+// length lets nothing out, and the listener does not hear of it.
+func (c *Client) performWrapping(h ck.SessionHandle, m ck.MechanismType, key ck.ObjectHandle, buf ck.Buffer, do func(*session) (ck.Output, error)) (out ck.Output, err error) {
+	if buf.Null {
+		s, err := c.enter(h)
+		if err != nil {
+			return ck.Output{}, err
+		}
+		defer s.leave()
+		return do(s)
 	}
-	defer s.leave()
-	wrapped, err := s.wrap(m, wrapping, key)
-	if err != nil {
-		return ck.Output{}, err
-	}
-	if answer, done, err := fits(len(wrapped), buf); done {
-		return answer, err
-	}
-	return output(wrapped), nil
+	err = c.performIn(h, Event{Act: ActWrap, Mechanism: m}, func(s *session, e *Event) (err error) {
+		e.Object = s.describeHandle(key)
+		out, err = do(s)
+		return err
+	})
+	return out, err
 }
 
 func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped []byte, err error) {
@@ -74,16 +90,7 @@ func (s *session) encoded(h ck.ObjectHandle, o *object.Object) ([]byte, error) {
 // unwrapping key is part of the template; what else holds for unwrapped keys is
 // in package object.
 func (c *Client) UnwrapKey(h ck.SessionHandle, m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, err
-	}
-	defer s.leave()
-	o, err := s.unwrap(m, unwrapping, wrapped, t)
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(o)
+	return c.performMaking(h, ActUnwrap, m.Type, t, func(s *session) (*object.Object, error) { return s.unwrap(m, unwrapping, wrapped, t) })
 }
 
 func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (*object.Object, error) {

@@ -10,11 +10,12 @@ import (
 // in p. It puts the nonce, which is always made here, and the tag into p. What
 // [Client.WrapKey] says of a question for the length holds here, too.
 func (c *Client) WrapKeyAuthenticated(h ck.SessionHandle, p *ck.WrapParams, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return ck.Output{}, err
-	}
-	defer s.leave()
+	return c.performWrapping(h, p.Mechanism, key, buf, func(s *session) (ck.Output, error) {
+		return s.wrapAuthenticated(p, wrapping, key, buf)
+	})
+}
+
+func (s *session) wrapAuthenticated(p *ck.WrapParams, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
 	used := *p
 	wrapped, err := s.wrap(ck.Mechanism{Type: p.Mechanism, Parameter: &used}, wrapping, key)
 	if err != nil {

@@ -237,7 +237,7 @@ func TestRandomClientsLeaveNothing(t *testing.T) {
 		f.sign = func(_ ck.SessionHandle, data []byte, _ ck.Buffer) (ck.Output, error) {
 			return ck.Output{Data: make([]byte, len(data)), Len: uint64(len(data))}, nil
 		}
-		f.heavy = func(h ck.SessionHandle) bool { return h%2 == 0 }
+		f.onSlow = func(told func(ck.SessionHandle, bool)) { told(2, true); told(4, true) }
 	})
 	var all sync.WaitGroup
 	for i := range 8 {

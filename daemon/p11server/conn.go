@@ -40,10 +40,12 @@ type conn struct {
 	ctx     context.Context // ends with the connection
 	cancel  context.CancelFunc
 
-	in       *p11rpc.Reader
-	polls    *pollReader
-	crowd    crowd
-	lines    lines
+	in           *p11rpc.Reader
+	polls        *pollReader
+	crowd        crowd
+	lines        lines
+	slowSessions slowSessions
+
 	out      *answerWriter
 	finishMu sync.Mutex
 	finished bool

@@ -54,8 +54,7 @@ func (c *conn) waits(t *task) bool {
 	if r.slow || !r.byKey {
 		return r.slow
 	}
-	client := c.client.get()
-	return client != nil && client.Heavy(t.session)
+	return c.slowSessions.has(t.session)
 }
 
 // keep takes over the request of another task, with a body of its own.
@@ -190,7 +189,11 @@ func (c *conn) initialize(d *p11rpc.Decoder) error {
 	if string(magic) != p11rpc.Magic {
 		return ck.Errorf(ck.CKR_GENERAL_ERROR, "C_Initialize without the text that p11-kit clients begin with")
 	}
-	err := c.client.begin(func() Client { return c.srv.connect(c.peer) })
+	err := c.client.begin(func() Client {
+		client := c.srv.connect(c.peer)
+		client.OnSlow(c.slowSessions.note)
+		return client
+	})
 	if c.ctx.Err() != nil {
 		c.cancelCalls() // it began after the end
 	}

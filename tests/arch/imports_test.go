@@ -95,6 +95,8 @@ var layers = [...]layer{
 		of: []string{"daemon/turns"}},
 	{name: "metrics are told what to count, and ask nobody",
 		of: []string{"daemon/metrics"}, may: []string{"daemon/audit", "vtoken/ck", "vtoken/p11rpc"}},
+	{name: "who listens to the engine knows the audit log and the metrics",
+		of: []string{"daemon/observe"}, may: []string{"daemon/audit", "daemon/metrics", "vtoken", "vtoken/ck", "vtoken/record"}},
 	{name: "the configuration, the audit log and budgets know nobody",
 		of: []string{"daemon/config", "daemon/audit", "daemon/budget"}, may: nil},
 	{name: "the daemon joins everything but the module, the tools and the tests",

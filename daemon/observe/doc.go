@@ -1,0 +1,11 @@
+// Package observe records and counts what applications do.
+//
+// It is the engine's listener ([vtoken/vtoken.Listener]): the audit log (package audit)
+// gets a line for logins, changes of PINs, and the creation, destruction and export of
+// keys, before the application is answered. Where that is impossible, the engine refuses
+// the call. Signatures, decryptions and searches are not recorded, nor are session objects,
+// which end with their application, but for their export. Signatures and locked PINs are
+// counted (package metrics).
+//
+// It decides nothing about tokens, and never asks the engine.
+package observe
