@@ -56,7 +56,7 @@ func (d *daemon) certificate() (tls.Certificate, error) {
 // known by its user, everybody else by an API key.
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
 	kit := &httpkit.Kit{
-		Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.note, Admin: admins.caller,
+		Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.Note, Admin: admins.caller,
 		Memory: d.limited.memory, Owner: func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Limits: d.limits(), URL: d.publicURL, Issuer: d.issuer(),
 	}
@@ -90,7 +90,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 // its last request.
 func (d *daemon) connChanged(_ net.Conn, s http.ConnState) {
 	if s == http.StateClosed {
-		d.sweeper.note()
+		d.sweeper.Note()
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"vtoken/daemon/metrics"
 	"vtoken/daemon/observe"
 	"vtoken/daemon/p11server"
+	"vtoken/daemon/process"
 	"vtoken/daemon/turns"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
@@ -53,7 +54,7 @@ type daemon struct {
 	scrape  *http.Server // of --metrics-listen
 
 	serving sync.WaitGroup
-	sweeper *sweeper
+	sweeper *process.Sweeper
 	changed *tampering
 	turns   *turns.Queue // of slow work
 	users   *users
@@ -63,7 +64,7 @@ type daemon struct {
 // start opens the store and makes all listeners. Where it fails, nothing is
 // left behind.
 func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon, err error) {
-	if err := harden(); err != nil {
+	if err := process.Harden(); err != nil {
 		return nil, err
 	}
 	provider, err := newProvider(cfg.Crypto, log)
@@ -88,14 +89,14 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	known.keep(store.ID(), log)
-	lockMemory(log)
-	if !overwritesFreed() {
+	process.LockMemory(log)
+	if !process.OverwritesFreed() {
 		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
-	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper(), changed: changed, turns: turns.New(0)}
+	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0)}
 	d.users = newUsers(d.turns)
 	d.limited = newLimited(cfg.Limits, openFiles(log), log)
-	d.serving.Go(d.sweeper.run)
+	d.serving.Go(d.sweeper.Run)
 	defer func() {
 		if err != nil {
 			d.stop()
@@ -106,7 +107,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	d.serving.Go(d.recordTampering)
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
-		MayMake: admins.Has, Listen: d.applications().Listen, Provider: provider, Forgotten: d.sweeper.note, Version: version,
+		MayMake: admins.Has, Listen: d.applications().Listen, Provider: provider, Forgotten: d.sweeper.Note, Version: version,
 		Turns:       d.turns,
 		Owner:       func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Wait:        func(call context.Context, long time.Duration) { wait(ctx, call, long) },
@@ -169,7 +170,7 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 		if err := core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("removing keys whose certificates did not come failed; it is tried again in an hour", "error", err)
 		}
-		d.sweeper.note() // it has read keys that wait
+		d.sweeper.Note() // it has read keys that wait
 		wait(ctx, ctx, sweepEvery)
 	}
 }
@@ -286,7 +287,7 @@ func (d *daemon) stop() {
 		both.Go(func() { d.warn("stopping the metrics", d.scrape.Close()) })
 	}
 	both.Wait()
-	d.sweeper.stop()
+	d.sweeper.Stop()
 	close(d.changed.ends)
 	d.serving.Wait()
 	d.warn("closing the audit log", d.closeAudit())

@@ -13,6 +13,7 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
+	"vtoken/daemon/process"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
 	"vtoken/provisioning/dialect/all"
@@ -126,7 +127,7 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		return exitUsage
 	}
 	return report(stdout, stderr, name, func() (found, error) {
-		if err := harden(); err != nil {
+		if err := process.Harden(); err != nil {
 			return found{}, err
 		}
 		log, err := auditOptions(cfg)

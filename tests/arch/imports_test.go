@@ -91,8 +91,8 @@ var layers = [...]layer{
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
-	{name: "the queue of slow work knows nobody", only: true,
-		of: []string{"daemon/turns"}},
+	{name: "the queue of slow work and the process know nobody",
+		of: []string{"daemon/turns", "daemon/process"}},
 	{name: "metrics are told what to count, and ask nobody",
 		of: []string{"daemon/metrics"}, may: []string{"daemon/audit", "vtoken/ck", "vtoken/p11rpc"}},
 	{name: "who listens to the engine knows the audit log and the metrics",

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bufio"
@@ -15,11 +15,11 @@ import (
 // more than it uses.
 const mlockOnFault = 1
 
-// lockMemory keeps the memory of this process out of swap, where the system
+// LockMemory keeps the memory of this process out of swap, where the system
 // allows that without a limit; with one, Go's heap would meet it and the daemon
 // would end. It is called when the store is open, whose file stays out of it: it
 // is sealed, and may be large.
-func lockMemory(log *slog.Logger) {
+func LockMemory(log *slog.Logger) {
 	may, err := mayLock()
 	if err == nil && may {
 		err = lockAll()

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ func TestHardened(t *testing.T) {
 
 // hardened says what became of this process.
 func hardened() string {
-	err := harden()
+	err := Harden()
 	dumpable, dumpErr := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	var core, locked unix.Rlimit
 	for resource, limit := range map[int]*unix.Rlimit{unix.RLIMIT_CORE: &core, unix.RLIMIT_MEMLOCK: &locked} {

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"runtime/debug"
@@ -16,23 +16,23 @@ func TestSweeper(t *testing.T) {
 		debug.ReadGCStats(&stats)
 		return stats.NumGC
 	}
-	s := newSweeper()
+	s := NewSweeper()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.run()
+		s.Run()
 	}()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for range 2 {
 		before := collections()
-		s.note()
-		s.note()
+		s.Note()
+		s.Note()
 		for collections() < before+int64(len(pauses)) {
 			<-again.C
 		}
 	}
-	s.stop()
+	s.Stop()
 	<-ended
 }
 

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// harden keeps the memory of this process to itself: no core dump is written,
+// Harden keeps the memory of this process to itself: no core dump is written,
 // and no other process of the same user can attach to it or read its memory.
-func harden() error {
+func Harden() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("switching core dumps off: %w", err)
 	}
