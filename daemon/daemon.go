@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
 	"vtoken/daemon/metrics"
 	"vtoken/daemon/observe"
@@ -43,7 +42,7 @@ type daemon struct {
 	engine *vtoken.Engine
 	p11    *p11server.Server
 	http   *http.Server
-	audit  *audit.Log
+	audit  *observe.Log
 	cfg    config.Config
 	apiURL string // where the API listens
 	// publicURL is how its clients reach it.
@@ -55,7 +54,7 @@ type daemon struct {
 
 	serving sync.WaitGroup
 	sweeper *process.Sweeper
-	changed *tampering
+	changed *observe.Tampering
 	turns   *turns.Queue // of slow work
 	users   *users
 	failed  chan error // what ended a server that should have gone on
@@ -76,14 +75,14 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	counts := metrics.New(version.String())
-	changed := newTampering(counts.Store)
+	changed := observe.NewTampering(counts.Store)
 	known, err := newIdentity(cfg)
 	if err != nil {
 		return nil, err
 	}
 	store, err := keystore.Open(ctx, known.expect(keystore.Options{
 		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
-		Tampered: changed.note,
+		Tampered: changed.Note,
 	}))
 	if err != nil {
 		return nil, err
@@ -102,10 +101,12 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 			d.stop()
 		}
 	}()
-	if err := d.openAudit(); err != nil {
+	if d.audit, err = observe.Open(cfg, store, counts.Audit, log, version.String()); err != nil {
 		return nil, err
 	}
-	d.serving.Go(d.recordTampering)
+	d.serving.Go(func() {
+		changed.Run(d.audit, func(err error) { d.warn("recording that the store was changed from outside", err) })
+	})
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
 		MayMake: admins.Has, Listen: d.applications().Listen, Provider: provider, Forgotten: d.sweeper.Note, Version: version,
 		Turns:       d.turns,
@@ -116,13 +117,13 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
-	d.metrics.Watch(d.state())
+	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
-		Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls,
+		Logger: slog.New(observe.NewPeerLog(log.Handler())), Observer: d.metrics.Calls,
 		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
-		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: d.guessed,
+		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),
 	})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
@@ -180,7 +181,7 @@ func (d *daemon) connect(p record.Peer) p11server.Client { return d.engine.Conne
 
 // applications makes the engine's listeners.
 func (d *daemon) applications() observe.Applications {
-	return observe.Applications{Log: d.audit, Calls: d.metrics.Calls, Logins: d.metrics.Logins, Come: d.users.application}
+	return observe.Applications{Log: d.audit.Log, Calls: d.metrics.Calls, Logins: d.metrics.Logins, Come: d.users.application}
 }
 
 // listen makes the listeners and serves on them. All are made before any is
@@ -288,9 +289,11 @@ func (d *daemon) stop() {
 	}
 	both.Wait()
 	d.sweeper.Stop()
-	close(d.changed.ends)
+	d.changed.Stop()
 	d.serving.Wait()
-	d.warn("closing the audit log", d.closeAudit())
+	if d.audit != nil {
+		d.warn("closing the audit log", d.audit.Close())
+	}
 	d.warn("closing the store", d.store.Close())
 }
 

@@ -1,4 +1,4 @@
-package main
+package observe
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"vtoken/daemon/audit"
-	"vtoken/daemon/observe"
 	"vtoken/keystore"
 	"vtoken/vtoken/record"
 )
@@ -27,14 +26,14 @@ func offlineLog(o audit.Options) (log *audit.Log, failed *error, err error) {
 
 // self is this process as the audit log names it.
 func self() *audit.Process {
-	p := observe.NewProcess(record.Peer{UID: uint32(os.Getuid()), PID: int32(os.Getpid())})
+	p := NewProcess(record.Peer{UID: uint32(os.Getuid()), PID: int32(os.Getpid())})
 	return &p
 }
 
-// recordRestore begins the record of a restore, which is refused where there is no
-// space for it. The head that the store knows of stays as it is in the backup: the
+// RecordRestore begins the record of a restore by the caller, which is refused where there
+// is no space for it. The head that the store knows of stays as it is in the backup: the
 // log goes on after it.
-func recordRestore(o audit.Options, r keystore.Restored) (done func(error), err error) {
+func RecordRestore(o audit.Options, r keystore.Restored, caller, acceptFlag string) (done func(error), err error) {
 	o.Key, o.Head, o.Anchor = r.AuditKey, headOf(r.AuditHead), func(audit.Head) error { return nil }
 	log, failed, err := offlineLog(o)
 	if err != nil {
@@ -45,7 +44,7 @@ func recordRestore(o audit.Options, r keystore.Restored) (done func(error), err 
 		return nil, errors.Join(fmt.Errorf("record the restore: %w", err), log.Close())
 	}
 	return func(err error) {
-		line := audit.Record{Event: eventRestore, Result: "ok", Process: self(), Caller: userName(uint32(os.Getuid()))}
+		line := audit.Record{Event: eventRestore, Result: "ok", Process: self(), Caller: caller}
 		if r.Accepted {
 			line.Detail = acceptFlag
 		}
@@ -59,8 +58,8 @@ func recordRestore(o audit.Options, r keystore.Restored) (done func(error), err 
 	}, nil
 }
 
-// recordAcceptance records that a store was accepted as it is when it was opened.
-func recordAcceptance(o audit.Options, s *keystore.Store) error {
+// RecordAcceptance records that a store was accepted as it is when it was opened.
+func RecordAcceptance(o audit.Options, s *keystore.Store, caller string) error {
 	p, err := s.Protection()
 	if err != nil || !p.JustAccepted {
 		return err
@@ -77,7 +76,7 @@ func recordAcceptance(o audit.Options, s *keystore.Store) error {
 	e, err := log.Begin(audit.Record{Event: eventAcceptRollback, Process: self()})
 	if err == nil {
 		e.End(audit.Record{
-			Event: eventAcceptRollback, Result: "ok", Process: self(), Caller: userName(uint32(os.Getuid())),
+			Event: eventAcceptRollback, Result: "ok", Process: self(), Caller: caller,
 			Detail: "at " + p.Accepted.Format(time.RFC3339),
 		})
 	}
@@ -87,22 +86,13 @@ func recordAcceptance(o audit.Options, s *keystore.Store) error {
 	return nil
 }
 
-// verifyLog checks every line of the audit log while no daemon writes it.
-func verifyLog(ctx context.Context, o keystore.Options, log audit.Options, _ []string) (out found, err error) {
-	s, err := openOffline(ctx, o)
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+// Verify checks every line of the audit log of a store that no daemon uses.
+func Verify(ctx context.Context, o audit.Options, s *keystore.Store) (audit.Report, error) {
 	known, err := auditHead(s)
 	if err != nil {
-		return out, err
+		return audit.Report{}, err
 	}
 	key := s.AuditKey()
 	defer clear(key)
-	r, err := audit.Verify(ctx, log.Dir, key.Public().(ed25519.PublicKey), headOf(known))
-	if err == nil && len(r.Problems) > 0 {
-		err = fmt.Errorf("the audit log in %s has %d problems", log.Dir, len(r.Problems))
-	}
-	return found{r, append(r.Problems, r.Notes...)}, err
+	return audit.Verify(ctx, o.Dir, key.Public().(ed25519.PublicKey), headOf(known))
 }

@@ -1,4 +1,4 @@
-package main
+package observe
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ func pass(long time.Duration) {
 func TestPeerLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out text
-		log := slog.New(newPeerLog(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		log := slog.New(NewPeerLog(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		mallory, alice := log.With("uid", 62003, "pid", 1), log.With("uid", uint32(62001), "pid", 2)
 		count := func(what string) int { return strings.Count(out.String(), what) }
 		for range 1000 {

@@ -1,4 +1,4 @@
-package main
+package observe
 
 import (
 	"context"
@@ -19,22 +19,23 @@ const (
 // uidAttr is the name under which the servers log the user of a peer.
 const uidAttr = "uid"
 
-// peerLog is a handler that lets no user fill the log: lines of a logger that has the
+// PeerLog is a handler that lets no user fill the log: lines of a logger that has the
 // attribute uid are limited for each user, those of all others are not. Debugging lines are
 // whole, as somebody asked for them.
-type peerLog struct {
+type PeerLog struct {
 	slog.Handler
 	shares *shares
 	uid    slog.Value // of the logger, where it has one
 	peer   bool
 }
 
-func newPeerLog(h slog.Handler) *peerLog {
-	return &peerLog{Handler: h, shares: &shares{now: time.Now, of: map[string]*share{}}}
+// NewPeerLog writes to h.
+func NewPeerLog(h slog.Handler) *PeerLog {
+	return &PeerLog{Handler: h, shares: &shares{now: time.Now, of: map[string]*share{}}}
 }
 
 // WithAttrs notes the user.
-func (l *peerLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (l *PeerLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *l
 	next.Handler = l.Handler.WithAttrs(attrs)
 	for _, a := range attrs {
@@ -46,14 +47,14 @@ func (l *peerLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 // WithGroup keeps the user.
-func (l *peerLog) WithGroup(name string) slog.Handler {
+func (l *PeerLog) WithGroup(name string) slog.Handler {
 	next := *l
 	next.Handler = l.Handler.WithGroup(name)
 	return &next
 }
 
 // Handle writes the line, or counts it.
-func (l *peerLog) Handle(ctx context.Context, r slog.Record) error {
+func (l *PeerLog) Handle(ctx context.Context, r slog.Record) error {
 	if !l.peer || r.Level < slog.LevelInfo {
 		return l.Handler.Handle(ctx, r)
 	}
@@ -64,7 +65,7 @@ func (l *peerLog) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // tell writes how many lines were left out.
-func (l *peerLog) tell(left int) {
+func (l *PeerLog) tell(left int) {
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "left out lines about this user, who causes too many", 0)
 	r.AddAttrs(slog.Int("lines", left), slog.Int("a minute", int(time.Minute/peerEvery)), slog.Int("at once", peerBurst))
 	_ = l.Handler.Handle(context.Background(), r) // there is nobody to tell
