@@ -44,7 +44,7 @@ func (c *Client) GetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, quer
 	}
 	var results []ck.AttributeResult
 	e := Event{Act: ActRead, Object: describe(o)}
-	e.in(s)
+	e.setSession(s)
 	err = c.perform(e, func(e *Event) (err error) {
 		results, err = s.readAttributes(obj, o, queries)
 		e.Attribute = firstSecret(o.Class(), results)
@@ -144,7 +144,7 @@ func (r *reader) read(t ck.AttributeType) ([]byte, error) {
 	if !errors.Is(err, object.ErrSealed) {
 		return v, err
 	}
-	o, err := r.session.unsealed(r.handle, r.object)
+	o, err := r.session.openSecrets(r.handle, r.object)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (c *Client) SetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, t ck
 		return ck.Errorf(ck.CKR_ACTION_PROHIBITED, "the object's CKA_MODIFIABLE is false")
 	}
 	if obj&sessionObjectBit != 0 {
-		return s.attachment.change(obj, t, s.soIn())
+		return s.attachment.change(obj, t, s.isSO())
 	}
 	err = s.update(func(tx Tx) error {
 		// The store's object, not ours: another session may just change it.
@@ -189,7 +189,7 @@ func (c *Client) SetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, t ck
 		if err != nil {
 			return err
 		}
-		next, err := o.Change(t, s.soIn())
+		next, err := o.Change(t, s.isSO())
 		if err != nil {
 			return err
 		}

@@ -13,33 +13,33 @@ type effect struct {
 	old, new *record.Token // nil where it was not known, or is gone
 	id       record.TokenID
 	ends     [2]bool // the logins of this pin.Role are over
-	feels    []*Client
+	affected []*Client
 }
 
-// apply takes the changes of one commit into memory: the only way in which
+// applyChanges takes the changes of one commit into memory: the only way in which
 // anything there changes. The store calls it inside of Update, so it waits for
 // no session, no PIN check and no store call.
-func (e *Engine) apply(changes []record.Change) {
+func (e *Engine) applyChanges(changes []record.Change) {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
-	effects, doomed, stale := e.absorb(changes)
-	e.killAll(doomed)
+	effects, doomed, stale := e.updateMemory(changes)
+	e.wipeKeys(doomed)
 	if stale {
-		for _, c := range e.everyClient() {
+		for _, c := range e.allClients() {
 			c.stale.Store(true)
 			c.events.nudge()
 		}
 	}
 	for _, f := range effects {
-		for _, c := range f.feels {
-			c.feel(f)
+		for _, c := range f.affected {
+			c.applyEffect(f)
 		}
 	}
 }
 
-// absorb brings what is in memory up to date, and returns what that means: for
+// updateMemory brings what is in memory up to date, and returns what that means: for
 // applications, for parsed keys, and whether users changed.
-func (e *Engine) absorb(changes []record.Change) (effects []effect, doomed []*liveKey, stale bool) {
+func (e *Engine) updateMemory(changes []record.Change) (effects []effect, doomed []*liveKey, stale bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for r := range e.recordings {
@@ -54,7 +54,7 @@ func (e *Engine) absorb(changes []record.Change) (effects []effect, doomed []*li
 			doomed = append(doomed, t.applyChange(change)...)
 			e.recount(t)
 		}
-		e.placeChange(change)
+		e.updateHolders(change)
 	}
 	return effects, doomed, stale
 }
@@ -79,7 +79,7 @@ func (e *Engine) appendEffect(list []effect, change record.Change) []effect {
 			f.ends[role] = e.endsLogins(f.old.PIN(role), f.new.PIN(role))
 		}
 	}
-	f.feels = e.clientsOf(f.old, f.new)
+	f.affected = e.clientsOf(f.old, f.new)
 	return append(list, f)
 }
 
@@ -92,9 +92,9 @@ func (e *Engine) endsLogins(old, now *pin.State) bool {
 	return !own
 }
 
-// raises reports whether an application that could see the old record or the
+// raisesSlotEvent reports whether an application that could see the old record or the
 // new one hears of the change as a slot event (C64).
-func (f effect) raises() bool {
+func (f effect) raisesSlotEvent() bool {
 	switch {
 	case f.old == nil:
 		return f.new.Initialized

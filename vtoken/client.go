@@ -23,7 +23,7 @@ type Client struct {
 	account meter.Account                  // of the peer's user, nil is without limits
 	users   atomic.Pointer[[]*record.User] // nil until first asked for
 	stale   atomic.Bool                    // users have to be asked for again
-	events  events
+	events  slotEvents
 	owner   string          // of its slow work
 	ctx     context.Context // ends with the application
 	cancel  context.CancelFunc
@@ -43,16 +43,16 @@ type Client struct {
 // attachment is one application's use of one token. It begins with the first
 // session and ends with the last.
 type attachment struct {
-	id       uint64 // of no other attachment of this process
-	client   *Client
-	token    *token
-	sessions map[*session]struct{} // Client.mu
-	writable int                   // how many of them are read-write; Client.mu
-	login    atomic.Pointer[login]
-	home                                  // the session objects
-	owners   map[ck.ObjectHandle]*session // whose session objects they are; home.mu
-	private  map[ck.ObjectHandle]struct{} // those that are private; home.mu
-	bytes    uint64                       // that the session objects take; home.mu
+	id          uint64 // of no other attachment of this process
+	client      *Client
+	token       *token
+	sessions    map[*session]struct{} // Client.mu
+	writable    int                   // how many of them are read-write; Client.mu
+	login       atomic.Pointer[login]
+	objectSpace                              // the session objects
+	owners      map[ck.ObjectHandle]*session // whose session objects they are; home.mu
+	private     map[ck.ObjectHandle]struct{} // those that are private; home.mu
+	bytes       uint64                       // that the session objects take; home.mu
 }
 
 // login is one login of one application, from C_Login to its end by whatever.
@@ -70,7 +70,7 @@ func (c *Client) Close() {
 	c.engine.mu.Lock()
 	delete(c.engine.clients, c)
 	c.engine.mu.Unlock()
-	c.engine.letGo(c, nil)
+	c.engine.releaseHolders(c, nil)
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
@@ -104,7 +104,7 @@ func (c *Client) refresh() error {
 		return err
 	})
 	if err == nil {
-		err = c.actFor(users)
+		err = c.setUsers(users)
 	}
 	if err != nil {
 		c.stale.Store(true)
@@ -112,17 +112,17 @@ func (c *Client) refresh() error {
 	return err
 }
 
-// actFor makes the users those that the process acts for. Where they are others
+// setUsers makes the users those that the process acts for. Where they are others
 // than before, sessions that it may no longer have are closed, and slots that
 // come or go raise events. c.acting is locked.
-func (c *Client) actFor(users []*record.User) error {
+func (c *Client) setUsers(users []*record.User) error {
 	same := func(a, b *record.User) bool { return a.ID == b.ID }
 	old := c.users.Load()
 	if old != nil && slices.EqualFunc(*old, users, same) {
 		return nil
 	}
 	for _, u := range users {
-		if err := c.engine.hold(c, u.ID); err != nil {
+		if err := c.engine.holdUser(c, u.ID); err != nil {
 			return err
 		}
 	}
@@ -133,15 +133,15 @@ func (c *Client) actFor(users []*record.User) error {
 	before := c.slots()
 	c.users.Store(&users)
 	c.closeWhere(func(a *attachment) bool { return !c.sees(a.token.record()) })
-	for _, slot := range inOne(before, c.slots()) {
+	for _, slot := range onlyInOne(before, c.slots()) {
 		c.events.raise(slot)
 	}
-	c.engine.letGo(c, users)
+	c.engine.releaseHolders(c, users)
 	return nil
 }
 
-// inOne is what is in one of two ascending lists and not in the other.
-func inOne(a, b []ck.SlotID) (list []ck.SlotID) {
+// onlyInOne is what is in one of two ascending lists and not in the other.
+func onlyInOne(a, b []ck.SlotID) (list []ck.SlotID) {
 	for len(a) > 0 || len(b) > 0 {
 		switch {
 		case len(b) == 0 || len(a) > 0 && a[0] < b[0]:
@@ -155,8 +155,8 @@ func inOne(a, b []ck.SlotID) (list []ck.SlotID) {
 	return list
 }
 
-// current makes sure that the users are known and current.
-func (c *Client) current() error {
+// refreshIfStale makes sure that the users are known and current.
+func (c *Client) refreshIfStale() error {
 	if c.users.Load() != nil && !c.stale.Load() {
 		return nil
 	}
@@ -184,8 +184,8 @@ func (c *Client) sees(t *record.Token) bool {
 	return false
 }
 
-// feel takes the effect that a change of a token has on this application.
-func (c *Client) feel(f effect) {
+// applyEffect takes the effect that a change of a token has on this application.
+func (c *Client) applyEffect(f effect) {
 	sees := c.sees(f.new)
 	if !sees {
 		c.detach(f.id)
@@ -195,7 +195,7 @@ func (c *Client) feel(f effect) {
 			c.endLogin(f.id, pin.Role(role))
 		}
 	}
-	if (sees || c.sees(f.old)) && f.raises() {
+	if (sees || c.sees(f.old)) && f.raisesSlotEvent() {
 		t := f.new
 		if t == nil {
 			t = f.old
@@ -218,21 +218,21 @@ func (c *Client) attach(t *token) (a *attachment, used bool) {
 		return a, false
 	}
 	a = &attachment{
-		id: c.engine.handles.Add(1), client: c, token: t, home: newHome(c.engine.seed),
+		id: c.engine.handles.Add(1), client: c, token: t, objectSpace: newObjectSpace(c.engine.seed),
 		sessions: map[*session]struct{}{}, owners: map[ck.ObjectHandle]*session{}, private: map[ck.ObjectHandle]struct{}{},
 	}
 	c.attachments[t.id] = a
 	return a, true
 }
 
-// remains is what a closed session leaves to be done once Client.mu is unlocked.
-type remains struct {
+// cleanup is what a closed session leaves to be done once Client.mu is unlocked.
+type cleanup struct {
 	keys []*liveKey
 	free *token
 }
 
-func (c *Client) bury(r remains) {
-	c.engine.killAll(r.keys)
+func (c *Client) runCleanup(r cleanup) {
+	c.engine.wipeKeys(r.keys)
 	if r.free != nil {
 		c.engine.release(r.free)
 	}
@@ -240,7 +240,7 @@ func (c *Client) bury(r remains) {
 
 // closeWhere closes the sessions with the tokens that are chosen.
 func (c *Client) closeWhere(chosen func(*attachment) bool) {
-	var all []remains
+	var all []cleanup
 	c.mu.Lock()
 	for _, a := range c.attachments {
 		if chosen(a) {
@@ -249,7 +249,7 @@ func (c *Client) closeWhere(chosen func(*attachment) bool) {
 	}
 	c.mu.Unlock()
 	for _, r := range all {
-		c.bury(r)
+		c.runCleanup(r)
 	}
 }
 
@@ -266,11 +266,11 @@ func (c *Client) detach(id record.TokenID) {
 	}
 	r := c.detachLocked(a)
 	c.mu.Unlock()
-	c.bury(r)
+	c.runCleanup(r)
 }
 
 // detachLocked closes all sessions of an attachment. c.mu is locked.
-func (c *Client) detachLocked(a *attachment) (all remains) {
+func (c *Client) detachLocked(a *attachment) (all cleanup) {
 	for s := range a.sessions {
 		r := c.closeLocked(s)
 		all.keys, all.free = append(all.keys, r.keys...), r.free // the last one frees it
@@ -280,7 +280,7 @@ func (c *Client) detachLocked(a *attachment) (all remains) {
 
 // closeLocked closes a session; the last one of an attachment ends its login and
 // the attachment. c.mu is locked.
-func (c *Client) closeLocked(s *session) remains {
+func (c *Client) closeLocked(s *session) cleanup {
 	a := s.attachment
 	s.closed.Store(true)
 	s.pace.end(s)
@@ -290,7 +290,7 @@ func (c *Client) closeLocked(s *session) remains {
 	if s.writable {
 		a.writable--
 	}
-	r := remains{keys: a.dropObjects(s)}
+	r := cleanup{keys: a.dropObjects(s)}
 	if len(a.sessions) == 0 {
 		delete(c.attachments, a.token.id)
 		r.keys = append(r.keys, a.endLogin()...)

@@ -21,7 +21,7 @@ func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*
 	if err != nil {
 		return nil, err
 	}
-	if t, err = governed(d, from, t); err != nil {
+	if t, err = derivedTemplate(d, from, t); err != nil {
 		return nil, err
 	}
 	salt, err := s.saltKey(m.Parameter, d)
@@ -29,7 +29,7 @@ func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*
 		return nil, err
 	}
 	if salt != nil {
-		if t, err = governed(d, salt, t); err != nil {
+		if t, err = derivedTemplate(d, salt, t); err != nil {
 			return nil, err
 		}
 	}
@@ -46,17 +46,17 @@ func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*
 	if err != nil {
 		return nil, err
 	}
-	return s.made(object.Source{Origin: object.Derive, Base: from, Made: made}, t)
+	return s.buildKey(object.Source{Origin: object.Derive, Base: from, Made: made}, t)
 }
 
-// governed is the template of what is derived from the key, with what the key's
+// derivedTemplate is the template of what is derived from the key, with what the key's
 // CKA_DERIVE_TEMPLATE demands. Where that keeps results sensitive, there are none that
 // everybody reads.
-func governed(d *mech.Descriptor, from *object.Object, t ck.Template) (ck.Template, error) {
+func derivedTemplate(d *mech.Descriptor, from *object.Object, t ck.Template) (ck.Template, error) {
 	if d.DerivesData && from.KeepsResults() {
 		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "%v makes a data object, and the key's CKA_DERIVE_TEMPLATE keeps what is derived sensitive", d.Type)
 	}
-	return from.Governs(ck.CKA_DERIVE_TEMPLATE, t)
+	return from.ApplyDerivedTemplate(ck.CKA_DERIVE_TEMPLATE, t)
 }
 
 // saltKey is the key that the parameter names as the salt (CKF_HKDF_SALT_KEY, section
@@ -67,7 +67,7 @@ func (s *session) saltKey(p ck.Parameter, d *mech.Descriptor) (*object.Object, e
 	if !ok || hkdf.SaltType != uint64(ck.CKF_HKDF_SALT_KEY) {
 		return nil, nil
 	}
-	o, err := s.knownKey(hkdf.SaltKey)
+	o, err := s.visibleKey(hkdf.SaltKey)
 	switch {
 	case err != nil:
 		return nil, err

@@ -14,7 +14,7 @@ func beginDigest(op *operation, d *mech.Descriptor, _ *mech.Key, p ck.Parameter)
 
 // DigestInit is C_DigestInit (section 5.12).
 func (c *Client) DigestInit(h ck.SessionHandle, m ck.Mechanism) error {
-	return c.beginIn(h, digesting, m, ck.InvalidHandle)
+	return c.beginOperation(h, digesting, m, ck.InvalidHandle)
 }
 
 // Digest is C_Digest (section 5.12).
@@ -80,7 +80,7 @@ func (c *Client) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 }
 
 func (s *session) digestKey(op *operation, key ck.ObjectHandle) error {
-	o := s.homeOf(key).get(key)
+	o := s.spaceOf(key).get(key)
 	if o == nil || !s.sees(o) || !o.IsKey() {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
@@ -91,10 +91,10 @@ func (s *session) digestKey(op *operation, key ck.ObjectHandle) error {
 	if err != nil {
 		return err
 	}
-	if !k.hold() {
+	if !k.acquire() {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
-	defer k.letGo()
+	defer k.release()
 	op.multi = true
 	_, err = op.digest.Write(k.key.Secret)
 	return err
@@ -115,7 +115,7 @@ func (c *Client) DigestFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, erro
 }
 
 func (s *session) digest(op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
-	if answer, done, err := fits(op.digest.Size(), buf); done {
+	if answer, done, err := fitsBuffer(op.digest.Size(), buf); done {
 		return answer, err
 	}
 	s.ops[digesting] = nil

@@ -41,14 +41,14 @@ func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck
 	if err != nil {
 		return ck.Output{}, err
 	}
-	if err := second.ready(); err != nil {
+	if err := second.requirePIN(); err != nil {
 		return ck.Output{}, err
 	}
 	answer, done, err := op.cipherFits(in, buf)
 	if done {
 		return answer, err
 	}
-	out, err := s.both(k, other, op, second, in)
+	out, err := s.runBoth(k, other, op, second, in)
 	if err != nil {
 		if !op.waits {
 			s.ops[k], s.ops[other] = nil, nil
@@ -59,29 +59,29 @@ func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck
 	return output(out), nil
 }
 
-// both runs one step of two operations. The plaintext is taken before it is
+// runBoth runs one step of two operations. The plaintext is taken before it is
 // encrypted, or after it was decrypted.
-func (s *session) both(k, other kind, op, second *operation, in []byte) (out []byte, err error) {
-	if err := op.ready(); err != nil {
+func (s *session) runBoth(k, other kind, op, second *operation, in []byte) (out []byte, err error) {
+	if err := op.requirePIN(); err != nil {
 		return nil, err
 	}
 	if k == encrypting {
-		if err := s.use(other, second, func() error { return second.absorb(in) }); err != nil {
+		if err := s.runStep(other, second, func() error { return second.addData(in) }); err != nil {
 			return nil, err
 		}
 	}
-	err = s.use(k, op, func() (err error) {
+	err = s.runStep(k, op, func() (err error) {
 		out, err = op.cipher.Update(in)
 		return err
 	})
 	if err == nil && k == decrypting {
-		err = s.use(other, second, func() error { return second.absorb(out) })
+		err = s.runStep(other, second, func() error { return second.addData(out) })
 	}
 	return out, err
 }
 
-// absorb adds data to a digest, a signature or a verification.
-func (op *operation) absorb(data []byte) error {
+// addData adds data to a digest, a signature or a verification.
+func (op *operation) addData(data []byte) error {
 	switch {
 	case op.signer != nil:
 		return op.signer.Update(data)

@@ -46,11 +46,11 @@ func (s *session) encapsulate(m ck.Mechanism, public ck.ObjectHandle, t ck.Templ
 	if err != nil {
 		return ck.Output{}, nil, err
 	}
-	if answer, done, err := fits(n, buf); done {
+	if answer, done, err := fitsBuffer(n, buf); done {
 		return answer, nil, err
 	}
 	var ciphertext []byte
-	key, err := s.agree(public, to, ck.CKA_ENCAPSULATE_TEMPLATE, t, func(k *mech.Key, t ck.Template) (made ck.Template, err error) {
+	key, err := s.makeSharedKey(public, to, ck.CKA_ENCAPSULATE_TEMPLATE, t, func(k *mech.Key, t ck.Template) (made ck.Template, err error) {
 		ciphertext, made, err = d.Encapsulate(k, m.Parameter, t)
 		return made, err
 	})
@@ -72,19 +72,19 @@ func (s *session) decapsulate(m ck.Mechanism, private ck.ObjectHandle, t ck.Temp
 	if err != nil {
 		return nil, err
 	}
-	with, err := s.usableKey(private, ck.CKA_DECAPSULATE, d)
+	own, err := s.usableKey(private, ck.CKA_DECAPSULATE, d)
 	if err != nil {
 		return nil, err
 	}
-	return s.agree(private, with, ck.CKA_DECAPSULATE_TEMPLATE, t, func(k *mech.Key, t ck.Template) (ck.Template, error) {
+	return s.makeSharedKey(private, own, ck.CKA_DECAPSULATE_TEMPLATE, t, func(k *mech.Key, t ck.Template) (ck.Template, error) {
 		return d.Decapsulate(k, m.Parameter, ciphertext, t)
 	})
 }
 
-// agree makes a key with share, which uses the key with the handle. It was elsewhere, too, so it
+// makeSharedKey makes a key with share, which uses the key with the handle. It was elsewhere, too, so it
 // never was always sensitive, nor never extractable.
-func (s *session) agree(h ck.ObjectHandle, with *object.Object, by ck.AttributeType, t ck.Template, share func(*mech.Key, ck.Template) (ck.Template, error)) (*object.Object, error) {
-	t, err := with.Governs(by, t)
+func (s *session) makeSharedKey(h ck.ObjectHandle, with *object.Object, by ck.AttributeType, t ck.Template, share func(*mech.Key, ck.Template) (ck.Template, error)) (*object.Object, error) {
+	t, err := with.ApplyDerivedTemplate(by, t)
 	if err != nil {
 		return nil, err
 	}
@@ -99,5 +99,5 @@ func (s *session) agree(h ck.ObjectHandle, with *object.Object, by ck.AttributeT
 	if err != nil {
 		return nil, err
 	}
-	return s.made(object.Source{Origin: object.Derive, Made: made}, t)
+	return s.buildKey(object.Source{Origin: object.Derive, Made: made}, t)
 }

@@ -10,16 +10,16 @@ import (
 // cipher is a running encryption or decryption.
 type cipher struct {
 	mech.Cipher
-	// again makes a fresh one, for a caller who comes back with other data after
+	// restart makes a fresh one, for a caller who comes back with other data after
 	// a buffer was too short.
-	again func() (mech.Cipher, error)
-	// ready is a result whose caller's buffer was too short: a decryption's
+	restart func() (mech.Cipher, error)
+	// kept is a result whose caller's buffer was too short: a decryption's
 	// length is known only when it is done.
-	ready *result
+	kept *keptOutput
 }
 
-// result is what a decryption put out, and the data that it is of.
-type result struct{ in, out []byte }
+// keptOutput is what a decryption put out, and the data that it is of.
+type keptOutput struct{ in, out []byte }
 
 func beginEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
 	return op.beginCipher(d.Encrypt, k, p)
@@ -36,18 +36,18 @@ func (op *operation) beginCipher(begin func(*mech.Key, ck.Parameter) (mech.Ciphe
 		return c, err
 	}
 	running, err := again()
-	op.cipher = &cipher{Cipher: running, again: again}
+	op.cipher = &cipher{Cipher: running, restart: again}
 	return err
 }
 
 // EncryptInit is C_EncryptInit (section 5.8).
 func (c *Client) EncryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, encrypting, m, key)
+	return c.beginOperation(h, encrypting, m, key)
 }
 
 // DecryptInit is C_DecryptInit (section 5.10).
 func (c *Client) DecryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, decrypting, m, key)
+	return c.beginOperation(h, decrypting, m, key)
 }
 
 // Encrypt is C_Encrypt (section 5.8). A query answers the exact length.
@@ -90,8 +90,8 @@ func (c *Client) cipherAll(h ck.SessionHandle, k kind, in []byte, buf ck.Buffer)
 	if err != nil {
 		return ck.Output{}, err
 	}
-	if r := op.cipher.ready; r != nil && !bytes.Equal(r.in, in) {
-		if err := s.restart(k, op); err != nil {
+	if r := op.cipher.kept; r != nil && !bytes.Equal(r.in, in) {
+		if err := s.restartCipher(k, op); err != nil {
 			return ck.Output{}, err
 		}
 	}
@@ -102,24 +102,24 @@ func (c *Client) cipherAll(h ck.SessionHandle, k kind, in []byte, buf ck.Buffer)
 			return nil, err
 		}
 		last, err := op.cipher.Final()
-		return together(out, last), err
+		return joinOutput(out, last), err
 	})
 }
 
-// together is what the parts of an output give. All of an RSA decryption is in the
+// joinOutput is what the parts of an output give. All of an RSA decryption is in the
 // last one: to copy it would take another time for each length (S16).
-func together(out, last []byte) []byte {
+func joinOutput(out, last []byte) []byte {
 	if len(out) == 0 {
 		return last
 	}
 	return append(out, last...)
 }
 
-// restart begins an operation anew with the key and parameter that it has.
-func (s *session) restart(k kind, op *operation) error {
-	op.cipher.ready = nil
-	return s.use(k, op, func() (err error) {
-		op.cipher.Cipher, err = op.cipher.again()
+// restartCipher begins an operation anew with the key and parameter that it has.
+func (s *session) restartCipher(k kind, op *operation) error {
+	op.cipher.kept = nil
+	return s.runStep(k, op, func() (err error) {
+		op.cipher.Cipher, err = op.cipher.restart()
 		return err
 	})
 }
@@ -138,7 +138,7 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 		return answer, err
 	}
 	var out []byte
-	err = s.use(k, op, func() (err error) {
+	err = s.runStep(k, op, func() (err error) {
 		out, err = op.cipher.Update(in)
 		return err
 	})
@@ -151,10 +151,10 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 
 // cipherFits is fits for the output of an Update.
 func (op *operation) cipherFits(in []byte, buf ck.Buffer) (answer ck.Output, done bool, err error) {
-	if op.cipher.ready != nil {
+	if op.cipher.kept != nil {
 		return ck.Output{}, true, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits to be fetched with a longer buffer")
 	}
-	return fits(op.cipher.UpdateLen(len(in)), buf)
+	return fitsBuffer(op.cipher.UpdateLen(len(in)), buf)
 }
 
 func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Output, error) {
@@ -167,7 +167,7 @@ func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Outp
 	if err != nil {
 		return ck.Output{}, err
 	}
-	if r := op.cipher.ready; r != nil && !op.multi {
+	if r := op.cipher.kept; r != nil && !op.multi {
 		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the result of a one-part call waits to be fetched by it")
 	}
 	bound := func() int { return op.cipher.FinalLen(0) }
@@ -178,29 +178,29 @@ func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Outp
 // the buffer. An encryption knows its length before; a decryption knows a bound,
 // and where a buffer is shorter than that it has to be done to know more.
 func (s *session) finish(k kind, op *operation, in []byte, buf ck.Buffer, bound func() int, run func() ([]byte, error)) (ck.Output, error) {
-	if op.cipher.ready == nil {
+	if op.cipher.kept == nil {
 		n := bound()
-		if answer, done, err := fits(n, buf); done && (buf.Null || k == encrypting) {
+		if answer, done, err := fitsBuffer(n, buf); done && (buf.Null || k == encrypting) {
 			return answer, err
 		}
 		var out []byte
-		err := s.compute(k, op, func() (err error) {
+		err := s.runLastStep(k, op, func() (err error) {
 			out, err = run()
 			return err
 		})
 		if err != nil {
 			return ck.Output{}, err
 		}
-		op.cipher.ready = &result{in: in, out: out}
+		op.cipher.kept = &keptOutput{in: in, out: out}
 	}
-	out := op.cipher.ready.out
-	if answer, done, err := fits(len(out), buf); done {
+	out := op.cipher.kept.out
+	if answer, done, err := fitsBuffer(len(out), buf); done {
 		// The caller's memory of the input is its own again after this call.
 		if err := s.Reserve(len(in) + cap(out)); err != nil {
 			s.ops[k] = nil
 			return ck.Output{}, err
 		}
-		op.cipher.ready.in = bytes.Clone(in)
+		op.cipher.kept.in = bytes.Clone(in)
 		return answer, err
 	}
 	s.ops[k] = nil

@@ -64,16 +64,16 @@ type Engine struct {
 	loads  loads
 	loaded atomic.Uint64 // sets that were read, see Usage
 
-	mu         sync.RWMutex
-	clients    map[*Client]struct{}
-	holders    map[record.UserID]*holder
-	known      map[record.TokenID]*record.Token // those that stand in holders
-	unheld     idleHolders
-	tokens     map[record.TokenID]*token // the loaded ones
-	idle       idleTokens
-	recordings map[*recording]struct{}
-	ownPINs    map[string]struct{} // verifiers that a C_SetPIN is storing
-	clock      clock
+	mu          sync.RWMutex
+	clients     map[*Client]struct{}
+	holders     map[record.UserID]*holder
+	known       map[record.TokenID]*record.Token // those that stand in holders
+	idleHolders idleHolders
+	tokens      map[record.TokenID]*token // the loaded ones
+	idle        idleTokens
+	recordings  map[*recording]struct{}
+	ownPINs     map[string]struct{} // verifiers that a C_SetPIN is storing
+	clock       clock
 
 	uses uses
 }
@@ -130,7 +130,7 @@ func New(store Store, opts Options) (*Engine, error) {
 		}
 	}
 	e.clock.begin(opts.Now())
-	store.Watch(e.apply)
+	store.Watch(e.applyChanges)
 	return e, nil
 }
 
@@ -172,8 +172,8 @@ func wait(ctx context.Context, long time.Duration) {
 	}
 }
 
-// everyClient is the clients of the moment.
-func (e *Engine) everyClient() []*Client {
+// allClients is the clients of the moment.
+func (e *Engine) allClients() []*Client {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	list := make([]*Client, 0, len(e.clients))

@@ -70,15 +70,15 @@ func (c *clock) forget(id record.TokenID) {
 	}
 }
 
-// watchClock makes the clock ring at the next change of the token. e.mu is locked.
-func (e *Engine) watchClock(t *record.Token) {
+// watchExpiry makes the clock ring at the next change of the token. e.mu is locked.
+func (e *Engine) watchExpiry(t *record.Token) {
 	now := e.opts.Now()
 	e.clock.set(t, now)
-	e.ringAt(now)
+	e.armTimer(now)
 }
 
-// ringAt makes the clock ring no later than at the next alarm. e.mu is locked.
-func (e *Engine) ringAt(now time.Time) {
+// armTimer makes the clock ring no later than at the next alarm. e.mu is locked.
+func (e *Engine) armTimer(now time.Time) {
 	c := &e.clock
 	if len(c.alarms) == 0 {
 		return
@@ -98,17 +98,17 @@ func (e *Engine) ringAt(now time.Time) {
 
 // Tick makes every application see what the time of now lets it see: sessions
 // with tokens that it may no longer use are closed, and slots that came or went
-// raise events. The engine calls it by itself when the next token expires.
+// raise events. The engine calls it itself when the next token expires.
 func (e *Engine) Tick() {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
-	for _, t := range e.turned() {
+	for _, t := range e.dueChanges() {
 		t()
 	}
 }
 
-// turned is what the clock has changed since it was looked at last, one token each.
-func (e *Engine) turned() (all []func()) {
+// dueChanges is what the clock has changed since it was looked at last, one token each.
+func (e *Engine) dueChanges() (all []func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	last, now := e.clock.last, e.opts.Now()
@@ -124,17 +124,17 @@ func (e *Engine) turned() (all []func()) {
 		clients := e.clientsOf(t)
 		all = append(all, func() {
 			for _, c := range clients {
-				c.lookAgain(t, last, now)
+				c.updateVisibility(t, last, now)
 			}
 		})
 	}
-	e.ringAt(now)
+	e.armTimer(now)
 	return all
 }
 
-// lookAgain closes what the application may no longer have, and raises the event of
+// updateVisibility closes what the application may no longer have, and raises the event of
 // a token that the clock turned.
-func (c *Client) lookAgain(t *record.Token, last, now time.Time) {
+func (c *Client) updateVisibility(t *record.Token, last, now time.Time) {
 	if !c.sees(t) {
 		c.detach(t.ID)
 	}

@@ -60,7 +60,7 @@ func asOTPKey(t ck.Template) (ck.Template, bool) {
 }
 
 // find searches under a read lock where the index that it needs is there.
-func (h *home) find(t ck.Template, visible func(*object.Object) bool) []ck.ObjectHandle {
+func (h *objectSpace) find(t ck.Template, visible func(*object.Object) bool) []ck.ObjectHandle {
 	h.mu.RLock()
 	if h.objects.ready(t) {
 		defer h.mu.RUnlock()

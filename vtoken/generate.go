@@ -31,7 +31,7 @@ func (s *session) generate(m ck.Mechanism, t ck.Template) (*object.Object, error
 	if err != nil {
 		return nil, err
 	}
-	return s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
+	return s.buildKey(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
 }
 
 // GenerateKeyPair is C_GenerateKeyPair (section 5.18): both keys are there, in
@@ -42,7 +42,7 @@ func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv c
 		if err != nil {
 			return err
 		}
-		handles, err := s.add(publicKey, privateKey)
+		handles, err := s.addObjects(publicKey, privateKey)
 		if err != nil {
 			return err
 		}
@@ -76,10 +76,10 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	if err != nil {
 		return nil, nil, err
 	}
-	if public, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePub}, pub); err != nil {
+	if public, err = s.buildKey(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePub}, pub); err != nil {
 		return nil, nil, err
 	}
-	if private, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv); err != nil {
+	if private, err = s.buildKey(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv); err != nil {
 		return nil, nil, err
 	}
 	object.Join(public, private)
@@ -89,7 +89,7 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 // build makes an object under the rules of the token and the login, when it is the
 // application's turn where that takes long.
 func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err error) {
-	src.SO, src.MinRSABits = s.soIn(), int(s.token().record().Policy.MinRSABits(false))
+	src.SO, src.MinRSABits = s.isSO(), int(s.token().record().Policy.MinRSABits(false))
 	if !src.TakesLong(t) {
 		return object.Build(src, t)
 	}
@@ -101,9 +101,9 @@ func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err
 	return o, err
 }
 
-// made is the object of a key that a mechanism made. The secret part of what the
+// buildKey is the object of a key that a mechanism made. The secret part of what the
 // mechanism contributed is wiped: the object has memory of its own.
-func (s *session) made(src object.Source, t ck.Template) (*object.Object, error) {
+func (s *session) buildKey(src object.Source, t ck.Template) (*object.Object, error) {
 	defer func() {
 		class, _ := src.Made.Find(ck.CKA_CLASS)
 		c, _ := class.Ulong()

@@ -118,7 +118,7 @@ func (c *Client) performIn(h ck.SessionHandle, e Event, do func(s *session, e *E
 		if err != nil {
 			return err
 		}
-		e.in(s)
+		e.setSession(s)
 		if err := s.enter(); err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (c *Client) performMaking(h ck.SessionHandle, act Act, m ck.MechanismType, 
 		if err != nil {
 			return err
 		}
-		if made, err = s.addOne(o); err == nil {
+		if made, err = s.addObject(o); err == nil {
 			e.Object = describe(o)
 		}
 		return err
@@ -152,15 +152,15 @@ func (c *Client) performMaking(h ck.SessionHandle, act Act, m ck.MechanismType, 
 	return made, err
 }
 
-// in says that the act is done in a session.
-func (e *Event) in(s *session) {
+// setSession says that the act is done in a session.
+func (e *Event) setSession(s *session) {
 	e.Slot, e.Token = s.token().slot, s.token().record()
 }
 
 // signed tells the listener of a signature.
 func (s *session) signed(op *operation, began time.Time, err error) {
 	e := Event{Act: ActSign, Mechanism: op.mechanism.Type, Err: err, Took: time.Since(began)}
-	e.in(s)
+	e.setSession(s)
 	s.attachment.client.listener.Did(e)
 }
 

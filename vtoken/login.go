@@ -70,15 +70,15 @@ func (c *Client) Logout(h ck.SessionHandle) error {
 	in := s.attachment.login.Load() != nil
 	keys := s.attachment.endLogin()
 	c.mu.Unlock()
-	c.engine.killAll(keys)
+	c.engine.wipeKeys(keys)
 	if !in {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	return nil
 }
 
-// is reports whether that role is logged in.
-func (a *attachment) is(r pin.Role) bool {
+// hasRole reports whether that role is logged in.
+func (a *attachment) hasRole(r pin.Role) bool {
 	l := a.login.Load()
 	return l != nil && l.role == r
 }
@@ -87,11 +87,11 @@ func (a *attachment) is(r pin.Role) bool {
 func (c *Client) mayLogin(s *session, role pin.Role) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return s.mayLogin(role)
+	return s.mayLoginLocked(role)
 }
 
-// mayLogin is for when c.mu is locked.
-func (s *session) mayLogin(role pin.Role) error {
+// mayLoginLocked is for when c.mu is locked.
+func (s *session) mayLoginLocked(role pin.Role) error {
 	a := s.attachment
 	switch l := a.login.Load(); {
 	case s.closed.Load():
@@ -112,7 +112,7 @@ func (s *session) mayLogin(role pin.Role) error {
 func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := s.mayLogin(role); err != nil {
+	if err := s.mayLoginLocked(role); err != nil {
 		return err
 	}
 	t := s.token()
@@ -121,7 +121,7 @@ func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	}
 	l := &login{role: role}
 	l.fresh.Store(true)
-	t.held.enter(role, p)
+	t.secrets.addLogin(role, p)
 	s.attachment.login.Store(l)
 	if role == pin.User {
 		t.mu.Lock()
@@ -132,7 +132,7 @@ func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 }
 
 // endLogin ends the login of an application, if there is one, and returns the
-// keys that nobody may use any longer, for the caller to kill. Client.mu is
+// keys that nobody may use any longer, for the caller to wipe. Client.mu is
 // locked.
 func (a *attachment) endLogin() []*liveKey {
 	l := a.login.Load()
@@ -142,7 +142,7 @@ func (a *attachment) endLogin() []*liveKey {
 	l.ended.Store(true)
 	a.login.Store(nil)
 	defer a.client.engine.opts.Forgotten()
-	a.token.held.leave()
+	a.token.secrets.removeLogin()
 	if l.role != pin.User {
 		return nil
 	}
@@ -168,11 +168,11 @@ func (t *token) takePrivateKeys() []*liveKey {
 func (c *Client) endLogin(id record.TokenID, role pin.Role) {
 	var keys []*liveKey
 	c.mu.Lock()
-	if a := c.attachments[id]; a != nil && a.is(role) {
+	if a := c.attachments[id]; a != nil && a.hasRole(role) {
 		keys = a.endLogin()
 	}
 	c.mu.Unlock()
-	c.engine.killAll(keys)
+	c.engine.wipeKeys(keys)
 }
 
 // endLogins ends the logins of a role in all applications.
@@ -184,7 +184,7 @@ func (e *Engine) endLogins(t *token, role pin.Role) {
 
 // loginContext gives the PIN for the operation that waits for it.
 func (s *session) loginContext(p secret.Bytes) error {
-	if !s.userIn() {
+	if !s.isUser() {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	for _, op := range s.ops {

@@ -69,8 +69,8 @@ func (op *operation) weight() int {
 	n := operationWeight + op.parameter + op.associated + gathered(op.signer) + gathered(op.verifier)
 	if c := op.cipher; c != nil {
 		n += gathered(c.Cipher)
-		if c.ready != nil {
-			n += cap(c.ready.in) + cap(c.ready.out)
+		if c.kept != nil {
+			n += cap(c.kept.in) + cap(c.kept.out)
 		}
 	}
 	if op.message != nil && op.message.cipher != nil {
@@ -140,14 +140,14 @@ func (a *attachment) reserve(o *object.Object) error {
 	if o.Token() {
 		return nil
 	}
-	if err := a.room(o.Size()); err != nil {
+	if err := a.checkRoom(o.Size()); err != nil {
 		return err
 	}
 	return meter.Charge(a.client.account, weightOf(o))
 }
 
-// room checks that one more session object of that size fits.
-func (a *attachment) room(size uint64) error {
+// checkRoom checks that one more session object of that size fits.
+func (a *attachment) checkRoom(size uint64) error {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if a.objects.len() >= maxSessionObjects || a.bytes+size > maxSessionBytes {

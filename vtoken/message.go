@@ -37,9 +37,9 @@ func (op *operation) beginMessages(k *mech.Key, renew func(*mech.Key) error) err
 	return renew(k)
 }
 
-// aMessage is the operation of that kind, for a message that is given whole or
+// idleMessageOp is the operation of that kind, for a message that is given whole or
 // that begins.
-func (s *session) aMessage(k kind, parameter []byte) (*operation, error) {
+func (s *session) idleMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
 	switch {
 	case err != nil:
@@ -50,8 +50,8 @@ func (s *session) aMessage(k kind, parameter []byte) (*operation, error) {
 	return op, noMessageParameter(op, parameter)
 }
 
-// nextPart is the operation of that kind, for a further part of a message.
-func (s *session) nextPart(k kind, parameter []byte) (*operation, error) {
+// begunMessageOp is the operation of that kind, for a further part of a message.
+func (s *session) begunMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
 	switch {
 	case err != nil:
@@ -70,15 +70,15 @@ func noMessageParameter(op *operation, parameter []byte) error {
 	return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%v has no parameter for a message, and %d bytes were given", op.mechanism.Type, len(parameter))
 }
 
-// part runs a step of a message. An error ends the message, and unlike other
+// runMessageStep runs a step of a message. An error ends the message, and unlike other
 // operations not the operation, which may go on with the next message.
-func (s *session) part(k kind, op *operation, last bool, step func() error) error {
-	if err := op.ready(); err != nil {
+func (s *session) runMessageStep(k kind, op *operation, last bool, step func() error) error {
+	if err := op.requirePIN(); err != nil {
 		return err
 	}
-	run := s.use
+	run := s.runStep
 	if last {
-		run = s.compute
+		run = s.runLastStep
 	}
 	err := run(k, op, func() error {
 		err := step()
@@ -91,7 +91,7 @@ func (s *session) part(k kind, op *operation, last bool, step func() error) erro
 		}
 		return err
 	})
-	if err != nil && !op.over() {
+	if err != nil && !op.isCancelled() {
 		s.ops[k] = op
 	}
 	return err
@@ -103,7 +103,7 @@ func (c *Client) messageBegin(h ck.SessionHandle, k kind, parameter []byte) erro
 		return err
 	}
 	defer s.leave()
-	op, err := s.aMessage(k, parameter)
+	op, err := s.idleMessageOp(k, parameter)
 	if err == nil {
 		op.message.begun = true
 	}

@@ -40,7 +40,7 @@ func (op *operation) beginMessageCipher(d *mech.Descriptor, begin func(*mech.Key
 // MessageEncryptInit is C_MessageEncryptInit (section 5.9). The mechanism has no
 // parameter; each message has one.
 func (c *Client) MessageEncryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, messageEncrypting, m, key)
+	return c.beginOperation(h, messageEncrypting, m, key)
 }
 
 // EncryptMessage is C_EncryptMessage (section 5.9). It puts the tag, and the
@@ -68,7 +68,7 @@ func (c *Client) MessageEncryptFinal(h ck.SessionHandle) error {
 
 // MessageDecryptInit is C_MessageDecryptInit (section 5.11).
 func (c *Client) MessageDecryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, messageDecrypting, m, key)
+	return c.beginOperation(h, messageDecrypting, m, key)
 }
 
 // DecryptMessage is C_DecryptMessage (section 5.11). The tag is in p; one that is
@@ -99,18 +99,18 @@ func (c *Client) wholeMessage(h ck.SessionHandle, k kind, p *ck.MessageParams, a
 		return ck.Output{}, err
 	}
 	defer s.leave()
-	op, err := s.aMessage(k, nil)
+	op, err := s.idleMessageOp(k, nil)
 	if err != nil {
 		return ck.Output{}, err
 	}
-	if err := op.suits(p); err != nil {
+	if err := op.checkMessageParameter(p); err != nil {
 		return ck.Output{}, err
 	}
-	if answer, done, err := fits(len(in), buf); done {
+	if answer, done, err := fitsBuffer(len(in), buf); done {
 		return answer, err
 	}
 	var out []byte
-	err = s.part(k, op, true, func() (err error) {
+	err = s.runMessageStep(k, op, true, func() (err error) {
 		if err = op.startMessage(k, p, aad); err != nil {
 			return err
 		}
@@ -129,14 +129,14 @@ func (c *Client) cipherBegin(h ck.SessionHandle, k kind, p *ck.MessageParams, aa
 		return err
 	}
 	defer s.leave()
-	op, err := s.aMessage(k, nil)
+	op, err := s.idleMessageOp(k, nil)
 	if err != nil {
 		return err
 	}
-	if err := op.suits(p); err != nil {
+	if err := op.checkMessageParameter(p); err != nil {
 		return err
 	}
-	err = s.part(k, op, false, func() error { return op.startMessage(k, p, aad) })
+	err = s.runMessageStep(k, op, false, func() error { return op.startMessage(k, p, aad) })
 	op.message.begun = err == nil
 	return err
 }
@@ -147,14 +147,14 @@ func (c *Client) cipherNext(h ck.SessionHandle, k kind, p *ck.MessageParams, in 
 		return ck.Output{}, err
 	}
 	defer s.leave()
-	op, err := s.nextPart(k, nil)
+	op, err := s.begunMessageOp(k, nil)
 	switch {
 	case err != nil:
 		return ck.Output{}, err
 	case flags&^ck.CKF_END_OF_MESSAGE != 0:
 		return ck.Output{}, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "%#x are no flags of a part; there is CKF_END_OF_MESSAGE alone", flags)
 	}
-	if err := op.suits(p); err != nil {
+	if err := op.checkMessageParameter(p); err != nil {
 		return ck.Output{}, err
 	}
 	last := flags.Has(ck.CKF_END_OF_MESSAGE)
@@ -162,11 +162,11 @@ func (c *Client) cipherNext(h ck.SessionHandle, k kind, p *ck.MessageParams, in 
 	if last {
 		n = op.message.cipher.outLen(k, len(in))
 	}
-	if answer, done, err := fits(n, buf); done {
+	if answer, done, err := fitsBuffer(n, buf); done {
 		return answer, err
 	}
 	var out []byte
-	err = s.part(k, op, last, func() (err error) {
+	err = s.runMessageStep(k, op, last, func() (err error) {
 		if !last {
 			return op.message.cipher.update(in)
 		}
@@ -179,8 +179,8 @@ func (c *Client) cipherNext(h ck.SessionHandle, k kind, p *ck.MessageParams, in 
 	return output(out), nil
 }
 
-// suits refuses the parameter of another mechanism.
-func (op *operation) suits(p *ck.MessageParams) error {
+// checkMessageParameter refuses the parameter of another mechanism.
+func (op *operation) checkMessageParameter(p *ck.MessageParams) error {
 	if p.Mechanism != op.mechanism.Type {
 		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "the parameter of a message is one of %v, not of %v", p.Mechanism, op.mechanism.Type)
 	}

@@ -71,9 +71,9 @@ func (g *nonces) generate(p ck.MessageParams, first []byte, free uint64) ([]byte
 	}
 	g.made++
 	if p.Generator == ck.CKG_GENERATE_COUNTER_XOR {
-		return mixed(first, value, 0, func(old, made byte) byte { return old ^ made }), nil
+		return mixBits(first, value, 0, func(old, made byte) byte { return old ^ made }), nil
 	}
-	return mixed(p.Nonce, value, p.FixedBits, func(_, made byte) byte { return made }), nil
+	return mixBits(p.Nonce, value, p.FixedBits, func(_, made byte) byte { return made }), nil
 }
 
 // putCounter writes n to the end of the bytes, which may be fewer than eight.
@@ -84,8 +84,8 @@ func putCounter(to []byte, n uint64) {
 	copy(to[len(to)-k:], all[len(all)-k:])
 }
 
-// mixed is old with all but its first fixed bits put together with those made.
-func mixed(old, made []byte, fixed uint64, mix func(old, made byte) byte) []byte {
+// mixBits is old with all but its first fixed bits put together with those made.
+func mixBits(old, made []byte, fixed uint64, mix func(old, made byte) byte) []byte {
 	out := make([]byte, len(old))
 	for i := range out {
 		free := byte(0xff)

@@ -9,12 +9,12 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// collection is a set of objects with an index for C_FindObjectsInit: for an
+// objectIndex is a set of objects with an index for C_FindObjectsInit: for an
 // attribute type, the hash of a value leads to the handles of the objects that
 // have it. The index of a type is made when a search first uses the type, and
 // kept current from then on, so that memory goes only to what is searched for.
 // It is not safe for concurrent use; its home's lock guards it.
-type collection struct {
+type objectIndex struct {
 	seed    maphash.Seed
 	objects map[ck.ObjectHandle]*object.Object
 	all     postings
@@ -33,8 +33,8 @@ type postings struct {
 	mixed   bool // they are not ascending, or one may be there twice
 }
 
-func newCollection(seed maphash.Seed) collection {
-	return collection{
+func newObjectIndex(seed maphash.Seed) objectIndex {
+	return objectIndex{
 		seed:    seed,
 		objects: map[ck.ObjectHandle]*object.Object{},
 		types:   map[ck.AttributeType]int{},
@@ -42,12 +42,12 @@ func newCollection(seed maphash.Seed) collection {
 	}
 }
 
-func (c *collection) get(h ck.ObjectHandle) *object.Object { return c.objects[h] }
+func (c *objectIndex) get(h ck.ObjectHandle) *object.Object { return c.objects[h] }
 
-func (c *collection) len() int { return len(c.objects) }
+func (c *objectIndex) len() int { return len(c.objects) }
 
 // put adds an object or replaces the one with its handle.
-func (c *collection) put(h ck.ObjectHandle, o *object.Object) {
+func (c *objectIndex) put(h ck.ObjectHandle, o *object.Object) {
 	var before object.Set
 	if old := c.objects[h]; old != nil {
 		before = old.Attrs
@@ -64,7 +64,7 @@ func (c *collection) put(h ck.ObjectHandle, o *object.Object) {
 }
 
 // remove takes an object out, if it is there.
-func (c *collection) remove(h ck.ObjectHandle) {
+func (c *objectIndex) remove(h ck.ObjectHandle) {
 	old := c.objects[h]
 	if old == nil {
 		return
@@ -80,7 +80,7 @@ func has(set object.Set, a ck.Attribute) bool {
 	return ok && bytes.Equal(other.Value, a.Value)
 }
 
-func (c *collection) list(h ck.ObjectHandle, a ck.Attribute) {
+func (c *objectIndex) list(h ck.ObjectHandle, a ck.Attribute) {
 	c.types[a.Type]++
 	values, ok := c.index[a.Type]
 	if !ok {
@@ -95,7 +95,7 @@ func (c *collection) list(h ck.ObjectHandle, a ck.Attribute) {
 
 // unlist takes the attributes of an object that is still there out of the index, but
 // for those that it keeps.
-func (c *collection) unlist(h ck.ObjectHandle, attrs, kept object.Set) {
+func (c *objectIndex) unlist(h ck.ObjectHandle, attrs, kept object.Set) {
 	for _, a := range attrs {
 		if has(kept, a) {
 			continue
@@ -121,7 +121,7 @@ func (c *collection) unlist(h ck.ObjectHandle, attrs, kept object.Set) {
 }
 
 // attribute is the value of an attribute of an object, where both are there.
-func (c *collection) attribute(h ck.ObjectHandle, t ck.AttributeType) ([]byte, bool) {
+func (c *objectIndex) attribute(h ck.ObjectHandle, t ck.AttributeType) ([]byte, bool) {
 	o := c.objects[h]
 	if o == nil {
 		return nil, false
@@ -130,17 +130,17 @@ func (c *collection) attribute(h ck.ObjectHandle, t ck.AttributeType) ([]byte, b
 	return a.Value, ok
 }
 
-func (c *collection) hash(v []byte) uint64 { return maphash.Bytes(c.seed, v) }
+func (c *objectIndex) hash(v []byte) uint64 { return maphash.Bytes(c.seed, v) }
 
 // ready reports whether find can answer without making an index, that is, under
 // a read lock.
-func (c *collection) ready(t ck.Template) bool {
+func (c *objectIndex) ready(t ck.Template) bool {
 	typ, ok := c.narrowest(t)
 	return !ok || c.types[typ] == 0 || c.index[typ] != nil
 }
 
 // prepare makes the index that find needs for the template.
-func (c *collection) prepare(t ck.Template) {
+func (c *objectIndex) prepare(t ck.Template) {
 	typ, ok := c.narrowest(t)
 	if !ok || c.types[typ] == 0 || c.index[typ] != nil {
 		return
@@ -163,7 +163,7 @@ func (c *collection) prepare(t ck.Template) {
 
 // find is the handles of the objects that match the template and that the
 // caller may see, in ascending order.
-func (c *collection) find(t ck.Template, visible func(*object.Object) bool) []ck.ObjectHandle {
+func (c *objectIndex) find(t ck.Template, visible func(*object.Object) bool) []ck.ObjectHandle {
 	candidates := &c.all
 	if typ, ok := c.narrowest(t); ok {
 		a, _ := t.Find(typ)
@@ -187,7 +187,7 @@ func (c *collection) find(t ck.Template, visible func(*object.Object) bool) []ck
 // narrowest is the attribute type of the template whose index is to be used: one
 // that no object has, else bytes (labels, ids, certificates, which tell objects
 // apart), else numbers, else flags. ok is false for the empty template.
-func (c *collection) narrowest(t ck.Template) (best ck.AttributeType, ok bool) {
+func (c *objectIndex) narrowest(t ck.Template) (best ck.AttributeType, ok bool) {
 	bestRank := 0
 	for _, a := range t {
 		if rank := c.rank(a.Type); rank > bestRank {
@@ -197,7 +197,7 @@ func (c *collection) narrowest(t ck.Template) (best ck.AttributeType, ok bool) {
 	return best, bestRank > 0
 }
 
-func (c *collection) rank(t ck.AttributeType) int {
+func (c *objectIndex) rank(t ck.AttributeType) int {
 	switch kind := ck.KindOf(t); {
 	case c.types[t] == 0:
 		return 4

@@ -40,7 +40,7 @@ func scanned(objects map[ck.ObjectHandle]*object.Object, search ck.Template) []c
 // objects does.
 func TestCollectionAgainstScan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	c := newCollection(maphash.MakeSeed())
+	c := newObjectIndex(maphash.MakeSeed())
 	model := map[ck.ObjectHandle]*object.Object{}
 	random := func() *object.Object {
 		var extra []ck.Attribute
@@ -87,7 +87,7 @@ func TestCollectionAgainstScan(t *testing.T) {
 
 // A search for a type that nothing has makes no index, however many types come.
 func TestUnknownTypesCostNothing(t *testing.T) {
-	c := newCollection(maphash.MakeSeed())
+	c := newObjectIndex(maphash.MakeSeed())
 	c.put(1, indexed(t, "a", ck.CKO_DATA, false))
 	for i := range uint64(1000) {
 		search := ck.Template{ck.Bytes(ck.AttributeType(1<<40+i), nil)}
@@ -104,7 +104,7 @@ func TestUnknownTypesCostNothing(t *testing.T) {
 func BenchmarkCollectionFind(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			c := newCollection(maphash.MakeSeed())
+			c := newObjectIndex(maphash.MakeSeed())
 			for i := range n {
 				c.put(ck.ObjectHandle(i+1), indexed(b, fmt.Sprint("label-", i), ck.CKO_DATA, false))
 			}

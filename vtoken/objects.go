@@ -17,21 +17,21 @@ const (
 	maxSearchResults  = 1 << 20
 )
 
-// homeOf is where the object with the handle would live.
-func (s *session) homeOf(h ck.ObjectHandle) *home {
+// spaceOf is where the object with the handle would live.
+func (s *session) spaceOf(h ck.ObjectHandle) *objectSpace {
 	if h&sessionObjectBit != 0 {
-		return &s.attachment.home
+		return &s.attachment.objectSpace
 	}
-	return &s.token().home
+	return &s.token().objectSpace
 }
 
 // sees reports whether the session may know of the object.
-func (s *session) sees(o *object.Object) bool { return !o.Private() || s.userIn() }
+func (s *session) sees(o *object.Object) bool { return !o.Private() || s.isUser() }
 
 // object is the object with the handle, if the session may know of it;
 // otherwise CKR_OBJECT_HANDLE_INVALID.
 func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
-	o := s.homeOf(h).get(h)
+	o := s.spaceOf(h).get(h)
 	if o == nil && h&builtinBit != 0 {
 		o = s.builtin(h)
 	}
@@ -47,7 +47,7 @@ func (s *session) mayWrite(o *object.Object) error {
 	switch {
 	case o.Token() && !s.writable:
 		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "token objects are changed in a read-write session")
-	case o.Private() && !s.userIn():
+	case o.Private() && !s.isUser():
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "private objects need the user to be logged in")
 	}
 	return nil
@@ -62,8 +62,8 @@ func (s *session) toWrite(obj ck.ObjectHandle) (*object.Object, error) {
 	return o, s.mayWrite(o)
 }
 
-// soIn reports whether the SO is logged in, who may do what others may not.
-func (s *session) soIn() bool {
+// isSO reports whether the SO is logged in, who may do what others may not.
+func (s *session) isSO() bool {
 	r, in := s.role()
 	return in && r == pin.SO
 }
@@ -75,18 +75,18 @@ func (c *Client) CreateObject(h ck.SessionHandle, t ck.Template) (ck.ObjectHandl
 	})
 }
 
-// addOne adds a new object, see add.
-func (s *session) addOne(o *object.Object) (ck.ObjectHandle, error) {
-	handles, err := s.add(o)
+// addObject adds a new object, see add.
+func (s *session) addObject(o *object.Object) (ck.ObjectHandle, error) {
+	handles, err := s.addObjects(o)
 	if err != nil {
 		return 0, err
 	}
 	return handles[0], nil
 }
 
-// add adds new objects, those of the token in one commit and before those of the
+// addObjects adds new objects, those of the token in one commit and before those of the
 // session, so that there are all or none.
-func (s *session) add(objects ...*object.Object) ([]ck.ObjectHandle, error) {
+func (s *session) addObjects(objects ...*object.Object) ([]ck.ObjectHandle, error) {
 	for i, o := range objects {
 		err := s.mayWrite(o)
 		if err == nil {
@@ -104,7 +104,7 @@ func (s *session) add(objects ...*object.Object) ([]ck.ObjectHandle, error) {
 	}
 	for i, o := range objects {
 		if !o.Token() {
-			handles[i] = s.attachment.keep(s, o)
+			handles[i] = s.attachment.addSessionObject(s, o)
 		}
 	}
 	return handles, nil
@@ -149,9 +149,9 @@ func (s *session) update(fn func(tx Tx) error) error {
 	})
 }
 
-// keep adds a session object that was reserved; it goes with the session, and a private one with
+// addSessionObject adds a session object that was reserved; it goes with the session, and a private one with
 // the login. Where either is over already, its handle is never valid.
-func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
+func (a *attachment) addSessionObject(s *session, o *object.Object) ck.ObjectHandle {
 	h := sessionObjectBit | ck.ObjectHandle(a.client.engine.handles.Add(1))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -161,12 +161,12 @@ func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
 	}
 	a.objects.put(h, o)
 	a.bytes += o.Size()
-	a.list(h, s, o)
+	a.trackObject(h, s, o)
 	return h
 }
 
-// list notes whose a session object is. home.mu is locked.
-func (a *attachment) list(h ck.ObjectHandle, s *session, o *object.Object) {
+// trackObject notes whose a session object is. home.mu is locked.
+func (a *attachment) trackObject(h ck.ObjectHandle, s *session, o *object.Object) {
 	a.owners[h] = s
 	if s.objects == nil {
 		s.objects = map[ck.ObjectHandle]struct{}{}
@@ -226,7 +226,7 @@ func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Templa
 		asked.Token = askedFor(t).Token
 	}
 	e := Event{Act: ActCopy, Object: asked}
-	e.in(s)
+	e.setSession(s)
 	err = c.perform(e, func(e *Event) error {
 		copied, handle, err := s.copyObject(obj, o, t)
 		if err == nil {
@@ -239,28 +239,28 @@ func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Templa
 
 // copyObject adds a copy of an object.
 func (s *session) copyObject(h ck.ObjectHandle, o *object.Object, t ck.Template) (*object.Object, ck.ObjectHandle, error) {
-	o, err := s.unsealed(h, o)
+	o, err := s.openSecrets(h, o)
 	if err != nil {
 		return nil, 0, err
 	}
 	if h&sessionObjectBit == 0 {
 		defer o.Secret.Wipe()
 	}
-	copied, err := o.Copy(t, s.soIn())
+	copied, err := o.Copy(t, s.isSO())
 	if err != nil {
 		return nil, 0, err
 	}
-	handle, err := s.addOne(copied)
+	handle, err := s.addObject(copied)
 	return copied, handle, err
 }
 
-// unsealed is the object with its secret attributes. The caller wipes those of a
+// openSecrets is the object with its secret attributes. The caller wipes those of a
 // token object.
-func (s *session) unsealed(h ck.ObjectHandle, o *object.Object) (*object.Object, error) {
+func (s *session) openSecrets(h ck.ObjectHandle, o *object.Object) (*object.Object, error) {
 	if !o.Sealed() {
 		return o, nil
 	}
-	bound := s.token().held.key()
+	bound := s.token().secrets.boundKey()
 	defer bound.Wipe()
 	set, err := s.engine().store.OpenSecret(s.token().id, object.ID(h), bound)
 	if errors.Is(err, record.ErrNotFound) {
@@ -285,7 +285,7 @@ func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 		return err
 	}
 	e := Event{Act: ActDestroy, Object: describe(o)}
-	e.in(s)
+	e.setSession(s)
 	return c.perform(e, func(*Event) error { return s.destroyObject(obj, o) })
 }
 
@@ -314,6 +314,6 @@ func (a *attachment) destroy(h ck.ObjectHandle) error {
 		keys = a.dropLocked(h)
 	}
 	a.mu.Unlock()
-	a.client.engine.killAll(keys)
+	a.client.engine.wipeKeys(keys)
 	return nil
 }

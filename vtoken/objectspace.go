@@ -5,20 +5,19 @@ import (
 	"sync"
 
 	"vtoken/vtoken/ck"
-	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
 )
 
-// home is where objects live, with their parsed keys: a token, or the session
+// objectSpace is where objects live, with their parsed keys: a token, or the session
 // objects of one attachment.
-type home struct {
+type objectSpace struct {
 	mu      sync.RWMutex
-	objects collection
+	objects objectIndex
 	keys    map[ck.ObjectHandle]*liveKey
 }
 
-func newHome(seed maphash.Seed) home {
-	return home{objects: newCollection(seed), keys: map[ck.ObjectHandle]*liveKey{}}
+func newObjectSpace(seed maphash.Seed) objectSpace {
+	return objectSpace{objects: newObjectIndex(seed), keys: map[ck.ObjectHandle]*liveKey{}}
 }
 
 // sessionObjectBit marks the handles of session objects: ids of token objects
@@ -26,20 +25,20 @@ func newHome(seed maphash.Seed) home {
 const sessionObjectBit ck.ObjectHandle = 1 << 62
 
 // get is the object with the handle, or nil.
-func (h *home) get(handle ck.ObjectHandle) *object.Object {
+func (h *objectSpace) get(handle ck.ObjectHandle) *object.Object {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.objects.get(handle)
 }
 
-func (h *home) count() int {
+func (h *objectSpace) count() int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.objects.len()
 }
 
 // takeKey removes one parsed key. h.mu is locked.
-func (h *home) takeKey(handle ck.ObjectHandle) []*liveKey {
+func (h *objectSpace) takeKey(handle ck.ObjectHandle) []*liveKey {
 	k := h.keys[handle]
 	if k == nil {
 		return nil
@@ -49,8 +48,8 @@ func (h *home) takeKey(handle ck.ObjectHandle) []*liveKey {
 }
 
 // takeKeys removes the parsed keys of the objects that are chosen, for the
-// caller to kill.
-func (h *home) takeKeys(chosen func(*object.Object) bool) []*liveKey {
+// caller to wipe.
+func (h *objectSpace) takeKeys(chosen func(*object.Object) bool) []*liveKey {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var taken []*liveKey
@@ -60,45 +59,4 @@ func (h *home) takeKeys(chosen func(*object.Object) bool) []*liveKey {
 		}
 	}
 	return taken
-}
-
-// liveKey is a parsed key that operations share. Whoever uses it holds it
-// meanwhile, so that it is never wiped under a running computation.
-type liveKey struct {
-	mu   sync.RWMutex
-	key  *mech.Key
-	dead bool
-}
-
-// hold reports whether the key may still be used; then the caller lets go of it.
-func (k *liveKey) hold() bool {
-	k.mu.RLock()
-	if k.dead {
-		k.mu.RUnlock()
-		return false
-	}
-	return true
-}
-
-func (k *liveKey) letGo() { k.mu.RUnlock() }
-
-// killAll wipes keys that nobody may use any longer.
-func (e *Engine) killAll(keys []*liveKey) {
-	for _, k := range keys {
-		k.kill()
-	}
-	if len(keys) > 0 {
-		e.opts.Forgotten()
-	}
-}
-
-// kill waits for computations with the key and wipes it. Operations that have
-// it are over.
-func (k *liveKey) kill() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.dead {
-		k.dead = true
-		k.key.Wipe()
-	}
 }

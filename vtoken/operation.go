@@ -67,7 +67,7 @@ type operation struct {
 	key       *liveKey        // nil for a digest
 	login     *login          // nil where the key is not private
 	// waits is true until the PIN was given for this operation (C_Login with
-	// CKU_CONTEXT_SPECIFIC), or it was used without (permitted).
+	// CKU_CONTEXT_SPECIFIC), or it was used without (mayProceed).
 	waits bool
 	multi bool // an Update was made
 	slow  bool // calls with it may take long (Client.OnSlow)
@@ -84,18 +84,18 @@ type operation struct {
 	associated int // and what belongs to the message under way
 }
 
-// over reports whether the operation was cancelled from outside: by a logout, or
+// isCancelled reports whether the operation was cancelled from outside: by a logout, or
 // because its key is gone (S07).
-func (op *operation) over() bool {
+func (op *operation) isCancelled() bool {
 	if op.login != nil && op.login.ended.Load() {
 		return true
 	}
 	if op.key == nil {
 		return false
 	}
-	alive := op.key.hold()
+	alive := op.key.acquire()
 	if alive {
-		op.key.letGo()
+		op.key.release()
 	}
 	return !alive
 }
@@ -103,7 +103,7 @@ func (op *operation) over() bool {
 // begin starts an operation: the only place that decides which key may be used
 // for what and with which mechanism (S08).
 func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
-	if err := s.vacant(k); err != nil {
+	if err := s.ensureIdle(k); err != nil {
 		return err
 	}
 	d, err := s.mechanism(m, rules[k].flag)
@@ -126,13 +126,13 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 		if op.key, err = s.liveKey(key, o); err != nil {
 			return err
 		}
-		if !op.key.hold() {
+		if !op.key.acquire() {
 			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
 		}
-		defer op.key.letGo()
+		defer op.key.release()
 		material, op.long = op.key.key, op.key.key.Heavy()
 		op.slow = op.long || d.Stateful // a commit takes long, too
-		s.bindLogin(op, o)
+		s.attachLogin(op, o)
 	}
 	if err := rules[k].begin(op, d, material, m.Parameter); err != nil {
 		return err
@@ -156,10 +156,10 @@ func (s *session) mechanism(m ck.Mechanism, use ck.Flags) (*mech.Descriptor, err
 	return d, s.token().record().Policy.Check(m, use)
 }
 
-// vacant checks that no such operation is active. One that was cancelled, or
+// ensureIdle checks that no such operation is active. One that was cancelled, or
 // that waits for its PIN, gives way (C06).
-func (s *session) vacant(k kind) error {
-	if op := s.ops[k]; op != nil && !op.waits && !op.over() {
+func (s *session) ensureIdle(k kind) error {
+	if op := s.ops[k]; op != nil && !op.waits && !op.isCancelled() {
 		return ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the session has such an operation; end it first")
 	}
 	s.ops[k] = nil
@@ -169,7 +169,7 @@ func (s *session) vacant(k kind) error {
 // usableKey is the key with the handle if the session may use it so with the
 // mechanism.
 func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.Descriptor) (*object.Object, error) {
-	o, err := s.knownKey(h)
+	o, err := s.visibleKey(h)
 	if err != nil {
 		return nil, err
 	}
@@ -197,9 +197,9 @@ func (s *session) tooSmall(o *object.Object, usage ck.AttributeType) bool {
 	return ok && bits < s.token().record().Policy.MinRSABits(verify)
 }
 
-// knownKey is the key with the handle, whatever it may be used for.
-func (s *session) knownKey(h ck.ObjectHandle) (*object.Object, error) {
-	o := s.homeOf(h).get(h)
+// visibleKey is the key with the handle, whatever it may be used for.
+func (s *session) visibleKey(h ck.ObjectHandle) (*object.Object, error) {
+	o := s.spaceOf(h).get(h)
 	switch {
 	case o == nil:
 		return nil, ck.CKR_KEY_HANDLE_INVALID
@@ -211,8 +211,8 @@ func (s *session) knownKey(h ck.ObjectHandle) (*object.Object, error) {
 	return o, nil
 }
 
-// bindLogin ties an operation with a private key to the login that permits it.
-func (s *session) bindLogin(op *operation, o *object.Object) {
+// attachLogin ties an operation with a private key to the login that permits it.
+func (s *session) attachLogin(op *operation, o *object.Object) {
 	if !o.Private() {
 		return
 	}
@@ -224,12 +224,12 @@ func (s *session) bindLogin(op *operation, o *object.Object) {
 	op.waits = o.AlwaysAuthenticate()
 }
 
-// permitted reports whether the operation may go on. One that waits for its PIN
+// mayProceed reports whether the operation may go on. One that waits for its PIN
 // may if it is the first use of such a key since the login (C05). That is asked
 // at the first use and not before, so an application that does give the PIN
 // finds an operation that takes it, and one that never comes back leaves nothing
 // behind (C06).
-func (op *operation) permitted() bool {
+func (op *operation) mayProceed() bool {
 	if op.waits && op.login.fresh.Swap(false) {
 		op.waits = false
 	}
@@ -238,7 +238,7 @@ func (op *operation) permitted() bool {
 
 // liveKey is the parsed key of an object, from the home's cache.
 func (s *session) liveKey(handle ck.ObjectHandle, o *object.Object) (*liveKey, error) {
-	h := s.homeOf(handle)
+	h := s.spaceOf(handle)
 	h.mu.RLock()
 	k := h.keys[handle]
 	h.mu.RUnlock()
@@ -247,16 +247,16 @@ func (s *session) liveKey(handle ck.ObjectHandle, o *object.Object) (*liveKey, e
 	}
 	var parsed *mech.Key
 	var err error
-	secret.OnOwnStack(func() { parsed, err = s.parse(handle, o) })
+	secret.OnOwnStack(func() { parsed, err = s.parseKey(handle, o) })
 	if err != nil {
 		return nil, err
 	}
-	return s.keepKey(h, handle, &liveKey{key: parsed})
+	return s.cacheKey(h, handle, &liveKey{key: parsed})
 }
 
-// parse opens the secret attributes of a key, and parses it.
-func (s *session) parse(handle ck.ObjectHandle, o *object.Object) (*mech.Key, error) {
-	full, err := s.unsealed(handle, o)
+// parseKey opens the secret attributes of a key, and parses it.
+func (s *session) parseKey(handle ck.ObjectHandle, o *object.Object) (*mech.Key, error) {
+	full, err := s.openSecrets(handle, o)
 	if err != nil {
 		return nil, err
 	}
@@ -266,21 +266,21 @@ func (s *session) parse(handle ck.ObjectHandle, o *object.Object) (*mech.Key, er
 	return mech.ParseKey(full, s.engine().opts.Provider)
 }
 
-// keepKey puts a parsed key into the cache, unless another thread was quicker,
+// cacheKey puts a parsed key into the cache, unless another thread was quicker,
 // or the object or the login is gone.
-func (s *session) keepKey(h *home, handle ck.ObjectHandle, k *liveKey) (*liveKey, error) {
+func (s *session) cacheKey(h *objectSpace, handle ck.ObjectHandle, k *liveKey) (*liveKey, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o, other := h.objects.get(handle), h.keys[handle]
 	switch {
 	case other != nil:
-		k.kill()
+		k.wipe()
 		return other, nil
 	case o == nil:
-		k.kill()
+		k.wipe()
 		return nil, ck.CKR_KEY_HANDLE_INVALID
 	case !s.sees(o) || s.closed.Load():
-		k.kill()
+		k.wipe()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
 	}
 	h.keys[handle] = k
@@ -293,7 +293,7 @@ func (s *session) active(k kind) (*operation, error) {
 	if op == nil {
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
-	if op.over() {
+	if op.isCancelled() {
 		s.ops[k] = nil
 		return nil, ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the operation ended with the login or with its key")
 	}
@@ -309,29 +309,29 @@ func (s *session) onePart(k kind) (*operation, error) {
 	return op, err
 }
 
-// ready refuses an operation that waits for its PIN.
-func (op *operation) ready() error {
-	if !op.permitted() {
+// requirePIN refuses an operation that waits for its PIN.
+func (op *operation) requirePIN() error {
+	if !op.mayProceed() {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use: C_Login with CKU_CONTEXT_SPECIFIC first")
 	}
 	return nil
 }
 
-// use runs one step of an operation with its key held. An error ends the
+// runStep runs one step of an operation with its key held. An error ends the
 // operation, but for a missing PIN, and so does a panic, which lets go of the
 // key on its way (P12).
-func (s *session) use(k kind, op *operation, step func() error) (err error) {
-	if err := op.ready(); err != nil {
+func (s *session) runStep(k kind, op *operation, step func() error) (err error) {
+	if err := op.requirePIN(); err != nil {
 		return err
 	}
-	if op.key != nil && !op.key.hold() {
+	if op.key != nil && !op.key.acquire() {
 		s.ops[k] = nil
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	done := false
 	defer func() {
 		if op.key != nil {
-			op.key.letGo()
+			op.key.release()
 		}
 		if !done || err != nil {
 			s.ops[k] = nil
@@ -342,16 +342,16 @@ func (s *session) use(k kind, op *operation, step func() error) (err error) {
 	return err
 }
 
-// compute is use for the last step of an operation, the one that computes with the key.
+// runLastStep is use for the last step of an operation, the one that computes with the key.
 // Where that takes long, the step waits for its turn, without holding the key.
-func (s *session) compute(k kind, op *operation, step func() error) error {
+func (s *session) runLastStep(k kind, op *operation, step func() error) error {
 	if !op.long {
-		return s.use(k, op, step)
+		return s.runStep(k, op, step)
 	}
 	began := false
 	err := s.attachment.client.inTurn(func(func() error) error {
 		began = true
-		return s.use(k, op, step)
+		return s.runStep(k, op, step)
 	})
 	if !began {
 		s.ops[k] = nil
@@ -359,9 +359,9 @@ func (s *session) compute(k kind, op *operation, step func() error) error {
 	return err
 }
 
-// fits tells what to do about an output of n bytes: answer with the length
+// fitsBuffer tells what to do about an output of n bytes: answer with the length
 // alone, or put it out.
-func fits(n int, buf ck.Buffer) (answer ck.Output, done bool, err error) {
+func fitsBuffer(n int, buf ck.Buffer) (answer ck.Output, done bool, err error) {
 	switch {
 	case buf.Null:
 		return ck.Output{Len: uint64(n)}, true, nil

@@ -48,7 +48,7 @@ func (c *Client) GetOperationState(h ck.SessionHandle, buf ck.Buffer) (ck.Output
 	if err != nil {
 		return ck.Output{}, err
 	}
-	if answer, done, err := fits(len(sealed), buf); done {
+	if answer, done, err := fitsBuffer(len(sealed), buf); done {
 		return answer, err
 	}
 	return output(sealed), nil
@@ -87,7 +87,7 @@ func (s *session) saveOne(k kind, op *operation) (one savedOperation, err error)
 		return one, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "an operation of %v with its parameter is not saved", op.mechanism.Type)
 	}
 	if op.key != nil {
-		o := s.homeOf(op.handle).get(op.handle)
+		o := s.spaceOf(op.handle).get(op.handle)
 		if o == nil {
 			return one, ck.CKR_OPERATION_NOT_INITIALIZED
 		}
@@ -152,7 +152,7 @@ func (c *Client) SetOperationState(h ck.SessionHandle, state []byte, encryptionK
 	}
 	s.ops = [kinds]*operation{}
 	for _, one := range saved {
-		if err := s.takeUp(one); err != nil {
+		if err := s.resumeOperation(one); err != nil {
 			s.ops = [kinds]*operation{}
 			return err
 		}
@@ -175,8 +175,8 @@ func (s *session) checkSavedKeys(saved []savedOperation, named ...ck.ObjectHandl
 	return nil
 }
 
-// takeUp begins a saved operation again and gives it its state.
-func (s *session) takeUp(one savedOperation) error {
+// resumeOperation begins a saved operation again and gives it its state.
+func (s *session) resumeOperation(one savedOperation) error {
 	m := ck.Mechanism{Type: one.Mechanism}
 	switch {
 	case one.PSS != nil:
@@ -185,7 +185,7 @@ func (s *session) takeUp(one savedOperation) error {
 		m.Parameter = ck.RawParameter(one.Raw)
 	}
 	if one.Key != ck.InvalidHandle {
-		o, err := s.knownKey(one.Key)
+		o, err := s.visibleKey(one.Key)
 		if err != nil {
 			return err
 		}

@@ -29,17 +29,17 @@ func (p proof) wipe() {
 	clear(p.hash)
 }
 
-// held is what a PIN-bound token has in memory while somebody is logged in. For
+// loginSecrets is what a PIN-bound token has in memory while somebody is logged in. For
 // others it counts logins and is empty.
-type held struct {
-	mu     sync.Mutex
-	logins int // of both roles, in all applications
-	bound  secret.Bytes
-	memory [2][]byte // by pin.Role
+type loginSecrets struct {
+	mu        sync.Mutex
+	logins    int // of both roles, in all applications
+	bound     secret.Bytes
+	pinMemory [2][]byte // by pin.Role
 }
 
-// enter is a login with a right PIN.
-func (h *held) enter(role pin.Role, p proof) {
+// addLogin is a login with a right PIN.
+func (h *loginSecrets) addLogin(role pin.Role, p proof) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.logins++
@@ -49,25 +49,25 @@ func (h *held) enter(role pin.Role, p proof) {
 	if h.bound == nil {
 		h.bound = p.bound.Clone()
 	}
-	h.memory[role] = bytes.Clone(p.hash)
+	h.pinMemory[role] = bytes.Clone(p.hash)
 }
 
-// leave ends a login. The last one leaves nothing behind.
-func (h *held) leave() {
+// removeLogin ends a login. The last one leaves nothing behind.
+func (h *loginSecrets) removeLogin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.logins--; h.logins > 0 {
 		return
 	}
 	h.bound.Wipe()
-	for _, m := range h.memory {
+	for _, m := range h.pinMemory {
 		clear(m)
 	}
-	h.bound, h.memory = nil, [2][]byte{}
+	h.bound, h.pinMemory = nil, [2][]byte{}
 }
 
-// key is a copy of the key, nil where nobody is logged in. The caller wipes it.
-func (h *held) key() secret.Bytes {
+// boundKey is a copy of the key, nil where nobody is logged in. The caller wipes it.
+func (h *loginSecrets) boundKey() secret.Bytes {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.bound.Clone()
@@ -77,22 +77,22 @@ func (h *held) key() secret.Bytes {
 // it opens, for the caller to wipe. The role's pinMu is locked.
 func (t *token) remembered(role pin.Role) (memory []byte, bound secret.Bytes) {
 	if !t.record().PINBound {
-		return t.memory[role], nil
+		return t.pinMemory[role], nil
 	}
-	t.held.mu.Lock()
-	defer t.held.mu.Unlock()
-	return bytes.Clone(t.held.memory[role]), t.held.bound.Clone()
+	t.secrets.mu.Lock()
+	defer t.secrets.mu.Unlock()
+	return bytes.Clone(t.secrets.pinMemory[role]), t.secrets.bound.Clone()
 }
 
 // remember notes that a PIN is right. The role's pinMu is locked.
 func (t *token) remember(role pin.Role, hash []byte) {
 	if !t.record().PINBound {
-		t.memory[role] = bytes.Clone(hash)
+		t.pinMemory[role] = bytes.Clone(hash)
 		return
 	}
-	t.held.mu.Lock()
-	defer t.held.mu.Unlock()
-	if t.held.bound != nil {
-		t.held.memory[role] = bytes.Clone(hash)
+	t.secrets.mu.Lock()
+	defer t.secrets.mu.Unlock()
+	if t.secrets.bound != nil {
+		t.secrets.pinMemory[role] = bytes.Clone(hash)
 	}
 }

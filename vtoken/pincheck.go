@@ -28,14 +28,14 @@ func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error
 	}
 	t.pinMu[role].Lock()
 	defer t.pinMu[role].Unlock()
-	if known, err := e.knownPIN(t, role, peer, p); known.verifier != nil || err != nil {
+	if known, err := e.checkKnownPIN(t, role, peer, p); known.verifier != nil || err != nil {
 		return known, err
 	}
 	if state := t.record().PIN(role); state.Set() && !state.Locked() {
-		if err := c.awaitTry(t, role); err != nil {
+		if err := c.waitBeforeTry(t, role); err != nil {
 			return proof{}, err
 		}
-		if known, err := e.knownPIN(t, role, peer, p); known.verifier != nil || err != nil {
+		if known, err := e.checkKnownPIN(t, role, peer, p); known.verifier != nil || err != nil {
 			return known, err // meanwhile
 		}
 	}

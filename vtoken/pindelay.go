@@ -11,9 +11,9 @@ import (
 // (pin.Pace). The wait is the OS user's alone: others go on meanwhile, and a PIN that is
 // remembered as right is taken at once.
 
-// awaitTry lets the peer wait where it has to. The PIN's lock is held before and
+// waitBeforeTry lets the peer wait where it has to. The PIN's lock is held before and
 // after, but not meanwhile.
-func (c *Client) awaitTry(t *token, role pin.Role) error {
+func (c *Client) waitBeforeTry(t *token, role pin.Role) error {
 	e, peer := c.engine, c.peer
 	w, ok := t.wrong[role][peer.UID]
 	if !ok {
@@ -33,13 +33,13 @@ func (c *Client) awaitTry(t *token, role pin.Role) error {
 	return canceled(c.ctx.Err())
 }
 
-// knownPIN answers a PIN that needs no comparison: one that is remembered as right,
+// checkKnownPIN answers a PIN that needs no comparison: one that is remembered as right,
 // with a proof, or as wrong, with an error.
-func (e *Engine) knownPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
+func (e *Engine) checkKnownPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
 	if known, err := e.checkRemembered(t, role, p); known.verifier != nil {
 		return known, err
 	}
-	if e.wrongAgain(t, role, peer, p) {
+	if e.isRepeatedWrongPIN(t, role, peer, p) {
 		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is the one that was wrong before", role)
 	}
 	return proof{}, nil

@@ -18,7 +18,7 @@ import (
 func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
 	return c.perform(Event{Act: ActInitToken, User: ck.CKU_SO, Slot: slot}, func(e *Event) error {
 		err := c.initToken(slot, soPIN, label)
-		if t, gone := c.present(slot); gone == nil {
+		if t, gone := c.presentToken(slot); gone == nil {
 			e.Token, e.PINLocked = t, t.SOPIN.Locked()
 		}
 		return err
@@ -26,7 +26,7 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 }
 
 func (c *Client) initToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
-	rec, err := c.present(slot)
+	rec, err := c.presentToken(slot)
 	if err != nil {
 		return err
 	}
@@ -43,9 +43,9 @@ func (c *Client) initToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	if c.engine.inSession(t) {
 		return ck.Errorf(ck.CKR_SESSION_EXISTS, "the token in slot %d has open sessions; close them first", slot)
 	}
-	set := c.firstPIN
+	set := c.prepareFirstSOPIN
 	if rec.Initialized {
-		set = c.samePIN
+		set = c.prepareSameSOPIN
 	}
 	change, err := set(t, soPIN)
 	if err != nil {
@@ -61,12 +61,12 @@ func (c *Client) initToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	return nil
 }
 
-// firstPIN prepares the SO PIN of a blank token.
-func (c *Client) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
+// prepareFirstSOPIN prepares the SO PIN of a blank token.
+func (c *Client) prepareFirstSOPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
 	if err := t.record().SOPIN.Policy.Check(soPIN); err != nil {
 		return nil, err
 	}
-	verifier, public, err := c.freshKey(t, soPIN)
+	verifier, public, err := c.newSOVerifier(t, soPIN)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +80,9 @@ func (c *Client) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token)
 	}, nil
 }
 
-// samePIN checks the SO PIN of a token that is to be initialized anew. A
+// prepareSameSOPIN checks the SO PIN of a token that is to be initialized anew. A
 // PIN-bound one gets a new key: what the old one opens is destroyed.
-func (c *Client) samePIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
+func (c *Client) prepareSameSOPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
 	old, err := c.checkPIN(t, pin.SO, soPIN)
 	if err != nil {
 		return nil, err
@@ -91,28 +91,28 @@ func (c *Client) samePIN(t *token, soPIN secret.Bytes) (set func(*record.Token) 
 	if !t.record().PINBound {
 		return func(*record.Token) error { return nil }, nil
 	}
-	verifier, public, err := c.freshKey(t, soPIN)
+	verifier, public, err := c.newSOVerifier(t, soPIN)
 	if err != nil {
 		return nil, err
 	}
 	return func(r *record.Token) error {
 		if !bytes.Equal(r.SOPIN.Verifier, old.verifier) {
-			return changedMeanwhile(pin.SO)
+			return errPINChanged(pin.SO)
 		}
 		r.SOPIN.Verifier, r.BoundKey = verifier, public
 		return nil
 	}, nil
 }
 
-// changedMeanwhile is the error of a change that was begun with a PIN that is no longer
+// errPINChanged is the error of a change that was begun with a PIN that is no longer
 // the token's.
-func changedMeanwhile(role pin.Role) error {
+func errPINChanged(role pin.Role) error {
 	return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
 }
 
-// freshKey makes a verifier of the SO PIN and, for a PIN-bound token, a new key
+// newSOVerifier makes a verifier of the SO PIN and, for a PIN-bound token, a new key
 // that it opens.
-func (c *Client) freshKey(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
+func (c *Client) newSOVerifier(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
 	e := c.engine
 	var private secret.Bytes
 	if t.record().PINBound {
@@ -169,7 +169,7 @@ func (s *session) initPIN(newPIN secret.Bytes) error {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "only the SO sets the user PIN; log in as SO in a read-write session")
 	}
 	t := s.token()
-	bound := t.held.key() // the SO's PIN opened it
+	bound := t.secrets.boundKey() // the SO's PIN opened it
 	defer bound.Wipe()
 	return s.attachment.client.storePIN(t, pin.User, newPIN, proof{bound: bound})
 }
@@ -219,7 +219,7 @@ func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 	var verifier []byte
 	err := c.inTurn(func(func() error) (err error) {
 		if old.verifier != nil && !bytes.Equal(t.record().PIN(role).Verifier, old.verifier) {
-			return changedMeanwhile(role)
+			return errPINChanged(role)
 		}
 		verifier, err = e.store.HashPIN(t.id, role, newPIN, old.bound)
 		return err
@@ -236,7 +236,7 @@ func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 	err = e.changeToken(t.id, func(r *record.Token) error {
 		state := r.PIN(role)
 		if old.verifier != nil && !bytes.Equal(state.Verifier, old.verifier) {
-			return changedMeanwhile(role)
+			return errPINChanged(role)
 		}
 		*state = state.Change(verifier, e.opts.Now())
 		return nil

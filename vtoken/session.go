@@ -38,8 +38,8 @@ func (s *session) role() (r pin.Role, ok bool) {
 	return l.role, true
 }
 
-// userIn reports whether the user is logged in, so that private objects are seen.
-func (s *session) userIn() bool {
+// isUser reports whether the user is logged in, so that private objects are seen.
+func (s *session) isUser() bool {
 	r, ok := s.role()
 	return ok && r == pin.User
 }
@@ -113,7 +113,7 @@ func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, 
 	if err := c.refresh(); err != nil {
 		return 0, err
 	}
-	rec, err := c.present(slot)
+	rec, err := c.presentToken(slot)
 	if err != nil {
 		return 0, err
 	}
@@ -144,7 +144,7 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 		return 0, false, ck.CKR_DEVICE_REMOVED
 	case len(c.sessions) >= c.engine.opts.MaxSessions:
 		return 0, false, ck.Errorf(ck.CKR_SESSION_COUNT, "the application has %d sessions open; close some", len(c.sessions))
-	case old != nil && !writable && old.is(pin.SO):
+	case old != nil && !writable && old.hasRole(pin.SO):
 		return 0, false, ck.Errorf(ck.CKR_SESSION_READ_WRITE_SO_EXISTS, "the SO is logged in, so only read-write sessions can be opened")
 	}
 	purse, err := c.openPurse(old == nil)
@@ -194,14 +194,14 @@ func (c *Client) CloseSession(h ck.SessionHandle) error {
 	}
 	r := c.closeLocked(s)
 	c.mu.Unlock()
-	c.bury(r)
+	c.runCleanup(r)
 	return nil
 }
 
 // CloseAllSessions is C_CloseAllSessions (section 5.6): those of this
 // application with the token in the slot.
 func (c *Client) CloseAllSessions(slot ck.SlotID) error {
-	if _, err := c.inSlot(slot); err != nil {
+	if _, err := c.tokenInSlot(slot); err != nil {
 		return err
 	}
 	c.closeWhere(func(a *attachment) bool { return a.token.slot == slot })

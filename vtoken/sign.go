@@ -19,15 +19,15 @@ func beginVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter)
 
 // SignInit is C_SignInit (section 5.13).
 func (c *Client) SignInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, signing, m, key)
+	return c.beginOperation(h, signing, m, key)
 }
 
 // VerifyInit is C_VerifyInit (section 5.15).
 func (c *Client) VerifyInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, verifying, m, key)
+	return c.beginOperation(h, verifying, m, key)
 }
 
-func (c *Client) beginIn(h ck.SessionHandle, k kind, m ck.Mechanism, key ck.ObjectHandle) error {
+func (c *Client) beginOperation(h ck.SessionHandle, k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	s, err := c.enter(h)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (c *Client) SignUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	op.multi = true
-	return s.use(signing, op, func() error { return op.signer.Update(data) })
+	return s.runStep(signing, op, func() error { return op.signer.Update(data) })
 }
 
 // SignFinal is C_SignFinal (section 5.13).
@@ -81,7 +81,7 @@ func (c *Client) SignFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error)
 
 // sign adds the last data and makes the signature, where it fits.
 func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
-	if answer, done, err := fits(op.signer.Len(), buf); done {
+	if answer, done, err := fitsBuffer(op.signer.Len(), buf); done {
 		return answer, err
 	}
 	if err := s.advanceSignature(k, op, data); err != nil {
@@ -89,7 +89,7 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 	}
 	var signature []byte
 	began := time.Now()
-	err := s.compute(k, op, func() (err error) {
+	err := s.runLastStep(k, op, func() (err error) {
 		if len(data) > 0 || !op.multi {
 			if err := op.signer.Update(data); err != nil {
 				return err
@@ -111,7 +111,7 @@ func (s *session) advanceSignature(k kind, op *operation, data []byte) error {
 	if _, ok := op.signer.(mech.Stateful); !ok {
 		return nil
 	}
-	if err := s.use(k, op, func() error { return op.signer.Update(data) }); err != nil {
+	if err := s.runStep(k, op, func() error { return op.signer.Update(data) }); err != nil {
 		return err
 	}
 	return s.advance(k, op, op.signer)
@@ -131,7 +131,7 @@ func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
-	err = s.compute(verifying, op, func() error {
+	err = s.runLastStep(verifying, op, func() error {
 		if err := op.verifier.Update(data); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (c *Client) VerifyUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	op.multi = true
-	return s.use(verifying, op, func() error { return op.verifier.Update(data) })
+	return s.runStep(verifying, op, func() error { return op.verifier.Update(data) })
 }
 
 // VerifyFinal is C_VerifyFinal (section 5.15). It ends the operation, whatever it
@@ -170,7 +170,7 @@ func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
-	err = s.compute(verifying, op, func() error { return op.verifier.Final(signature) })
+	err = s.runLastStep(verifying, op, func() error { return op.verifier.Final(signature) })
 	return s.endUnlessWaiting(verifying, err)
 }
 

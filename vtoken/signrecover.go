@@ -16,7 +16,7 @@ func beginVerifyRecover(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Par
 
 // SignRecoverInit is C_SignRecoverInit (section 5.13).
 func (c *Client) SignRecoverInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, signRecovering, m, key)
+	return c.beginOperation(h, signRecovering, m, key)
 }
 
 // SignRecover is C_SignRecover (section 5.13). Asking for the length signs
@@ -36,7 +36,7 @@ func (c *Client) SignRecover(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck
 
 // VerifyRecoverInit is C_VerifyRecoverInit (section 5.15).
 func (c *Client) VerifyRecoverInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, verifyRecovering, m, key)
+	return c.beginOperation(h, verifyRecovering, m, key)
 }
 
 // VerifyRecover is C_VerifyRecover (section 5.15): the data that the signature

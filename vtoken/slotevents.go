@@ -7,9 +7,9 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// events is the slots of which an application has not yet heard that something
+// slotEvents is the slots of which an application has not yet heard that something
 // happened: at most one event for a slot, as the standard has it.
-type events struct {
+type slotEvents struct {
 	mu     sync.Mutex
 	slots  []ck.SlotID
 	queued map[ck.SlotID]struct{} // the same
@@ -18,7 +18,7 @@ type events struct {
 	over   bool
 }
 
-func (e *events) raise(slot ck.SlotID) {
+func (e *slotEvents) raise(slot ck.SlotID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, there := e.queued[slot]; !there {
@@ -31,7 +31,7 @@ func (e *events) raise(slot ck.SlotID) {
 	e.ring()
 }
 
-func (e *events) take() (ck.SlotID, bool) {
+func (e *slotEvents) take() (ck.SlotID, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.slots) == 0 {
@@ -46,21 +46,21 @@ func (e *events) take() (ck.SlotID, bool) {
 
 // ring wakes one of those who wait while there is something to take. e.mu is
 // locked.
-func (e *events) ring() {
+func (e *slotEvents) ring() {
 	if len(e.slots) > 0 {
 		e.nudge()
 	}
 }
 
 // nudge makes one who waits look again at what the application may see.
-func (e *events) nudge() {
+func (e *slotEvents) nudge() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (e *events) close() {
+func (e *slotEvents) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.over {
@@ -77,7 +77,7 @@ func (e *events) close() {
 func (c *Client) WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.SlotID, error) {
 	for {
 		// The slots have to be known for their changes to be noticed.
-		if err := c.current(); err != nil {
+		if err := c.refreshIfStale(); err != nil {
 			return 0, err
 		}
 		if slot, ok := c.events.take(); ok {

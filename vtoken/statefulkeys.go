@@ -21,7 +21,7 @@ func (s *session) advance(k kind, op *operation, part any) error {
 	if !ok {
 		return nil
 	}
-	if err := op.ready(); err != nil {
+	if err := op.requirePIN(); err != nil {
 		return err
 	}
 	err := s.commitAdvance(op.handle, stateful)
@@ -33,7 +33,7 @@ func (s *session) advance(k kind, op *operation, part any) error {
 
 func (s *session) commitAdvance(key ck.ObjectHandle, part mech.Stateful) error {
 	now := s.engine().opts.Now()
-	o := s.homeOf(key).get(key)
+	o := s.spaceOf(key).get(key)
 	if o == nil {
 		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key was destroyed meanwhile")
 	}

@@ -20,13 +20,13 @@ type token struct {
 	// there. Engine.mu.
 	idle    *list.Element
 	counted int
-	home
+	objectSpace
 	userLogins int // applications in which the user is logged in; home.mu
 
-	pinMu  [2]sync.Mutex // by pin.Role
-	memory [2][]byte     // the PIN memory, each under its pinMu; see held
-	wrong  [2]wrongPINs  // likewise
-	held   held          // of a PIN-bound token
+	pinMu     [2]sync.Mutex // by pin.Role
+	pinMemory [2][]byte     // the PIN memory, each under its pinMu; see held
+	wrong     [2]wrongPINs  // likewise
+	secrets   loginSecrets  // of a PIN-bound token
 }
 
 // idleTokens are the loaded tokens that no application uses. They stay in memory, so
@@ -70,7 +70,7 @@ func (e *Engine) acquire(c *Client, id record.TokenID) (t *token, err error) {
 }
 
 func newToken(e *Engine, rec *record.Token, objects []*object.Object, missed []record.Change) *token {
-	t := &token{id: rec.ID, slot: rec.Slot, home: newHome(e.seed)}
+	t := &token{id: rec.ID, slot: rec.Slot, objectSpace: newObjectSpace(e.seed)}
 	t.rec.Store(rec)
 	for _, o := range objects {
 		t.objects.put(ck.ObjectHandle(o.ID), o)
@@ -106,10 +106,10 @@ func (e *Engine) release(t *token) {
 		keys = t.takeKeys(func(*object.Object) bool { return true })
 		t.idle, t.counted = e.idle.list.PushBack(t), t.count()
 		e.idle.objects += t.counted
-		e.forgetTokens()
+		e.evictIdleTokens()
 	}
 	e.mu.Unlock()
-	e.killAll(keys)
+	e.wipeKeys(keys)
 }
 
 // recount notes how many objects an idle token has after a change. e.mu is locked.
@@ -121,8 +121,8 @@ func (e *Engine) recount(t *token) {
 	}
 }
 
-// forgetTokens unloads idle tokens, the longest idle first. e.mu is locked.
-func (e *Engine) forgetTokens() {
+// evictIdleTokens unloads idle tokens, the longest idle first. e.mu is locked.
+func (e *Engine) evictIdleTokens() {
 	for e.idle.list.Len() > maxIdleTokens || e.idle.objects > maxIdleObjects {
 		t := e.idle.list.Remove(e.idle.list.Front()).(*token)
 		e.idle.objects -= t.counted
@@ -132,7 +132,7 @@ func (e *Engine) forgetTokens() {
 }
 
 // applyChange takes one change of the feed and returns the keys that it makes
-// invalid, for the caller to kill.
+// invalid, for the caller to wipe.
 func (t *token) applyChange(change record.Change) []*liveKey {
 	if change.Token != nil {
 		if change.Token.Version > t.record().Version {

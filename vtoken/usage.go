@@ -13,7 +13,7 @@ type Usage struct {
 // connected: a session never outlives its application (P44).
 func (e *Engine) Usage() Usage {
 	u := Usage{Loads: e.loaded.Load()}
-	for _, c := range e.everyClient() {
+	for _, c := range e.allClients() {
 		c.mu.RLock()
 		u.Applications++
 		u.Sessions += len(c.sessions)

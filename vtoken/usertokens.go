@@ -31,9 +31,9 @@ const (
 	maxIdleHoldings = 50_000 // tokens of theirs
 )
 
-// hold makes sure that the tokens of the user are known, and stay so until the
+// holdUser makes sure that the tokens of the user are known, and stay so until the
 // client lets go of them.
-func (e *Engine) hold(c *Client, user record.UserID) error {
+func (e *Engine) holdUser(c *Client, user record.UserID) error {
 	var tokens []*record.Token
 	closed := false
 	err := e.obtain(c, user, loader{
@@ -44,7 +44,7 @@ func (e *Engine) hold(c *Client, user record.UserID) error {
 			}
 			h := e.holders[user]
 			if h != nil {
-				e.join(c, h)
+				e.addClient(c, h)
 			}
 			return h != nil
 		},
@@ -56,12 +56,12 @@ func (e *Engine) hold(c *Client, user record.UserID) error {
 		install: func(missed []record.Change) {
 			e.holders[user] = &holder{user: user, tokens: make(map[ck.SlotID]*record.Token, len(tokens)), clients: map[*Client]struct{}{}}
 			for _, t := range tokens {
-				e.place(t)
+				e.putRecord(t)
 			}
 			for _, change := range missed {
-				e.placeChange(change)
+				e.updateHolders(change)
 			}
-			e.rest(e.holders[user])
+			e.idleIfUnused(e.holders[user])
 		},
 	})
 	if err == nil && closed {
@@ -70,110 +70,110 @@ func (e *Engine) hold(c *Client, user record.UserID) error {
 	return err
 }
 
-// join makes the client one of those that act for the user. e.mu is locked.
-func (e *Engine) join(c *Client, h *holder) {
+// addClient makes the client one of those that act for the user. e.mu is locked.
+func (e *Engine) addClient(c *Client, h *holder) {
 	if h.idle != nil {
-		e.unheld.list.Remove(h.idle)
-		e.unheld.tokens -= len(h.tokens)
+		e.idleHolders.list.Remove(h.idle)
+		e.idleHolders.tokens -= len(h.tokens)
 		h.idle = nil
 	}
 	h.clients[c] = struct{}{}
 	c.holds[h.user] = h
 }
 
-// letGo ends what the client has of the users that are not among these.
-func (e *Engine) letGo(c *Client, users []*record.User) {
+// releaseHolders ends what the client has of the users that are not among these.
+func (e *Engine) releaseHolders(c *Client, users []*record.User) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, h := range c.holds {
 		if !slices.ContainsFunc(users, func(u *record.User) bool { return u.ID == id }) {
 			delete(c.holds, id)
 			delete(h.clients, c)
-			e.rest(h)
+			e.idleIfUnused(h)
 		}
 	}
 }
 
-// rest puts a holder aside that no client acts for, and forgets some that were put
+// idleIfUnused puts a holder aside that no client acts for, and forgets some that were put
 // aside before where there are too many. e.mu is locked.
-func (e *Engine) rest(h *holder) {
+func (e *Engine) idleIfUnused(h *holder) {
 	if len(h.clients) > 0 || h.idle != nil {
 		return
 	}
-	h.idle = e.unheld.list.PushBack(h)
-	e.unheld.tokens += len(h.tokens)
-	for e.unheld.list.Len() > maxHolders || e.unheld.tokens > maxIdleHoldings && e.unheld.list.Len() > 1 {
-		e.forgetHolder(e.unheld.list.Front().Value.(*holder))
+	h.idle = e.idleHolders.list.PushBack(h)
+	e.idleHolders.tokens += len(h.tokens)
+	for e.idleHolders.list.Len() > maxHolders || e.idleHolders.tokens > maxIdleHoldings && e.idleHolders.list.Len() > 1 {
+		e.evictHolder(e.idleHolders.list.Front().Value.(*holder))
 	}
 }
 
-func (e *Engine) forgetHolder(h *holder) {
-	e.unheld.list.Remove(h.idle)
-	e.unheld.tokens -= len(h.tokens)
+func (e *Engine) evictHolder(h *holder) {
+	e.idleHolders.list.Remove(h.idle)
+	e.idleHolders.tokens -= len(h.tokens)
 	delete(e.holders, h.user)
 	for _, t := range h.tokens {
-		if !e.stands(t) {
+		if !e.isHeldByKnownUser(t) {
 			e.clock.forget(t.ID)
 			delete(e.known, t.ID)
 		}
 	}
 }
 
-// stands reports whether a token is still among those of one of its holders.
+// isHeldByKnownUser reports whether a token is still among those of one of its holders.
 // e.mu is locked.
-func (e *Engine) stands(t *record.Token) bool {
+func (e *Engine) isHeldByKnownUser(t *record.Token) bool {
 	return slices.ContainsFunc(t.Holders, func(a record.Assignment) bool {
 		h := e.holders[a.User]
 		return h != nil && h.tokens[t.Slot] != nil
 	})
 }
 
-// placeChange brings holders up to date with one change. e.mu is locked.
-func (e *Engine) placeChange(change record.Change) {
+// updateHolders brings holders up to date with one change. e.mu is locked.
+func (e *Engine) updateHolders(change record.Change) {
 	switch {
 	case change.Deleted:
-		e.displace(change.TokenID)
+		e.removeRecord(change.TokenID)
 	case change.Token != nil:
-		e.place(change.Token)
+		e.putRecord(change.Token)
 	}
 }
 
-// place puts a record where it belongs, or the newer one that is known. e.mu is
+// putRecord puts a record where it belongs, or the newer one that is known. e.mu is
 // locked.
-func (e *Engine) place(t *record.Token) {
+func (e *Engine) putRecord(t *record.Token) {
 	if old := e.known[t.ID]; old != nil {
 		if old.Version > t.Version {
 			t = old // its holders may be new here
 		}
-		e.displace(t.ID)
+		e.removeRecord(t.ID)
 	}
 	for _, a := range t.Holders {
 		if h := e.holders[a.User]; h != nil {
-			e.setIn(h, t.Slot, t)
+			e.setToken(h, t.Slot, t)
 			e.known[t.ID] = t
 		}
 	}
 	if e.known[t.ID] != nil {
-		e.watchClock(t)
+		e.watchExpiry(t)
 	}
 }
 
-func (e *Engine) displace(id record.TokenID) {
+func (e *Engine) removeRecord(id record.TokenID) {
 	old := e.known[id]
 	if old == nil {
 		return
 	}
 	for _, a := range old.Holders {
 		if h := e.holders[a.User]; h != nil {
-			e.setIn(h, old.Slot, nil)
+			e.setToken(h, old.Slot, nil)
 		}
 	}
 	e.clock.forget(id)
 	delete(e.known, id)
 }
 
-// setIn makes t the token of a holder in a slot; nil is none.
-func (e *Engine) setIn(h *holder, slot ck.SlotID, t *record.Token) {
+// setToken makes t the token of a holder in a slot; nil is none.
+func (e *Engine) setToken(h *holder, slot ck.SlotID, t *record.Token) {
 	before := len(h.tokens)
 	if t == nil {
 		delete(h.tokens, slot)
@@ -181,7 +181,7 @@ func (e *Engine) setIn(h *holder, slot ck.SlotID, t *record.Token) {
 		h.tokens[slot] = t
 	}
 	if h.idle != nil {
-		e.unheld.tokens += len(h.tokens) - before
+		e.idleHolders.tokens += len(h.tokens) - before
 	}
 }
 

@@ -15,7 +15,7 @@ func (c *Client) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.Ob
 		if err != nil {
 			return ck.Output{}, err
 		}
-		if answer, done, err := fits(len(wrapped), buf); done {
+		if answer, done, err := fitsBuffer(len(wrapped), buf); done {
 			return answer, err
 		}
 		return output(wrapped), nil
@@ -46,19 +46,19 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 	if err != nil {
 		return nil, err
 	}
-	with, err := s.usableKey(wrapping, ck.CKA_WRAP, d)
+	wrappingKey, err := s.usableKey(wrapping, ck.CKA_WRAP, d)
 	if err != nil {
-		return nil, renamed(err, wrappingCodes)
+		return nil, mapCode(err, wrappingCodes)
 	}
-	o, err := s.knownKey(key)
+	o, err := s.visibleKey(key)
 	if err != nil {
 		return nil, err
 	}
-	if err := with.MayWrap(o); err != nil {
+	if err := wrappingKey.MayWrap(o); err != nil {
 		return nil, err
 	}
 	if p, ok := m.Parameter.(*ck.WrapParams); ok {
-		if err := sealWith(with, o, p); err != nil {
+		if err := prepareWrapParams(wrappingKey, o, p); err != nil {
 			return nil, err
 		}
 	}
@@ -67,7 +67,7 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 		return nil, err
 	}
 	defer clear(encoded)
-	err = s.withKey(wrapping, with, func(k *mech.Key) (err error) {
+	err = s.withKey(wrapping, wrappingKey, func(k *mech.Key) (err error) {
 		wrapped, err = d.Wrap(k, m.Parameter, encoded)
 		return err
 	})
@@ -76,7 +76,7 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 
 // encoded is the form of a key in which it is wrapped.
 func (s *session) encoded(h ck.ObjectHandle, o *object.Object) ([]byte, error) {
-	full, err := s.unsealed(h, o)
+	full, err := s.openSecrets(h, o)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +98,11 @@ func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []b
 	if err != nil {
 		return nil, err
 	}
-	with, err := s.usableKey(unwrapping, ck.CKA_UNWRAP, d)
+	unwrappingKey, err := s.usableKey(unwrapping, ck.CKA_UNWRAP, d)
 	if err != nil {
-		return nil, renamed(err, unwrappingCodes)
+		return nil, mapCode(err, unwrappingCodes)
 	}
-	if t, err = with.Governs(ck.CKA_UNWRAP_TEMPLATE, t); err != nil {
+	if t, err = unwrappingKey.ApplyDerivedTemplate(ck.CKA_UNWRAP_TEMPLATE, t); err != nil {
 		return nil, err
 	}
 	if err := s.mayGenerate(t, true); err != nil {
@@ -113,7 +113,7 @@ func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []b
 		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the template gives no CKA_CLASS")
 	}
 	var encoded []byte
-	err = s.withKey(unwrapping, with, func(k *mech.Key) (err error) {
+	err = s.withKey(unwrapping, unwrappingKey, func(k *mech.Key) (err error) {
 		encoded, err = d.Unwrap(k, m.Parameter, wrapped)
 		return err
 	})
@@ -125,7 +125,7 @@ func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []b
 	if err != nil {
 		return nil, err
 	}
-	return s.made(object.Source{Origin: object.Unwrap, Made: made}, t)
+	return s.buildKey(object.Source{Origin: object.Unwrap, Made: made}, t)
 }
 
 func classOf(t ck.Template) (ck.ObjectClass, bool) {
@@ -143,24 +143,24 @@ func (s *session) withKey(h ck.ObjectHandle, o *object.Object, use func(*mech.Ke
 		return err
 	}
 	if k.key.IsPrivate() {
-		return s.attachment.client.inTurn(func(func() error) error { return s.useOnce(k, o, use) })
+		return s.attachment.client.inTurn(func(func() error) error { return s.useKeyOnce(k, o, use) })
 	}
-	return s.useOnce(k, o, use)
+	return s.useKeyOnce(k, o, use)
 }
 
-// useOnce is withKey for a key that is parsed.
-func (s *session) useOnce(k *liveKey, o *object.Object, use func(*mech.Key) error) error {
+// useKeyOnce is withKey for a key that is parsed.
+func (s *session) useKeyOnce(k *liveKey, o *object.Object, use func(*mech.Key) error) error {
 	op := &operation{key: k}
-	s.bindLogin(op, o)
+	s.attachLogin(op, o)
 	switch {
-	case !op.permitted():
+	case !op.mayProceed():
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use; log out and in again first")
 	case op.login != nil && op.login.ended.Load():
 		return ck.CKR_USER_NOT_LOGGED_IN
-	case !k.hold():
+	case !k.acquire():
 		return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
 	}
-	defer k.letGo()
+	defer k.release()
 	return use(k.key)
 }
 
@@ -178,8 +178,8 @@ var (
 	}
 )
 
-// renamed is an error with the code that the function has for it.
-func renamed(err error, codes map[ck.Error]ck.Error) error {
+// mapCode is an error with the code that the function has for it.
+func mapCode(err error, codes map[ck.Error]ck.Error) error {
 	if code, ok := codes[ck.CodeOf(err)]; ok {
 		return ck.Errorf(code, "%w", err)
 	}

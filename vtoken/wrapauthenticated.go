@@ -22,7 +22,7 @@ func (s *session) wrapAuthenticated(p *ck.WrapParams, wrapping, key ck.ObjectHan
 		return ck.Output{}, err
 	}
 	n := len(wrapped) - int(p.TagBits/8)
-	if answer, done, err := fits(n, buf); done {
+	if answer, done, err := fitsBuffer(n, buf); done {
 		return answer, err
 	}
 	if uint64(len(p.Tag))*8 != p.TagBits {
@@ -32,11 +32,11 @@ func (s *session) wrapAuthenticated(p *ck.WrapParams, wrapping, key ck.ObjectHan
 	return output(wrapped[:n:n]), nil
 }
 
-// sealWith readies the parameter of a wrapping of key in a counter mode. Two keys that
+// prepareWrapParams readies the parameter of a wrapping of key in a counter mode. Two keys that
 // were wrapped with one nonce tell of each other, so the caller gives none: it is
 // random.
-func sealWith(with, key *object.Object, p *ck.WrapParams) error {
-	if err := with.MaySeal(key); err != nil {
+func prepareWrapParams(wrappingKey, key *object.Object, p *ck.WrapParams) error {
+	if err := wrappingKey.MaySeal(key); err != nil {
 		return err
 	}
 	random := p.Generator == ck.CKG_GENERATE_RANDOM || p.Generator == ck.CKG_GENERATE

@@ -28,8 +28,8 @@ type wrongPIN struct {
 	pace pin.Pace // after this one, and those before
 }
 
-// wrongAgain reports whether the peer gave this PIN before and it was wrong.
-func (e *Engine) wrongAgain(t *token, role pin.Role, peer record.Peer, p secret.Bytes) bool {
+// isRepeatedWrongPIN reports whether the peer gave this PIN before and it was wrong.
+func (e *Engine) isRepeatedWrongPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) bool {
 	state := t.record().PIN(role)
 	w, ok := t.wrong[role][peer.UID]
 	if !ok || !state.Set() || state.Locked() || w.pace.Over(e.opts.Now()) {

@@ -63,7 +63,7 @@ func (l *Log) watchSpace() {
 	l.low = low
 	var err error
 	if low && !told && l.broken == nil {
-		err = l.own(Record{Event: EventDiskLow, Result: "ok", Detail: fmt.Sprintf("%d KiB free", free>>10)}, true)
+		err = l.writeOwn(Record{Event: EventDiskLow, Result: "ok", Detail: fmt.Sprintf("%d KiB free", free>>10)}, true)
 	}
 	l.mu.Unlock()
 	if low && !told {

@@ -31,9 +31,9 @@ func newOwner(quick func(now int64) int) *owner {
 	return &owner{quick: gate{limit: quick}, slow: gate{limit: func(int64) int { return maxSlow }}}
 }
 
-// rivalry tells whether several owners have work at about the same time, and how many quick
+// contention tells whether several owners have work at about the same time, and how many quick
 // requests of one are worked on at once.
-type rivalry struct {
+type contention struct {
 	alone, beside int                   // while there is one owner only, and beside others
 	last          atomic.Pointer[owner] // who had a request last
 	until         atomic.Int64          // several owners have work, as of time.UnixNano
@@ -46,20 +46,20 @@ const aloneForEach = 16
 // rivalryLasts is how long an owner is expected to come again.
 const rivalryLasts = 200 * time.Millisecond
 
-// newRivalry leaves one processor to the others, as long as there are two.
-func newRivalry() *rivalry {
+// newContention leaves one processor to the others, as long as there are two.
+func newContention() *contention {
 	n := runtime.GOMAXPROCS(0)
-	return &rivalry{alone: aloneForEach * n, beside: max(1, n-1)}
+	return &contention{alone: aloneForEach * n, beside: max(1, n-1)}
 }
 
 // note is told of every request.
-func (r *rivalry) note(o *owner, now int64) {
+func (r *contention) note(o *owner, now int64) {
 	if r.last.Load() != o && r.last.Swap(o) != nil {
 		r.until.Store(now + int64(rivalryLasts))
 	}
 }
 
-func (r *rivalry) limit(now int64) int {
+func (r *contention) limit(now int64) int {
 	if now < r.until.Load() {
 		return r.beside
 	}
@@ -83,7 +83,7 @@ type gate struct {
 // enter returns when the caller may go in, and has to leave; or ctx's error where that
 // ends before. As long as nobody has to wait, it costs one atomic operation.
 func (g *gate) enter(ctx context.Context, now int64) error {
-	if g.waiting.Load() == 0 && g.goIn(now) {
+	if g.waiting.Load() == 0 && g.tryEnter(now) {
 		return nil
 	}
 	turn := make(chan struct{})
@@ -109,24 +109,24 @@ func (g *gate) join(turn chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.line = append(g.line, turn)
-	g.waiting.Add(1) // before grant looks, so that who leaves meanwhile looks as well
-	g.grant()
+	g.waiting.Add(1) // before admitWaiting looks, so that a caller that leaves meanwhile looks as well
+	g.admitWaiting()
 	switch {
 	case len(g.line) != 1: // nobody waits, or the watch runs
 	case g.watch == nil:
-		g.watch = time.AfterFunc(stuckAfter, g.look)
+		g.watch = time.AfterFunc(stuckAfter, g.admitStuck)
 	default:
 		g.watch.Reset(stuckAfter)
 	}
 }
 
-// look lets one in where nobody was since it last looked.
-func (g *gate) look() {
+// admitStuck lets one in where nobody was since it last looked.
+func (g *gate) admitStuck() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.line) > 0 && g.let == g.seen {
 		g.inside.Add(1)
-		g.letIn()
+		g.admitFirst()
 	}
 	g.seen = g.let
 	if len(g.line) > 0 {
@@ -140,12 +140,12 @@ func (g *gate) leave() {
 	if g.waiting.Load() > 0 {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.grant()
+		g.admitWaiting()
 	}
 }
 
-// goIn takes a place, where there is one.
-func (g *gate) goIn(now int64) bool {
+// tryEnter takes a place, where there is one.
+func (g *gate) tryEnter(now int64) bool {
 	for limit := int32(g.limit(now)); ; {
 		n := g.inside.Load()
 		if n >= limit {
@@ -157,16 +157,16 @@ func (g *gate) goIn(now int64) bool {
 	}
 }
 
-// grant lets those in who have waited, as long as there is a place. g.mu is locked.
-func (g *gate) grant() {
+// admitWaiting lets those in who have waited, as long as there is a place. g.mu is locked.
+func (g *gate) admitWaiting() {
 	now := time.Now().UnixNano()
-	for len(g.line) > 0 && g.goIn(now) {
-		g.letIn()
+	for len(g.line) > 0 && g.tryEnter(now) {
+		g.admitFirst()
 	}
 }
 
-// letIn lets the first one in, who has a place. g.mu is locked.
-func (g *gate) letIn() {
+// admitFirst lets the first one in, who has a place. g.mu is locked.
+func (g *gate) admitFirst() {
 	close(g.line[0])
 	g.line[0] = nil
 	g.line = g.line[1:]
@@ -176,8 +176,8 @@ func (g *gate) letIn() {
 
 // gateOf is where a request waits until it is worked on.
 func (c *conn) gateOf(t *task) *gate {
-	if c.waits(t) {
-		return &c.common.slow
+	if c.isSlow(t) {
+		return &c.ownerState.slow
 	}
-	return &c.common.quick
+	return &c.ownerState.quick
 }

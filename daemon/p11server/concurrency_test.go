@@ -117,7 +117,7 @@ func crowdAt(t *testing.T, limit int) {
 
 // An owner alone has many requests worked on, and few beside another one, for a while.
 func TestRivalry(t *testing.T) {
-	r := &rivalry{alone: 16, beside: 1}
+	r := &contention{alone: 16, beside: 1}
 	alice, mallory := newOwner(r.limit), newOwner(r.limit)
 	r.note(mallory, 1)
 	r.note(mallory, 2)
@@ -146,7 +146,7 @@ func TestFloodOfOneOwner(t *testing.T) {
 			return ck.Output{Data: make([]byte, 64), Len: 64}, nil
 		}
 	})
-	s.rivalry.until.Store(time.Now().Add(time.Hour).UnixNano()) // somebody else is about
+	s.contention.until.Store(time.Now().Add(time.Hour).UnixNano()) // somebody else is about
 	var all sync.WaitGroup
 	for range connections {
 		c, _ := s.initialized(t)
@@ -163,7 +163,7 @@ func TestFloodOfOneOwner(t *testing.T) {
 	}
 	all.Wait()
 	// One more comes in for every 20 ms in which the machine does nothing of ours.
-	require.LessOrEqual(t, int(most.Load()), s.rivalry.beside+connections/10)
+	require.LessOrEqual(t, int(most.Load()), s.contention.beside+connections/10)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range s.owners {

@@ -181,7 +181,7 @@ func begin(do func(Client, ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) erro
 		if m == nil {
 			return r.client.SessionCancel(h, op)
 		}
-		return do(r.client, h, ownMechanism(m), key)
+		return do(r.client, h, cloneMechanism(m), key)
 	}
 }
 

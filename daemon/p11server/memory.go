@@ -60,9 +60,9 @@ func (r *request) pay(n uint64) error {
 	return r.answers.pay(r.purse, int(min(n, p11rpc.MaxBody)))
 }
 
-// adopt is a task of its own for the request of t, for another goroutine. Where it is too
+// detach is a task of its own for the request of t, for another goroutine. Where it is too
 // much for the user's account, it returns nil and t has the answer.
-func (c *conn) adopt(t *task) *task {
+func (c *conn) detach(t *task) *task {
 	body, size, detached := c.in.Detach()
 	weight := taskWeight
 	if !detached {
@@ -79,7 +79,7 @@ func (c *conn) adopt(t *task) *task {
 		own.code, own.call, own.session, own.body = t.code, t.call, t.session, body
 		t.body = nil
 	} else {
-		own.keep(t)
+		own.copyFrom(t)
 	}
 	return own
 }
@@ -118,9 +118,9 @@ func (c *conn) Begun(begun bool) {
 // armFrame begins the time that the rest of a frame has.
 func (c *conn) armFrame() { _ = c.sock.SetReadDeadline(time.Now().Add(c.srv.opts.FrameTime)) }
 
-// skipped answers a frame that was refused and passed over. It reports whether err was
+// answerSkipped answers a frame that was refused and passed over. It reports whether err was
 // about such a frame.
-func (c *conn) skipped(t *task, err error) bool {
+func (c *conn) answerSkipped(t *task, err error) bool {
 	if err == nil {
 		return false
 	}

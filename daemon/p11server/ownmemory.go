@@ -11,20 +11,20 @@ import (
 // What the decoder returns shares the memory of the request, which is wiped. What
 // the engine keeps needs memory of its own.
 
-// ownTemplate is a template with memory of its own.
-func ownTemplate(t ck.Template) ck.Template {
+// cloneTemplate is a template with memory of its own.
+func cloneTemplate(t ck.Template) ck.Template {
 	for i := range t {
 		t[i].Value = slices.Clone(t[i].Value)
 	}
 	return t
 }
 
-// ownMechanism is a mechanism with memory of its own.
-func ownMechanism(m *ck.Mechanism) ck.Mechanism {
-	return ck.Mechanism{Type: m.Type, Parameter: ownParameter(m.Parameter)}
+// cloneMechanism is a mechanism with memory of its own.
+func cloneMechanism(m *ck.Mechanism) ck.Mechanism {
+	return ck.Mechanism{Type: m.Type, Parameter: cloneParameter(m.Parameter)}
 }
 
-func ownParameter(p ck.Parameter) ck.Parameter {
+func cloneParameter(p ck.Parameter) ck.Parameter {
 	switch p := p.(type) {
 	case nil, ck.RSAPkcsPssParams, ck.AESCtrParams, ck.MACGeneralParams:
 		return p // no pointer in it
@@ -33,12 +33,12 @@ func ownParameter(p ck.Parameter) ck.Parameter {
 	}
 	v := reflect.New(reflect.TypeOf(p)).Elem()
 	v.Set(reflect.ValueOf(p))
-	own(v)
+	cloneInto(v)
 	return v.Interface().(ck.Parameter)
 }
 
-// own gives the slices in a value, and in what they hold, memory of their own.
-func own(v reflect.Value) {
+// cloneInto gives the slices in a value, and in what they hold, memory of their own.
+func cloneInto(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Slice:
 		if v.IsNil() {
@@ -49,12 +49,12 @@ func own(v reflect.Value) {
 		v.Set(c)
 		if v.Type().Elem().Kind() == reflect.Struct {
 			for i := range v.Len() {
-				own(v.Index(i))
+				cloneInto(v.Index(i))
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			own(v.Field(i))
+			cloneInto(v.Field(i))
 		}
 	}
 }

@@ -20,7 +20,7 @@ func TestOwnParameter(t *testing.T) {
 		ck.SP800108Params{Data: []ck.PRFData{{Value: memory}, {Type: 7}}},
 		ck.SignContext{Context: memory}, ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: memory}},
 	} {
-		mine, again := ownMechanism(&ck.Mechanism{Parameter: p}), ownMechanism(&ck.Mechanism{Parameter: p})
+		mine, again := cloneMechanism(&ck.Mechanism{Parameter: p}), cloneMechanism(&ck.Mechanism{Parameter: p})
 		if !reflect.DeepEqual(mine.Parameter, p) {
 			t.Errorf("%T: %v became %v", p, p, mine.Parameter)
 		}

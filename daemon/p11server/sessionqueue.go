@@ -17,10 +17,10 @@ const (
 	maxWaits = 8
 )
 
-// lines keeps the requests that goroutines other than the reader work on. Each
+// sessionQueues keeps the requests that goroutines other than the reader work on. Each
 // session with such a request has a line: its requests in their order, worked
 // on by one goroutine.
-type lines struct {
+type sessionQueues struct {
 	mu      sync.Mutex
 	freed   sync.Cond // of mu: a request was answered
 	waiting map[ck.SessionHandle][]*task
@@ -30,13 +30,13 @@ type lines struct {
 	workers sync.WaitGroup
 }
 
-func (l *lines) init() {
+func (l *sessionQueues) init() {
 	l.freed.L = &l.mu
 	l.waiting = make(map[ck.SessionHandle][]*task)
 }
 
 // pending is how many requests were joined and not answered.
-func (l *lines) pending() int {
+func (l *sessionQueues) pending() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.count
@@ -44,26 +44,26 @@ func (l *lines) pending() int {
 
 // has reports whether the session has a line. Only the reader adds lines, so
 // its answer of false stays true until the reader joins one.
-func (l *lines) has(s ck.SessionHandle) bool {
+func (l *sessionQueues) has(s ck.SessionHandle) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, ok := l.waiting[s]
 	return ok
 }
 
-func (l *lines) hasRoom(size int) bool {
+func (l *sessionQueues) hasRoom(size int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.room(size)
 }
 
-func (l *lines) room(size int) bool {
+func (l *sessionQueues) room(size int) bool {
 	return l.count == 0 || l.count < maxRequests && l.bytes+size <= maxRequestBytes
 }
 
 // join puts a request at the end of its session's line, once there is room. It
 // reports whether the caller is to start a worker for it.
-func (l *lines) join(t *task) (start bool) {
+func (l *sessionQueues) join(t *task) (start bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.room(len(t.body)) {
@@ -85,7 +85,7 @@ func (l *lines) join(t *task) (start bool) {
 
 // next ends a request of that size and returns the next of the line, or nil
 // where the line is at its end.
-func (l *lines) next(s ck.SessionHandle, size int) *task {
+func (l *sessionQueues) next(s ck.SessionHandle, size int) *task {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count--
@@ -104,7 +104,7 @@ func (l *lines) next(s ck.SessionHandle, size int) *task {
 }
 
 // addWait counts a call that waits, where the limit allows it.
-func (l *lines) addWait() bool {
+func (l *sessionQueues) addWait() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waits == maxWaits {
@@ -116,7 +116,7 @@ func (l *lines) addWait() bool {
 }
 
 // endWait takes a call that waited out of the count; its worker goes on.
-func (l *lines) endWait() {
+func (l *sessionQueues) endWait() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waits--

@@ -24,7 +24,7 @@ func (o *Object) MayWrap(key *Object) error {
 	case key.Bool(ck.CKA_WRAP_WITH_TRUSTED) && !o.Bool(ck.CKA_TRUSTED):
 		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "the key is wrapped only with a key that the SO marked CKA_TRUSTED; its CKA_WRAP_WITH_TRUSTED is true")
 	}
-	if err := key.bound(); err != nil {
+	if err := key.checkWrappable(); err != nil {
 		return err
 	}
 	if key.Sensitive() {
@@ -42,10 +42,10 @@ func (o *Object) MayWrap(key *Object) error {
 	return nil
 }
 
-// bound refuses to wrap a key whose attributes hold more than the key itself. A wrapped
+// checkWrappable refuses to wrap a key whose attributes hold more than the key itself. A wrapped
 // key carries none of them: unwrapped again it could be asked to decrypt all that it
 // ever wrapped, could be used without the PIN, or would make readable keys.
-func (o *Object) bound() error {
+func (o *Object) checkWrappable() error {
 	switch {
 	case pastOf(o.Attrs).guards():
 		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "a key that wraps sensitive keys, or whose pair does, is not wrapped itself")
@@ -78,10 +78,10 @@ func (o *Object) demandsGuard(by ck.AttributeType) bool {
 	return guarded || given && !leaves
 }
 
-// Governs is the template of a key that is unwrapped with o (CKA_UNWRAP_TEMPLATE)
+// ApplyDerivedTemplate is the template of a key that is unwrapped with o (CKA_UNWRAP_TEMPLATE)
 // or derived from o (CKA_DERIVE_TEMPLATE): t with the attributes that o demands.
 // Where t says otherwise it is CKR_TEMPLATE_INCONSISTENT.
-func (o *Object) Governs(by ck.AttributeType, t ck.Template) (ck.Template, error) {
+func (o *Object) ApplyDerivedTemplate(by ck.AttributeType, t ck.Template) (ck.Template, error) {
 	demanded, err := o.nested(by)
 	if err != nil {
 		return nil, err
