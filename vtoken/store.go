@@ -67,8 +67,9 @@ type Tx interface {
 	// PutToken replaces the record of a token that exists. A new BoundKey seals
 	// the secrets that are there; it replaces another one on an empty token only.
 	PutToken(t *record.Token) error
-	// PutObject stores an object: with ID 0 a new one, which gets its id. With
-	// Secret nil an object that exists keeps the secret that it has.
+	// PutObject stores an object, and sets its version: with ID 0 a new one, which gets
+	// its id; otherwise in place of the one there is, record.ErrNotFound where there is
+	// none. With Secret nil an object that exists keeps the secret that it has.
 	PutObject(token record.TokenID, o *object.Object) error
 	// DeleteObject removes an object; record.ErrNotFound where there is none.
 	DeleteObject(token record.TokenID, id object.ID) error
