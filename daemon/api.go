@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"vtoken/daemon/observe"
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/dialect/all"
@@ -56,7 +57,7 @@ func (d *daemon) certificate() (tls.Certificate, error) {
 // known by its user, everybody else by an API key.
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
 	kit := &httpkit.Kit{
-		Keys: core, Log: d.log, Audit: callAuditor{d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.note, Admin: admins.caller,
+		Keys: core, Log: d.log, Audit: observe.CallAuditor{Log: d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.Note, Admin: admins.caller,
 		Memory: d.limited.memory, Owner: func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Limits: d.limits(), URL: d.publicURL, Issuer: d.issuer(),
 	}
@@ -65,7 +66,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	own := native.New(core, kit.For("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
-		API: d.publicURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.newAuditReader(), KEKs: keks{d.store},
+		API: d.publicURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(), KEKs: keks{d.store},
 		Metrics: d.metrics.Write,
 		Clients: func() api.Clients {
 			u := d.engine.Usage()
@@ -90,7 +91,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 // its last request.
 func (d *daemon) connChanged(_ net.Conn, s http.ConnState) {
 	if s == http.StateClosed {
-		d.sweeper.note()
+		d.sweeper.Note()
 	}
 }
 

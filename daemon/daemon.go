@@ -12,10 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
 	"vtoken/daemon/metrics"
+	"vtoken/daemon/observe"
 	"vtoken/daemon/p11server"
+	"vtoken/daemon/process"
 	"vtoken/daemon/turns"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
@@ -41,7 +42,7 @@ type daemon struct {
 	engine *vtoken.Engine
 	p11    *p11server.Server
 	http   *http.Server
-	audit  *audit.Log
+	audit  *observe.Log
 	cfg    config.Config
 	apiURL string // where the API listens
 	// publicURL is how its clients reach it.
@@ -52,8 +53,8 @@ type daemon struct {
 	scrape  *http.Server // of --metrics-listen
 
 	serving sync.WaitGroup
-	sweeper *sweeper
-	changed *tampering
+	sweeper *process.Sweeper
+	changed *observe.Tampering
 	turns   *turns.Queue // of slow work
 	users   *users
 	failed  chan error // what ended a server that should have gone on
@@ -62,7 +63,7 @@ type daemon struct {
 // start opens the store and makes all listeners. Where it fails, nothing is
 // left behind.
 func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon, err error) {
-	if err := harden(); err != nil {
+	if err := process.Harden(); err != nil {
 		return nil, err
 	}
 	provider, err := newProvider(cfg.Crypto, log)
@@ -74,34 +75,40 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	counts := metrics.New(version.String())
-	changed := newTampering(counts.Store)
+	changed := observe.NewTampering(counts.Store)
 	known, err := newIdentity(cfg)
 	if err != nil {
 		return nil, err
 	}
 	store, err := keystore.Open(ctx, known.expect(keystore.Options{
 		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
-		Tampered: changed.note,
+		Tampered: changed.Note,
 	}))
 	if err != nil {
 		return nil, err
 	}
 	known.keep(store.ID(), log)
-	lockMemory(log)
-	if !overwritesFreed() {
+	process.LockMemory(log)
+	if !process.OverwritesFreed() {
 		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
-	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: newSweeper(), changed: changed, turns: turns.New(0)}
+	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0)}
 	d.users = newUsers(d.turns)
 	d.limited = newLimited(cfg.Limits, openFiles(log), log)
-	d.serving.Go(d.sweeper.run)
+	d.serving.Go(d.sweeper.Run)
 	defer func() {
 		if err != nil {
 			d.stop()
 		}
 	}()
+	if d.audit, err = observe.Open(cfg, store, counts.Audit, log, version.String()); err != nil {
+		return nil, err
+	}
+	d.serving.Go(func() {
+		changed.Run(d.audit, func(err error) { d.warn("recording that the store was changed from outside", err) })
+	})
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
-		MayMake: admins.Has, Locked: d.locked, Provider: provider, Forgotten: d.sweeper.note, Version: version,
+		MayMake: admins.Has, Listen: d.applications().Listen, Provider: provider, Forgotten: d.sweeper.Note, Version: version,
 		Turns:       d.turns,
 		Owner:       func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Wait:        func(call context.Context, long time.Duration) { wait(ctx, call, long) },
@@ -110,17 +117,13 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
-	if err := d.openAudit(); err != nil {
-		return nil, err
-	}
-	d.serving.Go(d.recordTampering)
-	d.metrics.Watch(d.state())
+	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
-		Logger: slog.New(newPeerLog(log.Handler())), Observer: d.metrics.Calls,
+		Logger: slog.New(observe.NewPeerLog(log.Handler())), Observer: d.metrics.Calls,
 		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
-		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: d.guessed,
+		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),
 	})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
@@ -168,16 +171,17 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 		if err := core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("removing keys whose certificates did not come failed; it is tried again in an hour", "error", err)
 		}
-		d.sweeper.note() // it has read keys that wait
+		d.sweeper.Note() // it has read keys that wait
 		wait(ctx, ctx, sweepEvery)
 	}
 }
 
 // connect begins the work of an application.
-func (d *daemon) connect(p record.Peer) p11server.Client {
-	c := d.engine.Connect(p)
-	audited := &auditedClient{Client: c, log: d.audit, process: newProcess(p), token: c.TokenIn}
-	return &measuredClient{Client: audited, signed: d.metrics.Calls.Signed, gone: d.users.application(p)}
+func (d *daemon) connect(p record.Peer) p11server.Client { return d.engine.Connect(p) }
+
+// applications makes the engine's listeners.
+func (d *daemon) applications() observe.Applications {
+	return observe.Applications{Log: d.audit.Log, Calls: d.metrics.Calls, Logins: d.metrics.Logins, Come: d.users.application}
 }
 
 // listen makes the listeners and serves on them. All are made before any is
@@ -284,10 +288,12 @@ func (d *daemon) stop() {
 		both.Go(func() { d.warn("stopping the metrics", d.scrape.Close()) })
 	}
 	both.Wait()
-	d.sweeper.stop()
-	close(d.changed.ends)
+	d.sweeper.Stop()
+	d.changed.Stop()
 	d.serving.Wait()
-	d.warn("closing the audit log", d.closeAudit())
+	if d.audit != nil {
+		d.warn("closing the audit log", d.audit.Close())
+	}
 	d.warn("closing the store", d.store.Close())
 }
 

@@ -23,7 +23,7 @@
 // is freed (package vtoken/mech/libcrypto). For the rest the daemon begins by
 // starting itself again, in the same process, with GODEBUG=clobberfree=1, which has
 // Go's garbage collector overwrite what it frees, and has it run soon after each
-// logout and each request of an API (sweeper.go); asyncpreemptoff=1 keeps registers
+// logout and each request of an API (daemon/process); asyncpreemptoff=1 keeps registers
 // off the stacks of signals. Work on secrets in Go is done on stacks that are cleared
 // (secret.OnOwnStack). docs/threat-model.md says what is left.
 //

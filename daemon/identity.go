@@ -13,6 +13,7 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
+	"vtoken/daemon/observe"
 	"vtoken/keystore"
 	"vtoken/keystore/kek"
 	"vtoken/vtoken/secret"
@@ -42,7 +43,7 @@ type identity struct {
 // newIdentity reads it.
 func newIdentity(cfg config.Config) (known identity, err error) {
 	known = identity{file: cfg.PinFile(), init: cfg.Init}
-	o, err := auditOptions(cfg)
+	o, err := observe.AuditOptions(cfg)
 	if err != nil {
 		return known, err
 	}

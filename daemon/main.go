@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vtoken/daemon/config"
+	"vtoken/daemon/process"
 	"vtoken/keystore"
 	"vtoken/provisioning/dialect/all"
 )
@@ -27,7 +28,7 @@ const (
 )
 
 func main() {
-	overwriteFreed()
+	process.OverwriteFreed()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

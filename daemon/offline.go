@@ -13,6 +13,8 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
+	"vtoken/daemon/observe"
+	"vtoken/daemon/process"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
 	"vtoken/provisioning/dialect/all"
@@ -57,7 +59,9 @@ func restoreStore(ctx context.Context, o keystore.Options, log audit.Options, ar
 		return keystore.Report{}, fmt.Errorf("open the backup: %w", err)
 	}
 	defer f.Close()
-	o.Restoring = func(r keystore.Restored) (func(error), error) { return recordRestore(log, r) }
+	o.Restoring = func(r keystore.Restored) (func(error), error) {
+		return observe.RecordRestore(log, r, userName(uint32(os.Getuid())), acceptFlag)
+	}
 	return keystore.Restore(ctx, o, f)
 }
 
@@ -84,6 +88,20 @@ func checked(ctx context.Context, s *keystore.Store) (keystore.Report, error) {
 	return r, errors.Join(err, s.Close())
 }
 
+// verifyLog checks every line of the audit log while no daemon writes it.
+func verifyLog(ctx context.Context, o keystore.Options, log audit.Options, _ []string) (out found, err error) {
+	s, err := openOffline(ctx, o)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	r, err := observe.Verify(ctx, log, s)
+	if err == nil && len(r.Problems) > 0 {
+		err = fmt.Errorf("the audit log in %s has %d problems", log.Dir, len(r.Problems))
+	}
+	return found{r, append(r.Problems, r.Notes...)}, err
+}
+
 // acceptFlag is the one flag that the daemon does not have.
 const acceptFlag = "--accept-rollback"
 
@@ -95,7 +113,7 @@ func acceptRollback(ctx context.Context, o keystore.Options, log audit.Options, 
 	if err != nil {
 		return keystore.Report{}, err
 	}
-	if err := recordAcceptance(log, s); err != nil {
+	if err := observe.RecordAcceptance(log, s, userName(uint32(os.Getuid()))); err != nil {
 		return keystore.Report{}, errors.Join(err, s.Close())
 	}
 	return checked(ctx, s)
@@ -126,10 +144,10 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		return exitUsage
 	}
 	return report(stdout, stderr, name, func() (found, error) {
-		if err := harden(); err != nil {
+		if err := process.Harden(); err != nil {
 			return found{}, err
 		}
-		log, err := auditOptions(cfg)
+		log, err := observe.AuditOptions(cfg)
 		if err != nil {
 			return found{}, err
 		}

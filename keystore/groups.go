@@ -16,9 +16,9 @@ type groupJSON struct {
 	Created time.Time `json:"created"`
 }
 
-// PutGroup stores a group: a new one where its ID is empty or not known, which
-// then gets what it lacks of ID and creation time. A name that another group of
-// the tenant has is record.ErrExists.
+// PutGroup stores a group: a new one where its ID is empty, which then gets its ID, and a
+// creation time where it has none. An ID that is not known is record.ErrNotFound. A name that
+// another group of the tenant has is record.ErrExists.
 func (tx *Tx) PutGroup(g *record.Group) error {
 	if err := checkName("group name", g.Name); err != nil {
 		return err
@@ -31,6 +31,7 @@ func (tx *Tx) PutGroup(g *record.Group) error {
 	if err != nil {
 		return err
 	}
+	isNew := g.ID == ""
 	id, err := idOrNew("group", &g.ID)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (tx *Tx) PutGroup(g *record.Group) error {
 			return fmt.Errorf("group %s is of another tenant: %w", g.ID, record.ErrExists)
 		}
 		before = tx.groupEntries(tenant, id, old)
-	} else if !isMissing(err) {
+	} else if !isNew || !isMissing(err) {
 		return err
 	}
 	if g.CreatedAt.IsZero() {

@@ -18,9 +18,10 @@ const (
 	maxAliases = 16
 )
 
-// PutUser stores a user: a new one where its ID is empty or not known, which
-// then gets what it lacks of ID and creation time. A login or alias that
-// another user of the tenant has as either is record.ErrExists. A user stays in its tenant.
+// PutUser stores a user: a new one where its ID is empty, which then gets its ID, and a
+// creation time where it has none. An ID that is not known is record.ErrNotFound. A login or
+// alias that another user of the tenant has as either is record.ErrExists. A user stays in its
+// tenant.
 func (tx *Tx) PutUser(u *record.User) error {
 	if err := checkUser(u); err != nil {
 		return err
@@ -33,6 +34,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if err != nil {
 		return err
 	}
+	isNew := u.ID == ""
 	id, err := idOrNew("user", &u.ID)
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 		before = tx.userEntries(tenant, id, old)
 		urgent, _ := urgencyOf(userLosses, old, u)
 		tx.count(urgent, tenantOwner(u.Tenant))
-	} else if !isMissing(err) {
+	} else if !isNew || !isMissing(err) {
 		return err
 	}
 	if u.CreatedAt.IsZero() {

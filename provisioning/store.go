@@ -91,11 +91,12 @@ type Tx interface {
 	PutTenant(t *record.Tenant) error
 	// DeleteTenant removes a tenant with everything in it.
 	DeleteTenant(id record.TenantID) error
-	// PutUser stores a user as PutTenant does a tenant.
+	// PutUser stores a user as PutTenant does a tenant; record.ErrNotFound where there is
+	// none with its ID.
 	PutUser(u *record.User) error
 	// DeleteUser removes a user; record.ErrInUse where the user holds tokens.
 	DeleteUser(id record.UserID) error
-	// PutGroup stores a group as PutTenant does a tenant.
+	// PutGroup stores a group as PutUser does a user.
 	PutGroup(g *record.Group) error
 	DeleteGroup(id record.GroupID) error
 	// PutPendingKey stores a pending key, new or changed, of a user who is there.

@@ -12,10 +12,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Client is one application's view of the engine; its methods are the functions
-// of PKCS#11 without the C_, in the order of the standard's chapters one file
-// each. All are safe for concurrent use; calls in one session wait for each
-// other. Errors carry their CK_RV ([ck.CodeOf]).
+// Client is one application's view of the engine. Its methods are the functions of PKCS#11
+// without the C_, in files named after the chapters of the standard. All are safe for
+// concurrent use. Calls in one session run one after the other. Errors carry their CK_RV
+// ([ck.CodeOf]).
 type Client struct {
 	engine  *Engine
 	peer    record.Peer
@@ -23,12 +23,15 @@ type Client struct {
 	account meter.Account                  // of the peer's user, nil is without limits
 	users   atomic.Pointer[[]*record.User] // nil until first asked for
 	stale   atomic.Bool                    // users have to be asked for again
-	events  events
+	events  slotEvents
 	owner   string          // of its slow work
 	ctx     context.Context // ends with the application
 	cancel  context.CancelFunc
 	acting  sync.Mutex                // held while the users are asked for
 	holds   map[record.UserID]*holder // of the users; Engine.mu
+
+	listener Listener
+	onSlow   func(ck.SessionHandle, bool) // see OnSlow
 
 	mu          sync.RWMutex
 	closed      bool
@@ -37,37 +40,37 @@ type Client struct {
 	seen        map[ck.SlotID]struct{} // slots that the application was told of
 }
 
-// attachment is one application's use of one token. It begins with the first
-// session and ends with the last.
+// attachment is one application's use of one token, from its first session to its last.
 type attachment struct {
-	id       uint64 // of no other attachment of this process
-	client   *Client
-	token    *token
-	sessions map[*session]struct{} // Client.mu
-	writable int                   // how many of them are read-write; Client.mu
-	login    atomic.Pointer[login]
-	home                                  // the session objects
-	owners   map[ck.ObjectHandle]*session // whose session objects they are; home.mu
-	private  map[ck.ObjectHandle]struct{} // those that are private; home.mu
-	bytes    uint64                       // that the session objects take; home.mu
+	id          uint64 // of no other attachment of this process
+	client      *Client
+	token       *token
+	sessions    map[*session]struct{} // Client.mu
+	writable    int                   // how many of them are read-write; Client.mu
+	login       atomic.Pointer[login]
+	objectSpace                              // the session objects
+	owners      map[ck.ObjectHandle]*session // whose session objects they are; objectSpace.mu
+	private     map[ck.ObjectHandle]struct{} // those that are private; objectSpace.mu
+	bytes       uint64                       // that the session objects take; objectSpace.mu
 }
 
-// login is one login of one application, from C_Login to its end by whatever.
+// login is one login of one application.
 type login struct {
 	role  pin.Role
 	ended atomic.Bool
-	// fresh is true until a key that asks for the PIN at each use was used once (C05).
+	// fresh is true until a key that asks for the PIN at each use was used once: OpenSSH skips
+	// the context-specific login right after a login (ssh-pkcs11.c).
 	fresh atomic.Bool
 }
 
-// Close ends the application at once: its sessions, its logins and its session
-// objects, and a C_WaitForSlotEvent that waits. Later calls answer
-// CKR_CRYPTOKI_NOT_INITIALIZED or CKR_SESSION_HANDLE_INVALID.
+// Close ends the application: its sessions, logins and session objects, and a
+// C_WaitForSlotEvent that waits. Later calls answer CKR_CRYPTOKI_NOT_INITIALIZED or
+// CKR_SESSION_HANDLE_INVALID.
 func (c *Client) Close() {
 	c.engine.mu.Lock()
 	delete(c.engine.clients, c)
 	c.engine.mu.Unlock()
-	c.engine.letGo(c, nil)
+	c.engine.releaseHolders(c, nil)
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
@@ -78,9 +81,10 @@ func (c *Client) Close() {
 	c.cancel()
 	c.events.close()
 	c.closeWhere(func(*attachment) bool { return true })
+	c.listener.Closed()
 }
 
-// actsFor is the users that the process acts for, as last asked.
+// actsFor returns the users that the process acts for, as of the last refresh.
 func (c *Client) actsFor() []*record.User {
 	if users := c.users.Load(); users != nil {
 		return *users
@@ -88,8 +92,8 @@ func (c *Client) actsFor() []*record.User {
 	return nil
 }
 
-// refresh asks the store for the users of the process and closes what the
-// process may no longer see.
+// refresh asks the store for the users of the process, and closes what the process may no
+// longer see.
 func (c *Client) refresh() error {
 	c.acting.Lock()
 	defer c.acting.Unlock()
@@ -100,7 +104,7 @@ func (c *Client) refresh() error {
 		return err
 	})
 	if err == nil {
-		err = c.actFor(users)
+		err = c.setUsers(users)
 	}
 	if err != nil {
 		c.stale.Store(true)
@@ -108,17 +112,17 @@ func (c *Client) refresh() error {
 	return err
 }
 
-// actFor makes the users those that the process acts for. Where they are others
-// than before, sessions that it may no longer have are closed, and slots that
-// come or go raise events. c.acting is locked.
-func (c *Client) actFor(users []*record.User) error {
+// setUsers sets the users that the process acts for. If they changed, it closes sessions that
+// the application may no longer have, and raises events for slots that appear or disappear.
+// c.acting is locked.
+func (c *Client) setUsers(users []*record.User) error {
 	same := func(a, b *record.User) bool { return a.ID == b.ID }
 	old := c.users.Load()
 	if old != nil && slices.EqualFunc(*old, users, same) {
 		return nil
 	}
 	for _, u := range users {
-		if err := c.engine.hold(c, u.ID); err != nil {
+		if err := c.engine.holdUser(c, u.ID); err != nil {
 			return err
 		}
 	}
@@ -129,15 +133,15 @@ func (c *Client) actFor(users []*record.User) error {
 	before := c.slots()
 	c.users.Store(&users)
 	c.closeWhere(func(a *attachment) bool { return !c.sees(a.token.record()) })
-	for _, slot := range inOne(before, c.slots()) {
+	for _, slot := range onlyInOne(before, c.slots()) {
 		c.events.raise(slot)
 	}
-	c.engine.letGo(c, users)
+	c.engine.releaseHolders(c, users)
 	return nil
 }
 
-// inOne is what is in one of two ascending lists and not in the other.
-func inOne(a, b []ck.SlotID) (list []ck.SlotID) {
+// onlyInOne returns what is in exactly one of two ascending lists.
+func onlyInOne(a, b []ck.SlotID) (list []ck.SlotID) {
 	for len(a) > 0 || len(b) > 0 {
 		switch {
 		case len(b) == 0 || len(a) > 0 && a[0] < b[0]:
@@ -151,18 +155,18 @@ func inOne(a, b []ck.SlotID) (list []ck.SlotID) {
 	return list
 }
 
-// current makes sure that the users are known and current.
-func (c *Client) current() error {
+// refreshIfStale refreshes the users if they are unknown or outdated.
+func (c *Client) refreshIfStale() error {
 	if c.users.Load() != nil && !c.stale.Load() {
 		return nil
 	}
 	return c.refresh()
 }
 
-// sees reports whether the application may see the token: a visible one of a
-// user it acts for, and the blank one only where it may make tokens: that of the
-// first user, so that a user who is mapped besides does not get the tokens that the
-// application makes.
+// sees reports whether the application may see the token: a visible token of a user that it
+// acts for, or a blank token if it may make tokens. Only the blank token of the first user
+// counts, so that tokens which the application makes never belong to another user who is
+// mapped to the process.
 func (c *Client) sees(t *record.Token) bool {
 	if t == nil || !t.Initialized && !c.mayMake {
 		return false
@@ -180,8 +184,8 @@ func (c *Client) sees(t *record.Token) bool {
 	return false
 }
 
-// feel takes the effect that a change of a token has on this application.
-func (c *Client) feel(f effect) {
+// applyEffect applies the effect of a token's change to this application.
+func (c *Client) applyEffect(f effect) {
 	sees := c.sees(f.new)
 	if !sees {
 		c.detach(f.id)
@@ -191,7 +195,7 @@ func (c *Client) feel(f effect) {
 			c.endLogin(f.id, pin.Role(role))
 		}
 	}
-	if (sees || c.sees(f.old)) && f.raises() {
+	if (sees || c.sees(f.old)) && f.raisesSlotEvent() {
 		t := f.new
 		if t == nil {
 			t = f.old
@@ -207,36 +211,36 @@ func (c *Client) attached(id record.TokenID) bool {
 	return c.attachments[id] != nil
 }
 
-// attach is the attachment to a token, made where there is none. c.mu is locked
-// and the caller has acquired t; used is false where that use is not needed.
+// attach returns the attachment to a token, and makes it if there is none. c.mu is locked and
+// the caller has acquired t. used is false if the attachment does not need that use.
 func (c *Client) attach(t *token) (a *attachment, used bool) {
 	if a = c.attachments[t.id]; a != nil {
 		return a, false
 	}
 	a = &attachment{
-		id: c.engine.handles.Add(1), client: c, token: t, home: newHome(c.engine.seed),
+		id: c.engine.handles.Add(1), client: c, token: t, objectSpace: newObjectSpace(c.engine.seed),
 		sessions: map[*session]struct{}{}, owners: map[ck.ObjectHandle]*session{}, private: map[ck.ObjectHandle]struct{}{},
 	}
 	c.attachments[t.id] = a
 	return a, true
 }
 
-// remains is what a closed session leaves to be done once Client.mu is unlocked.
-type remains struct {
+// cleanup is the work that is left after closing sessions, for when Client.mu is unlocked.
+type cleanup struct {
 	keys []*liveKey
 	free *token
 }
 
-func (c *Client) bury(r remains) {
-	c.engine.killAll(r.keys)
+func (c *Client) runCleanup(r cleanup) {
+	c.engine.wipeKeys(r.keys)
 	if r.free != nil {
 		c.engine.release(r.free)
 	}
 }
 
-// closeWhere closes the sessions with the tokens that are chosen.
+// closeWhere closes the sessions of the chosen attachments.
 func (c *Client) closeWhere(chosen func(*attachment) bool) {
-	var all []remains
+	var all []cleanup
 	c.mu.Lock()
 	for _, a := range c.attachments {
 		if chosen(a) {
@@ -245,7 +249,7 @@ func (c *Client) closeWhere(chosen func(*attachment) bool) {
 	}
 	c.mu.Unlock()
 	for _, r := range all {
-		c.bury(r)
+		c.runCleanup(r)
 	}
 }
 
@@ -262,11 +266,11 @@ func (c *Client) detach(id record.TokenID) {
 	}
 	r := c.detachLocked(a)
 	c.mu.Unlock()
-	c.bury(r)
+	c.runCleanup(r)
 }
 
 // detachLocked closes all sessions of an attachment. c.mu is locked.
-func (c *Client) detachLocked(a *attachment) (all remains) {
+func (c *Client) detachLocked(a *attachment) (all cleanup) {
 	for s := range a.sessions {
 		r := c.closeLocked(s)
 		all.keys, all.free = append(all.keys, r.keys...), r.free // the last one frees it
@@ -274,18 +278,19 @@ func (c *Client) detachLocked(a *attachment) (all remains) {
 	return all
 }
 
-// closeLocked closes a session; the last one of an attachment ends its login and
-// the attachment. c.mu is locked.
-func (c *Client) closeLocked(s *session) remains {
+// closeLocked closes a session. The last session of an attachment ends the login and the
+// attachment. c.mu is locked.
+func (c *Client) closeLocked(s *session) cleanup {
 	a := s.attachment
 	s.closed.Store(true)
+	s.pace.end(s)
 	s.purse.End()
 	delete(c.sessions, s.handle)
 	delete(a.sessions, s)
 	if s.writable {
 		a.writable--
 	}
-	r := remains{keys: a.dropObjects(s)}
+	r := cleanup{keys: a.dropObjects(s)}
 	if len(a.sessions) == 0 {
 		delete(c.attachments, a.token.id)
 		r.keys = append(r.keys, a.endLogin()...)

@@ -14,7 +14,7 @@ func beginDigest(op *operation, d *mech.Descriptor, _ *mech.Key, p ck.Parameter)
 
 // DigestInit is C_DigestInit (section 5.12).
 func (c *Client) DigestInit(h ck.SessionHandle, m ck.Mechanism) error {
-	return c.beginIn(h, digesting, m, ck.InvalidHandle)
+	return c.beginOperation(h, digesting, m, ck.InvalidHandle)
 }
 
 // Digest is C_Digest (section 5.12).
@@ -47,8 +47,8 @@ func (c *Client) DigestUpdate(h ck.SessionHandle, data []byte) error {
 	return nil
 }
 
-// hashAtOnce is how many bytes go into a digest at once: between them Go's scheduler and
-// its garbage collector find the goroutine, which they do not while it hashes.
+// hashAtOnce is how many bytes are hashed at a time. Go's scheduler and its garbage collector
+// can stop the goroutine only in between.
 const hashAtOnce = 64 << 10
 
 // hash adds data to the digest.
@@ -58,10 +58,9 @@ func (op *operation) hash(data []byte) {
 	}
 }
 
-// DigestKey is C_DigestKey (section 5.12): the value of a secret key goes into
-// the digest. It is CKR_KEY_INDIGESTIBLE for other keys, and for a key that may
-// not leave the token: digests of a known prefix and a key, or of a short key,
-// tell something of it.
+// DigestKey is C_DigestKey (section 5.12): it adds the value of a secret key to the digest.
+// Other keys are CKR_KEY_INDIGESTIBLE, and so are keys that may not leave the token: a digest
+// of a known prefix and a key, or of a short key, reveals something of the key.
 func (c *Client) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -80,7 +79,7 @@ func (c *Client) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 }
 
 func (s *session) digestKey(op *operation, key ck.ObjectHandle) error {
-	o := s.homeOf(key).get(key)
+	o := s.spaceOf(key).get(key)
 	if o == nil || !s.sees(o) || !o.IsKey() {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
@@ -91,10 +90,10 @@ func (s *session) digestKey(op *operation, key ck.ObjectHandle) error {
 	if err != nil {
 		return err
 	}
-	if !k.hold() {
+	if !k.acquire() {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
-	defer k.letGo()
+	defer k.release()
 	op.multi = true
 	_, err = op.digest.Write(k.key.Secret)
 	return err
@@ -115,7 +114,7 @@ func (c *Client) DigestFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, erro
 }
 
 func (s *session) digest(op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
-	if answer, done, err := fits(op.digest.Size(), buf); done {
+	if answer, done, err := fitsBuffer(op.digest.Size(), buf); done {
 		return answer, err
 	}
 	s.ops[digesting] = nil

@@ -1,6 +1,9 @@
 package vtoken
 
-import "vtoken/vtoken/record"
+import (
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
+)
 
 // InUse is how many clients are connected and how many tokens they have open.
 func (e *Engine) InUse() (clients, tokens int) {
@@ -48,16 +51,19 @@ func (e *Engine) HeldKeys() (n int) {
 		if !t.record().PINBound {
 			continue
 		}
-		t.held.mu.Lock()
-		for _, b := range [][]byte{t.held.bound, t.held.memory[0], t.held.memory[1], t.memory[0], t.memory[1]} {
+		t.secrets.mu.Lock()
+		for _, b := range [][]byte{t.secrets.bound, t.secrets.pinMemory[0], t.secrets.pinMemory[1], t.pinMemory[0], t.pinMemory[1]} {
 			if b != nil {
 				n++
 			}
 		}
-		t.held.mu.Unlock()
+		t.secrets.mu.Unlock()
 	}
 	return n
 }
 
 // Feed is a commit of the store, without the store.
-func (e *Engine) Feed(changes ...record.Change) { e.apply(changes) }
+func (e *Engine) Feed(changes ...record.Change) { e.applyChanges(changes) }
+
+// TokenIn is the record of the token in a slot that the application sees.
+func (c *Client) TokenIn(slot ck.SlotID) (*record.Token, error) { return c.presentToken(slot) }

@@ -7,17 +7,16 @@ import (
 
 // GenerateKey is C_GenerateKey (section 5.18).
 func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) (ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, err
-	}
-	defer s.leave()
+	return c.performMaking(h, ActGenerate, m.Type, t, func(s *session) (*object.Object, error) { return s.generate(m, t) })
+}
+
+func (s *session) generate(m ck.Mechanism, t ck.Template) (*object.Object, error) {
 	d, err := s.mechanism(m, ck.CKF_GENERATE)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := s.mayGenerate(t, true); err != nil {
-		return 0, err
+		return nil, err
 	}
 	var made ck.Template
 	make := func(pause func() error) (err error) {
@@ -25,37 +24,33 @@ func (c *Client) GenerateKey(h ck.SessionHandle, m ck.Mechanism, t ck.Template) 
 		return err
 	}
 	if d.SlowToMake {
-		err = c.inTurn(make)
+		err = s.attachment.client.inTurn(make)
 	} else {
 		err = make(nil)
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	o, err := s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(o)
+	return s.buildKey(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
 }
 
-// GenerateKeyPair is C_GenerateKeyPair (section 5.18): both keys are there, in
-// one commit, or neither.
-func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv ck.Template) (ck.ObjectHandle, ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer s.leave()
-	public, private, err := s.generatePair(m, pub, priv)
-	if err != nil {
-		return 0, 0, err
-	}
-	handles, err := s.add(public, private)
-	if err != nil {
-		return 0, 0, err
-	}
-	return handles[0], handles[1], nil
+// GenerateKeyPair is C_GenerateKeyPair (section 5.18). It stores both keys in one commit, or
+// neither.
+func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv ck.Template) (public, private ck.ObjectHandle, err error) {
+	err = c.performIn(h, Event{Act: ActGenerate, Mechanism: m.Type, Object: askedFor(priv)}, func(s *session, e *Event) error {
+		publicKey, privateKey, err := s.generatePair(m, pub, priv)
+		if err != nil {
+			return err
+		}
+		handles, err := s.addObjects(publicKey, privateKey)
+		if err != nil {
+			return err
+		}
+		e.Object = describe(privateKey)
+		public, private = handles[0], handles[1]
+		return nil
+	})
+	return public, private, err
 }
 
 func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, private *object.Object, err error) {
@@ -81,20 +76,20 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	if err != nil {
 		return nil, nil, err
 	}
-	if public, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePub}, pub); err != nil {
+	if public, err = s.buildKey(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePub}, pub); err != nil {
 		return nil, nil, err
 	}
-	if private, err = s.made(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv); err != nil {
+	if private, err = s.buildKey(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: madePriv}, priv); err != nil {
 		return nil, nil, err
 	}
 	object.Join(public, private)
 	return public, private, nil
 }
 
-// build makes an object under the rules of the token and the login, when it is the
-// application's turn where that takes long.
+// build makes an object under the rules of the token and the login. Slow work waits for its
+// turn.
 func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err error) {
-	src.SO, src.MinRSABits = s.soIn(), int(s.token().record().Policy.MinRSABits(false))
+	src.SO, src.MinRSABits = s.isSO(), int(s.token().record().Policy.MinRSABits(false))
 	if !src.TakesLong(t) {
 		return object.Build(src, t)
 	}
@@ -106,9 +101,9 @@ func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err
 	return o, err
 }
 
-// made is the object of a key that a mechanism made. The secret part of what the
-// mechanism contributed is wiped: the object has memory of its own.
-func (s *session) made(src object.Source, t ck.Template) (*object.Object, error) {
+// buildKey makes the object of a key that a mechanism made, and wipes the secret part of the
+// mechanism's result: the object has its own copy.
+func (s *session) buildKey(src object.Source, t ck.Template) (*object.Object, error) {
 	defer func() {
 		class, _ := src.Made.Find(ck.CKA_CLASS)
 		c, _ := class.Ulong()
@@ -121,8 +116,8 @@ func (s *session) made(src object.Source, t ck.Template) (*object.Object, error)
 	return s.build(src, t)
 }
 
-// mayGenerate refuses, before seconds go into making a key, one that the session
-// could not keep.
+// mayGenerate refuses a key that the session could not keep, before seconds are spent on
+// making it.
 func (s *session) mayGenerate(t ck.Template, private bool) error {
 	flag := func(typ ck.AttributeType, unset bool) ck.Attribute {
 		if a, ok := t.Find(typ); ok {
@@ -135,7 +130,7 @@ func (s *session) mayGenerate(t ck.Template, private bool) error {
 	}})
 }
 
-// withinSize holds RSA keys to the token's limit.
+// withinSize checks the size of an RSA key against the token's limits.
 func (s *session) withinSize(pub ck.Template) error {
 	a, ok := pub.Find(ck.CKA_MODULUS_BITS)
 	if !ok {

@@ -5,8 +5,8 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-// message is what an operation on messages (version 3.0) has beside that of
-// the message under way: one key and mechanism, any number of messages.
+// message is the state of an operation on messages (version 3.0): one key and mechanism, any
+// number of messages.
 type message struct {
 	// renew begins the next message.
 	renew func(k *mech.Key) error
@@ -37,9 +37,8 @@ func (op *operation) beginMessages(k *mech.Key, renew func(*mech.Key) error) err
 	return renew(k)
 }
 
-// aMessage is the operation of that kind, for a message that is given whole or
-// that begins.
-func (s *session) aMessage(k kind, parameter []byte) (*operation, error) {
+// idleMessageOp returns the operation of that kind, between messages.
+func (s *session) idleMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
 	switch {
 	case err != nil:
@@ -50,8 +49,8 @@ func (s *session) aMessage(k kind, parameter []byte) (*operation, error) {
 	return op, noMessageParameter(op, parameter)
 }
 
-// nextPart is the operation of that kind, for a further part of a message.
-func (s *session) nextPart(k kind, parameter []byte) (*operation, error) {
+// begunMessageOp returns the operation of that kind, in the middle of a message.
+func (s *session) begunMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
 	switch {
 	case err != nil:
@@ -62,7 +61,7 @@ func (s *session) nextPart(k kind, parameter []byte) (*operation, error) {
 	return op, noMessageParameter(op, parameter)
 }
 
-// noMessageParameter: no mechanism that signs has a parameter for each message.
+// noMessageParameter refuses a parameter: no mechanism that signs has one for each message.
 func noMessageParameter(op *operation, parameter []byte) error {
 	if len(parameter) == 0 {
 		return nil
@@ -70,15 +69,15 @@ func noMessageParameter(op *operation, parameter []byte) error {
 	return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%v has no parameter for a message, and %d bytes were given", op.mechanism.Type, len(parameter))
 }
 
-// part runs a step of a message. An error ends the message, and unlike other
-// operations not the operation, which may go on with the next message.
-func (s *session) part(k kind, op *operation, last bool, step func() error) error {
-	if err := op.ready(); err != nil {
+// runMessageStep runs one step of a message. An error ends the message but, unlike in other
+// operations, not the operation.
+func (s *session) runMessageStep(k kind, op *operation, last bool, step func() error) error {
+	if err := op.requirePIN(); err != nil {
 		return err
 	}
-	run := s.use
+	run := s.runStep
 	if last {
-		run = s.compute
+		run = s.runLastStep
 	}
 	err := run(k, op, func() error {
 		err := step()
@@ -91,7 +90,7 @@ func (s *session) part(k kind, op *operation, last bool, step func() error) erro
 		}
 		return err
 	})
-	if err != nil && !op.over() {
+	if err != nil && !op.isCancelled() {
 		s.ops[k] = op
 	}
 	return err
@@ -103,14 +102,14 @@ func (c *Client) messageBegin(h ck.SessionHandle, k kind, parameter []byte) erro
 		return err
 	}
 	defer s.leave()
-	op, err := s.aMessage(k, parameter)
+	op, err := s.idleMessageOp(k, parameter)
 	if err == nil {
 		op.message.begun = true
 	}
 	return err
 }
 
-// messageFinal ends an operation on messages, and a message that is under way.
+// messageFinal ends an operation on messages, and a message that was begun.
 func (c *Client) messageFinal(h ck.SessionHandle, k kind) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -122,7 +121,7 @@ func (c *Client) messageFinal(h ck.SessionHandle, k kind) error {
 	return err
 }
 
-// errNoMessages is the answer to a mechanism that has no operation on many messages.
+// errNoMessages is returned for a mechanism without operations on messages.
 func errNoMessages(d *mech.Descriptor) error {
 	return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v has no messages; begin one operation for each", d.Type)
 }

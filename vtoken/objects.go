@@ -17,21 +17,21 @@ const (
 	maxSearchResults  = 1 << 20
 )
 
-// homeOf is where the object with the handle would live.
-func (s *session) homeOf(h ck.ObjectHandle) *home {
+// spaceOf returns the space to which the handle belongs.
+func (s *session) spaceOf(h ck.ObjectHandle) *objectSpace {
 	if h&sessionObjectBit != 0 {
-		return &s.attachment.home
+		return &s.attachment.objectSpace
 	}
-	return &s.token().home
+	return &s.token().objectSpace
 }
 
-// sees reports whether the session may know of the object.
-func (s *session) sees(o *object.Object) bool { return !o.Private() || s.userIn() }
+// sees reports whether the session may see the object.
+func (s *session) sees(o *object.Object) bool { return !o.Private() || s.isUser() }
 
-// object is the object with the handle, if the session may know of it;
-// otherwise CKR_OBJECT_HANDLE_INVALID.
+// object returns the object with the handle if the session may see it; otherwise
+// CKR_OBJECT_HANDLE_INVALID.
 func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
-	o := s.homeOf(h).get(h)
+	o := s.spaceOf(h).get(h)
 	if o == nil && h&builtinBit != 0 {
 		o = s.builtin(h)
 	}
@@ -41,19 +41,19 @@ func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
 	return o, nil
 }
 
-// mayWrite checks that the session may make or change an object that is, or is
-// to be, like o (section 4.4: sessions and access to objects).
+// mayWrite checks that the session may make or change an object like o (section 4.4: sessions
+// and access to objects).
 func (s *session) mayWrite(o *object.Object) error {
 	switch {
 	case o.Token() && !s.writable:
 		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "token objects are changed in a read-write session")
-	case o.Private() && !s.userIn():
+	case o.Private() && !s.isUser():
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "private objects need the user to be logged in")
 	}
 	return nil
 }
 
-// toWrite finds an object that this session may change or destroy.
+// toWrite returns an object that this session may change.
 func (s *session) toWrite(obj ck.ObjectHandle) (*object.Object, error) {
 	o, err := s.object(obj)
 	if err != nil {
@@ -62,38 +62,31 @@ func (s *session) toWrite(obj ck.ObjectHandle) (*object.Object, error) {
 	return o, s.mayWrite(o)
 }
 
-// soIn reports whether the SO is logged in, who may do what others may not.
-func (s *session) soIn() bool {
+// isSO reports whether the SO is logged in.
+func (s *session) isSO() bool {
 	r, in := s.role()
 	return in && r == pin.SO
 }
 
 // CreateObject is C_CreateObject (section 5.7).
 func (c *Client) CreateObject(h ck.SessionHandle, t ck.Template) (ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, err
-	}
-	defer s.leave()
-	o, err := s.build(object.Source{Origin: object.Create}, t)
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(o)
+	return c.performMaking(h, ActCreate, 0, t, func(s *session) (*object.Object, error) {
+		return s.build(object.Source{Origin: object.Create}, t)
+	})
 }
 
-// addOne adds a new object, see add.
-func (s *session) addOne(o *object.Object) (ck.ObjectHandle, error) {
-	handles, err := s.add(o)
+// addObject adds one object, see addObjects.
+func (s *session) addObject(o *object.Object) (ck.ObjectHandle, error) {
+	handles, err := s.addObjects(o)
 	if err != nil {
 		return 0, err
 	}
 	return handles[0], nil
 }
 
-// add adds new objects, those of the token in one commit and before those of the
-// session, so that there are all or none.
-func (s *session) add(objects ...*object.Object) ([]ck.ObjectHandle, error) {
+// addObjects adds new objects, all or none: first those of the token, in one commit, then
+// those of the session.
+func (s *session) addObjects(objects ...*object.Object) ([]ck.ObjectHandle, error) {
 	for i, o := range objects {
 		err := s.mayWrite(o)
 		if err == nil {
@@ -111,7 +104,7 @@ func (s *session) add(objects ...*object.Object) ([]ck.ObjectHandle, error) {
 	}
 	for i, o := range objects {
 		if !o.Token() {
-			handles[i] = s.attachment.keep(s, o)
+			handles[i] = s.attachment.addSessionObject(s, o)
 		}
 	}
 	return handles, nil
@@ -140,8 +133,8 @@ func (s *session) store(objects []*object.Object) ([]ck.ObjectHandle, error) {
 	return handles, err
 }
 
-// update commits a change of the token's objects, if the token is still there.
-// fn may be called more than once.
+// update commits a change of the token's objects, if the token is still usable. fn may be
+// called more than once.
 func (s *session) update(fn func(tx Tx) error) error {
 	id := s.token().id
 	return s.engine().store.Update(func(tx Tx) error {
@@ -156,9 +149,10 @@ func (s *session) update(fn func(tx Tx) error) error {
 	})
 }
 
-// keep adds a session object that was reserved; it goes with the session, and a private one with
-// the login. Where either is over already, its handle is never valid.
-func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
+// addSessionObject adds a session object for which reserve has charged. It ends with the
+// session, and a private one also with the login. If either has ended already, the returned
+// handle is never valid.
+func (a *attachment) addSessionObject(s *session, o *object.Object) ck.ObjectHandle {
 	h := sessionObjectBit | ck.ObjectHandle(a.client.engine.handles.Add(1))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -168,12 +162,12 @@ func (a *attachment) keep(s *session, o *object.Object) ck.ObjectHandle {
 	}
 	a.objects.put(h, o)
 	a.bytes += o.Size()
-	a.list(h, s, o)
+	a.trackObject(h, s, o)
 	return h
 }
 
-// list notes whose a session object is. home.mu is locked.
-func (a *attachment) list(h ck.ObjectHandle, s *session, o *object.Object) {
+// trackObject records which session a session object belongs to. objectSpace.mu is locked.
+func (a *attachment) trackObject(h ck.ObjectHandle, s *session, o *object.Object) {
 	a.owners[h] = s
 	if s.objects == nil {
 		s.objects = map[ck.ObjectHandle]struct{}{}
@@ -205,7 +199,7 @@ func (a *attachment) drop(list func() map[ck.ObjectHandle]struct{}) []*liveKey {
 	return keys
 }
 
-// dropLocked destroys a session object. home.mu is locked.
+// dropLocked destroys a session object. objectSpace.mu is locked.
 func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
 	o := a.objects.get(h)
 	a.bytes -= o.Size()
@@ -218,7 +212,7 @@ func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
 }
 
 // CopyObject is C_CopyObject (section 5.7).
-func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Template) (ck.ObjectHandle, error) {
+func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Template) (made ck.ObjectHandle, err error) {
 	s, err := c.enter(h)
 	if err != nil {
 		return 0, err
@@ -228,27 +222,46 @@ func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Templa
 	if err != nil {
 		return 0, err
 	}
-	o, err = s.unsealed(obj, o)
-	if err != nil {
-		return 0, err
+	asked := describe(o)
+	if _, given := t.Find(ck.CKA_TOKEN); given {
+		asked.Token = askedFor(t).Token
 	}
-	if obj&sessionObjectBit == 0 {
-		defer o.Secret.Wipe()
-	}
-	next, err := o.Copy(t, s.soIn())
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(next)
+	e := Event{Act: ActCopy, Object: asked}
+	e.setSession(s)
+	err = c.perform(e, func(e *Event) error {
+		copied, handle, err := s.copyObject(obj, o, t)
+		if err == nil {
+			e.Object, made = describe(copied), handle
+		}
+		return err
+	})
+	return made, err
 }
 
-// unsealed is the object with its secret attributes. The caller wipes those of a
-// token object.
-func (s *session) unsealed(h ck.ObjectHandle, o *object.Object) (*object.Object, error) {
+// copyObject adds a copy of an object.
+func (s *session) copyObject(h ck.ObjectHandle, o *object.Object, t ck.Template) (*object.Object, ck.ObjectHandle, error) {
+	o, err := s.openSecrets(h, o)
+	if err != nil {
+		return nil, 0, err
+	}
+	if h&sessionObjectBit == 0 {
+		defer o.Secret.Wipe()
+	}
+	copied, err := o.Copy(t, s.isSO())
+	if err != nil {
+		return nil, 0, err
+	}
+	handle, err := s.addObject(copied)
+	return copied, handle, err
+}
+
+// openSecrets returns the object with its secret attributes. The caller wipes those of a token
+// object.
+func (s *session) openSecrets(h ck.ObjectHandle, o *object.Object) (*object.Object, error) {
 	if !o.Sealed() {
 		return o, nil
 	}
-	bound := s.token().held.key()
+	bound := s.token().secrets.boundKey()
 	defer bound.Wipe()
 	set, err := s.engine().store.OpenSecret(s.token().id, object.ID(h), bound)
 	if errors.Is(err, record.ErrNotFound) {
@@ -261,15 +274,25 @@ func (s *session) unsealed(h ck.ObjectHandle, o *object.Object) (*object.Object,
 }
 
 // DestroyObject is C_DestroyObject (section 5.7). The handle stays valid until
-// the object is gone from the disk (P16).
+// the object is gone from the disk, so that no object comes back after a restart
+// (softhsm/SoftHSMv2#903).
 func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 	s, err := c.enter(h)
 	if err != nil {
 		return err
 	}
 	defer s.leave()
-	o, err := s.toWrite(obj)
+	o, err := s.object(obj)
 	if err != nil {
+		return err
+	}
+	e := Event{Act: ActDestroy, Object: describe(o)}
+	e.setSession(s)
+	return c.perform(e, func(*Event) error { return s.destroyObject(obj, o) })
+}
+
+func (s *session) destroyObject(obj ck.ObjectHandle, o *object.Object) error {
+	if err := s.mayWrite(o); err != nil {
 		return err
 	}
 	if !o.Destroyable() {
@@ -278,14 +301,14 @@ func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 	if obj&sessionObjectBit != 0 {
 		return s.attachment.destroy(obj)
 	}
-	err = s.update(func(tx Tx) error { return tx.DeleteObject(s.token().id, object.ID(obj)) })
+	err := s.update(func(tx Tx) error { return tx.DeleteObject(s.token().id, object.ID(obj)) })
 	if errors.Is(err, record.ErrNotFound) {
 		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
 	}
 	return err
 }
 
-// destroy destroys a session object, unless another thread was quicker.
+// destroy destroys a session object, unless another thread has done so.
 func (a *attachment) destroy(h ck.ObjectHandle) error {
 	a.mu.Lock()
 	var keys []*liveKey
@@ -293,6 +316,6 @@ func (a *attachment) destroy(h ck.ObjectHandle) error {
 		keys = a.dropLocked(h)
 	}
 	a.mu.Unlock()
-	a.client.engine.killAll(keys)
+	a.client.engine.wipeKeys(keys)
 	return nil
 }

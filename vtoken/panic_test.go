@@ -8,7 +8,7 @@ import (
 )
 
 // A step that panics ends its operation and lets go of the key, so that a logout
-// or the feed never waits for it (P12).
+// or the feed never waits for it.
 func TestPanicLetsGoOfTheKey(t *testing.T) {
 	key := &liveKey{key: &mech.Key{}}
 	s := &session{}
@@ -20,7 +20,7 @@ func TestPanicLetsGoOfTheKey(t *testing.T) {
 				t.Error("no panic")
 			}
 		}()
-		_ = s.use(signing, op, func() error { panic("in a mechanism") })
+		_ = s.runStep(signing, op, func() error { panic("in a mechanism") })
 	}()
 	if s.ops[signing] != nil {
 		t.Error("the operation is still there")
@@ -29,9 +29,9 @@ func TestPanicLetsGoOfTheKey(t *testing.T) {
 		t.Fatal("the key is still held")
 	}
 	key.mu.Unlock()
-	key.kill()
+	key.wipe()
 	s.ops[signing] = op
-	if err := s.use(signing, op, func() error { return nil }); ck.CodeOf(err) != ck.CKR_OPERATION_NOT_INITIALIZED {
+	if err := s.runStep(signing, op, func() error { return nil }); ck.CodeOf(err) != ck.CKR_OPERATION_NOT_INITIALIZED {
 		t.Error(err)
 	}
 }

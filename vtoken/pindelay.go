@@ -7,13 +7,12 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Whoever gives wrong PINs waits before the next one is compared, longer each time
-// (pin.Pace). The wait is the OS user's alone: others go on meanwhile, and a PIN that is
-// remembered as right is taken at once.
+// After wrong PINs an OS user waits before the next comparison, longer each time (pin.Pace).
+// Other OS users do not wait, and a PIN that is remembered as right is accepted at once.
 
-// awaitTry lets the peer wait where it has to. The PIN's lock is held before and
-// after, but not meanwhile.
-func (c *Client) awaitTry(t *token, role pin.Role) error {
+// waitBeforeTry blocks the peer as long as its wrong tries demand. The PIN's lock is held
+// before and after, but not during the wait.
+func (c *Client) waitBeforeTry(t *token, role pin.Role) error {
 	e, peer := c.engine, c.peer
 	w, ok := t.wrong[role][peer.UID]
 	if !ok {
@@ -33,13 +32,13 @@ func (c *Client) awaitTry(t *token, role pin.Role) error {
 	return canceled(c.ctx.Err())
 }
 
-// knownPIN answers a PIN that needs no comparison: one that is remembered as right,
-// with a proof, or as wrong, with an error.
-func (e *Engine) knownPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
+// checkKnownPIN checks a PIN without a comparison: one that is remembered as right returns a
+// proof, one that is remembered as wrong an error.
+func (e *Engine) checkKnownPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
 	if known, err := e.checkRemembered(t, role, p); known.verifier != nil {
 		return known, err
 	}
-	if e.wrongAgain(t, role, peer, p) {
+	if e.isRepeatedWrongPIN(t, role, peer, p) {
 		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is the one that was wrong before", role)
 	}
 	return proof{}, nil

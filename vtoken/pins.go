@@ -11,12 +11,22 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// InitToken is C_InitToken (section 5.5): the token is emptied and takes the
-// label; the user PIN is unset. A blank token takes the SO PIN, any other has to
-// be given the one that it has. No application may have a session with it. The
-// label may be padded with blanks, as C callers do.
+// InitToken is C_InitToken (section 5.5): it deletes all objects, sets the label and unsets
+// the user PIN. A blank token takes the given SO PIN; for any other token it must be right. No
+// application may have a session with the token. The label may be padded with blanks, as C
+// callers do.
 func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
-	rec, err := c.present(slot)
+	return c.perform(Event{Act: ActInitToken, User: ck.CKU_SO, Slot: slot}, func(e *Event) error {
+		err := c.initToken(slot, soPIN, label)
+		if t, gone := c.presentToken(slot); gone == nil {
+			e.Token, e.PINLocked = t, t.SOPIN.Locked()
+		}
+		return err
+	})
+}
+
+func (c *Client) initToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
+	rec, err := c.presentToken(slot)
 	if err != nil {
 		return err
 	}
@@ -33,9 +43,9 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	if c.engine.inSession(t) {
 		return ck.Errorf(ck.CKR_SESSION_EXISTS, "the token in slot %d has open sessions; close them first", slot)
 	}
-	set := c.firstPIN
+	set := c.prepareFirstSOPIN
 	if rec.Initialized {
-		set = c.samePIN
+		set = c.prepareSameSOPIN
 	}
 	change, err := set(t, soPIN)
 	if err != nil {
@@ -51,12 +61,12 @@ func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) err
 	return nil
 }
 
-// firstPIN prepares the SO PIN of a blank token.
-func (c *Client) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
+// prepareFirstSOPIN prepares the SO PIN of a blank token.
+func (c *Client) prepareFirstSOPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
 	if err := t.record().SOPIN.Policy.Check(soPIN); err != nil {
 		return nil, err
 	}
-	verifier, public, err := c.freshKey(t, soPIN)
+	verifier, public, err := c.newSOVerifier(t, soPIN)
 	if err != nil {
 		return nil, err
 	}
@@ -70,9 +80,9 @@ func (c *Client) firstPIN(t *token, soPIN secret.Bytes) (set func(*record.Token)
 	}, nil
 }
 
-// samePIN checks the SO PIN of a token that is to be initialized anew. A
-// PIN-bound one gets a new key: what the old one opens is destroyed.
-func (c *Client) samePIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
+// prepareSameSOPIN checks the SO PIN of a token that is initialized again. A PIN-bound token
+// gets a new key: what the old one opens is destroyed.
+func (c *Client) prepareSameSOPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
 	old, err := c.checkPIN(t, pin.SO, soPIN)
 	if err != nil {
 		return nil, err
@@ -81,28 +91,27 @@ func (c *Client) samePIN(t *token, soPIN secret.Bytes) (set func(*record.Token) 
 	if !t.record().PINBound {
 		return func(*record.Token) error { return nil }, nil
 	}
-	verifier, public, err := c.freshKey(t, soPIN)
+	verifier, public, err := c.newSOVerifier(t, soPIN)
 	if err != nil {
 		return nil, err
 	}
 	return func(r *record.Token) error {
 		if !bytes.Equal(r.SOPIN.Verifier, old.verifier) {
-			return changedMeanwhile(pin.SO)
+			return errPINChanged(pin.SO)
 		}
 		r.SOPIN.Verifier, r.BoundKey = verifier, public
 		return nil
 	}, nil
 }
 
-// changedMeanwhile is the error of a change that was begun with a PIN that is no longer
-// the token's.
-func changedMeanwhile(role pin.Role) error {
+// errPINChanged returns the error of a change whose PIN was replaced in the meantime.
+func errPINChanged(role pin.Role) error {
 	return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
 }
 
-// freshKey makes a verifier of the SO PIN and, for a PIN-bound token, a new key
-// that it opens.
-func (c *Client) freshKey(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
+// newSOVerifier makes a verifier of the SO PIN and, for a PIN-bound token, a new key that the
+// PIN opens.
+func (c *Client) newSOVerifier(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
 	e := c.engine
 	var private secret.Bytes
 	if t.record().PINBound {
@@ -148,40 +157,40 @@ func (e *Engine) inSession(t *token) bool {
 	return false
 }
 
-// InitPIN is C_InitPIN (section 5.5): the SO sets the user PIN. The user's
-// logins, which are with the old PIN, end in all applications.
+// InitPIN is C_InitPIN (section 5.5): the SO sets the user PIN. The user's logins end in all
+// applications, because they are with the old PIN.
 func (c *Client) InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error {
-	s, err := c.enter(h)
-	if err != nil {
-		return err
-	}
-	defer s.leave()
+	return c.performPIN(h, Event{Act: ActInitPIN, User: ck.CKU_USER}, func(s *session, _ *Event) error { return s.initPIN(newPIN) })
+}
+
+func (s *session) initPIN(newPIN secret.Bytes) error {
 	if s.state() != ck.CKS_RW_SO_FUNCTIONS {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "only the SO sets the user PIN; log in as SO in a read-write session")
 	}
 	t := s.token()
-	bound := t.held.key() // the SO's PIN opened it
+	bound := t.secrets.boundKey() // the SO's PIN opened it
 	defer bound.Wipe()
-	return c.storePIN(t, pin.User, newPIN, proof{bound: bound})
+	return s.attachment.client.storePIN(t, pin.User, newPIN, proof{bound: bound})
 }
 
-// SetPIN is C_SetPIN (section 5.5): the SO's own PIN in a session of the SO, the
-// user's otherwise, also without login. It needs a read-write session. Logins
-// stay.
+// SetPIN is C_SetPIN (section 5.5): it changes the SO's PIN in a session of the SO, otherwise
+// the user's, also without login. It needs a read-write session. Logins stay.
 func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
-	s, err := c.enter(h)
-	if err != nil {
-		return err
-	}
-	defer s.leave()
+	return c.performPIN(h, Event{Act: ActSetPIN, User: ck.CKU_USER}, func(s *session, e *Event) error {
+		role := pin.User
+		if r, in := s.role(); in {
+			role = r
+		}
+		e.User = userOf(role)
+		return s.setPIN(role, oldPIN, newPIN)
+	})
+}
+
+func (s *session) setPIN(role pin.Role, oldPIN, newPIN secret.Bytes) error {
 	if !s.writable {
 		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "a PIN is changed in a read-write session")
 	}
-	role := pin.User
-	if r, in := s.role(); in {
-		role = r
-	}
-	t := s.token()
+	c, t := s.attachment.client, s.token()
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
 		return err
 	}
@@ -194,9 +203,9 @@ func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
 	return c.storePIN(t, role, newPIN, old)
 }
 
-// storePIN stores a new PIN. Where old has a verifier, it is the holder's own
-// change: it is refused where the PIN is no longer that one, and logins stay. That is asked
-// before the verifier is made, too, as many may wait to change the same PIN.
+// storePIN stores a new PIN. If old has a verifier, the holder changes the PIN: the change is
+// refused if the PIN is no longer that one, and logins stay. This is also checked before the
+// slow hash, because many may wait to change the same PIN.
 func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proof) error {
 	e := c.engine
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
@@ -208,7 +217,7 @@ func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 	var verifier []byte
 	err := c.inTurn(func(func() error) (err error) {
 		if old.verifier != nil && !bytes.Equal(t.record().PIN(role).Verifier, old.verifier) {
-			return changedMeanwhile(role)
+			return errPINChanged(role)
 		}
 		verifier, err = e.store.HashPIN(t.id, role, newPIN, old.bound)
 		return err
@@ -225,7 +234,7 @@ func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 	err = e.changeToken(t.id, func(r *record.Token) error {
 		state := r.PIN(role)
 		if old.verifier != nil && !bytes.Equal(state.Verifier, old.verifier) {
-			return changedMeanwhile(role)
+			return errPINChanged(role)
 		}
 		*state = state.Change(verifier, e.opts.Now())
 		return nil
@@ -236,7 +245,7 @@ func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 	return err
 }
 
-// markOwn tells the feed that a verifier is the holder's own change.
+// markOwn marks a verifier as the holder's own change, for endsLogins.
 func (e *Engine) markOwn(verifier []byte, own bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

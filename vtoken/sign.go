@@ -1,6 +1,8 @@
 package vtoken
 
 import (
+	"time"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 )
@@ -17,15 +19,15 @@ func beginVerify(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter)
 
 // SignInit is C_SignInit (section 5.13).
 func (c *Client) SignInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, signing, m, key)
+	return c.beginOperation(h, signing, m, key)
 }
 
 // VerifyInit is C_VerifyInit (section 5.15).
 func (c *Client) VerifyInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
-	return c.beginIn(h, verifying, m, key)
+	return c.beginOperation(h, verifying, m, key)
 }
 
-func (c *Client) beginIn(h ck.SessionHandle, k kind, m ck.Mechanism, key ck.ObjectHandle) error {
+func (c *Client) beginOperation(h ck.SessionHandle, k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	s, err := c.enter(h)
 	if err != nil {
 		return err
@@ -34,7 +36,7 @@ func (c *Client) beginIn(h ck.SessionHandle, k kind, m ck.Mechanism, key ck.Obje
 	return s.begin(k, m, key)
 }
 
-// Sign is C_Sign (section 5.13). Asking for the length signs nothing.
+// Sign is C_Sign (section 5.13). A size query signs nothing.
 func (c *Client) Sign(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -60,7 +62,7 @@ func (c *Client) SignUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	op.multi = true
-	return s.use(signing, op, func() error { return op.signer.Update(data) })
+	return s.runStep(signing, op, func() error { return op.signer.Update(data) })
 }
 
 // SignFinal is C_SignFinal (section 5.13).
@@ -77,16 +79,17 @@ func (c *Client) SignFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error)
 	return s.sign(signing, op, nil, buf)
 }
 
-// sign adds the last data and makes the signature, where it fits.
+// sign adds the last data and makes the signature, if it fits the buffer.
 func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
-	if answer, done, err := fits(op.signer.Len(), buf); done {
+	if answer, done, err := fitsBuffer(op.signer.Len(), buf); done {
 		return answer, err
 	}
 	if err := s.advanceSignature(k, op, data); err != nil {
 		return ck.Output{}, err
 	}
 	var signature []byte
-	err := s.compute(k, op, func() (err error) {
+	began := time.Now()
+	err := s.runLastStep(k, op, func() (err error) {
 		if len(data) > 0 || !op.multi {
 			if err := op.signer.Update(data); err != nil {
 				return err
@@ -95,6 +98,7 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 		signature, err = op.signer.Final()
 		return err
 	})
+	s.signed(op, began, err)
 	if err != nil {
 		return ck.Output{}, err
 	}
@@ -102,18 +106,18 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 	return output(signature), nil
 }
 
-// advanceSignature is advance for a signature, if the mechanism takes the data.
+// advanceSignature is advance for a signature, after the mechanism has accepted the data.
 func (s *session) advanceSignature(k kind, op *operation, data []byte) error {
 	if _, ok := op.signer.(mech.Stateful); !ok {
 		return nil
 	}
-	if err := s.use(k, op, func() error { return op.signer.Update(data) }); err != nil {
+	if err := s.runStep(k, op, func() error { return op.signer.Update(data) }); err != nil {
 		return err
 	}
 	return s.advance(k, op, op.signer)
 }
 
-// Verify is C_Verify (section 5.15). It ends the operation, whatever it finds.
+// Verify is C_Verify (section 5.15). It ends the operation, whatever the result.
 func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -127,7 +131,7 @@ func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
-	err = s.compute(verifying, op, func() error {
+	err = s.runLastStep(verifying, op, func() error {
 		if err := op.verifier.Update(data); err != nil {
 			return err
 		}
@@ -148,11 +152,10 @@ func (c *Client) VerifyUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	op.multi = true
-	return s.use(verifying, op, func() error { return op.verifier.Update(data) })
+	return s.runStep(verifying, op, func() error { return op.verifier.Update(data) })
 }
 
-// VerifyFinal is C_VerifyFinal (section 5.15). It ends the operation, whatever it
-// finds.
+// VerifyFinal is C_VerifyFinal (section 5.15). It ends the operation, whatever the result.
 func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -166,12 +169,12 @@ func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 	if err := s.advance(verifying, op, op.verifier); err != nil {
 		return err
 	}
-	err = s.compute(verifying, op, func() error { return op.verifier.Final(signature) })
+	err = s.runLastStep(verifying, op, func() error { return op.verifier.Final(signature) })
 	return s.endUnlessWaiting(verifying, err)
 }
 
-// endUnlessWaiting ends an operation after its last step, unless that step was
-// not made because the PIN for it is missing.
+// endUnlessWaiting ends an operation after its last step, unless that step did not run because
+// its PIN is missing.
 func (s *session) endUnlessWaiting(k kind, err error) error {
 	if op := s.ops[k]; op != nil && !op.waits {
 		s.ops[k] = nil

@@ -28,10 +28,10 @@ func (c *Client) GetInfo() ck.Info {
 	}
 }
 
-// GetSlotList is C_GetSlotList (section 5.5), in the order of slot ids. Every
-// slot has a token, so tokenPresent makes no difference. For an application that
-// may make tokens there is one blank token among them, made when it is missing;
-// where it cannot be made, because the disk is full, the others are listed.
+// GetSlotList is C_GetSlotList (section 5.5), in the order of slot ids. Every slot has a
+// token, so tokenPresent makes no difference. An application that may make tokens also sees
+// one blank token, which is created if necessary. If that fails, because the disk is full, the
+// others are listed.
 func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	if err := c.refresh(); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	return list, nil
 }
 
-// slots is the slots that the application sees now, in their order.
+// slots returns the slots that the application sees, in order.
 func (c *Client) slots() []ck.SlotID {
 	var list []ck.SlotID
 	c.engine.mu.RLock()
@@ -65,14 +65,14 @@ func (c *Client) slots() []ck.SlotID {
 	return slices.Compact(list) // two of the users may hold the same token
 }
 
-// inSlot is the record of the token in a slot, or nil where the application was
-// told of the slot and its token is gone: CKR_SLOT_ID_INVALID for other slots.
-// It works in any order of calls, also before C_GetSlotList (P14).
-func (c *Client) inSlot(slot ck.SlotID) (*record.Token, error) {
-	if err := c.current(); err != nil {
+// tokenInSlot returns the record of the token in a slot, or nil if the application was told of
+// the slot and its token is gone. Other slots are CKR_SLOT_ID_INVALID. It needs no earlier
+// C_GetSlotList: cosign calls C_GetTokenInfo first (sigstore/cosign#4768).
+func (c *Client) tokenInSlot(slot ck.SlotID) (*record.Token, error) {
+	if err := c.refreshIfStale(); err != nil {
 		return nil, err
 	}
-	if t := c.lookup(slot); t != nil {
+	if t := c.lookupToken(slot); t != nil {
 		return t, nil
 	}
 	c.mu.RLock()
@@ -84,17 +84,17 @@ func (c *Client) inSlot(slot ck.SlotID) (*record.Token, error) {
 	return nil, nil
 }
 
-// present is the record of the token in a slot; CKR_TOKEN_NOT_PRESENT where it
-// is gone.
-func (c *Client) present(slot ck.SlotID) (*record.Token, error) {
-	t, err := c.inSlot(slot)
+// presentToken returns the record of the token in a slot, or CKR_TOKEN_NOT_PRESENT if it is
+// gone.
+func (c *Client) presentToken(slot ck.SlotID) (*record.Token, error) {
+	t, err := c.tokenInSlot(slot)
 	if err == nil && t == nil {
 		err = ck.Errorf(ck.CKR_TOKEN_NOT_PRESENT, "the token in slot %d is gone", slot)
 	}
 	return t, err
 }
 
-func (c *Client) lookup(slot ck.SlotID) *record.Token {
+func (c *Client) lookupToken(slot ck.SlotID) *record.Token {
 	c.engine.mu.RLock()
 	defer c.engine.mu.RUnlock()
 	for _, u := range c.actsFor() {
@@ -105,10 +105,10 @@ func (c *Client) lookup(slot ck.SlotID) *record.Token {
 	return nil
 }
 
-// GetSlotInfo is C_GetSlotInfo (section 5.5). Slots are removable, so that
-// applications look again (C63).
+// GetSlotInfo is C_GetSlotInfo (section 5.5). Slots are removable: NSS checks only such slots
+// again for a token (pk11util.c).
 func (c *Client) GetSlotInfo(slot ck.SlotID) (ck.SlotInfo, error) {
-	t, err := c.inSlot(slot)
+	t, err := c.tokenInSlot(slot)
 	if err != nil {
 		return ck.SlotInfo{}, err
 	}
@@ -124,18 +124,19 @@ func (c *Client) GetSlotInfo(slot ck.SlotID) (ck.SlotInfo, error) {
 	return info, nil
 }
 
-// GetTokenInfo is C_GetTokenInfo (section 5.5). Session counts are those of this
-// application; sessions have no limit (C65, P45).
+// GetTokenInfo is C_GetTokenInfo (section 5.5). It counts the sessions of this application.
+// Their number has no limit per token: NSS stops caching keys if the limit is below 20
+// (pk11slot.c).
 func (c *Client) GetTokenInfo(slot ck.SlotID) (ck.TokenInfo, error) {
-	t, err := c.present(slot)
+	t, err := c.presentToken(slot)
 	if err != nil {
 		return ck.TokenInfo{}, err
 	}
 	info := ck.TokenInfo{
-		Label:              cut(t.Label, maxLabel),
+		Label:              truncate(t.Label, maxLabel),
 		ManufacturerID:     manufacturer,
 		Model:              model,
-		SerialNumber:       cut(t.Serial, maxSerial),
+		SerialNumber:       truncate(t.Serial, maxSerial),
 		Flags:              tokenFlags(t),
 		MaxSessionCount:    ck.EffectivelyInfinite,
 		MaxRwSessionCount:  ck.EffectivelyInfinite,
@@ -164,8 +165,8 @@ func tokenFlags(t *record.Token) ck.Flags {
 	return f
 }
 
-// cut is the start of a text, at most n bytes and whole characters.
-func cut(s string, n int) string {
+// truncate returns the first n bytes of a text, without splitting a character.
+func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
@@ -175,10 +176,10 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-// GetMechanismList is C_GetMechanismList (section 5.5): what the token's
+// GetMechanismList is C_GetMechanismList (section 5.5): the mechanisms that the token's
 // algorithm policy offers.
 func (c *Client) GetMechanismList(slot ck.SlotID) ([]ck.MechanismType, error) {
-	t, err := c.present(slot)
+	t, err := c.presentToken(slot)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +188,7 @@ func (c *Client) GetMechanismList(slot ck.SlotID) ([]ck.MechanismType, error) {
 
 // GetMechanismInfo is C_GetMechanismInfo (section 5.5).
 func (c *Client) GetMechanismInfo(slot ck.SlotID, m ck.MechanismType) (ck.MechanismInfo, error) {
-	t, err := c.present(slot)
+	t, err := c.presentToken(slot)
 	if err != nil {
 		return ck.MechanismInfo{}, err
 	}

@@ -6,23 +6,38 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// WrapKey is C_WrapKey (section 5.18.3): the key, encrypted with another one.
-// Which keys may be wrapped with which is [object.Object.MayWrap]. A question for
-// the length wraps, and keeps what it wrapped to itself.
+// WrapKey is C_WrapKey (section 5.18.3). [object.Object.MayWrap] decides which keys may be
+// wrapped with which. A size query performs the wrap, and discards the result.
 func (c *Client) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return ck.Output{}, err
+	return c.performWrapping(h, m.Type, key, buf, func(s *session) (ck.Output, error) {
+		wrapped, err := s.wrap(m, wrapping, key)
+		if err != nil {
+			return ck.Output{}, err
+		}
+		if answer, done, err := fitsBuffer(len(wrapped), buf); done {
+			return answer, err
+		}
+		return output(wrapped), nil
+	})
+}
+
+// performWrapping is performIn for an act that wraps a key. A size query lets nothing out, and
+// the listener does not hear of it.
+func (c *Client) performWrapping(h ck.SessionHandle, m ck.MechanismType, key ck.ObjectHandle, buf ck.Buffer, do func(*session) (ck.Output, error)) (out ck.Output, err error) {
+	if buf.Null {
+		s, err := c.enter(h)
+		if err != nil {
+			return ck.Output{}, err
+		}
+		defer s.leave()
+		return do(s)
 	}
-	defer s.leave()
-	wrapped, err := s.wrap(m, wrapping, key)
-	if err != nil {
-		return ck.Output{}, err
-	}
-	if answer, done, err := fits(len(wrapped), buf); done {
-		return answer, err
-	}
-	return output(wrapped), nil
+	err = c.performIn(h, Event{Act: ActWrap, Mechanism: m}, func(s *session, e *Event) (err error) {
+		e.Object = s.describeHandle(key)
+		out, err = do(s)
+		return err
+	})
+	return out, err
 }
 
 func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped []byte, err error) {
@@ -30,19 +45,19 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 	if err != nil {
 		return nil, err
 	}
-	with, err := s.usableKey(wrapping, ck.CKA_WRAP, d)
+	wrappingKey, err := s.usableKey(wrapping, ck.CKA_WRAP, d)
 	if err != nil {
-		return nil, renamed(err, wrappingCodes)
+		return nil, mapCode(err, wrappingCodes)
 	}
-	o, err := s.knownKey(key)
+	o, err := s.visibleKey(key)
 	if err != nil {
 		return nil, err
 	}
-	if err := with.MayWrap(o); err != nil {
+	if err := wrappingKey.MayWrap(o); err != nil {
 		return nil, err
 	}
 	if p, ok := m.Parameter.(*ck.WrapParams); ok {
-		if err := sealWith(with, o, p); err != nil {
+		if err := prepareWrapParams(wrappingKey, o, p); err != nil {
 			return nil, err
 		}
 	}
@@ -51,16 +66,16 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 		return nil, err
 	}
 	defer clear(encoded)
-	err = s.withKey(wrapping, with, func(k *mech.Key) (err error) {
+	err = s.withKey(wrapping, wrappingKey, func(k *mech.Key) (err error) {
 		wrapped, err = d.Wrap(k, m.Parameter, encoded)
 		return err
 	})
 	return wrapped, err
 }
 
-// encoded is the form of a key in which it is wrapped.
+// encoded returns the encoding of a key that is wrapped.
 func (s *session) encoded(h ck.ObjectHandle, o *object.Object) ([]byte, error) {
-	full, err := s.unsealed(h, o)
+	full, err := s.openSecrets(h, o)
 	if err != nil {
 		return nil, err
 	}
@@ -70,20 +85,10 @@ func (s *session) encoded(h ck.ObjectHandle, o *object.Object) ([]byte, error) {
 	return full.Encoded()
 }
 
-// UnwrapKey is C_UnwrapKey (section 5.18.4). CKA_UNWRAP_TEMPLATE of the
-// unwrapping key is part of the template; what else holds for unwrapped keys is
-// in package object.
+// UnwrapKey is C_UnwrapKey (section 5.18.4). CKA_UNWRAP_TEMPLATE of the unwrapping key is part
+// of the template. Package object has the other rules for unwrapped keys.
 func (c *Client) UnwrapKey(h ck.SessionHandle, m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (ck.ObjectHandle, error) {
-	s, err := c.enter(h)
-	if err != nil {
-		return 0, err
-	}
-	defer s.leave()
-	o, err := s.unwrap(m, unwrapping, wrapped, t)
-	if err != nil {
-		return 0, err
-	}
-	return s.addOne(o)
+	return c.performMaking(h, ActUnwrap, m.Type, t, func(s *session) (*object.Object, error) { return s.unwrap(m, unwrapping, wrapped, t) })
 }
 
 func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (*object.Object, error) {
@@ -91,11 +96,11 @@ func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []b
 	if err != nil {
 		return nil, err
 	}
-	with, err := s.usableKey(unwrapping, ck.CKA_UNWRAP, d)
+	unwrappingKey, err := s.usableKey(unwrapping, ck.CKA_UNWRAP, d)
 	if err != nil {
-		return nil, renamed(err, unwrappingCodes)
+		return nil, mapCode(err, unwrappingCodes)
 	}
-	if t, err = with.Governs(ck.CKA_UNWRAP_TEMPLATE, t); err != nil {
+	if t, err = unwrappingKey.ApplyDerivedTemplate(ck.CKA_UNWRAP_TEMPLATE, t); err != nil {
 		return nil, err
 	}
 	if err := s.mayGenerate(t, true); err != nil {
@@ -106,7 +111,7 @@ func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []b
 		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the template gives no CKA_CLASS")
 	}
 	var encoded []byte
-	err = s.withKey(unwrapping, with, func(k *mech.Key) (err error) {
+	err = s.withKey(unwrapping, unwrappingKey, func(k *mech.Key) (err error) {
 		encoded, err = d.Unwrap(k, m.Parameter, wrapped)
 		return err
 	})
@@ -118,7 +123,7 @@ func (s *session) unwrap(m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []b
 	if err != nil {
 		return nil, err
 	}
-	return s.made(object.Source{Origin: object.Unwrap, Made: made}, t)
+	return s.buildKey(object.Source{Origin: object.Unwrap, Made: made}, t)
 }
 
 func classOf(t ck.Template) (ck.ObjectClass, bool) {
@@ -127,33 +132,32 @@ func classOf(t ck.Template) (ck.ObjectClass, bool) {
 	return ck.ObjectClass(class), ok
 }
 
-// withKey uses a key once, in a call that does all its work itself. A key that
-// asks for the PIN at each use has no operation that the PIN could be given to,
-// so only a login that has just happened will do.
+// withKey uses a key in a call that does all its work itself. A key that asks for the PIN at
+// each use has no operation to give the PIN to, so it works only right after a login.
 func (s *session) withKey(h ck.ObjectHandle, o *object.Object, use func(*mech.Key) error) error {
 	k, err := s.liveKey(h, o)
 	if err != nil {
 		return err
 	}
 	if k.key.IsPrivate() {
-		return s.attachment.client.inTurn(func(func() error) error { return s.useOnce(k, o, use) })
+		return s.attachment.client.inTurn(func(func() error) error { return s.useKeyOnce(k, o, use) })
 	}
-	return s.useOnce(k, o, use)
+	return s.useKeyOnce(k, o, use)
 }
 
-// useOnce is withKey for a key that is parsed.
-func (s *session) useOnce(k *liveKey, o *object.Object, use func(*mech.Key) error) error {
+// useKeyOnce is withKey for a key that is parsed.
+func (s *session) useKeyOnce(k *liveKey, o *object.Object, use func(*mech.Key) error) error {
 	op := &operation{key: k}
-	s.bindLogin(op, o)
+	s.attachLogin(op, o)
 	switch {
-	case !op.permitted():
+	case !op.mayProceed():
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use; log out and in again first")
 	case op.login != nil && op.login.ended.Load():
 		return ck.CKR_USER_NOT_LOGGED_IN
-	case !k.hold():
+	case !k.acquire():
 		return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
 	}
-	defer k.letGo()
+	defer k.release()
 	return use(k.key)
 }
 
@@ -171,8 +175,8 @@ var (
 	}
 )
 
-// renamed is an error with the code that the function has for it.
-func renamed(err error, codes map[ck.Error]ck.Error) error {
+// mapCode replaces the code of an error by the one that the function has for it.
+func mapCode(err error, codes map[ck.Error]ck.Error) error {
 	if code, ok := codes[ck.CodeOf(err)]; ok {
 		return ck.Errorf(code, "%w", err)
 	}

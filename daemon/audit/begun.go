@@ -95,9 +95,9 @@ func (l *Log) note(about Record) []byte {
 	return append(text, '\n')
 }
 
-// tellCut writes a line for each record that was begun when the last run was killed, and
+// recordInterrupted writes a line for each record that was begun when the last run was killed, and
 // forgets them. Nobody else has the log yet.
-func (l *Log) tellCut(cut []Record) error {
+func (l *Log) recordInterrupted(cut []Record) error {
 	for i, r := range cut {
 		line := Record{
 			Event: EventInterrupted, Result: "unknown", Detail: r.Event, Process: r.Process, Request: r.Request, Since: r.Since,
@@ -108,7 +108,7 @@ func (l *Log) tellCut(cut []Record) error {
 		if i == mostCut {
 			line = Record{Event: EventInterrupted, Result: "unknown", Detail: fmt.Sprintf("%d more", len(cut)-i)}
 		}
-		if err := l.own(line, false); err != nil {
+		if err := l.writeOwn(line, false); err != nil {
 			return fmt.Errorf("tell what the last run did not finish: %w", err)
 		}
 		if i == mostCut {

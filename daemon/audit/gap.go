@@ -15,10 +15,10 @@ import (
 // maxMissing bounds the ranges that are told; the rest is told as one.
 const maxMissing = 32
 
-// survey finds the lines that are gone without reading all of the log: those before the
+// findMissing finds the lines that are gone without reading all of the log: those before the
 // first file, between two files, and after the last one up to the newest line that is
 // known. Lines that are gone inside of a file are for [Verify] to find, at any time.
-func survey(dir string, head Head, key ed25519.PublicKey) (missing []Range, err error) {
+func findMissing(dir string, head Head, key ed25519.PublicKey) (missing []Range, err error) {
 	names, err := files(dir)
 	if err != nil {
 		return nil, err
@@ -89,14 +89,14 @@ func lastIn(f *os.File, key ed25519.PublicKey) (uint64, error) {
 // changed, or the store was restored in another folder than its log.
 func (l *Log) Missing() []Range { return l.missing }
 
-// tellGaps writes a line for each gap that was not told before. Nobody else has the log
+// recordGaps writes a line for each gap that was not told before. Nobody else has the log
 // yet.
-func (l *Log) tellGaps() error {
+func (l *Log) recordGaps() error {
 	for _, gap := range l.missing {
 		if slices.Contains(l.opt.Head.Missing, gap) {
 			continue
 		}
-		if err := l.own(Record{Event: EventGap, Result: "missing", Detail: gap.String()}, true); err != nil {
+		if err := l.writeOwn(Record{Event: EventGap, Result: "missing", Detail: gap.String()}, true); err != nil {
 			return fmt.Errorf("tell that %v are missing: %w", gap, err)
 		}
 	}

@@ -88,12 +88,12 @@ type Observer interface {
 	Failed(error)
 }
 
-// nobody is the observer where there is none.
-type nobody struct{}
+// noopObserver is the observer where there is none.
+type noopObserver struct{}
 
-func (nobody) Wrote(Record)  {}
-func (nobody) Refused(error) {}
-func (nobody) Failed(error)  {}
+func (noopObserver) Wrote(Record)  {}
+func (noopObserver) Refused(error) {}
+func (noopObserver) Failed(error)  {}
 
 // Log is an open audit log. It is safe for concurrent use.
 type Log struct {
@@ -132,7 +132,7 @@ func Open(o Options) (*Log, error) {
 		o.Rotate = defaultRotate
 	}
 	if o.Observer == nil {
-		o.Observer = nobody{}
+		o.Observer = noopObserver{}
 	}
 	if o.Low == nil {
 		o.Low = func(int64) {}
@@ -151,16 +151,16 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{opt: o, lock: lock, head: o.Head, grown: make(chan struct{}), dirty: make(chan struct{}, 1), stop: make(chan struct{})}
-	if err := l.goOn(); err != nil {
+	if err := l.openFiles(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the audit log: %w", err), lock.Close())
 	}
 	l.done.Go(l.sync)
 	return l, nil
 }
 
-// goOn opens or begins a file, and writes what is to be told of the time before.
-func (l *Log) goOn() (err error) {
-	if l.missing, err = survey(l.opt.Dir, l.opt.Head, l.opt.Key.Public().(ed25519.PublicKey)); err != nil {
+// openFiles opens or begins a file, and writes what is to be told of the time before.
+func (l *Log) openFiles() (err error) {
+	if l.missing, err = findMissing(l.opt.Dir, l.opt.Head, l.opt.Key.Public().(ed25519.PublicKey)); err != nil {
 		return err
 	}
 	cut, err := l.begun.open(l.opt.Dir)
@@ -170,15 +170,15 @@ func (l *Log) goOn() (err error) {
 	if err := l.resume(); err != nil {
 		return errors.Join(err, l.begun.file.Close())
 	}
-	if err := errors.Join(l.tellGaps(), l.tellCut(cut)); err != nil {
+	if err := errors.Join(l.recordGaps(), l.recordInterrupted(cut)); err != nil {
 		return errors.Join(err, l.file.Close(), l.begun.file.Close())
 	}
 	return nil
 }
 
-// own writes a record of the log itself, in the clear where it tells of nobody. The lock
+// writeOwn writes a record of the log itself, in the clear where it tells of nobody. The lock
 // is held, or nobody else has the log yet.
-func (l *Log) own(r Record, clear bool) error {
+func (l *Log) writeOwn(r Record, clear bool) error {
 	if err := l.reserve(); err != nil {
 		return err
 	}
@@ -215,19 +215,19 @@ func (l *Log) resume() error {
 		}
 		if end.sound && (end.Seq > l.head.Seq || end.Head.same(l.head)) {
 			l.file, l.size, l.room = f, end.size, end.size
-			l.newest(end.Head)
+			l.setHead(end.Head)
 			return f.Truncate(end.size) // a line that a power cut left half written
 		}
 		if end.Seq >= l.head.Seq {
-			l.newest(end.Head)
+			l.setHead(end.Head)
 		}
 		return errors.Join(f.Close(), l.begin())
 	}
 	return l.begin()
 }
 
-// newest is the line that the log goes on after.
-func (l *Log) newest(h Head) { l.head.Seq, l.head.Hash, l.head.Time = h.Seq, h.Hash, h.Time }
+// setHead is the line that the log goes on after.
+func (l *Log) setHead(h Head) { l.head.Seq, l.head.Hash, l.head.Time = h.Seq, h.Hash, h.Time }
 
 // begin makes a new file with its first line. The lock is held, or nobody else
 // has the log yet.
@@ -309,7 +309,7 @@ func (e *Entry) End(r Record) {
 	e.once.Do(func() {
 		l := e.log
 		if l.repeats.count(r, l.opt.Now()) {
-			e.over()
+			e.release()
 			return
 		}
 		line, sealErr := r, error(nil)
@@ -332,12 +332,12 @@ func (e *Entry) End(r Record) {
 			l.failed(fmt.Errorf("record %q: %w", r.Event, err))
 			return
 		}
-		e.over()
+		e.release()
 	})
 }
 
-// over forgets what is noted, and gives the space back.
-func (e *Entry) over() {
+// release forgets what is noted, and gives the space back.
+func (e *Entry) release() {
 	l := e.log
 	if err := l.begun.erase(e.slot); err != nil {
 		l.failed(fmt.Errorf("note that a record is written: %w", err))
@@ -355,7 +355,7 @@ func (l *Log) failed(err error) {
 }
 
 // Cancel gives the space back: there is nothing to record.
-func (e *Entry) Cancel() { e.once.Do(e.over) }
+func (e *Entry) Cancel() { e.once.Do(e.release) }
 
 // write appends a line, and tells the observer the record that is in it. The lock is
 // held.

@@ -42,16 +42,16 @@ type repeats struct {
 	kinds map[kind]*repeat
 }
 
-// always are the results that have a line in any case: successes, and what may have
+// alwaysRecorded are the results that have a line in any case: successes, and what may have
 // changed something. A wrong PIN takes away a try.
-var always = [...]string{
+var alwaysRecorded = [...]string{
 	"", "ok", "fault", "unknown", "missing", "failed", "internal", "wrongCode",
 	"CKR_PIN_INCORRECT", "CKR_GENERAL_ERROR", "CKR_FUNCTION_FAILED", "CKR_DEVICE_ERROR",
 }
 
 // changes reports whether a record is of something that is done, or may be.
 func changes(r Record) bool {
-	return slices.Contains(always[:], r.Result) || strings.HasPrefix(r.Result, "HTTP 5") ||
+	return slices.Contains(alwaysRecorded[:], r.Result) || strings.HasPrefix(r.Result, "HTTP 5") ||
 		r.Tries != "" && !strings.HasSuffix(r.Tries, " refused") // a try that was compared, or given back
 }
 
@@ -135,7 +135,7 @@ func (l *Log) tellRepeats(all bool) {
 		l.mu.Lock()
 		err := l.broken
 		if err == nil {
-			err = l.own(r, false)
+			err = l.writeOwn(r, false)
 		}
 		l.mu.Unlock()
 		if err != nil {

@@ -32,12 +32,12 @@ func (s *Server) admit(c *conn) error {
 	c.purse = purse
 	delete(s.refused, c.owner)
 	s.conns[c] = struct{}{}
-	c.common = s.owners[c.owner]
-	if c.common == nil {
-		c.common = newOwner(s.rivalry.limit)
-		s.owners[c.owner] = c.common
+	c.ownerState = s.owners[c.owner]
+	if c.ownerState == nil {
+		c.ownerState = newOwner(s.contention.limit)
+		s.owners[c.owner] = c.ownerState
 	}
-	c.common.conns++
+	c.ownerState.conns++
 	s.running.Add(1)
 	return nil
 }
@@ -78,7 +78,7 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if c.common.conns--; c.common.conns == 0 {
+	if c.ownerState.conns--; c.ownerState.conns == 0 {
 		delete(s.owners, c.owner)
 	}
 	if !c.evicted {
@@ -94,9 +94,9 @@ const (
 	maxRefused       = 1024 // owners whose refusal is remembered
 )
 
-// turnAway refuses a connection: it answers the handshake and then every request with
+// reject refuses a connection: it answers the handshake and then every request with
 // CKR_DEVICE_MEMORY, so that the client can tell a limit from a daemon that is not there.
-func (s *Server) turnAway(c *conn, why error) {
+func (s *Server) reject(c *conn, why error) {
 	s.mu.Lock()
 	tell := !s.closing && s.refusing[c.owner] < maxTurnedAwayOne && sum(s.refusing) < maxTurnedAway
 	if tell {

@@ -10,9 +10,8 @@ import (
 // agreeable is an application to which every call succeeds.
 type agreeable struct{}
 
-func (agreeable) Heavy(ck.SessionHandle) bool { return false }
-func (agreeable) Close()                      {}
-
+func (agreeable) OnSlow(func(ck.SessionHandle, bool))          {}
+func (agreeable) Close()                                       {}
 func (agreeable) Cancel()                                      {}
 func (agreeable) GetInfo() ck.Info                             { return ck.Info{} }
 func (agreeable) GetSlotList(bool) ([]ck.SlotID, error)        { return []ck.SlotID{1}, nil }

@@ -29,9 +29,10 @@ type Client interface {
 	AuthenticatedWrapping
 	Messages
 	MessageCiphers
-	// Heavy reports whether a call in the session may take long, by its key. It
-	// does not wait.
-	Heavy(ck.SessionHandle) bool
+	// OnSlow has told called with a session whose calls may take long from now on, by
+	// their key, and again when they no longer do. It is called once, before all other
+	// calls. told is quick.
+	OnSlow(told func(h ck.SessionHandle, slow bool))
 	// Cancel ends what calls wait for, and slow work that can be interrupted. The
 	// connection has ended; Close follows.
 	Cancel()

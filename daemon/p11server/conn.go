@@ -26,24 +26,26 @@ const (
 
 // conn is one connection: one application.
 type conn struct {
-	srv     *Server
-	sock    *net.UnixConn
-	peer    record.Peer
-	log     *slog.Logger
-	version byte
-	client  application
-	purse   *meter.Purse // pays for what the connection holds
-	owner   string       // who has to answer for it
-	common  *owner       // with the owner's other connections
-	begun   time.Time
-	used    atomic.Int64    // time of the last request, as of time.UnixNano; 0 before it
-	ctx     context.Context // ends with the connection
-	cancel  context.CancelFunc
+	srv        *Server
+	sock       *net.UnixConn
+	peer       record.Peer
+	log        *slog.Logger
+	version    byte
+	client     application
+	purse      *meter.Purse // pays for what the connection holds
+	owner      string       // who has to answer for it
+	ownerState *owner       // with the owner's other connections
+	begun      time.Time
+	used       atomic.Int64    // time of the last request, as of time.UnixNano; 0 before it
+	ctx        context.Context // ends with the connection
+	cancel     context.CancelFunc
 
-	in       *p11rpc.Reader
-	polls    *pollReader
-	crowd    crowd
-	lines    lines
+	in           *p11rpc.Reader
+	polls        *pollReader
+	overlap      overlap
+	queues       sessionQueues
+	slowSessions slowSessions
+
 	out      *answerWriter
 	finishMu sync.Mutex
 	finished bool
@@ -55,7 +57,7 @@ func newConn(s *Server, sock *net.UnixConn, peer record.Peer) *conn {
 	c := &conn{srv: s, sock: sock, peer: peer, log: s.log.With("uid", peer.UID, "pid", peer.PID), owner: s.opts.Owner(peer.UID), begun: time.Now()}
 	c.purse, _ = meter.Open(nil, 0, 0) // until it is admitted
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.lines.init()
+	c.queues.init()
 	return c
 }
 
@@ -71,7 +73,7 @@ func (c *conn) serve() {
 	c.read()
 	c.cancelCalls()
 	c.out.leave(farewellTime)
-	c.lines.workers.Wait()
+	c.queues.workers.Wait()
 	c.client.close()
 	c.logEnd()
 }
@@ -107,7 +109,7 @@ func (c *conn) read() {
 			c.polls.expect()
 		}
 		f, err := c.in.Next()
-		if c.skipped(t, err) {
+		if c.answerSkipped(t, err) {
 			continue
 		}
 		c.Begun(false)
@@ -116,35 +118,35 @@ func (c *conn) read() {
 			break
 		}
 		t.load(f)
-		pending := c.lines.pending()
+		pending := c.queues.pending()
 		if !together {
-			c.crowd.observe(pending > 0 || !c.polls.waited && t.session != c.crowd.last)
+			c.overlap.observe(pending > 0 || !c.polls.waited && t.session != c.overlap.last)
 		}
-		c.crowd.last = t.session
+		c.overlap.last = t.session
 		switch {
 		case t.call == p11rpc.CallWaitForSlotEvent:
 			c.startWaiting(t)
-		case c.crowd.is, pending > 0 && c.lines.has(t.session), c.slow(t):
-			c.hand(t)
+		case c.overlap.likely, pending > 0 && c.queues.has(t.session), c.takesLong(t):
+			c.handOff(t)
 		default:
-			c.doIn(&c.common.quick, t) // slow has said so
+			c.doGated(&c.ownerState.quick, t) // slow has said so
 		}
 	}
 	c.flush(t)
 }
 
-// crowd tells, from what was seen lately, whether calls overlap. If they do,
+// overlap tells, from what was seen lately, whether calls overlap. If they do,
 // the goroutine that reads had better not do the work.
-type crowd struct {
-	is    bool
-	score int              // 0 to crowdScore
-	last  ck.SessionHandle // of the request before
+type overlap struct {
+	likely bool
+	score  int              // 0 to crowdScore
+	last   ck.SessionHandle // of the request before
 }
 
 // crowdScore is how many sightings in a row change the mind.
 const crowdScore = 8
 
-func (c *crowd) observe(overlap bool) {
+func (c *overlap) observe(overlap bool) {
 	if overlap {
 		c.score = min(c.score+1, crowdScore)
 	} else {
@@ -152,9 +154,9 @@ func (c *crowd) observe(overlap bool) {
 	}
 	switch c.score {
 	case 0:
-		c.is = false
+		c.likely = false
 	case crowdScore:
-		c.is = true
+		c.likely = true
 	}
 }
 
@@ -167,19 +169,19 @@ func (c *conn) cancelCalls() {
 	}
 }
 
-// hand gives the task's request to another goroutine.
-func (c *conn) hand(t *task) {
-	if !c.lines.hasRoom(len(t.body)) {
+// handOff gives the task's request to another goroutine.
+func (c *conn) handOff(t *task) {
+	if !c.queues.hasRoom(len(t.body)) {
 		c.flush(t) // before waiting
 		defer c.watchHangup()()
 	}
-	own := c.adopt(t)
+	own := c.detach(t)
 	if own == nil {
 		return
 	}
-	if c.lines.join(own) {
+	if c.queues.join(own) {
 		c.srv.poll.working.Add(1)
-		go c.work(own)
+		go c.runQueue(own)
 	}
 }
 
@@ -187,15 +189,15 @@ func (c *conn) hand(t *task) {
 // take long, nor beyond this many bytes.
 const maxTogether = 16 << 10
 
-// work does a request and those that joined its line meanwhile.
-func (c *conn) work(t *task) {
-	defer c.lines.workers.Done()
+// runQueue does a request and those that joined its line meanwhile.
+func (c *conn) runQueue(t *task) {
+	defer c.queues.workers.Done()
 	defer c.srv.poll.working.Add(-1)
 	for t != nil {
 		size := len(t.body)
-		c.doIn(c.gateOf(t), t)
-		next := c.lines.next(t.session, size)
-		if next == nil || c.slow(next) || len(t.out.Bytes()) > maxTogether {
+		c.doGated(c.gateOf(t), t)
+		next := c.queues.next(t.session, size)
+		if next == nil || c.takesLong(next) || len(t.out.Bytes()) > maxTogether {
 			c.flush(t)
 		} else {
 			t.out, next.out = next.out, t.out // one write for both
@@ -207,24 +209,24 @@ func (c *conn) work(t *task) {
 
 // startWaiting lets a C_WaitForSlotEvent wait.
 func (c *conn) startWaiting(t *task) {
-	if !c.lines.addWait() {
+	if !c.queues.addWait() {
 		c.log.Warn("refused C_WaitForSlotEvent: too many wait on this connection already", "limit", maxWaits)
 		t.out.Error(t.code, ck.CKR_FUNCTION_FAILED)
 		return
 	}
-	own := c.adopt(t)
+	own := c.detach(t)
 	if own == nil {
-		c.lines.endWait()
-		c.lines.workers.Done()
+		c.queues.endWait()
+		c.queues.workers.Done()
 		return
 	}
 	go func() {
-		defer c.lines.workers.Done()
+		defer c.queues.workers.Done()
 		defer c.srv.freeTask(own)
 		own.begun = time.Now()
 		c.used.Store(own.begun.UnixNano())
 		c.do(own)
-		c.lines.endWait() // before the client can know
+		c.queues.endWait() // before the client can know
 		c.flush(own)
 	}()
 }
@@ -282,7 +284,7 @@ func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 		level = slog.LevelError
 	case ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_TEMPLATE_INCONSISTENT, ck.CKR_ATTRIBUTE_READ_ONLY,
 		ck.CKR_ATTRIBUTE_VALUE_INVALID:
-		level = slog.LevelInfo // whoever wrote the application wants to know which attribute (P35)
+		level = slog.LevelInfo // the code does not say which attribute, the line does
 	}
 	if over := (*record.OverQuota)(nil); errors.Is(err, meter.ErrOver) || errors.As(err, &over) {
 		level = slog.LevelDebug // it is counted, and a client that wants too much must not fill the log

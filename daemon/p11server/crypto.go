@@ -13,7 +13,7 @@ func digestInit(r *request) error {
 	if m == nil {
 		return r.client.SessionCancel(h, ck.CKF_DIGEST)
 	}
-	return r.client.DigestInit(h, ownMechanism(m))
+	return r.client.DigestInit(h, cloneMechanism(m))
 }
 
 func verify(r *request) error {
@@ -43,7 +43,7 @@ func generateKey(r *request) error {
 	if m == nil {
 		return errNoMechanism
 	}
-	key, err := r.client.GenerateKey(h, ownMechanism(m), ownTemplate(t))
+	key, err := r.client.GenerateKey(h, cloneMechanism(m), cloneTemplate(t))
 	return r.handle(uint64(key), err)
 }
 
@@ -55,7 +55,7 @@ func generateKeyPair(r *request) error {
 	if m == nil {
 		return errNoMechanism
 	}
-	pubKey, privKey, err := r.client.GenerateKeyPair(h, ownMechanism(m), ownTemplate(pub), ownTemplate(priv))
+	pubKey, privKey, err := r.client.GenerateKeyPair(h, cloneMechanism(m), cloneTemplate(pub), cloneTemplate(priv))
 	if err == nil {
 		r.out.Ulong(uint64(pubKey))
 		r.out.Ulong(uint64(privKey))

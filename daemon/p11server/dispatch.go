@@ -31,7 +31,8 @@ type route struct {
 	// with a key that they end, write to the disk, stretch a PIN or make a key):
 	// other calls on the connection do not wait for them.
 	slow bool
-	// byKey is for calls that take long with some keys only; the engine tells.
+	// byKey is for calls that take long with some keys only; the engine tells with which
+	// sessions (Client.OnSlow).
 	byKey bool
 	// secret is for calls that handle PINs and keys in Go: they run on a stack that
 	// is cleared (secret.OnOwnStack).
@@ -180,7 +181,7 @@ func begin(do func(Client, ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) erro
 		if m == nil {
 			return r.client.SessionCancel(h, op)
 		}
-		return do(r.client, h, ownMechanism(m), key)
+		return do(r.client, h, cloneMechanism(m), key)
 	}
 }
 

@@ -14,7 +14,7 @@ func encapsulateKey(r *request) error {
 	if m == nil {
 		return errNoMechanism
 	}
-	out, key, err := r.client.EncapsulateKey(h, ownMechanism(m), public, ownTemplate(t), buf)
+	out, key, err := r.client.EncapsulateKey(h, cloneMechanism(m), public, cloneTemplate(t), buf)
 	if err := r.output(out, err); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func decapsulateKey(r *request) error {
 	if m == nil {
 		return errNoMechanism
 	}
-	key, err := r.client.DecapsulateKey(h, ownMechanism(m), private, ownTemplate(t), ciphertext)
+	key, err := r.client.DecapsulateKey(h, cloneMechanism(m), private, cloneTemplate(t), ciphertext)
 	return r.handle(uint64(key), err)
 }
 

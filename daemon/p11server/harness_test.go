@@ -31,7 +31,7 @@ type fakeClient struct {
 
 	login    func(ck.SessionHandle, []byte) error
 	sign     func(ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error)
-	heavy    func(ck.SessionHandle) bool
+	onSlow   func(told func(ck.SessionHandle, bool))
 	signInit func(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
 	genPair  func(ck.SessionHandle) error
 	attrs    func([]ck.AttributeQuery) ([]ck.AttributeResult, error)
@@ -94,7 +94,11 @@ func (f *fakeClient) FindObjectsFinal(ck.SessionHandle) error {
 	return ck.CKR_OPERATION_NOT_INITIALIZED
 }
 
-func (f *fakeClient) Heavy(h ck.SessionHandle) bool { return f.heavy != nil && f.heavy(h) }
+func (f *fakeClient) OnSlow(told func(ck.SessionHandle, bool)) {
+	if f.onSlow != nil {
+		f.onSlow(told)
+	}
+}
 
 func (f *fakeClient) Login(h ck.SessionHandle, _ ck.UserType, pin secret.Bytes) error {
 	return f.login(h, pin)

@@ -12,7 +12,7 @@ func wrapKey(r *request) error {
 	if m == nil {
 		return errNoMechanism
 	}
-	out, err := r.client.WrapKey(h, ownMechanism(m), wrapping, key, buf)
+	out, err := r.client.WrapKey(h, cloneMechanism(m), wrapping, key, buf)
 	return r.output(out, err)
 }
 
@@ -24,7 +24,7 @@ func unwrapKey(r *request) error {
 	if m == nil {
 		return errNoMechanism
 	}
-	key, err := r.client.UnwrapKey(h, ownMechanism(m), unwrapping, wrapped, ownTemplate(t))
+	key, err := r.client.UnwrapKey(h, cloneMechanism(m), unwrapping, wrapped, cloneTemplate(t))
 	return r.handle(uint64(key), err)
 }
 
@@ -52,6 +52,6 @@ func derive(r *request) (ck.ObjectHandle, ck.MechanismType, error) {
 	if m == nil {
 		return 0, 0, errNoMechanism
 	}
-	key, err := r.client.DeriveKey(h, ownMechanism(m), base, ownTemplate(t))
+	key, err := r.client.DeriveKey(h, cloneMechanism(m), base, cloneTemplate(t))
 	return key, m.Type, err
 }

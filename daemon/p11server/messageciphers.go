@@ -29,9 +29,9 @@ type messageCall struct {
 	flags     ck.Flags
 }
 
-// aMessage reads a request, and answers it with what do puts out and with the
+// messageHandler reads a request, and answers it with what do puts out and with the
 // nonce and the tag that are in the parameter afterwards.
-func aMessage(do func(c Client, m messageCall) (ck.Output, error)) handler {
+func messageHandler(do func(c Client, m messageCall) (ck.Output, error)) handler {
 	return func(r *request) error {
 		m := messageCall{r.Session(), r.Message(), r.Data(), r.Data(), r.Buffer(), ck.Flags(r.Ulong())}
 		if err := r.Done(); err != nil {
@@ -48,15 +48,15 @@ func aMessage(do func(c Client, m messageCall) (ck.Output, error)) handler {
 }
 
 func wholeMessage(do func(Client, ck.SessionHandle, *ck.MessageParams, []byte, []byte, ck.Buffer) (ck.Output, error)) handler {
-	return aMessage(func(c Client, m messageCall) (ck.Output, error) { return do(c, m.h, m.parameter, m.aad, m.data, m.buf) })
+	return messageHandler(func(c Client, m messageCall) (ck.Output, error) { return do(c, m.h, m.parameter, m.aad, m.data, m.buf) })
 }
 
 func messageBegin(do func(Client, ck.SessionHandle, *ck.MessageParams, []byte) error) handler {
-	return aMessage(func(c Client, m messageCall) (ck.Output, error) { return ck.Output{}, do(c, m.h, m.parameter, m.aad) })
+	return messageHandler(func(c Client, m messageCall) (ck.Output, error) { return ck.Output{}, do(c, m.h, m.parameter, m.aad) })
 }
 
 func messageNext(do func(Client, ck.SessionHandle, *ck.MessageParams, []byte, ck.Buffer, ck.Flags) (ck.Output, error)) handler {
-	return aMessage(func(c Client, m messageCall) (ck.Output, error) {
+	return messageHandler(func(c Client, m messageCall) (ck.Output, error) {
 		return do(c, m.h, m.parameter, m.data, m.buf, m.flags)
 	})
 }

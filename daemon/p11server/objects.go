@@ -10,7 +10,7 @@ func createObject(r *request) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
-	obj, err := r.client.CreateObject(h, ownTemplate(t))
+	obj, err := r.client.CreateObject(h, cloneTemplate(t))
 	return r.handle(uint64(obj), err)
 }
 
@@ -19,7 +19,7 @@ func copyObject(r *request) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
-	made, err := r.client.CopyObject(h, obj, ownTemplate(t))
+	made, err := r.client.CopyObject(h, obj, cloneTemplate(t))
 	return r.handle(uint64(made), err)
 }
 
@@ -81,7 +81,7 @@ func setAttributeValue(r *request) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
-	return r.client.SetAttributeValue(h, obj, ownTemplate(t))
+	return r.client.SetAttributeValue(h, obj, cloneTemplate(t))
 }
 
 func findObjectsInit(r *request) error {
@@ -89,7 +89,7 @@ func findObjectsInit(r *request) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
-	return r.client.FindObjectsInit(h, ownTemplate(t))
+	return r.client.FindObjectsInit(h, cloneTemplate(t))
 }
 
 // maxFound bounds the handles of one answer to C_FindObjects.

@@ -113,8 +113,13 @@ func TestHeavyKeysHoldUpNobody(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	s := serve(t, Options{}, func(f *fakeClient) {
 		echo(f)
-		f.heavy = func(h ck.SessionHandle) bool { return h == 1 }
-		sign := f.sign
+		var told func(ck.SessionHandle, bool)
+		f.onSlow = func(fn func(ck.SessionHandle, bool)) { told = fn }
+		signInit, sign := f.signInit, f.sign
+		f.signInit = func(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHandle) error {
+			told(h, h == 1)
+			return signInit(h, m, key)
+		}
 		f.sign = func(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
 			if h == 1 {
 				close(started)
@@ -268,7 +273,7 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// PINs do not stay in the memory that they were read into (S55).
+// PINs do not stay in the memory that they were read into.
 func TestRequestsAreWiped(t *testing.T) {
 	var kept [][]byte
 	s := serve(t, Options{}, func(f *fakeClient) {

@@ -65,20 +65,20 @@ type Observer interface {
 	Called(call p11rpc.CallID, rv ck.Error, took time.Duration)
 }
 
-// nobody is the observer where there is none.
-type nobody struct{}
+// noopObserver is the observer where there is none.
+type noopObserver struct{}
 
-func (nobody) Called(p11rpc.CallID, ck.Error, time.Duration) {}
+func (noopObserver) Called(p11rpc.CallID, ck.Error, time.Duration) {}
 
 // Server serves PKCS#11 on Unix sockets. Its methods are safe for concurrent
 // use.
 type Server struct {
-	connect Connect
-	opts    Options
-	log     *slog.Logger
-	poll    *pollBudget
-	rivalry *rivalry
-	tasks   sync.Pool // of *task
+	connect    Connect
+	opts       Options
+	log        *slog.Logger
+	poll       *pollBudget
+	contention *contention
+	tasks      sync.Pool // of *task
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -100,7 +100,7 @@ func New(connect Connect, opts Options) *Server {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opts.Observer == nil {
-		opts.Observer = nobody{}
+		opts.Observer = noopObserver{}
 	}
 	if opts.Owner == nil {
 		opts.Owner = func(uid uint32) string { return strconv.FormatUint(uint64(uid), 10) }
@@ -118,16 +118,16 @@ func New(connect Connect, opts Options) *Server {
 		opts.AnswerTime = patience
 	}
 	s := &Server{
-		connect:   connect,
-		opts:      opts,
-		log:       opts.Logger,
-		poll:      newPollBudget(),
-		rivalry:   newRivalry(),
-		listeners: make(map[net.Listener]struct{}),
-		conns:     make(map[*conn]struct{}),
-		owners:    make(map[string]*owner),
-		refusing:  make(map[string]int),
-		refused:   make(map[string]bool),
+		connect:    connect,
+		opts:       opts,
+		log:        opts.Logger,
+		poll:       newPollBudget(),
+		contention: newContention(),
+		listeners:  make(map[net.Listener]struct{}),
+		conns:      make(map[*conn]struct{}),
+		owners:     make(map[string]*owner),
+		refusing:   make(map[string]int),
+		refused:    make(map[string]bool),
 	}
 	s.tasks.New = func() any { return new(task) }
 	return s
@@ -197,7 +197,7 @@ func (s *Server) start(nc net.Conn) {
 	}
 	c := newConn(s, sock, peer)
 	if err := s.admit(c); err != nil {
-		s.turnAway(c, err)
+		s.reject(c, err)
 		return
 	}
 	go func() {

@@ -38,15 +38,15 @@ func (t *task) load(f p11rpc.Frame) {
 // largeBody is the size of a request, in bytes, that takes long whatever it is.
 const largeBody = 64 << 10
 
-// slow reports whether the request may take long: by its nature, its size or the
+// takesLong reports whether the request may take long: by its nature, its size or the
 // key that its session uses.
-func (c *conn) slow(t *task) bool {
-	return t.call.Valid() && len(t.body) > largeBody || c.waits(t)
+func (c *conn) takesLong(t *task) bool {
+	return t.call.Valid() && len(t.body) > largeBody || c.isSlow(t)
 }
 
-// waits reports whether the request may take long by its nature or by the key that its
+// isSlow reports whether the request may take long by its nature or by the key that its
 // session uses. Much of that time it waits.
-func (c *conn) waits(t *task) bool {
+func (c *conn) isSlow(t *task) bool {
 	if !t.call.Valid() {
 		return false
 	}
@@ -54,12 +54,11 @@ func (c *conn) waits(t *task) bool {
 	if r.slow || !r.byKey {
 		return r.slow
 	}
-	client := c.client.get()
-	return client != nil && client.Heavy(t.session)
+	return c.slowSessions.has(t.session)
 }
 
-// keep takes over the request of another task, with a body of its own.
-func (t *task) keep(from *task) {
+// copyFrom takes over the request of another task, with a body of its own.
+func (t *task) copyFrom(from *task) {
 	t.code, t.call, t.session = from.code, from.call, from.session
 	t.own = append(t.own[:0], from.body...)
 	t.body = t.own
@@ -94,13 +93,13 @@ func (s *Server) freeTask(t *task) {
 // errPanicked is the error of a request that panicked. It is in the log already.
 var errPanicked = ck.Errorf(ck.CKR_GENERAL_ERROR, "panic in the handler")
 
-// doIn is do, when the gate lets the request in. That of a connection that has ended is
+// doGated is do, when the gate lets the request in. That of a connection that has ended is
 // not done any more.
-func (c *conn) doIn(g *gate, t *task) {
+func (c *conn) doGated(g *gate, t *task) {
 	t.begun = time.Now()
 	now := t.begun.UnixNano()
 	c.used.Store(now)
-	c.srv.rivalry.note(c.common, now)
+	c.srv.contention.note(c.ownerState, now)
 	if err := g.enter(c.ctx, now); err != nil {
 		t.wipe()
 		t.out.Error(t.code, ck.CKR_FUNCTION_CANCELED)
@@ -190,7 +189,11 @@ func (c *conn) initialize(d *p11rpc.Decoder) error {
 	if string(magic) != p11rpc.Magic {
 		return ck.Errorf(ck.CKR_GENERAL_ERROR, "C_Initialize without the text that p11-kit clients begin with")
 	}
-	err := c.client.begin(func() Client { return c.srv.connect(c.peer) })
+	err := c.client.begin(func() Client {
+		client := c.srv.connect(c.peer)
+		client.OnSlow(c.slowSessions.note)
+		return client
+	})
 	if c.ctx.Err() != nil {
 		c.cancelCalls() // it began after the end
 	}

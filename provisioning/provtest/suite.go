@@ -149,6 +149,9 @@ func (s *suite) users() {
 	}
 	taken := &record.User{Tenant: s.tenant, Login: "bob"}
 	s.refused(record.ErrExists, func(tx provisioning.Tx) error { return tx.PutUser(taken) })
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error {
+		return tx.PutUser(&record.User{ID: nowhere, Tenant: s.tenant, Login: "nobody"})
+	})
 	s.write(func(tx provisioning.Tx) error {
 		u := *bob
 		u.Enabled, u.OSUsers = false, []string{"bob", "#7"}
@@ -362,6 +365,9 @@ func (s *suite) groups() {
 		return errors.Join(tx.PutGroup(&b), tx.PutGroup(&a))
 	})
 	s.refused(record.ErrExists, func(tx provisioning.Tx) error { return tx.PutGroup(&record.Group{Tenant: s.tenant, Name: "a"}) })
+	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error {
+		return tx.PutGroup(&record.Group{ID: nowhere, Tenant: s.tenant, Name: "nobody"})
+	})
 	s.read(func(tx provisioning.ReadTx) {
 		list, err := tx.Groups(s.tenant)
 		if s.must(err); len(list) != 2 || list[0].ID != a.ID || list[1].ID != b.ID {

@@ -360,6 +360,9 @@ func (t *tx) PutGroup(g *record.Group) error {
 			return record.ErrExists
 		}
 	}
+	if _, known := t.d.groups[g.ID]; g.ID != "" && !known {
+		return notFound("group", g.ID)
+	}
 	if g.ID == "" {
 		g.ID, g.CreatedAt = record.GroupID(uuid.NewString()), time.Now().UTC()
 	}

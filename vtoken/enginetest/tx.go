@@ -185,6 +185,7 @@ func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
 			stored.Secret = old.Secret
 		}
 	}
+	o.Version = stored.Version
 	t.put(token, o.ID, stored)
 	return nil
 }

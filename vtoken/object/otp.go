@@ -101,7 +101,7 @@ func completeHOTP(d *draft) error {
 	if otpOf(d.attrs).Time == ck.CK_OTP_PARAM_IGNORED {
 		d.fill(ck.Ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_OPTIONAL), OTPCounterAttribute(0))
 	} else {
-		d.fill(ck.Ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_IGNORED), ck.Bytes(ck.CKA_OTP_COUNTER, empty),
+		d.fill(ck.Ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_IGNORED), ck.Bytes(ck.CKA_OTP_COUNTER, emptyValue),
 			ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(defaultPeriod)))
 	}
 	d.fill(ck.Ulong(ck.CKA_OTP_LENGTH, uint64(defaultDigits)), ck.String(ck.CKA_VTOKEN_OTP_HASH, ck.OTPHashSHA1))

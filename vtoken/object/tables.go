@@ -6,10 +6,10 @@ import (
 
 // Values that defaults are made of.
 var (
-	no    = []byte{0}
-	yes   = []byte{1}
-	empty = []byte{}
-	zero  = make([]byte, 8)
+	boolFalse  = []byte{0}
+	boolTrue   = []byte{1}
+	emptyValue = []byte{}
+	ulongZero  = make([]byte, 8)
 )
 
 const (
@@ -25,55 +25,55 @@ const (
 // CKA_TOKEN and its like can be changed while copying, the label always.
 var storageRules = []rule{
 	{typ: ck.CKA_CLASS, flags: needCreate},
-	{typ: ck.CKA_TOKEN, flags: inCopy, def: no},
-	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: yes},
-	{typ: ck.CKA_MODIFIABLE, flags: inCopy, def: yes},
-	{typ: ck.CKA_COPYABLE, flags: onlyDown, def: yes},
-	{typ: ck.CKA_DESTROYABLE, flags: inCopy, def: yes},
-	{typ: ck.CKA_LABEL, flags: change, def: empty, max: maxLabel},
+	{typ: ck.CKA_TOKEN, flags: inCopy, def: boolFalse},
+	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: boolTrue},
+	{typ: ck.CKA_MODIFIABLE, flags: inCopy, def: boolTrue},
+	{typ: ck.CKA_COPYABLE, flags: onlyDown, def: boolTrue},
+	{typ: ck.CKA_DESTROYABLE, flags: inCopy, def: boolTrue},
+	{typ: ck.CKA_LABEL, flags: change, def: emptyValue, max: maxLabel},
 	{typ: ck.CKA_UNIQUE_ID, flags: readOnly},
 }
 
 // publicByDefault replaces a row of storageRules (C02).
 var publicByDefault = []rule{
-	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: no},
+	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: boolFalse},
 }
 
 // dataRules are data objects (section 4.5).
 var dataRules = []rule{
-	{typ: ck.CKA_APPLICATION, flags: change, def: empty, max: maxName},
-	{typ: ck.CKA_OBJECT_ID, flags: change, def: empty, max: maxName},
-	{typ: ck.CKA_VALUE, flags: change, def: empty},
+	{typ: ck.CKA_APPLICATION, flags: change, def: emptyValue, max: maxName},
+	{typ: ck.CKA_OBJECT_ID, flags: change, def: emptyValue, max: maxName},
+	{typ: ck.CKA_VALUE, flags: change, def: emptyValue},
 }
 
 // certificateRules are X.509 public key certificates (sections 4.6.2, 4.6.3).
 var certificateRules = []rule{
 	{typ: ck.CKA_CERTIFICATE_TYPE, flags: needCreate},
-	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: no},
-	{typ: ck.CKA_CERTIFICATE_CATEGORY, def: zero},
+	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
+	{typ: ck.CKA_CERTIFICATE_CATEGORY, def: ulongZero},
 	{typ: ck.CKA_CHECK_VALUE, max: 3},
-	{typ: ck.CKA_START_DATE, flags: change, def: empty},
-	{typ: ck.CKA_END_DATE, flags: change, def: empty},
+	{typ: ck.CKA_START_DATE, flags: change, def: emptyValue},
+	{typ: ck.CKA_END_DATE, flags: change, def: emptyValue},
 	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
 	{typ: ck.CKA_SUBJECT, max: maxName},
-	{typ: ck.CKA_ID, flags: change, def: empty, max: maxID},
-	{typ: ck.CKA_ISSUER, flags: change, def: empty, max: maxName},
-	{typ: ck.CKA_SERIAL_NUMBER, flags: change, def: empty, max: 256},
-	{typ: ck.CKA_VALUE, def: empty},
-	{typ: ck.CKA_URL, def: empty, max: maxName},
-	{typ: ck.CKA_HASH_OF_SUBJECT_PUBLIC_KEY, def: empty, max: 64},
-	{typ: ck.CKA_HASH_OF_ISSUER_PUBLIC_KEY, def: empty, max: 64},
-	{typ: ck.CKA_JAVA_MIDP_SECURITY_DOMAIN, def: zero},
+	{typ: ck.CKA_ID, flags: change, def: emptyValue, max: maxID},
+	{typ: ck.CKA_ISSUER, flags: change, def: emptyValue, max: maxName},
+	{typ: ck.CKA_SERIAL_NUMBER, flags: change, def: emptyValue, max: 256},
+	{typ: ck.CKA_VALUE, def: emptyValue},
+	{typ: ck.CKA_URL, def: emptyValue, max: maxName},
+	{typ: ck.CKA_HASH_OF_SUBJECT_PUBLIC_KEY, def: emptyValue, max: 64},
+	{typ: ck.CKA_HASH_OF_ISSUER_PUBLIC_KEY, def: emptyValue, max: 64},
+	{typ: ck.CKA_JAVA_MIDP_SECURITY_DOMAIN, def: ulongZero},
 	{typ: ck.CKA_NAME_HASH_ALGORITHM},
 }
 
 // keyRules are common to every key (section 4.7).
 var keyRules = []rule{
 	{typ: ck.CKA_KEY_TYPE, flags: needCreate | needUnwrap},
-	{typ: ck.CKA_ID, flags: change, def: empty, max: maxID},
-	{typ: ck.CKA_START_DATE, flags: change, def: empty},
-	{typ: ck.CKA_END_DATE, flags: change, def: empty},
-	{typ: ck.CKA_DERIVE, flags: change, def: no},
+	{typ: ck.CKA_ID, flags: change, def: emptyValue, max: maxID},
+	{typ: ck.CKA_START_DATE, flags: change, def: emptyValue},
+	{typ: ck.CKA_END_DATE, flags: change, def: emptyValue},
+	{typ: ck.CKA_DERIVE, flags: change, def: boolFalse},
 	{typ: ck.CKA_LOCAL, flags: readOnly},
 	{typ: ck.CKA_KEY_GEN_MECHANISM, flags: readOnly},
 	{typ: ck.CKA_ALLOWED_MECHANISMS, max: 8 << 10},
@@ -81,12 +81,12 @@ var keyRules = []rule{
 
 // publicKeyRules are common to public keys (section 4.8).
 var publicKeyRules = []rule{
-	{typ: ck.CKA_SUBJECT, flags: change, def: empty, max: maxName},
-	{typ: ck.CKA_ENCRYPT, flags: change, def: no},
-	{typ: ck.CKA_VERIFY, flags: change, def: no},
-	{typ: ck.CKA_VERIFY_RECOVER, flags: change, def: no},
-	{typ: ck.CKA_WRAP, flags: onlyDown, def: no},
-	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: no},
+	{typ: ck.CKA_SUBJECT, flags: change, def: emptyValue, max: maxName},
+	{typ: ck.CKA_ENCRYPT, flags: change, def: boolFalse},
+	{typ: ck.CKA_VERIFY, flags: change, def: boolFalse},
+	{typ: ck.CKA_VERIFY_RECOVER, flags: change, def: boolFalse},
+	{typ: ck.CKA_WRAP, flags: onlyDown, def: boolFalse},
+	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
 	{typ: ck.CKA_WRAP_TEMPLATE},
 	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
 }
@@ -101,26 +101,26 @@ var guardRules = []rule{
 	{typ: ck.CKA_WRAP_WITH_TRUSTED, flags: onlyUp},
 	{typ: ck.CKA_UNWRAP_TEMPLATE},
 	{typ: ck.CKA_DERIVE_TEMPLATE},
-	{typ: ck.CKA_SIGN, flags: change, def: no},
-	{typ: ck.CKA_DECRYPT, flags: change, def: no},
-	{typ: ck.CKA_UNWRAP, flags: onlyDown, def: no},
+	{typ: ck.CKA_SIGN, flags: change, def: boolFalse},
+	{typ: ck.CKA_DECRYPT, flags: change, def: boolFalse},
+	{typ: ck.CKA_UNWRAP, flags: onlyDown, def: boolFalse},
 }
 
 // privateKeyRules are common to private keys (section 4.9).
 var privateKeyRules = []rule{
-	{typ: ck.CKA_SUBJECT, flags: change, def: empty, max: maxName},
-	{typ: ck.CKA_SIGN_RECOVER, flags: change, def: no},
-	{typ: ck.CKA_ALWAYS_AUTHENTICATE, def: no},
+	{typ: ck.CKA_SUBJECT, flags: change, def: emptyValue, max: maxName},
+	{typ: ck.CKA_SIGN_RECOVER, flags: change, def: boolFalse},
+	{typ: ck.CKA_ALWAYS_AUTHENTICATE, def: boolFalse},
 	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
 }
 
 // secretKeyRules are common to secret keys (section 4.10).
 var secretKeyRules = []rule{
-	{typ: ck.CKA_ENCRYPT, flags: change, def: no},
-	{typ: ck.CKA_VERIFY, flags: change, def: no},
-	{typ: ck.CKA_WRAP, flags: onlyDown, def: no},
+	{typ: ck.CKA_ENCRYPT, flags: change, def: boolFalse},
+	{typ: ck.CKA_VERIFY, flags: change, def: boolFalse},
+	{typ: ck.CKA_WRAP, flags: onlyDown, def: boolFalse},
 	{typ: ck.CKA_CHECK_VALUE, max: 3},
-	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: no},
+	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
 	{typ: ck.CKA_WRAP_TEMPLATE},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxSecret},
 }
@@ -192,8 +192,8 @@ var slhdsaPrivateRules = []rule{
 
 // encapsulateRules and decapsulateRules are uses that keys of ML-KEM have.
 var (
-	encapsulateRules = []rule{{typ: ck.CKA_ENCAPSULATE, flags: change, def: no}, {typ: ck.CKA_ENCAPSULATE_TEMPLATE}}
-	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: no}, {typ: ck.CKA_DECAPSULATE_TEMPLATE}}
+	encapsulateRules = []rule{{typ: ck.CKA_ENCAPSULATE, flags: change, def: boolFalse}, {typ: ck.CKA_ENCAPSULATE_TEMPLATE}}
+	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: boolFalse}, {typ: ck.CKA_DECAPSULATE_TEMPLATE}}
 )
 
 // otpRules are one-time password keys (sections 6.62.3 and 6.62.8), which have
@@ -201,20 +201,20 @@ var (
 // which moves on with each password. What is left out follows from the rest; see
 // completeHOTP.
 var otpRules = []rule{
-	{typ: ck.CKA_OTP_FORMAT, def: zero},
+	{typ: ck.CKA_OTP_FORMAT, def: ulongZero},
 	{typ: ck.CKA_OTP_LENGTH},
-	{typ: ck.CKA_OTP_USER_FRIENDLY_MODE, def: yes},
-	{typ: ck.CKA_OTP_CHALLENGE_REQUIREMENT, def: zero},
+	{typ: ck.CKA_OTP_USER_FRIENDLY_MODE, def: boolTrue},
+	{typ: ck.CKA_OTP_CHALLENGE_REQUIREMENT, def: ulongZero},
 	{typ: ck.CKA_OTP_TIME_REQUIREMENT},
 	{typ: ck.CKA_OTP_COUNTER_REQUIREMENT},
-	{typ: ck.CKA_OTP_PIN_REQUIREMENT, def: zero},
+	{typ: ck.CKA_OTP_PIN_REQUIREMENT, def: ulongZero},
 	{typ: ck.CKA_OTP_TIME_INTERVAL},
 	{typ: ck.CKA_OTP_COUNTER, max: 8},
-	{typ: ck.CKA_OTP_TIME, def: empty, max: 14},
-	{typ: ck.CKA_OTP_USER_IDENTIFIER, def: empty, max: maxLabel},
-	{typ: ck.CKA_OTP_SERVICE_IDENTIFIER, def: empty, max: maxLabel},
-	{typ: ck.CKA_OTP_SERVICE_LOGO, def: empty, max: maxName},
-	{typ: ck.CKA_OTP_SERVICE_LOGO_TYPE, def: empty, max: maxLabel},
+	{typ: ck.CKA_OTP_TIME, def: emptyValue, max: 14},
+	{typ: ck.CKA_OTP_USER_IDENTIFIER, def: emptyValue, max: maxLabel},
+	{typ: ck.CKA_OTP_SERVICE_IDENTIFIER, def: emptyValue, max: maxLabel},
+	{typ: ck.CKA_OTP_SERVICE_LOGO, def: emptyValue, max: maxName},
+	{typ: ck.CKA_OTP_SERVICE_LOGO_TYPE, def: emptyValue, max: maxLabel},
 	{typ: ck.CKA_VTOKEN_OTP_HASH, max: 16},
 	{typ: ck.CKA_VALUE_LEN},
 }

@@ -10,7 +10,7 @@ import (
 //   - CKR_KEY_UNEXTRACTABLE where CKA_EXTRACTABLE is false;
 //   - CKR_KEY_NOT_WRAPPABLE for what is no private or secret key, for a key with
 //     CKA_WRAP_WITH_TRUSTED where o is not trusted, for a key that would come back
-//     without what holds it ([Object.bound]), and for a sensitive key where o opens
+//     without what holds it ([Object.checkWrappable]), and for a sensitive key where o opens
 //     what it wraps, or is known outside of the token;
 //   - CKR_KEY_HANDLE_INVALID, as section 5.18.3 has it, for a key that is not
 //     like o's CKA_WRAP_TEMPLATE.
@@ -24,7 +24,7 @@ func (o *Object) MayWrap(key *Object) error {
 	case key.Bool(ck.CKA_WRAP_WITH_TRUSTED) && !o.Bool(ck.CKA_TRUSTED):
 		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "the key is wrapped only with a key that the SO marked CKA_TRUSTED; its CKA_WRAP_WITH_TRUSTED is true")
 	}
-	if err := key.bound(); err != nil {
+	if err := key.checkWrappable(); err != nil {
 		return err
 	}
 	if key.Sensitive() {
@@ -42,10 +42,10 @@ func (o *Object) MayWrap(key *Object) error {
 	return nil
 }
 
-// bound refuses to wrap a key whose attributes hold more than the key itself. A wrapped
-// key carries none of them: unwrapped again it could be asked to decrypt all that it
-// ever wrapped, could be used without the PIN, or would make readable keys.
-func (o *Object) bound() error {
+// checkWrappable refuses to wrap a key whose attributes protect more than the key itself. A
+// wrapped key does not carry them: unwrapped again, it could decrypt all that it ever wrapped,
+// be used without the PIN, or make readable keys.
+func (o *Object) checkWrappable() error {
 	switch {
 	case pastOf(o.Attrs).guards():
 		return ck.Errorf(ck.CKR_KEY_NOT_WRAPPABLE, "a key that wraps sensitive keys, or whose pair does, is not wrapped itself")
@@ -57,12 +57,11 @@ func (o *Object) bound() error {
 	return nil
 }
 
-// KeepsResults reports whether CKA_DERIVE_TEMPLATE wants derived keys that nobody
-// reads.
+// KeepsResults reports whether CKA_DERIVE_TEMPLATE demands derived keys that cannot be read.
 func (o *Object) KeepsResults() bool { return o.demandsGuard(ck.CKA_DERIVE_TEMPLATE) }
 
-// demandsGuard reports whether the nested template wants keys that nobody reads. One
-// that cannot be decoded does.
+// demandsGuard reports whether the nested template demands keys that cannot be read. A
+// template that cannot be decoded does.
 func (o *Object) demandsGuard(by ck.AttributeType) bool {
 	if !o.Attrs.Has(by) {
 		return false
@@ -78,10 +77,10 @@ func (o *Object) demandsGuard(by ck.AttributeType) bool {
 	return guarded || given && !leaves
 }
 
-// Governs is the template of a key that is unwrapped with o (CKA_UNWRAP_TEMPLATE)
-// or derived from o (CKA_DERIVE_TEMPLATE): t with the attributes that o demands.
-// Where t says otherwise it is CKR_TEMPLATE_INCONSISTENT.
-func (o *Object) Governs(by ck.AttributeType, t ck.Template) (ck.Template, error) {
+// ApplyDerivedTemplate adds to t the attributes that o demands of keys unwrapped with it
+// (CKA_UNWRAP_TEMPLATE) or derived from it (CKA_DERIVE_TEMPLATE). If t says otherwise, it is
+// CKR_TEMPLATE_INCONSISTENT.
+func (o *Object) ApplyDerivedTemplate(by ck.AttributeType, t ck.Template) (ck.Template, error) {
 	demanded, err := o.nested(by)
 	if err != nil {
 		return nil, err
@@ -116,9 +115,9 @@ func (o *Object) nested(t ck.AttributeType) (ck.Template, error) {
 	return ck.DecodeTemplate(o.Attrs.Get(t))
 }
 
-// tighten sees to it that unwrapping loosens nothing. A wrapped key carries no
-// attributes, so whatever the key was before, the new one may neither be read nor be
-// wrapped with any key that comes along.
+// tighten makes sure that unwrapping relaxes no protection. A wrapped key carries no
+// attributes, so whatever the key was before, the new one may not be read, nor wrapped with
+// any key that is not trusted.
 func (d *draft) tighten() error {
 	if d.src.Origin != Unwrap || !d.attrs.Bool(ck.CKA_EXTRACTABLE) {
 		return nil

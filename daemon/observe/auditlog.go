@@ -1,0 +1,133 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"vtoken/daemon/audit"
+	"vtoken/daemon/config"
+	"vtoken/keystore"
+)
+
+// auditDir is the folder of the audit log in the data folder, where the
+// configuration names no other.
+const auditDir = "audit"
+
+// eventAcceptRollback is that an administrator took an older store as it is.
+const eventAcceptRollback = "accept-rollback"
+
+// Log is the audit log of a store that a daemon serves.
+type Log struct {
+	*audit.Log
+	store   *keystore.Store
+	version string // of the daemon
+}
+
+// Open opens the audit log of a store and records that the daemon starts.
+func Open(cfg config.Config, s *keystore.Store, observer audit.Observer, logger *slog.Logger, version string) (*Log, error) {
+	o, err := AuditOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	known, err := auditHead(s)
+	if err != nil {
+		return nil, err
+	}
+	o.Key, o.Head, o.Anchor, o.Observer = s.AuditKey(), headOf(known), anchorIn(s), observer
+	o.Failed = func(err error) { logger.Error("the audit log is not complete", "error", err) }
+	o.Low = func(free int64) {
+		logger.Warn("the disk of the audit log is nearly full; without space nothing is done that has to be recorded: move old files of the log away (vtoken audit archive), or make the disk larger", "folder", o.Dir, "free", free)
+	}
+	log, err := audit.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{Log: log, store: s, version: version}
+	if gaps := l.Missing(); len(gaps) > 0 {
+		logger.Error("lines of the audit log that the store knows of are missing: they were removed or changed, or the store was restored in another folder than its log; see vtoken audit verify, and say with vtoken audit archive where you keep them elsewhere", "folder", o.Dir, "missing", fmt.Sprint(gaps))
+	}
+	if err := errors.Join(l.recordOwn(audit.EventStart), l.recordAccepted(known.Time)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// AuditOptions are where the audit log is and who may read it.
+func AuditOptions(cfg config.Config) (audit.Options, error) {
+	recipients, err := cfg.Auditors()
+	dir := cfg.AuditDir
+	if dir == "" {
+		dir = filepath.Join(cfg.DataDir, auditDir)
+	}
+	return audit.Options{Dir: dir, Recipients: recipients}, err
+}
+
+// auditHead is the newest line that the store knows of.
+func auditHead(s *keystore.Store) (h keystore.AuditHead, err error) {
+	err = s.View(func(tx *keystore.Tx) (err error) {
+		h, err = tx.AuditHead()
+		return err
+	})
+	return h, err
+}
+
+func headOf(known keystore.AuditHead) audit.Head {
+	head := audit.Head{Seq: known.Seq, Time: known.Time, Archived: known.Archived}
+	copy(head.Hash[:], known.Hash)
+	for _, r := range known.Missing {
+		head.Missing = append(head.Missing, audit.Range{First: r[0], Last: r[1]})
+	}
+	return head
+}
+
+// knownOf is the same for the store.
+func knownOf(h audit.Head) keystore.AuditHead {
+	known := keystore.AuditHead{Seq: h.Seq, Hash: h.Hash[:], Time: h.Time, Archived: h.Archived}
+	for _, r := range h.Missing {
+		known.Missing = append(known.Missing, [2]uint64{r.First, r.Last})
+	}
+	return known
+}
+
+// anchorIn keeps the newest line's number and hash in a store.
+func anchorIn(s *keystore.Store) func(audit.Head) error {
+	return func(h audit.Head) error {
+		return s.Update(func(tx *keystore.Tx) error {
+			return tx.PutAuditHead(knownOf(h))
+		})
+	}
+}
+
+// recordOwn records something that the daemon itself does.
+func (l *Log) recordOwn(event string) error {
+	line := audit.Record{Event: event, Result: "ok", Detail: "version " + l.version}
+	e, err := l.Begin(line)
+	if err != nil {
+		return fmt.Errorf("record the daemon's %s: %w", event, err)
+	}
+	e.End(line)
+	return nil
+}
+
+// recordAccepted records that an older store was accepted since the last line of
+// the audit log that the store knows of. The command that did so has a line of its
+// own, unless its log could not be written or belongs to another folder.
+func (l *Log) recordAccepted(last time.Time) error {
+	p, err := l.store.Protection()
+	if err != nil || !p.Accepted.After(last) {
+		return err
+	}
+	line := audit.Record{Event: eventAcceptRollback, Result: "ok", Detail: "at " + p.Accepted.Format(time.RFC3339)}
+	e, err := l.Begin(line)
+	if err != nil {
+		return fmt.Errorf("record that an older store was accepted: %w", err)
+	}
+	e.End(line)
+	return nil
+}
+
+// Close records that the daemon stops, and closes the log. It goes before the store is closed.
+func (l *Log) Close() error { return errors.Join(l.recordOwn(audit.EventStop), l.Log.Close()) }

@@ -1,0 +1,123 @@
+package p11server
+
+import (
+	"sync"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+)
+
+// Limits of one connection.
+const (
+	// maxRequests bounds the requests that were read and are not yet answered,
+	// and maxRequestBytes their bodies: beyond, the connection is not read.
+	maxRequests     = 64
+	maxRequestBytes = 2 * p11rpc.MaxBody
+	// maxWaits bounds the calls of C_WaitForSlotEvent under way.
+	maxWaits = 8
+)
+
+// sessionQueues keeps the requests that goroutines other than the reader work on. Each
+// session with such a request has a line: its requests in their order, worked
+// on by one goroutine.
+type sessionQueues struct {
+	mu      sync.Mutex
+	freed   sync.Cond // of mu: a request was answered
+	waiting map[ck.SessionHandle][]*task
+	count   int // requests in lines and under way
+	bytes   int // of their bodies
+	waits   int
+	workers sync.WaitGroup
+}
+
+func (l *sessionQueues) init() {
+	l.freed.L = &l.mu
+	l.waiting = make(map[ck.SessionHandle][]*task)
+}
+
+// pending is how many requests were joined and not answered.
+func (l *sessionQueues) pending() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
+
+// has reports whether the session has a line. Only the reader adds lines, so
+// its answer of false stays true until the reader joins one.
+func (l *sessionQueues) has(s ck.SessionHandle) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.waiting[s]
+	return ok
+}
+
+func (l *sessionQueues) hasRoom(size int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.room(size)
+}
+
+func (l *sessionQueues) room(size int) bool {
+	return l.count == 0 || l.count < maxRequests && l.bytes+size <= maxRequestBytes
+}
+
+// join puts a request at the end of its session's line, once there is room. It
+// reports whether the caller is to start a worker for it.
+func (l *sessionQueues) join(t *task) (start bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !l.room(len(t.body)) {
+		l.freed.Wait()
+	}
+	l.count++
+	l.bytes += len(t.body)
+	if t.session != 0 {
+		line, busy := l.waiting[t.session]
+		if busy {
+			l.waiting[t.session] = append(line, t)
+			return false
+		}
+		l.waiting[t.session] = nil
+	}
+	l.workers.Add(1)
+	return true
+}
+
+// next ends a request of that size and returns the next of the line, or nil
+// where the line is at its end.
+func (l *sessionQueues) next(s ck.SessionHandle, size int) *task {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count--
+	l.bytes -= size
+	l.freed.Signal()
+	if s == 0 {
+		return nil
+	}
+	line := l.waiting[s]
+	if len(line) == 0 {
+		delete(l.waiting, s)
+		return nil
+	}
+	l.waiting[s] = line[1:]
+	return line[0]
+}
+
+// addWait counts a call that waits, where the limit allows it.
+func (l *sessionQueues) addWait() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waits == maxWaits {
+		return false
+	}
+	l.waits++
+	l.workers.Add(1)
+	return true
+}
+
+// endWait takes a call that waited out of the count; its worker goes on.
+func (l *sessionQueues) endWait() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waits--
+}
