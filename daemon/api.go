@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"vtoken/provisioning"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/dialect/all"
 	"vtoken/provisioning/dialect/native"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )

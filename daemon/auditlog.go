@@ -14,7 +14,7 @@ import (
 	"vtoken/daemon/config"
 	"vtoken/keystore"
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/ck"
 )

@@ -7,7 +7,7 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/keystore"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // eventAcceptRollback is that an administrator took an older store as it is.

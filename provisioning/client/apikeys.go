@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // APIKeys lists the API keys of a tenant, without the keys themselves.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // AuditQuery says which lines of the audit log.

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"time"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/secret"
 )
 

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // RequestCertificate has a key pair made for a holder of a token, and the request

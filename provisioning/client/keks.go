@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // KEKs lists the key-encryption keys that open the store. The daemon tries each,

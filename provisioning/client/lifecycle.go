@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // Assign gives a token to a user.

@@ -13,7 +13,7 @@ import (
 	"mime/multipart"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // VerifyOTP has a one-time password of a token taken, once. A wrong one is an

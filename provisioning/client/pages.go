@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/url"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // pages reads a listing page by page, and stops at the first error.

@@ -6,7 +6,7 @@ import (
 	"mime/multipart"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // pfxForm is a PFX file and its password.

@@ -7,7 +7,7 @@ import (
 	"mime"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // Check has the daemon authenticate every record of its store. It takes as long

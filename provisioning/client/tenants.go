@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // Tenants lists the tenants that the caller sees.

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // TokenFilter narrows a listing of tokens; what is empty asks for nothing.

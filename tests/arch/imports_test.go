@@ -80,14 +80,14 @@ var layers = [...]layer{
 		of:  []string{"provisioning/dialect/dialecttest"},
 		may: []string{"provisioning", "provisioning/httpkit", "provisioning/provtest", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/record", "vtoken/secret"}},
 	{name: "the JSON of the native API knows nobody",
-		of: []string{"provisioning/dialect/native/api"}, may: []string{"vtoken/secret"}},
+		of: []string{"provisioning/api"}, may: []string{"vtoken/secret"}},
 	{name: "the server for tests of the native API joins its parts",
 		of: []string{"provisioning/dialect/native/nativetest"}, may: []string{"provisioning/...", "vtoken/..."}},
 	{name: "a dialect knows the core and no other dialect",
 		of:  []string{"provisioning/dialect/..."},
 		may: []string{"provisioning", "provisioning/directory", "provisioning/httpkit", "provisioning/httpkit/jwtauth", "provisioning/seedfile", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
 	{name: "the client of the API knows its JSON",
-		of: []string{"provisioning/client"}, may: []string{"provisioning/dialect/native/api", "vtoken/secret"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
+		of: []string{"provisioning/client"}, may: []string{"provisioning/api", "vtoken/secret"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
@@ -103,10 +103,10 @@ var layers = [...]layer{
 	{name: "the generator of docs/pkcs11.md reads the tables that it tells of",
 		of: []string{"tools/gen/p11doc"}, may: []string{"tools/gen/cryptoki", "daemon/p11server", "vtoken/ck", "vtoken/mech", "vtoken/object", "vtoken/policy", "vtoken/p11rpc"}},
 	{name: "tools talk to the daemon through its API",
-		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
+		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
 		never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 	{name: "tests of whole programs know what programs offer",
-		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/remote"}},
+		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/remote"}},
 }
 
 // within reports whether a package is one of the patterns. self is what "."

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 // roles are the named roles of API keys, the least first.

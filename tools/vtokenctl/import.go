@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 func importCommand(a *app) *cobra.Command {

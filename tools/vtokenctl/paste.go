@@ -8,7 +8,7 @@ import (
 	"strings"
 	"text/template"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // paste is what the lines to paste are made from (C34).

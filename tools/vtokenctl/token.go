@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 func tokenCommand(a *app) *cobra.Command {

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 func tokenExpireCommand(a *app) *cobra.Command {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // TestReadSecret reads files with all kinds of ends.

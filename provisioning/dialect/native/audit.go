@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // Auditor is the audit log to read. It is safe for concurrent use.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/secret"
 )
 

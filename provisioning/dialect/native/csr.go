@@ -4,7 +4,7 @@ import (
 	"encoding/pem"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )

@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // maxPassword bounds the password of a PFX, in bytes.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )

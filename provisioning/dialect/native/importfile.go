@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/seedfile"
 	"vtoken/vtoken/record"
 )

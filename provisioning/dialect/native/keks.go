@@ -3,7 +3,7 @@ package native
 import (
 	"context"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
 )
 

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 )
 

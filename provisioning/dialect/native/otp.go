@@ -4,7 +4,7 @@ import (
 	"encoding/hex"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )

@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // listed is a page of items that the core lists whole and in the order of their

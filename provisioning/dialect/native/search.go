@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/directory"
 	"vtoken/vtoken/record"
 )

@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 func (h *Handler) listTenants(r *request) (any, error) {

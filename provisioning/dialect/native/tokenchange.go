@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // changeToken changes the one thing of a token that the body names.

@@ -19,10 +19,10 @@ import (
 	"time"
 
 	"vtoken/provisioning"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/dialect/native"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/provisioning/provtest"
 	"vtoken/vtoken/record"
