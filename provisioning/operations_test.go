@@ -249,7 +249,7 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 }
 
 // rightsOf is written down here a second time on purpose: a change of the table
-// in rules.go has to be meant.
+// in operations.go has to be meant.
 var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpTenantCreate:   record.MaySystem | record.MayAdd,
 	provisioning.OpTenantDelete:   record.MaySystem | record.MayRemove,
