@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -46,7 +47,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.Tena
 			return err
 		}
 		if there {
-			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name", clip(n.Name))
+			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name", text.Clip(n.Name))
 		}
 		return taken(tx.PutAPIKey(k), "there is a credential with that certificate or id already; revoke it first, or give another one")
 	})
@@ -87,7 +88,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, tenant record.Tena
 		}
 		k, err := tx.APIKey(tenant, name)
 		if err != nil {
-			return notFound(err, KeyNotFound, "there is no API key %q in this tenant; list them with `vtoken apikey list`", clip(name))
+			return notFound(err, KeyNotFound, "there is no API key %q in this tenant; list them with `vtoken apikey list`", text.Clip(name))
 		}
 		if !c.May(k.Role.Rights()) {
 			return Errorf(Forbidden, "role %q may not revoke a key of role %q", c.Role, k.Role)

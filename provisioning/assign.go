@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
@@ -70,10 +71,10 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 		return err
 	}
 	if !u.Enabled {
-		return Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
+		return Errorf(WrongState, "user %q is disabled; enable the user first", text.Clip(u.Login))
 	}
 	if t.Assignment(u.ID) != nil {
-		return Errorf(Conflict, "user %q has token %s already", clip(u.Login), t.ID)
+		return Errorf(Conflict, "user %q has token %s already", text.Clip(u.Login), t.ID)
 	}
 	op := a.operation(t)
 	if err := c.mayDo(op); err != nil {
@@ -157,7 +158,7 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 				return err
 			}
 			if gone = u.ID; t.Assignment(gone) == nil {
-				return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+				return Errorf(WrongState, "user %q does not have token %s", text.Clip(u.Login), t.ID)
 			}
 		}
 		var left []record.Assignment
@@ -217,7 +218,7 @@ func parting(c Caller, user string, change HolderChange) step {
 		}
 		a := t.Assignment(u.ID)
 		if a == nil {
-			return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+			return Errorf(WrongState, "user %q does not have token %s", text.Clip(u.Login), t.ID)
 		}
 		before := *a
 		set(&a.Suspended, change.Suspended)
@@ -256,7 +257,7 @@ func (s *Service) SortHolders(ctx context.Context, c Caller, order []HolderRef) 
 			t = t.Clone()
 			a := t.Assignment(u.ID)
 			if a == nil {
-				return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+				return Errorf(WrongState, "user %q does not have token %s", text.Clip(u.Login), t.ID)
 			}
 			a.Priority = i
 			if err := tx.PutToken(t); err != nil {

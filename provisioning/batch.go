@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"vtoken/provisioning/seedfile"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
@@ -73,7 +74,7 @@ func (b *batch) refuse(i int, err error) error {
 		return err
 	}
 	line, serial := b.line(i)
-	b.report.Refused = append(b.report.Refused, seedfile.Problem{Line: line, Serial: clip(serial), Reason: e.Detail})
+	b.report.Refused = append(b.report.Refused, seedfile.Problem{Line: line, Serial: text.Clip(serial), Reason: e.Detail})
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"vtoken/provisioning/seedfile"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -86,7 +87,7 @@ func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRo
 	}
 	t := old.Clone()
 	if p := r.Product; p.Manufacturer != "" && p.Manufacturer != t.Product.Manufacturer || p.Model != "" && p.Model != t.Product.Model {
-		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", clip(t.Product.Model), clip(t.Product.Manufacturer), clip(p.Model), clip(p.Manufacturer))
+		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", text.Clip(t.Product.Model), text.Clip(t.Product.Manufacturer), text.Clip(p.Model), text.Clip(p.Manufacturer))
 	}
 	u, err := s.holderOf(tx, c, NewToken{Tenant: tenant, User: r.User, CreateUser: o.CreateUsers}, names)
 	if err != nil {
@@ -134,7 +135,7 @@ func AssignRows(f *seedfile.File) (rows []AssignRow, refused []seedfile.Problem)
 	for _, a := range f.Assignments {
 		off, known := statuses[a.Status]
 		if !known {
-			refused = append(refused, seedfile.Problem{Line: a.Line, Serial: a.Serial, Reason: "there is no status " + clip(a.Status) + "; it is ACTIVE, INACTIVE or DISABLED"})
+			refused = append(refused, seedfile.Problem{Line: a.Line, Serial: a.Serial, Reason: "there is no status " + text.Clip(a.Status) + "; it is ACTIVE, INACTIVE or DISABLED"})
 			continue
 		}
 		rows = append(rows, AssignRow{

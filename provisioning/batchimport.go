@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vtoken/provisioning/seedfile"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -171,5 +172,5 @@ func (s *Service) checkDomain(tx Tx, id record.UserID, domain string) error {
 		u.Domain = domain
 		return tx.PutUser(&u)
 	}
-	return Errorf(UserNotFound, "there is a user %q, but of another domain than %q", clip(old.Login), clip(domain))
+	return Errorf(UserNotFound, "there is a user %q, but of another domain than %q", text.Clip(old.Login), text.Clip(domain))
 }

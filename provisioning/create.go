@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -84,7 +85,7 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names nam
 		t.Holders = record.HeldBy(u.ID, s.now(), c.Name)
 	}
 	if err := tx.NewToken(t); err != nil {
-		return nil, taken(err, "there is a token with the serial number %q already; give another one", clip(t.Serial))
+		return nil, taken(err, "there is a token with the serial number %q already; give another one", text.Clip(t.Serial))
 	}
 	if made.key == nil {
 		return t, nil
@@ -187,11 +188,11 @@ const (
 func checkShort(s string) error {
 	for _, r := range s {
 		if r < ' ' || r > '~' {
-			return Errorf(BadInput, "%q has a character that is not printable ASCII; leave it out", clip(s))
+			return Errorf(BadInput, "%q has a character that is not printable ASCII; leave it out", text.Clip(s))
 		}
 	}
 	if len(s) > maxShort || strings.TrimSpace(s) != s {
-		return Errorf(BadInput, "%q is over-long, or begins or ends with a blank; give at most %d characters", clip(s), maxShort)
+		return Errorf(BadInput, "%q is over-long, or begins or ends with a blank; give at most %d characters", text.Clip(s), maxShort)
 	}
 	return nil
 }
@@ -202,7 +203,7 @@ func (s *Service) holderOf(tx Tx, c Caller, n NewToken, names naming) (*record.U
 	u, err := userOf(tx, n.Tenant, n.User)
 	switch {
 	case err == nil && !u.Enabled:
-		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
+		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", text.Clip(u.Login))
 	case err == nil || !n.CreateUser || KindOf(err) != UserNotFound:
 		return u, err
 	}

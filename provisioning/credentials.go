@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"crypto/x509"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -109,7 +110,7 @@ func (s *Service) findKey(ctx context.Context, dialect string, hash []byte) (Cre
 	}
 	if k.PublicKey != nil {
 		if c.PublicKey, err = x509.ParsePKIXPublicKey(k.PublicKey); err != nil {
-			return Credential{}, Errorf(Internal, "reading the public key of the credential %q: %w", clip(k.Name), err)
+			return Credential{}, Errorf(Internal, "reading the public key of the credential %q: %w", text.Clip(k.Name), err)
 		}
 	}
 	return c, nil

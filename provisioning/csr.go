@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -147,7 +148,7 @@ func (s *Service) pendingUser(tx ReadTx, tenant record.TenantID, user string) (*
 		}
 	}
 	if waiting >= maxPending {
-		return nil, Errorf(Conflict, "%d keys of user %q wait for their certificates already; store those first, or delete some", waiting, clip(u.Login))
+		return nil, Errorf(Conflict, "%d keys of user %q wait for their certificates already; store those first, or delete some", waiting, text.Clip(u.Login))
 	}
 	return u, nil
 }

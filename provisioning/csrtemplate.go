@@ -10,6 +10,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"vtoken/provisioning/dn"
+	"vtoken/provisioning/text"
 )
 
 // The extensions of a request (RFC 5280, section 4.2.1) and the name of
@@ -30,9 +33,9 @@ func (n *NewCSR) template() (*x509.CertificateRequest, error) {
 	if err := n.check(); err != nil {
 		return nil, err
 	}
-	subject, err := parseDN(n.Subject)
+	subject, err := dn.Parse(n.Subject)
 	if err != nil {
-		return nil, err
+		return nil, &Error{Kind: BadInput, Detail: err.Error(), Err: err}
 	}
 	t := &x509.CertificateRequest{RawSubject: subject, SignatureAlgorithm: n.Signature}
 	for _, make := range []func() (asn1.ObjectIdentifier, any, error){n.usage, n.extended, n.altNames} {
@@ -63,7 +66,7 @@ func (n *NewCSR) check() error {
 	algorithm, bits := n.kind()
 	switch {
 	case n.Curve != "" && algorithm != "EC":
-		return Errorf(NotSupported, "keys on curve %q are not made; use P-256 or P-384", clip(n.Curve))
+		return Errorf(NotSupported, "keys on curve %q are not made; use P-256 or P-384", text.Clip(n.Curve))
 	case algorithm == "RSA" && !slices.Contains([]int{2048, 3072, 4096}, bits):
 		return Errorf(BadInput, "an RSA key has 2048, 3072 or 4096 bits")
 	case n.Signature == 0 && bits == 384:
@@ -118,14 +121,14 @@ func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 	var names []asn1.RawValue
 	for _, address := range n.Emails {
 		parsed, err := mail.ParseAddress(address)
-		if err != nil || parsed.Address != address || len(address) > maxName || !plainText(address, asn1.TagIA5String) {
-			return nil, nil, Errorf(BadInput, "%q is no e-mail address in ASCII; give one such as john.smith@example.com", clip(address))
+		if err != nil || parsed.Address != address || len(address) > text.MaxName || !dn.IsIA5String(address) {
+			return nil, nil, Errorf(BadInput, "%q is no e-mail address in ASCII; give one such as john.smith@example.com", text.Clip(address))
 		}
 		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, Bytes: []byte(address)})
 	}
 	for _, upn := range n.UPNs {
-		if upn == "" || len(upn) > maxName || !utf8.ValidString(upn) || strings.ContainsFunc(upn, unicode.IsControl) {
-			return nil, nil, Errorf(BadInput, "%q is no user principal name of 1 to %d bytes", clip(upn), maxName)
+		if upn == "" || len(upn) > text.MaxName || !utf8.ValidString(upn) || strings.ContainsFunc(upn, unicode.IsControl) {
+			return nil, nil, Errorf(BadInput, "%q is no user principal name of 1 to %d bytes", text.Clip(upn), text.MaxName)
 		}
 		name, err := principalName(upn)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"vtoken/provisioning/directory"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
@@ -25,7 +26,7 @@ func (s *Service) CreateGroup(ctx context.Context, c Caller, tenant record.Tenan
 			return err
 		}
 		made = record.Group{Tenant: tenant, Name: name}
-		return taken(tx.PutGroup(&made), "there is a group %q already; choose another name", clip(name))
+		return taken(tx.PutGroup(&made), "there is a group %q already; choose another name", text.Clip(name))
 	})
 	return made, err
 }

@@ -151,7 +151,7 @@ func TestLint(t *testing.T) {
 		}
 		var rules []string
 		for _, f := range lint.Findings {
-			rules = append(rules, f.Rule)
+			rules = append(rules, f.Name)
 			if f.Problem == "" || f.Advice == "" || len(f.Affects) == 0 || len(f.Objects) == 0 {
 				t.Errorf("%s: an incomplete finding: %+v", name, f)
 			}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -78,7 +79,7 @@ func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 	role, ok := record.ParseRole(string(n.Role))
 	switch {
 	case !ok:
-		return Errorf(BadInput, "there is no role %q; the roles are view, edit, admin and system, or some of the rights view, add, edit, remove, manage and system with + between", clip(string(n.Role)))
+		return Errorf(BadInput, "there is no role %q; the roles are view, edit, admin and system, or some of the rights view, add, edit, remove, manage and system with + between", text.Clip(string(n.Role)))
 	case !c.May(role.Rights()):
 		return Errorf(Forbidden, "role %q may not make keys of role %q; ask for a role with no more than your own rights", c.Role, role)
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.now()):

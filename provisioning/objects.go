@@ -2,13 +2,12 @@ package provisioning
 
 import (
 	"context"
-	"crypto/elliptic"
 	"crypto/x509"
-	"encoding/asn1"
 	"math/big"
 	"slices"
 	"time"
 
+	"vtoken/provisioning/pfx"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -82,9 +81,9 @@ func certificates(all []*object.Object) []Certificate {
 			continue
 		}
 		c := Certificate{DER: o.Attrs.Get(ck.CKA_VALUE), Label: o.Label(), KeyID: o.KeyID()}
-		c.HasKey = len(withID(all, ck.CKO_PRIVATE_KEY, c.KeyID)) > 0
+		c.HasKey = len(object.WithKeyID(all, ck.CKO_PRIVATE_KEY, c.KeyID)) > 0
 		if cert, err := x509.ParseCertificate(c.DER); err == nil {
-			c.Serial = serialText(cert)
+			c.Serial = pfx.Serial(cert)
 		}
 		if c.HasKey {
 			own = append(own, c)
@@ -105,7 +104,7 @@ func objectInfo(o *object.Object) ObjectInfo {
 	}
 	if cert, err := x509.ParseCertificate(o.Attrs.Get(ck.CKA_VALUE)); err == nil {
 		info.Subject, info.Issuer = cert.Subject.String(), cert.Issuer.String()
-		info.Serial, info.NotAfter = serialText(cert), cert.NotAfter
+		info.Serial, info.NotAfter = pfx.Serial(cert), cert.NotAfter
 	}
 	return info
 }
@@ -115,14 +114,9 @@ func keyBits(o *object.Object) int {
 	if n := o.Attrs.Get(ck.CKA_MODULUS); len(n) > 0 {
 		return new(big.Int).SetBytes(n).BitLen()
 	}
-	var oid asn1.ObjectIdentifier
-	if _, err := asn1.Unmarshal(o.Attrs.Get(ck.CKA_EC_PARAMS), &oid); err != nil {
+	curve, err := object.CurveOf(o.Attrs.Get(ck.CKA_EC_PARAMS))
+	if err != nil {
 		return 0
 	}
-	for _, c := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-		if known, _ := curveOID(c); known.Equal(oid) {
-			return c.Params().BitSize
-		}
-	}
-	return 0
+	return map[string]int{"P-256": 256, "P-384": 384, "P-521": 521}[curve.Name]
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
@@ -49,14 +50,14 @@ func (c Caller) mayMap(tx ReadTx, tenant *record.Tenant, list ...osUser) error {
 	for _, u := range list {
 		if !u.among(tenant.OSUsers) {
 			return Errorf(Forbidden, "the policy of tenant %q does not name the operating system user %q, and only an administrator of the machine maps it then, or adds it with `vtoken tenant policy --os-users`",
-				clip(tenant.Name), clip(u[0]))
+				text.Clip(tenant.Name), text.Clip(u[0]))
 		}
 		there, err := tx.UsersMapped(u...)
 		if err != nil {
 			return err
 		}
 		if slices.ContainsFunc(there, func(other *record.User) bool { return other.Tenant != tenant.ID }) {
-			return Errorf(Forbidden, "the operating system user %q belongs to another tenant; only an administrator of the machine maps it to users of two", clip(u[0]))
+			return Errorf(Forbidden, "the operating system user %q belongs to another tenant; only an administrator of the machine maps it to users of two", text.Clip(u[0]))
 		}
 	}
 	return nil
@@ -180,7 +181,7 @@ func checkOSUsers(list []string, most int) ([]string, error) {
 		if uid, ok := strings.CutPrefix(name, "#"); ok {
 			n, err := strconv.ParseUint(uid, 10, 32)
 			if err != nil {
-				return nil, Errorf(BadInput, "%q is no uid; write a uid as #1000, or give a name", clip(name))
+				return nil, Errorf(BadInput, "%q is no uid; write a uid as #1000, or give a name", text.Clip(name))
 			}
 			name = "#" + strconv.FormatUint(n, 10)
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 
 	"vtoken/provisioning/oath"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
@@ -57,7 +58,7 @@ func (n NewOTP) withDefaults() (NewOTP, error) {
 	}
 	switch {
 	case oath.SeedSize(n.Hash) == 0:
-		return n, Errorf(BadInput, "there is no one-time password with the hash %q; the hashes are SHA1, SHA256 and SHA512", clip(n.Hash))
+		return n, Errorf(BadInput, "there is no one-time password with the hash %q; the hashes are SHA1, SHA256 and SHA512", text.Clip(n.Hash))
 	case n.Digits != 6 && n.Digits != 8:
 		return n, Errorf(BadInput, "one-time passwords have 6 or 8 digits, not %d", n.Digits)
 	case n.Period != 0 && n.Period != 30 && n.Period != 60:

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vtoken/provisioning/oath"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
@@ -144,7 +145,7 @@ func names(tx ReadTx, t *record.Token, e Enrolment) (issuer, account string, err
 
 // appName makes a name fit for an app.
 func appName(s string) string {
-	s = cleanLabel(strings.ReplaceAll(s, ":", " "))
+	s = text.Label(strings.ReplaceAll(s, ":", " "))
 	for len(s) > oath.MaxName {
 		r := []rune(s)
 		s = string(r[:len(r)-1])

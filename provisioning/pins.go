@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -108,5 +109,5 @@ func ParseRole(s string) (pin.Role, error) {
 	case strings.EqualFold(s, "so"), strings.EqualFold(s, "admin"):
 		return pin.SO, nil
 	}
-	return 0, Errorf(RoleNotFound, "there is no PIN role %q; the roles are user and admin (SO)", clip(s))
+	return 0, Errorf(RoleNotFound, "there is no PIN role %q; the roles are user and admin (SO)", text.Clip(s))
 }

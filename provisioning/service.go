@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
@@ -122,10 +123,6 @@ func ParseID[T ~string](what, s string) (T, error) {
 // newID is a fresh random id (RFC 9562 version 4).
 func newID[T ~string]() T { return T(uuid.NewString()) }
 
-// maxName is the length in characters that names of tenants, users and API keys
-// may have, and in bytes that labels of tokens may have.
-const maxName = 255
-
 // checkName is checkKnownName for a name that is made: it has no deceptive characters.
 func checkName(what, s string) error {
 	if err := checkKnownName(what, s); err != nil {
@@ -141,9 +138,9 @@ func checkKnownName(what, s string) error {
 	case !utf8.ValidString(s):
 		return Errorf(BadInput, "the %s is not UTF-8 text", what)
 	case s == "":
-		return Errorf(BadInput, "the %s is empty; give one of 1 to %d characters", what, maxName)
-	case utf8.RuneCountInString(s) > maxName:
-		return Errorf(BadInput, "the %s has %d characters; give one of 1 to %d", what, utf8.RuneCountInString(s), maxName)
+		return Errorf(BadInput, "the %s is empty; give one of 1 to %d characters", what, text.MaxName)
+	case utf8.RuneCountInString(s) > text.MaxName:
+		return Errorf(BadInput, "the %s has %d characters; give one of 1 to %d", what, utf8.RuneCountInString(s), text.MaxName)
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return Errorf(BadInput, "the %s has a control character in it; leave it out", what)
 	case strings.TrimSpace(s) != s:

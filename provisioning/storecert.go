@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"vtoken/provisioning/pfx"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
@@ -110,59 +114,49 @@ func (s *Service) bind(tx Tx, t *record.Token, k *record.PendingKey, certs []*x5
 	if err != nil {
 		return Import{}, fmt.Errorf("reading pending key %s: %w", k.ID, err)
 	}
-	b := bundle{what: "certificate"}
-	if b.key, err = supportedKey(key); err != nil {
-		return Import{}, err
+	b := pfx.Bundle{Source: pfx.FromCertificate}
+	if b.Key, err = pfx.SupportedKey(key); err != nil {
+		return Import{}, badFile(err)
 	}
-	if !issuedFor(certs, b.key.Public()) {
+	if !issuedFor(certs, b.Key.Public()) {
 		return Import{}, Errorf(BadInput, "the certificate is not for key %s; store the one that was issued for its request", k.ID)
 	}
-	if err := b.arrange(certs); err != nil {
-		return Import{}, err
+	if err := b.Arrange(certs); err != nil {
+		return Import{}, badFile(err)
 	}
-	pair, err := b.pair()
+	pair, err := b.Pair()
 	if err != nil {
-		return Import{}, err
+		return Import{}, badFile(err)
 	}
-	return b.store(tx, t, pair, s.now())
+	return storeBundle(tx, t, &b, pair, s.now())
 }
 
 func issuedFor(certs []*x509.Certificate, key crypto.PublicKey) bool {
 	public, ok := key.(interface{ Equal(crypto.PublicKey) bool })
-	for _, cert := range certs {
-		if ok && public.Equal(cert.PublicKey) {
-			return true
-		}
-	}
-	return false
+	return ok && slices.ContainsFunc(certs, func(cert *x509.Certificate) bool { return public.Equal(cert.PublicKey) })
 }
 
 // addCertificate stores the certificate of a key that the token has.
 func (s *Service) addCertificate(tx Tx, t *record.Token, certs []*x509.Certificate) (Import, error) {
-	there, err := tx.Objects(t.ID)
+	present, err := tx.Objects(t.ID)
 	if err != nil {
 		return Import{}, err
 	}
-	b := bundle{what: "certificate", leaf: certs[0]}
-	key := keyOf(there, b.leaf)
+	b := pfx.Bundle{Source: pfx.FromCertificate, Leaf: certs[0], Chain: certs[1:]}
+	key := keyOf(present, b.Leaf)
 	if key == nil {
 		return Import{}, Errorf(BadInput, "token %s has no key for this certificate; the first one has to be that of a key on the token", t.ID)
 	}
-	for _, o := range withID(there, ck.CKO_CERTIFICATE, key.KeyID()) {
-		if bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), b.leaf.Raw) {
+	for _, o := range object.WithKeyID(present, ck.CKO_CERTIFICATE, key.KeyID()) {
+		if bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), b.Leaf.Raw) {
 			return Import{}, Errorf(Conflict, "token %s has this certificate already", t.ID)
 		}
 	}
-	template, err := certTemplate(b.leaf, categoryUser, key.KeyID(), labelOf(key.Label(), b.leaf))
+	leaf, err := b.LeafFor(key)
 	if err != nil {
-		return Import{}, err
+		return Import{}, badFile(err)
 	}
-	o, err := build(template)
-	if err != nil {
-		return Import{}, err
-	}
-	b.chain = certs[1:]
-	return b.put(tx, t, there, []*object.Object{o}, s.now())
+	return putBundle(tx, t, &b, present, []*object.Object{leaf}, s.now())
 }
 
 // keyOf is the private key among a token's objects that a certificate is for, nil
@@ -172,10 +166,10 @@ func keyOf(all []*object.Object, cert *x509.Certificate) *object.Object {
 		if o.Class() != ck.CKO_PRIVATE_KEY {
 			continue
 		}
-		if bytes.Equal(o.KeyID(), keyID(cert)) || sameKey(o, cert) {
+		if bytes.Equal(o.KeyID(), pfx.KeyID(cert)) || sameKey(o, cert) {
 			return o
 		}
-		for _, public := range withID(all, ck.CKO_PUBLIC_KEY, o.KeyID()) {
+		for _, public := range object.WithKeyID(all, ck.CKO_PUBLIC_KEY, o.KeyID()) {
 			if len(o.KeyID()) > 0 && sameKey(public, cert) {
 				return o
 			}
@@ -184,14 +178,24 @@ func keyOf(all []*object.Object, cert *x509.Certificate) *object.Object {
 	return nil
 }
 
-// sameKey reports whether an object has the public key of a certificate.
+// sameKey reports whether an object has the public key of a certificate, which is of RSA
+// or EC.
 func sameKey(o *object.Object, cert *x509.Certificate) bool {
-	for _, t := range publicTemplate(cert) {
-		if !bytes.Equal(o.Attrs.Get(t.Type), t.Value) {
+	switch cert.PublicKey.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey:
+	default:
+		return false
+	}
+	template, err := object.PublicTemplate(cert.PublicKey)
+	if err != nil {
+		return false
+	}
+	for _, a := range template {
+		if a.Type != ck.CKA_CLASS && !bytes.Equal(o.Attrs.Get(a.Type), a.Value) {
 			return false
 		}
 	}
-	return len(publicTemplate(cert)) > 0
+	return true
 }
 
 // parseCertificates reads one certificate or several in DER, or PEM.
@@ -211,8 +215,8 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	if len(der) == 0 {
 		der = data
 	}
-	if n := countElements(der); n > maxChain {
-		return nil, tooManyCertificates("certificate", n)
+	if n := countElements(der); n > pfx.MaxCertificates {
+		return nil, badFile(pfx.TooManyCertificates(pfx.FromCertificate, n))
 	}
 	certs, err := x509.ParseCertificates(der)
 	if err != nil || len(certs) == 0 {
@@ -224,7 +228,7 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 // countElements counts what stands one behind the other in DER, up to more than a chain
 // may have, without reading what is in it.
 func countElements(der []byte) (n int) {
-	for in := cryptobyte.String(der); n <= maxChain && !in.Empty(); n++ {
+	for in := cryptobyte.String(der); n <= pfx.MaxCertificates && !in.Empty(); n++ {
 		var element cryptobyte.String
 		if !in.ReadAnyASN1Element(&element, new(cbasn1.Tag)) {
 			break

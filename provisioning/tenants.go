@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
@@ -41,7 +42,7 @@ func (s *Service) CreateTenant(ctx context.Context, c Caller, name string) (Tena
 	err := s.update(ctx, func(tx Tx) error {
 		t := &record.Tenant{Name: name}
 		if err := tx.PutTenant(t); err != nil {
-			return taken(err, "there is a tenant %q already; choose another name", clip(name))
+			return taken(err, "there is a tenant %q already; choose another name", text.Clip(name))
 		}
 		view = tenantView(t)
 		return nil

@@ -3,6 +3,7 @@ package provisioning
 import (
 	"context"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
@@ -48,7 +49,7 @@ func (s *Service) requester(tx ReadTx, t *record.Token, user string) (record.Use
 		return "", err
 	}
 	if t.Assignment(u.ID) == nil {
-		return "", Errorf(UserNotFound, "user %q does not hold token %s", clip(user), t.ID)
+		return "", Errorf(UserNotFound, "user %q does not hold token %s", text.Clip(user), t.ID)
 	}
 	return u.ID, nil
 }

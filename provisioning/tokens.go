@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
@@ -93,8 +94,8 @@ func checkLabel(label string, rule LabelRule) error {
 		return Errorf(BadInput, "the label is not UTF-8 text")
 	case rule.MaxChars > 0 && (n < 1 || n > rule.MaxChars):
 		return Errorf(BadInput, "the label has %d characters; give one of 1 to %d", n, rule.MaxChars)
-	case len(label) < 1 || len(label) > maxName:
-		return Errorf(BadInput, "the label has %d bytes; give one of 1 to %d", len(label), maxName)
+	case len(label) < 1 || len(label) > text.MaxName:
+		return Errorf(BadInput, "the label has %d bytes; give one of 1 to %d", len(label), text.MaxName)
 	}
 	return checkClear("label", label)
 }
@@ -207,7 +208,7 @@ func (r TokenRef) read(tx ReadTx) (*record.Token, error) {
 // String is the id or the serial number, for messages.
 func (r TokenRef) String() string {
 	if r.ID == "" {
-		return strconv.Quote(clip(r.Serial))
+		return strconv.Quote(text.Clip(r.Serial))
 	}
 	return string(r.ID)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
@@ -36,7 +37,7 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.Tenant
 			return err
 		}
 		if err := tx.PutUser(u); err != nil {
-			return taken(err, "there is a user %q already; choose another login", clip(login))
+			return taken(err, "there is a user %q already; choose another login", text.Clip(login))
 		}
 		user = *u
 		return nil
@@ -188,7 +189,7 @@ func (s *Service) DeleteUser(ctx context.Context, c Caller, tenant record.Tenant
 			return err
 		}
 		if err := tx.DeleteUser(u.ID); errors.Is(err, record.ErrInUse) {
-			return Errorf(WrongState, "user %q holds tokens; unassign or delete them first", clip(u.Login))
+			return Errorf(WrongState, "user %q holds tokens; unassign or delete them first", text.Clip(u.Login))
 		} else if err != nil {
 			return err
 		}
@@ -253,16 +254,5 @@ func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error
 	if _, err := exists(err); err != nil {
 		return nil, err
 	}
-	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`", clip(name))
-}
-
-// clip shortens what a caller sent, for error messages.
-func clip(s string) string {
-	const most = 64
-	for n := range s {
-		if n > most {
-			return s[:n] + "…"
-		}
-	}
-	return s
+	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`", text.Clip(name))
 }

@@ -3,6 +3,7 @@ package native
 import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/api"
+	"vtoken/provisioning/lint"
 )
 
 func (h *Handler) lint(r *request) (any, error) {
@@ -26,8 +27,8 @@ func (h *Handler) lint(r *request) (any, error) {
 
 func findingJSON(t provisioning.Token, f provisioning.Finding) api.Finding {
 	return api.Finding{
-		Rule: f.Rule, Problem: f.Problem, Advice: f.Advice,
-		Affects: convert(f.Affects, func(e provisioning.Effect) api.Effect { return api.Effect(e) }),
+		Rule: f.Name, Problem: f.Problem, Advice: f.Advice,
+		Affects: convert(f.Affects, func(e lint.Effect) api.Effect { return api.Effect(e) }),
 		Objects: convert(f.Objects, func(o provisioning.ObjectInfo) api.Object { return objectJSON(t, o) }),
 	}
 }

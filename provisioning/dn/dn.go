@@ -1,13 +1,17 @@
-package provisioning
+package dn
 
 import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"vtoken/provisioning/text"
 )
 
 // maxDN is the length in bytes of a distinguished name as text, maxRDNs how many
@@ -42,19 +46,19 @@ var nameTypes = []struct {
 	{[]string{"e", "email", "emailaddress"}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, asn1.TagIA5String, 255},
 }
 
-// parseDN reads a distinguished name in the form of RFC 4514, the most special
-// part first, with blanks around its separators allowed. It has to have a common
-// name. Every error is BadInput.
-func parseDN(text string) ([]byte, error) {
+// Parse reads a distinguished name in the form of RFC 4514, the most specific part
+// first, and returns it in DER. Blanks around separators are allowed. A name without a
+// common name is refused. Errors are sentences for the author of the name.
+func Parse(name string) ([]byte, error) {
 	switch {
-	case text == "":
-		return nil, Errorf(BadInput, "the subject is empty; give a distinguished name such as CN=John Smith,O=Example,C=GB")
-	case len(text) > maxDN || !utf8.ValidString(text):
-		return nil, Errorf(BadInput, "the subject is not UTF-8 of at most %d bytes", maxDN)
+	case name == "":
+		return nil, errors.New("the subject is empty; give a distinguished name such as CN=John Smith,O=Example,C=GB")
+	case len(name) > maxDN || !utf8.ValidString(name):
+		return nil, fmt.Errorf("the subject is not UTF-8 of at most %d bytes", maxDN)
 	}
 	var names pkix.RDNSequence
 	hasCN := false
-	for rest, more := text, true; more; {
+	for rest, more := name, true; more; {
 		var set pkix.RelativeDistinguishedNameSET
 		for plus := true; plus; {
 			a, end, left, err := parseAttribute(rest)
@@ -66,45 +70,51 @@ func parseDN(text string) ([]byte, error) {
 			plus, more = end == '+', end != 0
 		}
 		if names = append(names, set); len(names) > maxRDNs {
-			return nil, Errorf(BadInput, "the subject has more than %d parts", maxRDNs)
+			return nil, fmt.Errorf("the subject has more than %d parts", maxRDNs)
 		}
 	}
 	if !hasCN {
-		return nil, Errorf(BadInput, "the subject has no common name; begin it with CN=")
+		return nil, errors.New("the subject has no common name; begin it with CN=")
 	}
 	slices.Reverse(names) // RFC 4514, section 2.1
 	der, err := asn1.Marshal(names)
 	if err != nil {
-		return nil, Errorf(BadInput, "the subject makes no distinguished name; check it")
+		return nil, errors.New("the subject makes no distinguished name; check it")
 	}
 	return der, nil
 }
 
 // parseAttribute reads TYPE=value and what ends it: ',', '+' or 0 at the end.
-func parseAttribute(text string) (a pkix.AttributeTypeAndValue, end byte, rest string, err error) {
-	kind, after, ok := strings.Cut(text, "=")
+func parseAttribute(s string) (a pkix.AttributeTypeAndValue, end byte, rest string, err error) {
+	kind, after, ok := strings.Cut(s, "=")
 	if !ok {
-		return a, 0, "", Errorf(BadInput, "a part of the subject has no equals sign; write parts as CN=John Smith, and a comma inside of a value as \\,")
+		return a, 0, "", errors.New("a part of the subject has no equals sign; write parts as CN=John Smith, and a comma inside of a value as \\,")
 	}
 	value, end, rest, ok := parseValue(strings.TrimLeft(after, " "))
 	if !ok {
-		return a, 0, "", Errorf(BadInput, "a value in the subject is malformed; write special characters with a backslash before them")
+		return a, 0, "", errors.New("a value in the subject is malformed; write special characters with a backslash before them")
 	}
 	oid, tag, most, ok := nameType(strings.TrimSpace(kind))
 	if !ok {
-		return a, 0, "", Errorf(BadInput, "the subject has a part of unknown type %q; use CN, OU, O, L, ST, C, DC, UID, E and the like, or an OID", clip(strings.TrimSpace(kind)))
+		return a, 0, "", fmt.Errorf("the subject has a part of unknown type %q; use CN, OU, O, L, ST, C, DC, UID, E and the like, or an OID", text.Clip(strings.TrimSpace(kind)))
 	}
 	if n := utf8.RuneCountInString(value); n == 0 || n > most {
-		return a, 0, "", Errorf(BadInput, "the part %s of the subject has %d characters; it can have 1 to %d", clip(strings.TrimSpace(kind)), n, most)
+		return a, 0, "", fmt.Errorf("the part %s of the subject has %d characters; it can have 1 to %d", text.Clip(strings.TrimSpace(kind)), n, most)
 	}
 	a = pkix.AttributeTypeAndValue{Type: oid, Value: value}
 	if tag != 0 {
-		if !plainText(value, tag) {
-			return a, 0, "", Errorf(BadInput, "the part %s of the subject has a character that it cannot have", clip(strings.TrimSpace(kind)))
+		if !fitsTag(value, tag) {
+			return a, 0, "", fmt.Errorf("the part %s of the subject has a character that it cannot have", text.Clip(strings.TrimSpace(kind)))
 		}
 		a.Value = asn1.RawValue{Tag: tag, Bytes: []byte(value)}
 	}
 	return a, end, rest, nil
+}
+
+// IsIA5String reports whether s is ASCII without control characters, which is what an
+// IA5String of a certificate may have.
+func IsIA5String(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7e || r < ' ' })
 }
 
 // nameType is the attribute type of that name or OID.
@@ -116,24 +126,24 @@ func nameType(name string) (oid asn1.ObjectIdentifier, tag, most int, ok bool) {
 		}
 	}
 	oid, ok = parseOID(strings.TrimPrefix(name, "oid."))
-	return oid, 0, maxName, ok
+	return oid, 0, text.MaxName, ok
 }
 
-// plainText reports whether a text can be a string of that tag.
-func plainText(s string, tag int) bool {
+// fitsTag reports whether a text can be a string of that tag.
+func fitsTag(s string, tag int) bool {
+	if tag == asn1.TagIA5String {
+		return IsIA5String(s)
+	}
 	return !strings.ContainsFunc(s, func(r rune) bool {
-		if tag == asn1.TagIA5String {
-			return r > 0x7e || r < ' '
-		}
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 		return !letter && !strings.ContainsRune(" '()+,-./:=?", r)
 	})
 }
 
 // parseOID reads an OID of at least two numbers.
-func parseOID(text string) (asn1.ObjectIdentifier, bool) {
+func parseOID(s string) (asn1.ObjectIdentifier, bool) {
 	var oid asn1.ObjectIdentifier
-	for part := range strings.SplitSeq(text, ".") {
+	for part := range strings.SplitSeq(s, ".") {
 		n, err := strconv.ParseUint(part, 10, 31)
 		if err != nil || part != strconv.FormatUint(n, 10) || len(oid) >= 32 {
 			return nil, false
@@ -148,14 +158,14 @@ func parseOID(text string) (asn1.ObjectIdentifier, bool) {
 
 // parseValue reads a value to its separator: quoted, or with backslashes before
 // special characters or two hexadecimal digits. Blanks at its end do not count.
-func parseValue(text string) (value string, end byte, rest string, ok bool) {
+func parseValue(s string) (value string, end byte, rest string, ok bool) {
 	var b strings.Builder
 	keep := 0 // length of the value without blanks that were not escaped
 	quoted := false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
 		case c == '\\':
-			raw, n := unescape(text[i+1:])
+			raw, n := unescape(s[i+1:])
 			if n == 0 {
 				return "", 0, "", false
 			}
@@ -164,7 +174,7 @@ func parseValue(text string) (value string, end byte, rest string, ok bool) {
 		case c == '"' && (quoted || b.Len() == 0):
 			quoted = !quoted
 		case !quoted && (c == ',' || c == ';' || c == '+'):
-			return finish(b.String()[:keep], map[bool]byte{true: '+', false: ','}[c == '+'], text[i+1:])
+			return finish(b.String()[:keep], map[bool]byte{true: '+', false: ','}[c == '+'], s[i+1:])
 		case c < ' ' || !quoted && strings.IndexByte(`"<>`, c) >= 0:
 			return "", 0, "", false
 		default:
@@ -186,14 +196,14 @@ func finish(value string, end byte, rest string) (string, byte, string, bool) {
 
 // unescape reads what follows a backslash: the byte it stands for and how many
 // characters it takes, 0 where that is none.
-func unescape(text string) (b byte, n int) {
-	if len(text) >= 2 {
-		if raw, err := hex.DecodeString(text[:2]); err == nil {
+func unescape(s string) (b byte, n int) {
+	if len(s) >= 2 {
+		if raw, err := hex.DecodeString(s[:2]); err == nil {
 			return raw[0], 2
 		}
 	}
-	if len(text) >= 1 && strings.IndexByte(` "#+,;<=>\`, text[0]) >= 0 {
-		return text[0], 1
+	if len(s) >= 1 && strings.IndexByte(` "#+,;<=>\`, s[0]) >= 0 {
+		return s[0], 1
 	}
 	return 0, 0
 }
