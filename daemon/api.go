@@ -65,7 +65,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	own := native.New(core, kit.For("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
-		API: d.publicURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.newAuditReader(), KEKs: keks{d.store},
+		API: d.publicURL, Dialects: d.cfg.Dialects, AllDialects: all.Descriptions(), Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.newAuditReader(), KEKs: keks{d.store},
 		Metrics: d.metrics.Write,
 		Clients: func() api.Clients {
 			u := d.engine.Usage()

@@ -96,8 +96,8 @@ type NewToken struct {
 	User string
 	// Unassigned makes a token without a holder.
 	Unassigned bool
-	// CreateUser makes the user where there is none of that login, as the
-	// IDPrime dialect wants it. Otherwise that is UserNotFound.
+	// CreateUser makes the user where there is none of that login. Otherwise that is
+	// UserNotFound.
 	CreateUser bool
 	// Label may be empty: then the token is called after its serial number.
 	Label string

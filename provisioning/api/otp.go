@@ -70,8 +70,7 @@ type Enrolment struct {
 
 // ImportOptions say how a file is imported. They are fields of the form.
 type ImportOptions struct {
-	// Format is pskc, xml (DualShield), csv, or assign (DualShield's batch
-	// assignment).
+	// Format is pskc, xml (seed XML), csv, or assign (a CSV of assignments).
 	Format  string
 	Charset string // of CSV
 	// DryRun only tells what would be refused.

@@ -200,7 +200,7 @@ func (t *table) token(to *Token) (err error) {
 	return nil
 }
 
-// batchColumns are the columns of DualShield's batch assignment.
+// batchColumns are the columns of a batch assignment.
 var batchColumns = map[string]string{
 	"domain": "domain", "loginname": "login", "manufacturercode": "manufacturer", "productcode": "model", "serial": "serial", "status": "status", "pin": "pin",
 }

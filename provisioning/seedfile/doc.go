@@ -1,6 +1,6 @@
 // Package seedfile reads the files in which seeds of one-time-password tokens,
-// and assignments of tokens, are delivered: PSKC (RFC 6030), the seed XML and the
-// batch assignment CSV of DualShield, and CSV with a header. It writes nothing
+// and assignments of tokens, are delivered: PSKC (RFC 6030), seed XML, CSV with a
+// header, and CSV of assignments. It writes nothing
 // and knows no token and no store.
 //
 // A file that is no such file at all is an error. A row of it that cannot be used
@@ -26,10 +26,10 @@
 // key of the others. Digital signatures are not looked at, and keys that have no value
 // but name one that both sides have are refused (section 5).
 //
-// # DualShield's AES256
+// # Encrypted seed XML
 //
-// The vendor does not publish how its encrypted files are made. Here it is chosen
-// so: the header has two more elements, <salt> of 8 to 64 bytes in the encoding of
+// The vendor of the seed XML does not publish how its encrypted files are made. Here
+// it is chosen so: the header has two more elements, <salt> of 8 to 64 bytes in the encoding of
 // the seeds, and optionally <iterations>, 100000 where it is absent. The key is
 // 32 bytes of PBKDF2 with HMAC-SHA-256. Each seed is a nonce of 12 bytes and what
 // AES-256-GCM makes of the seed with the serial number as additional data: so a

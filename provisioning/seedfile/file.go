@@ -115,15 +115,15 @@ type Format string
 
 // The formats.
 const (
-	PSKC       Format = "pskc"   // RFC 6030
-	DualShield Format = "xml"    // DualShield's seed XML
-	CSV        Format = "csv"    // a header and rows of tokens
-	Batch      Format = "assign" // DualShield's batch assignment
+	PSKC    Format = "pskc"   // RFC 6030
+	SeedXML Format = "xml"    // seed XML: <data> with a <header> and tokens
+	CSV     Format = "csv"    // a header and rows of tokens
+	Batch   Format = "assign" // assignments of tokens as CSV
 )
 
 // readers are the formats that there are.
 var readers = map[Format]func(b *work.Budget, data []byte, o Options) (*File, error){
-	PSKC: readPSKC, DualShield: readDualShield, CSV: readTokens, Batch: readAssignments,
+	PSKC: readPSKC, SeedXML: readSeedXML, CSV: readTokens, Batch: readAssignments,
 }
 
 // Read reads a file, for a request that ends with the context. The caller wipes data,

@@ -119,6 +119,8 @@ var layers = [...]layer{
 
 	{name: "the generator of docs/pkcs11.md reads the tables that it tells of",
 		of: []string{"tools/gen/p11doc"}, may: []string{"tools/gen/cryptoki", "daemon/p11server", "vtoken/ck", "vtoken/mech", "vtoken/object", "vtoken/policy", "vtoken/p11rpc"}},
+	{name: "the generator of tools/vtokenctl/dialects.json reads the descriptions of the dialects",
+		of: []string{"tools/gen/dialects"}, may: []string{"provisioning", "provisioning/dialect", "provisioning/dialect/all"}},
 	{name: "tools talk to the daemon through its API",
 		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
 		never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},

@@ -42,7 +42,7 @@ func apikeyListCommand(a *app) *cobra.Command {
 				}
 				dialect := k.Dialect
 				if dialect == "" {
-					dialect = idprime
+					dialect = apiKeyDialect()
 				}
 				rows = append(rows, []string{k.Name, k.Role, dialect, date(k.CreatedAt), expires})
 			}

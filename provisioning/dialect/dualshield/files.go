@@ -74,7 +74,7 @@ func readSeeds(ctx context.Context, a attrs) (*seedfile.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := seedfile.Read(ctx, seedfile.DualShield, []byte(data), seedfile.Options{Password: secret.Bytes(password)})
+	f, err := seedfile.Read(ctx, seedfile.SeedXML, []byte(data), seedfile.Options{Password: secret.Bytes(password)})
 	if err != nil {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the file cannot be read: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/api"
+	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )
@@ -21,10 +22,13 @@ type Info struct {
 	// AdminSocket and DataDir are told to callers of RoleSystem only.
 	AdminSocket, DataDir string
 	API                  string // URL of the HTTPS listener, or empty
-	Dialects             []string
-	Keeper               Keeper
-	Audit                Auditor
-	KEKs                 KEKs
+	// Dialects are the names of those that are served, and AllDialects those that
+	// credentials can be made for.
+	Dialects    []string
+	AllDialects []dialect.Description
+	Keeper      Keeper
+	Audit       Auditor
+	KEKs        KEKs
 	// Metrics writes the metrics of the daemon in the text format of Prometheus.
 	Metrics func(io.Writer) error
 	// Clients counts what PKCS#11 applications have open at the moment; nil is not

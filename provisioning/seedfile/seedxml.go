@@ -47,13 +47,13 @@ type dualReader struct {
 	root     bool
 }
 
-func readDualShield(b *work.Budget, data []byte, o Options) (*File, error) {
+func readSeedXML(b *work.Budget, data []byte, o Options) (*File, error) {
 	doc := newDocument(data)
 	r := &dualReader{file: File{budget: b}}
 	err := doc.elements(func(start xml.StartElement) error {
 		switch name := start.Name.Local; {
 		case !r.root && name != "data":
-			return fmt.Errorf("the file is no DualShield seed file: it is a <%.40s>, and no <data>", name)
+			return fmt.Errorf("the file is not seed XML: it is a <%.40s> and not <data>", name)
 		case !r.root:
 			r.root = true
 			return nil
@@ -71,7 +71,7 @@ func readDualShield(b *work.Budget, data []byte, o Options) (*File, error) {
 		return doc.Skip()
 	})
 	if err == nil && r.header == nil {
-		err = errors.New("the file is no DualShield seed file: it has no <header>")
+		err = errors.New("the file is not seed XML: it has no <header>")
 	}
 	return &r.file, err
 }
