@@ -66,7 +66,9 @@ func (h *Handler) OpenAPI() []byte { return openAPI }
 func (h *Handler) Mount(mux *http.ServeMux) {
 	var routes []httpkit.Route
 	for _, r := range h.routes() {
-		routes = append(routes, httpkit.Route{Method: r.method, Path: api.Prefix + r.path, Serve: r.serve, Quiet: quiet[r.path], MaxBody: r.maxBody})
+		routes = append(routes, httpkit.Route{
+			Method: r.method, Path: api.Prefix + r.path, Serve: r.serve, Quiet: r.quiet, MaxBody: r.maxBody,
+		})
 	}
 	mux.Handle(api.Prefix+"/", h.kit.Router(routes, httpkit.Problems(statuses)))
 }
