@@ -3,9 +3,7 @@ package dualshield
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/directory"
@@ -46,7 +44,7 @@ func (d *Dialect) searchAssignments(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, there := lookup(partAttrs, page.by); page.by != "" && !there {
+	if _, there := lookup(assignmentNames, page.by); page.by != "" && !there {
 		return nil, provisioning.Errorf(provisioning.BadInput, "assignments are not sorted by %.40q", page.by)
 	}
 	rows, err := d.parts(in)
@@ -54,7 +52,7 @@ func (d *Dialect) searchAssignments(in *call) (any, error) {
 		return nil, err
 	}
 	if page.by != "" || page.descending {
-		sortParts(rows, cmp.Or(page.by, "token.serial"), page.descending)
+		sortAssignmentRows(rows, cmp.Or(page.by, "token.serial"), page.descending)
 	}
 	total := len(rows)
 	rows = rows[min(page.skip, total):]
@@ -69,31 +67,18 @@ func (d *Dialect) searchAssignments(in *call) (any, error) {
 	return map[string]any{"total": total, "rows": picked}, nil
 }
 
-// sortParts puts assignments in the order of one attribute. Those without a value
-// come first.
-func sortParts(rows []map[string]any, by string, descending bool) {
+// sortAssignmentRows sorts assignments by one attribute. Those without a value come first.
+func sortAssignmentRows(rows []map[string]any, by string, descending bool) {
+	kind := assignmentKinds[strings.ToLower(by)]
 	slices.SortStableFunc(rows, func(a, b map[string]any) int {
 		x, _ := lookup(a, by)
 		y, _ := lookup(b, by)
-		n := cmp.Compare(sortKey(x), sortKey(y))
+		n := compareValues(kind.value(x), kind.value(y))
 		if descending {
 			return -n
 		}
 		return n
 	})
-}
-
-// sortKey is a text for a value, in the order of the values.
-func sortKey(v any) string {
-	switch v := v.(type) {
-	case int:
-		return strings.Repeat("0", max(0, 20-len(strconv.Itoa(v)))) + strconv.Itoa(v)
-	case bool:
-		return strconv.FormatBool(v)
-	case string: // dates are of one form, in UTC
-		return v
-	}
-	return ""
 }
 
 // maxAssignments bounds the tokens whose assignments one call looks at.
@@ -135,7 +120,7 @@ type partSearch struct {
 	where []directory.Criterion // of their tokens
 	// id and user are what an assignment has to have; empty is anything.
 	id, user string
-	own      []triple // of its own attributes
+	own      []condition // on its own attributes
 }
 
 // partSearch reads what a call matches.
@@ -156,15 +141,16 @@ func (d *Dialect) partSearch(in *call) (partSearch, error) {
 			rest = append(rest, triple{"token.id", "=", string(ref.ID)})
 			continue
 		}
-		kind, own := partKinds[t.name]
-		switch {
-		case !own:
+		kind, own := assignmentKinds[t.name]
+		if !own {
 			rest = append(rest, t)
-		case !kind.takes(t):
-			return q, provisioning.Errorf(provisioning.BadInput, "%s is not matched with %.10q and %.40q", t.name, t.op, t.value)
-		default:
-			q.own = append(q.own, t)
+			continue
 		}
+		value, err := kind.parse(t.value)
+		if err != nil || !kind.allows(t.op) {
+			return q, provisioning.Errorf(provisioning.BadInput, "%s is not matched with %.10q and %.40q", t.name, t.op, t.value)
+		}
+		q.own = append(q.own, condition{t.name, kind, t.op, value})
 	}
 	if q.where, err = d.criteria(in.ctx, in.caller, rest, "token."); err != nil {
 		return q, err
@@ -181,72 +167,11 @@ func (d *Dialect) partSearch(in *call) (partSearch, error) {
 // fits reports whether the attributes of an assignment are those that are looked
 // for.
 func (q partSearch) fits(h provisioning.Holder, own map[string]any) bool {
-	for _, t := range q.own {
-		if v, _ := lookup(own, t.name); !partKinds[t.name].holds(v, t) {
-			return false
-		}
+	if slices.ContainsFunc(q.own, func(c condition) bool { return !c.holds(own) }) {
+		return false
 	}
 	return (q.id == "" || own["id"] == q.id) && (q.user == "" || string(h.User) == q.user)
 }
 
-// partKind is what an attribute of an assignment is compared as.
-type partKind int
-
-const (
-	partText partKind = iota
-	partNumber
-	partDate
-	partFlag
-)
-
-// partKinds are the attributes of its own that an assignment is matched by, in
-// lower case.
-var partKinds = map[string]partKind{
-	"status": partText, "isowner": partFlag, "mustchangepin": partFlag, "pinneverexpires": partFlag,
-	"usagelimit": partNumber, "priority": partNumber,
-	"datecreated": partDate, "lastchangepin": partDate, "starts": partDate, "expires": partDate,
-}
-
-// partAttrs are the attributes of an assignment, for their names.
-var partAttrs = assignmentAttrs(provisioning.Token{Holders: []provisioning.Holder{{}}}, 0)
-
-// takes reports whether an operator and a value make sense.
-func (k partKind) takes(t triple) bool {
-	var err error
-	switch k {
-	case partNumber:
-		_, err = strconv.Atoi(t.value)
-	case partDate:
-		_, err = parseDate(t.value)
-	case partFlag:
-		_, err = strconv.ParseBool(t.value)
-	}
-	ordered := k == partNumber || k == partDate
-	return err == nil && (t.op == "=" || ordered && (t.op == "<" || t.op == ">"))
-}
-
-// holds compares a value with that of a triple, which takes has seen. What has no
-// date is neither before one nor after.
-func (k partKind) holds(v any, t triple) bool {
-	n := 0
-	switch v := v.(type) {
-	case int:
-		want, _ := strconv.Atoi(t.value)
-		n = cmp.Compare(v, want)
-	case bool:
-		return strconv.FormatBool(v) == strings.ToLower(t.value)
-	case string:
-		if k == partText {
-			return v == t.value
-		}
-		at, err := time.Parse(time.RFC3339, v)
-		want, err2 := parseDate(t.value)
-		if err != nil || err2 != nil {
-			return false
-		}
-		n = at.Compare(want)
-	default:
-		return false
-	}
-	return n == map[string]int{"<": -1, "=": 0, ">": 1}[t.op]
-}
+// assignmentNames are the attributes of an assignment, for their names.
+var assignmentNames = assignmentAttrs(provisioning.Token{Holders: []provisioning.Holder{{}}}, 0)

@@ -113,6 +113,6 @@ func assignmentAttrs(t provisioning.Token, i int) map[string]any {
 		"mustChangePin": t.UserPIN.ToBeChanged, "pinNeverExpires": true, "lastChangePin": date(t.UserPIN.ChangedAt),
 		"dateCreated": date(h.At), "starts": date(h.Starts), "expires": date(h.Expires),
 		"usageLimit": h.UsageLimit, "priority": h.Priority, "lastUpdated": nil, "activationCode": nil, "challengeCodes": nil,
-		"token.id": t.ID, "token.serial": t.Serial, "user.id": h.User, "user.loginName": h.Login, "user.domain.name": h.Domain,
+		"token.id": string(t.ID), "token.serial": t.Serial, "user.id": string(h.User), "user.loginName": h.Login, "user.domain.name": h.Domain,
 	}
 }
