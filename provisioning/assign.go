@@ -44,23 +44,7 @@ func (s *Service) Assign(ctx context.Context, c Caller, ref TokenRef, a Assign) 
 			return Token{}, err
 		}
 	}
-	var view Token
-	err := s.update(ctx, func(tx Tx) error {
-		t, err := s.find(tx, c, OpTokenAssign, ref)
-		if err != nil {
-			return err
-		}
-		t = t.Clone()
-		if err := s.assign(tx, c, t, a); err != nil {
-			return err
-		}
-		if err := tx.PutToken(t); err != nil {
-			return err
-		}
-		view, err = s.tokenView(tx, t, nil)
-		return err
-	})
-	return view, err
+	return s.changeFound(ctx, c, OpTokenAssign, ref, func(tx Tx, t *record.Token) error { return s.assign(tx, c, t, a) })
 }
 
 // assign makes t the user's. It empties the token in the store, and leaves

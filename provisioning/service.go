@@ -120,6 +120,19 @@ func ParseID[T ~string](what, s string) (T, error) {
 	return T(id.String()), nil
 }
 
+// ParseIDs is [ParseID] for several; the first that is none is told.
+func ParseIDs[T ~string](what string, list []string) ([]T, error) {
+	var ids []T
+	for _, s := range list {
+		id, err := ParseID[T](what, s)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
 // newID is a fresh random id (RFC 9562 version 4).
 func newID[T ~string]() T { return T(uuid.NewString()) }
 

@@ -137,9 +137,19 @@ func (s *Service) changeToken(ctx context.Context, c Caller, op Operation, ref T
 
 // changeIn is changeToken for changes that need the transaction too.
 func (s *Service) changeIn(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error) (Token, error) {
+	return s.changeFound(ctx, c, op, ref, func(tx Tx, t *record.Token) error {
+		if err := op.allowed(t, s.now()); err != nil {
+			return err
+		}
+		return change(tx, t)
+	})
+}
+
+// changeFound is changeIn for changes that check the state of the token themselves.
+func (s *Service) changeFound(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error) (Token, error) {
 	var view Token
 	err := s.update(ctx, func(tx Tx) error {
-		t, err := s.token(tx, c, op, ref)
+		t, err := s.find(tx, c, op, ref)
 		if err != nil {
 			return err
 		}

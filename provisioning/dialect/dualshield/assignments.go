@@ -3,6 +3,7 @@ package dualshield
 import (
 	"cmp"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,7 +177,7 @@ func checkChannel(a attrs) error {
 	if err != nil {
 		return err
 	}
-	if _, there := a["channel"]; there && !contains([]string{"SMS", "SMTP", "TWITTER", "TELEPHONE"}, channel) {
+	if _, there := a["channel"]; there && !slices.Contains([]string{"SMS", "SMTP", "TWITTER", "TELEPHONE"}, channel) {
 		return provisioning.Errorf(provisioning.BadInput, "there is no channel %.40q; the channels are SMS, SMTP, TWITTER and TELEPHONE", channel)
 	}
 	return nil

@@ -3,6 +3,7 @@ package dualshield
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,12 +85,9 @@ func kindOf(v any) string {
 
 // only refuses attributes that are none of the names.
 func (a attrs) only(names ...string) error {
-next:
 	for name := range a {
-		for _, known := range names {
-			if name == known {
-				continue next
-			}
+		if slices.Contains(names, name) {
+			continue
 		}
 		return provisioning.Errorf(provisioning.BadInput, "there is no attribute %.60q here; there are %s", name, strings.Join(names, ", "))
 	}

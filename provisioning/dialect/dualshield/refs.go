@@ -2,6 +2,7 @@ package dualshield
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"vtoken/provisioning"
@@ -31,20 +32,11 @@ func (d *Dialect) user(ctx context.Context, c provisioning.Caller, a attrs, pref
 		name = id
 	}
 	u, err = d.core.User(ctx, c, c.Tenant, name)
-	if err == nil && (id != "" && string(u.ID) != strings.ToLower(id) || login != "" && u.Login != login && !contains(u.Aliases, login) ||
+	if err == nil && (id != "" && string(u.ID) != strings.ToLower(id) || login != "" && u.Login != login && !slices.Contains(u.Aliases, login) ||
 		domain != "" && !strings.EqualFold(domain, u.Domain)) {
 		err = provisioning.Errorf(provisioning.UserNotFound, "user not found")
 	}
 	return u, true, err
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // userNames are the names of attributes that name a user below a prefix.

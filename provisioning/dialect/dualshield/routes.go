@@ -3,6 +3,7 @@ package dualshield
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
@@ -92,7 +93,7 @@ func (d *Dialect) serve(name string, do method) httpkit.Handler {
 // only refuses members of the body that the method does not know.
 func (c *call) only(names ...string) error {
 	for name := range c.body {
-		if !contains(names, name) {
+		if !slices.Contains(names, name) {
 			return provisioning.Errorf(provisioning.BadInput, "there is no member %.60q here; there are %v", name, names)
 		}
 	}
@@ -123,7 +124,7 @@ func (c *call) some(names ...string) attrs {
 func (c *call) parts(but ...string) (attrs, error) {
 	rest := map[string]any{}
 	for name, v := range c.body {
-		if !contains(but, name) {
+		if !slices.Contains(but, name) {
 			rest[name] = v
 		}
 	}

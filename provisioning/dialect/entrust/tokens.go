@@ -135,7 +135,7 @@ func (d *Dialect) modifyToken(w http.ResponseWriter, r *http.Request, c provisio
 	}
 	if in.Groups != nil {
 		var groups []record.GroupID
-		if groups, err = groupIDs(*in.Groups); err == nil {
+		if groups, err = provisioning.ParseIDs[record.GroupID]("group", *in.Groups); err == nil {
 			_, err = d.core.SetGroups(r.Context(), c, ref, groups)
 		}
 	}
@@ -143,18 +143,6 @@ func (d *Dialect) modifyToken(w http.ResponseWriter, r *http.Request, c provisio
 		return err
 	}
 	return empty(w)
-}
-
-func groupIDs(list []string) ([]record.GroupID, error) {
-	ids := []record.GroupID{}
-	for _, text := range list {
-		id, err := provisioning.ParseID[record.GroupID]("group", text)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
 }
 
 func (d *Dialect) modifyAssigned(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {

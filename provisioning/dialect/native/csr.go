@@ -28,7 +28,7 @@ func (h *Handler) requestCertificate(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (h *Handler) storeCertificate(r *request) (any, error) {
 	if err := (httpkit.JSON{Max: maxCertificateBody}).Read(r.w, r.http, &in); err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}

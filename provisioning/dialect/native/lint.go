@@ -7,11 +7,7 @@ import (
 )
 
 func (h *Handler) lint(r *request) (any, error) {
-	ref, err := ref(r)
-	if err != nil {
-		return nil, err
-	}
-	t, err := h.core.Token(r.ctx, r.caller, ref)
+	ref, t, err := h.readRef(r)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (h *Handler) enrolOTP(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}

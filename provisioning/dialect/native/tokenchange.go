@@ -5,6 +5,7 @@ import (
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/api"
+	"vtoken/vtoken/record"
 )
 
 // changeToken changes the one thing of a token that the body names.
@@ -43,7 +44,7 @@ func (h *Handler) tokenChange(r *request, in api.TokenChange) (tokenChange, erro
 	add(in.ExpiresAt != nil, func(t ref) (token, error) { return core.SetExpiry(ctx, c, t, end) })
 	add(in.Confined != nil, func(t ref) (token, error) { return core.SetConfined(ctx, c, t, *in.Confined) })
 	add(in.Groups != nil, func(t ref) (token, error) {
-		ids, err := groupIDs(*in.Groups)
+		ids, err := provisioning.ParseIDs[record.GroupID]("group", *in.Groups)
 		if err != nil {
 			return token{}, err
 		}

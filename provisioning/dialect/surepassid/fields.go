@@ -3,6 +3,7 @@ package surepassid
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,12 +50,9 @@ func (f fields) wipe() {
 
 // only refuses fields that are none of the names.
 func (f fields) only(names []string) error {
-next:
 	for name := range f {
-		for _, known := range names {
-			if name == known {
-				continue next
-			}
+		if slices.Contains(names, name) {
+			continue
 		}
 		return provisioning.Errorf(provisioning.BadInput, "this method has no field %.60q; leave it out", name)
 	}
