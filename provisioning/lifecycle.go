@@ -104,19 +104,3 @@ func (s *Service) Download(ctx context.Context, c Caller, ref TokenRef, device s
 		return nil
 	})
 }
-
-// ClearPIN unsets a role's PIN: nobody can log in with it until one is set. The
-// only PIN of a PIN-bound token stays (WrongState): its keys would be lost.
-func (s *Service) ClearPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
-	return s.changeBy(ctx, c, ref, []step{clearing(role)})
-}
-
-func clearing(role pin.Role) step {
-	return step{OpTokenClearPIN, func(_ Tx, t *record.Token) error {
-		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
-		if len(t.BoundKey) > 0 && !t.UserPIN.Set() && !t.SOPIN.Set() {
-			return Errorf(WrongState, "token %s is PIN-bound, and this is the only PIN that opens its keys; set the other PIN first, or delete the token", t.ID)
-		}
-		return nil
-	}}
-}

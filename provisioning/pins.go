@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"unicode/utf8"
@@ -48,6 +49,101 @@ func isHex(b byte) bool {
 func (s *Service) ResetPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule) error {
 	_, err := s.resetPIN(ctx, c, ref, newPIN{role: role, pin: p, rule: rule}, nil)
 	return err
+}
+
+// CurrentPIN is a PIN that a token has, as the right to set one. A PIN-bound
+// token's PINs are set with one of those that it has, because only they open its
+// keys. The SO PIN is that right with every token, complete ones too, as it is
+// for C_InitPIN.
+type CurrentPIN struct {
+	Role pin.Role
+	PIN  secret.Bytes
+}
+
+// operation is what setting a PIN with it is.
+func (with *CurrentPIN) operation() Operation {
+	if with != nil && with.Role == pin.SO {
+		return OpTokenPINBySO
+	}
+	return OpTokenResetPIN
+}
+
+// ChangePIN is [Service.ResetPIN] with a PIN that the token has. A wrong one is
+// Forbidden and counts as a try, one that is locked or not set is WrongState. The
+// caller keeps both PINs and wipes them.
+func (s *Service) ChangePIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule, with CurrentPIN) error {
+	_, err := s.resetPIN(ctx, c, ref, newPIN{role: role, pin: p, rule: rule}, &with)
+	return err
+}
+
+// newPIN is a PIN that is to be set, and what else is to be done with it.
+type newPIN struct {
+	role pin.Role
+	pin  secret.Bytes
+	rule PINRule
+	also []step
+}
+
+// resetPIN sets a PIN, with a PIN that the token has where with is given.
+func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN, with *CurrentPIN) (Token, error) {
+	op := with.operation()
+	if err := mayTake(c, n.also); err != nil {
+		return Token{}, err
+	}
+	var t *record.Token
+	err := s.view(ctx, func(tx ReadTx) (err error) {
+		t, err = s.token(tx, c, op, ref)
+		return err
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	if err := n.rule.check(n.role, n.pin); err != nil {
+		return Token{}, err
+	}
+	if err := checkPIN(t, n.role, n.pin); err != nil {
+		return Token{}, err
+	}
+	k, err := s.keyFor(ctx, c, t, with)
+	if err != nil {
+		return Token{}, err
+	}
+	defer k.private.Wipe()
+	verifier, err := s.hashPIN(ctx, c, t.ID, n.role, n.pin, k.private)
+	if err != nil {
+		return Token{}, err
+	}
+	view, err := s.changeIn(ctx, c, op, ref, func(tx Tx, now *record.Token) error {
+		if !bytes.Equal(now.BoundKey, t.BoundKey) || with != nil && !bytes.Equal(now.PIN(with.Role).Verifier, t.PIN(with.Role).Verifier) {
+			return Errorf(WrongState, "the PINs of token %s were changed meanwhile; try again", t.ID)
+		}
+		if with != nil {
+			*now.PIN(with.Role) = now.PIN(with.Role).Right()
+		}
+		*now.PIN(n.role) = now.PIN(n.role).Change(verifier, s.now())
+		now.BoundKey = k.public
+		return s.take(tx, now, n.also)
+	})
+	if err == nil && len(t.BoundKey) == 0 {
+		s.fresh.keep(c, t.ID, k, s.now())
+	}
+	return view, err
+}
+
+// ClearPIN unsets a role's PIN: nobody can log in with it until one is set. The
+// only PIN of a PIN-bound token stays (WrongState): its keys would be lost.
+func (s *Service) ClearPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
+	return s.changeBy(ctx, c, ref, []step{clearing(role)})
+}
+
+func clearing(role pin.Role) step {
+	return step{OpTokenClearPIN, func(_ Tx, t *record.Token) error {
+		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
+		if len(t.BoundKey) > 0 && !t.UserPIN.Set() && !t.SOPIN.Set() {
+			return Errorf(WrongState, "token %s is PIN-bound, and this is the only PIN that opens its keys; set the other PIN first, or delete the token", t.ID)
+		}
+		return nil
+	}}
 }
 
 // checkPIN checks a PIN against the token's policy.

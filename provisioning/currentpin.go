@@ -1,0 +1,77 @@
+package provisioning
+
+import (
+	"bytes"
+	"context"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// tryPIN compares a PIN with the one of a token, when it is its turn. It returns the key
+// of a PIN-bound token.
+func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, with CurrentPIN) (private secret.Bytes, err error) {
+	if len(with.PIN) == 0 {
+		return nil, Errorf(BadInput, "the current %v PIN is empty; give the one that the token has", with.Role)
+	}
+	if _, err := t.PIN(with.Role).Try(); err != nil {
+		return nil, untried(t, with.Role, err) // says so at once
+	}
+	err = s.compareInTurn(ctx, c, t, pinSecret(with.Role), func() (v verdict, err error) {
+		private, v, err = s.comparePIN(ctx, c, t, with)
+		return v, err
+	})
+	return private, err
+}
+
+// comparePIN compares a PIN with the one of a token. The try is stored before, so that
+// nobody gets one for nothing.
+func (s *Service) comparePIN(ctx context.Context, c Caller, t *record.Token, with CurrentPIN) (secret.Bytes, verdict, error) {
+	var tried pin.State
+	_, err := s.changeToken(ctx, c, with.operation(), TokenRef{Tenant: t.Tenant, ID: t.ID}, func(now *record.Token) (err error) {
+		state := now.PIN(with.Role)
+		if tried, err = state.Try(); err != nil {
+			return untried(now, with.Role, err)
+		}
+		*state = tried
+		return nil
+	})
+	if err != nil {
+		return nil, undecided, err
+	}
+	var is bool
+	var private secret.Bytes
+	err = s.inTurn(ctx, c, func(func() error) (err error) {
+		is, private, err = s.store.CheckPIN(t.ID, with.Role, tried.Verifier, with.PIN)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, undecided, err
+	case is && bytes.Equal(tried.Verifier, t.PIN(with.Role).Verifier):
+		return private, right, nil
+	case is:
+		private.Wipe()
+		return nil, right, Errorf(WrongState, "the PINs of token %s were changed meanwhile; try again", t.ID)
+	}
+	s.opt.Guessed(ctx, t, pinSecret(with.Role), GuessWrong)
+	switch left := tried.TriesLeft(); {
+	case tried.Locked():
+		s.opt.Guessed(ctx, t, pinSecret(with.Role), GuessLocked)
+		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong, and locked now; `vtoken token unlock` gives new tries", with.Role)
+	case left < 0:
+		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong", with.Role)
+	default:
+		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong; %d tries are left", with.Role, left)
+	}
+}
+
+// untried says why a PIN cannot be tried.
+func untried(t *record.Token, role pin.Role, err error) error {
+	if ck.CodeOf(err) == ck.CKR_PIN_LOCKED {
+		return Errorf(WrongState, "the %v PIN of token %s is locked; `vtoken token unlock` gives new tries", role, t.ID)
+	}
+	return Errorf(WrongState, "token %s has no %v PIN to set another one with", t.ID, role)
+}
