@@ -9,7 +9,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// APIKey is what callers see of an API key: everything but the key.
+// APIKey is an API key as callers see it, without the key itself.
 type APIKey struct {
 	Name      string
 	Tenant    record.TenantID
@@ -23,9 +23,9 @@ type APIKey struct {
 	HasCertificate bool
 }
 
-// CreateAPIKey makes an API key and returns the key itself, which cannot be had
-// again: what it is depends on the [CredentialKind]. A name that is taken in the
-// tenant is a Conflict, also if that key has expired.
+// CreateAPIKey makes an API key and returns the secret, which cannot be read again; its
+// form depends on the [CredentialKind]. A name that the tenant has already is a Conflict,
+// even if that key has expired.
 func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey) (APIKey, secret.Bytes, error) {
 	if err := c.authorize(OpAPIKeyCreate, tenant); err != nil {
 		return APIKey{}, nil, err
@@ -77,7 +77,7 @@ func (s *Service) APIKeys(ctx context.Context, c Caller, tenant record.TenantID)
 	return list, err
 }
 
-// RevokeAPIKey makes a key worthless from the next request on.
+// RevokeAPIKey revokes a key. It is refused from the next request on.
 func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, tenant record.TenantID, name string) error {
 	if err := c.authorize(OpAPIKeyRevoke, tenant); err != nil {
 		return err

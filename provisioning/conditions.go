@@ -6,8 +6,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// state is what an operation needs a token to be: a set of the conditions below.
-// The zero value needs nothing.
+// state is a set of the conditions below. Operations say what they need of a token with
+// it; the zero value needs nothing.
 type state uint16
 
 // The conditions, on one axis of a token each.
@@ -27,8 +27,8 @@ const (
 	unenrolled                   // no device has its seed for certain
 )
 
-// conditions is the one place that says when each condition holds, of which kind
-// the error is where it does not, and how that reads after "token …".
+// conditions says when each condition holds, and the kind and text of the error where it
+// does not. The text follows "token …".
 var conditions = []struct {
 	is     state
 	kind   Kind
@@ -73,19 +73,19 @@ func (op Operation) allowed(t *record.Token, now time.Time) error {
 	return nil
 }
 
-// enrolled reports whether a device has the seed of a token for certain. Records of
-// earlier versions do not say so of tokens that were activated.
+// enrolled reports whether a device certainly has the seed of a token. Records of earlier
+// versions do not say so for tokens that were activated.
 func enrolled(t *record.Token) bool {
 	return t.OTP.Enrolled || t.Kind == record.KindOTP && (t.Activation == record.Activated || !t.LastUsedAt.IsZero())
 }
 
-// expired reports whether the end of a token has come.
+// expired reports whether a token has expired.
 func expired(t *record.Token, now time.Time) bool {
 	return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
 }
 
-// actions are the operations that change a token and that its state allows,
-// whoever asks, in their order.
+// actions returns the operations that change a token and that its state allows to callers
+// with the rights for them.
 func actions(t *record.Token, now time.Time) []Operation {
 	var list []Operation
 	for op := Operation(0); op < numberOfOperations; op++ {

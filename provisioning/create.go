@@ -14,8 +14,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// CreateToken makes an enabled token, for a user or without a holder. A serial
-// number that a token of the tenant has is a Conflict.
+// CreateToken creates an enabled token, for a user or without a holder. A serial number
+// that another token of the tenant has is a Conflict.
 func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token, error) {
 	if err := c.authorize(OpTokenCreate, n.Tenant); err != nil {
 		return Token{}, err
@@ -51,8 +51,8 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 	return view, err
 }
 
-// newcomer is a token that is not stored yet: its record, the OTP key of one for
-// one-time passwords, and the key that the PINs of a PIN-bound one open.
+// newcomer is a token that is not stored yet: its record, the key of an OTP token, and
+// the key that the PINs of a PIN-bound token open.
 type newcomer struct {
 	token *record.Token
 	key   *object.Object
@@ -67,7 +67,7 @@ func (n newcomer) wipe() {
 	}
 }
 
-// storeNew stores a new token that newToken made, with its holder.
+// storeNew stores a token that newToken made, with its holder.
 func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names naming) (*record.Token, error) {
 	t := made.token.Clone()
 	if err := checkGroups(tx, n.Tenant, n.Groups); err != nil {
@@ -93,9 +93,8 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names nam
 	return t, putOTPKey(tx, t, made.key)
 }
 
-// newToken is the record of a new token, checked and with its PINs hashed, but
-// without a holder. It is slow where there are PINs, and so not for use in a
-// transaction.
+// newToken makes the record of a new token, checked and with its PINs hashed, but without
+// a holder. Hashing PINs is slow, so it is not called in a transaction.
 func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (newcomer, error) {
 	if err := s.checkNewToken(n); err != nil {
 		return newcomer{}, err
@@ -183,8 +182,8 @@ const (
 	maxShort  = 64
 )
 
-// checkShort refuses texts that make no short name: over-long, not printable
-// ASCII, or with blanks at an end.
+// checkShort refuses short names that are too long, not printable ASCII, or that begin or
+// end with a blank.
 func checkShort(s string) error {
 	for _, r := range s {
 		if r < ' ' || r > '~' {
@@ -197,8 +196,8 @@ func checkShort(s string) error {
 	return nil
 }
 
-// holderOf finds or makes the user who is to hold the token. One that it makes in the
-// default tenant is mapped by name where the caller may map that operating system user.
+// holderOf finds or creates the user who is to hold the token. A user that it creates in
+// the default tenant is mapped by name, if the caller may map that operating system user.
 func (s *Service) holderOf(tx Tx, c Caller, n NewToken, names naming) (*record.User, error) {
 	u, err := userOf(tx, n.Tenant, n.User)
 	switch {

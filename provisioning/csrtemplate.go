@@ -27,8 +27,7 @@ var (
 // maxAltNames bounds alternative names and extended key usages alike.
 const maxAltNames = 32
 
-// template checks what the request is to say and makes it of the form that is
-// signed.
+// template checks the request and converts it into the form that is signed.
 func (n *NewCSR) template() (*x509.CertificateRequest, error) {
 	if err := n.check(); err != nil {
 		return nil, err
@@ -55,8 +54,7 @@ func (n *NewCSR) template() (*x509.CertificateRequest, error) {
 	return t, nil
 }
 
-// signatures are how requests with each kind of key are signed, the ordinary way
-// first.
+// signatures are the signature algorithms for each kind of key, the default first.
 var signatures = map[string][]x509.SignatureAlgorithm{
 	"RSA": {x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA1WithRSA},
 	"EC":  {x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512},
@@ -79,8 +77,8 @@ func (n *NewCSR) check() error {
 	return nil
 }
 
-// usage is the key usage. The bits of [x509.KeyUsage] are numbered as in the
-// standard, where bit 0 is the most significant one of the first byte.
+// usage returns the key usage extension. The bits of [x509.KeyUsage] are numbered as in
+// the standard, where bit 0 is the most significant one of the first byte.
 func (n *NewCSR) usage() (asn1.ObjectIdentifier, any, error) {
 	if n.KeyUsage == 0 {
 		return oidKeyUsage, nil, nil
@@ -110,7 +108,7 @@ func (n *NewCSR) extended() (asn1.ObjectIdentifier, any, error) {
 	return oidExtKeyUsage, n.ExtKeyUsage, nil
 }
 
-// altNames are the alternative names: rfc822Name [1] and otherName [0].
+// altNames returns the alternative names: rfc822Name [1] and otherName [0].
 func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 	if len(n.Emails)+len(n.UPNs) == 0 {
 		return oidAltName, nil, nil
@@ -139,7 +137,7 @@ func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 	return oidAltName, names, nil
 }
 
-// principalName is an otherName of the type UPN: its value is an explicit [0] of a
+// principalName returns an otherName of type UPN: its value is an explicit [0] of a
 // UTF8String.
 func principalName(upn string) (asn1.RawValue, error) {
 	text, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(upn)})

@@ -10,8 +10,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// tryPIN compares a PIN with the one of a token, when it is its turn. It returns the key
-// of a PIN-bound token.
+// tryPIN compares a PIN with that of a token, in turn with other tries. It returns the
+// key of a PIN-bound token.
 func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, with CurrentPIN) (private secret.Bytes, err error) {
 	if len(with.PIN) == 0 {
 		return nil, Errorf(BadInput, "the current %v PIN is empty; give the one that the token has", with.Role)
@@ -26,8 +26,8 @@ func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, with Cu
 	return private, err
 }
 
-// comparePIN compares a PIN with the one of a token. The try is stored before, so that
-// nobody gets one for nothing.
+// comparePIN compares a PIN with that of a token. The try is stored before the
+// comparison, so that no try is free.
 func (s *Service) comparePIN(ctx context.Context, c Caller, t *record.Token, with CurrentPIN) (secret.Bytes, verdict, error) {
 	var tried pin.State
 	_, err := s.changeToken(ctx, c, with.operation(), TokenRef{Tenant: t.Tenant, ID: t.ID}, func(now *record.Token) (err error) {
@@ -68,7 +68,7 @@ func (s *Service) comparePIN(ctx context.Context, c Caller, t *record.Token, wit
 	}
 }
 
-// untried says why a PIN cannot be tried.
+// untried returns the error for a PIN that cannot be tried.
 func untried(t *record.Token, role pin.Role, err error) error {
 	if ck.CodeOf(err) == ck.CKR_PIN_LOCKED {
 		return Errorf(WrongState, "the %v PIN of token %s is locked; `vtoken token unlock` gives new tries", role, t.ID)

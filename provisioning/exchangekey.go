@@ -12,17 +12,15 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// exchangeBits is the size of tenants' exchange keys, and maxEncrypted what a
-// value encrypted under one may have as text: base64 of 256 bytes with room for
-// a later, larger key.
+// exchangeBits is the size of exchange keys. maxEncrypted bounds the text of a value that
+// is encrypted under one: base64 of 256 bytes, with room for a larger key later.
 const (
 	exchangeBits = 2048
 	maxEncrypted = 1024
 )
 
-// ExchangeKey is the public key under which callers may encrypt passwords and
-// PINs for this tenant (see [Service.Decrypt]). The tenant's first call makes
-// the key; after that it stays.
+// ExchangeKey returns the public key under which callers may encrypt passwords and PINs
+// for this tenant (see [Service.Decrypt]). The first call for a tenant makes the key.
 func (s *Service) ExchangeKey(ctx context.Context, c Caller, tenant record.TenantID) (*rsa.PublicKey, error) {
 	if err := c.authorize(OpExchangeKey, tenant); err != nil {
 		return nil, err
@@ -34,10 +32,9 @@ func (s *Service) ExchangeKey(ctx context.Context, c Caller, tenant record.Tenan
 	return &key.PublicKey, nil
 }
 
-// Decrypt reads a value that a caller encrypted under the tenant's exchange key:
-// RSA-OAEP with SHA-256, also as the mask's hash, and no label, in base64
-// (ordinary or URL alphabet). Everything that is wrong with it is the same
-// BadInput. The caller wipes the value.
+// Decrypt decrypts a value that a caller encrypted under the tenant's exchange key:
+// RSA-OAEP with SHA-256, also for the mask, without a label, in base64 (standard or URL
+// alphabet). Every defect is the same BadInput. The caller wipes the value.
 func (s *Service) Decrypt(ctx context.Context, c Caller, tenant record.TenantID, text string) (secret.Bytes, error) {
 	if err := c.authorize(OpExchangeKey, tenant); err != nil {
 		return nil, err
@@ -71,8 +68,8 @@ func decodeBase64(text string) ([]byte, bool) {
 	return nil, false
 }
 
-// exchangeKey is the tenant's key, made and stored where there is none yet. Two
-// callers who find none both make one, and the first that is stored wins.
+// exchangeKey returns the tenant's key, and makes and stores one if there is none. Of two
+// concurrent calls that make one, the first to commit wins.
 func (s *Service) exchangeKey(ctx context.Context, c Caller, tenant record.TenantID) (*rsa.PrivateKey, error) {
 	var stored secret.Bytes
 	err := s.view(ctx, func(tx ReadTx) error {

@@ -8,8 +8,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// EnableRule is what a dialect asks before it switches a token on or off. The
-// zero value asks nothing.
+// EnableRule is what a dialect requires before it switches a token on or off. The zero
+// value requires nothing.
 type EnableRule struct {
 	Held      bool // somebody holds it
 	Activated bool // it is activated
@@ -29,14 +29,13 @@ func (r EnableRule) check(t *record.Token, on bool) error {
 	return nil
 }
 
-// SetEnabled switches a token on or off. Applications do not see a token that is
-// off. Where the rule does not say otherwise it is no error if the token is so
-// already.
+// SetEnabled switches a token on or off. Applications do not see a token that is switched
+// off. Unless the rule says otherwise, a token that is in that state already is no error.
 func (s *Service) SetEnabled(ctx context.Context, c Caller, ref TokenRef, on bool, rule EnableRule) (Token, error) {
 	return s.changeBy(ctx, c, ref, []step{s.switching(c, on, rule)})
 }
 
-// switching switches a token on or off.
+// switching is the step that switches a token on or off.
 func (s *Service) switching(c Caller, on bool, rule EnableRule) step {
 	op := OpTokenDisable
 	if on {
@@ -53,8 +52,8 @@ func (s *Service) switching(c Caller, on bool, rule EnableRule) step {
 	}}
 }
 
-// SetExpiry sets when a token ends; the zero time is never. From then on its
-// holders' applications no longer see it.
+// SetExpiry sets when a token expires; the zero time is never. Its holders' applications
+// do not see an expired token.
 func (s *Service) SetExpiry(ctx context.Context, c Caller, ref TokenRef, at time.Time) (Token, error) {
 	return s.changeToken(ctx, c, OpTokenExpiry, ref, func(t *record.Token) error {
 		t.ExpiresAt = at.UTC()
@@ -62,11 +61,12 @@ func (s *Service) SetExpiry(ctx context.Context, c Caller, ref TokenRef, at time
 	})
 }
 
-// Decease ends a token for good and keeps its record. What is on it is gone.
+// Decease ends a token for good. It deletes what is on the token and keeps the record.
 func (s *Service) Decease(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
 	return s.changeBy(ctx, c, ref, []step{deceasing()})
 }
 
+// deceasing is the step of [Service.Decease].
 func deceasing() step {
 	return step{OpTokenDecease, func(tx Tx, t *record.Token) error {
 		t.Deceased, t.Code, t.OTP.Key, t.BoundKey = true, record.ActivationCode{}, 0, nil
@@ -77,8 +77,8 @@ func deceasing() step {
 	}}
 }
 
-// SetConfined closes the download of a soft token, or opens it. It is no error
-// if it is so already.
+// SetConfined closes the download of a soft token, or opens it. A token that is in that
+// state already is no error.
 func (s *Service) SetConfined(ctx context.Context, c Caller, ref TokenRef, confined bool) (Token, error) {
 	op := OpTokenRelease
 	if confined {
@@ -90,8 +90,8 @@ func (s *Service) SetConfined(ctx context.Context, c Caller, ref TokenRef, confi
 	})
 }
 
-// Download notes the device that a soft token goes to. The same device may have
-// it again; another one is a Conflict until the token is released anew.
+// Download records the device that a soft token is downloaded to. The same device may
+// download it again; another one is a Conflict until the token is released.
 func (s *Service) Download(ctx context.Context, c Caller, ref TokenRef, device string) (Token, error) {
 	if err := checkName("device", device); err != nil {
 		return Token{}, err

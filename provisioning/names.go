@@ -5,10 +5,10 @@ import (
 	"unicode"
 )
 
-// deceptive are the characters with which a name looks like another one, or like more
-// than a name, to who reads it in a list or a log. Names and labels that are made here have
-// none of them. Those that are stored already, and labels that applications make with
-// C_InitToken, may have some, and go on working.
+// deceptive are characters that make a name look like another one, or like more than a
+// name, in a list or a log. New names and labels have none of them. Names that are stored
+// already, and labels that applications make with C_InitToken, may have some and keep
+// working.
 var deceptive = [...]struct {
 	what string // with its article
 	is   func(rune) bool
@@ -22,11 +22,12 @@ var deceptive = [...]struct {
 	{"a character for private use", in(unicode.Co)},
 }
 
+// in reports characters that are in one of the tables.
 func in(tables ...*unicode.RangeTable) func(rune) bool {
 	return func(r rune) bool { return unicode.In(r, tables...) }
 }
 
-// checkClear refuses a text with a deceptive character.
+// checkClear refuses text with a deceptive character.
 func checkClear(what, s string) error {
 	for _, d := range deceptive {
 		if i := strings.IndexFunc(s, d.is); i >= 0 {

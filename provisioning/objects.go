@@ -12,7 +12,7 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// ObjectInfo is an overview of one object on a token.
+// ObjectInfo describes one object on a token.
 type ObjectInfo struct {
 	ID      object.ID
 	Class   ck.ObjectClass
@@ -32,12 +32,12 @@ type Certificate struct {
 	Label  string
 	KeyID  []byte
 	Serial string // upper-case hexadecimal
-	// HasKey says that the token has the private key: a user's certificate,
-	// otherwise it is one of the chain.
+	// HasKey says that the token has the private key. Certificates without one belong to
+	// a chain.
 	HasKey bool
 }
 
-// Objects is an overview of what is on a token.
+// Objects describes the objects on a token.
 func (s *Service) Objects(ctx context.Context, c Caller, ref TokenRef) ([]ObjectInfo, error) {
 	all, err := s.objects(ctx, c, ref)
 	if err != nil {
@@ -50,7 +50,8 @@ func (s *Service) Objects(ctx context.Context, c Caller, ref TokenRef) ([]Object
 	return list, nil
 }
 
-// Certificates are the certificates on a token: users' first, then the chain's.
+// Certificates returns the certificates on a token: those with a private key first, then
+// the others.
 func (s *Service) Certificates(ctx context.Context, c Caller, ref TokenRef) ([]Certificate, error) {
 	all, err := s.objects(ctx, c, ref)
 	if err != nil {
@@ -72,8 +73,8 @@ func (s *Service) objects(ctx context.Context, c Caller, ref TokenRef) ([]*objec
 	return all, err
 }
 
-// certificates are the certificates among a token's objects, those with a
-// private key first.
+// certificates returns the certificates among a token's objects, those with a private key
+// first.
 func certificates(all []*object.Object) []Certificate {
 	var own, others []Certificate
 	for _, o := range all {
@@ -109,7 +110,7 @@ func objectInfo(o *object.Object) ObjectInfo {
 	return info
 }
 
-// keyBits is the size of an RSA modulus or an EC curve, 0 for other keys.
+// keyBits returns the size of an RSA modulus or an EC curve, and 0 for other keys.
 func keyBits(o *object.Object) int {
 	if n := o.Attrs.Get(ck.CKA_MODULUS); len(n) > 0 {
 		return new(big.Int).SetBytes(n).BitLen()

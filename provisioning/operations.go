@@ -79,19 +79,19 @@ const (
 	numberOfOperations // keep last
 )
 
-// rule is what an operation needs.
+// rule is what an operation requires.
 type rule struct {
 	name string
-	// right is what the caller has to have, all of it.
+	// right is what the caller must have, all of it.
 	right record.Rights
-	// needs is what a token has to be for it; see the states.
+	// needs are the conditions that the token must meet.
 	needs state
-	// action is what it is called among the actions that a token allows; empty
-	// for what is no action on a token.
+	// action is the name among the actions that a token allows; empty for an operation
+	// that is none.
 	action string
-	// keys is set for what another operation is besides, on a token that has such
-	// keys: who lacks the right for it does the other operation only where there are
-	// none.
+	// keys is set for an operation that is part of another one on a token with such keys.
+	// A caller without the right for it may do the other operation only where the token
+	// has none.
 	keys keys
 }
 
@@ -105,8 +105,8 @@ const (
 	everyKey             // those of a card, and the seed of a token for one-time passwords
 )
 
-// rules is the one place that says who may do what, and to a token in which
-// state. An operation without a row is refused.
+// rules says who may do what, and to a token in which state. An operation without a row
+// is refused.
 var rules = [numberOfOperations]rule{
 	OpTenantCreate:     {name: "create a tenant", right: record.MaySystem | record.MayAdd},
 	OpTenantList:       {name: "list tenants", right: record.MayView},
@@ -187,8 +187,8 @@ func (op Operation) String() string {
 	return rules[op].name
 }
 
-// Action is what the operation is called among the actions that a token allows,
-// such as "unassign"; empty for an operation that is no action on a token.
+// Action returns the name among the actions that a token allows, such as "unassign";
+// empty for an operation that is none.
 func (op Operation) Action() string {
 	if op < 0 || op >= numberOfOperations {
 		return ""
@@ -196,7 +196,7 @@ func (op Operation) Action() string {
 	return rules[op].action
 }
 
-// Roles are the named roles of callers, each including the ones before it.
+// Roles returns the named roles of callers. Each includes the ones before it.
 func Roles() []record.Role {
 	return []record.Role{record.RoleView, record.RoleEdit, record.RoleAdmin, record.RoleSystem}
 }

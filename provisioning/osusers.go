@@ -10,12 +10,11 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// osUser is an operating system user, in all spellings that are known: the name and
-// "#uid".
+// osUser is an operating system user, in all known spellings: the name and "#uid".
 type osUser []string
 
-// osUsers are the operating system users of these names. It asks the system, which may
-// take a while, so it is not for use in a transaction.
+// osUsers returns the operating system users of these names. It asks the system, which
+// may take a while, so it is not called in a transaction.
 func (s *Service) osUsers(names ...string) []osUser {
 	list := make([]osUser, len(names))
 	for i, name := range names {
@@ -29,10 +28,10 @@ func (s *Service) osUsers(names ...string) []osUser {
 	return list
 }
 
-// root reports whether it is the superuser.
+// root reports whether the user is the superuser.
 func (u osUser) root() bool { return slices.Contains(u, "root") || slices.Contains(u, "#0") }
 
-// among reports whether a tenant's policy names it.
+// among reports whether a tenant's policy names the user.
 func (u osUser) among(policy []string) bool {
 	if slices.Contains(policy, record.AnyOSUser) && !u.root() {
 		return true
@@ -40,9 +39,9 @@ func (u osUser) among(policy []string) bool {
 	return slices.ContainsFunc(u, func(spelling string) bool { return slices.Contains(policy, spelling) })
 }
 
-// mayMap checks that a caller may map operating system users to users of a tenant:
-// any with the right for OpUserMapAny, otherwise those that the tenant's policy names
-// and that no other tenant has.
+// mayMap checks that a caller may map operating system users to users of a tenant: any
+// with the right for OpUserMapAny, otherwise those that the tenant's policy names and
+// that no other tenant has.
 func (c Caller) mayMap(tx ReadTx, tenant *record.Tenant, list ...osUser) error {
 	if c.mayDo(OpUserMapAny) == nil {
 		return nil
@@ -63,13 +62,13 @@ func (c Caller) mayMap(tx ReadTx, tenant *record.Tenant, list ...osUser) error {
 	return nil
 }
 
-// naming are the operating system users that logins name, for those who may not map
+// naming has the operating system users that logins name, for callers who may not map
 // any.
 type naming map[string]osUser
 
-// naming asks the system for the operating system users of these logins, where the
-// answer matters: to callers who may not map any, in the default tenant, if its policy
-// names some.
+// naming asks the system for the operating system users of these logins where they
+// matter: for callers who may not map any, in the default tenant, if its policy names
+// some.
 func (s *Service) naming(ctx context.Context, c Caller, tenant record.TenantID, logins ...string) (naming, error) {
 	if c.mayDo(OpUserMapAny) == nil {
 		return nil, nil
@@ -95,9 +94,9 @@ func (s *Service) naming(ctx context.Context, c Caller, tenant record.TenantID, 
 	return names, nil
 }
 
-// byName says whether a user is mapped by name, who is new or has no longer OSUsers.
-// Nobody is in another tenant than the default one, and so it stays as it is there. In
-// that tenant the login has to name an operating system user that the caller may map.
+// byName reports whether a user who is new, or whose OSUsers become empty, is mapped by
+// name. Only the default tenant maps by name: there the login must name an operating
+// system user that the caller may map.
 func (c Caller) byName(tx ReadTx, u *record.User, names naming) error {
 	tenant, err := tenantOf(tx, u.Tenant)
 	if err != nil || tenant.Name != record.DefaultTenant {
@@ -115,14 +114,14 @@ func (c Caller) byName(tx ReadTx, u *record.User, names naming) error {
 	return nil
 }
 
-// mapping is what a user is to be mapped to: a list, or by name where it is empty.
+// mapping is the map of a user: a list, or by name where it is empty.
 type mapping struct {
 	list  []string // as it is stored
 	users []osUser // the same
 	names naming
 }
 
-// mapping checks a list and asks the system who is meant, for a user of that login.
+// mapping checks a list and asks the system for its users, for a user with that login.
 func (s *Service) mapping(ctx context.Context, c Caller, tenant record.TenantID, login string, list []string) (m mapping, err error) {
 	if m.list, err = checkMap(list); err != nil {
 		return m, err
@@ -135,7 +134,8 @@ func (s *Service) mapping(ctx context.Context, c Caller, tenant record.TenantID,
 	return m, nil
 }
 
-// to maps a user so. Of the list, those that are new to the user have to be allowed.
+// to sets the map of a user. The caller must be allowed to map the entries that are new
+// to the user.
 func (m mapping) to(tx ReadTx, c Caller, u *record.User) error {
 	tenant, err := tenantOf(tx, u.Tenant)
 	if err != nil {
@@ -167,8 +167,8 @@ const (
 	maxPolicyUsers = 256
 )
 
-// checkOSUsers refuses what names no operating system user, and returns the list with
-// every uid as it is written shortest.
+// checkOSUsers refuses entries that cannot name an operating system user. It returns the
+// list with every uid in its shortest form.
 func checkOSUsers(list []string, most int) ([]string, error) {
 	if len(list) > most {
 		return nil, Errorf(BadInput, "%d operating system users are too many; give at most %d", len(list), most)
@@ -192,7 +192,7 @@ func checkOSUsers(list []string, most int) ([]string, error) {
 	return out, nil
 }
 
-// checkMap is checkOSUsers for those that are mapped to a user.
+// checkMap is checkOSUsers for the map of a user.
 func checkMap(list []string) ([]string, error) {
 	if slices.Contains(list, record.AnyOSUser) {
 		return nil, Errorf(BadInput, "%q is no operating system user; name those who are to act for the user", record.AnyOSUser)
@@ -200,9 +200,9 @@ func checkMap(list []string) ([]string, error) {
 	return checkOSUsers(list, maxOSUsers)
 }
 
-// SetTenantOSUsers sets the operating system users that the tenant's own
-// administrators may map to its users: names, uids as "#1000", or [record.AnyOSUser],
-// which stands for all but root. What is mapped already stays.
+// SetTenantOSUsers sets the operating system users that the tenant's own administrators
+// may map to its users: names, uids as "#1000", or [record.AnyOSUser] for all but root.
+// Existing maps stay.
 func (s *Service) SetTenantOSUsers(ctx context.Context, c Caller, id record.TenantID, list []string) (Tenant, error) {
 	if err := c.authorize(OpTenantOSUsers, id); err != nil {
 		return Tenant{}, err

@@ -7,15 +7,15 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// boundKey is the key pair of a PIN-bound token; the zero value is that of others.
+// boundKey is the key pair of a PIN-bound token; the zero value is for other tokens.
 type boundKey struct {
 	public  []byte
 	private secret.Bytes
 }
 
-// keyFor is the key that a new PIN of a token is to open: a new one with the first
-// PIN, otherwise the one that with opens, or that the caller has just made. Where
-// with is given, it is checked for other tokens too.
+// keyFor returns the key that a new PIN of a token must open: a new one for the first
+// PIN, otherwise the one that the current PIN opens, or that the caller has just made. A
+// current PIN is checked for other tokens too.
 func (s *Service) keyFor(ctx context.Context, c Caller, t *record.Token, with *CurrentPIN) (boundKey, error) {
 	switch {
 	case with != nil:
@@ -39,9 +39,8 @@ func (s *Service) newBoundKey() (k boundKey, err error) {
 	return k, err
 }
 
-// bindNew says whether a new token is PIN-bound: because it is asked for, or
-// because all new cards of the tenant are. A tenant that is not there is noticed
-// when the token is stored.
+// bindNew reports whether a new token is PIN-bound: on request, or because all new cards
+// of the tenant are. Storing the token notices a tenant that does not exist.
 func (s *Service) bindNew(ctx context.Context, n NewToken) (bool, error) {
 	otp := n.Kind == record.KindOTP
 	switch {
@@ -62,8 +61,8 @@ func (s *Service) bindNew(ctx context.Context, n NewToken) (bool, error) {
 	return bound, err
 }
 
-// SetTenantPINBound says whether new cards of a tenant are PIN-bound. Tokens that
-// there are stay as they are.
+// SetTenantPINBound says whether new cards of a tenant are PIN-bound. Existing tokens do
+// not change.
 func (s *Service) SetTenantPINBound(ctx context.Context, c Caller, id record.TenantID, bound bool) (Tenant, error) {
 	return s.changeTenant(ctx, c, id, func(t *record.Tenant) { t.PINBound = bound })
 }

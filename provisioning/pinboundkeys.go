@@ -8,11 +8,11 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Whoever makes a token sets its user PIN and its SO PIN, often in one call each.
-// With a PIN-bound token the second would need the first. So the key that the
-// first PIN opens is kept for a while, in memory, for the caller who set that PIN
-// and could give it again, and until the token is complete. After that, and
-// after a restart, PINs are set with PINs.
+// A client that makes a token sets its user PIN and its SO PIN, often in one call each.
+// With a PIN-bound token, the second call would need the first PIN. So the key that the
+// first PIN opens is kept in memory for a while, for the caller who set that PIN and
+// could send it again, until the token is complete. After that, and after a restart,
+// setting a PIN takes a current one.
 
 // freshFor is how long a key is kept, and maxFresh for how many tokens.
 const (
@@ -33,8 +33,8 @@ type freshKey struct {
 	wipes *time.Timer
 }
 
-// keep keeps a copy of the key of a token that the caller gave its first PIN.
-// Where there are too many, it does not.
+// keep keeps a copy of the key of a token that just got its first PIN from the caller.
+// With too many of them it does nothing.
 func (f *freshKeys) keep(c Caller, id record.TokenID, k boundKey, now time.Time) {
 	if k.private == nil {
 		return
@@ -54,8 +54,8 @@ func (f *freshKeys) keep(c Caller, id record.TokenID, k boundKey, now time.Time)
 	}
 }
 
-// get is a copy of the key of a token, if the caller gave it its first PIN just
-// now; the caller of get wipes it.
+// get returns a copy of the key of a token that just got its first PIN from the same
+// caller. The caller of get wipes it.
 func (f *freshKeys) get(c Caller, t *record.Token, now time.Time) (k boundKey, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

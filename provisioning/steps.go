@@ -8,15 +8,14 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// step is one of several changes of a token that are made together, and the
-// operation that it is.
+// step is one of several changes to a token that are made together, with its operation.
 type step struct {
 	op     Operation
 	change func(tx Tx, t *record.Token) error
 }
 
-// changeBy makes the steps one after the other in one transaction, all or none.
-// What the state of the token does not allow is looked at before each.
+// changeBy takes the steps in order in one transaction, all or none. The state of the
+// token is checked before each.
 func (s *Service) changeBy(ctx context.Context, c Caller, ref TokenRef, steps []step) (Token, error) {
 	if len(steps) == 0 {
 		return Token{}, Errorf(BadInput, "nothing is to be changed; name something")
@@ -37,7 +36,7 @@ func mayTake(c Caller, steps []step) error {
 	return nil
 }
 
-// take makes the steps on the copy of a token.
+// take takes the steps on a copy of a token.
 func (s *Service) take(tx Tx, t *record.Token, steps []step) error {
 	for _, one := range steps {
 		if err := one.op.allowed(t, s.now()); err != nil {
@@ -50,11 +49,9 @@ func (s *Service) take(tx Tx, t *record.Token, steps []step) error {
 	return nil
 }
 
-// TokenChange is a change of several things of a token at once; nil leaves one as
-// it is.
+// TokenChange changes several properties of a token at once; nil leaves one unchanged.
 type TokenChange struct {
-	// Label is its name; the empty one is that of a token that nobody named, its
-	// serial number.
+	// Label is the new name. Empty names the token after its serial number.
 	Label *string
 	// Enabled switches it on or off.
 	Enabled *bool
@@ -62,8 +59,8 @@ type TokenChange struct {
 	Deceased bool
 }
 
-// ChangeToken makes all of a change, or none of it. Switching a token on or off
-// that is so already is no error.
+// ChangeToken makes all changes or none. Switching a token to the state that it has is no
+// error.
 func (s *Service) ChangeToken(ctx context.Context, c Caller, ref TokenRef, change TokenChange) (Token, error) {
 	var steps []step
 	if change.Label != nil {
@@ -78,7 +75,8 @@ func (s *Service) ChangeToken(ctx context.Context, c Caller, ref TokenRef, chang
 	return s.changeBy(ctx, c, ref, steps)
 }
 
-// labelling gives a token a name; the empty one is its serial number.
+// labelling is the step that sets the label of a token. The empty label is the serial
+// number.
 func labelling(label string) step {
 	return step{OpTokenLabel, func(_ Tx, t *record.Token) error {
 		if label == "" {
@@ -90,20 +88,18 @@ func labelling(label string) step {
 	}}
 }
 
-// PINChange is a change of a token's user PIN; the zero value changes nothing.
+// PINChange changes a token's user PIN; the zero value changes nothing.
 type PINChange struct {
-	// New is the PIN that it gets; the caller wipes it. Clear unsets the one that
-	// it has.
+	// New is the new PIN; the caller wipes it. Clear unsets the current one.
 	New   secret.Bytes
 	Clear bool
-	// Unlock starts the tries of a PIN that is locked anew.
+	// Unlock restores the tries of a locked PIN.
 	Unlock bool
-	// MustChange says whether the holder is asked to choose another one.
+	// MustChange says whether the holder must choose another PIN.
 	MustChange *bool
 }
 
-// steps are what is to be done beside setting a new PIN, after that. u gets what was
-// unlocked.
+// steps returns the steps after setting a new PIN. u gets what was unlocked.
 func (p PINChange) steps(s *Service, c Caller, u *unlocking) (list []step) {
 	if p.Clear {
 		list = append(list, clearing(pin.User))
@@ -123,8 +119,8 @@ func (p PINChange) steps(s *Service, c Caller, u *unlocking) (list []step) {
 	return list
 }
 
-// unlocking starts the tries of a user PIN anew that is locked. Only then it takes the
-// right to unlock.
+// unlocking is the step that restores the tries of a locked user PIN. Only a locked one
+// takes the right to unlock.
 func (s *Service) unlocking(c Caller, u *unlocking) step {
 	return step{OpTokenHolder, func(_ Tx, t *record.Token) error {
 		*u = unlocking{}

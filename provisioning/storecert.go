@@ -21,17 +21,17 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// MaxCertificates is the size in bytes of certificates that are stored at once.
+// MaxCertificates is the maximal size in bytes of the certificates that are stored at
+// once.
 const MaxCertificates = 256 << 10
 
-// StoreCertificate stores the certificate that was issued for a key: one in DER, or
-// PEM with the chain behind it. With the id of a key that waits for it, that key
-// goes to the token with its public key, its certificate and the chain, all or
-// nothing; it is KeyNotFound where none of the token's holders asked for it, a
-// Conflict where it is on a token already, and BadInput where the certificate is
-// another key's or the key is too large for the token. Where others than who asked
-// for it hold the token too, it takes the right for OpTokenPlaceKey. Without an id the
-// certificate has to be that of a key that the token has.
+// StoreCertificate stores the certificate that was issued for a key: one in DER, or PEM
+// followed by its chain. With the id of a key that waits for its certificate, the key
+// moves to the token, with its public key, its certificate and the chain, all or nothing.
+// It is KeyNotFound if none of the token's holders asked for the key, a Conflict if the
+// key is on a token already, and BadInput if the certificate is for another key or the
+// key is too large for the token. If others hold the token too, it takes the right for
+// OpTokenPlaceKey. Without an id, the certificate must be for a key on the token.
 func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, id record.KeyID, data []byte) (Import, error) {
 	var result Import
 	check := func(tx ReadTx) (*record.Token, *record.PendingKey, error) {
@@ -42,7 +42,8 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 		k, err := s.waiting(tx, c, t, id)
 		return t, k, err
 	}
-	// Who may not, or names what is not there, learns nothing of the certificate.
+	// Check the caller and the token first: a caller who may not do this learns nothing
+	// about the certificate.
 	err := s.view(ctx, func(tx ReadTx) error {
 		_, k, err := check(tx)
 		if k != nil {
@@ -70,8 +71,8 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 	return result, err
 }
 
-// placeCertificate stores the certificate of a key that waits, which moves to the
-// token, or where k is nil of one that the token has.
+// placeCertificate stores the certificate of a pending key, which moves to the token. If
+// k is nil, the certificate is for a key on the token.
 func (s *Service) placeCertificate(tx Tx, t *record.Token, k *record.PendingKey, certs []*x509.Certificate) (Import, error) {
 	if k == nil {
 		return s.addCertificate(tx, t, certs)
@@ -86,8 +87,8 @@ func (s *Service) placeCertificate(tx Tx, t *record.Token, k *record.PendingKey,
 	return result, tx.PutPendingKey(&done)
 }
 
-// waiting is a key of one of the token's holders that is on no token yet, and that
-// the caller may put on this one.
+// waiting returns a pending key of one of the token's holders that is on no token yet and
+// that the caller may put on this one.
 func (s *Service) waiting(tx ReadTx, c Caller, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
 	k, err := s.pendingKey(tx, t.Tenant, id)
 	switch {
@@ -159,8 +160,9 @@ func (s *Service) addCertificate(tx Tx, t *record.Token, certs []*x509.Certifica
 	return putBundle(tx, t, &b, present, []*object.Object{leaf}, s.now())
 }
 
-// keyOf is the private key among a token's objects that a certificate is for, nil
-// where there is none: by the public key beside it, or by an id that was made of it.
+// keyOf returns the private key among a token's objects that a certificate is for, or
+// nil. It compares the public key beside it, and its CKA_ID where that was made of the
+// public key.
 func keyOf(all []*object.Object, cert *x509.Certificate) *object.Object {
 	for _, o := range all {
 		if o.Class() != ck.CKO_PRIVATE_KEY {
@@ -225,8 +227,8 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-// countElements counts what stands one behind the other in DER, up to more than a chain
-// may have, without reading what is in it.
+// countElements counts the elements of concatenated DER without reading them, up to one
+// more than a chain may have.
 func countElements(der []byte) (n int) {
 	for in := cryptobyte.String(der); n <= pfx.MaxCertificates && !in.Empty(); n++ {
 		var element cryptobyte.String

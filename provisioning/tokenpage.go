@@ -8,9 +8,9 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// ListTokens lists tokens of a tenant by slot id, a page at a
-// time. Tokens that are created or deleted between two pages may or may not be
-// in the later one; no other token is missed or told twice.
+// ListTokens lists tokens of a tenant by slot id, a page at a time. Tokens that are
+// created or deleted between two pages may be missing from the later one; no other token
+// is missed or listed twice.
 func (s *Service) ListTokens(ctx context.Context, c Caller, f TokenFilter) (TokenPage, error) {
 	page := TokenPage{Tokens: []Token{}}
 	if err := c.authorize(OpTokenList, f.Tenant); err != nil {
@@ -43,8 +43,8 @@ func (s *Service) ListTokens(ctx context.Context, c Caller, f TokenFilter) (Toke
 	return page, err
 }
 
-// fill reads the page from the store, with one token more to know whether there
-// is a next page.
+// fill reads the page from the store, and one token more, to know whether there is a next
+// page.
 func (s *Service) fill(p *TokenPage, tx ReadTx, dir *directory.Directory, f TokenFilter, after uint64) error {
 	q := directory.Query{Tenant: f.Tenant, OrderBy: directory.Slot, Limit: f.Limit + 1}
 	if after > 0 {
@@ -83,6 +83,6 @@ func (s *Service) fill(p *TokenPage, tx ReadTx, dir *directory.Directory, f Toke
 	}
 }
 
-// blank reports whether a token is the blank one that a user's applications make
-// a token of (C_InitToken). It is no administrator's business until then.
+// blank reports whether a token is the blank one that a user's applications initialize
+// (C_InitToken). Administrators do not see it before that.
 func blank(t *record.Token) bool { return !t.Initialized }

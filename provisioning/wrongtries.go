@@ -10,7 +10,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Secret is something of a token that can be guessed.
+// Secret is a secret of a token that can be guessed.
 type Secret int
 
 // The secrets.
@@ -22,10 +22,9 @@ const (
 	numberOfSecrets // keep last
 )
 
-// secrets says of each what it is called, and whether its wrong ones slow down the
-// credential that gave them, whatever tokens they are of. One-time passwords do not: one
-// credential verifies those of everybody, and people mistype them. The pace of the
-// token holds for all.
+// secrets has the name of each, and whether wrong tries slow down the credential that
+// made them, for all tokens. One-time passwords do not: one credential verifies those of
+// everybody, and people mistype them. The pace of the token applies to all.
 var secrets = [numberOfSecrets]struct {
 	name       string
 	credential bool
@@ -36,7 +35,7 @@ var secrets = [numberOfSecrets]struct {
 	ActivationCode:  {"activation code", true},
 }
 
-// String is its name, as errors, the audit log and metrics have it.
+// String returns the name, as in errors, the audit log and metrics.
 func (s Secret) String() string {
 	if s < 0 || s >= numberOfSecrets {
 		return fmt.Sprintf("secret %d", int(s))
@@ -44,7 +43,7 @@ func (s Secret) String() string {
 	return secrets[s].name
 }
 
-// Secrets are all secrets.
+// Secrets returns all secrets.
 func Secrets() []Secret {
 	all := make([]Secret, numberOfSecrets)
 	for i := range all {
@@ -60,7 +59,7 @@ func pinSecret(r pin.Role) Secret {
 	return UserPIN
 }
 
-// Guess is what became of a try of a secret, or of its tries.
+// Guess is the result of a try of a secret, or what happened to its tries.
 type Guess string
 
 // What becomes of tries.
@@ -71,22 +70,22 @@ const (
 	GuessUnlocked Guess = "unlocked" // an administrator gave it new tries
 )
 
-// The bounds of [guesses]: the tokens and credentials whose wrong tries are remembered,
-// and the tries of one secret that wait for each other.
+// Bounds of [guesses]: the tokens and credentials whose wrong tries are kept, and the
+// tries of one secret that wait for each other.
 const (
 	maxGuessers = 10_000
 	maxWaiting  = 64
 )
 
-// guesses are the paces of those who gave wrong secrets: one for each secret of a token,
-// whoever gives them, so that more credentials make no more guesses, and one for each
-// credential. The zero value has none.
+// guesses has the paces of wrong tries: one for each secret of a token, for all
+// credentials together, so that more credentials get no more tries; and one for each
+// credential. The zero value is ready to use.
 type guesses struct {
 	mu sync.Mutex
 	of map[guesser]*guessed
 }
 
-// guesser is a secret of a token, or a credential.
+// guesser names a secret of a token, or a credential.
 type guesser struct {
 	token  record.TokenID
 	secret Secret
@@ -95,15 +94,15 @@ type guesser struct {
 	name   string
 }
 
-// guessed is the pace of a guesser. busy has a place for the one comparison that is
-// under way, and users are those who hold a reference.
+// guessed is the pace of a guesser. busy has room for the one comparison that is running,
+// and users counts references.
 type guessed struct {
 	pace  pin.Pace
 	busy  chan struct{}
 	users int
 }
 
-// verdict is what a comparison says.
+// verdict is the result of a comparison.
 type verdict int
 
 const (
@@ -112,10 +111,9 @@ const (
 	wrong
 )
 
-// compareInTurn has a secret of a token compared as [pin.Pace] wants it: one comparison
-// after the other, and after wrong ones with a wait, which ends with ctx. Nothing is
-// held meanwhile but a place in the row. The caller has checked that c may try at all.
-// compare counts the try durably before it compares.
+// compareInTurn calls compare for a secret of a token at the pace of [pin.Pace]: one
+// comparison at a time, and after wrong ones with a wait, which ends with ctx. The caller
+// has checked that c may try. compare must store the try before it compares.
 func (s *Service) compareInTurn(ctx context.Context, c Caller, t *record.Token, secret Secret, compare func() (verdict, error)) error {
 	of := guesser{token: t.ID, secret: secret}
 	g := s.guesses.join(of, s.opt.Now())
@@ -158,8 +156,8 @@ func (s *Service) compareInTurn(ctx context.Context, c Caller, t *record.Token, 
 	return err
 }
 
-// enter waits until no other comparison is under way. Whoever is in takes the value out
-// of busy again.
+// enter waits until no other comparison is running. The caller receives from busy when it
+// is done.
 func (g *guessed) enter(ctx context.Context) error {
 	select {
 	case g.busy <- struct{}{}:
@@ -169,13 +167,13 @@ func (g *guessed) enter(ctx context.Context) error {
 	}
 }
 
-// givenUp is the error of a try that ended while it waited.
+// givenUp returns the error of a try that ended while it waited.
 func givenUp(err error) error {
 	return Errorf(RateLimited, "the try was given up while it waited, and nothing was compared: %w", err)
 }
 
-// join finds or makes the pace of a guesser, and holds on to it; nil where too many do
-// already.
+// join returns the pace of a guesser and holds a reference to it, or nil where too many
+// hold one.
 func (gs *guesses) join(of guesser, now time.Time) *guessed {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -187,7 +185,7 @@ func (gs *guesses) join(of guesser, now time.Time) *guessed {
 	return g
 }
 
-// leave lets go of what join found, and forgets it where nothing was wrong.
+// leave drops the reference of join, and deletes a pace that has no wrong tries.
 func (gs *guesses) leave(of guesser, g *guessed, now time.Time) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -211,8 +209,7 @@ func (gs *guesses) find(of guesser, now time.Time) *guessed {
 	return g
 }
 
-// makeRoom forgets those whose wrong tries are long ago, or else the one whose are
-// longest ago.
+// makeRoom deletes the paces whose wrong tries are old, or at least the oldest one.
 func (gs *guesses) makeRoom(now time.Time) {
 	var oldest guesser
 	var until time.Time
@@ -230,7 +227,7 @@ func (gs *guesses) makeRoom(now time.Time) {
 	}
 }
 
-// turn takes a place in all rows, or in none where one of them is too long.
+// turn reserves a place in all queues, or in none if one of them is too long.
 func (gs *guesses) turn(paces []guesser, now time.Time) (wait time.Duration, ok bool) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -252,8 +249,9 @@ func (gs *guesses) turn(paces []guesser, now time.Time) (wait time.Duration, ok 
 	return wait, true
 }
 
-// note remembers how a comparison ended. A right secret forgets the wrong ones of its
-// token, and not those of the credential: it may be right about a token of its own.
+// note records the result of a comparison. A right secret clears the wrong tries of its
+// token, but not those of the credential: it may be the secret of the attacker's own
+// token.
 func (gs *guesses) note(paces []guesser, v verdict, now time.Time) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
