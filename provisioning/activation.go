@@ -90,7 +90,7 @@ func (s *Service) FinishActivation(ctx context.Context, c Caller, ref TokenRef, 
 	var t *record.Token
 	err = s.view(ctx, func(tx ReadTx) (err error) {
 		if t, err = s.token(tx, c, OpTokenActivated, ref); err == nil {
-			err = activating(t)
+			err = checkActivating(t)
 		}
 		return err
 	})
@@ -104,8 +104,8 @@ func (s *Service) FinishActivation(ctx context.Context, c Caller, ref TokenRef, 
 	return view, err
 }
 
-// activating returns an error for a token whose activation is not under way.
-func activating(t *record.Token) error {
+// checkActivating returns an error for a token whose activation is not under way.
+func checkActivating(t *record.Token) error {
 	if t.Activation != record.ActivationPending || len(t.Code.Hash) == 0 {
 		return Errorf(WrongState, "no activation of token %s is under way; begin one first", t.ID)
 	}
@@ -118,7 +118,7 @@ func (s *Service) compareCode(ctx context.Context, c Caller, ref TokenRef, code 
 	var now *record.Token
 	view, err := s.changeToken(ctx, c, OpTokenActivated, ref, func(t *record.Token) error {
 		v, now = undecided, t
-		if err := activating(t); err != nil {
+		if err := checkActivating(t); err != nil {
 			return err
 		}
 		if !s.now().Before(t.Code.ExpiresAt) {

@@ -49,7 +49,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.Tena
 		if there {
 			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name", text.Clip(n.Name))
 		}
-		return taken(tx.PutAPIKey(k), "there is a credential with that certificate or id already; revoke it first, or give another one")
+		return orConflict(tx.PutAPIKey(k), "there is a credential with that certificate or id already; revoke it first, or give another one")
 	})
 	if err != nil {
 		key.Wipe()
@@ -88,7 +88,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, tenant record.Tena
 		}
 		k, err := tx.APIKey(tenant, name)
 		if err != nil {
-			return notFound(err, KeyNotFound, "there is no API key %q in this tenant; list them with `vtoken apikey list`", text.Clip(name))
+			return orNotFound(err, KeyNotFound, "there is no API key %q in this tenant; list them with `vtoken apikey list`", text.Clip(name))
 		}
 		if !c.May(k.Role.Rights()) {
 			return Errorf(Forbidden, "role %q may not revoke a key of role %q", c.Role, k.Role)

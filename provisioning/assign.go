@@ -74,7 +74,7 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 	}
 	part := record.Assignment{User: u.ID, At: s.now(), By: c.Name}
 	if op == OpTokenShare {
-		if err := c.withKeys(tx, OpTokenShareKeys, t); err != nil {
+		if err := c.mayDoWithKeys(tx, OpTokenShareKeys, t); err != nil {
 			return err
 		}
 		if len(t.Holders) >= maxHolders {
@@ -88,7 +88,7 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 		last = t.Owner()
 	}
 	if last != "" && last != u.ID && !a.KeepKeys {
-		if err := c.withKeys(tx, OpTokenEmpty, t); err != nil {
+		if err := c.mayDoWithKeys(tx, OpTokenEmpty, t); err != nil {
 			return err
 		}
 		if err := empty(tx, t); err != nil {
@@ -150,7 +150,7 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 			}
 		}
 		if len(left) > 0 && gone == owner {
-			if err := c.withKeys(tx, OpTokenPassOn, t); err != nil {
+			if err := c.mayDoWithKeys(tx, OpTokenPassOn, t); err != nil {
 				return err
 			}
 		}
@@ -182,17 +182,17 @@ func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user st
 		}
 	}
 	var u unlocking
-	steps := append([]step{parting(c, user, change)}, change.PIN.steps(s, c, &u)...)
+	steps := append([]step{holderStep(c, user, change)}, change.PIN.steps(s, c, &u)...)
 	if change.PIN.New != nil {
 		return s.resetPIN(ctx, c, ref, newPIN{role: pin.User, pin: change.PIN.New, also: steps}, nil)
 	}
 	view, err := s.changeBy(ctx, c, ref, steps)
-	s.tellUnlocked(ctx, u, err)
+	s.reportUnlocked(ctx, u, err)
 	return view, err
 }
 
-// parting is the step that changes the assignment of a holder.
-func parting(c Caller, user string, change HolderChange) step {
+// holderStep is the step that changes the assignment of a holder.
+func holderStep(c Caller, user string, change HolderChange) step {
 	return step{OpTokenHolder, func(tx Tx, t *record.Token) error {
 		u, err := userOf(tx, t.Tenant, user)
 		if err != nil {
@@ -211,7 +211,7 @@ func parting(c Caller, user string, change HolderChange) step {
 		}
 		set(&a.Priority, change.Priority)
 		if a.User != t.Owner() && widens(before, *a) {
-			return c.withKeys(tx, OpTokenWiden, t)
+			return c.mayDoWithKeys(tx, OpTokenWiden, t)
 		}
 		return nil
 	}}

@@ -52,7 +52,7 @@ func (s *Service) ImportTokens(ctx context.Context, c Caller, tenant record.Tena
 	}
 	b := &batch{s: s, ctx: ctx, options: o, report: BatchReport{Refused: slices.Clone(o.Refused)}, rows: len(rows),
 		line: func(i int) (int, string) { return rows[i].Line, rows[i].Serial }}
-	made := make([]newcomer, len(rows))
+	made := make([]preparedToken, len(rows))
 	defer func() {
 		for _, m := range made {
 			m.wipe()
@@ -63,7 +63,7 @@ func (s *Service) ImportTokens(ctx context.Context, c Caller, tenant record.Tena
 
 // importAll tries the cheap checks of all rows first, and hashes PINs when nothing else
 // is wrong.
-func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, made []newcomer) error {
+func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, made []preparedToken) error {
 	list, err := b.prepare(c, tenant, rows, made)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, ma
 }
 
 // prepare makes the records and keys of the rows, without their PINs.
-func (b *batch) prepare(c Caller, tenant record.TenantID, rows []ImportRow, made []newcomer) ([]NewToken, error) {
+func (b *batch) prepare(c Caller, tenant record.TenantID, rows []ImportRow, made []preparedToken) ([]NewToken, error) {
 	list := make([]NewToken, len(rows))
 	seen := make(map[string]int, len(rows))
 	return list, b.each(func(i int) (err error) {
@@ -148,7 +148,7 @@ func (r *ImportRow) token(tenant record.TenantID, o BatchOptions) NewToken {
 }
 
 // importOne stores one token of a batch.
-func (s *Service) importOne(tx Tx, c Caller, n NewToken, made newcomer, domain string, names naming) (*record.Token, error) {
+func (s *Service) importOne(tx Tx, c Caller, n NewToken, made preparedToken, domain string, names naming) (*record.Token, error) {
 	t, err := s.storeNew(tx, c, n, made, names)
 	if err != nil || domain == "" || t.Owner() == "" {
 		return t, err

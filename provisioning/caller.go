@@ -31,9 +31,9 @@ func (c Caller) Limited(to record.Rights) Caller {
 	return c
 }
 
-// Looking returns the caller with the right to view added, for a handler that must read
+// WithView returns the caller with the right to view added, for a handler that must read
 // what its caller may change. The handler does not reveal what it reads.
-func (c Caller) Looking() Caller {
+func (c Caller) WithView() Caller {
 	c.Role = (c.Role.Rights() | record.MayView).Role()
 	return c
 }

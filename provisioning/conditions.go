@@ -12,19 +12,19 @@ type state uint16
 
 // The conditions, on one axis of a token each.
 const (
-	alive      state = 1 << iota // not deceased
-	open                         // not complete
-	unexpired                    // its end has not come
-	held                         // somebody holds it
-	unheld                       // nobody does
-	inactive                     // not activated yet
-	activated                    // it is
-	enabled                      // not switched off
-	released                     // its download is not confined
-	card                         // for keys and certificates
-	otp                          // for one-time passwords
-	soft                         // software, rather than a device that came with its secret
-	unenrolled                   // no device has its seed for certain
+	alive        state = 1 << iota // not deceased
+	incomplete                     // not complete
+	unexpired                      // its end has not come
+	held                           // somebody holds it
+	unheld                         // nobody does
+	notActivated                   // not activated yet
+	activated                      // it is
+	enabled                        // not switched off
+	released                       // its download is not confined
+	card                           // for keys and certificates
+	otp                            // for one-time passwords
+	soft                           // software, rather than a device that came with its secret
+	unenrolled                     // no device has its seed for certain
 )
 
 // conditions says when each condition holds, and the kind and text of the error where it
@@ -43,7 +43,7 @@ var conditions = []struct {
 		"is a card; do this with a token for one-time passwords"},
 	{soft, NotSupported, func(t *record.Token, _ time.Time) bool { return !t.Product.Hardware },
 		"is a hardware token, whose secret is in the device and stays here; do this with a soft token"},
-	{open, Sealed, func(t *record.Token, _ time.Time) bool { return !t.Complete },
+	{incomplete, Sealed, func(t *record.Token, _ time.Time) bool { return !t.Complete },
 		"is complete, and a complete token's keys, certificates, PINs and label no longer change; create a new token instead"},
 	{unexpired, WrongState, func(t *record.Token, now time.Time) bool { return !expired(t, now) },
 		"has expired; give it another end first"},
@@ -51,7 +51,7 @@ var conditions = []struct {
 		"is not assigned to anybody; assign it first"},
 	{unheld, WrongState, func(t *record.Token, _ time.Time) bool { return len(t.Holders) == 0 },
 		"is assigned; unassign it first"},
-	{inactive, WrongState, func(t *record.Token, _ time.Time) bool { return t.Activation != record.Activated },
+	{notActivated, WrongState, func(t *record.Token, _ time.Time) bool { return t.Activation != record.Activated },
 		"is activated already"},
 	{unenrolled, WrongState, func(t *record.Token, _ time.Time) bool { return !enrolled(t) },
 		"was in use, so a device has its seed, which does not leave again; delete the token and create a new one"},

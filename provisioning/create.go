@@ -51,16 +51,16 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 	return view, err
 }
 
-// newcomer is a token that is not stored yet: its record, the key of an OTP token, and
+// preparedToken is a token that is not stored yet: its record, the key of an OTP token, and
 // the key that the PINs of a PIN-bound token open.
-type newcomer struct {
+type preparedToken struct {
 	token *record.Token
 	key   *object.Object
 	bound boundKey
 }
 
 // wipe overwrites the seed and the private key.
-func (n newcomer) wipe() {
+func (n preparedToken) wipe() {
 	n.bound.private.Wipe()
 	if n.key != nil {
 		n.key.Secret.Wipe()
@@ -68,7 +68,7 @@ func (n newcomer) wipe() {
 }
 
 // storeNew stores a token that newToken made, with its holder.
-func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names naming) (*record.Token, error) {
+func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made preparedToken, names naming) (*record.Token, error) {
 	t := made.token.Clone()
 	if err := checkGroups(tx, n.Tenant, n.Groups); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names nam
 		t.Holders = record.HeldBy(u.ID, s.now(), c.Name)
 	}
 	if err := tx.NewToken(t); err != nil {
-		return nil, taken(err, "there is a token with the serial number %q already; give another one", text.Clip(t.Serial))
+		return nil, orConflict(err, "there is a token with the serial number %q already; give another one", text.Clip(t.Serial))
 	}
 	if made.key == nil {
 		return t, nil
@@ -95,9 +95,9 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names nam
 
 // newToken makes the record of a new token, checked and with its PINs hashed, but without
 // a holder. Hashing PINs is slow, so it is not called in a transaction.
-func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (newcomer, error) {
+func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (preparedToken, error) {
 	if err := s.checkNewToken(n); err != nil {
-		return newcomer{}, err
+		return preparedToken{}, err
 	}
 	t := &record.Token{
 		ID: newID[record.TokenID](), Tenant: n.Tenant, Serial: n.Serial, Label: n.Label, Kind: n.Kind, Product: n.Product,
@@ -120,15 +120,15 @@ func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (newcomer,
 		t.MaxRSABits = object.MaxRSABits
 	}
 	bound, err := s.firstPINs(ctx, c, t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN})
-	made := newcomer{token: t, bound: bound}
+	made := preparedToken{token: t, bound: bound}
 	if err != nil {
 		made.wipe()
-		return newcomer{}, err
+		return preparedToken{}, err
 	}
 	if n.OTP != nil {
 		if made.key, t.OTP, err = newOTPKey(*n.OTP, t.Label); err != nil {
 			made.wipe()
-			return newcomer{}, err
+			return preparedToken{}, err
 		}
 		t.OTP.Enrolled = t.Activation == record.Activated
 	}
@@ -150,7 +150,7 @@ func (s *Service) checkNewToken(n NewToken) error {
 		if text == "" {
 			continue
 		}
-		if err := checkShort(text); err != nil {
+		if err := checkShortName(text); err != nil {
 			return err
 		}
 	}
@@ -182,9 +182,9 @@ const (
 	maxShort  = 64
 )
 
-// checkShort refuses short names that are too long, not printable ASCII, or that begin or
+// checkShortName refuses short names that are too long, not printable ASCII, or that begin or
 // end with a blank.
-func checkShort(s string) error {
+func checkShortName(s string) error {
 	for _, r := range s {
 		if r < ' ' || r > '~' {
 			return Errorf(BadInput, "%q has a character that is not printable ASCII; leave it out", text.Clip(s))
@@ -210,7 +210,7 @@ func (s *Service) holderOf(tx Tx, c Caller, n NewToken, names naming) (*record.U
 		return nil, err
 	}
 	u = newUser(n.Tenant, n.User)
-	if err := c.byName(tx, u, names); err != nil {
+	if err := c.isMappedByName(tx, u, names); err != nil {
 		return nil, err
 	}
 	return u, tx.PutUser(u)

@@ -77,9 +77,9 @@ func (s *Service) Signer(ctx context.Context, dialect, id string) (Credential, e
 	return s.findKey(ctx, dialect, s.hashSigner(dialect, id))
 }
 
-// Again reads a credential once more, for a session that was begun with it: its role may
+// Reauthenticate reads a credential once more, for a session that was begun with it: its role may
 // have changed. A credential that was revoked or has expired since is Unauthenticated.
-func (s *Service) Again(ctx context.Context, c Credential) (Credential, error) {
+func (s *Service) Reauthenticate(ctx context.Context, c Credential) (Credential, error) {
 	return s.findKey(ctx, c.dialect, c.hash)
 }
 
@@ -99,7 +99,7 @@ func (s *Service) findKey(ctx context.Context, dialect string, hash []byte) (Cre
 	})
 	if there, err := exists(err); err != nil {
 		return Credential{}, err
-	} else if !there || !s.works(k, dialect, hash) {
+	} else if !there || !s.isUsable(k, dialect, hash) {
 		return Credential{}, unknownCredential(dialect)
 	}
 	c := Credential{
@@ -114,9 +114,9 @@ func (s *Service) findKey(ctx context.Context, dialect string, hash []byte) (Cre
 	return c, nil
 }
 
-// works reports whether a key belongs to the dialect, was found by a hash of its own, and
+// isUsable reports whether a key belongs to the dialect, was found by a hash of its own, and
 // is valid now.
-func (s *Service) works(k *record.APIKey, dialect string, hash []byte) bool {
+func (s *Service) isUsable(k *record.APIKey, dialect string, hash []byte) bool {
 	found := subtle.ConstantTimeCompare(k.Hash, hash) | subtle.ConstantTimeCompare(k.CertificateHash, hash)
 	return found == 1 && k.Dialect == dialect && (k.ExpiresAt.IsZero() || s.now().Before(k.ExpiresAt))
 }

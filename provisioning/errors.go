@@ -116,17 +116,17 @@ func AsError(err error) *Error {
 // KindOf returns the kind of err.
 func KindOf(err error) Kind { return AsError(err).Kind }
 
-// notFound turns record.ErrNotFound into an error of the kind and returns other errors
+// orNotFound turns record.ErrNotFound into an error of the kind and returns other errors
 // unchanged.
-func notFound(err error, k Kind, format string, args ...any) error {
+func orNotFound(err error, k Kind, format string, args ...any) error {
 	if errors.Is(err, record.ErrNotFound) {
 		return Errorf(k, format, args...)
 	}
 	return err
 }
 
-// taken turns record.ErrExists into a Conflict and returns other errors unchanged.
-func taken(err error, format string, args ...any) error {
+// orConflict turns record.ErrExists into a Conflict and returns other errors unchanged.
+func orConflict(err error, format string, args ...any) error {
 	if errors.Is(err, record.ErrExists) {
 		return Errorf(Conflict, format, args...)
 	}

@@ -116,9 +116,9 @@ func (s *Service) makeExchangeKey(ctx context.Context, c Caller, tenant record.T
 		if stored = t.ExchangeKey; len(stored) > 0 {
 			return nil
 		}
-		with := *t
-		with.ExchangeKey, stored = fresh, fresh
-		return tx.PutTenant(&with)
+		changed := *t
+		changed.ExchangeKey, stored = fresh, fresh
+		return tx.PutTenant(&changed)
 	})
 	return stored, err
 }

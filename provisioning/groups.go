@@ -27,7 +27,7 @@ func (s *Service) CreateGroup(ctx context.Context, c Caller, tenant record.Tenan
 			return err
 		}
 		made = record.Group{Tenant: tenant, Name: name}
-		return taken(tx.PutGroup(&made), "there is a group %q already; choose another name", text.Clip(name))
+		return orConflict(tx.PutGroup(&made), "there is a group %q already; choose another name", text.Clip(name))
 	})
 	return made, err
 }
@@ -78,8 +78,8 @@ func (s *Service) SetGroups(ctx context.Context, c Caller, ref TokenRef, groups 
 	})
 }
 
-// standing returns those of the groups that still exist.
-func standing(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err error) {
+// existingGroups returns those of the groups that still exist.
+func existingGroups(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err error) {
 	for _, id := range groups {
 		_, err := tx.Group(id)
 		if there, err := exists(err); err != nil {
@@ -91,13 +91,13 @@ func standing(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err er
 	return list, nil
 }
 
-// ofNoGroup reports whether a search asks for a group that does not exist.
-func ofNoGroup(tx ReadTx, where []directory.Criterion) (bool, error) {
+// asksForDeletedGroup reports whether a search asks for a group that does not exist.
+func asksForDeletedGroup(tx ReadTx, where []directory.Criterion) (bool, error) {
 	for _, c := range where {
 		if c.Field != directory.Group || c.Op != directory.Equals {
 			continue
 		}
-		there, err := standing(tx, []record.GroupID{record.GroupID(c.Value)})
+		there, err := existingGroups(tx, []record.GroupID{record.GroupID(c.Value)})
 		if err != nil || len(there) == 0 {
 			return true, err
 		}

@@ -8,10 +8,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// withKeys checks the right that a caller needs for an operation on a token that has
+// mayDoWithKeys checks the right that a caller needs for an operation on a token that has
 // keys; see the table of operations. It does not look for keys if the caller has the
 // right.
-func (c Caller) withKeys(tx ReadTx, op Operation, t *record.Token) error {
+func (c Caller) mayDoWithKeys(tx ReadTx, op Operation, t *record.Token) error {
 	err := c.mayDo(op)
 	if err == nil {
 		return nil
@@ -51,16 +51,16 @@ var keyClasses = []ck.ObjectClass{ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY, ck.CKO_
 func widens(before, after record.Assignment) bool {
 	return before.Suspended && !after.Suspended ||
 		after.Starts.Before(before.Starts) ||
-		later(after.Expires, before.Expires) ||
-		more(after, before)
+		endsLater(after.Expires, before.Expires) ||
+		leavesMoreUses(after, before)
 }
 
-// later reports whether a ends later than b; the zero time is no end.
-func later(a, b time.Time) bool {
+// endsLater reports whether a ends later than b; the zero time is no end.
+func endsLater(a, b time.Time) bool {
 	return !b.IsZero() && (a.IsZero() || a.After(b))
 }
 
-// more reports whether a leaves more uses than b; a limit of 0 is none.
-func more(a, b record.Assignment) bool {
+// leavesMoreUses reports whether a leaves more uses than b; a limit of 0 is none.
+func leavesMoreUses(a, b record.Assignment) bool {
 	return b.UsageLimit > 0 && (a.UsageLimit == 0 || a.UsageLimit-a.Uses > b.UsageLimit-b.Uses)
 }

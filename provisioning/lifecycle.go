@@ -32,11 +32,11 @@ func (r EnableRule) check(t *record.Token, on bool) error {
 // SetEnabled switches a token on or off. Applications do not see a token that is switched
 // off. Unless the rule says otherwise, a token that is in that state already is no error.
 func (s *Service) SetEnabled(ctx context.Context, c Caller, ref TokenRef, on bool, rule EnableRule) (Token, error) {
-	return s.changeBy(ctx, c, ref, []step{s.switching(c, on, rule)})
+	return s.changeBy(ctx, c, ref, []step{s.enableStep(c, on, rule)})
 }
 
-// switching is the step that switches a token on or off.
-func (s *Service) switching(c Caller, on bool, rule EnableRule) step {
+// enableStep is the step that switches a token on or off.
+func (s *Service) enableStep(c Caller, on bool, rule EnableRule) step {
 	op := OpTokenDisable
 	if on {
 		op = OpTokenEnable
@@ -63,11 +63,11 @@ func (s *Service) SetExpiry(ctx context.Context, c Caller, ref TokenRef, at time
 
 // Decease ends a token for good. It deletes what is on the token and keeps the record.
 func (s *Service) Decease(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
-	return s.changeBy(ctx, c, ref, []step{deceasing()})
+	return s.changeBy(ctx, c, ref, []step{deceaseStep()})
 }
 
-// deceasing is the step of [Service.Decease].
-func deceasing() step {
+// deceaseStep is the step of [Service.Decease].
+func deceaseStep() step {
 	return step{OpTokenDecease, func(tx Tx, t *record.Token) error {
 		t.Deceased, t.Code, t.OTP.Key, t.BoundKey = true, record.ActivationCode{}, 0, nil
 		for _, role := range []pin.Role{pin.User, pin.SO} {

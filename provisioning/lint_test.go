@@ -107,7 +107,7 @@ func (w *world) holding(things []thing) provisioning.TokenRef {
 	return ref
 }
 
-// TestLint is C80 and C81: each rule finds what it is for, and nothing else.
+// TestLint: each rule finds what it is for, and nothing else.
 func TestLint(t *testing.T) {
 	w := newWorld(t)
 	until := w.now.AddDate(0, 6, 0)

@@ -31,8 +31,8 @@ func (s *Service) osUsers(names ...string) []osUser {
 // root reports whether the user is the superuser.
 func (u osUser) root() bool { return slices.Contains(u, "root") || slices.Contains(u, "#0") }
 
-// among reports whether a tenant's policy names the user.
-func (u osUser) among(policy []string) bool {
+// isNamedBy reports whether a tenant's policy names the user.
+func (u osUser) isNamedBy(policy []string) bool {
 	if slices.Contains(policy, record.AnyOSUser) && !u.root() {
 		return true
 	}
@@ -47,7 +47,7 @@ func (c Caller) mayMap(tx ReadTx, tenant *record.Tenant, list ...osUser) error {
 		return nil
 	}
 	for _, u := range list {
-		if !u.among(tenant.OSUsers) {
+		if !u.isNamedBy(tenant.OSUsers) {
 			return Errorf(Forbidden, "the policy of tenant %q does not name the operating system user %q, and only an administrator of the machine maps it then, or adds it with `vtoken tenant policy --os-users`",
 				text.Clip(tenant.Name), text.Clip(u[0]))
 		}
@@ -94,10 +94,10 @@ func (s *Service) naming(ctx context.Context, c Caller, tenant record.TenantID, 
 	return names, nil
 }
 
-// byName reports whether a user who is new, or whose OSUsers become empty, is mapped by
+// isMappedByName reports whether a user who is new, or whose OSUsers become empty, is mapped by
 // name. Only the default tenant maps by name: there the login must name an operating
 // system user that the caller may map.
-func (c Caller) byName(tx ReadTx, u *record.User, names naming) error {
+func (c Caller) isMappedByName(tx ReadTx, u *record.User, names naming) error {
 	tenant, err := tenantOf(tx, u.Tenant)
 	if err != nil || tenant.Name != record.DefaultTenant {
 		return err
@@ -146,7 +146,7 @@ func (m mapping) to(tx ReadTx, c Caller, u *record.User) error {
 			return nil
 		}
 		u.OSUsers = nil
-		return c.byName(tx, u, m.names)
+		return c.isMappedByName(tx, u, m.names)
 	}
 	for i, name := range m.list {
 		if slices.Contains(u.OSUsers, name) {

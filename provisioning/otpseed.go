@@ -137,12 +137,12 @@ func names(tx ReadTx, t *record.Token, e Enrolment) (issuer, account string, err
 		}
 		login = u.Login
 	}
-	issuer = cmp.Or(e.Issuer, appName(tenant.Name))
-	return issuer, cmp.Or(e.Account, appName(login), appName(t.Label), t.Serial), nil
+	issuer = cmp.Or(e.Issuer, fitName(tenant.Name))
+	return issuer, cmp.Or(e.Account, fitName(login), fitName(t.Label), t.Serial), nil
 }
 
-// appName makes a name fit for an app.
-func appName(s string) string {
+// fitName makes a name fit for an app.
+func fitName(s string) string {
 	s = text.Label(strings.ReplaceAll(s, ":", " "))
 	for len(s) > oath.MaxName {
 		r := []rune(s)

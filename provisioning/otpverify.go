@@ -113,7 +113,7 @@ func (s *Service) ResetOTP(ctx context.Context, c Caller, ref TokenRef, counter 
 		}
 		return u.passwords(t, s.now())
 	})
-	s.tellUnlocked(ctx, u, err)
+	s.reportUnlocked(ctx, u, err)
 	return view, err
 }
 

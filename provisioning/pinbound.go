@@ -16,10 +16,10 @@ type boundKey struct {
 // keyFor returns the key that a new PIN of a token must open: a new one for the first
 // PIN, otherwise the one that the current PIN opens, or that the caller has just made. A
 // current PIN is checked for other tokens too.
-func (s *Service) keyFor(ctx context.Context, c Caller, t *record.Token, with *CurrentPIN) (boundKey, error) {
+func (s *Service) keyFor(ctx context.Context, c Caller, t *record.Token, current *CurrentPIN) (boundKey, error) {
 	switch {
-	case with != nil:
-		private, err := s.tryPIN(ctx, c, t, *with)
+	case current != nil:
+		private, err := s.tryPIN(ctx, c, t, *current)
 		return boundKey{t.BoundKey, private}, err
 	case !t.PINBound:
 		return boundKey{}, nil

@@ -60,8 +60,8 @@ type CurrentPIN struct {
 }
 
 // operation returns the operation of setting a PIN with it.
-func (with *CurrentPIN) operation() Operation {
-	if with != nil && with.Role == pin.SO {
+func (current *CurrentPIN) operation() Operation {
+	if current != nil && current.Role == pin.SO {
 		return OpTokenPINBySO
 	}
 	return OpTokenResetPIN
@@ -70,8 +70,8 @@ func (with *CurrentPIN) operation() Operation {
 // ChangePIN is [Service.ResetPIN] with a current PIN. A wrong one is Forbidden and counts
 // as a try; one that is locked or not set is WrongState. The caller keeps both PINs and
 // wipes them.
-func (s *Service) ChangePIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule, with CurrentPIN) error {
-	_, err := s.resetPIN(ctx, c, ref, newPIN{role: role, pin: p, rule: rule}, &with)
+func (s *Service) ChangePIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule, current CurrentPIN) error {
+	_, err := s.resetPIN(ctx, c, ref, newPIN{role: role, pin: p, rule: rule}, &current)
 	return err
 }
 
@@ -84,9 +84,9 @@ type newPIN struct {
 }
 
 // resetPIN sets a PIN, by a current PIN where one is given.
-func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN, with *CurrentPIN) (Token, error) {
-	op := with.operation()
-	if err := mayTake(c, n.also); err != nil {
+func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN, current *CurrentPIN) (Token, error) {
+	op := current.operation()
+	if err := mayTakeAll(c, n.also); err != nil {
 		return Token{}, err
 	}
 	var t *record.Token
@@ -103,7 +103,7 @@ func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN
 	if err := checkPIN(t, n.role, n.pin); err != nil {
 		return Token{}, err
 	}
-	k, err := s.keyFor(ctx, c, t, with)
+	k, err := s.keyFor(ctx, c, t, current)
 	if err != nil {
 		return Token{}, err
 	}
@@ -113,15 +113,15 @@ func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN
 		return Token{}, err
 	}
 	view, err := s.changeIn(ctx, c, op, ref, func(tx Tx, now *record.Token) error {
-		if !bytes.Equal(now.BoundKey, t.BoundKey) || with != nil && !bytes.Equal(now.PIN(with.Role).Verifier, t.PIN(with.Role).Verifier) {
+		if !bytes.Equal(now.BoundKey, t.BoundKey) || current != nil && !bytes.Equal(now.PIN(current.Role).Verifier, t.PIN(current.Role).Verifier) {
 			return Errorf(WrongState, "the PINs of token %s were changed meanwhile; try again", t.ID)
 		}
-		if with != nil {
-			*now.PIN(with.Role) = now.PIN(with.Role).Right()
+		if current != nil {
+			*now.PIN(current.Role) = now.PIN(current.Role).Right()
 		}
 		*now.PIN(n.role) = now.PIN(n.role).Change(verifier, s.now())
 		now.BoundKey = k.public
-		return s.take(tx, now, n.also)
+		return s.takeAll(tx, now, n.also)
 	})
 	if err == nil && len(t.BoundKey) == 0 {
 		s.fresh.keep(c, t.ID, k, s.now())
@@ -132,11 +132,11 @@ func (s *Service) resetPIN(ctx context.Context, c Caller, ref TokenRef, n newPIN
 // ClearPIN unsets a role's PIN: nobody can log in with it until one is set. The only PIN
 // of a PIN-bound token cannot be cleared (WrongState): its keys would be lost.
 func (s *Service) ClearPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
-	return s.changeBy(ctx, c, ref, []step{clearing(role)})
+	return s.changeBy(ctx, c, ref, []step{clearPINStep(role)})
 }
 
-// clearing is the step of [Service.ClearPIN].
-func clearing(role pin.Role) step {
+// clearPINStep is the step of [Service.ClearPIN].
+func clearPINStep(role pin.Role) step {
 	return step{OpTokenClearPIN, func(_ Tx, t *record.Token) error {
 		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
 		if len(t.BoundKey) > 0 && !t.UserPIN.Set() && !t.SOPIN.Set() {

@@ -63,7 +63,7 @@ func (s *Service) searchPage(ctx context.Context, q TokenSearch, at directory.Cu
 	page := TokenPage{Tokens: []Token{}}
 	gone := false
 	err := s.view(ctx, func(tx ReadTx) (err error) {
-		gone, err = ofNoGroup(tx, at.Where)
+		gone, err = asksForDeletedGroup(tx, at.Where)
 		return err
 	})
 	if err != nil || gone {

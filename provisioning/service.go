@@ -24,7 +24,7 @@ type Service struct {
 	finder finder
 	fresh  freshKeys
 
-	guesses guesses
+	paces tryPaces
 }
 
 // Options configure the core. The zero value is valid.
@@ -71,7 +71,7 @@ func New(store Store, o Options) *Service {
 		o.SOPIN = pin.Default
 	}
 	if o.Turns == nil {
-		o.Turns = atOnce{}
+		o.Turns = unlimitedTurns{}
 	}
 	return &Service{store: store, opt: o}
 }

@@ -20,14 +20,14 @@ func (s *Service) changeBy(ctx context.Context, c Caller, ref TokenRef, steps []
 	if len(steps) == 0 {
 		return Token{}, Errorf(BadInput, "nothing is to be changed; name something")
 	}
-	if err := mayTake(c, steps); err != nil {
+	if err := mayTakeAll(c, steps); err != nil {
 		return Token{}, err
 	}
-	return s.changeIn(ctx, c, steps[0].op, ref, func(tx Tx, t *record.Token) error { return s.take(tx, t, steps) })
+	return s.changeIn(ctx, c, steps[0].op, ref, func(tx Tx, t *record.Token) error { return s.takeAll(tx, t, steps) })
 }
 
-// mayTake checks the caller's rights for all steps.
-func mayTake(c Caller, steps []step) error {
+// mayTakeAll checks the caller's rights for all steps.
+func mayTakeAll(c Caller, steps []step) error {
 	for _, one := range steps {
 		if err := c.mayDo(one.op); err != nil {
 			return err
@@ -36,8 +36,8 @@ func mayTake(c Caller, steps []step) error {
 	return nil
 }
 
-// take takes the steps on a copy of a token.
-func (s *Service) take(tx Tx, t *record.Token, steps []step) error {
+// takeAll takes the steps on a copy of a token.
+func (s *Service) takeAll(tx Tx, t *record.Token, steps []step) error {
 	for _, one := range steps {
 		if err := one.op.allowed(t, s.now()); err != nil {
 			return err
@@ -64,20 +64,20 @@ type TokenChange struct {
 func (s *Service) ChangeToken(ctx context.Context, c Caller, ref TokenRef, change TokenChange) (Token, error) {
 	var steps []step
 	if change.Label != nil {
-		steps = append(steps, labelling(*change.Label))
+		steps = append(steps, labelStep(*change.Label))
 	}
 	if change.Enabled != nil {
-		steps = append(steps, s.switching(c, *change.Enabled, EnableRule{}))
+		steps = append(steps, s.enableStep(c, *change.Enabled, EnableRule{}))
 	}
 	if change.Deceased {
-		steps = append(steps, deceasing())
+		steps = append(steps, deceaseStep())
 	}
 	return s.changeBy(ctx, c, ref, steps)
 }
 
-// labelling is the step that sets the label of a token. The empty label is the serial
+// labelStep is the step that sets the label of a token. The empty label is the serial
 // number.
-func labelling(label string) step {
+func labelStep(label string) step {
 	return step{OpTokenLabel, func(_ Tx, t *record.Token) error {
 		if label == "" {
 			t.Label = t.Serial
@@ -102,7 +102,7 @@ type PINChange struct {
 // steps returns the steps after setting a new PIN. u gets what was unlocked.
 func (p PINChange) steps(s *Service, c Caller, u *unlocking) (list []step) {
 	if p.Clear {
-		list = append(list, clearing(pin.User))
+		list = append(list, clearPINStep(pin.User))
 	}
 	if p.Unlock {
 		list = append(list, s.unlocking(c, u))

@@ -39,7 +39,7 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 		if err != nil || id == "" {
 			return t, nil, err
 		}
-		k, err := s.waiting(tx, c, t, id)
+		k, err := s.waitingKey(tx, c, t, id)
 		return t, k, err
 	}
 	// Check the caller and the token first: a caller who may not do this learns nothing
@@ -87,9 +87,9 @@ func (s *Service) placeCertificate(tx Tx, t *record.Token, k *record.PendingKey,
 	return result, tx.PutPendingKey(&done)
 }
 
-// waiting returns a pending key of one of the token's holders that is on no token yet and
+// waitingKey returns a pending key of one of the token's holders that is on no token yet and
 // that the caller may put on this one.
-func (s *Service) waiting(tx ReadTx, c Caller, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
+func (s *Service) waitingKey(tx ReadTx, c Caller, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
 	k, err := s.pendingKey(tx, t.Tenant, id)
 	switch {
 	case err != nil:

@@ -43,7 +43,7 @@ func (s *Service) CreateTenant(ctx context.Context, c Caller, name string) (Tena
 	err := s.update(ctx, func(tx Tx) error {
 		t := &record.Tenant{Name: name}
 		if err := tx.PutTenant(t); err != nil {
-			return taken(err, "there is a tenant %q already; choose another name", text.Clip(name))
+			return orConflict(err, "there is a tenant %q already; choose another name", text.Clip(name))
 		}
 		view = tenantView(t)
 		return nil
@@ -141,7 +141,7 @@ func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID
 // tenantOf reads a tenant. One that does not exist is TenantNotFound.
 func tenantOf(tx ReadTx, id record.TenantID) (*record.Tenant, error) {
 	t, err := tx.Tenant(id)
-	return t, notFound(err, TenantNotFound, "there is no tenant %s; check the id", id)
+	return t, orNotFound(err, TenantNotFound, "there is no tenant %s; check the id", id)
 }
 
 // hasTokens reports whether a tenant has tokens that are not blank.
@@ -153,7 +153,7 @@ func hasTokens(tx ReadTx, tenant record.TenantID) (bool, error) {
 			return false, err
 		}
 		for _, t := range batch {
-			if !blank(t) {
+			if !isBlank(t) {
 				return true, nil
 			}
 			after = uint64(t.Slot)

@@ -95,7 +95,7 @@ func storeTenant(tx Tx, t *record.Tenant, tenant, name string, value secret.Byte
 		return Tenant{}, Errorf(TooLarge, "the settings of the tenant have %d bytes; at most %d are kept", len(value), maxSetting)
 	}
 	if err := tx.PutTenant(&with); err != nil {
-		return Tenant{}, taken(err, "there is a tenant %q already; choose another name", text.Clip(tenant))
+		return Tenant{}, orConflict(err, "there is a tenant %q already; choose another name", text.Clip(tenant))
 	}
 	return tenantView(&with), nil
 }

@@ -157,7 +157,7 @@ type TokenPage struct {
 // be nil.
 func (s *Service) tokenView(tx ReadTx, t *record.Token, users map[record.UserID]*record.User) (Token, error) {
 	now := s.now()
-	groups, err := standing(tx, t.Groups)
+	groups, err := existingGroups(tx, t.Groups)
 	if err != nil {
 		return Token{}, fmt.Errorf("reading the groups of token %s: %w", t.ID, err)
 	}

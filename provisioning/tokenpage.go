@@ -83,6 +83,6 @@ func (s *Service) fill(p *TokenPage, tx ReadTx, dir *directory.Directory, f Toke
 	}
 }
 
-// blank reports whether a token is the blank one that a user's applications initialize
+// isBlank reports whether a token is the blank one that a user's applications initialize
 // (C_InitToken). Administrators do not see it before that.
-func blank(t *record.Token) bool { return !t.Initialized }
+func isBlank(t *record.Token) bool { return !t.Initialized }

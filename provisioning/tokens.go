@@ -59,7 +59,7 @@ func (s *Service) TokensOf(ctx context.Context, c Caller, tenant record.TenantID
 		all, err := tx.TokensOf(u.ID)
 		users := map[record.UserID]*record.User{u.ID: u}
 		for _, t := range all {
-			if blank(t) {
+			if isBlank(t) {
 				continue
 			}
 			view, err := s.tokenView(tx, t, users)
@@ -200,7 +200,7 @@ func (s *Service) find(tx ReadTx, c Caller, op Operation, ref TokenRef) (*record
 	t, err := ref.read(tx)
 	if there, err := exists(err); err != nil {
 		return nil, err
-	} else if !there || blank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
+	} else if !there || isBlank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
 		return nil, Errorf(TokenNotFound, "there is no token %s there; list the tokens and check the id", ref)
 	}
 	return t, nil

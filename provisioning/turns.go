@@ -14,10 +14,10 @@ type Turns interface {
 	Do(ctx context.Context, owner string, work func(pause func() error)) error
 }
 
-// atOnce is the default Turns: it runs work at once.
-type atOnce struct{}
+// unlimitedTurns is the default Turns: it runs work at once.
+type unlimitedTurns struct{}
 
-func (atOnce) Do(ctx context.Context, _ string, work func(pause func() error)) error {
+func (unlimitedTurns) Do(ctx context.Context, _ string, work func(pause func() error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (s *Service) unlockPIN(ctx context.Context, c Caller, ref TokenRef, role pi
 		u = unlocking{}
 		return u.pin(t, role, s.now())
 	})
-	s.tellUnlocked(ctx, u, err)
+	s.reportUnlocked(ctx, u, err)
 	return view, err
 }
 
@@ -71,8 +71,8 @@ func (u *unlocking) tooOften(wait time.Duration) error {
 		u.secret, u.token.ID, pin.MaxUnlocks, wait.Round(time.Minute))
 }
 
-// tellUnlocked reports an unlocking after its commit.
-func (s *Service) tellUnlocked(ctx context.Context, u unlocking, err error) {
+// reportUnlocked reports an unlocking after its commit.
+func (s *Service) reportUnlocked(ctx context.Context, u unlocking, err error) {
 	switch {
 	case u.token == nil:
 	case err == nil:

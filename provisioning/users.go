@@ -36,7 +36,7 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.Tenant
 			return err
 		}
 		if err := tx.PutUser(u); err != nil {
-			return taken(err, "there is a user %q already; choose another login", text.Clip(login))
+			return orConflict(err, "there is a user %q already; choose another login", text.Clip(login))
 		}
 		user = *u
 		return nil
@@ -148,7 +148,7 @@ func (s *Service) ChangeUser(ctx context.Context, c Caller, tenant record.Tenant
 		}
 		return nil
 	})
-	return u, taken(err, "another user has one of these aliases already; choose others")
+	return u, orConflict(err, "another user has one of these aliases already; choose others")
 }
 
 func (u UserChange) check() error {
@@ -201,7 +201,7 @@ func deleteBlanks(tx Tx, user record.UserID) error {
 		return err
 	}
 	for _, t := range all {
-		if !blank(t) {
+		if !isBlank(t) {
 			continue
 		}
 		if err := tx.DeleteToken(t.ID); err != nil {

@@ -70,23 +70,23 @@ const (
 	GuessUnlocked Guess = "unlocked" // an administrator gave it new tries
 )
 
-// Bounds of [guesses]: the tokens and credentials whose wrong tries are kept, and the
+// Bounds of [tryPaces]: the tokens and credentials whose wrong tries are kept, and the
 // tries of one secret that wait for each other.
 const (
 	maxGuessers = 10_000
 	maxWaiting  = 64
 )
 
-// guesses has the paces of wrong tries: one for each secret of a token, for all
+// tryPaces has the paces of wrong tries: one for each secret of a token, for all
 // credentials together, so that more credentials get no more tries; and one for each
 // credential. The zero value is ready to use.
-type guesses struct {
+type tryPaces struct {
 	mu sync.Mutex
-	of map[guesser]*guessed
+	of map[paceKey]*paceEntry
 }
 
-// guesser names a secret of a token, or a credential.
-type guesser struct {
+// paceKey names a secret of a token, or a credential.
+type paceKey struct {
 	token  record.TokenID
 	secret Secret
 
@@ -94,9 +94,9 @@ type guesser struct {
 	name   string
 }
 
-// guessed is the pace of a guesser. busy has room for the one comparison that is running,
+// paceEntry is the pace of a guesser. busy has room for the one comparison that is running,
 // and users counts references.
-type guessed struct {
+type paceEntry struct {
 	pace  pin.Pace
 	busy  chan struct{}
 	users int
@@ -115,13 +115,13 @@ const (
 // comparison at a time, and after wrong ones with a wait, which ends with ctx. The caller
 // has checked that c may try. compare must store the try before it compares.
 func (s *Service) compareInTurn(ctx context.Context, c Caller, t *record.Token, secret Secret, compare func() (verdict, error)) error {
-	of := guesser{token: t.ID, secret: secret}
-	g := s.guesses.join(of, s.opt.Now())
+	of := paceKey{token: t.ID, secret: secret}
+	g := s.paces.join(of, s.opt.Now())
 	if g == nil {
 		s.opt.Guessed(ctx, t, secret, GuessRefused)
 		return TooSoon(time.Second, "too many tries of the %v of token %s come at the same time; try again later", secret, t.ID)
 	}
-	defer func() { s.guesses.leave(of, g, s.opt.Now()) }()
+	defer func() { s.paces.leave(of, g, s.opt.Now()) }()
 	if err := g.enter(ctx); err != nil {
 		return err
 	}
@@ -131,11 +131,11 @@ func (s *Service) compareInTurn(ctx context.Context, c Caller, t *record.Token, 
 			<-g.busy
 		}
 	}()
-	paces := []guesser{of}
+	paces := []paceKey{of}
 	if secrets[secret].credential {
-		paces = append(paces, guesser{tenant: c.Tenant, name: c.Name})
+		paces = append(paces, paceKey{tenant: c.Tenant, name: c.Name})
 	}
-	wait, ok := s.guesses.turn(paces, s.opt.Now())
+	wait, ok := s.paces.turn(paces, s.opt.Now())
 	if !ok {
 		s.opt.Guessed(ctx, t, secret, GuessRefused)
 		return TooSoon(wait, "too many tries wait already, after wrong ones of the %v; try again later", secret)
@@ -144,7 +144,7 @@ func (s *Service) compareInTurn(ctx context.Context, c Caller, t *record.Token, 
 		<-g.busy // others go on meanwhile
 		in = false
 		if err := s.opt.Wait(ctx, wait); err != nil {
-			return givenUp(err)
+			return tryEnded(err)
 		}
 		if err := g.enter(ctx); err != nil {
 			return err
@@ -152,29 +152,29 @@ func (s *Service) compareInTurn(ctx context.Context, c Caller, t *record.Token, 
 		in = true
 	}
 	v, err := compare()
-	s.guesses.note(paces, v, s.opt.Now())
+	s.paces.note(paces, v, s.opt.Now())
 	return err
 }
 
 // enter waits until no other comparison is running. The caller receives from busy when it
 // is done.
-func (g *guessed) enter(ctx context.Context) error {
+func (g *paceEntry) enter(ctx context.Context) error {
 	select {
 	case g.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return givenUp(ctx.Err())
+		return tryEnded(ctx.Err())
 	}
 }
 
-// givenUp returns the error of a try that ended while it waited.
-func givenUp(err error) error {
+// tryEnded returns the error of a try that ended while it waited.
+func tryEnded(err error) error {
 	return Errorf(RateLimited, "the try was given up while it waited, and nothing was compared: %w", err)
 }
 
 // join returns the pace of a guesser and holds a reference to it, or nil where too many
 // hold one.
-func (gs *guesses) join(of guesser, now time.Time) *guessed {
+func (gs *tryPaces) join(of paceKey, now time.Time) *paceEntry {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	g := gs.find(of, now)
@@ -186,7 +186,7 @@ func (gs *guesses) join(of guesser, now time.Time) *guessed {
 }
 
 // leave drops the reference of join, and deletes a pace that has no wrong tries.
-func (gs *guesses) leave(of guesser, g *guessed, now time.Time) {
+func (gs *tryPaces) leave(of paceKey, g *paceEntry, now time.Time) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	if g.users--; g.users == 0 && g.pace.Over(now) {
@@ -194,7 +194,7 @@ func (gs *guesses) leave(of guesser, g *guessed, now time.Time) {
 	}
 }
 
-func (gs *guesses) find(of guesser, now time.Time) *guessed {
+func (gs *tryPaces) find(of paceKey, now time.Time) *paceEntry {
 	if g := gs.of[of]; g != nil {
 		return g
 	}
@@ -202,16 +202,16 @@ func (gs *guesses) find(of guesser, now time.Time) *guessed {
 		gs.makeRoom(now)
 	}
 	if gs.of == nil {
-		gs.of = map[guesser]*guessed{}
+		gs.of = map[paceKey]*paceEntry{}
 	}
-	g := &guessed{busy: make(chan struct{}, 1)}
+	g := &paceEntry{busy: make(chan struct{}, 1)}
 	gs.of[of] = g
 	return g
 }
 
 // makeRoom deletes the paces whose wrong tries are old, or at least the oldest one.
-func (gs *guesses) makeRoom(now time.Time) {
-	var oldest guesser
+func (gs *tryPaces) makeRoom(now time.Time) {
+	var oldest paceKey
 	var until time.Time
 	for of, g := range gs.of {
 		switch {
@@ -228,7 +228,7 @@ func (gs *guesses) makeRoom(now time.Time) {
 }
 
 // turn reserves a place in all queues, or in none if one of them is too long.
-func (gs *guesses) turn(paces []guesser, now time.Time) (wait time.Duration, ok bool) {
+func (gs *tryPaces) turn(paces []paceKey, now time.Time) (wait time.Duration, ok bool) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	after := make([]pin.Pace, len(paces))
@@ -252,7 +252,7 @@ func (gs *guesses) turn(paces []guesser, now time.Time) (wait time.Duration, ok 
 // note records the result of a comparison. A right secret clears the wrong tries of its
 // token, but not those of the credential: it may be the secret of the attacker's own
 // token.
-func (gs *guesses) note(paces []guesser, v verdict, now time.Time) {
+func (gs *tryPaces) note(paces []paceKey, v verdict, now time.Time) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	switch v {

@@ -23,7 +23,7 @@ const (
 
 // Credentials looks at credentials again; provisioning.Service does.
 type Credentials interface {
-	Again(ctx context.Context, c provisioning.Credential) (provisioning.Credential, error)
+	Reauthenticate(ctx context.Context, c provisioning.Credential) (provisioning.Credential, error)
 }
 
 // Sessions are the tokens that a dialect gave to those who proved a credential: 256
@@ -99,7 +99,7 @@ func (s *Sessions) Caller(ctx context.Context, token secret.Bytes) (provisioning
 	if found == nil {
 		return provisioning.Caller{}, refused
 	}
-	c, err := s.credentials.Again(ctx, found.credential)
+	c, err := s.credentials.Reauthenticate(ctx, found.credential)
 	if provisioning.KindOf(err) == provisioning.Unauthenticated && err != nil {
 		s.End(token)
 		return provisioning.Caller{}, refused

@@ -88,9 +88,8 @@ func refusedCode(e *client.Error) int {
 	return exitFailed
 }
 
-// accessHint names the group or the rule that keeps this user from a socket
-// (P10). It looks at the socket, or at the nearest folder above it that can be
-// looked at.
+// accessHint names the group or the mode that denies this user access to a socket. It
+// examines the socket, or the nearest folder above it that this user can examine.
 func accessHint(socket string) string {
 	place := socket
 	info, err := os.Stat(place)

@@ -27,8 +27,8 @@ func TestAccessRule(t *testing.T) {
 	}
 }
 
-// TestNoAccess runs the command as a user who may not open the socket, and as
-// one who may not even look into its folder (P10).
+// TestNoAccess runs the command as a user who may not open the socket, and as one who may
+// not even search its folder.
 func TestNoAccess(t *testing.T) {
 	s := nativetest.Start(t)
 	program := publicCopy(t)

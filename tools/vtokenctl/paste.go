@@ -11,7 +11,7 @@ import (
 	"vtoken/provisioning/api"
 )
 
-// paste is what the lines to paste are made from (C34).
+// paste has the token and the path from which lines for configurations are made.
 type paste struct {
 	token   *api.Token
 	objects []api.Object

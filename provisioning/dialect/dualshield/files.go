@@ -48,7 +48,7 @@ func (d *Dialect) importTokens(in *call) (any, error) {
 	for i, done := range report.Done {
 		ids[i] = done.ID
 	}
-	made, err := d.core.TokensByID(in.ctx, in.caller.Looking(), in.caller.Tenant, ids)
+	made, err := d.core.TokensByID(in.ctx, in.caller.WithView(), in.caller.Tenant, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (d *Dialect) assignBySerial(w http.ResponseWriter, r *http.Request, c provi
 	}
 	in.UserID = string(id)
 	ref := provisioning.TokenRef{Tenant: c.Tenant, Serial: in.SerialNumber}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.
 	if len(in.SerialNumber) > maxSerial {
 		return provisioning.Errorf(provisioning.BadInput, "serialNumber has %d characters; it has at most %d", len(in.SerialNumber), maxSerial)
 	}
-	if _, err := d.core.User(r.Context(), c.Looking(), c.Tenant, in.UserID); err != nil {
+	if _, err := d.core.User(r.Context(), c.WithView(), c.Tenant, in.UserID); err != nil {
 		return err
 	}
 	if err := hardwareOnly(t, "assigned"); err != nil {

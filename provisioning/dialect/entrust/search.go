@@ -212,7 +212,7 @@ func (d *Dialect) groupsThere(ctx context.Context, c provisioning.Caller, in sea
 		if err := d.core.Allowed(c, provisioning.OpTokenList, c.Tenant); err != nil {
 			return err
 		}
-		groups, err := d.core.Groups(ctx, c.Looking(), c.Tenant)
+		groups, err := d.core.Groups(ctx, c.WithView(), c.Tenant)
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func (d *Dialect) look(r *http.Request, c provisioning.Caller, op provisioning.O
 	if err != nil {
 		return ref, provisioning.Token{}, err
 	}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	return ref, t, err
 }
 

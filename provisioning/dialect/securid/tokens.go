@@ -60,7 +60,7 @@ func (d *Dialect) userOf(r *http.Request, c provisioning.Caller, op provisioning
 	if err != nil {
 		return record.User{}, err
 	}
-	u, err := d.core.User(r.Context(), c.Looking(), c.Tenant, string(id))
+	u, err := d.core.User(r.Context(), c.WithView(), c.Tenant, string(id))
 	if err == nil && u.ID != id {
 		err = provisioning.Errorf(provisioning.UserNotFound, "there is no user of this id")
 	}
@@ -78,7 +78,7 @@ func (d *Dialect) held(r *http.Request, c provisioning.Caller, op provisioning.O
 	if err != nil {
 		return ref, u, err
 	}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	switch {
 	case err != nil:
 	case len(t.Holders) == 0:
@@ -127,7 +127,7 @@ func (d *Dialect) nameOf(r *http.Request, c provisioning.Caller, in assignReques
 		}
 		return *in.Name, nil
 	}
-	if t, err := d.core.Token(r.Context(), c.Looking(), ref); err == nil && t.Complete {
+	if t, err := d.core.Token(r.Context(), c.WithView(), ref); err == nil && t.Complete {
 		return "", nil
 	}
 	return in.Serial, nil
@@ -246,7 +246,7 @@ func (d *Dialect) delete(w http.ResponseWriter, r *http.Request, c provisioning.
 	if err != nil {
 		return err
 	}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (d *Dialect) device(in *call) (provisioning.TokenRef, error) {
 // note writes down, for the audit log, which token a call is about. One that does
 // not exist is the method's to refuse.
 func (d *Dialect) note(in *call, ref provisioning.TokenRef) {
-	if t, err := d.core.Token(in.ctx, in.caller.Looking(), ref); err == nil {
+	if t, err := d.core.Token(in.ctx, in.caller.WithView(), ref); err == nil {
 		httpkit.NoteToken(in.http, t.Tenant, t.ID)
 	}
 }
@@ -73,7 +73,7 @@ func (d *Dialect) assign(in *call) (answer, error) {
 	if a.User == "" {
 		return answer{}, refuse(codeUser, "the user is not named; give username")
 	}
-	if t, e := d.core.Token(in.ctx, in.caller.Looking(), ref); e == nil && t.Kind == record.KindCard {
+	if t, e := d.core.Token(in.ctx, in.caller.WithView(), ref); e == nil && t.Kind == record.KindCard {
 		a.Activation = record.Activated
 	}
 	d.note(in, ref)
@@ -119,7 +119,7 @@ func (d *Dialect) explain(in *call, ref provisioning.TokenRef, otp bool, err err
 	if err == nil || provisioning.KindOf(err) != provisioning.WrongState {
 		return err
 	}
-	t, e := d.core.Token(in.ctx, in.caller.Looking(), ref)
+	t, e := d.core.Token(in.ctx, in.caller.WithView(), ref)
 	switch {
 	case e != nil:
 		return err
