@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Exact serves a mux without its redirects. A path with an empty segment, as
-// where a client left out an id, would be sent elsewhere with a page of HTML; here
-// it goes to the API that it is for as it stands, which refuses it in its own form.
+// Exact serves a mux without its redirects. A mux redirects a path with an empty segment,
+// as where a client left out an id, with a page of HTML. Here the request goes to the API
+// of that path unchanged, which refuses it in its own form.
 func Exact(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		clean := path.Clean("/" + r.URL.Path)

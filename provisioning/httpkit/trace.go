@@ -15,9 +15,9 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Wrap goes around everything that a server serves: request id, headers that
-// keep browsers from interpreting answers, bound of the body, recovery from
-// panics, log line.
+// Wrap goes around everything that a server serves. It sets the request id and headers
+// that keep browsers from interpreting answers, bounds the body, recovers from panics and
+// writes the log line.
 func (k *Kit) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t := &trace{id: uuid.NewString(), start: time.Now()}
@@ -62,15 +62,14 @@ func (k *Kit) finish(w *statusWriter, r *http.Request, t *trace) {
 	k.tell(t, w.status)
 }
 
-// forget tells who overwrites what requests leave behind.
+// forget calls Forgotten, except for quiet routes.
 func (k *Kit) forget(t *trace) {
 	if k.Forgotten != nil && !t.quiet {
 		k.Forgotten()
 	}
 }
 
-// tell tells who counts requests. The method is that of the route, because a
-// client can make up any.
+// tell calls Served. The method is that of the route, because a client can send any.
 func (k *Kit) tell(t *trace, status int) {
 	if k.Served == nil {
 		return
@@ -82,7 +81,7 @@ func (k *Kit) tell(t *trace, status int) {
 	k.Served(t.dialect, operation, status, time.Since(t.start))
 }
 
-// trace is what the log line of a request is made of.
+// trace collects what the log line and the audit record of a request say.
 type trace struct {
 	id     string
 	start  time.Time
@@ -102,7 +101,7 @@ type trace struct {
 
 type traceKey struct{}
 
-// RequestID is the id that the request's log line and answer carry, empty
+// RequestID returns the id in the request's log line and answer, or an empty string
 // outside of [Kit.Wrap].
 func RequestID(ctx context.Context) string { return traceOf(ctx).id }
 
@@ -118,7 +117,7 @@ func note(r *http.Request, dialect string, route compiled) {
 	t.dialect, t.method, t.route, t.quiet = dialect, route.Method, route.Path, route.Quiet
 }
 
-// boundBody puts another bound on a body that nobody has read yet; 0 leaves it.
+// boundBody replaces the bound of a body that is still unread; 0 keeps it.
 func boundBody(w http.ResponseWriter, r *http.Request, most int64) {
 	if body := traceOf(r.Context()).body; most > 0 && body != nil {
 		r.Body = http.MaxBytesReader(w, body, most)
@@ -128,7 +127,7 @@ func boundBody(w http.ResponseWriter, r *http.Request, most int64) {
 func noteCaller(r *http.Request, c provisioning.Caller) { traceOf(r.Context()).caller = c }
 func noteError(r *http.Request, err error)              { traceOf(r.Context()).err = err }
 
-// log writes the line: at level error where we are at fault, with the cause.
+// log writes the line, at level error for our own faults, with the cause.
 func (t *trace) log(log *slog.Logger, status int, r *http.Request) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
@@ -180,7 +179,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write is a status of 200 where none was set before.
+// Write implies a status of 200 if none was set.
 func (w *statusWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK

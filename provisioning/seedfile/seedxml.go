@@ -14,7 +14,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// dualHeader is the header of the seed XML.
+// dualHeader is the header of seed XML.
 type dualHeader struct {
 	ManufacturerCode string `xml:"manufacturerCode"`
 	ProductCode      string `xml:"productCode"`
@@ -29,7 +29,7 @@ type dualHeader struct {
 	Iterations       string `xml:"iterations"`
 }
 
-// dualToken is a token of it.
+// dualToken is a token of seed XML.
 type dualToken struct {
 	Serial      string `xml:"serial"`
 	Seed        chars  `xml:"seed"`
@@ -37,7 +37,7 @@ type dualToken struct {
 	Counter     string `xml:"counter"`
 }
 
-// dualReader is the reading of one file.
+// dualReader reads one file.
 type dualReader struct {
 	file     File
 	header   *dualHeader
@@ -76,7 +76,7 @@ func readSeedXML(b *work.Budget, data []byte, o Options) (*File, error) {
 	return &r.file, err
 }
 
-// prepare reads the header: what is wrong there is wrong for the whole file.
+// prepare reads the header. An error there is one of the whole file.
 func (r *dualReader) prepare(password secret.Bytes) (err error) {
 	h := r.header
 	r.pattern = Token{Manufacturer: strings.TrimSpace(h.ManufacturerCode), Model: strings.TrimSpace(h.ProductCode)}
@@ -112,7 +112,7 @@ func (r *dualReader) prepare(password secret.Bytes) (err error) {
 // defaultIterations is what AES256 costs where the header does not say.
 const defaultIterations = 100_000
 
-// key is the key of the seeds; see the package comment.
+// key returns the key of the seeds; see the package comment.
 func (h *dualHeader) key(b *work.Budget, encoding string, password secret.Bytes) (cipher.AEAD, error) {
 	if len(password) == 0 {
 		return nil, errors.New("the file is encrypted with a password; give it")

@@ -15,8 +15,8 @@ type triple struct{ name, op, value string }
 // maxMatch bounds the conditions of a request.
 const maxMatch = 8
 
-// parseMatch reads the member "match": a list of triples, one triple alone, or an
-// object whose members are to be equal, as one example of the vendor has it.
+// match reads the member "match": a list of triples, a single triple, or an object of
+// attributes to equal, as in one example of the vendor.
 func (c *call) match() ([]triple, error) {
 	if !c.has("match") {
 		return nil, nil
