@@ -2,16 +2,15 @@ package api
 
 import "encoding/json"
 
-// AuditLines are lines of the audit log. Their members are described in package
-// daemon/audit; they are as they were written, so that a signature still fits.
+// AuditLines are lines of the audit log. Package daemon/audit describes their members.
+// They are byte for byte as they were written, so that their signatures match.
 type AuditLines struct {
 	Items []json.RawMessage `json:"items"`
-	// Last is the number of the last line that was read: what to ask for as
-	// "after" to read on.
+	// Last is the number of the last line. Send it as "after" to read on.
 	Last uint64 `json:"last"`
 }
 
-// AuditReport is what the verification of the audit log found.
+// AuditReport is the result of verifying the audit log.
 type AuditReport struct {
 	Files uint64 `json:"files"`
 	Lines uint64 `json:"lines"`
@@ -21,9 +20,9 @@ type AuditReport struct {
 	Last  uint64 `json:"last"`
 	// Archived is the number up to which lines are kept elsewhere on purpose.
 	Archived uint64 `json:"archived"`
-	// Problems are what is wrong, one sentence each.
+	// Problems are defects, one sentence each.
 	Problems []string `json:"problems"`
-	// Notes are what is sound and to be known: where the time runs backwards.
+	// Notes are observations that are no defects, such as times that run backwards.
 	Notes []string `json:"notes"`
 }
 

@@ -4,14 +4,14 @@ import "time"
 
 // NewCSR asks for a key pair and the request for its certificate.
 type NewCSR struct {
-	// User is the holder for whom it is; empty is the only one.
+	// User is the holder who gets the key; empty is the only holder.
 	User string `json:"user,omitempty"`
 	// Type is rsa:2048, rsa:3072, rsa:4096, ec:P-256 or ec:P-384; empty is rsa:2048.
 	Type string `json:"type,omitempty"`
 	// Subject is a distinguished name (RFC 4514) with a CN.
 	Subject string `json:"subject"`
-	// Emails and UPNs are alternative names: e-mail addresses, and user principal
-	// names of Microsoft's.
+	// Emails and UPNs are alternative names: e-mail addresses, and Microsoft's user
+	// principal names.
 	Emails []string `json:"emails,omitempty"`
 	UPNs   []string `json:"upns,omitempty"`
 }
@@ -22,12 +22,12 @@ type CSR struct {
 	PEM string     `json:"pem"` // PKCS#10 (RFC 2986)
 }
 
-// PendingKey is a key of a user that waits for its certificate, or got it lately.
+// PendingKey is a user's key that waits for its certificate, or got it recently.
 type PendingKey struct {
 	ID string `json:"id"`
 	// Type is that of NewCSR, in the answer to it.
 	Type string `json:"type,omitempty"`
-	// Token is where it went, empty while it waits.
+	// Token is the token that the key went to; empty while it waits.
 	Token     string    `json:"token,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	// ExpiresAt is when it is deleted.
@@ -38,7 +38,6 @@ type PendingKey struct {
 type NewCertificate struct {
 	// Key is the id of the key that waits for it; empty is a key on the token.
 	Key string `json:"key,omitempty"`
-	// PEM is the certificate, with the rest of its chain behind it where there is
-	// one.
+	// PEM is the certificate, followed by the rest of its chain if there is one.
 	PEM string `json:"pem"`
 }

@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// Product is what make and model of token a token is.
+// Product is the make and model of a token.
 type Product struct {
 	Manufacturer string `json:"manufacturer,omitempty"`
 	Model        string `json:"model,omitempty"`
@@ -10,7 +10,7 @@ type Product struct {
 	Hardware     bool   `json:"hardware,omitempty"`
 }
 
-// Holder is one user's part in a token.
+// Holder is an assignment of a token to a user.
 type Holder struct {
 	User      string    `json:"user"`
 	UserID    string    `json:"userId"`
@@ -25,8 +25,8 @@ type Holder struct {
 	Priority   int        `json:"priority,omitempty"`
 }
 
-// HolderChange changes what it names of a user's part in a token. A time of null
-// cannot be told from one that is not there; NoStart and NoEnd take them away.
+// HolderChange changes what it names of an assignment. A null time cannot be
+// distinguished from an absent one; NoStart and NoEnd remove the times.
 type HolderChange struct {
 	Suspended  *bool      `json:"suspended,omitempty"`
 	Starts     *time.Time `json:"starts,omitempty"`
@@ -37,14 +37,13 @@ type HolderChange struct {
 	Priority   *int       `json:"priority,omitempty"`
 }
 
-// Assign gives a token to a user.
+// Assign assigns a token to a user.
 type Assign struct {
 	User string `json:"user"`
-	// Share makes the user one more holder, Take takes the token from those who
-	// have it.
+	// Share adds the user to the holders; Take takes the token from its holders.
 	Share bool `json:"share,omitempty"`
 	Take  bool `json:"take,omitempty"`
-	// KeepKeys leaves keys and PINs on a card that changes hands.
+	// KeepKeys keeps the keys and PINs of a card that changes hands.
 	KeepKeys bool `json:"keepKeys,omitempty"`
 	// Inactive leaves the activation of the token for later.
 	Inactive bool `json:"inactive,omitempty"`
@@ -57,7 +56,7 @@ type Unassign struct {
 
 // NewActivation begins an activation.
 type NewActivation struct {
-	// Seconds is how long the code lasts; 0 is 300.
+	// Seconds is the lifetime of the code; 0 is 300.
 	Seconds int `json:"seconds,omitempty"`
 }
 
@@ -67,13 +66,13 @@ type Activation struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// FinishActivation ends an activation with its code, or without one where an
-// administrator knows that the token is in its holder's hands.
+// FinishActivation ends an activation with its code, or without one if an administrator
+// knows that the holder has the token.
 type FinishActivation struct {
 	Code Secret `json:"code,omitempty"`
 }
 
-// Group is a group that tokens are put aside for.
+// Group is a group that tokens are reserved for.
 type Group struct {
 	ID        string    `json:"id"`
 	Tenant    string    `json:"tenant"`
@@ -89,20 +88,21 @@ type NewGroup struct {
 // Criterion is one condition of a search.
 type Criterion struct {
 	Field string `json:"field"`
-	// Operator is equals where it is empty.
+	// Operator is equals by default.
 	Operator string   `json:"operator,omitempty"`
 	Value    string   `json:"value,omitempty"`
 	Values   []string `json:"values,omitempty"`
 }
 
-// Search asks for the tokens that fit all criteria.
+// Search asks for the tokens that meet all criteria.
 type Search struct {
 	Where []Criterion `json:"where,omitempty"`
-	// OrderBy is the field to sort by, serial where it is empty.
+	// OrderBy is the field to sort by, by default serial.
 	OrderBy    string `json:"orderBy,omitempty"`
 	Descending bool   `json:"descending,omitempty"`
 	Limit      int    `json:"limit,omitempty"`
-	// Cursor is next or prev of another page, whose criteria and order hold then.
+	// Cursor is next or prev of another page. The criteria and the order of that page
+	// apply.
 	Cursor string `json:"cursor,omitempty"`
 }
 

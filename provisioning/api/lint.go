@@ -3,11 +3,11 @@ package api
 // Lint is what applications stumble over on a token.
 type Lint struct {
 	Findings []Finding `json:"findings"`
-	// Unseen says what could not be looked at, a sentence each.
+	// Unseen says what could not be checked, one sentence each.
 	Unseen []string `json:"unseen"`
 }
 
-// Finding is one thing that some application does not get along with.
+// Finding is something that some applications do not get along with.
 type Finding struct {
 	// Rule is its short name, such as shared-certificate-id.
 	Rule    string `json:"rule"`

@@ -1,19 +1,19 @@
 package api
 
-// Check is what the check of all records found.
+// Check is the result of checking all records.
 type Check struct {
-	// Records counts everything that was authenticated, the others what it is.
+	// Records counts everything that was authenticated; the others say what that is.
 	Records    uint64 `json:"records"`
 	Recipients uint64 `json:"recipients"`
 	Tenants    uint64 `json:"tenants"`
 	Users      uint64 `json:"users"`
 	Groups     uint64 `json:"groups"`
 	APIKeys    uint64 `json:"apiKeys"`
-	// PendingKeys are those that wait for their certificates, or got them lately.
+	// PendingKeys are keys that wait for their certificates, or got them recently.
 	PendingKeys uint64 `json:"pendingKeys"`
 	Tokens      uint64 `json:"tokens"`
 	Objects     uint64 `json:"objects"`
-	// Problems are what is wrong, one sentence each. Empty is a sound store.
+	// Problems are defects, one sentence each. A sound store has none.
 	Problems []string `json:"problems"`
 }
 

@@ -2,25 +2,25 @@ package api
 
 import "time"
 
-// Prefix is what the path of every operation begins with.
+// Prefix begins the path of every operation.
 const Prefix = "/v1"
 
-// DefaultPage is the number of items in a page of a listing where the request
-// names no limit, and MaxPage the greatest number that it may name.
+// DefaultPage is the number of items in a page of a listing if the request sets no limit,
+// and MaxPage is the maximal limit.
 const (
 	DefaultPage = 100
 	MaxPage     = 1000
 )
 
-// Page is one page of a listing. Next is what to send as the query parameter
-// "cursor" to read on, or empty on the last page.
+// Page is one page of a listing. Next is the query parameter "cursor" for the next page,
+// or empty on the last page.
 type Page[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
 }
 
-// Problem is an error (RFC 9457). Kind is the stable name of the error: scripts
-// decide by it, people read Detail.
+// Problem is an error (RFC 9457). Kind is the stable name of the error for scripts,
+// Detail is for people.
 type Problem struct {
 	Type      string `json:"type,omitempty"`
 	Title     string `json:"title"`
@@ -30,7 +30,7 @@ type Problem struct {
 	RequestID string `json:"requestId,omitempty"`
 }
 
-// Status is how the daemon does.
+// Status is the state of the daemon.
 type Status struct {
 	Version   string    `json:"version"`
 	StartedAt time.Time `json:"startedAt"`
@@ -41,15 +41,15 @@ type Status struct {
 	API      string   `json:"api,omitempty"`
 	DataDir  string   `json:"dataDir,omitempty"`
 	Dialects []string `json:"dialects"`
-	// Clients is what PKCS#11 applications have open, for callers of role system.
+	// Clients counts the connected PKCS#11 applications and their sessions, for callers
+	// of role system.
 	Clients *Clients `json:"clients,omitempty"`
-	// Rollback is whether older copies of the data folder are found out, for
-	// callers of role system.
+	// Rollback is the state of rollback detection, for callers of role system.
 	Rollback *Rollback `json:"rollback,omitempty"`
-	// Recovery is whether the store has a recovery passphrase, for callers of role
+	// Recovery says whether the store has a recovery passphrase, for callers of role
 	// system.
 	Recovery *bool `json:"recovery,omitempty"`
-	// Caller is whom the daemon took the request for.
+	// Caller is the identity that the daemon found for the request.
 	Caller Caller `json:"caller"`
 }
 
@@ -59,23 +59,23 @@ type Clients struct {
 	Sessions     int `json:"sessions"`
 }
 
-// Rollback is whether an older copy of the whole data folder would be refused.
+// Rollback says whether an older copy of the whole data folder would be refused.
 type Rollback struct {
 	Detected bool `json:"detected"`
-	// KEK is the URI of the KEK whose counter tells; empty is none.
+	// KEK is the URI of the KEK with the counter that detects it; empty is none.
 	KEK string `json:"kek,omitempty"`
-	// CounterFails is set where that counter did not answer when it was last asked:
-	// PINs are not checked anew until it does.
+	// CounterFails is set if that counter did not answer last time. Until it does, PINs that
+	// are not in memory are not checked.
 	CounterFails bool `json:"counterFails,omitempty"`
 	// AcceptedAt is when an administrator last accepted an older copy.
 	AcceptedAt *time.Time `json:"acceptedAt,omitempty"`
 }
 
-// Caller is the identity and the role of whoever sent a request.
+// Caller is the identity and the role of the sender of a request.
 type Caller struct {
 	Name string `json:"name"`
 	Role string `json:"role"`
-	// Tenant is the id of the one tenant that the caller sees, empty for all.
+	// Tenant is the id of the one tenant that the caller may access, empty for all.
 	Tenant string `json:"tenant,omitempty"`
 }
 
@@ -92,14 +92,14 @@ type Tenant struct {
 	// OSUsers are the operating system users that the tenant's own administrators may
 	// map to its users: names, "#uid", or "*" for all but root.
 	OSUsers []string `json:"osUsers,omitempty"`
-	// MaxObjects is how many objects a token may hold.
+	// MaxObjects is how many objects one token may hold.
 	MaxObjects uint64 `json:"maxObjects"`
-	// MaxObjectsPerUser is how many all tokens may hold that one user owns.
+	// MaxObjectsPerUser is how many objects all tokens of one owner may hold.
 	MaxObjectsPerUser uint64 `json:"maxObjectsPerUser"`
 }
 
-// TenantChange changes the one thing that it names: policies for new tokens, quotas for
-// new objects, or who may be mapped. Tokens, objects and maps that there are stay.
+// TenantChange changes the one property that it names: policies for new tokens, quotas
+// for new objects, or who may be mapped. Existing tokens, objects and maps stay.
 type TenantChange struct {
 	// Policy is an algorithm policy; empty is "modern".
 	Policy   *string   `json:"policy,omitempty"`
@@ -122,8 +122,8 @@ type User struct {
 	Login   string   `json:"login"`
 	Enabled bool     `json:"enabled"`
 	OSUsers []string `json:"osUsers"`
-	// NotByName says that the operating system user named as Login is not mapped.
-	// Otherwise it is, in the default tenant, where OSUsers is empty.
+	// NotByName says that the operating system user with the name of Login is not mapped.
+	// Otherwise it is mapped, in the default tenant, if OSUsers is empty.
 	NotByName bool      `json:"notByName,omitempty"`
 	Domain    string    `json:"domain,omitempty"`
 	Aliases   []string  `json:"aliases,omitempty"`
@@ -133,14 +133,14 @@ type User struct {
 // NewUser asks for a user.
 type NewUser struct {
 	Login string `json:"login"`
-	// OSUsers are the operating system users that act for the user: names, or
-	// "#uid". With none, in the default tenant, it is the one named as Login, if the
+	// OSUsers are the operating system users that act as the user: names, or "#uid".
+	// Without any, in the default tenant, it is the one with the name of Login, if the
 	// caller may map that one.
 	OSUsers []string `json:"osUsers,omitempty"`
 }
 
-// UserChange changes the one thing that it names. An empty list of OSUsers goes
-// back to the default.
+// UserChange changes the one property that it names. An empty list of OSUsers restores
+// the default.
 type UserChange struct {
 	Enabled *bool     `json:"enabled,omitempty"`
 	OSUsers *[]string `json:"osUsers,omitempty"`
@@ -157,26 +157,26 @@ type KEK struct {
 	// Recovery is set for a passphrase, which opens the store on any machine.
 	Recovery  bool      `json:"recovery"`
 	CreatedAt time.Time `json:"createdAt"`
-	// Ready is set where the KEK opens the store now; Problem says why not.
+	// Ready is set if the KEK opens the store now; otherwise Problem says why not.
 	Ready    bool   `json:"ready"`
 	Problem  string `json:"problem,omitempty"`
 	Protects string `json:"protects,omitempty"` // from whom, in a sentence
-	// Configure is the line of the daemon's configuration without which the next start
-	// does not use the KEK.
+	// Configure is the line that the daemon's configuration needs to use the KEK at its
+	// next start.
 	Configure string `json:"configure,omitempty"`
 }
 
 // NewKEK asks for another KEK.
 type NewKEK struct {
 	URI string `json:"uri"`
-	// Generate has an HSM make the key first.
+	// Generate makes an HSM generate the key first.
 	Generate bool `json:"generate,omitempty"`
 }
 
-// Rotation is how far the rotation of the root key is.
+// Rotation is the progress of a rotation of the root key.
 type Rotation struct {
-	// Left counts the keys that are still to be wrapped under the new root key; 0
-	// is where no rotation is under way.
+	// Left counts the keys that are not wrapped under the new root key yet; it is 0 if no
+	// rotation is running.
 	Left int `json:"left"`
 }
 
@@ -193,14 +193,14 @@ type Token struct {
 	Enabled    bool   `json:"enabled"`
 	MaxRSABits int    `json:"maxRsaBits"`
 	Policy     string `json:"policy"` // as that of a Tenant
-	// PINBound says that its private keys open with its PINs only, so that a PIN is
-	// set with another one.
+	// PINBound says that only its PINs open its private keys, so setting a PIN takes
+	// another one.
 	PINBound  bool      `json:"pinBound"`
 	UserPIN   PINStatus `json:"userPin"`
 	SOPIN     PINStatus `json:"soPin"`
 	CreatedAt time.Time `json:"createdAt"`
-	// URI names the token in other programs (RFC 7512), by its serial number, so
-	// that a new label does not change it.
+	// URI names the token in other programs (RFC 7512) by its serial number, so that it
+	// does not change with the label.
 	URI string `json:"uri"`
 
 	// Kind is card or otp.
@@ -216,9 +216,9 @@ type Token struct {
 	Device     string     `json:"device,omitempty"`
 	ExpiresAt  *time.Time `json:"expiresAt,omitempty"`
 	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
-	// OTP is there for tokens of kind otp.
+	// OTP is set for tokens of kind otp.
 	OTP *OTP `json:"otp,omitempty"`
-	// Actions are what the state of the token allows now.
+	// Actions are the operations that the state of the token allows now.
 	Actions []string `json:"actions"`
 }
 
@@ -226,50 +226,47 @@ type Token struct {
 type PINStatus struct {
 	Set    bool `json:"set"`
 	Locked bool `json:"locked"`
-	// TriesLeft is the number of wrong tries until the PIN is locked, -1 for no
-	// limit.
+	// TriesLeft is the number of wrong tries until the PIN is locked, -1 for no limit.
 	TriesLeft int `json:"triesLeft"`
-	// MustChange says that the holder is asked to change the PIN.
+	// MustChange says that the holder must change the PIN.
 	MustChange bool `json:"mustChange"`
-	// MinLength and MaxLength are what a new PIN may have, in characters.
+	// MinLength and MaxLength are the bounds of a new PIN, in characters.
 	MinLength int `json:"minLength"`
 	MaxLength int `json:"maxLength"`
 }
 
 // NewToken asks for a token.
 type NewToken struct {
-	// User is the login or the id of the holder, who exists; empty with
+	// User is the login or the id of the holder, who must exist. It is empty with
 	// Unassigned.
 	User string `json:"user,omitempty"`
 	// Unassigned makes a token without a holder.
 	Unassigned bool `json:"unassigned,omitempty"`
-	// Serial is empty to have a serial number made.
+	// Serial is the serial number; if it is empty, one is made.
 	Serial    string     `json:"serial,omitempty"`
 	Product   *Product   `json:"product,omitempty"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	Groups    []string   `json:"groups,omitempty"`
-	// OTP makes a token for one-time passwords. Inactive leaves its activation for
-	// later.
+	// OTP makes an OTP token. Inactive leaves its activation for later.
 	OTP      *NewOTP `json:"otp,omitempty"`
 	Inactive bool    `json:"inactive,omitempty"`
-	// Label may be empty: then the token is called after its serial number.
+	// Label may be empty, for the serial number.
 	Label   string `json:"label,omitempty"`
 	UserPIN Secret `json:"userPin,omitempty"`
 	SOPIN   Secret `json:"soPin,omitempty"`
-	// Complete ends the provisioning at once, for a token whose holder fills it.
+	// Complete ends the provisioning at once, for a token that its holder fills.
 	Complete bool `json:"complete,omitempty"`
-	// PINBound makes it PIN-bound, for good. Where the tenant wants that of its
-	// cards, it is so anyway.
+	// PINBound makes it PIN-bound, for good. A tenant can require that for its cards.
 	PINBound bool `json:"pinBound,omitempty"`
 }
 
-// TokenChange changes the one thing that it names.
+// TokenChange changes the one property that it names.
 type TokenChange struct {
 	Label   *string `json:"label,omitempty"`
 	Enabled *bool   `json:"enabled,omitempty"`
 	// Policy is an algorithm policy as that of a Tenant; empty is the tenant's.
 	Policy *string `json:"policy,omitempty"`
-	// ExpiresAt is an end, or empty for none.
+	// ExpiresAt is an expiry time, or empty for none.
 	ExpiresAt *string `json:"expiresAt,omitempty"`
 	// Confined closes the download of the token.
 	Confined *bool `json:"confined,omitempty"`

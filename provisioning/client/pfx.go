@@ -15,7 +15,7 @@ type pfxForm struct {
 	password api.Secret
 }
 
-// encode makes the form of the two.
+// encode makes the form of both.
 func (p pfxForm) encode() (body, error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)

@@ -5,8 +5,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Description is what is known of a dialect before it is made: each dialect gives its
-// own, and the native API and the command take it from there.
+// Description is what is known about a dialect without an instance of it. Each dialect
+// provides its own; the native API and the command vtoken use it.
 type Description struct {
 	// Name is what the configuration calls the dialect: lower-case letters.
 	Name       string
@@ -17,7 +17,7 @@ type Description struct {
 }
 
 // Credential describes how the clients of a dialect authenticate: what the core makes for
-// them, and how their vendor calls its parts.
+// them, and the vendor's names for it.
 type Credential struct {
 	// Kind is BearerKey where clients use the keys of the native API. Then nothing else
 	// is set here but the help.
@@ -38,7 +38,7 @@ type Credential struct {
 type Issued struct {
 	Name, ID string
 	// Secret is the shared secret, or the private key of a signer in PEM; it is empty
-	// where the client brought its own key. It is told once.
+	// where the client brought its own key. It is shown once.
 	Secret secret.Text
 	Tenant string // by name
 	URL    string // of the HTTPS API, without a path

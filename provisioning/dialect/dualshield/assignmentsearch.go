@@ -30,8 +30,8 @@ func (d *Dialect) getAssignment(in *call) (any, error) {
 	return nil, provisioning.Errorf(provisioning.Conflict, "several assignments match; match by id, or search")
 }
 
-// searchAssignments is the assignments that match, in order: that of their tokens'
-// serial numbers where none is asked for.
+// searchAssignments returns the assignments that match, sorted, by default by their
+// tokens' serial numbers.
 func (d *Dialect) searchAssignments(in *call) (any, error) {
 	if err := in.only("match", "return", "sort", "order", "max", "offset"); err != nil {
 		return nil, err
@@ -81,12 +81,11 @@ func sortAssignmentRows(rows []map[string]any, by string, descending bool) {
 	})
 }
 
-// maxAssignments bounds the tokens whose assignments one call looks at.
+// maxAssignments bounds the tokens whose assignments one call reads.
 const maxAssignments = 20 * provisioning.MaxPage
 
-// parts are the attributes of the assignments that match. A search that would have
-// to look at too many tokens is refused: a part of the answer would look like all
-// of it.
+// parts returns the attributes of the assignments that match. It refuses a search that
+// would have to read too many tokens, because a partial answer would look complete.
 func (d *Dialect) parts(in *call) ([]map[string]any, error) {
 	q, err := d.partSearch(in)
 	if err != nil {
@@ -115,15 +114,15 @@ func (d *Dialect) parts(in *call) ([]map[string]any, error) {
 	}
 }
 
-// partSearch is a search for assignments, made ready.
+// partSearch is a parsed search for assignments.
 type partSearch struct {
 	where []directory.Criterion // of their tokens
-	// id and user are what an assignment has to have; empty is anything.
+	// id and user must be those of the assignment; empty is any.
 	id, user string
 	own      []condition // on its own attributes
 }
 
-// partSearch reads what a call matches.
+// partSearch parses the conditions of a call.
 func (d *Dialect) partSearch(in *call) (partSearch, error) {
 	var q partSearch
 	match, err := in.match()
@@ -164,8 +163,7 @@ func (d *Dialect) partSearch(in *call) (partSearch, error) {
 	return q, nil
 }
 
-// fits reports whether the attributes of an assignment are those that are looked
-// for.
+// fits reports whether an assignment meets the conditions.
 func (q partSearch) fits(h provisioning.Holder, own map[string]any) bool {
 	if slices.ContainsFunc(q.own, func(c condition) bool { return !c.holds(own) }) {
 		return false
@@ -173,5 +171,5 @@ func (q partSearch) fits(h provisioning.Holder, own map[string]any) bool {
 	return (q.id == "" || own["id"] == q.id) && (q.user == "" || string(h.User) == q.user)
 }
 
-// assignmentNames are the attributes of an assignment, for their names.
+// assignmentNames has the names of an assignment's attributes.
 var assignmentNames = assignmentAttrs(provisioning.Token{Holders: []provisioning.Holder{{}}}, 0)

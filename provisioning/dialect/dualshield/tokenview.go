@@ -16,16 +16,15 @@ const (
 	statusDeceased = "DECEASED"
 )
 
-// product is a kind of token: how its one-time passwords are made, or that it is a
-// card.
+// product is a kind of token: a card, or an OTP token with its parameters.
 type product struct {
 	manufacturer, code string
 	hardware, card     bool
 	otp                provisioning.NewOTP
 }
 
-// products are the products that tokens are created of. Seeds can be imported for
-// any others, too, whose file says how passwords are made.
+// products are the products of tokens that can be created. Seeds of other products can be
+// imported if their file has the parameters.
 var products = []product{
 	{manufacturer: "DN", code: "MT", otp: provisioning.NewOTP{Digits: 6, Period: 30}},
 	{manufacturer: "DN", code: "ST", hardware: true, otp: provisioning.NewOTP{Digits: 6, Period: 60}},
@@ -34,10 +33,10 @@ var products = []product{
 	{manufacturer: "VT", code: "SC", card: true},
 }
 
-// id of a product is its two codes.
+// id returns the two codes of a product.
 func (p product) id() string { return p.manufacturer + "/" + p.code }
 
-// status is the state of a token.
+// status returns the state of a token.
 func status(t provisioning.Token) string {
 	switch {
 	case t.Deceased:
@@ -48,7 +47,7 @@ func status(t provisioning.Token) string {
 	return statusActive
 }
 
-// assignmentStatus is the state of one holder's part.
+// assignmentStatus returns the state of an assignment.
 func assignmentStatus(t provisioning.Token, h provisioning.Holder) string {
 	switch {
 	case h.Suspended:
@@ -61,7 +60,7 @@ func assignmentStatus(t provisioning.Token, h provisioning.Holder) string {
 	return statusActive
 }
 
-// tokenAttrs are the simple attributes of a token, all of them.
+// tokenAttrs returns all simple attributes of a token.
 func tokenAttrs(t provisioning.Token) map[string]any {
 	return map[string]any{
 		"id": t.ID, "serial": t.Serial, "identifier": t.Serial, "status": status(t), "description": description(t),
@@ -73,7 +72,7 @@ func tokenAttrs(t provisioning.Token) map[string]any {
 	}
 }
 
-// description is the label that somebody gave the token.
+// description returns the label, unless it is the serial number.
 func description(t provisioning.Token) string {
 	if t.Label == t.Serial {
 		return ""
@@ -88,7 +87,7 @@ func date(t time.Time) any {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// collections are the attributes of a token that are lists of objects.
+// collections returns the attributes of a token that are lists of objects.
 func collections(t provisioning.Token) map[string][]map[string]any {
 	out := map[string][]map[string]any{"users": {}, "assignedUsers": {}, "sharedUsers": {}, "tokenAssignments": {}}
 	for i, h := range t.Holders {
@@ -104,8 +103,8 @@ func collections(t provisioning.Token) map[string][]map[string]any {
 	return out
 }
 
-// assignmentAttrs are the attributes of the part of holder i. What is null always
-// is not kept here, or is a secret.
+// assignmentAttrs returns the attributes of the assignment of holder i. Those that are
+// always null are not stored here, or are secrets.
 func assignmentAttrs(t provisioning.Token, i int) map[string]any {
 	h := t.Holders[i]
 	return map[string]any{

@@ -28,7 +28,7 @@ const (
 	stateUnassigned = "UNASSIGNED"
 )
 
-// stateOf is the state of a token. What is deceased never works again, which is
+// stateOf returns the state of a token. A deceased token never works again, which is
 // nearest to INACTIVE.
 func stateOf(t provisioning.Token) string {
 	switch {
@@ -49,8 +49,8 @@ func stateOf(t provisioning.Token) string {
 // hardTypes are the types of hardware.
 var hardTypes = []string{physicalToken, oathToken, legacyToken}
 
-// typeOf is what type of token a token of the core is: the one it was made or
-// loaded as, else what is nearest. [typeCriteria] says the same for searches.
+// typeOf returns the type of a token: the one it was created or loaded as, else the
+// nearest one. [typeCriteria] says the same for searches.
 func typeOf(t provisioning.Token) string {
 	switch model := t.Product.Model; {
 	case t.Product.Hardware && slices.Contains(hardTypes, model):
@@ -73,11 +73,11 @@ func algorithmOf(t provisioning.Token) string {
 	return "OATH_HOTP"
 }
 
-// isHardware reports whether a token is one that is assigned and unassigned, as
-// against one that is made for a user and deleted.
+// isHardware reports whether a token is assigned and unassigned, rather than created for
+// a user and deleted.
 func isHardware(t provisioning.Token) bool { return t.Product.Hardware }
 
-// allowed are the actions that the state of a token allows, from the core's.
+// allowed returns the actions that the state of a token allows, from those of the core.
 func allowed(t provisioning.Token) []string {
 	started := t.Activation != record.ActivationNew
 	standing := t.Activation == record.Activated && len(t.Holders) > 0
@@ -104,7 +104,7 @@ func allowed(t provisioning.Token) []string {
 	return list
 }
 
-// newToken is a token of the core as it looks here.
+// newToken converts a token of the core.
 func newToken(t provisioning.Token) token {
 	out := token{
 		ID: string(t.ID), SerialNumber: t.Serial, Type: typeOf(t), State: stateOf(t), AllowedActions: allowed(t),

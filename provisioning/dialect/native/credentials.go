@@ -54,7 +54,7 @@ func (h *Handler) complete(n *provisioning.NewAPIKey, in api.NewAPIKey, d *diale
 	return nil
 }
 
-// fromPEM is the one block of that type in a text, nil in none.
+// fromPEM decodes text that is one PEM block of that type. Empty text is nil.
 func fromPEM(text, kind string) ([]byte, error) {
 	if text == "" {
 		return nil, nil
@@ -66,7 +66,7 @@ func fromPEM(text, kind string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// created is the answer for a key, or for the credential of a dialect, that was made.
+// created returns the answer for a new key or the credential of a dialect.
 func (h *Handler) created(k provisioning.APIKey, key secret.Bytes, tenant string, d *dialect.Description) api.CreatedAPIKey {
 	answer := api.CreatedAPIKey{APIKey: apiKeyJSON(k)}
 	if d == nil {

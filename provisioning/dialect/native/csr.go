@@ -9,11 +9,11 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// maxCertificateBody is the body with a certificate, whose line breaks JSON
-// doubles.
+// maxCertificateBody bounds a body with a certificate in PEM. JSON doubles its line
+// breaks.
 const maxCertificateBody = provisioning.MaxCertificates + provisioning.MaxCertificates/8
 
-// keyTypes are the keys that can be asked for.
+// keyTypes are the kinds of keys that can be requested.
 var keyTypes = map[string]provisioning.NewCSR{
 	"":         {RSABits: 2048},
 	"rsa:2048": {RSABits: 2048},

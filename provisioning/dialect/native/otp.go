@@ -9,7 +9,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// addOTP makes a new token one for one-time passwords. The caller wipes the seed.
+// addOTP makes a new token an OTP token. The caller wipes the seed.
 func addOTP(n *provisioning.NewToken, in api.NewToken) error {
 	o := in.OTP
 	n.Kind, n.OTP = record.KindOTP, &provisioning.NewOTP{Hash: o.Hash, Digits: o.Digits, Period: o.Period, Counter: o.Counter, Window: o.Window}
@@ -28,7 +28,7 @@ func addOTP(n *provisioning.NewToken, in api.NewToken) error {
 	return nil
 }
 
-// code is a one-time password of a request.
+// code converts a one-time password of a request.
 func code(s api.Secret) provisioning.Code { return provisioning.Code{Text: s.Bytes()} }
 
 func (h *Handler) verifyOTP(r *request) (any, error) {

@@ -48,7 +48,7 @@ func readPFX(r *request) (file []byte, password api.Secret, err error) {
 	return file, password, nil
 }
 
-// readPart reads a part of at most that many bytes.
+// readPart reads a part of at most most bytes.
 func readPart(part *multipart.Part, most int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(part, most+1))
 	if err != nil {
@@ -60,7 +60,7 @@ func readPart(part *multipart.Part, most int64) ([]byte, error) {
 	return b, nil
 }
 
-// brokenForm tells a body that is too large from one that broke off.
+// brokenForm distinguishes a body that is too large from a truncated one.
 func brokenForm(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {

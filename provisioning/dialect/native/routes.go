@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// route is one operation: what it is reached by, what it does, and the status
-// of its success. Without an answer the status is 204.
+// route is one operation: its method and path, its function, and the status of its
+// success. Without an answer the status is 204.
 type route struct {
 	method, path string
 	status       int
@@ -23,13 +23,13 @@ const (
 	ok, created, none          = http.StatusOK, http.StatusCreated, http.StatusNoContent
 )
 
-// routes are all operations. Each is described in openapi.yaml too; a test
-// compares the two.
+// routes returns all operations. Each is described in openapi.yaml too; a test compares
+// the two.
 func (h *Handler) routes() []route {
 	return slices.Concat(h.storeRoutes(), h.tenantRoutes(), h.tokenRoutes())
 }
 
-// storeRoutes are the operations on the daemon and its store.
+// storeRoutes returns the operations on the daemon and its store.
 func (h *Handler) storeRoutes() []route {
 	return []route{
 		{method: get, path: "/status", status: ok, do: h.readStatus, quiet: true},
@@ -47,7 +47,7 @@ func (h *Handler) storeRoutes() []route {
 	}
 }
 
-// tenantRoutes are the operations on tenants and on what is in them beside tokens.
+// tenantRoutes returns the operations on tenants and everything in them but tokens.
 func (h *Handler) tenantRoutes() []route {
 	return []route{
 		{method: get, path: "/tenants", status: ok, do: h.listTenants},
@@ -71,7 +71,7 @@ func (h *Handler) tenantRoutes() []route {
 	}
 }
 
-// tokenRoutes are the operations on tokens.
+// tokenRoutes returns the operations on tokens.
 func (h *Handler) tokenRoutes() []route {
 	return []route{
 		{method: get, path: "/tokens", status: ok, do: h.listTokens},

@@ -57,7 +57,7 @@ func (h *Handler) tokenChange(r *request, in api.TokenChange) (tokenChange, erro
 	return asked[0], nil
 }
 
-// parseEnd reads an end in RFC 3339; empty is none.
+// parseEnd parses an expiry time in RFC 3339; empty is none.
 func parseEnd(text *string) (time.Time, error) {
 	if text == nil || *text == "" {
 		return time.Time{}, nil

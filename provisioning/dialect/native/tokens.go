@@ -10,7 +10,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// refOf is the token that the path names.
+// refOf returns a reference to the token in the path.
 func refOf(r *request) (provisioning.TokenRef, error) {
 	id, err := provisioning.ParseID[record.TokenID]("token", r.path("tokenId"))
 	return provisioning.TokenRef{ID: id}, err
@@ -66,7 +66,7 @@ func (h *Handler) createToken(r *request) (any, error) {
 	return tokenJSON(t), err
 }
 
-// newToken is what a request asks for, without the tenant.
+// newToken converts a request for a token, without the tenant.
 func newToken(in api.NewToken) (provisioning.NewToken, error) {
 	groups, err := provisioning.ParseIDs[record.GroupID]("group", in.Groups)
 	n := provisioning.NewToken{
@@ -88,8 +88,8 @@ func (h *Handler) readToken(r *request) (any, error) {
 	})
 }
 
-// onToken does something to the token that the path names and answers with the
-// token as it is afterwards.
+// onToken runs an operation on the token in the path, and answers with the token
+// afterwards.
 func (h *Handler) onToken(r *request, do func(provisioning.TokenRef) (provisioning.Token, error)) (any, error) {
 	ref, err := refOf(r)
 	if err != nil {
@@ -183,7 +183,7 @@ func (h *Handler) listCertificates(r *request) (any, error) {
 	return listedByPlace(r, all, certificateJSON)
 }
 
-// readRef reads the token of the path, and how the path names it.
+// readRef reads the token in the path, and returns a reference to it too.
 func (h *Handler) readRef(r *request) (ref provisioning.TokenRef, t provisioning.Token, err error) {
 	if ref, err = refOf(r); err == nil {
 		t, err = h.core.Token(r.ctx, r.caller, ref)

@@ -14,13 +14,13 @@ import (
 // Name is what the configuration calls this dialect.
 const Name = "securid"
 
-// base is what every path begins with, and tokenPath that of the token endpoint.
+// base begins every path, and tokenPath is that of the token endpoint.
 const (
 	base      = "/AdminInterface/restapi/"
 	tokenPath = base + "oauth/token"
 )
 
-// lifetime is how long an access token is good.
+// lifetime is the lifetime of an access token.
 const lifetime = time.Hour
 
 //go:embed openapi.yaml

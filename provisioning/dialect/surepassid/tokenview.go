@@ -31,7 +31,7 @@ func deviceType(t provisioning.Token) *int {
 	return &n
 }
 
-// otpType is nil for a card, which has no one-time passwords.
+// otpType returns nil for a card, which has no one-time passwords.
 func otpType(t provisioning.Token) *int {
 	if t.Kind != record.KindOTP {
 		return nil
@@ -43,8 +43,8 @@ func otpType(t provisioning.Token) *int {
 	return &n
 }
 
-// windowSize is the look-ahead window of a device by counter, and the time step in
-// seconds of one by time.
+// windowSize returns the look-ahead window of a HOTP device, and the time step in seconds
+// of a TOTP one.
 func windowSize(o record.OTP) int {
 	switch {
 	case o.Period != 0:
@@ -55,7 +55,7 @@ func windowSize(o record.OTP) int {
 	return provisioning.DefaultWindow
 }
 
-// bit is 0 or 1.
+// bit returns 0 or 1.
 func bit(b bool) *int {
 	n := 0
 	if b {
