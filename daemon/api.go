@@ -16,10 +16,10 @@ import (
 
 	"vtoken/daemon/observe"
 	"vtoken/provisioning"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/dialect/all"
 	"vtoken/provisioning/dialect/native"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )
@@ -66,7 +66,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	own := native.New(core, kit.For("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir,
-		API: d.publicURL, Dialects: d.cfg.Dialects, Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(), KEKs: keks{d.store},
+		API: d.publicURL, Dialects: d.cfg.Dialects, AllDialects: all.Descriptions(), Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(), KEKs: keks{d.store},
 		Metrics: d.metrics.Write,
 		Clients: func() api.Clients {
 			u := d.engine.Usage()

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"vtoken/keystore"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // keeper is the keystore as the native API sees it: checked and backed up as a

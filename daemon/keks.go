@@ -9,7 +9,7 @@ import (
 	"vtoken/keystore"
 	"vtoken/keystore/kek"
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 )
 

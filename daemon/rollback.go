@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"vtoken/keystore"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // recovery reports whether a person can open the store when the machine is lost.

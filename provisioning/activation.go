@@ -23,10 +23,9 @@ const (
 // CodeDigits is the length of an activation code.
 const CodeDigits = 10
 
-// StartActivation begins the activation of a token, or begins it anew, and
-// returns the code that ends it, which cannot be had again: [CodeDigits] decimal
-// digits. Until it is ended, the holder's applications do not see the token. A
-// lifetime of 0 is [DefaultActivation].
+// StartActivation begins the activation of a token, or restarts it, and returns the code
+// that ends it: [CodeDigits] decimal digits, which cannot be read again. Until then the
+// holder's applications do not see the token. A lifetime of 0 is [DefaultActivation].
 func (s *Service) StartActivation(ctx context.Context, c Caller, ref TokenRef, lifetime time.Duration) (secret.Bytes, Token, error) {
 	if lifetime == 0 {
 		lifetime = DefaultActivation
@@ -50,8 +49,8 @@ func (s *Service) StartActivation(ctx context.Context, c Caller, ref TokenRef, l
 	return code, view, nil
 }
 
-// setActivation changes how far a token is, and ends the code that was to change it.
-// Once a token is activated, a device has its seed.
+// setActivation sets the activation of a token and drops its activation code. An
+// activated token counts as enrolled: a device has its seed.
 func setActivation(t *record.Token, a record.Activation) {
 	if t.Kind == record.KindOTP && (a == record.Activated || t.Activation == record.Activated) {
 		t.OTP.Enrolled = true
@@ -59,7 +58,7 @@ func setActivation(t *record.Token, a record.Activation) {
 	t.Activation, t.Code = a, record.ActivationCode{}
 }
 
-// newCode is a random activation code.
+// newCode returns a random activation code.
 func newCode() (secret.Bytes, error) {
 	n, err := rand.Int(rand.Reader, new(big.Int).Exp(big.NewInt(10), big.NewInt(CodeDigits), nil))
 	if err != nil {
@@ -68,14 +67,14 @@ func newCode() (secret.Bytes, error) {
 	return fmt.Appendf(nil, "%0*d", CodeDigits, n), nil
 }
 
-// hashCode is the keyed hash of a token's activation code.
+// hashCode returns the keyed hash of a token's activation code.
 func (s *Service) hashCode(token record.TokenID, code secret.Bytes) []byte {
 	text := fmt.Appendf(nil, "activation code of %s: ", token)
 	return s.store.HashAPIKey(append(text, code...))
 }
 
-// Activate ends the activation of a token without a code: an administrator says
-// that it is in its holder's hands.
+// Activate ends the activation of a token without a code, for an administrator who knows
+// that the holder has the token.
 func (s *Service) Activate(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
 	return s.changeToken(ctx, c, OpTokenActivated, ref, func(t *record.Token) error {
 		setActivation(t, record.Activated)
@@ -84,14 +83,14 @@ func (s *Service) Activate(ctx context.Context, c Caller, ref TokenRef) (Token, 
 }
 
 // FinishActivation ends the activation of a token with the code of
-// [Service.StartActivation]. A code that is wrong or has expired is WrongCode, the
-// fifth wrong one ends the activation; without an activation it is WrongState.
-// The count of wrong codes is stored before the answer.
+// [Service.StartActivation]. A wrong or expired code is WrongCode; the fifth wrong one
+// ends the activation. Without an activation under way it is WrongState. The count of
+// wrong codes is stored before the answer.
 func (s *Service) FinishActivation(ctx context.Context, c Caller, ref TokenRef, code secret.Bytes) (view Token, err error) {
 	var t *record.Token
 	err = s.view(ctx, func(tx ReadTx) (err error) {
 		if t, err = s.token(tx, c, OpTokenActivated, ref); err == nil {
-			err = activating(t)
+			err = checkActivating(t)
 		}
 		return err
 	})
@@ -105,21 +104,21 @@ func (s *Service) FinishActivation(ctx context.Context, c Caller, ref TokenRef, 
 	return view, err
 }
 
-// activating refuses a token whose activation is not under way.
-func activating(t *record.Token) error {
+// checkActivating returns an error for a token whose activation is not under way.
+func checkActivating(t *record.Token) error {
 	if t.Activation != record.ActivationPending || len(t.Code.Hash) == 0 {
 		return Errorf(WrongState, "no activation of token %s is under way; begin one first", t.ID)
 	}
 	return nil
 }
 
-// compareCode compares a code, and commits what it says before that is told.
+// compareCode compares a code and commits the result before it returns it.
 func (s *Service) compareCode(ctx context.Context, c Caller, ref TokenRef, code secret.Bytes) (Token, verdict, error) {
 	var v verdict
 	var now *record.Token
 	view, err := s.changeToken(ctx, c, OpTokenActivated, ref, func(t *record.Token) error {
 		v, now = undecided, t
-		if err := activating(t); err != nil {
+		if err := checkActivating(t); err != nil {
 			return err
 		}
 		if !s.now().Before(t.Code.ExpiresAt) {

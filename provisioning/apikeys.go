@@ -4,11 +4,12 @@ import (
 	"context"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// APIKey is what callers see of an API key: everything but the key.
+// APIKey is an API key as callers see it, without the key itself.
 type APIKey struct {
 	Name      string
 	Tenant    record.TenantID
@@ -22,9 +23,9 @@ type APIKey struct {
 	HasCertificate bool
 }
 
-// CreateAPIKey makes an API key and returns the key itself, which cannot be had
-// again: what it is depends on the [CredentialKind]. A name that is taken in the
-// tenant is a Conflict, also if that key has expired.
+// CreateAPIKey makes an API key and returns the secret, which cannot be read again; its
+// form depends on the [CredentialKind]. A name that the tenant has already is a Conflict,
+// even if that key has expired.
 func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey) (APIKey, secret.Bytes, error) {
 	if err := c.authorize(OpAPIKeyCreate, tenant); err != nil {
 		return APIKey{}, nil, err
@@ -46,9 +47,9 @@ func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.Tena
 			return err
 		}
 		if there {
-			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name", clip(n.Name))
+			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name", text.Clip(n.Name))
 		}
-		return taken(tx.PutAPIKey(k), "there is a credential with that certificate or id already; revoke it first, or give another one")
+		return orConflict(tx.PutAPIKey(k), "there is a credential with that certificate or id already; revoke it first, or give another one")
 	})
 	if err != nil {
 		key.Wipe()
@@ -76,7 +77,7 @@ func (s *Service) APIKeys(ctx context.Context, c Caller, tenant record.TenantID)
 	return list, err
 }
 
-// RevokeAPIKey makes a key worthless from the next request on.
+// RevokeAPIKey revokes a key. It is refused from the next request on.
 func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, tenant record.TenantID, name string) error {
 	if err := c.authorize(OpAPIKeyRevoke, tenant); err != nil {
 		return err
@@ -87,7 +88,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, tenant record.Tena
 		}
 		k, err := tx.APIKey(tenant, name)
 		if err != nil {
-			return notFound(err, KeyNotFound, "there is no API key %q in this tenant; list them with `vtoken apikey list`", clip(name))
+			return orNotFound(err, KeyNotFound, "there is no API key %q in this tenant; list them with `vtoken apikey list`", text.Clip(name))
 		}
 		if !c.May(k.Role.Rights()) {
 			return Errorf(Forbidden, "role %q may not revoke a key of role %q", c.Role, k.Role)

@@ -4,34 +4,34 @@ import (
 	"context"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
-// Assign says who is to have a token, and how.
+// Assign says who gets a token, and how.
 type Assign struct {
 	// User is the login, an alias or the id of a user who is enabled.
 	User string
-	// Share makes the user one more holder of a token that is held.
+	// Share adds the user to the holders of a token that is held.
 	Share bool
-	// Take takes a token that is held from its holders; a token that is not is
-	// assigned as usual.
+	// Take takes a held token from its holders. A token that nobody holds is assigned as
+	// usual.
 	Take bool
-	// KeepKeys leaves the keys and PINs on a card as they are though it changes
-	// hands; it takes the right for OpTokenKeep. Otherwise a card that comes to
-	// somebody else than its last owner is emptied first, its PINs unset and its
-	// seal broken; where it has keys, that takes the right for OpTokenEmpty.
+	// KeepKeys keeps the keys and PINs of a card that changes hands; it takes the right
+	// for OpTokenKeep. Otherwise a card that goes to anybody but its last owner is
+	// emptied first: its keys are deleted, its PINs unset and its seal removed. If it has
+	// keys, that takes the right for OpTokenEmpty.
 	KeepKeys bool
-	// Activation is what the activation of the token is then. Share leaves it as
-	// it is.
+	// Activation is the activation of the token afterwards. Share does not change it.
 	Activation record.Activation
 	// Label is its new label; empty keeps the old one.
 	Label string
 }
 
-// Assign gives a token to a user. Without Share or Take the token has to be
-// without a holder (WrongState); a user who has it already is a Conflict. What it
-// takes where the token has keys is in the table of rights.
+// Assign gives a token to a user. Without Share or Take nobody may hold the token
+// (WrongState); a user who holds it already is a Conflict. The table of operations says
+// which rights it takes where the token has keys.
 func (s *Service) Assign(ctx context.Context, c Caller, ref TokenRef, a Assign) (Token, error) {
 	if a.Label != "" {
 		if err := checkLabel(a.Label, LabelRule{}); err != nil {
@@ -43,37 +43,21 @@ func (s *Service) Assign(ctx context.Context, c Caller, ref TokenRef, a Assign) 
 			return Token{}, err
 		}
 	}
-	var view Token
-	err := s.update(ctx, func(tx Tx) error {
-		t, err := s.find(tx, c, OpTokenAssign, ref)
-		if err != nil {
-			return err
-		}
-		t = t.Clone()
-		if err := s.assign(tx, c, t, a); err != nil {
-			return err
-		}
-		if err := tx.PutToken(t); err != nil {
-			return err
-		}
-		view, err = s.tokenView(tx, t, nil)
-		return err
-	})
-	return view, err
+	return s.changeFound(ctx, c, OpTokenAssign, ref, func(tx Tx, t *record.Token) error { return s.assign(tx, c, t, a) })
 }
 
-// assign makes t the user's. It empties the token in the store, and leaves
-// storing t to the caller.
+// assign makes a user the holder of t. It deletes objects of the token where the token
+// has to be emptied, and leaves storing t to the caller.
 func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 	u, err := userOf(tx, t.Tenant, a.User)
 	if err != nil {
 		return err
 	}
 	if !u.Enabled {
-		return Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
+		return Errorf(WrongState, "user %q is disabled; enable the user first", text.Clip(u.Login))
 	}
 	if t.Assignment(u.ID) != nil {
-		return Errorf(Conflict, "user %q has token %s already", clip(u.Login), t.ID)
+		return Errorf(Conflict, "user %q has token %s already", text.Clip(u.Login), t.ID)
 	}
 	op := a.operation(t)
 	if err := c.mayDo(op); err != nil {
@@ -90,7 +74,7 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 	}
 	part := record.Assignment{User: u.ID, At: s.now(), By: c.Name}
 	if op == OpTokenShare {
-		if err := c.withKeys(tx, OpTokenShareKeys, t); err != nil {
+		if err := c.mayDoWithKeys(tx, OpTokenShareKeys, t); err != nil {
 			return err
 		}
 		if len(t.Holders) >= maxHolders {
@@ -104,7 +88,7 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 		last = t.Owner()
 	}
 	if last != "" && last != u.ID && !a.KeepKeys {
-		if err := c.withKeys(tx, OpTokenEmpty, t); err != nil {
+		if err := c.mayDoWithKeys(tx, OpTokenEmpty, t); err != nil {
 			return err
 		}
 		if err := empty(tx, t); err != nil {
@@ -119,7 +103,7 @@ func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 // maxHolders bounds the holders of one token.
 const maxHolders = 64
 
-// operation is what giving a token in the way that a says is.
+// operation returns the operation that the assignment is.
 func (a Assign) operation(t *record.Token) Operation {
 	switch {
 	case a.Share:
@@ -130,9 +114,8 @@ func (a Assign) operation(t *record.Token) Operation {
 	return OpTokenAssign
 }
 
-// empty takes what is its owner's from a token that goes to somebody else: the
-// keys of a card, and the PINs. The seed of a one-time-password token is the
-// token's own and stays.
+// empty prepares a token for another owner: it deletes the keys of a card, and unsets the
+// PINs. The seed of an OTP token belongs to the token and stays.
 func empty(tx Tx, t *record.Token) error {
 	for _, role := range []pin.Role{pin.User, pin.SO} {
 		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
@@ -144,10 +127,10 @@ func empty(tx Tx, t *record.Token) error {
 	return tx.DeleteObjects(t.ID)
 }
 
-// Unassign takes a token from a user, or from all holders where user is empty.
-// What is on it stays until somebody else gets it, and nobody can use it
-// meanwhile. A user who does not have it is WrongState. Where the owner leaves a card
-// with keys to other holders, it takes the right for OpTokenPassOn.
+// Unassign takes a token from a user, or from all holders where user is empty. Its
+// contents stay until another user gets the token, and nobody can use them meanwhile. A
+// user who does not hold it is WrongState. Where the owner leaves a card with keys to
+// other holders, it takes the right for OpTokenPassOn.
 func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user string) (Token, error) {
 	return s.changeIn(ctx, c, OpTokenUnassign, ref, func(tx Tx, t *record.Token) error {
 		owner, gone := t.Owner(), record.UserID("")
@@ -157,7 +140,7 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 				return err
 			}
 			if gone = u.ID; t.Assignment(gone) == nil {
-				return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+				return Errorf(WrongState, "user %q does not have token %s", text.Clip(u.Login), t.ID)
 			}
 		}
 		var left []record.Assignment
@@ -167,7 +150,7 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 			}
 		}
 		if len(left) > 0 && gone == owner {
-			if err := c.withKeys(tx, OpTokenPassOn, t); err != nil {
+			if err := c.mayDoWithKeys(tx, OpTokenPassOn, t); err != nil {
 				return err
 			}
 		}
@@ -179,9 +162,9 @@ func (s *Service) Unassign(ctx context.Context, c Caller, ref TokenRef, user str
 	})
 }
 
-// HolderChange is a change of one holder's part in a token; nil leaves a field
-// as it is, and a zero time is no bound. A usage limit counts anew. The PIN is the token's, and so the same
-// for all holders.
+// HolderChange is a change to the assignment of one holder; nil leaves a field unchanged,
+// and a zero time is no bound. A new usage limit restarts the count. The PIN belongs to
+// the token, so it is the same for all holders.
 type HolderChange struct {
 	Suspended            *bool
 	Starts, Expires      *time.Time
@@ -189,8 +172,8 @@ type HolderChange struct {
 	PIN                  PINChange
 }
 
-// SetHolder changes a user's part in a token, all or nothing. A user who does not
-// have it is WrongState. Where it lets a holder beside the owner use keys more than
+// SetHolder changes the assignment of a holder, all or nothing. A user who does not hold
+// the token is WrongState. Where it lets a holder beside the owner use keys more than
 // before, it takes the right for OpTokenWiden.
 func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user string, change HolderChange) (Token, error) {
 	for _, n := range []*int{change.UsageLimit, change.Priority} {
@@ -199,17 +182,17 @@ func (s *Service) SetHolder(ctx context.Context, c Caller, ref TokenRef, user st
 		}
 	}
 	var u unlocking
-	steps := append([]step{parting(c, user, change)}, change.PIN.steps(s, c, &u)...)
+	steps := append([]step{holderStep(c, user, change)}, change.PIN.steps(s, c, &u)...)
 	if change.PIN.New != nil {
 		return s.resetPIN(ctx, c, ref, newPIN{role: pin.User, pin: change.PIN.New, also: steps}, nil)
 	}
 	view, err := s.changeBy(ctx, c, ref, steps)
-	s.tellUnlocked(ctx, u, err)
+	s.reportUnlocked(ctx, u, err)
 	return view, err
 }
 
-// parting changes a user's part in a token.
-func parting(c Caller, user string, change HolderChange) step {
+// holderStep is the step that changes the assignment of a holder.
+func holderStep(c Caller, user string, change HolderChange) step {
 	return step{OpTokenHolder, func(tx Tx, t *record.Token) error {
 		u, err := userOf(tx, t.Tenant, user)
 		if err != nil {
@@ -217,7 +200,7 @@ func parting(c Caller, user string, change HolderChange) step {
 		}
 		a := t.Assignment(u.ID)
 		if a == nil {
-			return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+			return Errorf(WrongState, "user %q does not have token %s", text.Clip(u.Login), t.ID)
 		}
 		before := *a
 		set(&a.Suspended, change.Suspended)
@@ -228,19 +211,19 @@ func parting(c Caller, user string, change HolderChange) step {
 		}
 		set(&a.Priority, change.Priority)
 		if a.User != t.Owner() && widens(before, *a) {
-			return c.withKeys(tx, OpTokenWiden, t)
+			return c.mayDoWithKeys(tx, OpTokenWiden, t)
 		}
 		return nil
 	}}
 }
 
-// HolderRef names a user's part in a token.
+// HolderRef names the assignment of a token to a user.
 type HolderRef struct {
 	Token TokenRef
 	User  string // login, alias or id
 }
 
-// SortHolders sets the priorities of parts in tokens by their order, from 0 on,
+// SortHolders sets the priorities of assignments to their positions in order, from 0 on,
 // all or none.
 func (s *Service) SortHolders(ctx context.Context, c Caller, order []HolderRef) error {
 	return s.update(ctx, func(tx Tx) error {
@@ -256,7 +239,7 @@ func (s *Service) SortHolders(ctx context.Context, c Caller, order []HolderRef) 
 			t = t.Clone()
 			a := t.Assignment(u.ID)
 			if a == nil {
-				return Errorf(WrongState, "user %q does not have token %s", clip(u.Login), t.ID)
+				return Errorf(WrongState, "user %q does not have token %s", text.Clip(u.Login), t.ID)
 			}
 			a.Priority = i
 			if err := tx.PutToken(t); err != nil {
@@ -267,7 +250,7 @@ func (s *Service) SortHolders(ctx context.Context, c Caller, order []HolderRef) 
 	})
 }
 
-// set gives a field a new value where there is one.
+// set assigns value to field unless value is nil.
 func set[T any](field, value *T) {
 	if value != nil {
 		*field = *value

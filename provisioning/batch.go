@@ -7,41 +7,43 @@ import (
 	"sync"
 
 	"vtoken/provisioning/seedfile"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
 // MaxBatch is how many rows a batch may have.
 const MaxBatch = 20_000
 
-// BatchOptions say how a batch of rows is taken.
+// BatchOptions say how a batch of rows is processed.
 type BatchOptions struct {
-	// DryRun does everything but the change: the report says what would be
+	// DryRun checks everything and changes nothing: the report says what would be
 	// refused.
 	DryRun bool
-	// CreateUsers makes the users that rows name and that there are not.
+	// CreateUsers creates the users that rows name and that do not exist.
 	CreateUsers bool
-	// Share makes the user one more holder of a token that is held, rather than
-	// refusing the row.
+	// Share adds the user to the holders of a token that is held, instead of refusing the
+	// row.
 	Share bool
-	// Activation is what the activation of tokens is that get a holder.
+	// Activation is the activation of tokens that get a holder.
 	Activation record.Activation
-	// Refused are the rows that reading the file refused already.
+	// Refused are rows that the reader of the file refused.
 	Refused []seedfile.Problem
-	// Progress is told how many rows of how many are done, where it is set; some
-	// rows are counted more than once, for their PINs are work of their own.
+	// Progress, where it is set, is called with the number of rows done and the number of
+	// all rows. Some rows count more than once, because hashing their PINs is work of its
+	// own.
 	Progress func(done, total int)
 }
 
-// BatchReport is what became of a batch.
+// BatchReport is the result of a batch.
 type BatchReport struct {
-	// Done are the tokens that were made or assigned, in the order of the rows; in
-	// a dry run those that would be, without ids where they would be new.
+	// Done are the tokens that were made or assigned, in the order of the rows. In a dry
+	// run they are those that would be; new ones have no ids.
 	Done []BatchToken
-	// Refused says of each row that was refused why, by line.
+	// Refused has the reason for each row that was refused, by line.
 	Refused []seedfile.Problem
 }
 
-// BatchToken is one row that was taken.
+// BatchToken is one accepted row.
 type BatchToken struct {
 	Line   int
 	ID     record.TokenID
@@ -55,7 +57,7 @@ var (
 	errRefused = errors.New("some rows are refused")
 )
 
-// batch is the taking of rows.
+// batch processes rows.
 type batch struct {
 	s       *Service
 	ctx     context.Context
@@ -66,19 +68,19 @@ type batch struct {
 	done    int // for Progress
 }
 
-// refuse notes why a row is refused. Errors that are no row's fault come back.
+// refuse records why a row is refused. It returns errors that are not the fault of a row.
 func (b *batch) refuse(i int, err error) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Kind == Internal || e.Kind == StorageFull {
 		return err
 	}
 	line, serial := b.line(i)
-	b.report.Refused = append(b.report.Refused, seedfile.Problem{Line: line, Serial: clip(serial), Reason: e.Detail})
+	b.report.Refused = append(b.report.Refused, seedfile.Problem{Line: line, Serial: text.Clip(serial), Reason: e.Detail})
 	return nil
 }
 
-// naming asks the system who the users are that rows name, where the batch may make
-// them.
+// naming looks up the operating system users of the logins in the rows, where the batch
+// may create users.
 func (b *batch) naming(c Caller, tenant record.TenantID, user func(i int) string) (naming, error) {
 	if !b.options.CreateUsers {
 		return nil, nil
@@ -92,7 +94,7 @@ func (b *batch) naming(c Caller, tenant record.TenantID, user func(i int) string
 	return b.s.naming(b.ctx, c, tenant, logins...)
 }
 
-// each calls fn for each row, and notes those that are refused.
+// each calls fn for each row that is not refused yet, and records refusals.
 func (b *batch) each(fn func(i int) error) error {
 	for i := range b.rows {
 		if err := b.ctx.Err(); err != nil {
@@ -115,7 +117,7 @@ func (b *batch) step() {
 	}
 }
 
-// run takes all rows in one transaction, or none. dry is a run without a change.
+// run processes all rows in one transaction, or none. With dry it changes nothing.
 func (b *batch) run(dry bool, take func(tx Tx, i int) (BatchToken, error)) error {
 	refused := b.report.Refused
 	err := b.s.update(b.ctx, func(tx Tx) error {
@@ -144,7 +146,7 @@ func (b *batch) run(dry bool, take func(tx Tx, i int) (BatchToken, error)) error
 	return err
 }
 
-// outcome is the report, and an error where a row was refused.
+// outcome returns the report, and an error if a row was refused.
 func (b *batch) outcome(err error) (BatchReport, error) {
 	seedfile.SortProblems(b.report.Refused)
 	n := len(b.report.Refused)
@@ -158,8 +160,8 @@ func (b *batch) outcome(err error) (BatchReport, error) {
 	return b.report, err
 }
 
-// parallel calls fn for each row on all processors: PINs are slow to hash on
-// purpose, some 20 ms of a processor each.
+// parallel calls fn for each row on all processors. Hashing PINs is slow on purpose, some
+// 20 ms of a processor each.
 func (b *batch) parallel(fn func(i int) error) error {
 	var (
 		wg   sync.WaitGroup
@@ -196,7 +198,7 @@ func (b *batch) parallel(fn func(i int) error) error {
 	return fail
 }
 
-// checkBatch refuses batches of a size that is none.
+// checkBatch refuses batches that are empty or too large.
 func checkBatch(rows int) error {
 	if rows > MaxBatch {
 		return Errorf(TooLarge, "the batch has %d rows; it may have %d, so divide it", rows, MaxBatch)

@@ -5,27 +5,27 @@ import (
 	"slices"
 
 	"vtoken/provisioning/seedfile"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// AssignRow is one token that is there and goes to a user.
+// AssignRow assigns one existing token to a user.
 type AssignRow struct {
 	Line   int // for the report
 	Serial string
-	// Product has to be that of the token, where it is given.
+	// Product must be that of the token, where it is set.
 	Product record.Product
-	// User is a login, an alias or an id; Domain is that user's, or empty.
+	// User is a login, an alias or an id; Domain is that user's domain, or empty.
 	User, Domain string
-	// Suspended is an assignment that is switched off from the start.
+	// Suspended makes an assignment that is switched off.
 	Suspended bool
 	PIN       secret.Bytes // of the user role; nil leaves it
 }
 
-// AssignTokens gives tokens to users as [Service.Assign] does, all of the rows or,
-// where one is refused, none (BadInput, with the report). The caller keeps the PINs
-// and wipes them.
+// AssignTokens assigns tokens to users as [Service.Assign] does: all rows, or none where
+// one is refused (BadInput, with the report). The caller keeps the PINs and wipes them.
 func (s *Service) AssignTokens(ctx context.Context, c Caller, tenant record.TenantID, rows []AssignRow, o BatchOptions) (BatchReport, error) {
 	if err := c.authorize(OpTokenAssign, tenant); err != nil {
 		return BatchReport{}, err
@@ -43,8 +43,7 @@ func (s *Service) AssignTokens(ctx context.Context, c Caller, tenant record.Tena
 	return b.outcome(b.assignAll(c, tenant, rows))
 }
 
-// assignAll tries all rows without a change first, where that saves the making of
-// hashes of PINs for nothing.
+// assignAll tries all rows without PINs first, where that can save hashing PINs in vain.
 func (b *batch) assignAll(c Caller, tenant record.TenantID, rows []AssignRow) error {
 	hashed := make([]*record.Token, len(rows)) // with the new PIN, where there is one
 	names, err := b.naming(c, tenant, func(i int) string { return rows[i].User })
@@ -77,8 +76,7 @@ func (b *batch) assignAll(c Caller, tenant record.TenantID, rows []AssignRow) er
 	return b.run(false, take)
 }
 
-// assignOne assigns one token of a batch. hashed is a token with the new PIN, or
-// nil.
+// assignOne assigns one token of a batch. hashed is a token with the new PIN, or nil.
 func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRow, o BatchOptions, hashed *record.Token, names naming) (*record.Token, error) {
 	old, err := s.find(tx, c, OpTokenAssign, TokenRef{Tenant: tenant, Serial: r.Serial})
 	if err != nil {
@@ -86,7 +84,7 @@ func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRo
 	}
 	t := old.Clone()
 	if p := r.Product; p.Manufacturer != "" && p.Manufacturer != t.Product.Manufacturer || p.Model != "" && p.Model != t.Product.Model {
-		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", clip(t.Product.Model), clip(t.Product.Manufacturer), clip(p.Model), clip(p.Manufacturer))
+		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", text.Clip(t.Product.Model), text.Clip(t.Product.Manufacturer), text.Clip(p.Model), text.Clip(p.Manufacturer))
 	}
 	u, err := s.holderOf(tx, c, NewToken{Tenant: tenant, User: r.User, CreateUser: o.CreateUsers}, names)
 	if err != nil {
@@ -107,7 +105,7 @@ func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRo
 	return t, tx.PutToken(t)
 }
 
-// batchPIN gives a token the PIN of its row.
+// batchPIN sets the PIN of a row on its token.
 func (s *Service) batchPIN(t *record.Token, p secret.Bytes, hashed *record.Token) error {
 	if p == nil {
 		return nil
@@ -127,14 +125,14 @@ func (s *Service) batchPIN(t *record.Token, p secret.Bytes, hashed *record.Token
 	return nil
 }
 
-// AssignRows are the rows of a batch assignment file. They share its PINs. Status
-// is ACTIVE or empty, or INACTIVE or DISABLED for an assignment that is switched
-// off; anything else is among the refused.
+// AssignRows returns the rows of an assignment file. They share its PINs. Status is
+// ACTIVE or empty, or INACTIVE or DISABLED for an assignment that is switched off; other
+// rows are among the refused.
 func AssignRows(f *seedfile.File) (rows []AssignRow, refused []seedfile.Problem) {
 	for _, a := range f.Assignments {
 		off, known := statuses[a.Status]
 		if !known {
-			refused = append(refused, seedfile.Problem{Line: a.Line, Serial: a.Serial, Reason: "there is no status " + clip(a.Status) + "; it is ACTIVE, INACTIVE or DISABLED"})
+			refused = append(refused, seedfile.Problem{Line: a.Line, Serial: a.Serial, Reason: "there is no status " + text.Clip(a.Status) + "; it is ACTIVE, INACTIVE or DISABLED"})
 			continue
 		}
 		rows = append(rows, AssignRow{

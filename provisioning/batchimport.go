@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"vtoken/provisioning/seedfile"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// ImportRow is one token for one-time passwords of a batch.
+// ImportRow is one OTP token of a batch.
 type ImportRow struct {
 	Line      int // for the report
 	Serial    string
@@ -26,8 +27,8 @@ type ImportRow struct {
 	PIN          secret.Bytes
 }
 
-// ImportRows are the rows of a file that was read. They share its seeds and PINs. What
-// comes in a file of seeds is hardware: a device with that seed is somewhere already.
+// ImportRows returns the rows of a file that was read. They share its seeds and PINs.
+// Seeds in a file make hardware tokens: a device with the seed exists already.
 func ImportRows(f *seedfile.File) []ImportRow {
 	rows := make([]ImportRow, len(f.Tokens))
 	for i, t := range f.Tokens {
@@ -40,9 +41,8 @@ func ImportRows(f *seedfile.File) []ImportRow {
 	return rows
 }
 
-// ImportTokens makes tokens for one-time passwords, all of the rows or, where one
-// is refused, none (BadInput, with the report). The caller keeps the seeds and
-// PINs and wipes them.
+// ImportTokens creates OTP tokens: all rows, or none where one is refused (BadInput, with
+// the report). The caller keeps the seeds and PINs and wipes them.
 func (s *Service) ImportTokens(ctx context.Context, c Caller, tenant record.TenantID, rows []ImportRow, o BatchOptions) (BatchReport, error) {
 	if err := c.authorize(OpTokensImport, tenant); err != nil {
 		return BatchReport{}, err
@@ -52,7 +52,7 @@ func (s *Service) ImportTokens(ctx context.Context, c Caller, tenant record.Tena
 	}
 	b := &batch{s: s, ctx: ctx, options: o, report: BatchReport{Refused: slices.Clone(o.Refused)}, rows: len(rows),
 		line: func(i int) (int, string) { return rows[i].Line, rows[i].Serial }}
-	made := make([]newcomer, len(rows))
+	made := make([]preparedToken, len(rows))
 	defer func() {
 		for _, m := range made {
 			m.wipe()
@@ -61,9 +61,9 @@ func (s *Service) ImportTokens(ctx context.Context, c Caller, tenant record.Tena
 	return b.outcome(b.importAll(c, tenant, rows, made))
 }
 
-// importAll tries first what costs little. Hashes of PINs are made when nothing
-// else is wrong.
-func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, made []newcomer) error {
+// importAll tries the cheap checks of all rows first, and hashes PINs when nothing else
+// is wrong.
+func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, made []preparedToken) error {
 	list, err := b.prepare(c, tenant, rows, made)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (b *batch) importAll(c Caller, tenant record.TenantID, rows []ImportRow, ma
 }
 
 // prepare makes the records and keys of the rows, without their PINs.
-func (b *batch) prepare(c Caller, tenant record.TenantID, rows []ImportRow, made []newcomer) ([]NewToken, error) {
+func (b *batch) prepare(c Caller, tenant record.TenantID, rows []ImportRow, made []preparedToken) ([]NewToken, error) {
 	list := make([]NewToken, len(rows))
 	seen := make(map[string]int, len(rows))
 	return list, b.each(func(i int) (err error) {
@@ -135,7 +135,7 @@ func (s *Service) checkRowPIN(p secret.Bytes) error {
 	return nil
 }
 
-// token is the row as the creation of tokens takes it, without its PIN.
+// token converts the row into a request for a new token, without its PIN.
 func (r *ImportRow) token(tenant record.TenantID, o BatchOptions) NewToken {
 	n := NewToken{
 		Tenant: tenant, User: r.User, Unassigned: r.User == "", CreateUser: o.CreateUsers, Label: r.Label, Serial: r.Serial,
@@ -148,7 +148,7 @@ func (r *ImportRow) token(tenant record.TenantID, o BatchOptions) NewToken {
 }
 
 // importOne stores one token of a batch.
-func (s *Service) importOne(tx Tx, c Caller, n NewToken, made newcomer, domain string, names naming) (*record.Token, error) {
+func (s *Service) importOne(tx Tx, c Caller, n NewToken, made preparedToken, domain string, names naming) (*record.Token, error) {
 	t, err := s.storeNew(tx, c, n, made, names)
 	if err != nil || domain == "" || t.Owner() == "" {
 		return t, err
@@ -156,8 +156,8 @@ func (s *Service) importOne(tx Tx, c Caller, n NewToken, made newcomer, domain s
 	return t, s.checkDomain(tx, t.Owner(), domain)
 }
 
-// checkDomain gives a user without a domain that domain, and refuses one of
-// another.
+// checkDomain sets the domain of a user who has none, and refuses a user of another
+// domain.
 func (s *Service) checkDomain(tx Tx, id record.UserID, domain string) error {
 	old, err := tx.User(id)
 	if err != nil {
@@ -171,5 +171,5 @@ func (s *Service) checkDomain(tx Tx, id record.UserID, domain string) error {
 		u.Domain = domain
 		return tx.PutUser(&u)
 	}
-	return Errorf(UserNotFound, "there is a user %q, but of another domain than %q", clip(old.Login), clip(domain))
+	return Errorf(UserNotFound, "there is a user %q, but of another domain than %q", text.Clip(old.Login), text.Clip(domain))
 }

@@ -7,14 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// CreateToken makes an enabled token, for a user or without a holder. A serial
-// number that a token of the tenant has is a Conflict.
+// CreateToken creates an enabled token, for a user or without a holder. A serial number
+// that another token of the tenant has is a Conflict.
 func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token, error) {
 	if err := c.authorize(OpTokenCreate, n.Tenant); err != nil {
 		return Token{}, err
@@ -50,24 +51,24 @@ func (s *Service) CreateToken(ctx context.Context, c Caller, n NewToken) (Token,
 	return view, err
 }
 
-// newcomer is a token that is not stored yet: its record, the OTP key of one for
-// one-time passwords, and the key that the PINs of a PIN-bound one open.
-type newcomer struct {
+// preparedToken is a token that is not stored yet: its record, the key of an OTP token, and
+// the key that the PINs of a PIN-bound token open.
+type preparedToken struct {
 	token *record.Token
 	key   *object.Object
 	bound boundKey
 }
 
 // wipe overwrites the seed and the private key.
-func (n newcomer) wipe() {
+func (n preparedToken) wipe() {
 	n.bound.private.Wipe()
 	if n.key != nil {
 		n.key.Secret.Wipe()
 	}
 }
 
-// storeNew stores a new token that newToken made, with its holder.
-func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names naming) (*record.Token, error) {
+// storeNew stores a token that newToken made, with its holder.
+func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made preparedToken, names naming) (*record.Token, error) {
 	t := made.token.Clone()
 	if err := checkGroups(tx, n.Tenant, n.Groups); err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names nam
 		t.Holders = record.HeldBy(u.ID, s.now(), c.Name)
 	}
 	if err := tx.NewToken(t); err != nil {
-		return nil, taken(err, "there is a token with the serial number %q already; give another one", clip(t.Serial))
+		return nil, orConflict(err, "there is a token with the serial number %q already; give another one", text.Clip(t.Serial))
 	}
 	if made.key == nil {
 		return t, nil
@@ -92,12 +93,11 @@ func (s *Service) storeNew(tx Tx, c Caller, n NewToken, made newcomer, names nam
 	return t, putOTPKey(tx, t, made.key)
 }
 
-// newToken is the record of a new token, checked and with its PINs hashed, but
-// without a holder. It is slow where there are PINs, and so not for use in a
-// transaction.
-func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (newcomer, error) {
+// newToken makes the record of a new token, checked and with its PINs hashed, but without
+// a holder. Hashing PINs is slow, so it is not called in a transaction.
+func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (preparedToken, error) {
 	if err := s.checkNewToken(n); err != nil {
-		return newcomer{}, err
+		return preparedToken{}, err
 	}
 	t := &record.Token{
 		ID: newID[record.TokenID](), Tenant: n.Tenant, Serial: n.Serial, Label: n.Label, Kind: n.Kind, Product: n.Product,
@@ -120,15 +120,15 @@ func (s *Service) newToken(ctx context.Context, c Caller, n NewToken) (newcomer,
 		t.MaxRSABits = object.MaxRSABits
 	}
 	bound, err := s.firstPINs(ctx, c, t, map[pin.Role]secret.Bytes{pin.User: n.UserPIN, pin.SO: n.SOPIN})
-	made := newcomer{token: t, bound: bound}
+	made := preparedToken{token: t, bound: bound}
 	if err != nil {
 		made.wipe()
-		return newcomer{}, err
+		return preparedToken{}, err
 	}
 	if n.OTP != nil {
 		if made.key, t.OTP, err = newOTPKey(*n.OTP, t.Label); err != nil {
 			made.wipe()
-			return newcomer{}, err
+			return preparedToken{}, err
 		}
 		t.OTP.Enrolled = t.Activation == record.Activated
 	}
@@ -150,7 +150,7 @@ func (s *Service) checkNewToken(n NewToken) error {
 		if text == "" {
 			continue
 		}
-		if err := checkShort(text); err != nil {
+		if err := checkShortName(text); err != nil {
 			return err
 		}
 	}
@@ -182,27 +182,27 @@ const (
 	maxShort  = 64
 )
 
-// checkShort refuses texts that make no short name: over-long, not printable
-// ASCII, or with blanks at an end.
-func checkShort(s string) error {
+// checkShortName refuses short names that are too long, not printable ASCII, or that begin or
+// end with a blank.
+func checkShortName(s string) error {
 	for _, r := range s {
 		if r < ' ' || r > '~' {
-			return Errorf(BadInput, "%q has a character that is not printable ASCII; leave it out", clip(s))
+			return Errorf(BadInput, "%q has a character that is not printable ASCII; leave it out", text.Clip(s))
 		}
 	}
 	if len(s) > maxShort || strings.TrimSpace(s) != s {
-		return Errorf(BadInput, "%q is over-long, or begins or ends with a blank; give at most %d characters", clip(s), maxShort)
+		return Errorf(BadInput, "%q is over-long, or begins or ends with a blank; give at most %d characters", text.Clip(s), maxShort)
 	}
 	return nil
 }
 
-// holderOf finds or makes the user who is to hold the token. One that it makes in the
-// default tenant is mapped by name where the caller may map that operating system user.
+// holderOf finds or creates the user who is to hold the token. A user that it creates in
+// the default tenant is mapped by name, if the caller may map that operating system user.
 func (s *Service) holderOf(tx Tx, c Caller, n NewToken, names naming) (*record.User, error) {
 	u, err := userOf(tx, n.Tenant, n.User)
 	switch {
 	case err == nil && !u.Enabled:
-		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", clip(u.Login))
+		return nil, Errorf(WrongState, "user %q is disabled; enable the user first", text.Clip(u.Login))
 	case err == nil || !n.CreateUser || KindOf(err) != UserNotFound:
 		return u, err
 	}
@@ -210,7 +210,7 @@ func (s *Service) holderOf(tx Tx, c Caller, n NewToken, names naming) (*record.U
 		return nil, err
 	}
 	u = newUser(n.Tenant, n.User)
-	if err := c.byName(tx, u, names); err != nil {
+	if err := c.isMappedByName(tx, u, names); err != nil {
 		return nil, err
 	}
 	return u, tx.PutUser(u)

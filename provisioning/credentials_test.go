@@ -52,7 +52,7 @@ func TestSharedSecrets(t *testing.T) {
 		"as an API key":      func() error { _, err := w.core.Authenticate(ctx, key); return err },
 		"as one that signs":  func() error { _, err := w.core.Signer(ctx, "some", k.ID); return err },
 		"by no certificate":  func() error { _, err := w.core.AuthenticateCertificate(ctx, "some", nil); return err },
-		"the zero value":     func() error { _, err := w.core.Again(ctx, provisioning.Credential{}); return err },
+		"the zero value":     func() error { _, err := w.core.Reauthenticate(ctx, provisioning.Credential{}); return err },
 		"an API key instead": func() error { _, err := w.core.AuthenticateSecret(ctx, "some", k.ID, apiKey(t, w)); return err },
 	} {
 		if kind := provisioning.KindOf(call()); kind != provisioning.Unauthenticated {
@@ -62,7 +62,7 @@ func TestSharedSecrets(t *testing.T) {
 	w.now = w.now.Add(2 * time.Hour)
 	_, err = w.core.AuthenticateSecret(ctx, "some", k.ID, key)
 	wantKind(t, err, provisioning.Unauthenticated)
-	_, err = w.core.Again(ctx, c)
+	_, err = w.core.Reauthenticate(ctx, c)
 	wantKind(t, err, provisioning.Unauthenticated)
 }
 
@@ -92,16 +92,16 @@ func TestRevokedWhileInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := w.core.Again(ctx, c); err != nil || again.Caller != c.Caller {
+	if again, err := w.core.Reauthenticate(ctx, c); err != nil || again.Caller != c.Caller {
 		t.Errorf("%+v (%v)", again, err)
 	}
 	if err := w.core.RevokeAPIKey(ctx, w.admin, w.tenant, "app"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.core.Again(ctx, c)
+	_, err = w.core.Reauthenticate(ctx, c)
 	wantKind(t, err, provisioning.Unauthenticated)
 	create()
-	_, err = w.core.Again(ctx, c)
+	_, err = w.core.Reauthenticate(ctx, c)
 	wantKind(t, err, provisioning.Unauthenticated)
 }
 
@@ -174,7 +174,7 @@ func TestCertificates(t *testing.T) {
 	if err != nil || c.Caller.Name != "agent" {
 		t.Errorf("%+v (%v)", c, err)
 	}
-	if again, err := w.core.Again(ctx, c); err != nil || again.Caller != c.Caller {
+	if again, err := w.core.Reauthenticate(ctx, c); err != nil || again.Caller != c.Caller {
 		t.Errorf("%+v (%v)", again, err)
 	}
 	if c, err = w.core.AuthenticateSecret(ctx, "some", k.ID, key); err != nil || c.Caller.Name != "agent" {

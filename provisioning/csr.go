@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -24,23 +25,22 @@ const (
 	maxPending      = 16
 )
 
-// NewCSR is what a certificate signing request is to say.
+// NewCSR describes a certificate signing request.
 type NewCSR struct {
-	// Curve is the curve of an EC key: "P-256" or "P-384"; empty makes an RSA key
-	// of RSABits: 2048 (also where it is 0), 3072 or 4096.
+	// Curve is the curve of an EC key: "P-256" or "P-384". If it is empty, the key is
+	// RSA, of RSABits: 2048 (also where it is 0), 3072 or 4096.
 	Curve   string
 	RSABits int
-	// Signature is how the request is signed; 0 is with SHA-256, or with SHA-384
-	// for P-384.
+	// Signature is the signature algorithm of the request; 0 is SHA-256, or SHA-384 for
+	// P-384.
 	Signature x509.SignatureAlgorithm
-	// Subject is a distinguished name as RFC 4514 writes it; it has to have a CN.
+	// Subject is a distinguished name in the form of RFC 4514, with a CN.
 	Subject string
-	// KeyUsage and ExtKeyUsage are the extensions that are asked for; 0 and none
-	// ask for none.
+	// KeyUsage and ExtKeyUsage are the extensions to request; 0 and none request none.
 	KeyUsage    x509.KeyUsage
 	ExtKeyUsage []asn1.ObjectIdentifier
-	// Emails and UPNs are alternative names: e-mail addresses, and user principal
-	// names of Microsoft's.
+	// Emails and UPNs are alternative names: e-mail addresses, and Microsoft's user
+	// principal names.
 	Emails, UPNs []string
 }
 
@@ -50,7 +50,7 @@ type CSR struct {
 	DER []byte // PKCS#10 (RFC 2986)
 }
 
-// PendingKey is what callers see of a key that waits for its certificate.
+// PendingKey is a key that waits for its certificate, as callers see it.
 type PendingKey struct {
 	ID        record.KeyID
 	User      record.UserID
@@ -61,10 +61,10 @@ type PendingKey struct {
 	ExpiresAt time.Time
 }
 
-// GenerateCSR makes a key pair for a user and the request for its certificate. The
-// private key stays in the store, sealed, until [Service.StoreCertificate] puts it
-// on one of the user's tokens, or for [PendingLifetime]. A user with too many keys
-// that wait is a Conflict.
+// GenerateCSR makes a key pair for a user and the request for its certificate. The store
+// keeps the private key, encrypted, until [Service.StoreCertificate] puts it on one of
+// the user's tokens, for at most [PendingLifetime]. A user with too many waiting keys is
+// a Conflict.
 func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.TenantID, user string, n NewCSR) (CSR, error) {
 	if err := c.authorize(OpCSR, tenant); err != nil {
 		return CSR{}, err
@@ -73,7 +73,7 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 	if err != nil {
 		return CSR{}, err
 	}
-	// What cannot be stored costs no key.
+	// Check first, so that no key is made that cannot be stored.
 	err = s.view(ctx, func(tx ReadTx) error {
 		_, err := s.pendingUser(tx, tenant, user)
 		return err
@@ -130,7 +130,7 @@ func (s *Service) keepKey(ctx context.Context, tenant record.TenantID, user stri
 	return stored, err
 }
 
-// pendingUser is the user for whom a key is to be made.
+// pendingUser returns the user who gets a new key.
 func (s *Service) pendingUser(tx ReadTx, tenant record.TenantID, user string) (*record.User, error) {
 	u, err := userOf(tx, tenant, user)
 	if err != nil {
@@ -147,12 +147,12 @@ func (s *Service) pendingUser(tx ReadTx, tenant record.TenantID, user string) (*
 		}
 	}
 	if waiting >= maxPending {
-		return nil, Errorf(Conflict, "%d keys of user %q wait for their certificates already; store those first, or delete some", waiting, clip(u.Login))
+		return nil, Errorf(Conflict, "%d keys of user %q wait for their certificates already; store those first, or delete some", waiting, text.Clip(u.Login))
 	}
 	return u, nil
 }
 
-// kind is the algorithm and size of the key.
+// kind returns the algorithm and size of the key.
 func (n *NewCSR) kind() (algorithm string, bits int) {
 	switch n.Curve {
 	case "P-256":
@@ -166,8 +166,8 @@ func (n *NewCSR) kind() (algorithm string, bits int) {
 	return "RSA", n.RSABits
 }
 
-// newKeyPair makes the key. One of RSA, which takes a processor for up to seconds, is made
-// when it is the caller's turn.
+// newKeyPair makes the key. RSA takes a processor for up to seconds, so it waits for its
+// turn.
 func (s *Service) newKeyPair(ctx context.Context, c Caller, n NewCSR) (crypto.Signer, error) {
 	algorithm, bits := n.kind()
 	switch {

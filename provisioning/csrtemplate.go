@@ -10,6 +10,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"vtoken/provisioning/dn"
+	"vtoken/provisioning/text"
 )
 
 // The extensions of a request (RFC 5280, section 4.2.1) and the name of
@@ -24,15 +27,14 @@ var (
 // maxAltNames bounds alternative names and extended key usages alike.
 const maxAltNames = 32
 
-// template checks what the request is to say and makes it of the form that is
-// signed.
+// template checks the request and converts it into the form that is signed.
 func (n *NewCSR) template() (*x509.CertificateRequest, error) {
 	if err := n.check(); err != nil {
 		return nil, err
 	}
-	subject, err := parseDN(n.Subject)
+	subject, err := dn.Parse(n.Subject)
 	if err != nil {
-		return nil, err
+		return nil, &Error{Kind: BadInput, Detail: err.Error(), Err: err}
 	}
 	t := &x509.CertificateRequest{RawSubject: subject, SignatureAlgorithm: n.Signature}
 	for _, make := range []func() (asn1.ObjectIdentifier, any, error){n.usage, n.extended, n.altNames} {
@@ -52,8 +54,7 @@ func (n *NewCSR) template() (*x509.CertificateRequest, error) {
 	return t, nil
 }
 
-// signatures are how requests with each kind of key are signed, the ordinary way
-// first.
+// signatures are the signature algorithms for each kind of key, the default first.
 var signatures = map[string][]x509.SignatureAlgorithm{
 	"RSA": {x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA1WithRSA},
 	"EC":  {x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512},
@@ -63,7 +64,7 @@ func (n *NewCSR) check() error {
 	algorithm, bits := n.kind()
 	switch {
 	case n.Curve != "" && algorithm != "EC":
-		return Errorf(NotSupported, "keys on curve %q are not made; use P-256 or P-384", clip(n.Curve))
+		return Errorf(NotSupported, "keys on curve %q are not made; use P-256 or P-384", text.Clip(n.Curve))
 	case algorithm == "RSA" && !slices.Contains([]int{2048, 3072, 4096}, bits):
 		return Errorf(BadInput, "an RSA key has 2048, 3072 or 4096 bits")
 	case n.Signature == 0 && bits == 384:
@@ -76,8 +77,8 @@ func (n *NewCSR) check() error {
 	return nil
 }
 
-// usage is the key usage. The bits of [x509.KeyUsage] are numbered as in the
-// standard, where bit 0 is the most significant one of the first byte.
+// usage returns the key usage extension. The bits of [x509.KeyUsage] are numbered as in
+// the standard, where bit 0 is the most significant one of the first byte.
 func (n *NewCSR) usage() (asn1.ObjectIdentifier, any, error) {
 	if n.KeyUsage == 0 {
 		return oidKeyUsage, nil, nil
@@ -107,7 +108,7 @@ func (n *NewCSR) extended() (asn1.ObjectIdentifier, any, error) {
 	return oidExtKeyUsage, n.ExtKeyUsage, nil
 }
 
-// altNames are the alternative names: rfc822Name [1] and otherName [0].
+// altNames returns the alternative names: rfc822Name [1] and otherName [0].
 func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 	if len(n.Emails)+len(n.UPNs) == 0 {
 		return oidAltName, nil, nil
@@ -118,14 +119,14 @@ func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 	var names []asn1.RawValue
 	for _, address := range n.Emails {
 		parsed, err := mail.ParseAddress(address)
-		if err != nil || parsed.Address != address || len(address) > maxName || !plainText(address, asn1.TagIA5String) {
-			return nil, nil, Errorf(BadInput, "%q is no e-mail address in ASCII; give one such as john.smith@example.com", clip(address))
+		if err != nil || parsed.Address != address || len(address) > text.MaxName || !dn.IsIA5String(address) {
+			return nil, nil, Errorf(BadInput, "%q is no e-mail address in ASCII; give one such as john.smith@example.com", text.Clip(address))
 		}
 		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, Bytes: []byte(address)})
 	}
 	for _, upn := range n.UPNs {
-		if upn == "" || len(upn) > maxName || !utf8.ValidString(upn) || strings.ContainsFunc(upn, unicode.IsControl) {
-			return nil, nil, Errorf(BadInput, "%q is no user principal name of 1 to %d bytes", clip(upn), maxName)
+		if upn == "" || len(upn) > text.MaxName || !utf8.ValidString(upn) || strings.ContainsFunc(upn, unicode.IsControl) {
+			return nil, nil, Errorf(BadInput, "%q is no user principal name of 1 to %d bytes", text.Clip(upn), text.MaxName)
 		}
 		name, err := principalName(upn)
 		if err != nil {
@@ -136,7 +137,7 @@ func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 	return oidAltName, names, nil
 }
 
-// principalName is an otherName of the type UPN: its value is an explicit [0] of a
+// principalName returns an otherName of type UPN: its value is an explicit [0] of a
 // UTF8String.
 func principalName(upn string) (asn1.RawValue, error) {
 	text, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(upn)})

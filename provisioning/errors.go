@@ -42,7 +42,7 @@ var kindNames = [numberOfKinds]string{
 	"not supported", "too large", "too many requests", "storage is full", "too much at once",
 }
 
-// Kinds are all kinds, for tests that a dialect maps every one.
+// Kinds returns all kinds, for tests that a dialect maps each of them.
 func Kinds() []Kind {
 	all := make([]Kind, numberOfKinds)
 	for i := range all {
@@ -51,7 +51,7 @@ func Kinds() []Kind {
 	return all
 }
 
-// String is a short title of the kind, in lower case.
+// String returns a short title of the kind, in lower case.
 func (k Kind) String() string {
 	if k < 0 || k >= numberOfKinds {
 		return fmt.Sprintf("kind %d", int(k))
@@ -59,20 +59,20 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// Error is an error with its kind and a sentence for the person who called.
+// Error is an error with its kind and a sentence for the caller.
 type Error struct {
 	Kind Kind
-	// Detail names the cause and what to do about it. It holds no secret and
-	// nothing that the caller may not know.
+	// Detail names the cause and what to do about it. It holds no secret and nothing that
+	// the caller may not know.
 	Detail string
-	// Err is what happened below, for the log only; it may be nil.
+	// Err is the cause, for the log only; it may be nil.
 	Err error
-	// Wait is how long until it may be tried again, of an error of kind RateLimited;
-	// 0 is not known.
+	// Wait is how long to wait before another attempt, for errors of kind RateLimited; 0
+	// is unknown.
 	Wait time.Duration
 }
 
-// Error is the sentence, and the cause where the sentence does not have it.
+// Error returns the sentence. For an internal error it adds the cause.
 func (e *Error) Error() string {
 	if e.Kind == Internal && e.Err != nil {
 		return e.Detail + ": " + e.Err.Error()
@@ -80,24 +80,25 @@ func (e *Error) Error() string {
 	return e.Detail
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf is an [Error] of the kind with the sentence. A %w in the format ends
-// up in the sentence as well as among the causes.
+// Errorf returns an [Error] of the kind. A %w in the format becomes part of the sentence
+// and the cause.
 func Errorf(k Kind, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Kind: k, Detail: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// TooSoon is an [Error] of kind RateLimited, for what may be tried again after a wait.
+// TooSoon returns an [Error] of kind RateLimited for something that may be tried again
+// after wait.
 func TooSoon(wait time.Duration, format string, args ...any) error {
 	return &Error{Kind: RateLimited, Detail: fmt.Sprintf(format, args...), Wait: wait}
 }
 
-// AsError is the [Error] inside err. Any other error becomes one of kind
-// [WrongState] where a quota is used up, [StorageFull] where the store said so, else [Internal], whose sentence tells
-// nothing of the cause.
+// AsError returns the [Error] in err. Another error becomes [WrongState] where a quota is
+// exhausted, [StorageFull] where the store has no space, and [Internal] otherwise. The
+// sentence of an internal error does not tell the cause.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -112,21 +113,20 @@ func AsError(err error) *Error {
 	return &Error{Kind: Internal, Detail: "something went wrong inside vtoken, and nothing was changed; the daemon's log has the cause under this request's id", Err: err}
 }
 
-// KindOf is the kind of err.
+// KindOf returns the kind of err.
 func KindOf(err error) Kind { return AsError(err).Kind }
 
-// notFound turns record.ErrNotFound into an error of the kind and leaves other
-// errors as they are.
-func notFound(err error, k Kind, format string, args ...any) error {
+// orNotFound turns record.ErrNotFound into an error of the kind and returns other errors
+// unchanged.
+func orNotFound(err error, k Kind, format string, args ...any) error {
 	if errors.Is(err, record.ErrNotFound) {
 		return Errorf(k, format, args...)
 	}
 	return err
 }
 
-// taken turns record.ErrExists into a Conflict and leaves other errors as they
-// are.
-func taken(err error, format string, args ...any) error {
+// orConflict turns record.ErrExists into a Conflict and returns other errors unchanged.
+func orConflict(err error, format string, args ...any) error {
 	if errors.Is(err, record.ErrExists) {
 		return Errorf(Conflict, format, args...)
 	}

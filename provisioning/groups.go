@@ -5,13 +5,15 @@ import (
 	"slices"
 
 	"vtoken/provisioning/directory"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
 // maxGroups bounds the groups of one token.
 const maxGroups = 32
 
-// CreateGroup makes a group of tokens. A name that is taken is a Conflict.
+// CreateGroup creates a group of tokens. A name that the tenant has already is a
+// Conflict.
 func (s *Service) CreateGroup(ctx context.Context, c Caller, tenant record.TenantID, name string) (record.Group, error) {
 	if err := c.authorize(OpGroupCreate, tenant); err != nil {
 		return record.Group{}, err
@@ -25,7 +27,7 @@ func (s *Service) CreateGroup(ctx context.Context, c Caller, tenant record.Tenan
 			return err
 		}
 		made = record.Group{Tenant: tenant, Name: name}
-		return taken(tx.PutGroup(&made), "there is a group %q already; choose another name", clip(name))
+		return orConflict(tx.PutGroup(&made), "there is a group %q already; choose another name", text.Clip(name))
 	})
 	return made, err
 }
@@ -49,9 +51,9 @@ func (s *Service) Groups(ctx context.Context, c Caller, tenant record.TenantID) 
 	return list, err
 }
 
-// DeleteGroup removes a group. Its tokens stay. Their records keep its id, which is
-// no other group's ever, and nobody is told of it or finds them by it: so the
-// deletion is one small commit, however many they are.
+// DeleteGroup deletes a group. Its tokens stay. Their records keep its id, which no other
+// group ever gets, and which no answer shows and no search finds. So deleting a group is
+// one small commit however many tokens it has.
 func (s *Service) DeleteGroup(ctx context.Context, c Caller, tenant record.TenantID, id record.GroupID) error {
 	if err := c.authorize(OpGroupDelete, tenant); err != nil {
 		return err
@@ -64,8 +66,8 @@ func (s *Service) DeleteGroup(ctx context.Context, c Caller, tenant record.Tenan
 	})
 }
 
-// SetGroups sets the groups that a token without a holder is put aside for; none
-// is for everybody.
+// SetGroups sets the groups that a token without a holder is reserved for; an empty list
+// makes it available to everybody.
 func (s *Service) SetGroups(ctx context.Context, c Caller, ref TokenRef, groups []record.GroupID) (Token, error) {
 	return s.changeIn(ctx, c, OpTokenGroups, ref, func(tx Tx, t *record.Token) error {
 		if err := checkGroups(tx, t.Tenant, groups); err != nil {
@@ -76,8 +78,8 @@ func (s *Service) SetGroups(ctx context.Context, c Caller, ref TokenRef, groups 
 	})
 }
 
-// standing are those of the groups that are still there.
-func standing(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err error) {
+// existingGroups returns those of the groups that still exist.
+func existingGroups(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err error) {
 	for _, id := range groups {
 		_, err := tx.Group(id)
 		if there, err := exists(err); err != nil {
@@ -89,13 +91,13 @@ func standing(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err er
 	return list, nil
 }
 
-// ofNoGroup reports whether a search asks for a group that is gone.
-func ofNoGroup(tx ReadTx, where []directory.Criterion) (bool, error) {
+// asksForDeletedGroup reports whether a search asks for a group that does not exist.
+func asksForDeletedGroup(tx ReadTx, where []directory.Criterion) (bool, error) {
 	for _, c := range where {
 		if c.Field != directory.Group || c.Op != directory.Equals {
 			continue
 		}
-		there, err := standing(tx, []record.GroupID{record.GroupID(c.Value)})
+		there, err := existingGroups(tx, []record.GroupID{record.GroupID(c.Value)})
 		if err != nil || len(there) == 0 {
 			return true, err
 		}

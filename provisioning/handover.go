@@ -8,10 +8,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// withKeys checks the caller's right for what an operation is besides where the token
-// has keys; see the table of rights. Who has the right is not asked whether there are
-// any.
-func (c Caller) withKeys(tx ReadTx, op Operation, t *record.Token) error {
+// mayDoWithKeys checks the right that a caller needs for an operation on a token that has
+// keys; see the table of operations. It does not look for keys if the caller has the
+// right.
+func (c Caller) mayDoWithKeys(tx ReadTx, op Operation, t *record.Token) error {
 	err := c.mayDo(op)
 	if err == nil {
 		return nil
@@ -26,9 +26,8 @@ func (c Caller) withKeys(tx ReadTx, op Operation, t *record.Token) error {
 	return nil
 }
 
-// hasKeys reports whether a token has keys of those that count: on a card private and
-// secret keys and whatever else only a login shows, on a token for one-time passwords
-// its seed.
+// hasKeys reports whether a token has keys of a kind: on a card, private and secret keys
+// and other private objects; on an OTP token, its seed.
 func hasKeys(tx ReadTx, t *record.Token, which keys) (bool, error) {
 	if t.Kind == record.KindOTP && which == cardKeys {
 		return false, nil
@@ -48,21 +47,20 @@ func hasKeys(tx ReadTx, t *record.Token, which keys) (bool, error) {
 // keyClasses are the classes of objects that are keys.
 var keyClasses = []ck.ObjectClass{ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY}
 
-// widens reports whether the second part in a token lets its user do more than the
-// first.
+// widens reports whether an assignment after a change lets its user do more than before.
 func widens(before, after record.Assignment) bool {
 	return before.Suspended && !after.Suspended ||
 		after.Starts.Before(before.Starts) ||
-		later(after.Expires, before.Expires) ||
-		more(after, before)
+		endsLater(after.Expires, before.Expires) ||
+		leavesMoreUses(after, before)
 }
 
-// later reports whether one end of a time is later than another; zero is no end.
-func later(a, b time.Time) bool {
+// endsLater reports whether a ends later than b; the zero time is no end.
+func endsLater(a, b time.Time) bool {
 	return !b.IsZero() && (a.IsZero() || a.After(b))
 }
 
-// more reports whether one part leaves more uses than another; a limit of 0 is none.
-func more(a, b record.Assignment) bool {
+// leavesMoreUses reports whether a leaves more uses than b; a limit of 0 is none.
+func leavesMoreUses(a, b record.Assignment) bool {
 	return b.UsageLimit > 0 && (a.UsageLimit == 0 || a.UsageLimit-a.Uses > b.UsageLimit-b.Uses)
 }

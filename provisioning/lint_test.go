@@ -107,7 +107,7 @@ func (w *world) holding(things []thing) provisioning.TokenRef {
 	return ref
 }
 
-// TestLint is C80 and C81: each rule finds what it is for, and nothing else.
+// TestLint: each rule finds what it is for, and nothing else.
 func TestLint(t *testing.T) {
 	w := newWorld(t)
 	until := w.now.AddDate(0, 6, 0)
@@ -151,7 +151,7 @@ func TestLint(t *testing.T) {
 		}
 		var rules []string
 		for _, f := range lint.Findings {
-			rules = append(rules, f.Rule)
+			rules = append(rules, f.Name)
 			if f.Problem == "" || f.Advice == "" || len(f.Affects) == 0 || len(f.Objects) == 0 {
 				t.Errorf("%s: an incomplete finding: %+v", name, f)
 			}

@@ -16,15 +16,16 @@ import (
 
 	"github.com/google/uuid"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
 // APIKeyPrefix begins every API key and shared secret, so that scanners for leaked
-// secrets know one when they see it.
+// secrets recognize one.
 const APIKeyPrefix = "vtk_"
 
-// CredentialKind is how a credential proves itself.
+// CredentialKind is how a credential authenticates.
 type CredentialKind int
 
 // The kinds of credentials.
@@ -33,41 +34,41 @@ const (
 	BearerKey CredentialKind = iota
 	// SharedSecret is an id and a secret such as that of a BearerKey.
 	SharedSecret
-	// Signer is an id and a key that its holder signs with. Where the holder brings
-	// none, it is an RSA key of 2048 bits, whose private part is told once, as PEM in
-	// the form of PKCS #1, and is not kept.
+	// Signer is an id and a key that its holder signs with. If the holder brings no key,
+	// an RSA key of 2048 bits is made. Its private half is returned once, as PEM in the
+	// form of PKCS #1, and is not stored.
 	Signer
 )
 
 // signerBits is the size of the RSA keys of signers.
 const signerBits = 2048
 
-// NewAPIKey is what an API key is to be.
+// NewAPIKey asks for an API key or a credential of a dialect.
 type NewAPIKey struct {
 	Name string
-	// Role is RoleAdmin where it is empty. Nobody can make a key with a right that
-	// they do not have.
+	// Role is RoleAdmin where it is empty. A caller cannot make a key with a right that
+	// the caller does not have.
 	Role record.Role
 	// ExpiresAt is when the key stops working; zero is never.
 	ExpiresAt time.Time
-	// Dialect is the one API that the credential is for; a BearerKey may be for
-	// none in particular. The credential works nowhere else.
+	// Dialect is the one API that the credential is for. It works nowhere else. A
+	// BearerKey has none.
 	Dialect string
 	Kind    CredentialKind
-	// ID is the id of a SharedSecret or a Signer; empty is a random GUID. That of a
-	// Signer is one that no other Signer of the dialect has.
+	// ID is the id of a SharedSecret or a Signer; empty is a random GUID. No two Signers
+	// of a dialect have the same id.
 	ID string
 	// Certificate is a TLS client certificate (DER) that can be used instead of the
-	// secret of a SharedSecret; nil is none. It counts as it is: who signed it does
-	// not matter.
+	// secret of a SharedSecret; nil is none. Its signature is not checked: only this
+	// certificate counts.
 	Certificate []byte
-	// PublicKey is that of a Signer who has a key already (SubjectPublicKeyInfo): RSA
-	// of 2048 to 8192 bits or EC on P-256. Nil has one made.
+	// PublicKey is that of a Signer who has a key already (SubjectPublicKeyInfo): RSA of
+	// 2048 to 8192 bits, or EC on P-256. If it is nil, a key is made.
 	PublicKey []byte
 }
 
-// checkNewAPIKey refuses what makes no key or one above the caller, and fills in
-// the defaults.
+// checkNewAPIKey checks a request for an API key and fills in the defaults. It refuses a
+// key with more rights than the caller has.
 func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 	if err := checkName("name of the API key", n.Name); err != nil {
 		return err
@@ -78,7 +79,7 @@ func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 	role, ok := record.ParseRole(string(n.Role))
 	switch {
 	case !ok:
-		return Errorf(BadInput, "there is no role %q; the roles are view, edit, admin and system, or some of the rights view, add, edit, remove, manage and system with + between", clip(string(n.Role)))
+		return Errorf(BadInput, "there is no role %q; the roles are view, edit, admin and system, or some of the rights view, add, edit, remove, manage and system with + between", text.Clip(string(n.Role)))
 	case !c.May(role.Rights()):
 		return Errorf(Forbidden, "role %q may not make keys of role %q; ask for a role with no more than your own rights", c.Role, role)
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.now()):
@@ -88,7 +89,8 @@ func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 	return n.checkKind()
 }
 
-// checkKind checks what depends on the kind, and gives an id to those that need one.
+// checkKind checks what depends on the kind, and sets the id of credentials that need
+// one.
 func (n *NewAPIKey) checkKind() error {
 	switch {
 	case n.Kind != BearerKey && n.Kind != SharedSecret && n.Kind != Signer:
@@ -118,7 +120,7 @@ func (n *NewAPIKey) checkKind() error {
 	return checkName("id of the credential", n.ID)
 }
 
-// signs reports whether a public key is one that a signer may have.
+// signs reports whether a signer may have the public key.
 func signs(spki []byte) bool {
 	key, err := x509.ParsePKIXPublicKey(spki)
 	if err != nil {
@@ -133,7 +135,7 @@ func signs(spki []byte) bool {
 	return false
 }
 
-// newAPIKey makes the record of a key, and what its holder is told once.
+// newAPIKey makes the record of a key and its secret.
 func (s *Service) newAPIKey(ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey) (*record.APIKey, secret.Bytes, error) {
 	k := &record.APIKey{
 		Name: n.Name, Tenant: tenant, Role: n.Role, CreatedAt: s.now(), ExpiresAt: n.ExpiresAt.UTC(),
@@ -180,9 +182,9 @@ func (s *Service) newSigner(ctx context.Context, c Caller) (public []byte, priva
 	return public, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der}), nil
 }
 
-// What credentials are found by is a keyed hash of their parts. No two kinds can
-// have the same: an API key begins with its prefix, the others with their kind,
-// and the length of each part goes before it.
+// Credentials are found by a keyed hash of their parts. No two kinds can have the same
+// input: an API key begins with its prefix, the others with their kind, and each part
+// follows its length.
 
 func (s *Service) hashSecret(dialect, id string, key secret.Bytes) []byte {
 	return s.hashParts("secret", dialect, id, string(key))
@@ -207,10 +209,10 @@ func (s *Service) hashParts(kind string, parts ...string) []byte {
 	return s.store.HashAPIKey(text)
 }
 
-// plausibleSecret is whether a text can be an API key or a shared secret.
+// plausibleSecret reports whether text has the form of an API key or a shared secret.
 func plausibleSecret(key secret.Bytes) bool {
 	return len(key) <= maxSecret && strings.HasPrefix(string(key[:min(len(key), len(APIKeyPrefix))]), APIKeyPrefix)
 }
 
-// maxSecret is the length in bytes of what is looked at as a key or a secret.
+// maxSecret is the length in bytes up to which text is looked up as a key or a secret.
 const maxSecret = 256

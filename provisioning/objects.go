@@ -2,18 +2,17 @@ package provisioning
 
 import (
 	"context"
-	"crypto/elliptic"
 	"crypto/x509"
-	"encoding/asn1"
 	"math/big"
 	"slices"
 	"time"
 
+	"vtoken/provisioning/pfx"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
 
-// ObjectInfo is an overview of one object on a token.
+// ObjectInfo describes one object on a token.
 type ObjectInfo struct {
 	ID      object.ID
 	Class   ck.ObjectClass
@@ -33,12 +32,12 @@ type Certificate struct {
 	Label  string
 	KeyID  []byte
 	Serial string // upper-case hexadecimal
-	// HasKey says that the token has the private key: a user's certificate,
-	// otherwise it is one of the chain.
+	// HasKey says that the token has the private key. Certificates without one belong to
+	// a chain.
 	HasKey bool
 }
 
-// Objects is an overview of what is on a token.
+// Objects describes the objects on a token.
 func (s *Service) Objects(ctx context.Context, c Caller, ref TokenRef) ([]ObjectInfo, error) {
 	all, err := s.objects(ctx, c, ref)
 	if err != nil {
@@ -51,7 +50,8 @@ func (s *Service) Objects(ctx context.Context, c Caller, ref TokenRef) ([]Object
 	return list, nil
 }
 
-// Certificates are the certificates on a token: users' first, then the chain's.
+// Certificates returns the certificates on a token: those with a private key first, then
+// the others.
 func (s *Service) Certificates(ctx context.Context, c Caller, ref TokenRef) ([]Certificate, error) {
 	all, err := s.objects(ctx, c, ref)
 	if err != nil {
@@ -73,8 +73,8 @@ func (s *Service) objects(ctx context.Context, c Caller, ref TokenRef) ([]*objec
 	return all, err
 }
 
-// certificates are the certificates among a token's objects, those with a
-// private key first.
+// certificates returns the certificates among a token's objects, those with a private key
+// first.
 func certificates(all []*object.Object) []Certificate {
 	var own, others []Certificate
 	for _, o := range all {
@@ -82,9 +82,9 @@ func certificates(all []*object.Object) []Certificate {
 			continue
 		}
 		c := Certificate{DER: o.Attrs.Get(ck.CKA_VALUE), Label: o.Label(), KeyID: o.KeyID()}
-		c.HasKey = len(withID(all, ck.CKO_PRIVATE_KEY, c.KeyID)) > 0
+		c.HasKey = len(object.WithKeyID(all, ck.CKO_PRIVATE_KEY, c.KeyID)) > 0
 		if cert, err := x509.ParseCertificate(c.DER); err == nil {
-			c.Serial = serialText(cert)
+			c.Serial = pfx.Serial(cert)
 		}
 		if c.HasKey {
 			own = append(own, c)
@@ -105,24 +105,19 @@ func objectInfo(o *object.Object) ObjectInfo {
 	}
 	if cert, err := x509.ParseCertificate(o.Attrs.Get(ck.CKA_VALUE)); err == nil {
 		info.Subject, info.Issuer = cert.Subject.String(), cert.Issuer.String()
-		info.Serial, info.NotAfter = serialText(cert), cert.NotAfter
+		info.Serial, info.NotAfter = pfx.Serial(cert), cert.NotAfter
 	}
 	return info
 }
 
-// keyBits is the size of an RSA modulus or an EC curve, 0 for other keys.
+// keyBits returns the size of an RSA modulus or an EC curve, and 0 for other keys.
 func keyBits(o *object.Object) int {
 	if n := o.Attrs.Get(ck.CKA_MODULUS); len(n) > 0 {
 		return new(big.Int).SetBytes(n).BitLen()
 	}
-	var oid asn1.ObjectIdentifier
-	if _, err := asn1.Unmarshal(o.Attrs.Get(ck.CKA_EC_PARAMS), &oid); err != nil {
+	curve, err := object.CurveOf(o.Attrs.Get(ck.CKA_EC_PARAMS))
+	if err != nil {
 		return 0
 	}
-	for _, c := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-		if known, _ := curveOID(c); known.Equal(oid) {
-			return c.Params().BitSize
-		}
-	}
-	return 0
+	return map[string]int{"P-256": 256, "P-384": 384, "P-521": 521}[curve.Name]
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 
 	"vtoken/provisioning/oath"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
@@ -17,16 +18,15 @@ const (
 	HashSHA512 = oath.SHA512
 )
 
-// The lengths in bytes that a seed may have. RFC 4226 wants 16 and more
-// (section 4, R6); the shorter ones are seeds of 80 bits that the first apps and
-// cards came with.
+// The lengths in bytes that a seed may have. RFC 4226 requires at least 16 (section 4,
+// R6); shorter ones are the 80-bit seeds of early apps and cards.
 const (
 	MinSeed = 10
 	MaxSeed = 128
 )
 
-// NewOTP is what the one-time passwords of a new token are to be. The zero value
-// is HOTP with SHA-1 and 6 digits and a random seed.
+// NewOTP describes the one-time passwords of a new token. The zero value is HOTP with
+// SHA-1, 6 digits and a random seed.
 type NewOTP struct {
 	// Seed is the shared secret; nil is a random one of the length of the hash.
 	// The caller keeps it and wipes it.
@@ -41,13 +41,13 @@ type NewOTP struct {
 	Counter uint64
 	// Drift is how many time steps the clock of TOTP is ahead, as far as is known.
 	Drift int
-	// Window is how far a password may be ahead, or beside the time step of now;
-	// 0 is the default.
+	// Window is how far a password may be ahead of the counter, or off the current time
+	// step; 0 is the default.
 	Window int
 }
 
-// withDefaults is n with every choice made but that of the seed. What makes no
-// token is BadInput.
+// withDefaults returns n with every default filled in but the seed. Values that no token
+// can have are BadInput.
 func (n NewOTP) withDefaults() (NewOTP, error) {
 	if n.Hash == "" {
 		n.Hash = HashSHA1
@@ -57,7 +57,7 @@ func (n NewOTP) withDefaults() (NewOTP, error) {
 	}
 	switch {
 	case oath.SeedSize(n.Hash) == 0:
-		return n, Errorf(BadInput, "there is no one-time password with the hash %q; the hashes are SHA1, SHA256 and SHA512", clip(n.Hash))
+		return n, Errorf(BadInput, "there is no one-time password with the hash %q; the hashes are SHA1, SHA256 and SHA512", text.Clip(n.Hash))
 	case n.Digits != 6 && n.Digits != 8:
 		return n, Errorf(BadInput, "one-time passwords have 6 or 8 digits, not %d", n.Digits)
 	case n.Period != 0 && n.Period != 30 && n.Period != 60:
@@ -74,9 +74,8 @@ func (n NewOTP) withDefaults() (NewOTP, error) {
 	return n, nil
 }
 
-// newOTPKey makes the OTP key of a new token and what verification remembers of
-// it. The key is for putOTPKey; Secret of it holds the seed. What makes no key is
-// BadInput.
+// newOTPKey makes the OTP key of a new token and its state for verification. Pass the key
+// to putOTPKey; its Secret holds the seed. Values that make no key are BadInput.
 func newOTPKey(n NewOTP, label string) (*object.Object, record.OTP, error) {
 	n, err := n.withDefaults()
 	if err != nil {
@@ -98,12 +97,10 @@ func newOTPKey(n NewOTP, label string) (*object.Object, record.OTP, error) {
 	return o, record.OTP{Period: n.Period, Hash: n.Hash, Digits: n.Digits, Next: n.Counter, Drift: n.Drift, Window: n.Window}, nil
 }
 
-// otpKeyID is CKA_ID of a token's OTP key, of which there is one: some clients
-// name keys by it only.
+// otpKeyID is the CKA_ID of a token's only OTP key: some clients name keys by it only.
 var otpKeyID = []byte{1}
 
-// putOTPKey puts the key of newOTPKey on a token that is stored, and its id into
-// the record.
+// putOTPKey stores the key of newOTPKey on a stored token, and its id in the record.
 func putOTPKey(tx Tx, t *record.Token, key *object.Object) error {
 	fresh := *key // the store sets ID and Version, and may run this again
 	if err := tx.PutObject(t.ID, &fresh); err != nil {

@@ -6,25 +6,25 @@ import (
 	"strings"
 
 	"vtoken/provisioning/oath"
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// Enrolment asks for what an authenticator app is set up with.
+// Enrolment asks for what sets up an authenticator app.
 type Enrolment struct {
-	// Issuer is who gives the token; empty is the tenant's name.
+	// Issuer is the issuer that the app shows; empty is the tenant's name.
 	Issuer string
 	// Account is the name that the app shows; empty is the owner's login, or else
 	// the token's label.
 	Account string
-	// Device is the device that it goes to, or empty.
+	// Device is the device that the seed goes to, or empty.
 	Device string
 }
 
-// Enrolled is the answer: a secret that leaves the server. The caller wipes URI
-// and Seed.
+// Enrolled holds a seed that leaves the server. The caller wipes URI and Seed.
 type Enrolled struct {
 	URI     secret.Bytes // otpauth://
 	PNG     []byte       // the QR code of URI
@@ -34,13 +34,12 @@ type Enrolled struct {
 	Token   Token
 }
 
-// EnrolOTP hands out the seed of a token, once: before the answer leaves, the
-// token is confined, so that another call is WrongState until it is released with
-// [Service.SetConfined]. Where Device is set, the token is bound to that device
-// instead, as [Service.Download] does, and the same device may ask again. Once the
-// token was activated, or a password of it was right, the seed stays where it is
-// (WrongState), whatever becomes of the token. That of a hardware token never leaves
-// (NotSupported).
+// EnrolOTP returns the seed of a token, once. The token is confined before the answer
+// leaves, so another call is WrongState until [Service.SetConfined] releases it. Where
+// Device is set, the token is bound to that device instead, as [Service.Download] does,
+// and the same device may ask again. After the token was activated, or one of its
+// passwords was right, the seed never leaves (WrongState). The seed of a hardware token
+// never leaves either (NotSupported).
 //
 // HOTP starts in the app at the counter that is verified next.
 func (s *Service) EnrolOTP(ctx context.Context, c Caller, ref TokenRef, e Enrolment) (Enrolled, error) {
@@ -87,9 +86,9 @@ func (s *Service) EnrolOTP(ctx context.Context, c Caller, ref TokenRef, e Enrolm
 	return out, nil
 }
 
-// ReseedOTP gives a token that waits for its activation the seed of its holder's
-// device, in place of the one that it has, and activates it: the device is in use
-// with that seed already. The caller keeps the seed and wipes it.
+// ReseedOTP replaces the seed of a token that waits for its activation with that of its
+// holder's device, and activates the token: the device uses that seed already. The caller
+// keeps the seed and wipes it.
 func (s *Service) ReseedOTP(ctx context.Context, c Caller, ref TokenRef, seed secret.Bytes) (Token, error) {
 	var keys []*object.Object
 	defer func() {
@@ -112,8 +111,8 @@ func (s *Service) ReseedOTP(ctx context.Context, c Caller, ref TokenRef, seed se
 	})
 }
 
-// names are the issuer and the account that the app shows. What was chosen has to
-// fit; what is made up is made to.
+// names returns the issuer and the account that the app shows. Chosen names must fit;
+// default names are shortened to fit.
 func names(tx ReadTx, t *record.Token, e Enrolment) (issuer, account string, err error) {
 	for what, name := range map[string]string{"issuer": e.Issuer, "account": e.Account} {
 		if name == "" {
@@ -138,13 +137,13 @@ func names(tx ReadTx, t *record.Token, e Enrolment) (issuer, account string, err
 		}
 		login = u.Login
 	}
-	issuer = cmp.Or(e.Issuer, appName(tenant.Name))
-	return issuer, cmp.Or(e.Account, appName(login), appName(t.Label), t.Serial), nil
+	issuer = cmp.Or(e.Issuer, fitName(tenant.Name))
+	return issuer, cmp.Or(e.Account, fitName(login), fitName(t.Label), t.Serial), nil
 }
 
-// appName makes a name fit for an app.
-func appName(s string) string {
-	s = cleanLabel(strings.ReplaceAll(s, ":", " "))
+// fitName makes a name fit for an app.
+func fitName(s string) string {
+	s = text.Label(strings.ReplaceAll(s, ":", " "))
 	for len(s) > oath.MaxName {
 		r := []rune(s)
 		s = string(r[:len(r)-1])

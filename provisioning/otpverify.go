@@ -14,21 +14,21 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Code is a one-time password as a caller gives it.
+// Code is a one-time password from a caller.
 type Code struct {
-	// Text is the digits.
+	// Text has the digits.
 	Text secret.Bytes
 	// Short says that leading zeros may be missing: the password came as a number.
 	Short bool
 }
 
-// TextCode is a password that came as text.
+// TextCode returns a password that was sent as text.
 func TextCode(text string) Code { return Code{Text: secret.Bytes(text)} }
 
-// NumberCode is a password that came as a number, without its leading zeros.
+// NumberCode returns a password that was sent as a number, without its leading zeros.
 func NumberCode(n uint64) Code { return Code{Text: strconv.AppendUint(nil, n, 10), Short: true} }
 
-// digits is the password with the number of digits that the token's have.
+// digits returns the password with the number of digits of the token's passwords.
 func (c Code) digits(want int) (secret.Bytes, error) {
 	text := c.Text
 	if c.Short && len(text) < want {
@@ -45,11 +45,10 @@ func (c Code) digits(want int) (secret.Bytes, error) {
 	return text, nil
 }
 
-// ErrCodeUsed is among the causes of a WrongCode where the password was right and
-// was used before.
+// ErrCodeUsed is the cause of a WrongCode for a right password that was used before.
 var ErrCodeUsed = errors.New("the one-time password was used already")
 
-// attempt is one use of one or two passwords.
+// attempt is one try of one or two passwords.
 type attempt struct {
 	op     Operation
 	ref    TokenRef
@@ -58,47 +57,45 @@ type attempt struct {
 	done   func(t *record.Token) // what else becomes of the token if they are right
 }
 
-// VerifyOTP takes a one-time password of a token, once. It is WrongCode where the
-// password is wrong or was used ([ErrCodeUsed]), and WrongState where neither the
-// token nor its holders may be used, or after MaxWrongOTP wrong ones in a row. The
-// try is stored before the password is compared, as one of a PIN is. Where ref
-// names a user, it is that holder who has to be allowed to use the token; else it
-// is any.
+// VerifyOTP accepts a one-time password of a token, once. It is WrongCode if the password
+// is wrong or was used ([ErrCodeUsed]), and WrongState if the token or its holders may
+// not be used, or after MaxWrongOTP wrong passwords in a row. The try is stored before
+// the password is compared, as with PINs. If ref names a user, that holder must be
+// allowed to use the token; otherwise any holder.
 //
-// The counter of verification is the server's (record.OTP.Next). That of the OTP
-// key (CKA_OTP_COUNTER) moves when the holder makes passwords through PKCS#11: it
-// is the device's, and neither looks at the other.
+// The counter of verification (record.OTP.Next) is the server's. That of the OTP key
+// (CKA_OTP_COUNTER) advances when the holder makes passwords through PKCS#11: it is the
+// device's, and the two are independent.
 func (s *Service) VerifyOTP(ctx context.Context, c Caller, ref TokenRef, code Code) (Token, error) {
 	return s.tryOTP(ctx, c, attempt{op: OpTokenVerify, ref: ref, codes: []Code{code}, window: verifyWindow})
 }
 
-// SyncOTP finds out where the counter or the clock of a token is, by two passwords
-// that it made one after the other. They are used then. Errors are those of
-// VerifyOTP.
+// SyncOTP finds the counter or the clock drift of a token by two consecutive passwords,
+// which count as used then. Errors are those of VerifyOTP.
 func (s *Service) SyncOTP(ctx context.Context, c Caller, ref TokenRef, first, next Code) (Token, error) {
 	return s.tryOTP(ctx, c, attempt{op: OpTokenSync, ref: ref, codes: []Code{first, next}, window: syncWindow})
 }
 
-// FindOTP finds out where the counter or the clock of a token is by one password,
-// in the window of SyncOTP. One password proves less than two: it is for callers
-// who may reset the token anyway. Errors are those of VerifyOTP.
+// FindOTP finds the counter or the clock drift of a token by one password, in the window
+// of SyncOTP. One password proves less than two: it is for callers who may reset the
+// token anyway. Errors are those of VerifyOTP.
 func (s *Service) FindOTP(ctx context.Context, c Caller, ref TokenRef, code Code) (Token, error) {
 	return s.tryOTP(ctx, c, attempt{op: OpTokenSync, ref: ref, codes: []Code{code}, window: syncWindow})
 }
 
-// ActivateOTP synchronises a token as SyncOTP does, and ends its activation: who
-// has two passwords of it has the token.
+// ActivateOTP synchronises a token as SyncOTP does, and ends its activation: two
+// passwords prove that the caller has the token.
 func (s *Service) ActivateOTP(ctx context.Context, c Caller, ref TokenRef, first, next Code) (Token, error) {
 	return s.tryOTP(ctx, c, attempt{op: OpTokenActivated, ref: ref, codes: []Code{first, next}, window: syncWindow, done: func(t *record.Token) {
 		setActivation(t, record.Activated)
 	}})
 }
 
-// ResetOTP forgets the drift of a token's clock, and unlocks its passwords where they
-// are locked. That takes the right for OpTokenUnlock, and is RateLimited more often than
-// [pin.MaxUnlocks] times a day. Before that, a right password gives the tries back.
-// With a counter, that is the next one that is taken, even one that was used: the
-// device was set anew. Without one, what was used stays used.
+// ResetOTP forgets the drift of a token's clock and unlocks its passwords if they are
+// locked. Unlocking takes the right for OpTokenUnlock, and is RateLimited more often than
+// [pin.MaxUnlocks] times a day. Before that, a right password restores the tries. With a
+// counter, that is the next one to be accepted, even if it was used: the device was set
+// up again. Without one, used passwords stay used.
 func (s *Service) ResetOTP(ctx context.Context, c Caller, ref TokenRef, counter *uint64) (Token, error) {
 	var u unlocking
 	view, err := s.changeToken(ctx, c, OpTokenResetOTP, ref, func(t *record.Token) error {
@@ -116,12 +113,12 @@ func (s *Service) ResetOTP(ctx context.Context, c Caller, ref TokenRef, counter 
 		}
 		return u.passwords(t, s.now())
 	})
-	s.tellUnlocked(ctx, u, err)
+	s.reportUnlocked(ctx, u, err)
 	return view, err
 }
 
-// tryOTP compares passwords when it is their turn. Those whom the state of the token, or
-// the rights of the caller, refuse have none.
+// tryOTP compares passwords in turn with other tries. It refuses at once where the state
+// of the token or the rights of the caller do not allow a try.
 func (s *Service) tryOTP(ctx context.Context, c Caller, a attempt) (view Token, err error) {
 	var t *record.Token
 	err = s.view(ctx, func(tx ReadTx) (err error) {
@@ -175,8 +172,8 @@ func (s *Service) compareOTP(ctx context.Context, c Caller, a attempt) (Token, e
 	})
 }
 
-// countUse counts a use of a holder whose uses are limited, and refuses it where
-// others were first.
+// countUse counts a use by a holder with a usage limit, and refuses it where concurrent
+// uses have reached the limit.
 func countUse(t *record.Token, user record.UserID) error {
 	part := t.Assignment(user)
 	if part == nil || part.UsageLimit == 0 {
@@ -189,9 +186,8 @@ func countUse(t *record.Token, user record.UserID) error {
 	return nil
 }
 
-// countTry commits one more wrong password and returns the token with it, the
-// passwords with all their digits, and the holder whose use it is where that was
-// asked.
+// countTry commits one more wrong password. It returns the token with it, the passwords
+// with all their digits, and the holder who uses the token, where that was asked.
 func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *record.Token, row []secret.Bytes, user record.UserID, err error) {
 	_, err = s.changeIn(ctx, c, a.op, a.ref, func(tx Tx, t *record.Token) (err error) {
 		if user, err = s.mayTry(tx, t, a); err != nil {
@@ -210,8 +206,8 @@ func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *rec
 	return tried, row, user, err
 }
 
-// mayTry checks what the table of operations does not, and says who uses the token
-// in a verification.
+// mayTry checks what the table of operations does not cover, and returns the user of the
+// token in a verification.
 func (s *Service) mayTry(tx ReadTx, t *record.Token, a attempt) (record.UserID, error) {
 	if t.Kind != record.KindOTP {
 		return "", OpTokenSync.allowed(t, s.now())
@@ -225,8 +221,8 @@ func (s *Service) mayTry(tx ReadTx, t *record.Token, a attempt) (record.UserID, 
 	return s.holderMayUse(tx, t, a.ref.User)
 }
 
-// holderMayUse is the user, or the first of the holders where that is empty, who
-// may use the token now.
+// holderMayUse returns the user, or the first holder if user is empty, who may use the
+// token now.
 func (s *Service) holderMayUse(tx ReadTx, t *record.Token, user string) (record.UserID, error) {
 	var only record.UserID
 	if user != "" {
@@ -251,8 +247,8 @@ func (s *Service) holderMayUse(tx ReadTx, t *record.Token, user string) (record.
 	return "", Errorf(WrongState, "the holder may not use token %s now: the user is disabled, or the assignment is suspended, has ended or is used up", t.ID)
 }
 
-// match finds the counter of a row of passwords in what is unused of a window. It
-// takes the same time wherever it is.
+// match finds the counter of consecutive passwords among the unused ones of a window. It
+// takes the same time for every position.
 func (s *Service) match(t *record.Token, row []secret.Bytes, window span) (at uint64, err error) {
 	seed, err := s.seed(t)
 	if err != nil {
@@ -280,7 +276,7 @@ func (s *Service) match(t *record.Token, row []secret.Bytes, window span) (at ui
 	return 0, Errorf(WrongCode, "the one-time password is wrong%s", triesLeft(t))
 }
 
-// used is the error for a password that was right once.
+// used returns the error for a password that was right and is used.
 func used(t *record.Token) error {
 	return &Error{Kind: WrongCode, Detail: ErrCodeUsed.Error() + "; wait for the next one" + triesLeft(t), Err: ErrCodeUsed}
 }

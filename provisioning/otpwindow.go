@@ -8,8 +8,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// How far a password may be off. A window of a token (NewOTP.Window) is in place
-// of DefaultWindow and DefaultSteps.
+// How far off a password may be. A token's own window (NewOTP.Window) replaces
+// DefaultWindow and DefaultSteps.
 const (
 	// DefaultWindow is the look-ahead window of HOTP: how many passwords may have
 	// been made without being used (RFC 4226, section 7.4).
@@ -28,15 +28,15 @@ const (
 // MaxWrongOTP is how many wrong passwords in a row lock the passwords of a token.
 const MaxWrongOTP = 10
 
-// OTPLocked reports whether so many passwords in a row were wrong that no more
-// are taken until [Service.ResetOTP].
+// OTPLocked reports whether too many passwords in a row were wrong, so that no more are
+// accepted until [Service.ResetOTP].
 func OTPLocked(o record.OTP) bool { return o.Failed >= MaxWrongOTP }
 
 // span is a range of counters, both ends included; empty where first is greater.
 type span struct{ first, last uint64 }
 
-// around is the counters from below under at up to above over it, cut off where
-// counters end.
+// around returns the counters from below under at to above over it, within the range of
+// counters.
 func around(at, below, above uint64) span {
 	s := span{at - min(at, below), at + above}
 	if s.last < at {
@@ -45,7 +45,7 @@ func around(at, below, above uint64) span {
 	return s
 }
 
-// move is a counter with a drift, cut off where counters end.
+// move returns a counter with a drift added, within the range of counters.
 func move(at uint64, drift int) uint64 {
 	if drift < 0 {
 		return at - min(at, uint64(-drift))
@@ -53,8 +53,7 @@ func move(at uint64, drift int) uint64 {
 	return around(at, 0, uint64(drift)).last
 }
 
-// verifyWindow is the counters that a password is good for, those that were used
-// included.
+// verifyWindow returns the counters whose passwords are accepted, including used ones.
 func verifyWindow(o record.OTP, now time.Time) span {
 	if o.Period == 0 {
 		n := uint64(orDefault(o.Window, DefaultWindow))
@@ -64,7 +63,7 @@ func verifyWindow(o record.OTP, now time.Time) span {
 	return around(move(oath.Step(now, o.Period), o.Drift), n, n)
 }
 
-// syncWindow is the counters that two passwords in a row are good for.
+// syncWindow returns the counters for two consecutive passwords.
 func syncWindow(o record.OTP, now time.Time) span {
 	if o.Period == 0 {
 		return around(o.Next, SyncWindow, SyncWindow)
@@ -72,7 +71,7 @@ func syncWindow(o record.OTP, now time.Time) span {
 	return around(oath.Step(now, o.Period), SyncSteps, SyncSteps)
 }
 
-// unused and used part a window at the least counter that was not used.
+// unused and used split a window at next, the lowest counter that was not used.
 func (s span) unused(next uint64) span { return span{max(s.first, next), s.last} }
 
 func (s span) used(next uint64) span {
@@ -82,8 +81,8 @@ func (s span) used(next uint64) span {
 	return span{s.first, min(s.last, next-1)}
 }
 
-// driftOf is how many steps a counter is ahead of the time, within what
-// synchronisation can find.
+// driftOf returns how many steps a counter is ahead of the time, within the range of
+// synchronisation.
 func driftOf(o record.OTP, at uint64, now time.Time) int {
 	if o.Period == 0 {
 		return 0

@@ -7,8 +7,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// PendingKeys lists the keys of a user that wait for their certificates, and those
-// that got them lately, the oldest first.
+// PendingKeys lists the keys of a user that wait for their certificates, and those that
+// got them recently, the oldest first.
 func (s *Service) PendingKeys(ctx context.Context, c Caller, tenant record.TenantID, user string) ([]PendingKey, error) {
 	if err := c.authorize(OpCSRList, tenant); err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (s *Service) PendingKeys(ctx context.Context, c Caller, tenant record.Tenan
 	return list, err
 }
 
-// DeletePendingKey removes a key that waits for its certificate, for good.
+// DeletePendingKey deletes a key that waits for its certificate.
 func (s *Service) DeletePendingKey(ctx context.Context, c Caller, tenant record.TenantID, user string, id record.KeyID) error {
 	if err := c.authorize(OpCSRDelete, tenant); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (s *Service) DeletePendingKey(ctx context.Context, c Caller, tenant record.
 	})
 }
 
-// pendingKey is a key of the tenant that has not expired, with its private key.
+// pendingKey returns a key of the tenant that has not expired, with its private key.
 func (s *Service) pendingKey(tx ReadTx, tenant record.TenantID, id record.KeyID) (*record.PendingKey, error) {
 	k, err := tx.PendingKey(id)
 	if there, err := exists(err); err != nil {
@@ -67,7 +67,7 @@ func noPendingKey(id record.KeyID) error {
 	return Errorf(KeyNotFound, "there is no key %.40s that waits for its certificate; keys wait for %d days, then make a new request", id, int(PendingLifetime.Hours()/24))
 }
 
-// SweepPendingKeys removes the keys whose time has passed, of all tenants.
+// SweepPendingKeys deletes the expired keys of all tenants.
 func (s *Service) SweepPendingKeys(ctx context.Context) error {
 	var all []*record.PendingKey
 	err := s.view(ctx, func(tx ReadTx) error {
@@ -88,7 +88,8 @@ func (s *Service) SweepPendingKeys(ctx context.Context) error {
 	return s.update(ctx, func(tx Tx) error { return s.sweepList(tx, past) })
 }
 
-// sweep is that of one user, who keeps few keys that have gone to a token.
+// sweep deletes the expired keys of one user, and the oldest of those that went to a
+// token.
 func (s *Service) sweep(tx Tx, user record.UserID) error {
 	all, err := tx.PendingKeysOf(user)
 	if err != nil {

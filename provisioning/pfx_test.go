@@ -73,8 +73,8 @@ func pfxFile(t testing.TB, name string) []byte {
 	return data
 }
 
-// TestCorpus imports a PFX of every producer (P34): it arrives whole, or is
-// refused with the reason and nothing is stored.
+// TestCorpus imports a PFX of every producer: it is imported whole, or refused with the
+// reason, and then nothing is stored.
 func TestCorpus(t *testing.T) {
 	for _, c := range corpus(t) {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,8 +103,9 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// checkImported checks that what is on a token fits together (P33, C99, C80,
-// C81, C82, C90).
+// checkImported checks what applications rely on: one CKA_ID for a key, its public key
+// and its certificate, no other certificate with that CKA_ID, and the subject, issuer and
+// serial number of each certificate.
 func checkImported(t *testing.T, all []*object.Object, im provisioning.Import) {
 	t.Helper()
 	one := func(class ck.ObjectClass) *object.Object {

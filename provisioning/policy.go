@@ -7,10 +7,9 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// SetPolicy sets the algorithm policy of a token, in the words of [policy.Parse]:
-// "modern", "legacy", or mechanisms with commas between them. It holds at once,
-// for complete tokens too, and for applications that have the token open. The
-// empty text is the default of the tenant.
+// SetPolicy sets the algorithm policy of a token, as [policy.Parse] reads it: "modern",
+// "legacy", or mechanisms separated by commas. It applies at once, to complete tokens and
+// to open sessions too. Empty text is the default of the tenant.
 func (s *Service) SetPolicy(ctx context.Context, c Caller, ref TokenRef, text string) (Token, error) {
 	p, err := parsePolicy(text)
 	if err != nil {
@@ -40,8 +39,8 @@ func (s *Service) SetPolicy(ctx context.Context, c Caller, ref TokenRef, text st
 	return view, err
 }
 
-// SetTenantPolicy sets the algorithm policy that new tokens of a tenant get.
-// Tokens that there are keep theirs.
+// SetTenantPolicy sets the algorithm policy of new tokens of a tenant. Existing tokens
+// keep theirs.
 func (s *Service) SetTenantPolicy(ctx context.Context, c Caller, id record.TenantID, text string) (Tenant, error) {
 	if err := c.authorize(OpTenantPolicy, id); err != nil {
 		return Tenant{}, err
@@ -53,7 +52,7 @@ func (s *Service) SetTenantPolicy(ctx context.Context, c Caller, id record.Tenan
 	return s.changeTenant(ctx, c, id, func(t *record.Tenant) { t.Policy = p })
 }
 
-// changeTenant replaces the record of a tenant by what change makes of it.
+// changeTenant applies change to the record of a tenant.
 func (s *Service) changeTenant(ctx context.Context, c Caller, id record.TenantID, change func(*record.Tenant)) (Tenant, error) {
 	if err := c.authorize(OpTenantPolicy, id); err != nil {
 		return Tenant{}, err
@@ -61,7 +60,7 @@ func (s *Service) changeTenant(ctx context.Context, c Caller, id record.TenantID
 	return s.replaceTenant(ctx, id, change)
 }
 
-// replaceTenant is changeTenant for a caller who may do so.
+// replaceTenant is changeTenant without a check of the caller's rights.
 func (s *Service) replaceTenant(ctx context.Context, id record.TenantID, change func(*record.Tenant)) (Tenant, error) {
 	var view Tenant
 	err := s.update(ctx, func(tx Tx) error {

@@ -7,10 +7,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// SetTenantQuota sets how many objects a token of a tenant may hold, and how many all
-// tokens may that one user owns; 0 is the default, and nil keeps what is set. What is
-// there stays, also where it is more. It takes the right to do things in all tenants,
-// because what a tenant holds is in the memory that all share.
+// SetTenantQuota sets how many objects one token of a tenant may hold, and how many all
+// tokens of one owner may; 0 is the default, and nil changes nothing. Existing objects
+// stay, even above the quota. It takes the right to act on all tenants, because all
+// tenants share the memory that objects are kept in.
 func (s *Service) SetTenantQuota(ctx context.Context, c Caller, id record.TenantID, objects, perUser *uint64) (Tenant, error) {
 	if err := c.authorize(OpTenantQuota, id); err != nil {
 		return Tenant{}, err
@@ -30,7 +30,7 @@ func (s *Service) SetTenantQuota(ctx context.Context, c Caller, id record.Tenant
 	})
 }
 
-// overQuota is the error for the caller where a quota refused an object.
+// overQuota returns the error for the caller where a quota refused an object.
 func overQuota(err error) (*Error, bool) {
 	var over *record.OverQuota
 	if !errors.As(err, &over) {

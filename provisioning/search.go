@@ -12,27 +12,27 @@ import (
 // TokenSearch is a search for tokens and the page of it.
 type TokenSearch struct {
 	Tenant record.TenantID // required
-	// Where are criteria that all have to hold, at most 16.
+	// Where are the criteria, at most 16. All of them must hold.
 	Where []directory.Criterion
 	// OrderBy is the field to sort by; tokens without a value are left out. The
 	// zero value sorts by serial number.
 	OrderBy    directory.Field
 	Descending bool
 	Limit      int // of tokens in the page; 0 is DefaultPage, at most MaxPage
-	// Skip leaves out so many tokens at the start; what is skipped is looked at.
+	// Skip leaves out so many tokens at the start. They are read nevertheless.
 	Skip int
-	// Total asks for the number of all tokens that fit; each is looked at.
+	// Total asks for the number of all matching tokens. Each of them is read.
 	Total bool
-	// Cursor is Next or Prev of another page. Where it is set, Where, OrderBy and
-	// Descending are those of that search, whatever they are here.
+	// Cursor is Next or Prev of another page. If it is set, Where, OrderBy and Descending
+	// are those of that search, and the fields here are ignored.
 	Cursor string
 }
 
 // maxCriteria bounds the criteria of a search.
 const maxCriteria = 16
 
-// SearchTokens finds tokens of a tenant, a page at a time. It reads the records
-// of the page and no others.
+// SearchTokens finds tokens of a tenant, a page at a time. It reads only the records of
+// the page.
 func (s *Service) SearchTokens(ctx context.Context, c Caller, q TokenSearch) (TokenPage, error) {
 	if err := c.authorize(OpTokenList, q.Tenant); err != nil {
 		return TokenPage{}, err
@@ -63,7 +63,7 @@ func (s *Service) searchPage(ctx context.Context, q TokenSearch, at directory.Cu
 	page := TokenPage{Tokens: []Token{}}
 	gone := false
 	err := s.view(ctx, func(tx ReadTx) (err error) {
-		gone, err = ofNoGroup(tx, at.Where)
+		gone, err = asksForDeletedGroup(tx, at.Where)
 		return err
 	})
 	if err != nil || gone {
@@ -73,7 +73,7 @@ func (s *Service) searchPage(ctx context.Context, q TokenSearch, at directory.Cu
 	if err != nil {
 		return page, err
 	}
-	// One more than the page tells whether there is a next one.
+	// One token more than the page shows whether there is a next page.
 	hits, err := dir.Search(directory.Query{
 		Tenant: q.Tenant, Where: at.Where, OrderBy: at.OrderBy, Descending: at.Descending != at.Back, Limit: q.Limit + 1, After: at.After, Skip: q.Skip,
 	})
@@ -102,8 +102,7 @@ func (s *Service) searchPage(ctx context.Context, q TokenSearch, at directory.Cu
 	})
 }
 
-// readHits reads the tokens that were found, without those that are gone since,
-// until yield says that it is enough.
+// readHits reads the tokens that were found and still exist, until yield returns false.
 func (s *Service) readHits(tx ReadTx, hits []directory.Hit, yield func(Token) bool) error {
 	users := map[record.UserID]*record.User{}
 	for _, hit := range hits {
@@ -124,22 +123,21 @@ func (s *Service) readHits(tx ReadTx, hits []directory.Hit, yield func(Token) bo
 	return nil
 }
 
-// finder is the directory of the store's tokens, filled when it is first asked
-// for.
+// finder is the directory of the store's tokens, filled on first use.
 type finder struct {
 	mu   sync.Mutex
 	dir  *directory.Directory // nil until first asked for
 	full bool
 }
 
-// Warm fills the directory of tokens, so that the first search need not wait for
-// it. It may be called at any time, and more than once.
+// Warm fills the directory of tokens, so that the first search does not wait for that. It
+// may be called at any time, and repeatedly.
 func (s *Service) Warm(ctx context.Context) error {
 	_, err := s.directory(ctx)
 	return err
 }
 
-// directory is the directory, filled.
+// directory returns the directory, filled.
 func (s *Service) directory(ctx context.Context) (*directory.Directory, error) {
 	s.finder.mu.Lock()
 	defer s.finder.mu.Unlock()

@@ -10,48 +10,47 @@ import (
 
 	"github.com/google/uuid"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
-// Service is the provisioning core. It is safe for concurrent use. Outside of
-// the store it keeps nothing but the directory of tokens, which follows the store, and
-// who gave wrong PINs and codes in the last minutes. Every method answers an error that [AsError]
-// classifies.
+// Service is the provisioning core. It is safe for concurrent use. Beside the store it
+// keeps only the directory of tokens, which follows the store, and the wrong tries of
+// PINs and codes of the last minutes. [AsError] classifies the errors of all methods.
 type Service struct {
 	store  Store
 	opt    Options
 	finder finder
 	fresh  freshKeys
 
-	guesses guesses
+	paces tryPaces
 }
 
-// Options are what an installation chooses. The zero value is good.
+// Options configure the core. The zero value is valid.
 type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// UserPIN and SOPIN are the policies that new tokens get; the zero value is
 	// pin.Default.
 	UserPIN, SOPIN pin.Policy
-	// OSUser returns the name and the uid, as "#1000", of an operating system user who
-	// is given as either; nothing for one that the system does not know. Nil knows
-	// nobody.
+	// OSUser returns the name and the uid, as "#1000", of an operating system user who is
+	// given as either, and nothing for an unknown one. If it is nil, all are unknown.
 	OSUser func(name string) []string
-	// Turns is where slow work waits for a processor; nil lets all run at once.
+	// Turns schedules slow work on the processors; nil runs all of it at once.
 	Turns Turns
-	// Wait lets a call wait so long after wrong secrets. It ends with ctx, with an
-	// error; nil is a timer.
+	// Wait delays a call after wrong secrets. It returns an error when ctx ends first;
+	// nil is a timer.
 	Wait func(ctx context.Context, long time.Duration) error
-	// Guessed is told what becomes of the tries of secrets, of which the call in ctx
-	// is one; nil is nobody.
+	// Guessed is called with the result of each try of a secret, and with ctx of the
+	// call; nil is not called.
 	Guessed func(ctx context.Context, t *record.Token, s Secret, what Guess)
 }
 
-// MaxPFX is the size in bytes that a PFX may have.
+// MaxPFX is the maximal size of a PFX in bytes.
 const MaxPFX = 1 << 20
 
-// New is the core on a store.
+// New returns the core on a store.
 func New(store Store, o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -72,12 +71,12 @@ func New(store Store, o Options) *Service {
 		o.SOPIN = pin.Default
 	}
 	if o.Turns == nil {
-		o.Turns = atOnce{}
+		o.Turns = unlimitedTurns{}
 	}
 	return &Service{store: store, opt: o}
 }
 
-// wait is a timer that ends with ctx.
+// wait waits for long, or until ctx ends.
 func wait(ctx context.Context, long time.Duration) error {
 	timer := time.NewTimer(long)
 	defer timer.Stop()
@@ -92,8 +91,8 @@ func wait(ctx context.Context, long time.Duration) error {
 // now is the time as records keep it.
 func (s *Service) now() time.Time { return s.opt.Now().UTC().Truncate(time.Second) }
 
-// update runs fn in one transaction of the store. A request that was given up
-// before it began changes nothing.
+// update runs fn in a transaction of the store. A request that ended before that changes
+// nothing.
 func (s *Service) update(ctx context.Context, fn func(tx Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -109,8 +108,8 @@ func (s *Service) view(ctx context.Context, fn func(tx ReadTx) error) error {
 	return s.store.View(fn)
 }
 
-// ParseID reads a GUID in its ordinary form of 36 characters, in either case,
-// and returns it as it is stored: in lower case. It fails with BadInput.
+// ParseID reads a GUID of 36 characters, in either case, and returns it in lower case, as
+// it is stored. Errors are BadInput.
 func ParseID[T ~string](what, s string) (T, error) {
 	id, err := uuid.Parse(s)
 	if err != nil || len(s) != 36 {
@@ -119,14 +118,23 @@ func ParseID[T ~string](what, s string) (T, error) {
 	return T(id.String()), nil
 }
 
-// newID is a fresh random id (RFC 9562 version 4).
+// ParseIDs is [ParseID] for several. It returns the first error.
+func ParseIDs[T ~string](what string, list []string) ([]T, error) {
+	var ids []T
+	for _, s := range list {
+		id, err := ParseID[T](what, s)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// newID returns a random id (RFC 9562, version 4).
 func newID[T ~string]() T { return T(uuid.NewString()) }
 
-// maxName is the length in characters that names of tenants, users and API keys
-// may have, and in bytes that labels of tokens may have.
-const maxName = 255
-
-// checkName is checkKnownName for a name that is made: it has no deceptive characters.
+// checkName is checkKnownName for a new name, which must not have deceptive characters.
 func checkName(what, s string) error {
 	if err := checkKnownName(what, s); err != nil {
 		return err
@@ -134,16 +142,16 @@ func checkName(what, s string) error {
 	return checkClear(what, s)
 }
 
-// checkKnownName refuses texts that make no name: empty, over-long, not UTF-8, with
-// control characters, or with blanks at an end.
+// checkKnownName refuses text that cannot be a name: empty, too long, not UTF-8, with
+// control characters, or with blanks at the ends.
 func checkKnownName(what, s string) error {
 	switch {
 	case !utf8.ValidString(s):
 		return Errorf(BadInput, "the %s is not UTF-8 text", what)
 	case s == "":
-		return Errorf(BadInput, "the %s is empty; give one of 1 to %d characters", what, maxName)
-	case utf8.RuneCountInString(s) > maxName:
-		return Errorf(BadInput, "the %s has %d characters; give one of 1 to %d", what, utf8.RuneCountInString(s), maxName)
+		return Errorf(BadInput, "the %s is empty; give one of 1 to %d characters", what, text.MaxName)
+	case utf8.RuneCountInString(s) > text.MaxName:
+		return Errorf(BadInput, "the %s has %d characters; give one of 1 to %d", what, utf8.RuneCountInString(s), text.MaxName)
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return Errorf(BadInput, "the %s has a control character in it; leave it out", what)
 	case strings.TrimSpace(s) != s:
@@ -152,7 +160,7 @@ func checkKnownName(what, s string) error {
 	return nil
 }
 
-// exists reports whether err is nil, and fails with any error but ErrNotFound.
+// exists reports whether err is nil. It returns errors other than record.ErrNotFound.
 func exists(err error) (bool, error) {
 	if errors.Is(err, record.ErrNotFound) {
 		return false, nil

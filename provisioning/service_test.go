@@ -177,7 +177,7 @@ func TestCreateToken(t *testing.T) {
 	}
 	bare, err := w.core.CreateToken(ctx, w.admin, provisioning.NewToken{Tenant: w.tenant, User: "alice"})
 	if err != nil || bare.Label != bare.Serial || bare.MaxRSABits != 8192 || bare.UserPIN.Set || bare.SOPIN.Set {
-		t.Errorf("%+v (%v)", bare, err) // no default PIN exists (P40)
+		t.Errorf("%+v (%v)", bare, err) // there are no default PINs
 	}
 	before := w.store.Commits()
 	for name, c := range map[string]struct {

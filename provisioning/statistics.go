@@ -15,7 +15,7 @@ type UserUse struct {
 	LastUsedAt time.Time // to within an hour; zero is never
 }
 
-// InactiveQuery asks for users who have used no token for a while.
+// InactiveQuery asks for users who have not used a token for some time.
 type InactiveQuery struct {
 	Tenant record.TenantID
 	Within time.Duration // how long
@@ -23,9 +23,8 @@ type InactiveQuery struct {
 	After  string        // the login of the last user of the page before, or empty
 }
 
-// ActiveUsers is how many users of a tenant have logged in to a token, or had a
-// one-time password accepted, since so long ago, and when that was. It reads no
-// records.
+// ActiveUsers returns how many users of a tenant have logged in to a token, or had a
+// one-time password accepted, within that time, and since when. It reads no records.
 func (s *Service) ActiveUsers(ctx context.Context, c Caller, tenant record.TenantID, within time.Duration) (n int, since time.Time, err error) {
 	if err := c.authorize(OpUserList, tenant); err != nil {
 		return 0, since, err
@@ -45,8 +44,8 @@ func (s *Service) ActiveUsers(ctx context.Context, c Caller, tenant record.Tenan
 	return len(dir.LastUses(tenant, since)), since, nil
 }
 
-// InactiveUsers lists the users of a tenant who are enabled and whom ActiveUsers
-// does not count, by login, and whether there are more after them.
+// InactiveUsers lists the enabled users of a tenant whom ActiveUsers does not count, by
+// login, and reports whether there are more after them.
 func (s *Service) InactiveUsers(ctx context.Context, c Caller, q InactiveQuery) (list []UserUse, since time.Time, more bool, err error) {
 	if q.Limit < 1 || q.Limit > MaxPage {
 		return nil, since, false, Errorf(BadInput, "a page has 1 to %d users, not %d", MaxPage, q.Limit)

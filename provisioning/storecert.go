@@ -4,30 +4,34 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"vtoken/provisioning/pfx"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// MaxCertificates is the size in bytes of certificates that are stored at once.
+// MaxCertificates is the maximal size in bytes of the certificates that are stored at
+// once.
 const MaxCertificates = 256 << 10
 
-// StoreCertificate stores the certificate that was issued for a key: one in DER, or
-// PEM with the chain behind it. With the id of a key that waits for it, that key
-// goes to the token with its public key, its certificate and the chain, all or
-// nothing; it is KeyNotFound where none of the token's holders asked for it, a
-// Conflict where it is on a token already, and BadInput where the certificate is
-// another key's or the key is too large for the token. Where others than who asked
-// for it hold the token too, it takes the right for OpTokenPlaceKey. Without an id the
-// certificate has to be that of a key that the token has.
+// StoreCertificate stores the certificate that was issued for a key: one in DER, or PEM
+// followed by its chain. With the id of a key that waits for its certificate, the key
+// moves to the token, with its public key, its certificate and the chain, all or nothing.
+// It is KeyNotFound if none of the token's holders asked for the key, a Conflict if the
+// key is on a token already, and BadInput if the certificate is for another key or the
+// key is too large for the token. If others hold the token too, it takes the right for
+// OpTokenPlaceKey. Without an id, the certificate must be for a key on the token.
 func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, id record.KeyID, data []byte) (Import, error) {
 	var result Import
 	check := func(tx ReadTx) (*record.Token, *record.PendingKey, error) {
@@ -35,10 +39,11 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 		if err != nil || id == "" {
 			return t, nil, err
 		}
-		k, err := s.waiting(tx, c, t, id)
+		k, err := s.waitingKey(tx, c, t, id)
 		return t, k, err
 	}
-	// Who may not, or names what is not there, learns nothing of the certificate.
+	// Check the caller and the token first: a caller who may not do this learns nothing
+	// about the certificate.
 	err := s.view(ctx, func(tx ReadTx) error {
 		_, k, err := check(tx)
 		if k != nil {
@@ -66,8 +71,8 @@ func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, 
 	return result, err
 }
 
-// placeCertificate stores the certificate of a key that waits, which moves to the
-// token, or where k is nil of one that the token has.
+// placeCertificate stores the certificate of a pending key, which moves to the token. If
+// k is nil, the certificate is for a key on the token.
 func (s *Service) placeCertificate(tx Tx, t *record.Token, k *record.PendingKey, certs []*x509.Certificate) (Import, error) {
 	if k == nil {
 		return s.addCertificate(tx, t, certs)
@@ -82,9 +87,9 @@ func (s *Service) placeCertificate(tx Tx, t *record.Token, k *record.PendingKey,
 	return result, tx.PutPendingKey(&done)
 }
 
-// waiting is a key of one of the token's holders that is on no token yet, and that
-// the caller may put on this one.
-func (s *Service) waiting(tx ReadTx, c Caller, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
+// waitingKey returns a pending key of one of the token's holders that is on no token yet and
+// that the caller may put on this one.
+func (s *Service) waitingKey(tx ReadTx, c Caller, t *record.Token, id record.KeyID) (*record.PendingKey, error) {
 	k, err := s.pendingKey(tx, t.Tenant, id)
 	switch {
 	case err != nil:
@@ -110,72 +115,63 @@ func (s *Service) bind(tx Tx, t *record.Token, k *record.PendingKey, certs []*x5
 	if err != nil {
 		return Import{}, fmt.Errorf("reading pending key %s: %w", k.ID, err)
 	}
-	b := bundle{what: "certificate"}
-	if b.key, err = supportedKey(key); err != nil {
-		return Import{}, err
+	b := pfx.Bundle{Source: pfx.FromCertificate}
+	if b.Key, err = pfx.SupportedKey(key); err != nil {
+		return Import{}, badFile(err)
 	}
-	if !issuedFor(certs, b.key.Public()) {
+	if !issuedFor(certs, b.Key.Public()) {
 		return Import{}, Errorf(BadInput, "the certificate is not for key %s; store the one that was issued for its request", k.ID)
 	}
-	if err := b.arrange(certs); err != nil {
-		return Import{}, err
+	if err := b.Arrange(certs); err != nil {
+		return Import{}, badFile(err)
 	}
-	pair, err := b.pair()
+	pair, err := b.Pair()
 	if err != nil {
-		return Import{}, err
+		return Import{}, badFile(err)
 	}
-	return b.store(tx, t, pair, s.now())
+	return storeBundle(tx, t, &b, pair, s.now())
 }
 
 func issuedFor(certs []*x509.Certificate, key crypto.PublicKey) bool {
 	public, ok := key.(interface{ Equal(crypto.PublicKey) bool })
-	for _, cert := range certs {
-		if ok && public.Equal(cert.PublicKey) {
-			return true
-		}
-	}
-	return false
+	return ok && slices.ContainsFunc(certs, func(cert *x509.Certificate) bool { return public.Equal(cert.PublicKey) })
 }
 
 // addCertificate stores the certificate of a key that the token has.
 func (s *Service) addCertificate(tx Tx, t *record.Token, certs []*x509.Certificate) (Import, error) {
-	there, err := tx.Objects(t.ID)
+	present, err := tx.Objects(t.ID)
 	if err != nil {
 		return Import{}, err
 	}
-	b := bundle{what: "certificate", leaf: certs[0]}
-	key := keyOf(there, b.leaf)
+	b := pfx.Bundle{Source: pfx.FromCertificate, Leaf: certs[0], Chain: certs[1:]}
+	key := keyOf(present, b.Leaf)
 	if key == nil {
 		return Import{}, Errorf(BadInput, "token %s has no key for this certificate; the first one has to be that of a key on the token", t.ID)
 	}
-	for _, o := range withID(there, ck.CKO_CERTIFICATE, key.KeyID()) {
-		if bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), b.leaf.Raw) {
+	for _, o := range object.WithKeyID(present, ck.CKO_CERTIFICATE, key.KeyID()) {
+		if bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), b.Leaf.Raw) {
 			return Import{}, Errorf(Conflict, "token %s has this certificate already", t.ID)
 		}
 	}
-	template, err := certTemplate(b.leaf, categoryUser, key.KeyID(), labelOf(key.Label(), b.leaf))
+	leaf, err := b.LeafFor(key)
 	if err != nil {
-		return Import{}, err
+		return Import{}, badFile(err)
 	}
-	o, err := build(template)
-	if err != nil {
-		return Import{}, err
-	}
-	b.chain = certs[1:]
-	return b.put(tx, t, there, []*object.Object{o}, s.now())
+	return putBundle(tx, t, &b, present, []*object.Object{leaf}, s.now())
 }
 
-// keyOf is the private key among a token's objects that a certificate is for, nil
-// where there is none: by the public key beside it, or by an id that was made of it.
+// keyOf returns the private key among a token's objects that a certificate is for, or
+// nil. It compares the public key beside it, and its CKA_ID where that was made of the
+// public key.
 func keyOf(all []*object.Object, cert *x509.Certificate) *object.Object {
 	for _, o := range all {
 		if o.Class() != ck.CKO_PRIVATE_KEY {
 			continue
 		}
-		if bytes.Equal(o.KeyID(), keyID(cert)) || sameKey(o, cert) {
+		if bytes.Equal(o.KeyID(), pfx.KeyID(cert)) || sameKey(o, cert) {
 			return o
 		}
-		for _, public := range withID(all, ck.CKO_PUBLIC_KEY, o.KeyID()) {
+		for _, public := range object.WithKeyID(all, ck.CKO_PUBLIC_KEY, o.KeyID()) {
 			if len(o.KeyID()) > 0 && sameKey(public, cert) {
 				return o
 			}
@@ -184,14 +180,24 @@ func keyOf(all []*object.Object, cert *x509.Certificate) *object.Object {
 	return nil
 }
 
-// sameKey reports whether an object has the public key of a certificate.
+// sameKey reports whether an object has the public key of a certificate, which is of RSA
+// or EC.
 func sameKey(o *object.Object, cert *x509.Certificate) bool {
-	for _, t := range publicTemplate(cert) {
-		if !bytes.Equal(o.Attrs.Get(t.Type), t.Value) {
+	switch cert.PublicKey.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey:
+	default:
+		return false
+	}
+	template, err := object.PublicTemplate(cert.PublicKey)
+	if err != nil {
+		return false
+	}
+	for _, a := range template {
+		if a.Type != ck.CKA_CLASS && !bytes.Equal(o.Attrs.Get(a.Type), a.Value) {
 			return false
 		}
 	}
-	return len(publicTemplate(cert)) > 0
+	return true
 }
 
 // parseCertificates reads one certificate or several in DER, or PEM.
@@ -211,8 +217,8 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	if len(der) == 0 {
 		der = data
 	}
-	if n := countElements(der); n > maxChain {
-		return nil, tooManyCertificates("certificate", n)
+	if n := countElements(der); n > pfx.MaxCertificates {
+		return nil, badFile(pfx.TooManyCertificates(pfx.FromCertificate, n))
 	}
 	certs, err := x509.ParseCertificates(der)
 	if err != nil || len(certs) == 0 {
@@ -221,10 +227,10 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-// countElements counts what stands one behind the other in DER, up to more than a chain
-// may have, without reading what is in it.
+// countElements counts the elements of concatenated DER without reading them, up to one
+// more than a chain may have.
 func countElements(der []byte) (n int) {
-	for in := cryptobyte.String(der); n <= maxChain && !in.Empty(); n++ {
+	for in := cryptobyte.String(der); n <= pfx.MaxCertificates && !in.Empty(); n++ {
 		var element cryptobyte.String
 		if !in.ReadAnyASN1Element(&element, new(cbasn1.Tag)) {
 			break

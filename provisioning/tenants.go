@@ -5,20 +5,22 @@ import (
 	"slices"
 	"time"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
-// Tenant is what callers see of a tenant.
+// Tenant is a tenant as callers see it.
 type Tenant struct {
 	ID        record.TenantID
 	Name      string
 	CreatedAt time.Time
 	Policy    string // the algorithm policy of new tokens, as SetTenantPolicy takes it
 	PINBound  bool   // new cards are PIN-bound
-	// OSUsers are the operating system users that its own administrators may map.
+	// OSUsers are the operating system users that the tenant's own administrators may
+	// map.
 	OSUsers []string
-	// MaxObjects is how many objects a token may hold, and MaxObjectsPerUser how many all
-	// tokens may that one user owns.
+	// MaxObjects is how many objects one token may hold, and MaxObjectsPerUser how many
+	// all tokens of one owner may.
 	MaxObjects, MaxObjectsPerUser uint64
 }
 
@@ -29,7 +31,7 @@ func tenantView(t *record.Tenant) Tenant {
 	}
 }
 
-// CreateTenant makes a tenant. A name that is taken is a Conflict.
+// CreateTenant creates a tenant. A name that is taken is a Conflict.
 func (s *Service) CreateTenant(ctx context.Context, c Caller, name string) (Tenant, error) {
 	if err := c.mayDo(OpTenantCreate); err != nil {
 		return Tenant{}, err
@@ -41,7 +43,7 @@ func (s *Service) CreateTenant(ctx context.Context, c Caller, name string) (Tena
 	err := s.update(ctx, func(tx Tx) error {
 		t := &record.Tenant{Name: name}
 		if err := tx.PutTenant(t); err != nil {
-			return taken(err, "there is a tenant %q already; choose another name", clip(name))
+			return orConflict(err, "there is a tenant %q already; choose another name", text.Clip(name))
 		}
 		view = tenantView(t)
 		return nil
@@ -49,7 +51,7 @@ func (s *Service) CreateTenant(ctx context.Context, c Caller, name string) (Tena
 	return view, err
 }
 
-// Tenants lists the tenants that the caller may touch, by name.
+// Tenants lists the tenants that the caller may access, by name.
 func (s *Service) Tenants(ctx context.Context, c Caller) ([]Tenant, error) {
 	if err := c.mayDo(OpTenantList); err != nil {
 		return nil, err
@@ -57,7 +59,7 @@ func (s *Service) Tenants(ctx context.Context, c Caller) ([]Tenant, error) {
 	return s.tenantsOf(ctx, c)
 }
 
-// tenantsOf are the tenants that the caller may touch, by name.
+// tenantsOf returns the tenants that the caller may access, by name.
 func (s *Service) tenantsOf(ctx context.Context, c Caller) ([]Tenant, error) {
 	list := []Tenant{}
 	err := s.view(ctx, func(tx ReadTx) error {
@@ -72,7 +74,7 @@ func (s *Service) tenantsOf(ctx context.Context, c Caller) ([]Tenant, error) {
 	return list, err
 }
 
-// Tenant is one tenant.
+// Tenant returns one tenant.
 func (s *Service) Tenant(ctx context.Context, c Caller, id record.TenantID) (Tenant, error) {
 	var t *record.Tenant
 	if err := c.authorize(OpTenantGet, id); err != nil {
@@ -88,10 +90,10 @@ func (s *Service) Tenant(ctx context.Context, c Caller, id record.TenantID) (Ten
 	return tenantView(t), nil
 }
 
-// TenantNamed is the tenant of that id or name, of those that the caller may
-// touch. An empty name means the caller's own tenant, or the default tenant for
-// callers who may touch all. It takes any right, because whoever may add or change
-// something has to say where.
+// TenantNamed returns the tenant with that id or name, if the caller may access it. An
+// empty name is the caller's own tenant, or the default tenant for callers who may access
+// all. Any right suffices, because callers who may only add or change something must name
+// the tenant too.
 func (s *Service) TenantNamed(ctx context.Context, c Caller, name string) (Tenant, error) {
 	if name == "" && !c.May(record.MaySystem) {
 		name = string(c.Tenant)
@@ -113,9 +115,8 @@ func (s *Service) TenantNamed(ctx context.Context, c Caller, name string) (Tenan
 	return Tenant{}, Errorf(TenantNotFound, "there is no tenant %q that you may use; list them with `vtoken tenant list`", name)
 }
 
-// DeleteTenant removes a tenant for good, with its users and API keys. It
-// refuses the default tenant, and a tenant that has tokens unless withTokens is
-// set (WrongState).
+// DeleteTenant deletes a tenant with its users and API keys. It refuses the default
+// tenant, and a tenant with tokens unless withTokens is set (WrongState).
 func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID, withTokens bool) error {
 	if err := c.authorize(OpTenantDelete, id); err != nil {
 		return err
@@ -137,10 +138,10 @@ func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID
 	})
 }
 
-// tenantOf reads a tenant, or fails with TenantNotFound.
+// tenantOf reads a tenant. One that does not exist is TenantNotFound.
 func tenantOf(tx ReadTx, id record.TenantID) (*record.Tenant, error) {
 	t, err := tx.Tenant(id)
-	return t, notFound(err, TenantNotFound, "there is no tenant %s; check the id", id)
+	return t, orNotFound(err, TenantNotFound, "there is no tenant %s; check the id", id)
 }
 
 // hasTokens reports whether a tenant has tokens that are not blank.
@@ -152,7 +153,7 @@ func hasTokens(tx ReadTx, tenant record.TenantID) (bool, error) {
 			return false, err
 		}
 		for _, t := range batch {
-			if !blank(t) {
+			if !isBlank(t) {
 				return true, nil
 			}
 			after = uint64(t.Slot)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -14,8 +15,8 @@ const (
 	maxSetting  = 256 << 10
 )
 
-// TenantSettings are a tenant and what a dialect keeps of it under a name; nil is
-// nothing.
+// TenantSettings returns a tenant, and the settings that a dialect stores with it under a
+// name, or nil.
 func (s *Service) TenantSettings(ctx context.Context, c Caller, id record.TenantID, name string) (Tenant, secret.Bytes, error) {
 	var view Tenant
 	var value secret.Bytes
@@ -33,8 +34,8 @@ func (s *Service) TenantSettings(ctx context.Context, c Caller, id record.Tenant
 	return view, value, err
 }
 
-// CreateTenantWith makes a tenant as [Service.CreateTenant] does, with what a
-// dialect keeps of it, in one commit.
+// CreateTenantWith creates a tenant as [Service.CreateTenant] does, with settings of a
+// dialect, in one commit.
 func (s *Service) CreateTenantWith(ctx context.Context, c Caller, tenant, name string, value secret.Bytes) (Tenant, error) {
 	if err := c.mayDo(OpTenantCreate); err != nil {
 		return Tenant{}, err
@@ -47,9 +48,9 @@ func (s *Service) CreateTenantWith(ctx context.Context, c Caller, tenant, name s
 	return view, err
 }
 
-// ChangeTenant gives a tenant another name and other settings of a dialect. change
-// makes the new settings of the old ones; it may run more than once. An empty name
-// keeps the one there is.
+// ChangeTenant renames a tenant and changes the settings of a dialect. change makes the
+// new settings from the old ones; it may run more than once. An empty name keeps the
+// current one.
 func (s *Service) ChangeTenant(ctx context.Context, c Caller, id record.TenantID, tenant, name string, change func(old secret.Bytes) (secret.Bytes, error)) (Tenant, error) {
 	if err := c.authorize(OpTenantChange, id); err != nil {
 		return Tenant{}, err
@@ -77,7 +78,7 @@ func (s *Service) ChangeTenant(ctx context.Context, c Caller, id record.TenantID
 	return view, err
 }
 
-// storeTenant stores a tenant with a name and a setting.
+// storeTenant stores a tenant with a name and settings.
 func storeTenant(tx Tx, t *record.Tenant, tenant, name string, value secret.Bytes) (Tenant, error) {
 	if tenant == "" || tenant != t.Name {
 		if err := checkName("tenant name", tenant); err != nil {
@@ -94,7 +95,7 @@ func storeTenant(tx Tx, t *record.Tenant, tenant, name string, value secret.Byte
 		return Tenant{}, Errorf(TooLarge, "the settings of the tenant have %d bytes; at most %d are kept", len(value), maxSetting)
 	}
 	if err := tx.PutTenant(&with); err != nil {
-		return Tenant{}, taken(err, "there is a tenant %q already; choose another name", clip(tenant))
+		return Tenant{}, orConflict(err, "there is a tenant %q already; choose another name", text.Clip(tenant))
 	}
 	return tenantView(&with), nil
 }

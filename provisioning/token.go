@@ -11,7 +11,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Token is what callers see of a token.
+// Token is a token as callers see it.
 type Token struct {
 	ID     record.TokenID
 	Tenant record.TenantID
@@ -19,7 +19,7 @@ type Token struct {
 	Serial string
 	Label  string
 	Kind   record.Kind
-	// Product is what make and model of token it is.
+	// Product is the make and model.
 	Product record.Product
 	Holder  record.UserID // the owner, or "" for a token without a holder
 	Login   string        // of the owner
@@ -27,7 +27,7 @@ type Token struct {
 	Holders    []Holder
 	Groups     []record.GroupID
 	Activation record.Activation
-	// CodeExpiresAt is when the activation code ends, while there is one.
+	// CodeExpiresAt is when the activation code expires, if there is one.
 	CodeExpiresAt time.Time
 	Complete      bool
 	Enabled       bool
@@ -46,25 +46,25 @@ type Token struct {
 	UserPIN       PINStatus
 	SOPIN         PINStatus
 	CreatedAt     time.Time
-	// Actions are the operations that the token's state allows now, to callers of
-	// the role for it.
+	// Actions are the operations that the token's state allows now, to callers with the
+	// rights for them.
 	Actions []Operation
 	// Version counts the changes of the token.
 	Version uint64
 }
 
-// Holder is what callers see of one user's part in a token.
+// Holder is an assignment of a token as callers see it.
 type Holder struct {
 	record.Assignment
 	Login, Domain string
-	// UserEnabled is false for a user who is switched off.
+	// UserEnabled is false for a disabled user.
 	UserEnabled bool
 }
 
 // Can reports whether the state of the token allows an operation.
 func (t *Token) Can(op Operation) bool { return slices.Contains(t.Actions, op) }
 
-// PINStatus is what callers see of a PIN.
+// PINStatus is the state of a PIN as callers see it.
 type PINStatus struct {
 	Set         bool
 	Locked      bool
@@ -75,61 +75,60 @@ type PINStatus struct {
 	ChangedAt   time.Time // zero where it was never set
 }
 
-// TokenRef names a token. A token that is not of the tenant or not held by the
-// user is not found.
+// TokenRef names a token. A token that is not in the tenant, or that the user does not
+// hold, is not found.
 type TokenRef struct {
-	// Tenant may be empty: then it is any tenant that the caller may touch.
+	// Tenant may be empty, for any tenant that the caller may access.
 	Tenant record.TenantID
-	// User is the holder's login or id; it may be empty where Tenant is, or where
-	// the caller does not care.
+	// User is the holder's login or id, or empty for any holder. It needs Tenant.
 	User string
 	ID   record.TokenID
 	// Serial names the token where ID is empty; it needs Tenant.
 	Serial string
 }
 
-// NewToken is what a token is to be.
+// NewToken describes a new token.
 type NewToken struct {
 	Tenant record.TenantID
-	// User is the holder's login or id; empty makes a token without a holder,
-	// which waits to be assigned, where Unassigned is set.
+	// User is the holder's login or id; it is empty where Unassigned is set.
 	User string
-	// Unassigned makes a token without a holder.
+	// Unassigned makes a token without a holder, which can be assigned later.
 	Unassigned bool
-	// CreateUser makes the user where there is none of that login, as the
-	// IDPrime dialect wants it. Otherwise that is UserNotFound.
+	// CreateUser creates the user if no user has that login. Otherwise that is
+	// UserNotFound.
 	CreateUser bool
-	// Label may be empty: then the token is called after its serial number.
+	// Label may be empty, for the serial number.
 	Label string
-	// Serial is 1 to 36 characters and unique in the store; empty has one made.
+	// Serial has 1 to 36 characters and is unique in the tenant; if it is empty, the
+	// store makes one.
 	Serial string
-	// Kind and Product say what it is, and for a token of one-time passwords OTP
-	// what its seed is to be.
+	// Kind and Product say what the token is. OTP describes the passwords of an OTP
+	// token.
 	Kind    record.Kind
 	Product record.Product
 	OTP     *NewOTP
-	// Activation is how far it is from the start. A card that is Complete is
-	// activated whatever stands here.
+	// Activation is the state of activation. A card that is Complete is activated in any
+	// case.
 	Activation record.Activation
 	// ExpiresAt is when it ends; zero is never.
 	ExpiresAt time.Time
-	// Groups are the groups of a token without a holder.
+	// Groups are the groups that a token without a holder is reserved for.
 	Groups []record.GroupID
-	// Confined closes its download from the start.
+	// Confined closes the download from the start.
 	Confined bool
 	// MaxRSABits is 2048, 4096 or 8192; 0 is 8192.
 	MaxRSABits int
 	// UserPIN and SOPIN are the first PINs; nil leaves a PIN unset.
 	UserPIN, SOPIN secret.Bytes
-	// PINBound makes a card whose private keys open with its PINs only, for good.
-	// So are all new cards of a tenant that wants it.
+	// PINBound makes a card whose private keys only its PINs open, for good. A tenant can
+	// require it for all new cards.
 	PINBound bool
-	// Complete makes a token that is sealed from the start: an empty card for its
+	// Complete makes a token that is complete from the start: an empty card for its
 	// holder. It needs a UserPIN.
 	Complete bool
 }
 
-// TokenFilter chooses tokens and the page of them.
+// TokenFilter selects tokens and a page of them.
 type TokenFilter struct {
 	Tenant record.TenantID // required
 	User   string          // login or id of the holder, or empty for all
@@ -147,18 +146,18 @@ const (
 // TokenPage is a page of a listing.
 type TokenPage struct {
 	Tokens []Token
-	// Next is the cursor of the next page, or empty at the end; Prev, of a search,
-	// that of the page before, or empty at the start.
+	// Next is the cursor of the next page, or empty at the end. Prev is the cursor of the
+	// previous page of a search, or empty at the start.
 	Next, Prev string
-	// Total is the number of all tokens that fit, of a search that asked for it.
+	// Total is the number of all matching tokens, if the search asked for it.
 	Total int
 }
 
-// tokenView is what callers see of a token. users are the holders that were read
-// already; it adds those that it reads.
+// tokenView converts a token for callers. users caches the holders that were read; it may
+// be nil.
 func (s *Service) tokenView(tx ReadTx, t *record.Token, users map[record.UserID]*record.User) (Token, error) {
 	now := s.now()
-	groups, err := standing(tx, t.Groups)
+	groups, err := existingGroups(tx, t.Groups)
 	if err != nil {
 		return Token{}, fmt.Errorf("reading the groups of token %s: %w", t.ID, err)
 	}

@@ -3,13 +3,14 @@ package provisioning
 import (
 	"context"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
-// TokenCSR is [Service.GenerateCSR] for a key that is to go to a token. The user is
-// the holder for whom it is made, by login or id; empty is the only holder, and
-// BadInput where there are several. A token that [Service.StoreCertificate] would
-// refuse costs no key.
+// TokenCSR is [Service.GenerateCSR] for a key that is to go to a token. The user is the
+// holder who gets the key, by login or id. Empty is the only holder, and BadInput where
+// there are several. No key is made for a token that [Service.StoreCertificate] would
+// refuse.
 func (s *Service) TokenCSR(ctx context.Context, c Caller, ref TokenRef, user string, n NewCSR) (CSR, error) {
 	var tenant record.TenantID
 	var holder record.UserID
@@ -33,7 +34,7 @@ func (s *Service) TokenCSR(ctx context.Context, c Caller, ref TokenRef, user str
 	return s.GenerateCSR(ctx, c, tenant, string(holder), n)
 }
 
-// requester is the holder of a token who is to have a key.
+// requester returns the holder of a token who gets the key.
 func (s *Service) requester(tx ReadTx, t *record.Token, user string) (record.UserID, error) {
 	switch {
 	case len(t.Holders) == 0:
@@ -48,7 +49,7 @@ func (s *Service) requester(tx ReadTx, t *record.Token, user string) (record.Use
 		return "", err
 	}
 	if t.Assignment(u.ID) == nil {
-		return "", Errorf(UserNotFound, "user %q does not hold token %s", clip(user), t.ID)
+		return "", Errorf(UserNotFound, "user %q does not hold token %s", text.Clip(user), t.ID)
 	}
 	return u.ID, nil
 }

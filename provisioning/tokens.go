@@ -5,10 +5,11 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
-// Token is one token.
+// Token returns one token.
 func (s *Service) Token(ctx context.Context, c Caller, ref TokenRef) (Token, error) {
 	var view Token
 	err := s.view(ctx, func(tx ReadTx) error {
@@ -21,8 +22,8 @@ func (s *Service) Token(ctx context.Context, c Caller, ref TokenRef) (Token, err
 	return view, err
 }
 
-// TokensByID are the tokens of these ids, in their order. One that is not there is
-// TokenNotFound.
+// TokensByID returns the tokens with these ids, in their order. One that does not exist
+// is TokenNotFound.
 func (s *Service) TokensByID(ctx context.Context, c Caller, tenant record.TenantID, ids []record.TokenID) ([]Token, error) {
 	list := make([]Token, 0, len(ids))
 	err := s.view(ctx, func(tx ReadTx) error {
@@ -58,7 +59,7 @@ func (s *Service) TokensOf(ctx context.Context, c Caller, tenant record.TenantID
 		all, err := tx.TokensOf(u.ID)
 		users := map[record.UserID]*record.User{u.ID: u}
 		for _, t := range all {
-			if blank(t) {
+			if isBlank(t) {
 				continue
 			}
 			view, err := s.tokenView(tx, t, users)
@@ -72,7 +73,7 @@ func (s *Service) TokensOf(ctx context.Context, c Caller, tenant record.TenantID
 	return list, err
 }
 
-// SetLabel names a token.
+// SetLabel sets the label of a token.
 func (s *Service) SetLabel(ctx context.Context, c Caller, ref TokenRef, label string, rule LabelRule) (Token, error) {
 	return s.changeToken(ctx, c, OpTokenLabel, ref, func(t *record.Token) error {
 		t.Label = label
@@ -80,8 +81,8 @@ func (s *Service) SetLabel(ctx context.Context, c Caller, ref TokenRef, label st
 	})
 }
 
-// LabelRule is what a dialect asks of labels beyond the core's rule of 1 to 255
-// bytes of UTF-8 without deceptive characters.
+// LabelRule is what a dialect requires of labels beyond the core's rule: 1 to 255 bytes
+// of UTF-8 without deceptive characters.
 type LabelRule struct {
 	MaxChars int // 0 is no rule
 }
@@ -93,16 +94,16 @@ func checkLabel(label string, rule LabelRule) error {
 		return Errorf(BadInput, "the label is not UTF-8 text")
 	case rule.MaxChars > 0 && (n < 1 || n > rule.MaxChars):
 		return Errorf(BadInput, "the label has %d characters; give one of 1 to %d", n, rule.MaxChars)
-	case len(label) < 1 || len(label) > maxName:
-		return Errorf(BadInput, "the label has %d bytes; give one of 1 to %d", len(label), maxName)
+	case len(label) < 1 || len(label) > text.MaxName:
+		return Errorf(BadInput, "the label has %d bytes; give one of 1 to %d", len(label), text.MaxName)
 	}
 	return checkClear("label", label)
 }
 
-// Complete ends the provisioning of a token, for good: its holder's applications
-// see it from now on, and administrators no longer change what is on it. A token
-// without a user PIN is refused (WrongState) unless withoutPIN is set, because
-// nobody could ever log in to it.
+// Complete ends the provisioning of a token, for good: its holder's applications see it
+// from now on, and administrators no longer change its contents. A token without a user
+// PIN is refused (WrongState) unless withoutPIN is set, because nobody could ever log in
+// to it.
 func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutPIN bool) (Token, error) {
 	view, err := s.changeToken(ctx, c, OpTokenComplete, ref, func(t *record.Token) error {
 		if !t.UserPIN.Set() && !withoutPIN {
@@ -118,7 +119,7 @@ func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutP
 	return view, err
 }
 
-// DeleteToken removes a token with its keys and certificates, for good.
+// DeleteToken deletes a token with its keys and certificates.
 func (s *Service) DeleteToken(ctx context.Context, c Caller, ref TokenRef) error {
 	return s.update(ctx, func(tx Tx) error {
 		t, err := s.token(tx, c, OpTokenDelete, ref)
@@ -129,16 +130,26 @@ func (s *Service) DeleteToken(ctx context.Context, c Caller, ref TokenRef) error
 	})
 }
 
-// changeToken replaces the record of a token by what change makes of a copy.
+// changeToken applies change to a copy of a token's record and stores it.
 func (s *Service) changeToken(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(*record.Token) error) (Token, error) {
 	return s.changeIn(ctx, c, op, ref, func(_ Tx, t *record.Token) error { return change(t) })
 }
 
-// changeIn is changeToken for changes that need the transaction too.
+// changeIn is changeToken for changes that need the transaction.
 func (s *Service) changeIn(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error) (Token, error) {
+	return s.changeFound(ctx, c, op, ref, func(tx Tx, t *record.Token) error {
+		if err := op.allowed(t, s.now()); err != nil {
+			return err
+		}
+		return change(tx, t)
+	})
+}
+
+// changeFound is changeIn without a check of the token's state.
+func (s *Service) changeFound(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error) (Token, error) {
 	var view Token
 	err := s.update(ctx, func(tx Tx) error {
-		t, err := s.token(tx, c, op, ref)
+		t, err := s.find(tx, c, op, ref)
 		if err != nil {
 			return err
 		}
@@ -155,9 +166,8 @@ func (s *Service) changeIn(ctx context.Context, c Caller, op Operation, ref Toke
 	return view, err
 }
 
-// token reads the token that ref names, for an operation. It checks the caller,
-// that all of ref exists and belongs together, and the state of the token, in
-// this order.
+// token reads the token that ref names, for an operation. It checks, in this order, the
+// caller, that everything in ref exists and belongs together, and the state of the token.
 func (s *Service) token(tx ReadTx, c Caller, op Operation, ref TokenRef) (*record.Token, error) {
 	t, err := s.find(tx, c, op, ref)
 	if err != nil {
@@ -166,7 +176,7 @@ func (s *Service) token(tx ReadTx, c Caller, op Operation, ref TokenRef) (*recor
 	return t, op.allowed(t, s.now())
 }
 
-// find is token without regard of the token's state.
+// find is token without a check of the token's state.
 func (s *Service) find(tx ReadTx, c Caller, op Operation, ref TokenRef) (*record.Token, error) {
 	if err := c.mayDo(op); err != nil {
 		return nil, err
@@ -190,7 +200,7 @@ func (s *Service) find(tx ReadTx, c Caller, op Operation, ref TokenRef) (*record
 	t, err := ref.read(tx)
 	if there, err := exists(err); err != nil {
 		return nil, err
-	} else if !there || blank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
+	} else if !there || isBlank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
 		return nil, Errorf(TokenNotFound, "there is no token %s there; list the tokens and check the id", ref)
 	}
 	return t, nil
@@ -204,10 +214,10 @@ func (r TokenRef) read(tx ReadTx) (*record.Token, error) {
 	return tx.Token(r.ID)
 }
 
-// String is the id or the serial number, for messages.
+// String returns the id or the serial number, for messages.
 func (r TokenRef) String() string {
 	if r.ID == "" {
-		return strconv.Quote(clip(r.Serial))
+		return strconv.Quote(text.Clip(r.Serial))
 	}
 	return string(r.ID)
 }

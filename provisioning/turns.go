@@ -5,19 +5,19 @@ import (
 	"fmt"
 )
 
-// Turns shares the processors between the callers that ask for slow work.
+// Turns shares the processors between callers that ask for slow work.
 type Turns interface {
-	// Do runs work when it is the owner's turn. It returns nil when work has returned, and
-	// an error where work was not run: ctx's where that ended, or that too much of the
-	// owner's work waits. Work that takes long calls pause between its steps; an error of
-	// pause is ctx's, and work ends.
+	// Do runs work when it is the owner's turn. It returns nil when work has returned,
+	// and an error if work was not run: that of ctx, or that too much of the owner's work
+	// is waiting. Long work calls pause between its steps, and stops when pause returns
+	// an error, which is that of ctx.
 	Do(ctx context.Context, owner string, work func(pause func() error)) error
 }
 
-// atOnce is the Turns of a service that is given none: nobody waits.
-type atOnce struct{}
+// unlimitedTurns is the default Turns: it runs work at once.
+type unlimitedTurns struct{}
 
-func (atOnce) Do(ctx context.Context, _ string, work func(pause func() error)) error {
+func (unlimitedTurns) Do(ctx context.Context, _ string, work func(pause func() error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -25,8 +25,8 @@ func (atOnce) Do(ctx context.Context, _ string, work func(pause func() error)) e
 	return nil
 }
 
-// inTurn does slow work of a request when it is its credential's turn. A request that was
-// given up before costs nothing. What waits for a turn is not in a transaction.
+// inTurn runs slow work when it is the credential's turn. A request that has ended costs
+// nothing. It is not called in a transaction.
 func (s *Service) inTurn(ctx context.Context, c Caller, work func(pause func() error) error) error {
 	var err error
 	refused := s.opt.Turns.Do(ctx, fmt.Sprintf("api %q %q", c.Tenant, c.Name), func(pause func() error) { err = work(pause) })

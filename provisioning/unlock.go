@@ -11,15 +11,14 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// UnlockPIN starts a role's count of wrong tries anew and keeps the PIN, on
-// complete tokens too. It is WrongState where no PIN is set, and RateLimited more often
-// than [pin.MaxUnlocks] times a day, whoever asks: otherwise a PIN could be guessed by
-// unlocking it again and again.
+// UnlockPIN restores all tries of a role's PIN and keeps the PIN, on complete tokens too.
+// It is WrongState if no PIN is set, and RateLimited more often than [pin.MaxUnlocks]
+// times a day, whoever asks: otherwise a PIN could be guessed by unlocking it repeatedly.
 func (s *Service) UnlockPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
 	return s.unlockPIN(ctx, c, ref, role, nil)
 }
 
-// unlockPIN unlocks a PIN, and does something else to the token with it.
+// unlockPIN unlocks a PIN and applies also to the token.
 func (s *Service) unlockPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, also func(t *record.Token)) (Token, error) {
 	var u unlocking
 	view, err := s.changeToken(ctx, c, OpTokenUnlock, ref, func(t *record.Token) error {
@@ -32,17 +31,17 @@ func (s *Service) unlockPIN(ctx context.Context, c Caller, ref TokenRef, role pi
 		u = unlocking{}
 		return u.pin(t, role, s.now())
 	})
-	s.tellUnlocked(ctx, u, err)
+	s.reportUnlocked(ctx, u, err)
 	return view, err
 }
 
-// unlocking is a token whose PIN or passwords got new tries, or none where they have all.
+// unlocking is a token whose PIN or passwords got new tries. Its zero value is none.
 type unlocking struct {
 	token  *record.Token
 	secret Secret
 }
 
-// pin starts the tries of a PIN anew.
+// pin restores the tries of a PIN.
 func (u *unlocking) pin(t *record.Token, role pin.Role, now time.Time) error {
 	state := t.PIN(role)
 	if state.Failed == 0 {
@@ -54,7 +53,7 @@ func (u *unlocking) pin(t *record.Token, role pin.Role, now time.Time) error {
 	return u.tooOften(wait)
 }
 
-// passwords starts the tries of the one-time passwords of a token anew.
+// passwords restores the tries of a token's one-time passwords.
 func (u *unlocking) passwords(t *record.Token, now time.Time) (err error) {
 	u.token, u.secret = t, OneTimePassword
 	var wait time.Duration
@@ -72,8 +71,8 @@ func (u *unlocking) tooOften(wait time.Duration) error {
 		u.secret, u.token.ID, pin.MaxUnlocks, wait.Round(time.Minute))
 }
 
-// tellUnlocked tells what became of an unlocking, after its commit.
-func (s *Service) tellUnlocked(ctx context.Context, u unlocking, err error) {
+// reportUnlocked reports an unlocking after its commit.
+func (s *Service) reportUnlocked(ctx context.Context, u unlocking, err error) {
 	switch {
 	case u.token == nil:
 	case err == nil:
@@ -86,10 +85,9 @@ func (s *Service) tellUnlocked(ctx context.Context, u unlocking, err error) {
 // maxChallenge bounds a challenge, in characters.
 const maxChallenge = 64
 
-// UnlockByChallenge answers the challenge of a locked token with the code that
-// unlocks it, eight decimal digits, and starts the tries of its user PIN anew. The
-// code is that of the token and the challenge alone: the same challenge has the
-// same code. Errors are those of [Service.UnlockPIN].
+// UnlockByChallenge answers the challenge of a locked token with the code that unlocks
+// it, eight decimal digits, and restores the tries of its user PIN. The code depends only
+// on the token and the challenge. Errors are those of [Service.UnlockPIN].
 func (s *Service) UnlockByChallenge(ctx context.Context, c Caller, ref TokenRef, challenge string) (secret.Bytes, Token, error) {
 	if err := checkName("challenge", challenge); err != nil {
 		return nil, Token{}, err
@@ -105,7 +103,7 @@ func (s *Service) UnlockByChallenge(ctx context.Context, c Caller, ref TokenRef,
 	return code, view, nil
 }
 
-// unlockCode is the code of a challenge.
+// unlockCode returns the code for a challenge.
 func (s *Service) unlockCode(token record.TokenID, challenge string) secret.Bytes {
 	hash := s.store.HashAPIKey(fmt.Appendf(nil, "unlock code of %s: %s", token, challenge))
 	return fmt.Appendf(nil, "%08d", binary.BigEndian.Uint64(hash)%100_000_000)

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"strings"
 
+	"vtoken/provisioning/text"
 	"vtoken/vtoken/record"
 )
 
-// CreateUser makes an enabled user. It is mapped to operating system users as
-// [Service.MapUser] does, if any are given; that takes the rights for both. Without
-// any, in the default tenant, it is mapped by name if the caller may map the operating
-// system user of that name, and otherwise to nobody. A login that is taken is a
-// Conflict.
+// CreateUser creates an enabled user. Given operating system users, it maps them as
+// [Service.MapUser] does, which takes the rights for both. Without any, a user of the
+// default tenant is mapped by name, if the caller may map the operating system user of
+// that name, and otherwise to nobody. A login that is taken is a Conflict.
 func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.TenantID, login string, osUsers ...string) (record.User, error) {
 	if err := c.authorize(OpUserCreate, tenant); err != nil {
 		return record.User{}, err
@@ -36,7 +36,7 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.Tenant
 			return err
 		}
 		if err := tx.PutUser(u); err != nil {
-			return taken(err, "there is a user %q already; choose another login", clip(login))
+			return orConflict(err, "there is a user %q already; choose another login", text.Clip(login))
 		}
 		user = *u
 		return nil
@@ -63,7 +63,7 @@ func (s *Service) Users(ctx context.Context, c Caller, tenant record.TenantID) (
 	return list, err
 }
 
-// User is the user of that login, or else of that id.
+// User returns the user with that login, alias or id.
 func (s *Service) User(ctx context.Context, c Caller, tenant record.TenantID, name string) (record.User, error) {
 	if err := c.authorize(OpUserGet, tenant); err != nil {
 		return record.User{}, err
@@ -79,15 +79,13 @@ func (s *Service) User(ctx context.Context, c Caller, tenant record.TenantID, na
 	return *u, nil
 }
 
-// MapUser sets the operating system users that act as the user: names, or uids
-// as "#1000". Those that are new to the user have to be ones that the caller may map:
-// any with the right for OpUserMapAny, otherwise those that the tenant's policy names
-// and no other tenant has (Forbidden). What other users of the same operating system
-// users have, stays.
+// MapUser sets the operating system users that act as the user: names, or uids as
+// "#1000". The caller must be allowed to map those that are new to the user: any with the
+// right for OpUserMapAny, otherwise those that the tenant's policy names and no other
+// tenant has (Forbidden). Other users of the same operating system users do not change.
 //
-// An empty list goes back to the default, which in the default tenant is the operating
-// system user of the same name as the login, if the caller may map that one. A list
-// stands instead of it.
+// An empty list restores the default: in the default tenant, the operating system user
+// with the name of the login, if the caller may map that one. A list replaces it.
 func (s *Service) MapUser(ctx context.Context, c Caller, tenant record.TenantID, name string, osUsers []string) (record.User, error) {
 	if err := c.authorize(OpUserMap, tenant); err != nil {
 		return record.User{}, err
@@ -103,7 +101,7 @@ func (s *Service) MapUser(ctx context.Context, c Caller, tenant record.TenantID,
 	return s.changeUser(ctx, c, OpUserMap, tenant, name, func(tx Tx, u *record.User) error { return mapped.to(tx, c, u) })
 }
 
-// loginOf is the login of a user who is given by login, alias or id.
+// loginOf returns the login of a user who is named by login, alias or id.
 func (s *Service) loginOf(ctx context.Context, tenant record.TenantID, name string) (login string, err error) {
 	err = s.view(ctx, func(tx ReadTx) error {
 		u, err := userOf(tx, tenant, name)
@@ -115,8 +113,8 @@ func (s *Service) loginOf(ctx context.Context, tenant record.TenantID, name stri
 	return login, err
 }
 
-// SetUserEnabled switches a user on or off. The tokens of a user who is off are
-// not shown to applications. It is no error if the user is so already.
+// SetUserEnabled enables or disables a user. Applications do not see the tokens of a
+// disabled user. A user who is in that state already is no error.
 func (s *Service) SetUserEnabled(ctx context.Context, c Caller, tenant record.TenantID, name string, on bool) (record.User, error) {
 	op := OpUserDisable
 	if on {
@@ -128,7 +126,7 @@ func (s *Service) SetUserEnabled(ctx context.Context, c Caller, tenant record.Te
 	})
 }
 
-// UserChange is a change of a user; nil leaves a field as it is.
+// UserChange is a change of a user; nil leaves a field unchanged.
 type UserChange struct {
 	Domain  *string
 	Aliases *[]string
@@ -137,8 +135,8 @@ type UserChange struct {
 // maxAliases bounds the aliases of one user.
 const maxAliases = 16
 
-// ChangeUser changes what a user is found by. An alias that another user has as
-// login or alias is a Conflict.
+// ChangeUser changes the names of a user. An alias that is the login or alias of another
+// user is a Conflict.
 func (s *Service) ChangeUser(ctx context.Context, c Caller, tenant record.TenantID, name string, change UserChange) (record.User, error) {
 	if err := change.check(); err != nil {
 		return record.User{}, err
@@ -150,7 +148,7 @@ func (s *Service) ChangeUser(ctx context.Context, c Caller, tenant record.Tenant
 		}
 		return nil
 	})
-	return u, taken(err, "another user has one of these aliases already; choose others")
+	return u, orConflict(err, "another user has one of these aliases already; choose others")
 }
 
 func (u UserChange) check() error {
@@ -173,8 +171,8 @@ func (u UserChange) check() error {
 	return nil
 }
 
-// DeleteUser removes a user. One who holds tokens is WrongState: unassign or
-// delete them first.
+// DeleteUser deletes a user. One who holds tokens is WrongState: unassign or delete them
+// first.
 func (s *Service) DeleteUser(ctx context.Context, c Caller, tenant record.TenantID, name string) error {
 	if err := c.authorize(OpUserDelete, tenant); err != nil {
 		return err
@@ -188,7 +186,7 @@ func (s *Service) DeleteUser(ctx context.Context, c Caller, tenant record.Tenant
 			return err
 		}
 		if err := tx.DeleteUser(u.ID); errors.Is(err, record.ErrInUse) {
-			return Errorf(WrongState, "user %q holds tokens; unassign or delete them first", clip(u.Login))
+			return Errorf(WrongState, "user %q holds tokens; unassign or delete them first", text.Clip(u.Login))
 		} else if err != nil {
 			return err
 		}
@@ -196,14 +194,14 @@ func (s *Service) DeleteUser(ctx context.Context, c Caller, tenant record.Tenant
 	})
 }
 
-// deleteBlanks deletes the tokens of a user that no administrator sees.
+// deleteBlanks deletes the blank tokens of a user, which administrators do not see.
 func deleteBlanks(tx Tx, user record.UserID) error {
 	all, err := tx.TokensOf(user)
 	if err != nil {
 		return err
 	}
 	for _, t := range all {
-		if !blank(t) {
+		if !isBlank(t) {
 			continue
 		}
 		if err := tx.DeleteToken(t.ID); err != nil {
@@ -237,8 +235,7 @@ func newUser(tenant record.TenantID, login string) *record.User {
 	return &record.User{Tenant: tenant, Login: login, Enabled: true}
 }
 
-// userOf reads the user of that login or alias, or else of that id, in a tenant that
-// exists.
+// userOf reads the user with that login, alias or id, in a tenant that exists.
 func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error) {
 	if _, err := tenantOf(tx, tenant); err != nil {
 		return nil, err
@@ -253,16 +250,5 @@ func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error
 	if _, err := exists(err); err != nil {
 		return nil, err
 	}
-	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`", clip(name))
-}
-
-// clip shortens what a caller sent, for error messages.
-func clip(s string) string {
-	const most = 64
-	for n := range s {
-		if n > most {
-			return s[:n] + "…"
-		}
-	}
-	return s
+	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`", text.Clip(name))
 }

@@ -9,7 +9,7 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // Reader is the audit log as the native API sees it.

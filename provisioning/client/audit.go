@@ -7,17 +7,15 @@ import (
 	"strconv"
 	"time"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// AuditQuery says which lines of the audit log.
+// AuditQuery selects lines of the audit log.
 type AuditQuery struct {
-	// After is the number of the line before the first one, nil for the last
-	// Limit lines.
+	// After is the number of the line before the first one, nil for the last Limit lines.
 	After *uint64
 	Limit int
-	// Wait is how long the daemon may wait for a line where there is none yet, up
-	// to 30 seconds.
+	// Wait is how long the daemon waits for a line if there is none, at most 30 seconds.
 	Wait time.Duration
 }
 
@@ -36,12 +34,12 @@ func (c *Client) Audit(ctx context.Context, q AuditQuery) (*api.AuditLines, erro
 	return get[api.AuditLines](ctx, c, "read the audit log", path("audit"), query)
 }
 
-// VerifyAudit has the daemon check every line of its audit log.
+// VerifyAudit makes the daemon check every line of its audit log.
 func (c *Client) VerifyAudit(ctx context.Context) (*api.AuditReport, error) {
 	return get[api.AuditReport](ctx, c.patient(), "verify the audit log", path("audit", "verify"), nil)
 }
 
-// ArchiveAudit notes that the lines up to a number are kept elsewhere; 0 is as many as
+// ArchiveAudit records that the lines up to a number are kept elsewhere; 0 is as many as
 // possible.
 func (c *Client) ArchiveAudit(ctx context.Context, through uint64) (*api.AuditArchive, error) {
 	return send[api.AuditArchive](ctx, c, "archive lines of the audit log", http.MethodPost, path("audit", "archive"), api.AuditArchive{Through: through})

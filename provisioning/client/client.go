@@ -12,18 +12,18 @@ import (
 	"net/url"
 	"time"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/secret"
 )
 
 const (
-	// MaxAnswer is the greatest answer that is read, in bytes.
+	// MaxAnswer is the maximal size of an answer in bytes.
 	MaxAnswer = 16 << 20
-	// timeout ends a call to a daemon that accepts and then says nothing.
+	// timeout bounds a call to a daemon that accepts and does not answer.
 	timeout = 60 * time.Second
 )
 
-// Client speaks to one daemon.
+// Client talks to one daemon.
 type Client struct {
 	http  *http.Client
 	base  *url.URL
@@ -31,10 +31,10 @@ type Client struct {
 	key   secret.Bytes
 }
 
-// Close ends the idle connections.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Status asks how the daemon does.
+// Status reads the state of the daemon.
 func (c *Client) Status(ctx context.Context) (*api.Status, error) {
 	return get[api.Status](ctx, c, "ask for the status", path("status"), nil)
 }
@@ -55,7 +55,7 @@ func get[T any](ctx context.Context, c *Client, doing, path string, query url.Va
 	return send[T](ctx, c, doing, http.MethodGet, path, nil)
 }
 
-// send sends in, where it is not nil, and reads a T.
+// send sends in, unless it is nil, and reads a T.
 func send[T any](ctx context.Context, c *Client, doing, method, path string, in any) (*T, error) {
 	out := new(T)
 	if err := c.do(ctx, doing, method, path, in, out); err != nil {
@@ -64,7 +64,7 @@ func send[T any](ctx context.Context, c *Client, doing, method, path string, in 
 	return out, nil
 }
 
-// do does one operation. Errors begin with what was being done.
+// do runs one operation. Errors begin with what was being done.
 func (c *Client) do(ctx context.Context, doing, method, path string, in, out any) error {
 	req, err := c.request(ctx, method, path, in)
 	if err != nil {
@@ -119,13 +119,13 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 	return req, nil
 }
 
-// body is what a request sends.
+// body is the body of a request.
 type body struct {
 	mediaType string
 	data      []byte
 }
 
-// encode makes the body of a request: none of nil, a form of a file, JSON of
+// encode makes the body of a request: none for nil, the form of a file, JSON for
 // everything else.
 func encode(in any) (body, error) {
 	switch in := in.(type) {
@@ -151,7 +151,7 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-// refusal is the error of an answer that is not a success.
+// refusal returns the error of an answer that is not a success.
 func refusal(doing string, resp *http.Response, body []byte) error {
 	e := &Error{Doing: doing, Status: resp.StatusCode}
 	var p api.Problem

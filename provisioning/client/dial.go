@@ -18,8 +18,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Unix is a client of the daemon that listens at the admin socket of that path.
-// Nothing is sent yet.
+// Unix returns a client for the daemon on the admin socket with that path. It sends
+// nothing yet.
 func Unix(socket string) *Client {
 	var d net.Dialer
 	t := &http.Transport{
@@ -43,8 +43,8 @@ func Unix(socket string) *Client {
 	}
 }
 
-// foreignError says that a socket is served by somebody who is not to hear what an
-// administrator sends, PINs and PFX files among it.
+// foreignError says that another user's process serves the socket. An administrator must
+// not send it PINs and PFX files.
 type foreignError struct {
 	server uint32
 	self   int
@@ -54,7 +54,8 @@ func (e *foreignError) Error() string {
 	return fmt.Sprintf("it is served by the user %d, who is neither root nor you (%d): nothing was sent; to administer the daemon of that user, run this as that user", e.server, e.self)
 }
 
-// checkServer asks the kernel who serves the connection, as p11module/remote does.
+// checkServer asks the kernel for the process that serves the connection, as
+// p11module/remote does.
 func checkServer(conn *net.UnixConn, self int) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -76,8 +77,8 @@ func checkServer(conn *net.UnixConn, self int) error {
 	return nil
 }
 
-// HTTPS is a client of the daemon at an https URL, with an API key. roots are
-// the certificates to trust; nil is those of the system. Nothing is sent yet.
+// HTTPS returns a client for the daemon at an https URL, with an API key. roots are the
+// trusted certificates; nil is those of the system. It sends nothing yet.
 func HTTPS(address string, key secret.Bytes, roots *x509.CertPool) (*Client, error) {
 	u, err := url.Parse(address)
 	switch {
@@ -101,7 +102,7 @@ func HTTPS(address string, key secret.Bytes, roots *x509.CertPool) (*Client, err
 	return &Client{http: newHTTP(t), base: u, where: u.String(), key: key}, nil
 }
 
-// newHTTP follows no redirect: it could carry the API key or a PIN elsewhere.
+// newHTTP follows no redirect, which could carry the API key or a PIN elsewhere.
 func newHTTP(t http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     t,
@@ -110,7 +111,7 @@ func newHTTP(t http.RoundTripper) *http.Client {
 	}
 }
 
-// ReadRoots reads the certificates to trust from a PEM file.
+// ReadRoots reads trusted certificates from a PEM file.
 func ReadRoots(file string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -123,8 +124,8 @@ func ReadRoots(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// notSent is the error of a request that got no answer, without the request
-// itself, whose URL is ours and says nothing to the user.
+// notSent returns the error of a request that got no answer. It leaves out the request's
+// URL, which the user did not choose.
 func (c *Client) notSent(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -145,8 +146,8 @@ func (c *Client) notSent(err error) error {
 	return fmt.Errorf("%w at %s (%v)", ErrUnreachable, c.where, rootCause(err))
 }
 
-// rootCause is the innermost error: "connection refused" rather than the five
-// words that the net package puts before it.
+// rootCause returns the innermost error: "connection refused" without the words that the
+// net package puts before it.
 func rootCause(err error) error {
 	for {
 		next := errors.Unwrap(err)

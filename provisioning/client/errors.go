@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// The causes of errors that come from no daemon.
+// Causes of errors that do not come from a daemon.
 var (
 	// ErrUnreachable is wrapped where nothing answered at the address.
 	ErrUnreachable = errors.New("no daemon answers")
@@ -13,7 +13,7 @@ var (
 	ErrAccess = errors.New("permission denied")
 )
 
-// Error is a refusal of the daemon.
+// Error is a refusal by the daemon.
 type Error struct {
 	// Doing is what was asked for.
 	Doing string
@@ -27,5 +27,5 @@ type Error struct {
 	RequestID string
 }
 
-// Error is what was asked for and why it was refused.
+// Error says what was asked for and why it was refused.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Doing, e.Detail) }

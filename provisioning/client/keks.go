@@ -6,11 +6,11 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// KEKs lists the key-encryption keys that open the store. The daemon tries each,
-// which takes as long as that takes.
+// KEKs lists the key-encryption keys that open the store. The daemon tries each of them,
+// without a bound on the time.
 func (c *Client) KEKs(ctx context.Context) iter.Seq2[api.KEK, error] {
 	return pages[api.KEK](ctx, c.patient(), "list the KEKs", path("keks"), nil)
 }
@@ -26,13 +26,13 @@ func (c *Client) RemoveKEK(ctx context.Context, id string) error {
 	return c.patient().do(ctx, fmt.Sprintf("remove the KEK %s", id), http.MethodDelete, path("keks", id), nil, nil)
 }
 
-// Rotate gives the store a new root key. The keys below it follow in the
-// background; Rotation tells how many are left.
+// Rotate replaces the root key of the store. The keys below it are wrapped again in the
+// background; Rotation says how many are left.
 func (c *Client) Rotate(ctx context.Context) (*api.Rotation, error) {
 	return send[api.Rotation](ctx, c.patient(), "rotate the root key", http.MethodPost, path("rotation"), nil)
 }
 
-// Rotation tells how far the rotation of the root key is.
+// Rotation returns the progress of the rotation of the root key.
 func (c *Client) Rotation(ctx context.Context) (*api.Rotation, error) {
 	return get[api.Rotation](ctx, c, "ask for the rotation", path("rotation"), nil)
 }

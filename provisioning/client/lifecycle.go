@@ -6,10 +6,10 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// Assign gives a token to a user.
+// Assign assigns a token to a user.
 func (c *Client) Assign(ctx context.Context, id string, a api.Assign) (*api.Token, error) {
 	return send[api.Token](ctx, c, fmt.Sprintf("assign the token %s to %q", id, a.User), http.MethodPost, path("tokens", id, "assign"), a)
 }
@@ -19,7 +19,7 @@ func (c *Client) Unassign(ctx context.Context, id, user string) (*api.Token, err
 	return send[api.Token](ctx, c, "unassign the token "+id, http.MethodPost, path("tokens", id, "unassign"), api.Unassign{User: user})
 }
 
-// ChangeHolder changes a user's part in a token.
+// ChangeHolder changes the assignment of a holder.
 func (c *Client) ChangeHolder(ctx context.Context, id, user string, change api.HolderChange) (*api.Token, error) {
 	return send[api.Token](ctx, c, fmt.Sprintf("change what %q may do with the token %s", user, id),
 		http.MethodPatch, path("tokens", id, "holders", user), change)
@@ -32,8 +32,8 @@ func (c *Client) StartActivation(ctx context.Context, id string, seconds int) (*
 		http.MethodPost, path("tokens", id, "activation"), api.NewActivation{Seconds: seconds})
 }
 
-// FinishActivation ends the activation of a token: with its code, or on the
-// caller's word where code is nil.
+// FinishActivation ends the activation of a token with its code, or without one if code
+// is nil.
 func (c *Client) FinishActivation(ctx context.Context, id string, code api.Secret) (*api.Token, error) {
 	return send[api.Token](ctx, c, "activate the token "+id, http.MethodPut, path("tokens", id, "activation"), api.FinishActivation{Code: code})
 }
@@ -49,7 +49,7 @@ func (c *Client) SearchTokens(ctx context.Context, tenant string, s api.Search) 
 	return send[api.SearchPage](ctx, c, "search for tokens", http.MethodPost, within(tenant, path("search", "tokens")), s)
 }
 
-// DeleteUser removes a user who holds no tokens.
+// DeleteUser deletes a user who holds no tokens.
 func (c *Client) DeleteUser(ctx context.Context, tenant, user string) error {
 	return c.do(ctx, fmt.Sprintf("delete the user %q", user), http.MethodDelete, within(tenant, path("users", user)), nil, nil)
 }
@@ -59,12 +59,12 @@ func (c *Client) Groups(ctx context.Context, tenant string) iter.Seq2[api.Group,
 	return pages[api.Group](ctx, c, "list the groups", path("groups"), in(tenant))
 }
 
-// CreateGroup makes a group.
+// CreateGroup creates a group.
 func (c *Client) CreateGroup(ctx context.Context, tenant, name string) (*api.Group, error) {
 	return send[api.Group](ctx, c, fmt.Sprintf("create the group %q", name), http.MethodPost, within(tenant, path("groups")), api.NewGroup{Name: name})
 }
 
-// DeleteGroup removes a group, named by its id.
+// DeleteGroup deletes a group, named by its id.
 func (c *Client) DeleteGroup(ctx context.Context, tenant, id string) error {
 	return c.do(ctx, "delete the group "+id, http.MethodDelete, within(tenant, path("groups", id)), nil, nil)
 }

@@ -13,16 +13,16 @@ import (
 	"mime/multipart"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// VerifyOTP has a one-time password of a token taken, once. A wrong one is an
-// error of kind wrong-code.
+// VerifyOTP verifies a one-time password of a token, which is accepted once. A wrong one
+// is an error of kind wrong-code.
 func (c *Client) VerifyOTP(ctx context.Context, id string, code api.Code) (*api.Token, error) {
 	return send[api.Token](ctx, c, "verify a one-time password of the token "+id, http.MethodPost, path("tokens", id, "otp", "verify"), code)
 }
 
-// SyncOTP synchronises a token by two one-time passwords in a row.
+// SyncOTP synchronises a token by two consecutive one-time passwords.
 func (c *Client) SyncOTP(ctx context.Context, id string, codes api.Codes) (*api.Token, error) {
 	return send[api.Token](ctx, c, "synchronise the token "+id, http.MethodPost, path("tokens", id, "otp", "sync"), codes)
 }
@@ -33,8 +33,7 @@ func (c *Client) ResetOTP(ctx context.Context, id string, counter *uint64) (*api
 	return send[api.Token](ctx, c, "reset the counter of the token "+id, http.MethodPost, path("tokens", id, "otp", "reset"), api.ResetCounter{Counter: counter})
 }
 
-// EnrolOTP reads what an authenticator app is set up with, once. The caller wipes
-// the URI.
+// EnrolOTP reads what sets up an authenticator app, once. The caller wipes the URI.
 func (c *Client) EnrolOTP(ctx context.Context, id string, e api.NewEnrolment) (*api.Enrolment, error) {
 	return send[api.Enrolment](ctx, c, "hand out the seed of the token "+id, http.MethodPost, path("tokens", id, "otp", "enrol"), e)
 }
@@ -72,10 +71,10 @@ func (f importForm) encode() (body, error) {
 	return body{form.FormDataContentType(), b.Bytes()}, nil
 }
 
-// Import has a file of seeds or assignments imported, all rows or none: where the
-// report has refused rows, nothing was changed. It takes as long as that takes;
-// progress, where it is not nil, is told how many rows of how many are done. The
-// caller keeps the secrets and wipes them.
+// Import imports a file of seeds or assignments, all rows or none: if the report has
+// refused rows, nothing was changed. Its time is not bounded; progress, unless it is nil,
+// is called with the number of rows done and of all rows. The caller keeps the secrets
+// and wipes them.
 func (c *Client) Import(ctx context.Context, tenant string, in api.Import, progress func(done, total int)) (*api.ImportReport, error) {
 	const doing = "import"
 	c = c.patient()

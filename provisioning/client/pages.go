@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/url"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // pages reads a listing page by page, and stops at the first error.
@@ -41,7 +41,7 @@ func pages[T any](ctx context.Context, c *Client, doing, path string, query url.
 	}
 }
 
-// All gathers a listing.
+// All collects a listing.
 func All[T any](seq iter.Seq2[T, error]) ([]T, error) {
 	items := []T{}
 	for item, err := range seq {

@@ -6,7 +6,7 @@ import (
 	"mime/multipart"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // pfxForm is a PFX file and its password.
@@ -15,7 +15,7 @@ type pfxForm struct {
 	password api.Secret
 }
 
-// encode makes the form of the two.
+// encode makes the form of both.
 func (p pfxForm) encode() (body, error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)

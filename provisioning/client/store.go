@@ -7,17 +7,16 @@ import (
 	"mime"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// Check has the daemon authenticate every record of its store. It takes as long
-// as that takes.
+// Check makes the daemon authenticate every record of its store. Its time is not bounded.
 func (c *Client) Check(ctx context.Context) (*api.Check, error) {
 	return get[api.Check](ctx, c.patient(), "check the store", path("check"), nil)
 }
 
-// Backup reads a backup of the store into w. Where it fails, what was written
-// is no backup.
+// Backup reads a backup of the store into w. If it fails, what was written is not a
+// backup.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	const doing = "back up the store"
 	c = c.patient()
@@ -45,8 +44,8 @@ func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// patient is the same client without a bound of time: a store can be large.
-// What bounds it is the caller's context.
+// patient returns the same client without a timeout, because a store can be large. The
+// caller's context bounds it.
 func (c *Client) patient() *Client {
 	long := *c
 	h := *c.http

@@ -6,10 +6,10 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// TokenFilter narrows a listing of tokens; what is empty asks for nothing.
+// TokenFilter narrows a listing of tokens. Empty fields do not.
 type TokenFilter struct {
 	User  string // the holder's login or id
 	Label string // the whole label
@@ -27,7 +27,7 @@ func (c *Client) Tokens(ctx context.Context, tenant string, f TokenFilter) iter.
 	return pages[api.Token](ctx, c, "list the tokens", path("tokens"), q)
 }
 
-// CreateToken makes a token.
+// CreateToken creates a token.
 func (c *Client) CreateToken(ctx context.Context, tenant string, t api.NewToken) (*api.Token, error) {
 	return send[api.Token](ctx, c, fmt.Sprintf("create a token for %q", t.User),
 		http.MethodPost, within(tenant, path("tokens")), t)
@@ -38,32 +38,31 @@ func (c *Client) Token(ctx context.Context, id string) (*api.Token, error) {
 	return get[api.Token](ctx, c, "read the token "+id, path("tokens", id), nil)
 }
 
-// ChangeToken changes the label or the algorithm policy, or switches the token on
-// or off.
+// ChangeToken changes the label or the algorithm policy, or enables or disables the
+// token.
 func (c *Client) ChangeToken(ctx context.Context, id string, change api.TokenChange) (*api.Token, error) {
 	return send[api.Token](ctx, c, "change the token "+id, http.MethodPatch, path("tokens", id), change)
 }
 
-// DeleteToken removes a token with all that is on it.
+// DeleteToken deletes a token with its contents.
 func (c *Client) DeleteToken(ctx context.Context, id string) error {
 	return c.do(ctx, "delete the token "+id, http.MethodDelete, path("tokens", id), nil, nil)
 }
 
-// CompleteToken ends the provisioning: applications see the token, and
-// administrators no longer change what is on it.
+// CompleteToken ends the provisioning: applications see the token, and administrators no
+// longer change its contents.
 func (c *Client) CompleteToken(ctx context.Context, id string) (*api.Token, error) {
 	return send[api.Token](ctx, c, "complete the token "+id, http.MethodPost, path("tokens", id, "complete"), nil)
 }
 
-// ResetPIN sets the PIN of a role, user or so, anew. The caller keeps pin and
-// wipes it.
+// ResetPIN sets the PIN of a role, user or so. The caller keeps pin and wipes it.
 func (c *Client) ResetPIN(ctx context.Context, id, role string, pin api.Secret) error {
 	return c.do(ctx, fmt.Sprintf("reset the %s PIN of the token %s", role, id),
 		http.MethodPost, path("tokens", id, "pin"), api.NewPIN{Role: role, PIN: pin}, nil)
 }
 
-// ChangePIN is ResetPIN with a PIN that the token has, of the role currentRole.
-// The caller keeps both PINs and wipes them.
+// ChangePIN is ResetPIN with a current PIN, of the role currentRole. The caller keeps
+// both PINs and wipes them.
 func (c *Client) ChangePIN(ctx context.Context, id, role string, pin api.Secret, currentRole string, current api.Secret) error {
 	return c.do(ctx, fmt.Sprintf("set the %s PIN of the token %s with its %s PIN", role, id, currentRole),
 		http.MethodPost, path("tokens", id, "pin"), api.NewPIN{Role: role, PIN: pin, CurrentPIN: current, CurrentRole: currentRole}, nil)
@@ -74,7 +73,7 @@ func (c *Client) Certificates(ctx context.Context, id string) iter.Seq2[api.Cert
 	return pages[api.Certificate](ctx, c, "list the certificates of the token "+id, path("tokens", id, "certificates"), nil)
 }
 
-// Objects lists the objects of a token in overview.
+// Objects lists the objects of a token.
 func (c *Client) Objects(ctx context.Context, id string) iter.Seq2[api.Object, error] {
 	return pages[api.Object](ctx, c, "list the objects of the token "+id, path("tokens", id, "objects"), nil)
 }
@@ -84,8 +83,7 @@ func (c *Client) Lint(ctx context.Context, id string) (*api.Lint, error) {
 	return get[api.Lint](ctx, c, "look through the token "+id, path("tokens", id, "lint"), nil)
 }
 
-// Unlock starts the count of wrong tries of the role's PIN anew and keeps the
-// PIN. role is user or so.
+// Unlock restores all tries of the PIN of a role, user or so, and keeps the PIN.
 func (c *Client) Unlock(ctx context.Context, id, role string) (*api.Token, error) {
 	return send[api.Token](ctx, c, "unlock the token "+id, http.MethodPost, path("tokens", id, "unlock"), api.PINRole{Role: role})
 }

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net/http"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // Users lists the users of a tenant.
@@ -14,7 +14,7 @@ func (c *Client) Users(ctx context.Context, tenant string) iter.Seq2[api.User, e
 	return pages[api.User](ctx, c, "list the users", path("users"), in(tenant))
 }
 
-// CreateUser makes a user.
+// CreateUser creates a user.
 func (c *Client) CreateUser(ctx context.Context, tenant string, u api.NewUser) (*api.User, error) {
 	return send[api.User](ctx, c, fmt.Sprintf("create the user %q", u.Login),
 		http.MethodPost, within(tenant, path("users")), u)

@@ -9,18 +9,19 @@ import (
 
 // Dialect is an HTTP API on the provisioning core.
 type Dialect interface {
-	// Name is what the configuration calls it: lower-case letters.
+	// Name returns the name in the configuration: lower-case letters.
 	Name() string
 	// Mount adds the dialect's paths, which no other dialect has.
 	Mount(mux *http.ServeMux)
-	// OpenAPI is the document of all its operations: OpenAPI 3.0 in YAML.
+	// OpenAPI returns the document of all its operations: OpenAPI 3.0 in YAML.
 	OpenAPI() []byte
 }
 
 // New makes a dialect on a core.
 type New func(core *provisioning.Service, kit *httpkit.Kit) Dialect
 
-// DocumentPath is where a dialect's document is served, to anybody.
+// DocumentPath returns the path where a dialect's document is served, without
+// authentication.
 func DocumentPath(d Dialect) string { return "/docs/" + d.Name() + "/openapi.yaml" }
 
 // Mount mounts a dialect and its document.
@@ -33,8 +34,8 @@ func Mount(mux *http.ServeMux, d Dialect) {
 	})
 }
 
-// MountIndex serves the list of the documents of these dialects under /docs, to
-// anybody: errors send people there.
+// MountIndex serves the list of these dialects' documents under /docs, without
+// authentication: error messages refer to it.
 func MountIndex(mux *http.ServeMux, list []Dialect) {
 	index := struct {
 		Documents []string `json:"documents"`

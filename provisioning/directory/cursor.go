@@ -6,21 +6,21 @@ import (
 	"errors"
 )
 
-// Cursor is a search and where to go on with it. Its text is for the one who
-// searches to keep and give back; whoever makes one up finds what a search finds.
+// Cursor is a search and the place where it continues. Its text goes to the client, which
+// may change it: a made-up cursor finds what a search finds.
 type Cursor struct {
 	Where      []Criterion `json:"w,omitempty"`
 	OrderBy    Field       `json:"o"`
 	Descending bool        `json:"d,omitempty"`
 	After      *Place      `json:"a"`
-	// Back goes from After to the page before it.
+	// Back continues before After, towards the start.
 	Back bool `json:"b,omitempty"`
 }
 
 // maxCursor bounds the text of a cursor.
 const maxCursor = 4096
 
-// String is the text of a cursor: base64url without padding.
+// String returns the text of a cursor: base64url without padding.
 func (c Cursor) String() string {
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -40,9 +40,8 @@ func ParseCursor(text string) (Cursor, error) {
 	return Cursor{}, errors.New("the text is not a cursor")
 }
 
-// Around are the texts of the cursors of the pages after and before a page of
-// hits that c led to, empty where there is none. more says that the search had
-// more in its direction.
+// Around returns the texts of the cursors of the pages after and before a page of hits at
+// c, empty where there is none. more says that the search found more in its direction.
 func (c Cursor) Around(hits []Hit, more bool) (next, prev string) {
 	forth, back := c, c
 	forth.Back, forth.After = false, &hits[len(hits)-1].Place

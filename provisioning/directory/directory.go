@@ -13,20 +13,21 @@ type Directory struct {
 	mu      sync.RWMutex
 	tenants map[record.TenantID]*tenant
 	entries map[record.TokenID]*entry
-	// gone are tokens that were deleted while the directory is being filled, nil
-	// when it is full.
+	// gone are tokens that were deleted while the directory is being filled; nil when it
+	// is full.
 	gone map[record.TokenID]struct{}
 }
 
-// New is an empty directory, to be filled: the feed goes to Apply from now on,
-// then the tokens of a snapshot to Add, then Full is called.
+// New returns an empty directory. To fill it, pass the feed to Apply from now on, then
+// the tokens of a snapshot to Add, and then call Full.
 func New() *Directory {
 	return &Directory{
 		tenants: map[record.TenantID]*tenant{}, entries: map[record.TokenID]*entry{}, gone: map[record.TokenID]struct{}{},
 	}
 }
 
-// Add puts a token of a snapshot in, unless the feed had a newer one or its end.
+// Add adds a token of a snapshot, unless the feed had a newer version of it or its
+// deletion.
 func (d *Directory) Add(t *record.Token) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -35,14 +36,14 @@ func (d *Directory) Add(t *record.Token) {
 	}
 }
 
-// Full says that the snapshot is in.
+// Full says that all tokens of the snapshot were added.
 func (d *Directory) Full() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.gone = nil
 }
 
-// Apply takes the changes of a commit.
+// Apply applies the changes of a commit.
 func (d *Directory) Apply(changes []record.Change) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -59,8 +60,8 @@ func (d *Directory) Apply(changes []record.Change) {
 	}
 }
 
-// put adds a token, or replaces an older form of it. A blank token is nobody's to
-// find. d.mu is locked.
+// put adds a token or replaces an older version of it. It ignores blank tokens. The
+// caller holds d.mu.
 func (d *Directory) put(t *record.Token) {
 	old := d.entries[t.ID]
 	if old != nil && old.version >= t.Version || !t.Initialized {
@@ -82,7 +83,7 @@ func (d *Directory) put(t *record.Token) {
 	d.entries[t.ID] = e
 }
 
-// drop removes a token. d.mu is locked.
+// drop removes a token. The caller holds d.mu.
 func (d *Directory) drop(id record.TokenID) {
 	if e := d.entries[id]; e != nil {
 		d.tenants[e.tenant].remove(e)
@@ -90,8 +91,8 @@ func (d *Directory) drop(id record.TokenID) {
 	}
 }
 
-// Count is the number of tokens that fit the criteria of q and have a value to
-// order by, wherever the search is. It looks at each that the best index names.
+// Count returns the number of tokens that meet the criteria of q and have a value to sort
+// by. It checks each candidate of the best index.
 func (d *Directory) Count(q Query) (int, error) {
 	tests, err := q.prepare()
 	if err != nil {
@@ -106,12 +107,12 @@ func (d *Directory) Count(q Query) (int, error) {
 	return of.count(q, tests), nil
 }
 
-// few is how many candidates are checked and sorted rather than looked for along
-// an order.
+// few is up to how many candidates are checked and sorted. With more of them, a search
+// walks along the order.
 const few = 2000
 
-// Search finds at most q.Limit tokens after q.After, in order. A criterion or an
-// order that makes no sense is an error for the one who asked.
+// Search finds at most q.Limit tokens after q.After, in order. An invalid criterion or
+// order is an error for the client.
 func (d *Directory) Search(q Query) ([]Hit, error) {
 	tests, err := q.prepare()
 	if err != nil {
@@ -132,7 +133,7 @@ func (d *Directory) Search(q Query) ([]Hit, error) {
 	return of.walk(q, tests), nil
 }
 
-// prepare reads the criteria, and checks the order.
+// prepare parses the criteria and checks the order.
 func (q Query) prepare() ([]test, error) {
 	if !Orderable(q.OrderBy) {
 		return nil, fmt.Errorf("tokens cannot be sorted by that")
@@ -147,7 +148,7 @@ func (q Query) prepare() ([]test, error) {
 	return tests, nil
 }
 
-// count is how many entries fit and have a value to order by.
+// count returns how many entries match and have a value to sort by.
 func (t *tenant) count(q Query, tests []test) int {
 	tree := t.trees[q.OrderBy]
 	if len(tests) == 0 {
@@ -174,7 +175,7 @@ func (t *tenant) count(q Query, tests []test) int {
 	return n
 }
 
-// ascending is the slots in order; those of one set are.
+// ascending returns the slots in order. Those of a single set are sorted already.
 func ascending(slots []uint32) []uint32 {
 	if slices.IsSorted(slots) {
 		return slots
@@ -184,7 +185,7 @@ func ascending(slots []uint32) []uint32 {
 	return slots
 }
 
-// fewest are the fewest candidates that the index of any criterion names.
+// fewest returns the fewest candidates that the index of any criterion has.
 func (t *tenant) fewest(tests []test) (best []uint32, ok bool) {
 	for _, c := range tests {
 		if slots, can := t.candidates(c); can && (!ok || len(slots) < len(best)) {
@@ -203,7 +204,7 @@ func fits(tests []test, e *entry) bool {
 	return true
 }
 
-// sorted checks the candidates and puts those that fit in order.
+// sorted checks the candidates and sorts those that match.
 func (t *tenant) sorted(q Query, tests []test, slots []uint32) []Hit {
 	var found []item
 	seen := map[uint32]struct{}{}
@@ -242,7 +243,7 @@ func follows(q Query, one item) bool {
 	return before(at, one)
 }
 
-// walk goes along the order from q.After on.
+// walk walks along the order, from q.After on.
 func (t *tenant) walk(q Query, tests []test) []Hit {
 	var hits []Hit
 	skip := q.Skip

@@ -8,7 +8,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Field is something of a token that a search can name.
+// Field is a property of a token that a search can name.
 type Field int
 
 // The fields. Times are compared as instants, numbers as numbers, the rest as
@@ -37,7 +37,7 @@ const (
 	numberOfFields // keep last
 )
 
-// The values of State: how a token stands, in one word.
+// The values of State: the state of a token in one word.
 const (
 	StateUnassigned = "unassigned" // nobody holds it
 	StateNew        = "new"
@@ -62,7 +62,7 @@ type entry struct {
 	lastUsed time.Time
 }
 
-// of are the values of a field.
+// of returns the values of a field.
 func (e *entry) of(f Field) []string {
 	switch f {
 	case Holder:
@@ -143,8 +143,8 @@ func timeValue(t time.Time) string {
 	return t.UTC().Format(timeForm)
 }
 
-// share has an entry share the texts that many tokens have: each record that is
-// read brings its own.
+// share makes an entry share strings that many tokens have. Each record that is read has
+// its own copies.
 func (e *entry) share() {
 	e.tenant = record.TenantID(text(string(e.tenant)))
 	for _, f := range []Field{Manufacturer, Model, Repository, Created} {

@@ -8,7 +8,7 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// item is an entry in an order.
+// item is an entry in a sort order.
 type item struct {
 	Place
 	entry *entry
@@ -21,13 +21,12 @@ func before(a, b item) bool {
 	return a.Slot < b.Slot
 }
 
-// tenant is the entries of one tenant and its indexes.
+// tenant has the entries of one tenant and its indexes.
 type tenant struct {
 	entries map[uint32]*entry // by slot, which is below 2^31
 	trees   map[Field]*btree.BTreeG[item]
-	// sets are the slots, ascending, of each value of the fields that are compared
-	// as a whole, and of each three bytes in a row of those that are searched for a
-	// part.
+	// sets are the slots, ascending, of each value of the exact fields, and of each three
+	// consecutive bytes of the partial fields.
 	sets map[key][]uint32
 }
 
@@ -38,8 +37,8 @@ type key struct {
 	part  bool
 }
 
-// exact are the fields with an index of whole values, and partial those with one
-// of parts.
+// exact are the fields with an index of whole values, and partial those with one of three
+// consecutive bytes.
 var (
 	exact   = []Field{Serial, ID, State, Holder, Group, Held, Kind, Model, Manufacturer, Repository, Activation, Enabled, Deceased}
 	partial = []Field{Serial, Label}
@@ -53,8 +52,7 @@ func newTenant() *tenant {
 	return t
 }
 
-// keys are the sets that the values of some fields of an entry are in; some may
-// come twice.
+// keys are the sets that contain an entry by the values of some fields. Some may repeat.
 func (e *entry) keys(of func(Field) bool) iter.Seq[key] {
 	return func(yield func(key) bool) {
 		for _, f := range exact {
@@ -88,8 +86,8 @@ func (t *tenant) remove(e *entry) {
 	t.unindex(e, everyField)
 }
 
-// change makes an entry what another one of the same token is, and touches the
-// indexes of what differs only.
+// change makes an entry equal to a new one of the same token. It updates only the indexes
+// that differ.
 func (t *tenant) change(e, now *entry) {
 	old := *e
 	differs := func(f Field) bool { return !slices.Equal(old.of(f), now.of(f)) }
@@ -98,7 +96,7 @@ func (t *tenant) change(e, now *entry) {
 	t.index(e, differs)
 }
 
-// index puts the values of some fields of an entry into the indexes.
+// index adds the values of some fields of an entry to the indexes.
 func (t *tenant) index(e *entry, of func(Field) bool) {
 	for _, f := range orders {
 		for _, v := range e.of(f) {
@@ -118,7 +116,7 @@ func (t *tenant) index(e *entry, of func(Field) bool) {
 	}
 }
 
-// unindex takes them out.
+// unindex removes them.
 func (t *tenant) unindex(e *entry, of func(Field) bool) {
 	for _, f := range orders {
 		for _, v := range e.of(f) {
@@ -139,8 +137,8 @@ func (t *tenant) unindex(e *entry, of func(Field) bool) {
 	}
 }
 
-// candidates are the slots of tokens among which all those are that fit; ok is
-// false where no index can tell.
+// candidates returns the slots of tokens that include all matches; ok is false if no
+// index helps.
 func (t *tenant) candidates(c test) (slots []uint32, ok bool) {
 	if tree := t.trees[c.Field]; tree != nil {
 		if from, to, is := c.span(); is {
@@ -162,8 +160,8 @@ func (t *tenant) candidates(c test) (slots []uint32, ok bool) {
 	return nil, false
 }
 
-// span is the range of values that a criterion asks for, where it does; an empty
-// end is no end.
+// span returns the range of values that a criterion allows, if it has one; an empty end
+// is open.
 func (c test) span() (from, to string, ok bool) {
 	switch c.Op {
 	case GreaterThan, GreaterThanOrEqual:
@@ -176,7 +174,7 @@ func (c test) span() (from, to string, ok bool) {
 	return "", "", false
 }
 
-// within are the slots in a range of a tree, ends included, if they are few.
+// within returns the slots in a range of a tree, ends included, if they are few.
 func within(tree *btree.BTreeG[item], from, to string) (slots []uint32, ok bool) {
 	tree.Ascend(item{Place: Place{Value: from}}, func(one item) bool {
 		if to != "" && one.Value > to {
@@ -188,8 +186,7 @@ func within(tree *btree.BTreeG[item], from, to string) (slots []uint32, ok bool)
 	return slots, len(slots) <= few
 }
 
-// rarest is the smallest of the sets of the three bytes in a row of parts that
-// have to be there.
+// rarest returns the smallest of the sets of three consecutive bytes of the parts.
 func (t *tenant) rarest(f Field, parts []string) (best []uint32, known bool) {
 	for _, part := range parts {
 		for i := 0; i+3 <= len(part); i++ {

@@ -17,21 +17,20 @@ var (
 	}
 )
 
-// FieldNamed is the field of that name, such as "serial".
+// FieldNamed returns the field of that name, such as "serial".
 func FieldNamed(name string) (Field, bool) {
 	i := slices.Index(fieldNames[:], name)
 	return Field(i), i >= 0
 }
 
-// OperatorNamed is the operator of that name, such as "startsWith".
+// OperatorNamed returns the operator of that name, such as "startsWith".
 func OperatorNamed(name string) (Operator, bool) {
 	i := slices.Index(operatorNames[:], name)
 	return Operator(i), i >= 0
 }
 
-// FieldNames are the names of all fields, and OperatorNames those of all
-// operators.
+// FieldNames returns the names of all fields.
 func FieldNames() []string { return slices.Clone(fieldNames[:]) }
 
-// OperatorNames are the names of all operators.
+// OperatorNames returns the names of all operators.
 func OperatorNames() []string { return slices.Clone(operatorNames[:]) }

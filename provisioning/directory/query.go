@@ -13,8 +13,8 @@ import (
 // Operator compares a field with a value.
 type Operator int
 
-// The operators. A field with several values fits if one of them does, and the
-// negations where none does. Like has % for any characters.
+// The operators. A field with several values matches if one of them does. A negation
+// matches if none does. In Like, % stands for any characters.
 const (
 	Equals Operator = iota
 	NotEquals
@@ -36,39 +36,39 @@ const (
 type Criterion struct {
 	Field Field
 	Op    Operator
-	// Value is what the field is compared with, in RFC 3339 for times; Values are
-	// those of In. Exists and NotExists have neither.
+	// Value is compared with the field, in RFC 3339 for times; Values are those of In.
+	// Exists and NotExists have neither.
 	Value  string
 	Values []string
 }
 
-// Query is a search. All criteria have to hold.
+// Query is a search. All criteria must hold.
 type Query struct {
 	Tenant record.TenantID
 	Where  []Criterion
-	// OrderBy is the field to sort by, tokens of the same value by slot. Tokens
-	// without a value are not in the result.
+	// OrderBy is the field to sort by; tokens with the same value are sorted by slot.
+	// Tokens without a value are not in the result.
 	OrderBy    Field
 	Descending bool
-	// Limit is how many tokens are wanted, 1 or more.
+	// Limit is the number of tokens to find, at least 1.
 	Limit int
-	// After is where to go on: the place of the last token that was seen.
+	// After is the place of the last token that was seen. The search continues after it.
 	After *Place
-	// Skip is how many tokens to leave out at the start. Whoever can goes on with
-	// After: what is skipped is looked at.
+	// Skip is how many tokens to leave out at the start. After is faster: skipped tokens
+	// are checked too.
 	Skip int
 }
 
-// Place is where a token stands in an order.
+// Place is the place of a token in an order.
 type Place struct {
 	Value string
 	Slot  uint64
 }
 
-// SlotPlace is where a slot stands in the order of slots.
+// SlotPlace returns the place of a slot in the order of slots.
 func SlotPlace(slot uint64) *Place { return &Place{number(slot), slot} }
 
-// Hit is a token that was found, and where.
+// Hit is a token that was found, and its place.
 type Hit struct {
 	ID    record.TokenID
 	Place Place
@@ -82,13 +82,13 @@ var orders = []Field{Slot, Serial, State, Created, LastUsed, Expires, Label}
 
 var timeFields = []Field{Created, LastUsed, Expires}
 
-// test is a criterion made ready.
+// test is a parsed criterion.
 type test struct {
 	Criterion
 	values []string // the values in the form of entries
 }
 
-// prepare checks a criterion and brings its values into the form of entries.
+// prepare checks a criterion and converts its values to the form of entries.
 func prepare(c Criterion) (test, error) {
 	t := test{Criterion: c}
 	if c.Field < 0 || c.Field >= numberOfFields || c.Op < Equals || c.Op > Like {
@@ -111,7 +111,7 @@ func prepare(c Criterion) (test, error) {
 	return t, nil
 }
 
-// valueForm is a value in the form in which entries have it.
+// valueForm converts a value to the form of entries.
 func valueForm(f Field, value string) (string, error) {
 	switch {
 	case slices.Contains(timeFields, f):
@@ -132,10 +132,10 @@ func valueForm(f Field, value string) (string, error) {
 	return value, nil
 }
 
-// number is a number whose texts are in the order of the numbers.
+// number formats a number so that its text sorts like the number.
 func number(n uint64) string { return fmt.Sprintf("%020d", n) }
 
-// holds reports whether an entry fits.
+// holds reports whether an entry meets the criterion.
 func (t test) holds(e *entry) bool {
 	values := e.of(t.Field)
 	any := func(fits func(v string) bool) bool { return slices.ContainsFunc(values, fits) }
@@ -167,7 +167,7 @@ func (t test) holds(e *entry) bool {
 	return any(func(v string) bool { return like(v, want) })
 }
 
-// like matches a pattern in which % is any characters.
+// like matches a pattern in which % stands for any characters.
 func like(v, pattern string) bool {
 	parts := strings.Split(pattern, "%")
 	if len(parts) == 1 {

@@ -7,10 +7,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// LastUses is when each user of a tenant last used a token, for those who did at or
-// after since; the zero time is ever. It looks at the tokens that were used since
-// then and at no others. What a token was used before its holder got it is not the
-// holder's; a token with several holders counts for each of them.
+// LastUses returns when each user of a tenant last used a token, for uses at or after
+// since; the zero time is any. It looks only at tokens used since then. Uses before a
+// holder got the token do not count, and a use of a token with several holders counts for
+// each of them.
 func (d *Directory) LastUses(tenant record.TenantID, since time.Time) map[record.UserID]time.Time {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -33,7 +33,7 @@ func (d *Directory) LastUses(tenant record.TenantID, since time.Time) map[record
 	return last
 }
 
-// usersOf are the holders who had the token when it was last used.
+// usersOf returns the holders at the time of a token's last use.
 func usersOf(t *record.Token) []record.UserID {
 	if t.LastUsedAt.IsZero() {
 		return nil

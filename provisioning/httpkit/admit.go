@@ -7,23 +7,23 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Authentication finds out who sent a request: an error of kind Unauthenticated
-// says nobody who is known. It takes what it reads of the Authorization header out
-// of the request.
+// Authentication finds the caller of a request. An error of kind Unauthenticated means
+// that the caller is unknown. It removes the credential that it reads from the
+// Authorization header.
 type Authentication func(r *http.Request) (provisioning.Caller, error)
 
-// By is the kit for a dialect whose callers are found in its own way, instead of
-// by API keys and the admin socket.
+// By returns the kit for a dialect that finds its callers by auth, instead of by API keys
+// and the admin socket.
 func (k *Kit) By(auth Authentication) *Kit {
 	of := *k
 	of.auth = auth
 	return &of
 }
 
-// Admit finds out who sent a request, within the limits of [Kit.Limits]: of the
-// caller and of its tenant, and where it is nobody who is known, of the address.
-// [Router] does it for every route but the open ones, whose handlers do it
-// themselves with what their callers send in the body.
+// Admit finds the caller of a request and counts it against [Kit.Limits]: for the
+// credential and its tenant, or for the address if the caller is unknown. [Router] calls
+// it for every route but the open ones, whose handlers call it with the credential in the
+// body.
 func (k *Kit) Admit(r *http.Request, find Authentication) (provisioning.Caller, error) {
 	c, err := find(r)
 	if err != nil {
@@ -36,7 +36,7 @@ func (k *Kit) Admit(r *http.Request, find Authentication) (provisioning.Caller, 
 	return c, k.Limits.admitted(r, c)
 }
 
-// Bearer is what the Authorization header brings, as it is or after "Bearer"; nil
-// where there is nothing. The header is removed, so that nothing later can tell
-// it. Whoever asks wipes it.
+// Bearer returns the credential in the Authorization header, with or without "Bearer"
+// before it, or nil. It removes the header, so that nothing later can reveal it. The
+// caller wipes the result.
 func Bearer(r *http.Request) secret.Bytes { return apiKey(r.Header) }

@@ -8,55 +8,55 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Auditor records the calls of callers.
+// Auditor records API calls.
 type Auditor interface {
-	// Begin makes sure that a call can be recorded, before it is served. Its error
-	// refuses the call. end records it, before the last of the answer is sent. What
-	// Begin is told is all that is known of a call that never ends.
+	// Begin reserves what it takes to record a call, before the call is served. Its error
+	// refuses the call. end records the call, before the last part of the answer is sent.
+	// A call that never ends is recorded with what Begin got.
 	Begin(operation, requestID string) (end func(Call), err error)
 }
 
-// Call is one call, as it is recorded.
+// Call is an API call, as it is recorded.
 type Call struct {
 	RequestID string
 	// Operation is the method and the route, such as "POST /v1/tokens".
 	Operation string
-	// Caller is the zero value where nobody was authenticated.
+	// Caller is the zero value for a call that was not authenticated.
 	Caller provisioning.Caller
-	// Peer is the process that called through a Unix socket, else nil, and From
-	// is the address of other callers.
+	// Peer is the calling process of a call through a Unix socket, else nil. From is the
+	// address of other callers.
 	Peer *record.Peer
 	From string
-	// Tenant and Token are what the call was about, where the route or the
-	// handler names them.
+	// Tenant and Token are what the call was about, where the route or the handler says
+	// so.
 	Tenant record.TenantID
 	Token  record.TokenID
 	// KEK is the URI of the key-encryption key that the call was about.
 	KEK string
-	// Secret is what became of the tries of a PIN or code that the call gave, or gave
-	// new tries; nil where there was none.
+	// Secret is the result of the tries of a PIN or code in the call, or which secret got
+	// new tries; nil is none.
 	Secret *SecretNote
 	Status int
 	Err    error // what the answer is about, nil for a success
 }
 
-// NoteToken says which token a call has made, where its route cannot.
+// NoteToken records which token a call created, where its route cannot name it.
 func NoteToken(r *http.Request, tenant record.TenantID, token record.TokenID) {
 	t := traceOf(r.Context())
 	t.tenant, t.token = tenant, token
 }
 
-// NoteKEK says which key-encryption key a call is about.
+// NoteKEK records which key-encryption key a call is about.
 func NoteKEK(r *http.Request, uri string) { traceOf(r.Context()).kek = uri }
 
-// SecretNote is a secret of a token, and what became of its tries.
+// SecretNote is a secret of a token, and the result of its tries.
 type SecretNote struct {
 	Secret provisioning.Secret
 	Guess  provisioning.Guess
 }
 
-// NoteSecret says what became of the tries of a secret in the call that ctx is of. The
-// last note counts.
+// NoteSecret records the result of the tries of a secret in the call of ctx. The last
+// note counts.
 func NoteSecret(ctx context.Context, s provisioning.Secret, g provisioning.Guess) {
 	traceOf(ctx).secret = &SecretNote{s, g}
 }

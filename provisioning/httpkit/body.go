@@ -14,8 +14,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// MaxBody bounds every request's body where its route has no other bound: a PFX of the greatest size with the
-// multipart envelope around it.
+// MaxBody bounds the body of every request whose route has no other bound: a PFX of the
+// maximal size in its multipart envelope.
 const MaxBody = provisioning.MaxPFX + 64<<10
 
 // maxJSON bounds a JSON body, and maxDepth its nesting.
@@ -24,23 +24,23 @@ const (
 	maxDepth = 16
 )
 
-// JSON is how a dialect reads JSON bodies. The zero value is how our own API does:
-// at most 64 KiB, any media type of JSON, none is taken for application/json, and
-// no fields that are not known. The names of fields are taken in either case.
+// JSON configures how a dialect reads JSON bodies. The zero value is for our own API: at
+// most 64 KiB, a JSON media type or none, and no unknown fields. Names of fields match in
+// either case.
 type JSON struct {
-	// Max bounds the body, in bytes; 0 is 64 KiB. The route's MaxBody has to be as
-	// large at least.
+	// Max bounds the body, in bytes; 0 is 64 KiB. The route's MaxBody must be at least as
+	// large.
 	Max int64
-	// ExtraFields lets fields pass that are not known.
+	// ExtraFields allows unknown fields.
 	ExtraFields bool
-	// AnyType takes the body for JSON whatever its media type says.
+	// AnyType ignores the media type.
 	AnyType bool
 }
 
 // ReadJSON decodes a JSON body into v as the zero [JSON] does.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error { return JSON{}.Read(w, r, v) }
 
-// Read decodes a JSON body into v: one value, of a bounded size and depth.
+// Read decodes a JSON body into v: one value, of bounded size and depth.
 func (j JSON) Read(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := j.body(w, r)
 	if err != nil {
@@ -50,7 +50,7 @@ func (j JSON) Read(w http.ResponseWriter, r *http.Request, v any) error {
 	return j.decode(body, v)
 }
 
-// ReadSecret decodes a body that is one JSON string and a secret: a PIN. The
+// ReadSecret decodes a body that is one JSON string and a secret, such as a PIN. The
 // caller wipes it.
 func ReadSecret(w http.ResponseWriter, r *http.Request) (secret.Bytes, error) {
 	body, err := JSON{}.body(w, r)
@@ -82,8 +82,8 @@ func isJSON(contentType string) bool {
 		strings.HasPrefix(t, "application/") && strings.HasSuffix(t, "+json"))
 }
 
-// readAll reads a body of at most limit bytes. One that says that it is longer
-// is refused before it is read.
+// readAll reads a body of at most limit bytes. It refuses a body with a larger
+// Content-Length before it reads it.
 func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
@@ -96,7 +96,8 @@ func tooLarge(limit int64) error {
 	return provisioning.Errorf(provisioning.TooLarge, "the body is larger than the %d bytes that are accepted here", limit)
 }
 
-// explainRead tells a body that is too large from one that broke off or is no good form.
+// explainRead distinguishes a body that is too large from one that is truncated or
+// malformed.
 func explainRead(err error, limit int64) error {
 	var max *http.MaxBytesError
 	switch {
@@ -129,7 +130,7 @@ func (j JSON) decode(body []byte, v any) error {
 // explainJSON says what is wrong with a body without quoting it.
 func explainJSON(err error) error {
 	var wrongType *json.UnmarshalTypeError
-	const unknown = "json: unknown field "
+	const unknown = "json: unknown field " // encoding/json has no type for this error
 	switch {
 	case errors.As(err, &wrongType) && wrongType.Field != "":
 		return provisioning.Errorf(provisioning.BadInput, "the field %q cannot be a %s; it is a %s", wrongType.Field, wrongType.Value, wrongType.Type)
@@ -141,7 +142,7 @@ func explainJSON(err error) error {
 	return provisioning.Errorf(provisioning.BadInput, "the body is not the JSON that is expected here; check it against the API's document under /docs")
 }
 
-// checkDepth refuses deep nesting before anything is built of it.
+// checkDepth refuses deep nesting before anything is decoded.
 func checkDepth(body []byte) error {
 	depth, text, escaped := 0, false, false
 	for _, b := range body {
@@ -164,8 +165,8 @@ func checkDepth(body []byte) error {
 	return nil
 }
 
-// ReadFile reads the file in the named field of a multipart form, of at most
-// limit bytes, and leaves out everything else that the form has.
+// ReadFile reads the file in the named field of a multipart form, of at most limit bytes.
+// It ignores all other fields.
 func ReadFile(w http.ResponseWriter, r *http.Request, field string, limit int64) ([]byte, error) {
 	whole := limit + 64<<10 // the envelope
 	if r.ContentLength > whole {
@@ -201,5 +202,5 @@ func ReadFile(w http.ResponseWriter, r *http.Request, field string, limit int64)
 	return nil, provisioning.Errorf(provisioning.BadInput, "the form has no field %q with the file in it; add one", field)
 }
 
-// maxParts bounds the parts of a form that are looked at.
+// maxParts bounds the parts of a form that are read.
 const maxParts = 16

@@ -8,8 +8,8 @@ import (
 	"vtoken/provisioning"
 )
 
-// ReadForm reads a body of application/x-www-form-urlencoded, of at most 64 KiB.
-// What is in the URL's query is not in it.
+// ReadForm reads an application/x-www-form-urlencoded body of at most 64 KiB. It does not
+// include the URL's query.
 func ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || t != "application/x-www-form-urlencoded" {

@@ -15,8 +15,8 @@ import (
 	"vtoken/provisioning"
 )
 
-// Rate is how often something may be done: so many times a second in the long
-// run, and Burst at once. A rate of 0 is as often as anybody likes.
+// Rate bounds how often something may be done: PerSecond on average, and Burst at once. A
+// rate of 0 is unlimited.
 type Rate struct {
 	PerSecond float64
 	Burst     int
@@ -24,17 +24,18 @@ type Rate struct {
 
 // Rates are the limits of an installation.
 type Rates struct {
-	// Credential is for the requests of one credential, Tenant for those of all
-	// credentials of one tenant together.
+	// Credential limits the requests of one credential, Tenant those of all credentials
+	// of a tenant together.
 	Credential, Tenant Rate
-	// Failed is for requests from one address (IPv6: one network of 64 bits) with
-	// no credential or a bad one. A good credential is served from there all the same.
+	// Failed limits requests from one address (IPv6: one /64 network) without a
+	// credential or with a bad one. Requests with a good credential from there are served
+	// all the same.
 	Failed Rate
 }
 
-// Limits counts requests against rates. The callers on the admin socket are not
-// counted. It is safe for concurrent use, and keeps no more than a bounded number
-// of counts: where there are more, those that were idle longest begin anew.
+// Limits counts requests against rates. Callers on the admin socket are not counted. It
+// is safe for concurrent use and keeps a bounded number of counts: beyond that, those
+// that were idle longest restart.
 type Limits struct {
 	now                        func() time.Time
 	credential, tenant, source *buckets
@@ -43,7 +44,7 @@ type Limits struct {
 // maxBuckets bounds the credentials, tenants and addresses that are counted.
 const maxBuckets = 10_000
 
-// NewLimits is limits of the rates. now is the clock; nil is time.Now.
+// NewLimits returns limits with these rates. now is the clock; nil is time.Now.
 func NewLimits(r Rates, now func() time.Time) *Limits {
 	if now == nil {
 		now = time.Now
@@ -66,8 +67,8 @@ func (l *Limits) admitted(r *http.Request, c provisioning.Caller) error {
 	return nil
 }
 
-// failed counts a request of nobody, which failed with err. Over the limit it is
-// refused for that.
+// failed counts a request that was not authenticated and failed with err. Over the limit
+// it returns the error for that.
 func (l *Limits) failed(r *http.Request, err error) error {
 	if _, local := PeerOf(r.Context()); l == nil || local {
 		return err
@@ -78,12 +79,12 @@ func (l *Limits) failed(r *http.Request, err error) error {
 	return err
 }
 
-// Source is who is counted for a connection from an address: one host, or the network of
-// 64 bits that one subscriber has of IPv6.
+// Source returns the part of an address that is counted: one host, or the /64 network of
+// one IPv6 subscriber.
 func Source(remote string) string { return source(remote) }
 
-// source is the part of an address that is counted: that of one host, or the
-// network of 64 bits that one subscriber has of IPv6.
+// source returns the part of an address that is counted: one host, or the /64 network of
+// one IPv6 subscriber.
 func source(remote string) string {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
@@ -100,8 +101,8 @@ func source(remote string) string {
 	return network.String()
 }
 
-// RetryAfter is how long a caller has to wait after an error of kind RateLimited
-// or Busy, in whole seconds, at least 1; 0 for other errors.
+// RetryAfter returns how long a caller must wait after an error of kind RateLimited or
+// Busy, in whole seconds, at least 1; 0 for other errors.
 func RetryAfter(err error) int {
 	e := provisioning.AsError(err)
 	if e.Kind != provisioning.RateLimited && e.Kind != provisioning.Busy {
@@ -134,7 +135,7 @@ func newBuckets(r Rate) *buckets {
 	return &buckets{rate: r, of: map[string]*list.Element{}, used: list.New()}
 }
 
-// take counts one, or says how long to wait until it can be counted.
+// take counts one request, or returns how long to wait until it can be counted.
 func (b *buckets) take(name string, now time.Time) (wait time.Duration) {
 	if b.rate.PerSecond <= 0 {
 		return 0
@@ -151,7 +152,7 @@ func (b *buckets) take(name string, now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// find is the count of a name, which is the one used last now.
+// find returns the count of a name and marks it as used last.
 func (b *buckets) find(name string) *rate.Limiter {
 	if e, ok := b.of[name]; ok {
 		b.used.MoveToFront(e)

@@ -7,21 +7,22 @@ import (
 	"vtoken/provisioning"
 )
 
-// Memory keeps account of the bytes that callers make the daemon hold. Its methods do
-// not wait.
+// Memory accounts for the bytes that callers make the daemon hold. Its methods do not
+// block.
 type Memory interface {
-	// Charge takes n bytes for the owner, or none and says why.
+	// Charge charges n bytes to the owner. If that is refused, it charges nothing and
+	// returns the reason.
 	Charge(owner string, n int) error
 	// Refund gives n bytes back.
 	Refund(owner string, n int)
 }
 
-// bodyFactor is how many times its size a body is charged: as it is read, and as what it
-// is decoded to.
+// bodyFactor is how many times its size a body is charged: for the bytes read, and for
+// what they are decoded into.
 const bodyFactor = 2
 
-// meteredBody is the body of a request. What is read of it is charged until the request
-// has ended.
+// meteredBody is the body of a request. The bytes read from it are charged until the
+// request has ended.
 type meteredBody struct {
 	io.ReadCloser
 	kit     *Kit
@@ -51,14 +52,15 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// atOnce is how much of a body of unknown length is paid at once.
-const atOnce = 16 << 10
+// chunk is how much of a body of unknown length is charged at once.
+const chunk = 16 << 10
 
+// pay charges the bytes that are about to be read into p.
 func (b *meteredBody) pay(p []byte) error {
 	if b.refused != nil {
 		return b.refused
 	}
-	n := min(len(p), atOnce)
+	n := min(len(p), chunk)
 	if length := b.r.ContentLength; length > 0 && b.charged == nil {
 		n = int(min(length, maxPaidAhead))
 	}
@@ -79,12 +81,12 @@ func (b *meteredBody) pay(p []byte) error {
 	return nil
 }
 
-// maxPaidAhead bounds what is paid before any of it has come. Larger bodies, which
-// nearly all routes refuse, are paid as they come.
+// maxPaidAhead bounds what is charged before it has arrived. Larger bodies, which nearly
+// all routes refuse, are charged as they arrive.
 const maxPaidAhead = 16 << 20
 
-// owner is who is charged: the process or credential, or where it is not known yet, the
-// address.
+// owner returns who is charged: the process or credential, or the address while that is
+// unknown.
 func (b *meteredBody) owner() string {
 	peer, local := PeerOf(b.r.Context())
 	c := b.trace.caller
@@ -97,7 +99,7 @@ func (b *meteredBody) owner() string {
 	return "address " + source(b.r.RemoteAddr)
 }
 
-// giveBack gives back what was charged.
+// giveBack refunds what was charged.
 func (b *meteredBody) giveBack() {
 	for owner, n := range b.charged {
 		b.kit.Memory.Refund(owner, n)
@@ -105,7 +107,8 @@ func (b *meteredBody) giveBack() {
 	b.charged = nil
 }
 
-// orBusy is the reason that a body was not read, where that is why a handler failed.
+// orBusy returns the reason why a body was not read, if that made a handler fail, and
+// otherwise err.
 func orBusy(r *http.Request, err error) error {
 	if body := traceOf(r.Context()).body; body != nil && body.refused != nil {
 		return body.refused

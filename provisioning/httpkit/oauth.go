@@ -10,14 +10,14 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// TokenRequest is a request for an access token (RFC 6749, section 4.4) by a client
-// that proves itself with its secret (section 2.3.1) or with an assertion (RFC 7521,
-// section 4.2).
+// TokenRequest is a request for an access token (RFC 6749, section 4.4) by a client that
+// authenticates with its secret (section 2.3.1) or with an assertion (RFC 7521, section
+// 4.2).
 type TokenRequest struct {
 	GrantType string
 	ClientID  string
-	// ClientSecret is from the form or from basic authentication; whoever reads the
-	// request wipes it.
+	// ClientSecret is from the form or from basic authentication; the caller of
+	// ReadTokenRequest wipes it.
 	ClientSecret  secret.Bytes
 	AssertionType string
 	Assertion     string
@@ -27,8 +27,8 @@ type TokenRequest struct {
 // ClientCredentials is the grant type of clients that act for themselves.
 const ClientCredentials = "client_credentials"
 
-// ReadTokenRequest reads the form of a request for an access token. A parameter that
-// is there twice, or a client that proves itself in two ways, is BadInput.
+// ReadTokenRequest reads the form of a request for an access token. A repeated parameter,
+// or a client that authenticates in two ways, is BadInput.
 func ReadTokenRequest(w http.ResponseWriter, r *http.Request) (TokenRequest, error) {
 	form, err := ReadForm(w, r)
 	if err != nil {
@@ -47,8 +47,8 @@ func ReadTokenRequest(w http.ResponseWriter, r *http.Request) (TokenRequest, err
 	return t, t.readBasic(r)
 }
 
-// readBasic takes the id and the secret from the Authorization header, where both
-// are encoded as in forms.
+// readBasic reads the id and the secret from the Authorization header, where both are
+// form-encoded.
 func (t *TokenRequest) readBasic(r *http.Request) error {
 	id, key, ok := r.BasicAuth()
 	r.Header.Del("Authorization")
@@ -86,11 +86,11 @@ type OAuthError struct {
 	Detail string
 }
 
-// Error is the sentence.
+// Error returns the sentence.
 func (e *OAuthError) Error() string { return e.Detail }
 
-// OAuthErrors is the ErrorWriter of token endpoints (RFC 6749, section 5.2). A client
-// that is not known is told so with 401.
+// OAuthErrors is the ErrorWriter of token endpoints (RFC 6749, section 5.2). An unknown
+// client gets 401.
 func OAuthErrors(w http.ResponseWriter, r *http.Request, err error) {
 	code, status := oauthCode(err)
 	detail := err.Error()

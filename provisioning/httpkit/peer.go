@@ -10,15 +10,15 @@ import (
 
 type peerKey struct{}
 
-// PeerOf is the process at the other end of the Unix socket that a request came
-// through; ok is false where it came another way.
+// PeerOf returns the process at the other end of the Unix socket of a request; ok is
+// false for other connections.
 func PeerOf(ctx context.Context) (p record.Peer, ok bool) {
 	p, ok = ctx.Value(peerKey{}).(record.Peer)
 	return p, ok
 }
 
-// WithPeer is the ConnContext of servers on Unix sockets: it asks the kernel
-// once a connection (SO_PEERCRED).
+// WithPeer is the ConnContext of servers on Unix sockets: it asks the kernel once for
+// each connection (SO_PEERCRED).
 func WithPeer(ctx context.Context, c net.Conn) context.Context {
 	u, ok := c.(syscall.Conn)
 	if _, unix := c.LocalAddr().(*net.UnixAddr); !ok || !unix {

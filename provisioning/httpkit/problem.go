@@ -17,11 +17,11 @@ type httpError struct {
 	detail string
 }
 
-// Error is the sentence.
+// Error returns the sentence.
 func (e *httpError) Error() string { return e.detail }
 
-// StatusOf is the status of errors that HTTP itself defines (unknown path,
-// wrong method, unsupported media type), 0 for others.
+// StatusOf returns the status of errors that HTTP itself defines (unknown path, wrong
+// method, unsupported media type), and 0 for others.
 func StatusOf(err error) int {
 	var e *httpError
 	if errors.As(err, &e) {
@@ -30,8 +30,8 @@ func StatusOf(err error) int {
 	return 0
 }
 
-// Problem is the body of an error (RFC 9457). Kind and RequestID are extensions
-// of ours: Kind is a stable name for programs, Detail the sentence for people.
+// Problem is the body of an error (RFC 9457). Kind and RequestID are our extensions: Kind
+// is a stable name for programs, Detail the sentence for people.
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -41,11 +41,11 @@ type Problem struct {
 	RequestID string `json:"requestId,omitempty"`
 }
 
-// StatusTable is the status of each kind of error in one dialect.
+// StatusTable has the status of each kind of error in one dialect.
 type StatusTable map[provisioning.Kind]int
 
-// Problems is the ErrorWriter of dialects that answer errors as problem+json
-// with the statuses of a table. A kind without a row is 500.
+// Problems returns the ErrorWriter of dialects that answer errors as problem+json with
+// the statuses of a table. A kind without a row is 500.
 func Problems(table StatusTable) ErrorWriter {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		p := Problem{Type: "about:blank", RequestID: RequestID(r.Context())}
@@ -87,8 +87,7 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, v any) error
 	return nil
 }
 
-// KindName is the stable name of a kind in problem bodies, such as
-// "tokenNotFound".
+// KindName returns the stable name of a kind in problem bodies, such as "tokenNotFound".
 func KindName(k provisioning.Kind) string { return kindNames[k] }
 
 var kindNames = map[provisioning.Kind]string{

@@ -9,29 +9,29 @@ import (
 	"vtoken/provisioning"
 )
 
-// Handler serves one operation for a caller who was authenticated, or for nobody
-// where its route is open. What it
-// returns goes to the dialect's ErrorWriter, unless the answer has begun.
+// Handler serves one operation, for an authenticated caller, or for the zero Caller where
+// its route is open. Its error goes to the dialect's ErrorWriter, unless the answer has
+// begun.
 type Handler func(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error
 
 // Route is an operation of a dialect.
 type Route struct {
 	Method string
-	// Path is segments such as /v1/tokens/{tokenId}. Literal segments match in
-	// either case, as vendors' servers do; a {name} matches any one segment,
-	// empty ones too, and the handler reads it with r.PathValue, decoded.
+	// Path has segments, such as /v1/tokens/{tokenId}. Literal segments match in either
+	// case, as in vendors' servers. A {name} matches any one segment, even an empty one,
+	// and the handler reads it with r.PathValue, decoded.
 	Path  string
 	Serve Handler
-	// Quiet routes are not recorded in the audit log: they tell how the daemon
-	// does, and are asked again and again.
+	// Quiet routes are not recorded in the audit log: they are about the state of the
+	// daemon and are polled.
 	Quiet bool
-	// Open routes are served without asking who calls: the handler is given the
-	// zero Caller, and finds out itself with [Kit.Admit].
+	// Open routes are served without authentication: the handler gets the zero Caller and
+	// calls [Kit.Admit] itself.
 	Open bool
 	// MaxBody bounds the body, in bytes; 0 is [MaxBody].
 	MaxBody int64
-	// Errors answers the errors of this route in another form than the others; nil is
-	// as all.
+	// Errors writes the errors of this route in a form of its own; nil is the form of all
+	// routes.
 	Errors ErrorWriter
 }
 
@@ -48,8 +48,7 @@ type compiled struct {
 	segments []string
 }
 
-// Router makes the handler of a dialect's routes. Where two match, the first
-// is taken.
+// Router returns the handler of a dialect's routes. The first match wins.
 func (k *Kit) Router(routes []Route, errors ErrorWriter) *Router {
 	rt := &Router{kit: k, errors: errors}
 	for _, r := range routes {
@@ -58,8 +57,8 @@ func (k *Kit) Router(routes []Route, errors ErrorWriter) *Router {
 	return rt
 }
 
-// NotFound answers every request with the 404 of unknown paths, for the root of
-// a server's mux.
+// NotFound returns a handler that answers every request with the 404 of unknown paths,
+// for the root of a server's mux.
 func (k *Kit) NotFound() http.Handler { return k.Router(nil, Problems(nil)) }
 
 // ServeHTTP finds the route and serves it.
@@ -114,7 +113,8 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 	rt.errors(w, r, err)
 }
 
-// find is the route of a request; without one, the methods that its path has.
+// find returns the route of a request. If there is none, it returns the methods that its
+// path has.
 func (rt *Router) find(r *http.Request) (route compiled, allowed []string, ok bool) {
 	segments := strings.Split(r.URL.EscapedPath(), "/")
 	for _, c := range rt.routes {
@@ -136,8 +136,8 @@ func (rt *Router) find(r *http.Request) (route compiled, allowed []string, ok bo
 	return compiled{}, allowed, false
 }
 
-// match compares a path's segments, which are still percent-encoded, so that an
-// encoded slash stays inside of its segment.
+// match compares a path's segments, which are still percent-encoded, so that an encoded
+// slash stays inside its segment.
 func (c compiled) match(segments []string) (values map[string]string, ok bool) {
 	if len(segments) != len(c.segments) {
 		return nil, false

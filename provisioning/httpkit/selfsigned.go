@@ -28,23 +28,23 @@ const (
 	oldKeyFile = "api.key"
 )
 
-// selfSignedFor is how long a self-signed certificate is good: clients pin it,
-// so it has to outlive them.
+// selfSignedFor is the lifetime of a self-signed certificate. It is long because clients
+// pin the certificate.
 const selfSignedFor = 10 * 365 * 24 * time.Hour
 
-// CertificateStore keeps a certificate and its private key, sealed.
+// CertificateStore stores a certificate and its private key, encrypted.
 type CertificateStore interface {
-	// ServerCertificate returns both in PEM, or nothing where none was put.
+	// ServerCertificate returns both in PEM, or nothing where none is stored.
 	ServerCertificate() (cert []byte, key secret.Bytes, err error)
 	// PutServerCertificate stores both before it returns.
 	PutServerCertificate(cert []byte, key secret.Bytes) error
 }
 
-// SelfSigned returns the certificate of the API with its key. The key is in the store,
-// and the certificate in dir besides, for clients. It is made where it is not in dir, for
-// localhost, 127.0.0.1, ::1 and this machine's name. A certificate without its key is an
-// error rather than replaced: somebody put it there. A key that is in dir in the clear is
-// taken into the store, overwritten and removed.
+// SelfSigned returns the certificate of the API with its key. The key is in the store;
+// the certificate is also in dir, for clients. If it is not in dir, it is created for
+// localhost, 127.0.0.1, ::1 and the name of this machine. A certificate without its key
+// is an error and is not replaced: somebody put it there. A plain key in dir is moved
+// into the store, overwritten and removed.
 func SelfSigned(dir string, store CertificateStore, now time.Time) (tls.Certificate, error) {
 	certFile := filepath.Join(dir, CertFile)
 	cert, err := readIfThere(certFile)
@@ -76,8 +76,8 @@ func pair(cert []byte, key secret.Bytes) (tls.Certificate, error) {
 	return c, nil
 }
 
-// makeAndKeep makes a certificate. The store comes first: a certificate in the folder
-// always has its key.
+// makeAndKeep creates a certificate. It writes to the store first, so that a certificate
+// in the folder always has its key.
 func makeAndKeep(certFile string, store CertificateStore, now time.Time) (tls.Certificate, error) {
 	cert, key, err := makeSelfSigned(now)
 	if err != nil {
@@ -93,7 +93,7 @@ func makeAndKeep(certFile string, store CertificateStore, now time.Time) (tls.Ce
 	return pair(cert, key)
 }
 
-// takeOver takes the key of an older version into the store, and removes it and what a
+// takeOver moves the key of an older version into the store, and removes it and what a
 // killed daemon may have left of it.
 func takeOver(dir string, cert []byte, store CertificateStore) error {
 	keyFile := filepath.Join(dir, oldKeyFile)
@@ -121,8 +121,8 @@ func takeOver(dir string, cert []byte, store CertificateStore) error {
 	return err
 }
 
-// overwrite removes a file after it has overwritten what is in it. Where that was is for
-// the file system and the disk to say: they may keep another copy.
+// overwrite overwrites a file and removes it. The file system or the disk may keep other
+// copies.
 func overwrite(file string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY, 0)
 	if err != nil {
@@ -184,7 +184,7 @@ func readIfThere(file string) ([]byte, error) {
 	return data, err
 }
 
-// writeFile puts a whole file in place or none.
+// writeFile writes a whole file or none.
 func writeFile(file string, data []byte, mode fs.FileMode) error {
 	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// NewServer is an HTTP server with bounds on everything a client can hold on
-// to. It serves TLS listeners and Unix sockets alike.
+// NewServer returns an HTTP server with bounds on everything that a client can hold. It
+// serves TLS listeners and Unix sockets.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           newTurns().inTurn(onOwnStack(h)),
@@ -31,17 +31,15 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// onOwnStack has requests handled on stacks that are cleared: bodies may hold PINs
-// and keys.
+// onOwnStack runs handlers on stacks that are cleared: bodies may hold PINs and keys.
 func onOwnStack(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secret.OnOwnStack(func() { h.ServeHTTP(w, r) })
 	})
 }
 
-// ClientCertificate is the certificate that a client has proved to have the key of;
-// nil where it has shown none. Nobody has looked at who signed it and until when it
-// is good.
+// ClientCertificate returns the certificate whose key the client has proved to have, or
+// nil. Its issuer and its validity are not checked.
 func ClientCertificate(r *http.Request) *x509.Certificate {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil
@@ -49,8 +47,9 @@ func ClientCertificate(r *http.Request) *x509.Certificate {
 	return r.TLS.PeerCertificates[0]
 }
 
-// TLSConfig is TLS 1.2 and above with Go's own choice of ciphers, for a certificate
-// chain and its key. Clients may show a certificate of any issuer, and need not.
+// TLSConfig returns a configuration for TLS 1.2 and later with Go's default ciphers, for
+// a certificate chain and its key. Clients may present a certificate of any issuer, or
+// none.
 func TLSConfig(cert tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,

@@ -14,21 +14,21 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Bounds of [Sessions]: of one credential, and of all. Where there are as many, the
-// one begun first ends for the next.
+// Bounds of [Sessions]: of one credential, and of all. Beyond them, the oldest session
+// ends for a new one.
 const (
 	maxSessionsEach = 64
 	maxSessions     = 10_000
 )
 
-// Credentials looks at credentials again; provisioning.Service does.
+// Credentials authenticates credentials again; provisioning.Service implements it.
 type Credentials interface {
-	Again(ctx context.Context, c provisioning.Credential) (provisioning.Credential, error)
+	Reauthenticate(ctx context.Context, c provisioning.Credential) (provisioning.Credential, error)
 }
 
-// Sessions are the tokens that a dialect gave to those who proved a credential: 256
-// random bits, of which it keeps a hash, in memory only. A session ends after its
-// time, and with its credential. It is safe for concurrent use.
+// Sessions are the tokens that a dialect issued to authenticated clients: 256 random
+// bits, of which it keeps a hash, in memory only. A session ends after its lifetime, and
+// with its credential. It is safe for concurrent use.
 type Sessions struct {
 	credentials Credentials
 	lifetime    time.Duration
@@ -55,7 +55,7 @@ type session struct {
 	inOwn      *list.Element
 }
 
-// NewSessions is sessions of a lifetime. now is the clock; nil is time.Now.
+// NewSessions returns sessions of that lifetime. now is the clock; nil is time.Now.
 func NewSessions(c Credentials, lifetime time.Duration, now func() time.Time) *Sessions {
 	if now == nil {
 		now = time.Now
@@ -66,8 +66,8 @@ func NewSessions(c Credentials, lifetime time.Duration, now func() time.Time) *S
 	}
 }
 
-// Begin begins a session of a credential that was proved, with those of its rights
-// that are in the set. The token is in base64url; whoever asks wipes it.
+// Begin starts a session of an authenticated credential, with those of its rights that
+// are in the set. The token is in base64url; the caller wipes it.
 func (s *Sessions) Begin(c provisioning.Credential, rights record.Rights) (token secret.Bytes, begins, ends time.Time) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails: it stops the process instead
@@ -85,11 +85,11 @@ func (s *Sessions) Begin(c provisioning.Credential, rights record.Rights) (token
 	return token, begins, made.ends
 }
 
-// Lifetime is how long a session lasts.
+// Lifetime returns how long a session lasts.
 func (s *Sessions) Lifetime() time.Duration { return s.lifetime }
 
-// Caller is whose session a token is of. A token that is unknown or whose session
-// or credential has ended is Unauthenticated.
+// Caller returns the caller of a session by its token. An unknown token, or one whose
+// session or credential has ended, is Unauthenticated.
 func (s *Sessions) Caller(ctx context.Context, token secret.Bytes) (provisioning.Caller, error) {
 	refused := provisioning.Errorf(provisioning.Unauthenticated, "the access token is unknown or has expired; get a new one with your credential")
 	if len(token) == 0 || len(token) > base64.RawURLEncoding.EncodedLen(32) {
@@ -99,7 +99,7 @@ func (s *Sessions) Caller(ctx context.Context, token secret.Bytes) (provisioning
 	if found == nil {
 		return provisioning.Caller{}, refused
 	}
-	c, err := s.credentials.Again(ctx, found.credential)
+	c, err := s.credentials.Reauthenticate(ctx, found.credential)
 	if provisioning.KindOf(err) == provisioning.Unauthenticated && err != nil {
 		s.End(token)
 		return provisioning.Caller{}, refused
@@ -127,7 +127,7 @@ func (s *Sessions) find(id [sha256.Size]byte) *session {
 	return found
 }
 
-// makeRoom ends what is over, and what is too much for one more of the owner.
+// makeRoom ends expired sessions, and the oldest ones beyond the bounds.
 func (s *Sessions) makeRoom(o owner, now time.Time) {
 	for first := s.all.Front(); first != nil && !now.Before(first.Value.(*session).ends); first = s.all.Front() {
 		s.remove(first.Value.(*session))

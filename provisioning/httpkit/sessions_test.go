@@ -17,7 +17,7 @@ import (
 // revocable are credentials that can be revoked, by name.
 type revocable struct{ gone sync.Map }
 
-func (r *revocable) Again(_ context.Context, c provisioning.Credential) (provisioning.Credential, error) {
+func (r *revocable) Reauthenticate(_ context.Context, c provisioning.Credential) (provisioning.Credential, error) {
 	if _, gone := r.gone.Load(c.Caller.Name); gone {
 		return provisioning.Credential{}, provisioning.Errorf(provisioning.Unauthenticated, "revoked")
 	}

@@ -12,24 +12,24 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Signers knows the credentials of those who sign; provisioning.Service does.
+// Signers finds the credentials of signers; provisioning.Service implements it.
 type Signers interface {
 	Signer(ctx context.Context, dialect, id string) (provisioning.Credential, error)
 }
 
-// SignedTokens finds callers by what they or an authorization server signed, for
-// the credentials of a dialect that are of the kind provisioning.Signer.
+// SignedTokens finds callers by tokens that they or an authorization server signed, for a
+// dialect's credentials of kind provisioning.Signer.
 type SignedTokens struct {
 	Signers Signers
 	Dialect string
-	// Own are the rules of tokens that callers sign themselves, whose sub is the id
-	// of their credential.
+	// Own are the rules for tokens that callers sign themselves. Their sub is the id of
+	// the credential.
 	Own jwtauth.Rules
-	// Issuer signs access tokens for others, whose client_id (or else sub) is the id of
-	// a credential; nil is none. Audiences are who they have to be for.
+	// Issuer signs access tokens for others, whose client_id (or else sub) is the id of a
+	// credential; nil is none. Audiences are the accepted audiences.
 	Issuer    *jwtauth.Issuer
 	Audiences []string
-	// Scopes are what each scope lets do, within the rights of the credential.
+	// Scopes has the rights of each scope, which never exceed those of the credential.
 	Scopes map[string]record.Rights
 	// Replays are the assertions that were used.
 	Replays *jwtauth.Replays
@@ -37,12 +37,11 @@ type SignedTokens struct {
 	Now func() time.Time
 }
 
-// IsSigned reports whether a token looks like a signed one, rather than the token of
-// a session.
+// IsSigned reports whether a token has the form of a signed one, rather than that of a
+// session.
 func IsSigned(token secret.Bytes) bool { return strings.Count(string(token), ".") == 2 }
 
-// Caller is who a token says that they are. Whatever is wrong with it is
-// Unauthenticated.
+// Caller returns the caller of a token. Every error is Unauthenticated.
 func (s *SignedTokens) Caller(ctx context.Context, token secret.Bytes) (provisioning.Caller, error) {
 	t, err := jwtauth.Parse(string(token))
 	if err != nil {
@@ -61,7 +60,7 @@ func (s *SignedTokens) Caller(ctx context.Context, token secret.Bytes) (provisio
 	return c.Caller, nil
 }
 
-// issued is the caller of an access token of the issuer.
+// issued returns the caller of an access token of the issuer.
 func (s *SignedTokens) issued(ctx context.Context, t *jwtauth.Token) (provisioning.Caller, error) {
 	claims, err := s.Issuer.Verify(ctx, t, s.Audiences, s.Now())
 	if err != nil {
@@ -92,9 +91,9 @@ const JWTBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // assertionFor bounds the lifetime of an assertion.
 const assertionFor = time.Hour
 
-// Client is the credential of a client that asks for an access token with an
-// assertion (RFC 7523, section 3) for one of the endpoints, and what the scopes that
-// it asks for let it do: all where it names none. An assertion works once.
+// Client returns the credential of a client that requests an access token with an
+// assertion (RFC 7523, section 3) for one of the endpoints, and the rights of the
+// requested scopes: all where it requests none. An assertion works once.
 func (s *SignedTokens) Client(ctx context.Context, r TokenRequest, endpoints []string) (provisioning.Credential, record.Rights, error) {
 	none := provisioning.Credential{}
 	switch {
@@ -132,7 +131,7 @@ func (s *SignedTokens) Client(ctx context.Context, r TokenRequest, endpoints []s
 	return c, rights, nil
 }
 
-// rights are what the scopes of a request let do.
+// rights returns the rights of the requested scopes.
 func (s *SignedTokens) rights(scope string) (record.Rights, error) {
 	var rights record.Rights
 	asked := strings.Fields(scope)

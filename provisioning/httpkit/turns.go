@@ -9,27 +9,27 @@ import (
 )
 
 const (
-	// turnsPerProcessor is how many requests are worked on at a time for each
-	// processor. Those that wait for the commit to the store count too, so it is
-	// wide enough that they share commits.
+	// turnsPerProcessor is how many requests run at a time for each processor. Those that
+	// wait for a commit of the store count too, so it is large enough for them to share
+	// commits.
 	turnsPerProcessor = 32
 
-	// maxTurn is how long a request waits for its turn, and how long it has it. It
-	// goes on after either: turns are for the order, and nobody who sends a body a
-	// byte at a time, or makes a key, keeps others out.
+	// maxTurn is how long a request waits for its turn, and how long a turn lasts. A
+	// request continues after either: turns only order requests, and nobody can block
+	// others by sending a body a byte at a time, or by making a key.
 	maxTurn = 250 * time.Millisecond
 )
 
-// turns has one value for each request that is worked on. Without them, hundreds of
-// requests at once are all begun, and whoever leads the commit to the store stands
-// behind all of them each time it comes back from the disk: writes then take far
-// longer than reads, and some of them longer still. In turns, requests are served in
-// the order in which they came.
+// turns has one value for each request that is running. Without turns, hundreds of
+// concurrent requests would all start, and the goroutine that leads the commit of the
+// store would wait behind all of them each time it returns from the disk: writes would
+// take far longer than reads. With turns, requests are served in the order in which they
+// arrive.
 type turns chan struct{}
 
 func newTurns() turns { return make(turns, turnsPerProcessor*runtime.GOMAXPROCS(0)) }
 
-// inTurn has requests wait for their turn.
+// inTurn makes requests wait for their turn.
 func (t turns) inTurn(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		leave := t.enter()
@@ -40,15 +40,15 @@ func (t turns) inTurn(h http.Handler) http.Handler {
 
 type turnKey struct{}
 
-// GiveUpTurn lets another request be worked on in place of the one that ctx is of, which
-// goes on: it has to wait for something that is no work.
+// GiveUpTurn ends the turn of the request of ctx, which continues: it is about to wait
+// for something else than a processor.
 func GiveUpTurn(ctx context.Context) {
 	if leave, ok := ctx.Value(turnKey{}).(func()); ok {
 		leave()
 	}
 }
 
-// enter waits for a turn, maxTurn at the most. The caller calls leave when it is done,
+// enter waits for a turn, at most for maxTurn. The caller calls leave when it is done,
 // once or more often.
 func (t turns) enter() (leave func()) {
 	select {

@@ -31,8 +31,8 @@ var hashes = map[string]struct {
 	SHA512: {otp.AlgorithmSHA512, 64},
 }
 
-// SeedSize is the length in bytes of a new seed for a hash, 0 for a name that is
-// no hash.
+// SeedSize returns the length in bytes of a new seed for a hash, and 0 for an unknown
+// hash.
 func SeedSize(hash string) int { return hashes[hash].size }
 
 // Key makes the passwords of one token.
@@ -42,14 +42,14 @@ type Key struct {
 	Digits int    // 6 or 8
 }
 
-// Step is the counter of TOTP at a time: the number of periods, in seconds,
-// since 1970 (RFC 6238, section 4.2). A time before that is step 0.
+// Step returns the counter of TOTP at a time: the number of periods, in seconds, since
+// 1970 (RFC 6238, section 4.2). Earlier times are step 0.
 func Step(at time.Time, period int) uint64 {
 	return uint64(max(0, at.Unix())) / uint64(period)
 }
 
-// Code is the password of a counter (RFC 4226, section 5.3), in decimal digits
-// with leading zeros.
+// Code returns the password of a counter (RFC 4226, section 5.3), in decimal digits with
+// leading zeros.
 func (k Key) Code(counter uint64) (secret.Bytes, error) {
 	g, err := k.generator()
 	if err != nil {
@@ -64,6 +64,7 @@ type generator struct {
 	options hotp.ValidateOpts
 }
 
+// generator returns the key in the form of the library.
 func (k Key) generator() (generator, error) {
 	h, ok := hashes[k.Hash]
 	if !ok || k.Digits != 6 && k.Digits != 8 || len(k.Seed) == 0 {
@@ -80,20 +81,20 @@ func (g generator) code(counter uint64) (secret.Bytes, error) {
 	return secret.Bytes(text), nil
 }
 
-// Find is the least counter from first to last whose password is code. It takes
-// the same time wherever, and whether or not, that is.
+// Find returns the lowest counter from first to last whose password is code. It takes the
+// same time for every result.
 func (k Key) Find(code secret.Bytes, first, last uint64) (counter uint64, found bool, err error) {
 	return k.find(first, last, code)
 }
 
-// FindPair is the least counter from first to last whose password is code and
-// whose next one is next, in the same time wherever that is.
+// FindPair returns the lowest counter from first to last whose password is code and whose
+// next password is next. It takes the same time for every result.
 func (k Key) FindPair(code, next secret.Bytes, first, last uint64) (counter uint64, found bool, err error) {
 	return k.find(first, last, code, next)
 }
 
-// find looks for a row of one or two passwords of consecutive counters. No
-// counter is 2^64-1, so that none wraps.
+// find looks for one or two passwords of consecutive counters. No counter is 2^64-1, so
+// none wraps around.
 func (k Key) find(first, last uint64, row ...secret.Bytes) (counter uint64, found bool, err error) {
 	g, err := k.generator()
 	if err != nil {

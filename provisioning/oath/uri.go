@@ -16,23 +16,23 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Enrolment is what an authenticator app needs to know of a token.
+// Enrolment is what an authenticator app must know about a token.
 type Enrolment struct {
 	Key
 	// Period is the time step of TOTP in seconds; 0 is HOTP.
 	Period int
 	// Counter is the first counter of HOTP.
 	Counter uint64
-	// Issuer is who gives the token, such as the organisation; it may be empty.
-	// Account is whose it is. Neither has a colon, which parts the two.
+	// Issuer is the organisation that issues the token; it may be empty. Account is the
+	// holder. Neither has a colon, which separates them.
 	Issuer, Account string
 }
 
-// MaxName is the length in bytes that Issuer and Account may have, so that the
-// QR code stays one that cameras read.
+// MaxName is the maximal length of Issuer and Account in bytes, so that cameras can read
+// the QR code.
 const MaxName = 100
 
-// URI is the key as an otpauth:// URI, which holds the seed (Key Uri Format of
+// URI returns the key as an otpauth:// URI, which contains the seed (Key Uri Format of
 // Google Authenticator: the seed in base 32 without padding, blanks as %20).
 func (e Enrolment) URI() (secret.Bytes, error) {
 	if _, err := e.generator(); err != nil {
@@ -58,7 +58,7 @@ func (e Enrolment) URI() (secret.Bytes, error) {
 	return fmt.Appendf(u, "%s&algorithm=%s&digits=%d%s", issuer, e.Hash, e.Digits, moving), nil
 }
 
-// query is a value of a query, with blanks as %20: some apps show the "+" of
+// query escapes a value of a query, with blanks as %20: some apps display the "+" of
 // forms.
 func query(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
@@ -69,8 +69,8 @@ const (
 	quietModules = 4
 )
 
-// PNG is the QR code of an otpauth:// URI as a picture of about 300 to 500 pixels
-// a side.
+// PNG returns the QR code of an otpauth:// URI as an image of about 300 to 500 pixels a
+// side.
 func PNG(uri secret.Bytes) ([]byte, error) {
 	code, err := qr.Encode(string(uri), qr.M, qr.Auto)
 	if err != nil {

@@ -112,9 +112,9 @@ func (r *reader) shrouded(value cryptobyte.String) error {
 	return err
 }
 
-// friendlyName is the friendlyName attribute (RFC 2985, section 5.5.1), a BMPString,
-// as UTF-8; empty where there is none. On a key that Windows exported, which has the
-// name of its provider too, it is a container's name and nothing for people.
+// friendlyName returns the friendlyName attribute (RFC 2985, section 5.5.1), a BMPString,
+// as UTF-8, or an empty string. On a key from Windows, which also has the name of its
+// provider, it is the name of a key container and not meant for people.
 func friendlyName(attributes cryptobyte.String) (name string, err error) {
 	windows := false
 	for n := 0; !attributes.Empty(); n++ {
@@ -142,8 +142,8 @@ func friendlyName(attributes cryptobyte.String) (name string, err error) {
 // bmpTag is the tag of a BMPString.
 const bmpTag = cbasn1.Tag(30)
 
-// privateKey checks that the numbers of an RSA key are of a size that may be computed
-// with. Other keys are of one size, and are left to who uses them.
+// privateKey checks that the numbers of an RSA key are small enough to compute with.
+// Other keys have one size each; the caller checks them.
 func privateKey(pkcs8 secret.Bytes) (secret.Bytes, error) {
 	in := cryptobyte.String(pkcs8)
 	var seq, inner, numbers cryptobyte.String

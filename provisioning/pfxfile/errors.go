@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// What is wrong with a file, in sentences for whoever sent it.
+// Errors of a file, in sentences for its sender.
 var (
 	errDamaged  = errors.New("the file is not a PFX, or it is damaged; export it again")
 	errBER      = errors.New("the PFX is encoded in BER with indefinite lengths, which is not supported; convert it with `openssl pkcs12` first")

@@ -27,7 +27,7 @@ func (k oldKey) price() int64 {
 	return work.Product(k.iterations, work.Blocks(k.size, k.hash.size))
 }
 
-// derive takes the price and derives. The names are those of the standard.
+// derive takes the price and derives the key. The names are those of the standard.
 func (k oldKey) derive(b *work.Budget, password []byte) (secret.Bytes, error) {
 	if err := b.Take(k.price()); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (k oldKey) derive(b *work.Budget, password []byte) (secret.Bytes, error) {
 	}
 }
 
-// repeated is the text again and again, to a multiple of v bytes.
+// repeated returns the text, repeated to a multiple of v bytes.
 func repeated(text []byte, v int) []byte {
 	n := (len(text) + v - 1) / v * v
 	out := make([]byte, n)
@@ -71,7 +71,7 @@ func repeated(text []byte, v int) []byte {
 	return out
 }
 
-// addOne is x = x + y + 1, both big endian and of one length.
+// addOne sets x to x + y + 1, both big endian and of the same length.
 func addOne(x, y []byte) {
 	carry := 1
 	for i := len(x) - 1; i >= 0; i-- {

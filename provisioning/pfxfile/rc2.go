@@ -6,7 +6,8 @@ import (
 	"math/bits"
 )
 
-// RC2 (RFC 2268), which old programs encrypt certificates with. It is decrypted only.
+// RC2 (RFC 2268), with which old programs encrypt certificates. Only decryption is
+// implemented.
 
 // rc2 is the expanded key.
 type rc2 [64]uint16
@@ -30,10 +31,10 @@ func newRC2(key []byte) (cipher.Block, error) {
 	return &k, nil
 }
 
-// BlockSize is that of the cipher, in bytes.
+// BlockSize returns the block size in bytes.
 func (k *rc2) BlockSize() int { return 8 }
 
-// Encrypt is there for [cipher.Block], and is not called for reading.
+// Encrypt panics: it is only there for [cipher.Block].
 func (k *rc2) Encrypt(_, _ []byte) { panic("RC2 is decrypted only") }
 
 // Decrypt decrypts a block: rounds of mixing, two of which a mashing follows, both

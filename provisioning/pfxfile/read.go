@@ -22,22 +22,21 @@ const (
 	maxRSA        = 8192
 )
 
-// File is what was read.
+// File has the contents of a PFX.
 type File struct {
-	// Key is the private key as PKCS #8, nil where there is none, and KeyName its
-	// friendly name, or empty.
+	// Key is the private key as PKCS #8, or nil. KeyName is its friendly name, or empty.
 	Key     secret.Bytes
 	KeyName string
-	// Certificates are X.509, as they came.
+	// Certificates are X.509, in DER, in the order of the file.
 	Certificates [][]byte
 }
 
 // Wipe overwrites the key.
 func (f *File) Wipe() { f.Key.Wipe() }
 
-// Read reads a PFX. An error is a sentence for whoever sent it, an
-// [work.OverError] where it costs more than the budget, or says that the request has
-// ended. The caller wipes the file, and the password.
+// Read reads a PFX. An error is a sentence for its sender, a [work.OverError] where
+// reading costs more than the budget, or that of the context. The caller wipes the result
+// and the password.
 func Read(data []byte, password secret.Bytes, b *work.Budget) (*File, error) {
 	if !utf8.Valid(password) {
 		return nil, errPassword
@@ -53,8 +52,8 @@ func Read(data []byte, password secret.Bytes, b *work.Budget) (*File, error) {
 	return &r.file, nil
 }
 
-// bmpString is UTF-16 with a zero at the end. Characters outside of the Basic
-// Multilingual Plane are two, as in OpenSSL.
+// bmpString returns UTF-16 with a zero at the end. Characters outside of the Basic
+// Multilingual Plane become two, as in OpenSSL.
 func bmpString(text []byte) secret.Bytes {
 	out := make(secret.Bytes, 0, 4*len(text)+2)
 	put := func(u uint16) { out = append(out, byte(u>>8), byte(u)) }
@@ -72,7 +71,7 @@ func bmpString(text []byte) secret.Bytes {
 	return append(out, 0, 0)
 }
 
-// reader is the reading of one file.
+// reader reads one file.
 type reader struct {
 	budget    *work.Budget
 	passwords *passwords
@@ -83,7 +82,7 @@ type reader struct {
 	plain     []secret.Bytes // to be wiped
 }
 
-// encrypted is something that has a price.
+// encrypted is a part of the file that costs a key derivation.
 type encrypted struct {
 	scheme scheme
 	data   []byte
@@ -101,7 +100,7 @@ var (
 	oidEncryptedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 6}
 )
 
-// read is the outermost: PFX of RFC 7292, section 4.
+// read reads the outermost structure: PFX of RFC 7292, section 4.
 func (r *reader) read(data []byte) error {
 	if len(data) > 1 && data[0] == 0x30 && data[1] == 0x80 {
 		return errBER
@@ -139,7 +138,7 @@ func (r *reader) read(data []byte) error {
 	return r.decryptAll()
 }
 
-// contentInfo reads a ContentInfo: its type, and what is in it.
+// contentInfo reads a ContentInfo: its type and its content.
 func contentInfo(in *cryptobyte.String) (kind asn1.ObjectIdentifier, content cryptobyte.String, ok bool) {
 	var seq cryptobyte.String
 	ok = in.ReadASN1(&seq, cbasn1.SEQUENCE) && readOID(&seq, &kind) &&
@@ -170,8 +169,8 @@ func macData(in *cryptobyte.String) (mac scheme, sum []byte, err error) {
 	return mac, sum, err
 }
 
-// safes looks at all contents, and at the price of everything that can be seen of
-// them, before it has the first key derived: that of the MAC.
+// safes reads all contents, and checks the price of everything visible in them, before
+// the first key derivation, which is that of the MAC.
 func (r *reader) safes(data, sum []byte, mac scheme) error {
 	in := cryptobyte.String(data)
 	var list cryptobyte.String
@@ -202,7 +201,7 @@ func (r *reader) safes(data, sum []byte, mac scheme) error {
 	return nil
 }
 
-// price is that of everything that waits.
+// price returns the price of everything that waits for decryption.
 func (r *reader) price() (sum int64) {
 	for _, e := range r.waiting {
 		sum = work.Sum(sum, e.scheme.price)
@@ -210,8 +209,8 @@ func (r *reader) price() (sum int64) {
 	return sum
 }
 
-// decryptAll decrypts what waits, and what comes out of it. Before each derivation the
-// price of everything that is known by then is looked at.
+// decryptAll decrypts what waits, and what that contains. Before each derivation it
+// checks the price of everything known by then.
 func (r *reader) decryptAll() error {
 	for len(r.waiting) > 0 {
 		if err := r.budget.Fits(r.price()); err != nil {
@@ -238,7 +237,7 @@ func (r *reader) decryptAll() error {
 	return nil
 }
 
-// safe reads one of the contents: its entries where it is plain.
+// safe reads one of the contents, and its entries if it is not encrypted.
 func (r *reader) safe(in *cryptobyte.String) error {
 	kind, content, ok := contentInfo(in)
 	switch {

@@ -21,7 +21,7 @@ import (
 // maxSalt bounds salts, in bytes.
 const maxSalt = 1024
 
-// algorithm is an AlgorithmIdentifier whose parameters were not looked at.
+// algorithm is an AlgorithmIdentifier with parameters that are not parsed yet.
 type algorithm struct {
 	oid    asn1.ObjectIdentifier
 	params cryptobyte.String // one element, or empty
@@ -38,7 +38,7 @@ func (a *algorithm) read(in *cryptobyte.String) bool {
 	return seq.Empty()
 }
 
-// maxOID bounds object identifiers, in bytes. Those that are known have at most eleven.
+// maxOID bounds object identifiers, in bytes. Known ones have at most eleven.
 const maxOID = 64
 
 // readOID reads an object identifier.
@@ -48,18 +48,18 @@ func readOID(in *cryptobyte.String, out *asn1.ObjectIdentifier) bool {
 	return look.ReadASN1(&raw, cbasn1.OBJECT_IDENTIFIER) && len(raw) <= maxOID && in.ReadASN1ObjectIdentifier(out)
 }
 
-// scheme is how something is decrypted or authenticated with a password: its
-// parameters, which were checked, and its price.
+// scheme is how something is decrypted or authenticated with a password: checked
+// parameters and a price.
 type scheme struct {
 	price int64
 	// keys derives the key, and the initialization vector where there is one.
 	keys func(b *work.Budget, p *passwords) (key, iv secret.Bytes, err error)
-	// block and mac are what the key is for; one of them is nil.
+	// block and mac are what the key is used for; one of them is nil.
 	block func(key []byte) (cipher.Block, error)
 	mac   func() hash.Hash
 }
 
-// passwords are the password in the two forms in which it is derived from.
+// passwords are the two forms of a password that keys are derived from.
 type passwords struct {
 	bmp  secret.Bytes // UTF-16, big endian, with a zero at the end (RFC 7292, appendix B.1)
 	utf8 secret.Bytes // for PBKDF2
@@ -100,7 +100,7 @@ var ciphers = map[string]struct {
 	"1.2.840.113549.3.7":      {24, des.NewTripleDESCipher},
 }
 
-// digest is a hash function as the derivation of PKCS #12 knows it.
+// digest is a hash function in the derivation of PKCS #12.
 type digest struct {
 	new         func() hash.Hash
 	size, block int // in bytes
@@ -124,7 +124,7 @@ var hmacs = map[string]func() hash.Hash{
 	"1.2.840.113549.2.11": sha512.New,
 }
 
-// encryption looks at the parameters of an encryption with a password.
+// encryption parses the parameters of an encryption with a password.
 func encryption(a algorithm) (scheme, error) {
 	if a.oid.Equal(oidPBES2) {
 		return pbes2(a)
@@ -155,7 +155,7 @@ func encryption(a algorithm) (scheme, error) {
 	return s, checkCounts(salt, iterations)
 }
 
-// pbes2 looks at the parameters of PBES2 (RFC 8018, section 6.2).
+// pbes2 parses the parameters of PBES2 (RFC 8018, section 6.2).
 func pbes2(a algorithm) (scheme, error) {
 	kdf, cipherAlgorithm, err := pair(a)
 	if err != nil {
@@ -183,7 +183,7 @@ func pbes2(a algorithm) (scheme, error) {
 	}}, nil
 }
 
-// pair reads the two algorithms that PBES2 and PBMAC1 are made of.
+// pair reads the two algorithms of PBES2 and PBMAC1.
 func pair(a algorithm) (kdf, other algorithm, err error) {
 	var seq cryptobyte.String
 	params := a.params
@@ -254,8 +254,8 @@ const (
 	maxMACKey = 64
 )
 
-// authentication looks at the parameters of the MAC. salt and iterations stand beside
-// the algorithm, and count for those of PKCS #12 only.
+// authentication parses the parameters of the MAC. salt and iterations are outside of the
+// algorithm, and apply only to those of PKCS #12.
 func authentication(a algorithm, salt []byte, iterations int64) (scheme, error) {
 	if a.oid.Equal(oidPBMAC1) {
 		kdf, mac, err := pair(a)
@@ -289,8 +289,7 @@ func authentication(a algorithm, salt []byte, iterations int64) (scheme, error) 
 	}}, checkCounts(salt, iterations)
 }
 
-// decrypt decrypts, in CBC with the padding of PKCS #5. The caller wipes what comes
-// out.
+// decrypt decrypts CBC with the padding of PKCS #5. The caller wipes the result.
 func (s scheme) decrypt(b *work.Budget, p *passwords, data []byte) (secret.Bytes, error) {
 	key, iv, err := s.keys(b, p)
 	defer key.Wipe()

@@ -175,7 +175,6 @@ func (s *suite) users() {
 	})
 }
 
-// boundKeys stores a key of a dialect that is found by two hashes.
 // mapped finds users by the operating system users that are mapped to them.
 func (s *suite) mapped() {
 	other := record.Tenant{Name: "mapped"}
@@ -225,6 +224,7 @@ func (s *suite) mapped() {
 	})
 }
 
+// boundKeys stores a key of a dialect that is found by two hashes.
 func (s *suite) boundKeys() {
 	hash, certificate := s.store.HashAPIKey(secret.Bytes("secret")), s.store.HashAPIKey(secret.Bytes("certificate"))
 	bound := record.APIKey{

@@ -18,8 +18,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// table is a CSV with a header: names of columns in lower case and where they
-// are.
+// table is a CSV with a header. It has the names of columns in lower case, and their
+// positions.
 type table struct {
 	reader  *csv.Reader
 	columns map[string]int
@@ -27,14 +27,14 @@ type table struct {
 	row     []string
 }
 
-// column is the name of a column as it is compared: in lower case and without
-// blanks, hyphens and low lines.
+// column returns the name of a column in the form for comparisons: in lower case, without
+// blanks, hyphens and underscores.
 func column(name string) string {
 	return strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(strings.TrimSpace(name)))
 }
 
-// openTable reads the header. Columns that are not among those known are an error,
-// so that no misspelt one is passed over; so is one that is needed and missing.
+// openTable reads the header. Unknown columns are an error, so that no misspelt one is
+// ignored; so are missing ones that are needed.
 func openTable(data []byte, charset string, known map[string]string, need ...string) (*table, error) {
 	decoder := unicode.UTF8.NewDecoder()
 	if charset != "" {
@@ -70,8 +70,7 @@ func openTable(data []byte, charset string, known map[string]string, need ...str
 	return t, nil
 }
 
-// next reads a row; io.EOF is the end. A row with a wrong number of values is
-// errFields.
+// next reads a row; io.EOF is the end. A row with a wrong number of values is errFields.
 func (t *table) next() error {
 	row, err := t.reader.Read()
 	t.row = row
@@ -90,7 +89,7 @@ func (t *table) next() error {
 
 var errFields = errors.New("the row has more or fewer values than the header")
 
-// csvError is an error of the reader, which has the line and no value.
+// csvError converts an error of the reader into one with the line and no value.
 func csvError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errors.New("it is empty")
@@ -102,9 +101,8 @@ func csvError(err error) error {
 	return err
 }
 
-// text is the value of a column, empty where there is none. It has memory of its own:
-// the values of a row share theirs, and a serial number that is kept would keep the
-// seed beside it.
+// text returns the value of a column, or an empty string. It copies the value: the values
+// of a row share memory, so a serial number that is kept would keep the seed beside it.
 func (t *table) text(name string) string {
 	i, ok := t.columns[name]
 	if !ok || i >= len(t.row) {
@@ -113,7 +111,7 @@ func (t *table) text(name string) string {
 	return strings.Clone(strings.TrimSpace(t.row[i]))
 }
 
-// secret is the value of a column as it stands, nil where it is empty.
+// secret returns the value of a column, nil where it is empty.
 func (t *table) secret(name string) secret.Bytes {
 	if text := t.text(name); text != "" {
 		return secret.Bytes(text)
@@ -147,7 +145,7 @@ func readTokens(b *work.Budget, data []byte, o Options) (*File, error) {
 	})
 }
 
-// rows calls fn for each row, and notes those that have no good form.
+// rows calls fn for each row, and records malformed ones.
 func (t *table) rows(f *File, fn func() error) error {
 	for {
 		err := t.next()
@@ -200,7 +198,7 @@ func (t *table) token(to *Token) (err error) {
 	return nil
 }
 
-// batchColumns are the columns of DualShield's batch assignment.
+// batchColumns are the columns of a batch assignment.
 var batchColumns = map[string]string{
 	"domain": "domain", "loginname": "login", "manufacturercode": "manufacturer", "productcode": "model", "serial": "serial", "status": "status", "pin": "pin",
 }

@@ -103,14 +103,14 @@ func TestDualShield(t *testing.T) {
 	want := seedfile.Token{Serial: "0001", Manufacturer: "DN", Model: "ST", Description: "one", Seed: secret.Bytes("12345678901234567890"), Hash: "SHA256", Digits: 8, Period: 60, Window: 5}
 	for encoding, seed := range map[string]string{"HEX": "3132333435363738393031323334353637383930", "base32": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "BASE64": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA="} {
 		file := fmt.Sprintf(dual, encoding, "NONE", "", "<token><serial>0001</serial><seed>"+seed+"</seed><description>one</description></token>\n<token><serial>2</serial><seed>*</seed></token>")
-		f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(file), seedfile.Options{})
+		f, err := seedfile.Read(t.Context(), seedfile.SeedXML, []byte(file), seedfile.Options{})
 		if err != nil || len(f.Tokens) != 1 || len(f.Problems) != 1 || f.Problems[0].Line != 4 {
 			t.Fatalf("%v, %+v", err, f)
 		}
 		same(t, encoding, f.Tokens[0], want)
 	}
 	event := strings.Replace(fmt.Sprintf(dual, "", "", "", "<token><serial>1</serial><seed>31323334353637383930</seed><counter>9</counter></token>"), "<timeWindow>60</timeWindow>", "", 1)
-	f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(event), seedfile.Options{})
+	f, err := seedfile.Read(t.Context(), seedfile.SeedXML, []byte(event), seedfile.Options{})
 	if err != nil || len(f.Tokens) != 1 || f.Tokens[0].Period != 0 || f.Tokens[0].Counter != 9 {
 		t.Errorf("%v, %+v", err, f)
 	}
@@ -128,7 +128,7 @@ func TestDualShieldEncrypted(t *testing.T) {
 	seed := hex.EncodeToString(append(nonce, aead.Seal(nil, nonce, []byte("12345678901234567890"), []byte("0001"))...))
 	header := "<salt>" + hex.EncodeToString([]byte("saltsalt")) + "</salt><iterations>1000</iterations>"
 	file := fmt.Sprintf(dual, "HEX", "AES256", header, "<token><serial>0001</serial><seed>"+seed+"</seed></token>")
-	f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(file), seedfile.Options{Password: secret.Bytes("open sesame")})
+	f, err := seedfile.Read(t.Context(), seedfile.SeedXML, []byte(file), seedfile.Options{Password: secret.Bytes("open sesame")})
 	if err != nil || len(f.Tokens) != 1 || string(f.Tokens[0].Seed) != "12345678901234567890" {
 		t.Fatalf("%v, %+v", err, f)
 	}
@@ -140,7 +140,7 @@ func TestDualShieldEncrypted(t *testing.T) {
 		"<iterations>":  {strings.Replace(file, ">1000<", ">1000000000<", 1), "open sesame"},
 		"8 to 64":       {strings.Replace(file, "73616c74</salt>", "</salt>", 1), "open sesame"},
 	} {
-		f, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(c[0]), seedfile.Options{Password: secret.Bytes(c[1])})
+		f, err := seedfile.Read(t.Context(), seedfile.SeedXML, []byte(c[0]), seedfile.Options{Password: secret.Bytes(c[1])})
 		if text := describe(err) + describe(f); !strings.Contains(text, want) || f != nil && len(f.Tokens) > 0 {
 			t.Errorf("%s: %s", want, text)
 		}
@@ -150,7 +150,7 @@ func TestDualShieldEncrypted(t *testing.T) {
 func TestDualShieldBrokenFiles(t *testing.T) {
 	good := fmt.Sprintf(dual, "HEX", "NONE", "", "<token><serial>1</serial><seed>31</seed></token>")
 	for want, file := range map[string]string{
-		"no DualShield":      "<KeyContainer/>",
+		"not seed XML":       "<KeyContainer/>",
 		"no <header>":        "<data></data>",
 		"before the <header": "<data><tokens><token></token></tokens></data>",
 		"no encoding":        strings.Replace(good, "HEX", "BASE91", 1),
@@ -159,7 +159,7 @@ func TestDualShieldBrokenFiles(t *testing.T) {
 		"the hash":           strings.Replace(good, "HmacSHA256", "HmacMD5", 1),
 		"broken off":         good[:len(good)-9],
 	} {
-		if _, err := seedfile.Read(t.Context(), seedfile.DualShield, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := seedfile.Read(t.Context(), seedfile.SeedXML, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

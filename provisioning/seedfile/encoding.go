@@ -40,8 +40,7 @@ func trimPadding(text []byte) []byte {
 // maxSecret is the length in bytes that an encoded secret may have.
 const maxSecret = 4096
 
-// decode is a secret without its encoding. text is wiped. The error tells nothing
-// of it.
+// decode decodes a secret and wipes text. Its error tells nothing about the secret.
 func decode(encoding string, text []byte) (secret.Bytes, error) {
 	defer clear(text)
 	from := encodings[encoding]
@@ -70,8 +69,7 @@ func decode(encoding string, text []byte) (secret.Bytes, error) {
 	return out[:n], nil
 }
 
-// number reads a whole number from 0 to most; the empty text is whatever is the
-// default.
+// number reads an integer from 0 to most; empty text is the default.
 func number(what, text string, most uint64, otherwise uint64) (uint64, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -90,7 +88,7 @@ var hashNames = map[string]string{
 	"": "SHA1", "SHA1": "SHA1", "HMACSHA1": "SHA1", "SHA256": "SHA256", "HMACSHA256": "SHA256", "SHA512": "SHA512", "HMACSHA512": "SHA512",
 }
 
-// hashOf reads the name of a hash.
+// hashOf returns the hash of that name.
 func hashOf(text string) (string, error) {
 	h, ok := hashNames[strings.ReplaceAll(strings.ToUpper(strings.TrimSpace(text)), "-", "")]
 	if !ok {

@@ -22,8 +22,7 @@ const (
 	maxText = 255 // bytes of a value that is a text
 )
 
-// Token is one token that a file delivers. What the file does not say is the
-// zero value.
+// Token is one token of a file. What the file does not say is the zero value.
 type Token struct {
 	Line         int // of the file, from 1
 	Serial       string
@@ -38,14 +37,12 @@ type Token struct {
 	Drift        int // time steps that the token's clock is ahead
 	Window       int
 	ExpiresAt    time.Time
-	// Login and Domain are the user who is to get the token, and PIN is its first
-	// PIN.
+	// Login and Domain are the user who gets the token, and PIN is its first PIN.
 	Login, Domain string
 	PIN           secret.Bytes
 }
 
-// Assignment is one row of a batch assignment: a token that is there already goes
-// to a user.
+// Assignment is one row of an assignment file: an existing token goes to a user.
 type Assignment struct {
 	Line          int
 	Domain, Login string
@@ -56,14 +53,14 @@ type Assignment struct {
 	PIN           secret.Bytes // nil where the row has none
 }
 
-// Problem is why a row is refused. Reason has no secret of it.
+// Problem says why a row is refused. Reason contains no secret of it.
 type Problem struct {
 	Line   int
 	Serial string // empty where it could not be read
 	Reason string
 }
 
-// String is the problem in a line.
+// String returns the problem in one line.
 func (p Problem) String() string {
 	if p.Serial == "" {
 		return fmt.Sprintf("line %d: %s", p.Line, p.Reason)
@@ -71,12 +68,12 @@ func (p Problem) String() string {
 	return fmt.Sprintf("line %d (%s): %s", p.Line, p.Serial, p.Reason)
 }
 
-// SortProblems puts problems in the order of lines.
+// SortProblems sorts problems by line.
 func SortProblems(list []Problem) {
 	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 }
 
-// File is what was read: Tokens or Assignments, and the rows that are refused.
+// File is the result of reading: Tokens or Assignments, and the rows that are refused.
 type File struct {
 	Tokens      []Token
 	Assignments []Assignment
@@ -98,7 +95,8 @@ func (f *File) Wipe() {
 
 // Options are what reading a file may need.
 type Options struct {
-	// Password is that of an encrypted file, Key one that was shared as bytes.
+	// Password decrypts a file that is encrypted with a password, and Key one that is
+	// encrypted with a shared key.
 	Password, Key secret.Bytes
 	// PrivateKey is the RSA key of the certificate that a file is encrypted for, in
 	// PEM or DER.
@@ -106,7 +104,7 @@ type Options struct {
 	// Charset is the character set of a CSV, by a name of the WHATWG Encoding
 	// Standard; empty is UTF-8. XML names its own.
 	Charset string
-	// Work bounds what reading may cost, in steps of package work; 0 is [MaxWork].
+	// Work bounds the price of reading, in steps of package work; 0 is [MaxWork].
 	Work int64
 }
 
@@ -115,20 +113,19 @@ type Format string
 
 // The formats.
 const (
-	PSKC       Format = "pskc"   // RFC 6030
-	DualShield Format = "xml"    // DualShield's seed XML
-	CSV        Format = "csv"    // a header and rows of tokens
-	Batch      Format = "assign" // DualShield's batch assignment
+	PSKC    Format = "pskc"   // RFC 6030
+	SeedXML Format = "xml"    // seed XML: <data> with a <header> and tokens
+	CSV     Format = "csv"    // a header and rows of tokens
+	Batch   Format = "assign" // assignments of tokens as CSV
 )
 
 // readers are the formats that there are.
 var readers = map[Format]func(b *work.Budget, data []byte, o Options) (*File, error){
-	PSKC: readPSKC, DualShield: readDualShield, CSV: readTokens, Batch: readAssignments,
+	PSKC: readPSKC, SeedXML: readSeedXML, CSV: readTokens, Batch: readAssignments,
 }
 
-// Read reads a file, for a request that ends with the context. The caller wipes data,
-// the options and what comes back. An error says what is wrong with the file as a
-// whole, without any secret of it.
+// Read reads a file, until the context ends. The caller wipes data, the options and the
+// result. An error says what is wrong with the whole file, without any secret of it.
 func Read(ctx context.Context, format Format, data []byte, o Options) (*File, error) {
 	read := readers[format]
 	if read == nil {
@@ -147,16 +144,16 @@ func Read(ctx context.Context, format Format, data []byte, o Options) (*File, er
 	return f, nil
 }
 
-// MaxWork is what reading a file may cost in all, and rowPrice what a row of it costs
-// besides its cryptography, in steps. It is enough for some 15,000 seeds that are
-// encrypted for an RSA key of 2048 bits.
+// MaxWork is the maximal price of reading a file, and rowPrice that of a row without its
+// cryptography, in steps. It suffices for some 15,000 seeds that are encrypted for an RSA
+// key of 2048 bits.
 const (
 	MaxWork  = 25_000_000
 	rowPrice = 20
 )
 
-// rsaPrice is what a decryption with a key of so many bits costs: it grows with the
-// third power, and is some 0.8 ms for 2048 bits.
+// rsaPrice returns the price of a decryption with a key of so many bits. It grows with
+// the third power, and is some 0.8 ms for 2048 bits.
 func rsaPrice(bits int) int64 { return int64(bits) * int64(bits) * int64(bits) / (1 << 30) * 200 }
 
 // overWork says what to do about a file that costs too much.
@@ -168,7 +165,7 @@ func overWork(err error) error {
 	return err
 }
 
-// room fails where a file has as many rows as it may, and where the request has ended.
+// room returns an error if a file has too many rows, or if the request has ended.
 func (f *File) room() error {
 	if len(f.Tokens)+len(f.Assignments)+len(f.Problems) >= MaxRows {
 		return errRows
@@ -178,13 +175,13 @@ func (f *File) room() error {
 
 var errRows = fmt.Errorf("the file has more than %d rows; divide it", MaxRows)
 
-// ends reports whether an error is the end of the whole reading.
+// ends reports whether an error ends the whole reading.
 func ends(err error) bool {
 	var over *work.OverError
 	return errors.Is(err, errRows) || errors.As(err, &over) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// add keeps a token, or why it is refused. The seed of a refused one is wiped.
+// add adds a token, or records why it is refused. It wipes the seed of a refused one.
 func (f *File) add(t Token, err error) error {
 	if !ends(err) {
 		err = cmp.Or(f.room(), err)
@@ -210,7 +207,7 @@ func (f *File) add(t Token, err error) error {
 	return nil
 }
 
-// problem has as much of the serial number as is good to show.
+// problem returns a problem with as much of the serial number as may be shown.
 func problem(line int, serial string, err error) Problem {
 	if checkTexts(serial) != nil {
 		serial = ""

@@ -12,7 +12,7 @@ import (
 // FuzzRead reads anything as each of the formats: without a panic, and with what
 // is promised of rows and problems.
 func FuzzRead(f *testing.F) {
-	formats := []seedfile.Format{seedfile.PSKC, seedfile.DualShield, seedfile.CSV, seedfile.Batch}
+	formats := []seedfile.Format{seedfile.PSKC, seedfile.SeedXML, seedfile.CSV, seedfile.Batch}
 	seeds := [][]byte{
 		[]byte("serial,seed,pin\n1,31323334353637383930,0000\n2,x,\n"),
 		[]byte("domain,loginName,manufacturerCode,productCode,serial,status,pin\n\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\"\n"),

@@ -48,7 +48,7 @@ func TestEveryNumberHostile(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(paths), 7, "seeds")
 	files := map[string]seedfile.Format{
-		fmt.Sprintf(dual, "HEX", "AES256", "<salt>7361747373616c74</salt><iterations>9</iterations>", "<token><serial>1</serial><seed>31</seed><counter>1</counter></token>"): seedfile.DualShield,
+		fmt.Sprintf(dual, "HEX", "AES256", "<salt>7361747373616c74</salt><iterations>9</iterations>", "<token><serial>1</serial><seed>31</seed><counter>1</counter></token>"): seedfile.SeedXML,
 	}
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
@@ -81,7 +81,7 @@ func TestBombs(t *testing.T) {
 		want   string
 	}{
 		"entities":        {seedfile.PSKC, `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>` + head + `&b;</KeyContainer>`, "document type"},
-		"an outer entity": {seedfile.DualShield, `<!DOCTYPE x SYSTEM "file:///etc/passwd"><data/>`, "document type"},
+		"an outer entity": {seedfile.SeedXML, `<!DOCTYPE x SYSTEM "file:///etc/passwd"><data/>`, "document type"},
 		"depth":           {seedfile.PSKC, head + strings.Repeat("<a>", 1_000_000), "nested deeper"},
 		"depth in a key":  {seedfile.PSKC, head + "<KeyPackage><Key>" + strings.Repeat("<a>", 1_000_000), "nested deeper"},
 		"attributes":      {seedfile.PSKC, head + "<a " + strings.Repeat(`b="c" `, 100_000) + "/>", "attributes"},

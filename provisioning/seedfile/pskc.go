@@ -51,7 +51,7 @@ type pskcValue struct {
 	MAC       *chars         `xml:"ValueMAC"`
 }
 
-// pskcReader is the reading of one file.
+// pskcReader reads one file.
 type pskcReader struct {
 	file File
 	keys pskcKeys
@@ -188,8 +188,8 @@ func (r *pskcReader) numbers(t *Token, k *pskcKey, timed bool) error {
 	return nil
 }
 
-// pskcTime is the first of the times that is there, or the zero time. A time
-// without a zone is UTC.
+// pskcTime returns the first time that is present, or the zero time. A time without a
+// zone is UTC.
 func pskcTime(list ...string) (time.Time, error) {
 	for _, text := range list {
 		if text = strings.TrimSpace(text); text == "" {
@@ -205,7 +205,7 @@ func pskcTime(list ...string) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// wipe overwrites the plain secret that the XML had.
+// wipe overwrites the plain secret in the XML.
 func (p *pskcPackage) wipe() {
 	if p.Key != nil && p.Key.Data.Secret != nil && p.Key.Data.Secret.Plain != nil {
 		clear(p.Key.Data.Secret.Plain.Text)

@@ -109,12 +109,12 @@ var ciphers = map[string]struct {
 	"tripledes-cbc": {24, des.NewTripleDESCipher},
 }
 
-// ending is the end of the name of an algorithm, in lower case.
+// ending returns the end of the name of an algorithm, in lower case.
 func ending(uri string) string {
 	return strings.ToLower(uri[strings.LastIndexAny(uri, "#/:")+1:])
 }
 
-// prepare finds the keys, once, before the first key package is read.
+// prepare finds the keys once, before the first key package is read.
 func (k *pskcKeys) prepare() (err error) {
 	if k.ready {
 		return nil
@@ -141,8 +141,8 @@ func (k *pskcKeys) prepare() (err error) {
 	return nil
 }
 
-// encryptionKey is the shared key, the one that is encrypted for a certificate, or
-// what PBKDF2 makes of the password.
+// encryptionKey returns the shared key, the one that is encrypted for a certificate, or
+// the one that PBKDF2 derives from the password.
 func (k *pskcKeys) encryptionKey() (secret.Bytes, error) {
 	switch e := k.encryption; {
 	case e.Encrypted != nil:
@@ -190,8 +190,8 @@ var (
 	errNoMAC    = errors.New("the value is encrypted without a MAC; a file without them cannot be told from one with a wrong password")
 )
 
-// decrypt decrypts CBC with the initialization vector in front and the padding of
-// XML Encryption (section 5.2.1): the last byte is its length.
+// decrypt decrypts CBC with the initialization vector in front and the padding of XML
+// Encryption (section 5.2.1): the last byte is its length.
 func (k *pskcKeys) decrypt(e *encryptedData) (secret.Bytes, error) {
 	if forCertificate(e) {
 		return k.open(e)
@@ -227,7 +227,7 @@ func (k *pskcKeys) decrypt(e *encryptedData) (secret.Bytes, error) {
 	return plain[:len(plain)-pad], nil
 }
 
-// secret is a value, decrypted where it is.
+// secret returns a value, decrypted if it is encrypted.
 func (k *pskcKeys) secret(v *pskcValue) (secret.Bytes, error) {
 	if v.Encrypted == nil {
 		if v.Plain == nil {
@@ -244,8 +244,8 @@ func (k *pskcKeys) secret(v *pskcValue) (secret.Bytes, error) {
 	return k.decrypt(v.Encrypted)
 }
 
-// authenticate compares the MAC of an encrypted value: over the initialization
-// vector and the ciphertext (section 6.1.1).
+// authenticate checks the MAC of an encrypted value, over the initialization vector and
+// the ciphertext (section 6.1.1).
 func (k *pskcKeys) authenticate(v *pskcValue) error {
 	if k.macKey == nil || v.MAC == nil {
 		return errNoMAC
@@ -266,8 +266,8 @@ func (k *pskcKeys) authenticate(v *pskcValue) error {
 	return nil
 }
 
-// number is a value that is a number: as decimal digits, or encrypted as bytes,
-// big endian (section 4.2), or as some programs do it, as encrypted digits.
+// number returns a value that is a number: decimal digits, or encrypted bytes in big
+// endian (section 4.2), or, as some programs write it, encrypted digits.
 func (k *pskcKeys) number(v *pskcValue) (int64, error) {
 	bad := errors.New("a counter or time is no whole number of 0 and above")
 	if v.Encrypted == nil {

@@ -30,8 +30,8 @@ const (
 	maxRSA = 8192
 )
 
-// open decrypts a value with the private key. Who reads the file has that key, so
-// that an error tells nothing new, whatever the padding.
+// open decrypts a value with the private key. The caller has that key, so an error
+// reveals nothing, whatever the padding.
 func (k *pskcKeys) open(e *encryptedData) (secret.Bytes, error) {
 	if err := k.findPrivate(); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ type document struct {
 	guard *guard
 }
 
-// guard passes the tokens of XML on, if they are within bounds.
+// guard passes the tokens of XML on while they are within bounds.
 type guard struct {
 	in    *xml.Decoder
 	depth int
@@ -38,7 +38,7 @@ func newDocument(data []byte) *document {
 	return &document{xml.NewTokenDecoder(g), g}
 }
 
-// Token is the next token.
+// Token returns the next token.
 func (g *guard) Token() (xml.Token, error) {
 	t, err := g.in.RawToken()
 	if err != nil {
@@ -60,14 +60,14 @@ func (g *guard) Token() (xml.Token, error) {
 	return t, nil
 }
 
-// line is where the document was read to.
+// line returns the current line of the document.
 func (d *document) line() int {
 	line, _ := d.guard.in.InputPos()
 	return line
 }
 
-// elements calls fn with the start of each element that is not inside of one that
-// fn read whole, until the end of the file.
+// elements calls fn with the start of each element, except those within elements that fn
+// has read, until the end of the file.
 func (d *document) elements(fn func(start xml.StartElement) error) error {
 	for {
 		line := d.line()
@@ -87,8 +87,8 @@ func (d *document) elements(fn func(start xml.StartElement) error) error {
 	}
 }
 
-// wrap says in which line the reading ended. What the reader of XML quotes is the
-// names of elements and no value.
+// wrap adds the line to an error. The reader of XML quotes names of elements and no
+// values.
 func (d *document) wrap(line int, err error) error {
 	var syntax *xml.SyntaxError
 	if errors.As(err, &syntax) {

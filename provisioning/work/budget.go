@@ -10,30 +10,31 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Budget is what is left for a request. It is used by one goroutine.
+// Budget is what a request may still spend. It is used by one goroutine.
 type Budget struct {
 	ctx         context.Context
 	limit, left int64
 }
 
-// New is a budget of so many steps, for a request that ends with its context.
+// New returns a budget of so many steps for a request that ends with its context.
 func New(ctx context.Context, steps int64) *Budget {
 	return &Budget{ctx: ctx, limit: steps, left: steps}
 }
 
-// OverError is returned for work that costs more than is left.
+// OverError is the error for work that costs more than the budget has.
 type OverError struct {
-	// Wanted is what the work and all before it cost, Limit what all may cost.
+	// Wanted is the price of the work and of all before it, Limit that of all that is
+	// allowed.
 	Wanted, Limit int64
 }
 
-// Error says both numbers.
+// Error returns both numbers.
 func (e *OverError) Error() string {
 	return fmt.Sprintf("it takes %d steps of work or more, and may take %d", e.Wanted, e.Limit)
 }
 
-// Fits fails with [OverError] where a price is more than is left, and with the error
-// of the context where the request has ended. It takes nothing.
+// Fits returns [OverError] if a price is more than the budget has, and the error of the
+// context if the request has ended. It takes nothing.
 func (b *Budget) Fits(steps int64) error {
 	if err := b.ctx.Err(); err != nil {
 		return fmt.Errorf("the request ended while its file was read: %w", err)
@@ -53,11 +54,11 @@ func (b *Budget) Take(steps int64) error {
 	return nil
 }
 
-// Spent is what was taken so far.
+// Spent returns what was taken so far.
 func (b *Budget) Spent() int64 { return b.limit - b.left }
 
-// Sum is a + b, and the greatest number where that is too large. A negative number
-// is the greatest, too: prices come from files.
+// Sum returns a + b, or the greatest number where that is too large or where one of them
+// is negative: prices come from files.
 func Sum(a, b int64) int64 {
 	if a < 0 || b < 0 || a > math.MaxInt64-b {
 		return math.MaxInt64
@@ -65,7 +66,7 @@ func Sum(a, b int64) int64 {
 	return a + b
 }
 
-// Product is a × b, as [Sum] is a + b.
+// Product returns a × b with the rules of [Sum].
 func Product(a, b int64) int64 {
 	if a < 0 || b < 0 || b > 0 && a > math.MaxInt64/b {
 		return math.MaxInt64
@@ -73,14 +74,13 @@ func Product(a, b int64) int64 {
 	return a * b
 }
 
-// Blocks is how many outputs of a hash function make size bytes.
+// Blocks returns how many outputs of a hash function make size bytes.
 func Blocks(size, hashSize int) int64 { return (int64(size) + int64(hashSize) - 1) / int64(hashSize) }
 
 // stride is how many steps are made between two looks at the context.
 const stride = 4096
 
-// Repeat calls fn so many times. It stops where the request ends. The price was taken
-// before.
+// Repeat calls fn so many times, until the request ends. The caller has taken the price.
 func (b *Budget) Repeat(times int64, fn func()) error {
 	for i := range times {
 		if i%stride == 0 {
@@ -93,13 +93,13 @@ func (b *Budget) Repeat(times int64, fn func()) error {
 	return nil
 }
 
-// PBKDF2Price is what [Budget.PBKDF2] takes: iterations × blocks.
+// PBKDF2Price returns what [Budget.PBKDF2] takes: iterations × blocks.
 func PBKDF2Price(iterations int64, size, hashSize int) int64 {
 	return Product(iterations, Blocks(size, hashSize))
 }
 
-// PBKDF2 derives a key of size bytes (RFC 8018, section 5.2). It takes its price
-// first. The caller wipes the key.
+// PBKDF2 takes its price and derives a key of size bytes (RFC 8018, section 5.2). The
+// caller wipes the key.
 func (b *Budget) PBKDF2(h func() hash.Hash, password, salt []byte, iterations int64, size int) (secret.Bytes, error) {
 	if iterations < 1 || size < 1 {
 		return nil, fmt.Errorf("PBKDF2 makes no key of %d bytes with %d iterations", size, iterations)

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"vtoken/keystore/backup"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/tests/harness"
 )
 

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/tests/harness"
 )
 

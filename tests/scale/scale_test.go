@@ -14,8 +14,8 @@ import (
 
 	"github.com/miekg/pkcs11"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/tests/harness"
 )
 

@@ -1,26 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 // roles are the named roles of API keys, the least first.
 func roles() []string { return []string{"view", "edit", "admin", "system"} }
-
-// idprime is the dialect whose credentials are API keys.
-const idprime = "idprime"
-
-// credentialDialects are the dialects that credentials can be made for.
-func credentialDialects() []string {
-	return []string{idprime, "entrust", "surepassid", "securid", "dualshield"}
-}
 
 // newKey is what the flags of apikey create say.
 type newKey struct {
@@ -33,28 +27,11 @@ func apikeyCreateCommand(a *app) *cobra.Command {
 	var out format
 	var n newKey
 	cmd := &cobra.Command{
-		Use:   "create NAME",
-		Short: "Create an API key, or the credential of a dialect",
-		Long: `Create an API key for the HTTPS API of the daemon, or the credential of a client
-of one of its dialects. It is printed, this one time: the daemon keeps only a hash of
-it, or the public key.
-
-A key works in its tenant only. Its role says what it may do: "view" reads,
-"edit" also creates and changes, "admin" also deletes and manages API keys,
-"system" does everything in every tenant. Instead it can be some of the rights view,
-add, edit, remove, manage and system, with commas between.
-
-A credential of a dialect works with that API and no other. With -o json it is what
-that vendor's clients are configured with, under the vendor's own names. For
-dualshield, --tls makes a TLS client certificate that can be used instead of the
-secret: client.crt and client.key in the folder. For securid, --public-key-file is for
-clients that have a key.`,
-		Example: `  umask 077; vtoken apikey create onboarding > api.key
-  vtoken apikey create auditor --role view --valid 720h
-  vtoken apikey create sales-portal --tenant sales --role edit -o json
-  vtoken apikey create help-desk --dialect entrust --role view,edit -o json
-  vtoken apikey create agent --dialect dualshield --tls agent -o json`,
-		Args: arguments("NAME"),
+		Use:     "create NAME",
+		Short:   "Create an API key, or the credential of a dialect",
+		Long:    apikeyCreateHelp(),
+		Example: apikeyCreateExamples(),
+		Args:    arguments("NAME"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			request, err := n.request(cmd, args[0])
 			if err != nil {
@@ -71,13 +48,47 @@ clients that have a key.`,
 	addTenantFlag(cmd, &n.tenant)
 	cmd.Flags().StringVar(&n.role, "role", "admin", "`ROLE` of the key: view, edit, admin or system, or rights with commas between")
 	cmd.Flags().DurationVar(&n.valid, "valid", 0, "`TIME` until the key expires, such as 720h (else it does not)")
-	cmd.Flags().StringVar(&n.dialect, "dialect", idprime, "`DIALECT` of the API that the key is for: idprime, entrust, surepassid, securid or dualshield")
-	cmd.Flags().StringVar(&n.tlsDir, "tls", "", "`DIR` to put a TLS client certificate and its key in (dualshield)")
-	cmd.Flags().StringVar(&n.publicKeyFile, "public-key-file", "", "`FILE` with the public key (PEM) of a client that has one (securid)")
+	cmd.Flags().StringVar(&n.dialect, "dialect", apiKeyDialect(), "`DIALECT` of the API that the key is for: "+orList(dialectNames(anyDialect)))
+	cmd.Flags().StringVar(&n.tlsDir, "tls", "", "`DIR` to put a TLS client certificate and its key in ("+orList(dialectNames(takesClientCertificate))+")")
+	cmd.Flags().StringVar(&n.publicKeyFile, "public-key-file", "", "`FILE` with the public key (PEM) of a client that has one ("+orList(dialectNames(takesPublicKey))+")")
 	complete(cmd, "role", roles()...)
-	complete(cmd, "dialect", credentialDialects()...)
+	complete(cmd, "dialect", dialectNames(anyDialect)...)
 	out.addFlag(cmd)
 	return cmd
+}
+
+// apikeyCreateHelp is the help of apikey create, with a sentence of each dialect that has
+// something special.
+func apikeyCreateHelp() string {
+	help := `Create an API key for the HTTPS API of the daemon, or the credential of a client
+of one of its dialects. It is printed, this one time: the daemon keeps only a hash of
+it, or the public key.
+
+A key works in its tenant only. Its role says what it may do: "view" reads,
+"edit" also creates and changes, "admin" also deletes and manages API keys,
+"system" does everything in every tenant. Instead it can be some of the rights view,
+add, edit, remove, manage and system, with commas between.
+
+A credential of a dialect works with that API and no other. With -o json it is what
+that vendor's clients are configured with, under the vendor's own names.`
+	for _, d := range dialects() {
+		if d.Help != "" {
+			help += "\n\n" + d.Help
+		}
+	}
+	return help
+}
+
+func apikeyCreateExamples() string {
+	examples := `  umask 077; vtoken apikey create onboarding > api.key
+  vtoken apikey create auditor --role view --valid 720h
+  vtoken apikey create sales-portal --tenant sales --role edit -o json`
+	for _, d := range dialects() {
+		if d.Example != "" {
+			examples += "\n  " + d.Example
+		}
+	}
+	return examples
 }
 
 // request is what the API is asked for, but for a certificate.
@@ -85,11 +96,11 @@ func (n newKey) request(cmd *cobra.Command, name string) (api.NewAPIKey, error) 
 	if n.valid < 0 {
 		return api.NewAPIKey{}, usagef(cmd, "--valid is a time from now on, such as 720h")
 	}
-	if n.tlsDir != "" && n.dialect != "dualshield" {
-		return api.NewAPIKey{}, usagef(cmd, "--tls is for --dialect dualshield")
+	if able := dialectNames(takesClientCertificate); n.tlsDir != "" && !slices.Contains(able, n.dialect) {
+		return api.NewAPIKey{}, usagef(cmd, "--tls is for --dialect %s", orList(able))
 	}
 	request := api.NewAPIKey{Name: name, Role: n.role}
-	if n.dialect != idprime {
+	if n.dialect != apiKeyDialect() {
 		request.Dialect = n.dialect
 	}
 	if n.valid > 0 {
@@ -127,34 +138,30 @@ func (n newKey) create(cmd *cobra.Command, c *client.Client, request api.NewAPIK
 // showKey prints a key that was made, or the credential of a dialect.
 func (a *app) showKey(out format, k *api.CreatedAPIKey) error {
 	switch {
-	case out == formatJSON && k.Credential != nil:
+	case out == formatJSON && len(k.Credential) > 0:
 		return writeJSON(a.out, k.Credential)
 	case out == formatJSON:
 		return writeJSON(a.out, k)
-	case k.Credential != nil:
+	case len(k.Credential) > 0:
 		return a.showCredential(k.Credential)
 	}
 	_, err := fmt.Fprintln(a.out, string(k.Key))
 	return err
 }
 
-// showCredential prints the fields of a credential, one a line; a key in PEM is the
-// last and has its own lines.
-func (a *app) showCredential(c *api.Credential) error {
-	for _, f := range []struct {
-		name  string
-		value string
-	}{
-		{"applicationId", c.ApplicationID}, {"sharedSecret", string(c.SharedSecret)},
-		{"spAccountLoginName", c.AccountLoginName}, {"spAccountLoginKey", string(c.AccountLoginKey)},
-		{"client_id", c.ClientID}, {"client_secret", string(c.ClientSecret)},
-		{"customerName", c.CustomerName}, {"accessID", c.AccessID}, {"adminRestApiUrl", c.AdminRESTAPIURL}, {"description", c.Description},
-		{"accessKey", string(c.AccessKey)},
-	} {
-		if f.value == "" {
-			continue
+// showCredential prints the fields of a credential, one a line. A key in PEM is the last
+// and has its own lines.
+func (a *app) showCredential(c api.Credential) error {
+	var lines, blocks []api.Field
+	for _, f := range c {
+		if bytes.ContainsRune(f.Value, '\n') {
+			blocks = append(blocks, f)
+		} else {
+			lines = append(lines, f)
 		}
-		if _, err := fmt.Fprintf(a.out, "%s: %s\n", f.name, f.value); err != nil {
+	}
+	for _, f := range slices.Concat(lines, blocks) {
+		if _, err := fmt.Fprintf(a.out, "%s: %s\n", f.Name, string(f.Value)); err != nil {
 			return err
 		}
 	}

@@ -116,7 +116,7 @@ func (a *app) defaultSocket(name string) string {
 	return own
 }
 
-// hint adds to an error of the connection what to do about it (P10).
+// hint adds to an error of the connection what to do about it.
 func (a *app) hint(err error) error {
 	if err == nil || a.conn.client == nil {
 		return err

@@ -12,8 +12,8 @@
 //	4  not allowed: the socket, the API key or its role
 //
 // PINs, passwords and keys come from files, standard input or a prompt, never
-// from arguments, which every user of the machine can read (K18).
+// from arguments, which every user of the machine can read.
 //
-// There is one file for each command. The manual page is made from the
+// There is one file for each noun, and one for each larger verb. The manual page is made from the
 // commands' own words: see man.go.
 package main

@@ -10,9 +10,9 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect/dialecttest"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/dialect/native/nativetest"
 )
 

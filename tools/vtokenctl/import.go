@@ -10,12 +10,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 func importCommand(a *app) *cobra.Command {
-	return group("import", "Import files of seeds and of assignments",
+	commands := []*cobra.Command{
 		importFileCommand(a, "csv", "Import seeds from a CSV", `a CSV with a header. Its columns, in any order:
 serial, one of seed (hexadecimal), seedBase32 and seedBase64, and optionally
 manufacturerCode, productCode, hash, digits, period, counter, window, description,
@@ -24,12 +24,13 @@ loginName, domain, pin, expires (such as 2030-12-31T00:00:00Z).`, `  vtoken impo
 		importFileCommand(a, "pskc", "Import seeds from a PSKC file (RFC 6030)", `a PSKC file (RFC 6030), plain or encrypted with a
 password (--password-file) or a shared key (--key-file), or for a certificate
 (--private-key-file).`, `  vtoken import pskc tokens.pskc`),
-		importFileCommand(a, "xml", "Import seeds from DualShield's XML", `the seed XML of DualShield, plain or encrypted with a password
-(--password-file).`, `  vtoken import xml tokens.xml`),
-		importFileCommand(a, "assignments", "Assign many tokens to users", `a CSV of the form that DualShield takes, with the header
-domain,loginName,manufacturerCode,productCode,serial,status,pin. The tokens are there
-already; those that are held are refused, or with --share get one more holder.`, `  vtoken import assignments assign.csv`),
-	)
+	}
+	for _, d := range dialects() {
+		for _, i := range d.Imports {
+			commands = append(commands, importFileCommand(a, i.Format, i.Title, i.Help, "  "+i.Example))
+		}
+	}
+	return group("import", "Import files of seeds and of assignments", commands...)
 }
 
 // fileImport is what the flags of an import say.

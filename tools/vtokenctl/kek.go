@@ -1,6 +1,14 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"vtoken/provisioning/api"
+	"vtoken/provisioning/client"
+)
 
 func kekCommand(a *app) *cobra.Command {
 	g := group("kek", "List, add and remove the keys that open the store",
@@ -22,4 +30,172 @@ The URI says what a KEK is:
 
 Relative paths start in the data folder of the daemon.`
 	return g
+}
+
+func kekListCommand(a *app) *cobra.Command {
+	var out format
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the KEKs, and try whether each opens the store",
+		Long: `List the KEKs, and try whether each opens the store now. A recovery passphrase
+whose file is locked away does not, and that is as it should be.`,
+		Example: `  vtoken kek list
+  vtoken kek list -o json`,
+		Args: arguments(),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			list, err := client.All(c.KEKs(cmd.Context()))
+			if err != nil {
+				return err
+			}
+			if out == formatJSON {
+				return writeJSON(a.out, list)
+			}
+			rotation, err := c.Rotation(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.showKEKs(list, rotation.Left)
+		}),
+	}
+	out.addFlag(cmd)
+	return cmd
+}
+
+func (a *app) showKEKs(list []api.KEK, left int) error {
+	var rows [][]string
+	for _, k := range list {
+		rows = append(rows, []string{k.ID, k.Kind, kekState(k), date(k.CreatedAt), k.URI})
+	}
+	if err := writeTable(a.out, []string{"ID", "KIND", "STATE", "CREATED", "URI"}, rows); err != nil {
+		return err
+	}
+	for _, k := range list {
+		if !k.Ready {
+			fmt.Fprintf(a.out, "%s: %s\n", printable(k.URI), printable(k.Problem))
+		}
+	}
+	if !slices.ContainsFunc(list, func(k api.KEK) bool { return k.Recovery }) {
+		fmt.Fprintln(a.out, "There is no recovery passphrase: when these KEKs are lost, so is every key.")
+		fmt.Fprintln(a.out, "Add one, and lock its file away: vtoken kek add --generate passphrase:file=FILE")
+	}
+	if left > 0 {
+		fmt.Fprintf(a.out, "A rotation of the root key is under way: %s left.\n", count(left, "key"))
+	}
+	return nil
+}
+
+func kekState(k api.KEK) string {
+	switch {
+	case k.Ready:
+		return "ready"
+	case k.Recovery:
+		return "away"
+	}
+	return "fails"
+}
+
+func kekAddCommand(a *app) *cobra.Command {
+	var out format
+	var generate bool
+	cmd := &cobra.Command{
+		Use:   "add URI",
+		Short: "Add a KEK: another way to open the store",
+		Long: `Add a KEK, while clients go on. It opens the store from then on, as well as those
+that are there. It is tried before it is taken.
+
+For a recovery passphrase, have it made, or write it into a file that only the
+daemon's user may read, add it, print the file or move it to a place that a fire in
+the machine room does not reach.
+
+What stands in the store alone is not obeyed at a start: a KEK that loads a module,
+connects, or reads a file outside of the data folder also has to be in the daemon's
+configuration. The command prints the line. To open a store with it, start the daemon with
+--kek passphrase:file=FILE.`,
+		Example: `  vtoken kek add 'tpm2:device=/dev/tpmrm0?pcrs=7'
+  vtoken kek add --generate passphrase:file=/run/vtoken/recovery.words
+  vtoken kek add --generate 'pkcs11:token=hsm;object=vtoken?module-path=/usr/lib/hsm.so&pin-source=file:/etc/vtoken/hsm.pin'`,
+		Args: arguments("URI"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			k, err := c.AddKEK(cmd.Context(), api.NewKEK{URI: args[0], Generate: generate})
+			if err != nil {
+				return err
+			}
+			if out == formatJSON {
+				return writeJSON(a.out, k)
+			}
+			if _, err := fmt.Fprintln(a.out, k.ID); err != nil || k.Configure == "" {
+				return err
+			}
+			_, err = fmt.Fprintf(a.err, "The daemon uses it at its next start only where its configuration names it:\n%s\n", printable(k.Configure))
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&generate, "generate", false, "make the key in the HSM first, which cannot leave it (AES; with type=private in the URI RSA), or the file of a passphrase")
+	out.addFlag(cmd)
+	return cmd
+}
+
+func kekRemoveCommand(a *app) *cobra.Command {
+	var d destructive
+	cmd := &cobra.Command{
+		Use:   "remove ID|URI",
+		Short: "Remove a KEK: it does not open the store any more",
+		Long: `Remove a KEK. It stays where it is, in the TPM, the HSM or its file, and still
+opens older copies and backups of the store, so destroy it there: the key file in
+the data folder, if it was the KEK of a new store. What is left in the store file
+of what it unwrapped is overwritten. The last KEK, and the last one that opens the
+store at this moment, cannot be removed.`,
+		Example: `  vtoken kek remove file:kek.key --yes`,
+		Args:    arguments("ID|URI"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			list, err := client.All(c.KEKs(cmd.Context()))
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(list, func(k api.KEK) bool { return k.ID == args[0] || k.URI == args[0] })
+			if i < 0 {
+				return fmt.Errorf("there is no KEK %s; see: vtoken kek list", args[0])
+			}
+			if ok, err := a.confirm(cmd, d, fmt.Sprintf("remove the KEK %s", list[i].URI)); !ok {
+				return err
+			}
+			if err := c.RemoveKEK(cmd.Context(), list[i].ID); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(a.err, "It still opens older copies and backups of the store: destroy it, and make a new backup.")
+			return err
+		}),
+	}
+	d.addFlags(cmd)
+	return cmd
+}
+
+func kekRotateCommand(a *app) *cobra.Command {
+	var out format
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Give the store a new root key",
+		Long: `Give the store a new root key, wrapped anew for every KEK, while clients go on.
+All KEKs have to be at hand for that, the file of a recovery passphrase as well.
+The keys of tenants follow in the background, also after a stop of the daemon;
+"vtoken kek list" tells how many are left. PINs, API keys and the keys on tokens
+stay as they are.
+
+Do it after a KEK was removed that somebody else may have.`,
+		Example: `  vtoken kek rotate`,
+		Args:    arguments(),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			r, err := c.Rotate(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if out == formatJSON {
+				return writeJSON(a.out, r)
+			}
+			_, err = fmt.Fprintln(a.out, "The root key is new; the keys of tenants follow in the background.")
+			return err
+		}),
+	}
+	out.addFlag(cmd)
+	return cmd
 }

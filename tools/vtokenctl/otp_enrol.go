@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 // once is what the help of both commands says.

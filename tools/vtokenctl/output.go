@@ -89,7 +89,7 @@ func writePairs(w io.Writer, pairs [][2]string) error {
 
 // isPlain reports whether a character shows as what it is: it does not rewrite the
 // terminal, change the direction of writing, stay unseen, or look like an ASCII digit or
-// blank without being one. provisioning/text.go refuses the others in new names.
+// blank without being one. provisioning/names.go refuses the others in new names.
 func isPlain(r rune) bool {
 	switch {
 	case r == ' ' || '0' <= r && r <= '9':

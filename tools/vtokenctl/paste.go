@@ -8,10 +8,10 @@ import (
 	"strings"
 	"text/template"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// paste is what the lines to paste are made from (C34).
+// paste has the token and the path from which lines for configurations are made.
 type paste struct {
 	token   *api.Token
 	objects []api.Object

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/dialect/native/nativetest"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // maxSecret is the greatest size of a file with a PIN, a password or an API
 // key, in bytes.
 const maxSecret = 4096
 
-// readSecret reads a secret from a file; "-" is standard input. One newline at
-// its end is taken off, as editors put it there (K18). flag is for errors.
+// readSecret reads a secret from a file; "-" is standard input. It removes one newline at
+// the end, which editors add. flag is for errors.
 func (a *app) readSecret(cmd *cobra.Command, flag, file string) (api.Secret, error) {
 	if file == "-" {
 		if a.stdinRead {

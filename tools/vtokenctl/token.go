@@ -6,7 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
+	"vtoken/provisioning/client"
 )
 
 func tokenCommand(a *app) *cobra.Command {
@@ -86,4 +87,126 @@ func triesLeft(n int) string {
 		return "1 try left"
 	}
 	return fmt.Sprintf("%d tries left", n)
+}
+
+func tokenLabelCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "label ID TEXT",
+		Short: "Set the label of a token",
+		Long: `Set the label of a token that is not complete yet. PKCS#11 applications show its
+first 32 bytes. Applications that know the token by its old label have to be
+told; those that know it by the URI of "vtoken token show" go on.`,
+		Example: `  vtoken token label 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 "Alice, signing"`,
+		Args:    arguments("ID", "TEXT"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			_, err := c.ChangeToken(cmd.Context(), args[0], api.TokenChange{Label: &args[1]})
+			return err
+		}),
+	}
+}
+
+func tokenUnlockCommand(a *app) *cobra.Command {
+	var role string
+	cmd := &cobra.Command{
+		Use:   "unlock ID",
+		Short: "Allow tries of a PIN again",
+		Long: `Start the count of wrong tries of a PIN anew, on complete tokens too. The PIN and
+what is on the token stay as they are. It takes the right to manage, and is done three
+times in 24 hours for each PIN: then set another one (vtoken token reset-pin).`,
+		Example: `  vtoken token unlock 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
+		Args:    arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			_, err := c.Unlock(cmd.Context(), args[0], role)
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&role, "role", "user", "whose PIN, the `ROLE` user or so")
+	complete(cmd, "role", "user", "so")
+	return cmd
+}
+
+func tokenCompleteCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "complete ID",
+		Short: "End the provisioning of a token",
+		Long: `End the provisioning of a token: its user's applications see it from now on, and
+administrators no longer change its keys, certificates, PINs and label. There is
+no way back.`,
+		Example: `  vtoken token complete 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
+		Args:    arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			_, err := c.CompleteToken(cmd.Context(), args[0])
+			return err
+		}),
+	}
+}
+
+// tokenEnableCommand is "token enable", or "token disable".
+func tokenEnableCommand(a *app, on bool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "disable ID",
+		Short: "Hide a token from applications",
+		Long: `Hide a token from applications, until "vtoken token enable". What is on it stays
+as it is.`,
+		Example: `  vtoken token disable 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
+		Args:    arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			_, err := c.ChangeToken(cmd.Context(), args[0], api.TokenChange{Enabled: &on})
+			return err
+		}),
+	}
+	if on {
+		cmd.Use, cmd.Short = "enable ID", "Show a token to applications again"
+		cmd.Long, cmd.Example = "", `  vtoken token enable 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`
+	}
+	return cmd
+}
+
+func tokenPolicyCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "policy ID POLICY",
+		Short: "Say which algorithms a token offers",
+		Long: `Say which algorithms a token offers: "modern" (the default; SHA-1 signatures are
+verified and no longer made; no MD5, DES and 3DES), "legacy" (everything, for
+software that cannot be changed yet), or PKCS#11 mechanisms by name with commas
+between them. An empty POLICY is the tenant's. It holds at once, for complete
+tokens too.`,
+		Example: `  vtoken token policy 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 legacy
+  vtoken token policy 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 CKM_ECDSA,CKM_ECDSA_SHA256`,
+		Args: arguments("ID", "POLICY"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			_, err := c.ChangeToken(cmd.Context(), args[0], api.TokenChange{Policy: &args[1]})
+			return err
+		}),
+	}
+}
+
+func tokenDeleteCommand(a *app) *cobra.Command {
+	var d destructive
+	cmd := &cobra.Command{
+		Use:   "delete ID",
+		Short: "Delete a token for good",
+		Long: `Delete a token with all keys and certificates on it. Nothing brings them back; to
+take a token out of use for a while, disable it.`,
+		Example: `  vtoken token delete 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --dry-run
+  vtoken token delete 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --yes`,
+		Args: arguments("ID"),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			t, err := c.Token(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			objects, err := client.All(c.Objects(cmd.Context(), t.ID))
+			if err != nil {
+				return err
+			}
+			what := fmt.Sprintf("delete the token %q of %s with %s for good", t.Label, t.User, count(len(objects), "object"))
+			if ok, err := a.confirm(cmd, d, what); !ok {
+				return err
+			}
+			return c.DeleteToken(cmd.Context(), t.ID)
+		}),
+	}
+	d.addFlags(cmd)
+	return cmd
 }

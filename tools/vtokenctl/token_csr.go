@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 // maxCertificates is the greatest certificate file that is read, in bytes. The

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 // maxPFX is the greatest PFX file that is read, in bytes. The daemon has the

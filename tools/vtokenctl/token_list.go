@@ -2,11 +2,12 @@ package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 )
 
 func tokenListCommand(a *app) *cobra.Command {
@@ -53,4 +54,71 @@ func (a *app) writeTokens(tokens []api.Token, out format) error {
 
 func tokenRow(t *api.Token) []string {
 	return []string{t.ID, t.Label, t.User, strconv.FormatUint(t.Slot, 10), tokenState(t), date(t.CreatedAt)}
+}
+
+func tokenSearchCommand(a *app) *cobra.Command {
+	var out format
+	var tenant string
+	var where []string
+	var search api.Search
+	var most int
+	cmd := &cobra.Command{
+		Use:   "search",
+		Short: "Find tokens by what they are",
+		Long: `Find tokens by what they are. A condition is "FIELD OPERATOR VALUE", or
+"FIELD exists" and "FIELD notExists"; all have to hold.
+
+Fields: serial, label, kind (card, otp), manufacturer, model, repository, hardware,
+activation (new, pending, activated), state (unassigned, new, pending, active,
+inactive, deceased), enabled, deceased, complete, held, holder, group, createdAt,
+lastUsedAt, expiresAt, slot. Operators: equals, notEquals, contains, notContains,
+startsWith, endsWith, greaterThan, greaterThanOrEqual, lessThan, lessThanOrEqual,
+like (with % for any characters).`,
+		Example: `  vtoken token search --where 'state equals unassigned' --order-by serial
+  vtoken token search --where 'createdAt greaterThan 2026-01-01T00:00:00Z' --where 'label contains card' -o json`,
+		Args: arguments(),
+		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			for _, text := range where {
+				criterion, ok := parseCriterion(text)
+				if !ok {
+					return usagef(cmd, "%q is no condition such as 'serial startsWith 00'", text)
+				}
+				search.Where = append(search.Where, criterion)
+			}
+			tokens, err := searchTokens(cmd, c, tenant, search, most)
+			if err != nil {
+				return err
+			}
+			return a.writeTokens(tokens, out)
+		}),
+	}
+	cmd.Flags().StringArrayVar(&where, "where", nil, "`CONDITION` that tokens fit (repeatable)")
+	cmd.Flags().StringVar(&search.OrderBy, "order-by", "serial", "`FIELD` to sort by: serial, label, state, createdAt, lastUsedAt, expiresAt or slot")
+	cmd.Flags().BoolVar(&search.Descending, "descending", false, "the greatest first")
+	cmd.Flags().IntVar(&most, "most", 1000, "`NUMBER` of tokens to list at most")
+	addTenantFlag(cmd, &tenant)
+	out.addFlag(cmd)
+	return cmd
+}
+
+func parseCriterion(text string) (api.Criterion, bool) {
+	field, rest, ok := strings.Cut(text, " ")
+	operator, value, valued := strings.Cut(rest, " ")
+	return api.Criterion{Field: field, Operator: operator, Value: value}, ok && valued == !strings.HasSuffix(strings.ToLower(operator), "exists")
+}
+
+// searchTokens reads pages until there are enough.
+func searchTokens(cmd *cobra.Command, c *client.Client, tenant string, s api.Search, most int) ([]api.Token, error) {
+	found := []api.Token{}
+	for {
+		page, err := c.SearchTokens(cmd.Context(), tenant, s)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, page.Items...)
+		if page.Next == "" || len(found) >= most {
+			return found[:min(len(found), most)], nil
+		}
+		s = api.Search{Cursor: page.Next}
+	}
 }

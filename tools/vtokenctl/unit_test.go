@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // TestReadSecret reads files with all kinds of ends.
@@ -109,8 +109,8 @@ func TestUnusualSocket(t *testing.T) {
 	}
 }
 
-// TestNoSecretFlags keeps secrets out of arguments for good (K18): a flag with
-// such a name takes a file or an id, or is yes or no.
+// TestNoSecretFlags keeps secrets out of arguments, which every user of the machine can
+// read: a flag with such a name takes a file or an id, or is yes or no.
 func TestNoSecretFlags(t *testing.T) {
 	for _, c := range leaves(newRoot(&app{})) {
 		for _, name := range flagNames(c) {

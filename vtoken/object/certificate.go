@@ -93,3 +93,10 @@ func checkCertificateChange(old, next Set) error {
 	}
 	return nil
 }
+
+// The values of CKA_CERTIFICATE_CATEGORY (section 4.6.2) that say whose a certificate is.
+const (
+	CategoryUser      uint64 = 1 // the token user's own
+	CategoryAuthority uint64 = 2 // a CA's
+	CategoryOther     uint64 = 3 // another entity's
+)

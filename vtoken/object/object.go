@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"math/bits"
 
 	"vtoken/vtoken/ck"
@@ -61,6 +62,17 @@ func (o *Object) Label() string { return string(o.Attrs.Get(ck.CKA_LABEL)) }
 // KeyID is CKA_ID: the bytes that tie a key, its public key and its certificate
 // together. The caller does not change them.
 func (o *Object) KeyID() []byte { return o.Attrs.Get(ck.CKA_ID) }
+
+// WithKeyID returns the objects of a class that have this CKA_ID.
+func WithKeyID(all []*Object, class ck.ObjectClass, id []byte) []*Object {
+	var found []*Object
+	for _, o := range all {
+		if o.Class() == class && bytes.Equal(o.KeyID(), id) {
+			found = append(found, o)
+		}
+	}
+	return found
+}
 
 // Token is CKA_TOKEN: the object lives in the token, not in a session.
 func (o *Object) Token() bool { return o.Bool(ck.CKA_TOKEN) }

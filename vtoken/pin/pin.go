@@ -10,8 +10,7 @@ import (
 // Role is whose PIN it is.
 type Role byte
 
-// The two roles of a token. In the IDPrime dialect they are called User and
-// Admin.
+// The two roles of a token.
 const (
 	User Role = iota
 	SO

@@ -64,8 +64,7 @@ type Token struct {
 	LastUsedAt time.Time
 	// OTP is the one-time-password state of a token of KindOTP.
 	OTP OTP
-	// MaxRSABits is 2048 for tokens made by the V1.0 API of IDPrime, 4096 by its
-	// V2.0, otherwise 8192.
+	// MaxRSABits is 2048, 4096 or 8192, as the API chose that made the token.
 	MaxRSABits int
 	// Policy is the token's algorithm policy. The store sets that of the tenant
 	// where a new token has none.
@@ -113,8 +112,8 @@ type ActivationCode struct {
 
 // Product is what make and model of token a vendor's API calls a token.
 type Product struct {
-	Manufacturer string // DualShield's manufacturerCode, at most 64 bytes
-	Model        string // its productCode, Entrust's token type, RSA's deviceType; at most 64 bytes
+	Manufacturer string // at most 64 bytes
+	Model        string // what APIs call a product code, a type of token or of device; at most 64 bytes
 	Repository   string // the inventory that it lies in, at most 64 bytes
 	Hardware     bool   // a device of its own, rather than software
 }

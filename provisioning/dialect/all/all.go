@@ -2,6 +2,7 @@ package all
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"vtoken/provisioning"
@@ -14,39 +15,36 @@ import (
 	"vtoken/provisioning/httpkit"
 )
 
-// dialects is the list. A new dialect is one line here.
-var dialects = []struct {
-	name string
-	make dialect.New
-}{
-	{idprime.Name, idprime.New},
-	{entrust.Name, entrust.New},
-	{surepassid.Name, surepassid.New},
-	{securid.Name, securid.New},
-	{dualshield.Name, dualshield.New},
+// Descriptions is the list of all dialects. A new dialect is one line here.
+func Descriptions() []dialect.Description {
+	return []dialect.Description{
+		idprime.Describe(),
+		entrust.Describe(),
+		surepassid.Describe(),
+		securid.Describe(),
+		dualshield.Describe(),
+	}
 }
 
 // Names are the names of all dialects, in the order of the list.
 func Names() []string {
-	names := make([]string, len(dialects))
-	for i, d := range dialects {
-		names[i] = d.name
+	var names []string
+	for _, d := range Descriptions() {
+		names = append(names, d.Name)
 	}
 	return names
 }
 
 // New makes the dialects of these names.
 func New(names []string, core *provisioning.Service, kit *httpkit.Kit) ([]dialect.Dialect, error) {
+	all := Descriptions()
 	var made []dialect.Dialect
-next:
 	for _, name := range names {
-		for _, d := range dialects {
-			if d.name == name {
-				made = append(made, d.make(core, kit.For(name)))
-				continue next
-			}
+		i := slices.IndexFunc(all, func(d dialect.Description) bool { return d.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no dialect %q; there are %s", name, strings.Join(Names(), ", "))
 		}
-		return nil, fmt.Errorf("there is no dialect %q; there are %s", name, strings.Join(Names(), ", "))
+		made = append(made, all[i].New(core, kit.For(name)))
 	}
 	return made, nil
 }

@@ -77,8 +77,8 @@ func things(name string) string {
 	return ""
 }
 
-// unknown is a value of each kind of thing that names nothing, and foreign one
-// that names something of another tenant.
+// of returns values for a kind of thing: an unknown one, which names nothing, and a
+// foreign one, which names something of another tenant.
 func (f *foreign) of(thing string) (unknown, foreign string) {
 	switch thing {
 	case "tenant":

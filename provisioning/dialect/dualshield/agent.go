@@ -12,11 +12,11 @@ import (
 // lifetime is how long an access token is good.
 const lifetime = time.Hour
 
-// allRights are the rights that an access token has of its agent's.
+// allRights are the rights of an access token, within those of its agent.
 const allRights = ^record.Rights(0)
 
-// agent is the API agent that sent a request: by its access token, or else by its
-// TLS client certificate.
+// agent finds the API agent that sent a request: by its access token, or else by its TLS
+// client certificate.
 func (d *Dialect) agent(r *http.Request) (provisioning.Caller, error) {
 	token := httpkit.Bearer(r)
 	defer token.Wipe()
@@ -27,7 +27,7 @@ func (d *Dialect) agent(r *http.Request) (provisioning.Caller, error) {
 	return found.Caller, err
 }
 
-// accessToken trades the secret of an agent for an access token (RFC 6749, section
+// accessToken exchanges the secret of an agent for an access token (RFC 6749, section
 // 4.4).
 func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request, _ provisioning.Caller) error {
 	in, err := httpkit.ReadTokenRequest(w, r)

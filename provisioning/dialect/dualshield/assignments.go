@@ -3,6 +3,7 @@ package dualshield
 import (
 	"cmp"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +12,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// part finds the part of one user in a token: by the id of the assignment, or by
-// user and token.
+// part finds an assignment: by its id, or by user and token.
 func (d *Dialect) part(in *call, a attrs) (ref provisioning.TokenRef, user string, err error) {
 	id, err := a.text("id")
 	if err != nil {
@@ -32,13 +32,13 @@ func (d *Dialect) part(in *call, a attrs) (ref provisioning.TokenRef, user strin
 	return ref, ref.User, err
 }
 
-// partNames are the names that name an assignment.
+// partNames are the names of attributes that name an assignment.
 func partNames(others ...string) []string {
 	return append(append(userNames("user."), "id", "token.id", "token.serial"), others...)
 }
 
-// setAssignment changes the status, the PIN, the times and the order of a part: all
-// that is named, or nothing.
+// setAssignment changes the status, the PIN, the times and the order of an assignment:
+// all that is named, or nothing.
 func (d *Dialect) setAssignment(in *call) (any, error) {
 	if err := in.only("id", "attrs"); err != nil {
 		return nil, err
@@ -60,8 +60,8 @@ func (d *Dialect) setAssignment(in *call) (any, error) {
 	return nil, err
 }
 
-// holderChange is what attributes change of a part. ACTIVE unlocks a PIN that is
-// locked, and the empty PIN clears the one that there is.
+// holderChange converts attributes to a change of an assignment. ACTIVE unlocks a locked
+// PIN, and an empty PIN clears the current one.
 func holderChange(a attrs) (change provisioning.HolderChange, err error) {
 	if err = a.only("status", "pin", "mustchangepin", "pinneverexpires", "starts", "expires", "usagelimit", "priority"); err != nil {
 		return change, err
@@ -106,7 +106,7 @@ func holderChange(a attrs) (change provisioning.HolderChange, err error) {
 	return change, nil
 }
 
-// reference is an answer that names an assignment, and what else comes with it.
+// reference is an answer that names an assignment, with more attributes.
 type reference struct {
 	ID             string      `json:"id"`
 	ActivationCode secret.Text `json:"activationCode,omitempty"`
@@ -127,7 +127,8 @@ func (d *Dialect) activate(in *call) (any, error) {
 	return reference{ID: assignmentID(t.ID, record.UserID(user))}, err
 }
 
-// partOf is the part that a call names in its body, and what else it says.
+// partOf finds the assignment that a call names in its body, and returns its other
+// attributes.
 func (d *Dialect) partOf(in *call, others ...string) (a attrs, ref provisioning.TokenRef, user string, err error) {
 	if a, err = in.parts(); err != nil {
 		return nil, ref, "", err
@@ -139,8 +140,8 @@ func (d *Dialect) partOf(in *call, others ...string) (a attrs, ref provisioning.
 	return a, ref, strings.ToLower(user), err
 }
 
-// sendActivationCode begins an activation. There is no channel to send by, so the
-// code is in the answer.
+// sendActivationCode begins an activation. There is no channel to send the code, so it is
+// in the answer.
 func (d *Dialect) sendActivationCode(in *call) (any, error) {
 	a, ref, user, err := d.partOf(in, "provisioningurl", "channel")
 	if err != nil {
@@ -153,8 +154,8 @@ func (d *Dialect) sendActivationCode(in *call) (any, error) {
 	return reference{ID: assignmentID(t.ID, record.UserID(user)), ActivationCode: secret.Text(code)}, err
 }
 
-// sendDownloadURL hands out the link of a soft token, once. There is no channel to
-// send by, so the link is in the answer.
+// sendDownloadURL returns the link of a soft token, once. There is no channel to send it,
+// so it is in the answer.
 func (d *Dialect) sendDownloadURL(in *call) (any, error) {
 	a, ref, user, err := d.partOf(in, "provisioningurl", "channel")
 	if err != nil {
@@ -176,13 +177,13 @@ func checkChannel(a attrs) error {
 	if err != nil {
 		return err
 	}
-	if _, there := a["channel"]; there && !contains([]string{"SMS", "SMTP", "TWITTER", "TELEPHONE"}, channel) {
+	if _, there := a["channel"]; there && !slices.Contains([]string{"SMS", "SMTP", "TWITTER", "TELEPHONE"}, channel) {
 		return provisioning.Errorf(provisioning.BadInput, "there is no channel %.40q; the channels are SMS, SMTP, TWITTER and TELEPHONE", channel)
 	}
 	return nil
 }
 
-// tokenQRCode hands out the seed of a soft token, once, as a picture.
+// tokenQRCode returns the seed of a soft token, once, as a QR code.
 func (d *Dialect) tokenQRCode(in *call) (any, error) {
 	_, ref, _, err := d.partOf(in)
 	if err != nil {
@@ -197,10 +198,10 @@ func (d *Dialect) tokenQRCode(in *call) (any, error) {
 	return secret.Text(base64.StdEncoding.EncodeToString(e.PNG)), nil
 }
 
-// maxSort bounds the assignments that are put in order.
+// maxSort bounds the assignments of one call to sort.
 const maxSort = 1000
 
-// sortAssignments sets the priorities of assignments by their order.
+// sortAssignments sets the priorities of assignments to their order.
 func (d *Dialect) sortAssignments(in *call) (any, error) {
 	if err := in.only("ids"); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,6 +182,22 @@ func TestSearchParts(t *testing.T) {
 		if text := fmt.Sprintf("%s of %v", strings.Join(serials, " "), got["total"]); text != want {
 			t.Errorf("%s: %s, want %s", query, text, want)
 		}
+	}
+	for _, name := range []string{
+		"id", "status", "isOwner", "mustChangePin", "lastChangePin", "dateCreated", "starts", "usageLimit", "lastUpdated", "token.id", "user.id",
+		"user.loginName", "USER.DOMAIN.NAME",
+	} {
+		got := w.call("tokenAssignment/search", `{"return": ["`+name+`"], "sort": "`+name+`"}`, 0)
+		if got["total"] != 3.0 {
+			t.Errorf("sorted by %s: %v", name, got)
+		}
+	}
+	var ids []string
+	for _, row := range w.call("tokenAssignment/search", `{"return": ["token.id"], "sort": "token.id"}`, 0)["rows"].([]any) {
+		ids = append(ids, row.(map[string]any)["token.id"].(string))
+	}
+	if !slices.IsSorted(ids) {
+		t.Errorf("sorted by token.id: %v", ids)
 	}
 	for _, bad := range []string{
 		`"sort": "color"`, `"sort": ""`, `"match": [["priority", "like", "1%"]]`, `"match": [["priority", "=", "x"]]`, `"match": [["expires", "<", "soon"]]`,

@@ -3,6 +3,7 @@ package dualshield
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,23 +11,22 @@ import (
 	"vtoken/provisioning"
 )
 
-// attrs are the attributes of a request by their dotted names, in lower case:
-// {"user": {"domain.name": "d"}} and {"user.domain.name": "d"} are the same. The
-// examples of the vendor have both, and lists of one object where an object is
-// meant.
+// attrs are the attributes of a request by their dotted names, in lower case: {"user":
+// {"domain.name": "d"}} and {"user.domain.name": "d"} are the same. The vendor's examples
+// have both, and also lists of one object instead of the object.
 type attrs map[string]any
 
 // maxAttrs bounds the attributes of a request.
 const maxAttrs = 256
 
-// flatten brings the members of an object into that form.
+// flatten converts the members of an object to that form.
 func flatten(v map[string]any) (attrs, error) {
 	out := attrs{}
 	return out, out.add("", v)
 }
 
-// flattenList is flatten for an object, or a list of one as the vendor's examples
-// have it, at any depth.
+// flattenList is flatten for an object, or a list of one, as in the vendor's examples, at
+// any depth.
 func flattenList(v any) (attrs, error) {
 	object, ok := single(v).(map[string]any)
 	if !ok {
@@ -38,7 +38,7 @@ func flattenList(v any) (attrs, error) {
 	return flatten(object)
 }
 
-// single is the object in a list of one, and anything else as it is.
+// single returns the object in a list of one, and anything else unchanged.
 func single(v any) any {
 	if list, ok := v.([]any); ok && len(list) == 1 {
 		if object, is := list[0].(map[string]any); is {
@@ -82,22 +82,19 @@ func kindOf(v any) string {
 	return "object"
 }
 
-// only refuses attributes that are none of the names.
+// only refuses attributes with other names.
 func (a attrs) only(names ...string) error {
-next:
 	for name := range a {
-		for _, known := range names {
-			if name == known {
-				continue next
-			}
+		if slices.Contains(names, name) {
+			continue
 		}
 		return provisioning.Errorf(provisioning.BadInput, "there is no attribute %.60q here; there are %s", name, strings.Join(names, ", "))
 	}
 	return nil
 }
 
-// text is the attribute of the first of these names that is there. All of them
-// have to be texts.
+// text returns the first of these attributes that is present. All of them must be
+// strings.
 func (a attrs) text(names ...string) (first string, err error) {
 	for i := len(names) - 1; i >= 0; i-- {
 		v, there := a[names[i]]
@@ -113,7 +110,7 @@ func (a attrs) text(names ...string) (first string, err error) {
 	return first, nil
 }
 
-// digits is a text that clients may write as a number: a PIN, or a value to match.
+// digits returns a string that clients may send as a number: a PIN, or a value to match.
 func (a attrs) digits(name string) (string, error) {
 	if n, ok := a[name].(float64); ok {
 		return strconv.FormatFloat(n, 'f', -1, 64), nil
@@ -121,7 +118,7 @@ func (a attrs) digits(name string) (string, error) {
 	return a.text(name)
 }
 
-// need is text for an attribute that has to be there.
+// need is text for a required attribute.
 func (a attrs) need(names ...string) (string, error) {
 	v, err := a.text(names...)
 	if err == nil && v == "" {
@@ -130,7 +127,7 @@ func (a attrs) need(names ...string) (string, error) {
 	return v, err
 }
 
-// number is an attribute that is a whole number of 0 or more, or nil.
+// number returns an integer of 0 or more, or nil.
 func (a attrs) number(name string) (*int, error) {
 	v, there := a[name]
 	if !there {
@@ -144,7 +141,7 @@ func (a attrs) number(name string) (*int, error) {
 	return &whole, nil
 }
 
-// flag is an attribute that is true or false, or nil.
+// flag returns a boolean, or nil.
 func (a attrs) flag(name string) (*bool, error) {
 	v, there := a[name]
 	if !there {
@@ -157,7 +154,7 @@ func (a attrs) flag(name string) (*bool, error) {
 	return &is, nil
 }
 
-// date is an attribute that is a date, or nil; the empty text is no date.
+// date returns a date, or nil where it is absent. An empty string is the zero time.
 func (a attrs) date(name string) (*time.Time, error) {
 	v, there := a[name]
 	if !there {
@@ -174,7 +171,7 @@ func (a attrs) date(name string) (*time.Time, error) {
 	return &at, nil
 }
 
-// parseDate reads a date of ISO 8601, in UTC where it has no zone.
+// parseDate parses a date of ISO 8601, in UTC if it has no zone.
 func parseDate(text string) (time.Time, error) {
 	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05", "2006-01-02"} {
 		if at, err := time.Parse(form, text); err == nil {

@@ -5,7 +5,7 @@
 // Every method is a POST to /das5/rest/OBJECT/METHOD with a JSON body, and every
 // answer an envelope: {"error": 0, "result": ...} or {"error": n, "message": ...}.
 // The methods are a table in routes.go. How objects are named and matched is in
-// attrs.go and match.go, how a token of the core looks here in project.go, the
+// attrs.go and match.go, how a token of the core looks here in tokenview.go, the
 // numbers of errors in errors.go, and the document of it all is openapi.yaml,
 // against which the tests check every exchange. What the vendor leaves open, and
 // what differs here, is settled in DIVERGENCES.md.

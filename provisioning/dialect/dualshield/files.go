@@ -48,7 +48,7 @@ func (d *Dialect) importTokens(in *call) (any, error) {
 	for i, done := range report.Done {
 		ids[i] = done.ID
 	}
-	made, err := d.core.TokensByID(in.ctx, in.caller.Looking(), in.caller.Tenant, ids)
+	made, err := d.core.TokensByID(in.ctx, in.caller.WithView(), in.caller.Tenant, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +63,8 @@ func (d *Dialect) importTokens(in *call) (any, error) {
 	return map[string]any{"total": len(out), "rows": out}, nil
 }
 
-// readSeeds reads the file of an import. Where the call names a product, the file
-// has to be of it.
+// readSeeds reads the file of an import. If the call names a product, the tokens in the
+// file must be of it.
 func readSeeds(ctx context.Context, a attrs) (*seedfile.File, error) {
 	data, err := a.need("data")
 	if err != nil {
@@ -74,7 +74,7 @@ func readSeeds(ctx context.Context, a attrs) (*seedfile.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := seedfile.Read(ctx, seedfile.DualShield, []byte(data), seedfile.Options{Password: secret.Bytes(password)})
+	f, err := seedfile.Read(ctx, seedfile.SeedXML, []byte(data), seedfile.Options{Password: secret.Bytes(password)})
 	if err != nil {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the file cannot be read: %v", err)
 	}
@@ -85,8 +85,8 @@ func readSeeds(ctx context.Context, a attrs) (*seedfile.File, error) {
 	return f, nil
 }
 
-// ofProduct refuses a file of another product than the one that a call names, by
-// its id or its codes.
+// ofProduct refuses a file with tokens of another product than the call names, by its id
+// or its codes.
 func ofProduct(a attrs, f *seedfile.File) error {
 	names := []string{"product.id", "product.manufacturercode", "product.productcode"}
 	for i, of := range []func(seedfile.Token) string{
@@ -107,7 +107,7 @@ func ofProduct(a attrs, f *seedfile.File) error {
 	return nil
 }
 
-// batchAssign gives the tokens of a CSV file to users, all or none.
+// batchAssign assigns the tokens of a CSV file to users, all or none.
 func (d *Dialect) batchAssign(in *call) (any, error) {
 	if err := in.only("attrs"); err != nil {
 		return nil, err
@@ -138,10 +138,10 @@ func (d *Dialect) batchAssign(in *call) (any, error) {
 	return nil, refused(err, report)
 }
 
-// maxTold is how many refused rows an error tells of.
+// maxTold is how many refused rows an error lists.
 const maxTold = 20
 
-// refused adds to an error what is wrong with each row.
+// refused adds the reasons of refused rows to an error.
 func refused(err error, report provisioning.BatchReport) error {
 	if err == nil || len(report.Refused) == 0 {
 		return err

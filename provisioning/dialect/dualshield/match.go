@@ -15,8 +15,8 @@ type triple struct{ name, op, value string }
 // maxMatch bounds the conditions of a request.
 const maxMatch = 8
 
-// parseMatch reads the member "match": a list of triples, one triple alone, or an
-// object whose members are to be equal, as one example of the vendor has it.
+// match reads the member "match": a list of triples, a single triple, or an object of
+// attributes to equal, as in one example of the vendor.
 func (c *call) match() ([]triple, error) {
 	if !c.has("match") {
 		return nil, nil
@@ -93,16 +93,15 @@ func parseTriple(list []any) (triple, bool) {
 	return t, true
 }
 
-// searchFields are the attributes that tokens are matched by, beside those of a
-// user.
+// searchFields are the attributes that tokens are matched by, beside those of a user.
 var searchFields = map[string]directory.Field{
 	"id": directory.ID, "serial": directory.Serial, "identifier": directory.Serial, "description": directory.Label,
 	"product.manufacturercode": directory.Manufacturer, "product.productcode": directory.Model, "repository.id": directory.Repository,
 	"datecreated": directory.Created, "lastused": directory.LastUsed, "expires": directory.Expires, "category": directory.Kind,
 }
 
-// criteria are what triples ask of tokens. prefix is what names of tokens begin
-// with, as "token." in a search for assignments.
+// criteria converts triples to criteria for tokens. Names of token attributes begin with
+// prefix, such as "token." in a search for assignments.
 func (d *Dialect) criteria(ctx context.Context, c provisioning.Caller, match []triple, prefix string) ([]directory.Criterion, error) {
 	var list []directory.Criterion
 	user := attrs{}
@@ -174,7 +173,7 @@ func criterion(name, op, value string) ([]directory.Criterion, error) {
 	return nil, provisioning.Errorf(provisioning.BadInput, "%s is not matched with %.10q", name, op)
 }
 
-// statusCriteria are what a status means in the core.
+// statusCriteria converts a status to criteria of the core.
 func statusCriteria(op, value string) ([]directory.Criterion, error) {
 	type c = directory.Criterion
 	alive := c{Field: directory.Deceased, Value: "false"}

@@ -7,14 +7,14 @@ import (
 	"vtoken/provisioning/directory"
 )
 
-// paging is sort, order, max and offset of a search.
+// paging has the sort, order, max and offset of a search.
 type paging struct {
 	by          string // an attribute, or empty
 	descending  bool
 	limit, skip int
 }
 
-// paging reads them.
+// paging parses them.
 func (c *call) paging() (paging, error) {
 	p := paging{limit: provisioning.DefaultPage}
 	a := c.some("max", "offset", "order", "sort")
@@ -46,7 +46,7 @@ func (c *call) paging() (paging, error) {
 	return p, nil
 }
 
-// readOrder reads sort and order.
+// readOrder parses sort and order.
 func (p *paging) readOrder(a attrs) (err error) {
 	if p.by, err = a.text("sort"); err != nil {
 		return err
@@ -69,7 +69,7 @@ func (p *paging) readOrder(a attrs) (err error) {
 	return nil
 }
 
-// tokens is a search for tokens in this order, and this page of it.
+// tokens returns a search for tokens with this order and page.
 func (p paging) tokens() (provisioning.TokenSearch, error) {
 	q := provisioning.TokenSearch{Total: true, Limit: p.limit, Skip: p.skip, Descending: p.descending}
 	if p.by == "" {

@@ -2,14 +2,15 @@ package dualshield
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 )
 
-// user finds the user that attributes name below prefix: by id, or by login and
-// domain. named is false where they name none.
+// user finds the user that attributes below prefix name: by id, or by login and domain.
+// named is false if they name none.
 func (d *Dialect) user(ctx context.Context, c provisioning.Caller, a attrs, prefix string) (u record.User, named bool, err error) {
 	at := func(names ...string) string {
 		for i := range names {
@@ -31,20 +32,11 @@ func (d *Dialect) user(ctx context.Context, c provisioning.Caller, a attrs, pref
 		name = id
 	}
 	u, err = d.core.User(ctx, c, c.Tenant, name)
-	if err == nil && (id != "" && string(u.ID) != strings.ToLower(id) || login != "" && u.Login != login && !contains(u.Aliases, login) ||
+	if err == nil && (id != "" && string(u.ID) != strings.ToLower(id) || login != "" && u.Login != login && !slices.Contains(u.Aliases, login) ||
 		domain != "" && !strings.EqualFold(domain, u.Domain)) {
 		err = provisioning.Errorf(provisioning.UserNotFound, "user not found")
 	}
 	return u, true, err
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // userNames are the names of attributes that name a user below a prefix.
@@ -56,7 +48,7 @@ func userNames(prefix string) []string {
 	return names
 }
 
-// token is the reference to the token that attributes name below prefix: by id or
+// token returns the reference to the token that attributes below prefix name: by id or
 // serial number.
 func (d *Dialect) token(c provisioning.Caller, a attrs, prefix string) (provisioning.TokenRef, error) {
 	ref := provisioning.TokenRef{Tenant: c.Tenant}
@@ -78,8 +70,8 @@ func (d *Dialect) token(c provisioning.Caller, a attrs, prefix string) (provisio
 	return ref, nil
 }
 
-// assignment is what an assignment's id names: it is the ids of the token and of
-// the user with a dot between them.
+// assignment parses the id of an assignment: the ids of the token and of the user,
+// separated by a dot.
 func assignment(c provisioning.Caller, id string) (provisioning.TokenRef, string, error) {
 	token, user, ok := strings.Cut(id, ".")
 	tid, err := provisioning.ParseID[record.TokenID]("token", token)

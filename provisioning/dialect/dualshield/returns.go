@@ -6,9 +6,8 @@ import (
 	"vtoken/provisioning"
 )
 
-// returns is what a request wants to have of each object: names of attributes,
-// "*" for all simple ones, and {"collection": [names]} for other objects and lists
-// of them.
+// returns says which attributes of each object a request asks for: names, "*" for all
+// simple ones, and {"collection": [names]} for other objects and lists of them.
 type returns struct {
 	all    bool
 	names  []string
@@ -18,7 +17,7 @@ type returns struct {
 // maxReturns bounds the names.
 const maxReturns = 64
 
-// returns reads the member "return". Without one it is the id.
+// returns parses the member "return". The default is the id.
 func (c *call) returns() (returns, error) {
 	if !c.has("return") {
 		return returns{names: []string{"id"}}, nil
@@ -64,8 +63,7 @@ func parseReturns(v any) (returns, error) {
 	return r, nil
 }
 
-// pick is those of the attributes that are wanted. A name that there is not is
-// BadInput.
+// pick selects the requested attributes. An unknown name is BadInput.
 func (r returns) pick(simple map[string]any, lists map[string][]map[string]any) (map[string]any, error) {
 	out := map[string]any{}
 	if r.all {
@@ -98,7 +96,7 @@ func (r returns) pick(simple map[string]any, lists map[string][]map[string]any) 
 	return out, nil
 }
 
-// nest picks what is wanted of a collection, or of an object.
+// nest selects the requested attributes of a collection or an object.
 func (r returns) nest(name string, simple map[string]any, lists map[string][]map[string]any) (any, error) {
 	list, ok := lists[name]
 	if !ok {
@@ -118,8 +116,8 @@ func (r returns) nest(name string, simple map[string]any, lists map[string][]map
 	return rows, nil
 }
 
-// object is what the dotted names below a name make, such as "product"; it is
-// empty where there are none.
+// object collects the dotted names below a name, such as "product". It is empty if there
+// are none.
 func object(simple map[string]any, name string) map[string]any {
 	out := map[string]any{}
 	for full, v := range simple {
@@ -130,7 +128,7 @@ func object(simple map[string]any, name string) map[string]any {
 	return out
 }
 
-// lookup finds a name in either case.
+// lookup finds a name, ignoring case.
 func lookup(m map[string]any, name string) (any, bool) {
 	if v, ok := m[name]; ok {
 		return v, true

@@ -3,6 +3,7 @@ package dualshield
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
@@ -16,7 +17,7 @@ type call struct {
 	body   map[string]any
 }
 
-// method does what a call asks and returns the result, nil for none.
+// method serves a call and returns the result, nil for none.
 type method func(*call) (any, error)
 
 // methods are all methods of the API, by object and name.
@@ -46,13 +47,13 @@ func (d *Dialect) methods() map[string]method {
 	}
 }
 
-// large are the methods whose body may have a file in it.
+// large are the methods whose body may contain a file.
 var large = map[string]bool{"token/import": true, "token/batchAssignTokens": true}
 
 // maxFile bounds those bodies, in bytes.
 const maxFile = 12 << 20
 
-// body is how the body of a method is read.
+// body says how to read the body of a method.
 func body(name string) httpkit.JSON {
 	if large[name] {
 		return httpkit.JSON{Max: maxFile}
@@ -68,7 +69,7 @@ func (d *Dialect) routes() []httpkit.Route {
 	return all
 }
 
-// base is what every path begins with.
+// base begins every path.
 const base = "/das5/rest/"
 
 // serve reads the body, calls the method and writes the envelope.
@@ -92,14 +93,14 @@ func (d *Dialect) serve(name string, do method) httpkit.Handler {
 // only refuses members of the body that the method does not know.
 func (c *call) only(names ...string) error {
 	for name := range c.body {
-		if !contains(names, name) {
+		if !slices.Contains(names, name) {
 			return provisioning.Errorf(provisioning.BadInput, "there is no member %.60q here; there are %v", name, names)
 		}
 	}
 	return nil
 }
 
-// has reports whether a member is there, be it null.
+// has reports whether a member is present, even if it is null.
 func (c *call) has(name string) bool {
 	_, there := c.body[name]
 	return there
@@ -108,7 +109,7 @@ func (c *call) has(name string) bool {
 // attrs is the member "attrs" in dotted form.
 func (c *call) attrs() (attrs, error) { return flattenList(c.body["attrs"]) }
 
-// some are those of the members that are there.
+// some returns those of the members that are present.
 func (c *call) some(names ...string) attrs {
 	a := attrs{}
 	for _, name := range names {
@@ -119,11 +120,11 @@ func (c *call) some(names ...string) attrs {
 	return a
 }
 
-// parts is the body but for some members, in dotted form.
+// parts returns the body without some members, in dotted form.
 func (c *call) parts(but ...string) (attrs, error) {
 	rest := map[string]any{}
 	for name, v := range c.body {
-		if !contains(but, name) {
+		if !slices.Contains(but, name) {
 			rest[name] = v
 		}
 	}

@@ -9,8 +9,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// createToken makes a token of a product and, where a user is named, gives it to
-// that user.
+// createToken creates a token of a product and assigns it to the user, if one is named.
 func (d *Dialect) createToken(in *call) (any, error) {
 	if err := in.only("attrs", "return"); err != nil {
 		return nil, err
@@ -109,7 +108,7 @@ func productIDs() []string {
 	return ids
 }
 
-// getToken is the one token that matches.
+// getToken returns the one token that matches.
 func (d *Dialect) getToken(in *call) (any, error) {
 	if err := in.only("match", "return"); err != nil {
 		return nil, err
@@ -128,7 +127,7 @@ func (d *Dialect) getToken(in *call) (any, error) {
 	return nil, provisioning.Errorf(provisioning.Conflict, "several tokens match; match by id or serial, or search")
 }
 
-// find runs the search of a call. prefix is what the names of tokens begin with.
+// find runs the search of a call. Names of token attributes begin with prefix.
 func (d *Dialect) find(in *call, prefix string, q provisioning.TokenSearch) (provisioning.TokenPage, returns, error) {
 	wanted, err := in.returns()
 	if err != nil {
@@ -146,7 +145,7 @@ func (d *Dialect) find(in *call, prefix string, q provisioning.TokenSearch) (pro
 	return page, wanted, err
 }
 
-// searchTokens is the tokens that match, in order.
+// searchTokens returns the tokens that match, sorted.
 func (d *Dialect) searchTokens(in *call) (any, error) {
 	if err := in.only("match", "return", "sort", "order", "max", "offset"); err != nil {
 		return nil, err
@@ -174,8 +173,8 @@ func (d *Dialect) searchTokens(in *call) (any, error) {
 	return map[string]any{"total": page.Total, "rows": rows}, nil
 }
 
-// setToken changes the status and the description of a token, all that is named
-// or nothing. The empty description is none.
+// setToken changes the status and the description of a token, all that is named or
+// nothing. An empty description removes it.
 func (d *Dialect) setToken(in *call) (any, error) {
 	if err := in.only("id", "attrs"); err != nil {
 		return nil, err
@@ -224,7 +223,7 @@ func tokenChange(a attrs) (change provisioning.TokenChange, err error) {
 	return change, err
 }
 
-// deleteToken deletes a token or, where a user is named, takes it from that user.
+// deleteToken deletes a token, or unassigns it from the user, if one is named.
 func (d *Dialect) deleteToken(in *call) (any, error) {
 	if err := in.only("id", "user"); err != nil {
 		return nil, err
@@ -253,7 +252,7 @@ func (d *Dialect) deleteToken(in *call) (any, error) {
 	return nil, d.core.DeleteToken(in.ctx, in.caller, ref)
 }
 
-// resetToken sets the counter of a token anew.
+// resetToken resets the counter of a token.
 func (d *Dialect) resetToken(in *call) (any, error) {
 	ref, a, err := d.named(in, "attrs.counter")
 	if err != nil {
@@ -270,8 +269,8 @@ func (d *Dialect) resetToken(in *call) (any, error) {
 	return nil, err
 }
 
-// confine closes the download of a token, or opens it. A token that is released
-// forgets the device that it went to.
+// confine closes the download of a token, or opens it. A released token forgets the
+// device that it was downloaded to.
 func (d *Dialect) confine(confined bool) method {
 	return func(in *call) (any, error) {
 		ref, _, err := d.named(in)
@@ -283,8 +282,8 @@ func (d *Dialect) confine(confined bool) method {
 	}
 }
 
-// named is the token that a call names by token.serial or token.id, and what else
-// it says.
+// named returns the token that a call names by token.serial or token.id, and its other
+// attributes.
 func (d *Dialect) named(in *call, others ...string) (provisioning.TokenRef, attrs, error) {
 	a, err := in.parts()
 	if err != nil {
@@ -297,7 +296,7 @@ func (d *Dialect) named(in *call, others ...string) (provisioning.TokenRef, attr
 	return ref, a, err
 }
 
-// syncToken synchronises a token by two passwords in a row.
+// syncToken synchronises a token by two consecutive passwords.
 func (d *Dialect) syncToken(in *call) (any, error) {
 	ref, a, err := d.named(in, append(userNames("user."), "credential")...)
 	if err != nil {
@@ -322,8 +321,7 @@ func (d *Dialect) syncToken(in *call) (any, error) {
 	return nil, err
 }
 
-// downloadURL hands out the seed of a soft token, once, as a link for
-// authenticator apps.
+// downloadURL returns the seed of a soft token, once, as a link for authenticator apps.
 func (d *Dialect) downloadURL(in *call) (any, error) {
 	ref, _, err := d.named(in)
 	if err != nil {
@@ -344,8 +342,8 @@ func (d *Dialect) enrolURL(in *call, ref provisioning.TokenRef) (link, error) {
 	return link{URL: secret.Text(e.URI)}, err
 }
 
-// retrieveCredential is a name that an older revision of the document has, without
-// a word of what it does.
+// retrieveCredential is named in an older revision of the vendor's document, which does
+// not say what it does.
 func (d *Dialect) retrieveCredential(in *call) (any, error) {
 	ref, _, err := d.named(in)
 	if err != nil {

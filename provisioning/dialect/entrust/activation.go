@@ -21,7 +21,7 @@ const (
 
 var allTypes = []string{classic, online, offline}
 
-// activationTypes are the types that are asked for: all where none is named.
+// activationTypes are the requested types: all where none is named.
 func activationTypes(asked []string) ([]string, error) {
 	if len(asked) == 0 {
 		return allTypes, nil
@@ -40,7 +40,7 @@ const (
 	maxSecret = 64
 )
 
-// decodeSeed reads a seed in Base32 (RFC 4648), in either case, with or without
+// decodeSeed decodes a seed in Base32 (RFC 4648), in either case, with or without
 // padding.
 func decodeSeed(text secret.Text) (secret.Bytes, error) {
 	clean := strings.TrimRight(strings.ToUpper(string(text)), "=")
@@ -54,9 +54,9 @@ func decodeSeed(text secret.Text) (secret.Bytes, error) {
 	return seed, nil
 }
 
-// startActivation begins an activation. Without a body it is of all types, with a
-// QR code; with an empty one it is of all types and without. With the seed of
-// Google's app it ends it, too.
+// startActivation begins an activation. Without a body it has all types and a QR code; an
+// empty body means all types without one. With the seed of Google's app it also ends the
+// activation.
 func (d *Dialect) startActivation(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in activateParms
 	given, err := readOptional(w, r, &in)
@@ -119,8 +119,8 @@ func (d *Dialect) seed(w http.ResponseWriter, r *http.Request, c provisioning.Ca
 // errNotGoogle refuses a seed for another type of token.
 var errNotGoogle = provisioning.Errorf(provisioning.BadInput, "a secret is for tokens of type %s", googleToken)
 
-// enrol adds the link with the seed, as long as the seed may leave: once, and never
-// after a device had it.
+// enrol adds the link with the seed while the seed may leave: once, and never after a
+// device had it.
 func (d *Dialect) enrol(r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, qr bool, out *activateResult) error {
 	if !t.Can(provisioning.OpTokenSeed) {
 		return nil

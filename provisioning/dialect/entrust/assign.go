@@ -10,7 +10,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// assignByID gives the token of the path to the user of the body.
+// assignByID assigns the token in the path to the user in the body.
 func (d *Dialect) assignByID(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in assignParms
 	if err := httpkit.ReadJSON(w, r, &in); err != nil {
@@ -27,7 +27,7 @@ func (d *Dialect) assignByID(w http.ResponseWriter, r *http.Request, c provision
 	return d.assign(w, r, c, ref, t, in)
 }
 
-// assignBySerial gives the token of the body to the user of the path.
+// assignBySerial assigns the token in the body to the user in the path.
 func (d *Dialect) assignBySerial(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in assignParms
 	if err := httpkit.ReadJSON(w, r, &in); err != nil {
@@ -49,7 +49,7 @@ func (d *Dialect) assignBySerial(w http.ResponseWriter, r *http.Request, c provi
 	}
 	in.UserID = string(id)
 	ref := provisioning.TokenRef{Tenant: c.Tenant, Serial: in.SerialNumber}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	if err != nil {
 		return err
 	}
@@ -57,11 +57,11 @@ func (d *Dialect) assignBySerial(w http.ResponseWriter, r *http.Request, c provi
 	return d.assign(w, r, c, ref, t, in)
 }
 
-// maxSerial is the length of a serial number here.
+// maxSerial is the maximal length of a serial number.
 const maxSerial = 100
 
-// assign assigns a hardware token. A response of the token is checked where it is
-// given, before anything is changed.
+// assign assigns a hardware token. It checks a response of the token, if there is one,
+// before it changes anything.
 func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, in assignParms) error {
 	if kind := in.TokenType; kind != nil && !slices.Contains(types, *kind) {
 		return provisioning.Errorf(provisioning.BadInput, "there is no token type %.40q", *kind)
@@ -71,7 +71,7 @@ func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.
 	if len(in.SerialNumber) > maxSerial {
 		return provisioning.Errorf(provisioning.BadInput, "serialNumber has %d characters; it has at most %d", len(in.SerialNumber), maxSerial)
 	}
-	if _, err := d.core.User(r.Context(), c.Looking(), c.Tenant, in.UserID); err != nil {
+	if _, err := d.core.User(r.Context(), c.WithView(), c.Tenant, in.UserID); err != nil {
 		return err
 	}
 	if err := hardwareOnly(t, "assigned"); err != nil {
@@ -103,8 +103,8 @@ func (d *Dialect) unassign(w http.ResponseWriter, r *http.Request, c provisionin
 	return empty(w)
 }
 
-// softOnly refuses the activation of hardware, which is in use from its assignment on
-// and keeps its secret.
+// softOnly refuses to activate hardware, which is in use from its assignment on and keeps
+// its secret.
 func softOnly(t provisioning.Token, done string) error {
 	if isHardware(t) {
 		return provisioning.Errorf(provisioning.NotSupported, "token %s is a hardware token, which is assigned and keeps its secret, and is not %s", t.ID, done)

@@ -4,7 +4,7 @@
 // provisioning core.
 //
 // The routes are a table in routes.go, the bodies are in types.go, how a token of
-// the core looks here is in project.go, the statuses and codes of errors are in
+// the core looks here is in tokenview.go, the statuses and codes of errors are in
 // errors.go, and the document of it all is openapi.yaml, against which the tests
 // check every exchange. What the vendor leaves open, and what differs here, is
 // settled in DIVERGENCES.md.

@@ -7,6 +7,7 @@ import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/secret"
 )
 
 // Name is what the configuration calls this dialect.
@@ -14,6 +15,18 @@ const Name = "entrust"
 
 //go:embed openapi.yaml
 var document []byte
+
+// Describe returns the description of this dialect. Its clients are applications with a
+// shared secret.
+func Describe() dialect.Description {
+	return dialect.Description{Name: Name, New: New, Credential: dialect.Credential{
+		Kind: provisioning.SharedSecret,
+		Fields: func(i dialect.Issued) []dialect.Field {
+			return []dialect.Field{{Name: "applicationId", Value: secret.Text(i.ID)}, {Name: "sharedSecret", Value: i.Secret}}
+		},
+		Example: "vtoken apikey create help-desk --dialect entrust --role view,edit -o json",
+	}}
+}
 
 // Dialect serves the API. It is safe for concurrent use.
 type Dialect struct {

@@ -7,9 +7,9 @@ import (
 	"vtoken/provisioning/httpkit"
 )
 
-// statuses is the status of each kind of error and its errorCode. The vendor
-// lists 400, 401, 403, 404 and 409; 413, 415, 429 and 500 are ours, and so are the
-// codes but for invalid_user_response.
+// statuses has the status of each kind of error, and codes its errorCode. The vendor
+// lists 400, 401, 403, 404 and 409; 413, 415, 429 and 500 are ours, and so are the codes
+// but for invalid_user_response.
 var statuses = httpkit.StatusTable{
 	provisioning.Internal:        http.StatusInternalServerError,
 	provisioning.Unauthenticated: http.StatusUnauthorized,

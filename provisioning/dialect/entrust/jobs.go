@@ -18,8 +18,8 @@ const (
 	jobFailed    = "FAILED"
 )
 
-// jobs are the asynchronous searches. A search here takes less than a
-// millisecond, so it is done when it is asked for and kept for who comes back.
+// jobs are the asynchronous searches. A search takes less than a millisecond, so it is
+// done at once, and its result is kept for the client.
 type jobs struct {
 	mu   sync.Mutex
 	jobs map[string]*job
@@ -34,13 +34,13 @@ type job struct {
 	finished time.Time
 }
 
-// keepJobs is how long a result is kept, and maxJobs how many of them are.
+// keepJobs is how long a result is kept, and maxJobs how many results are kept.
 const (
 	keepJobs = 10 * time.Minute
 	maxJobs  = 256
 )
 
-// put keeps a job, and forgets those that are old, or the oldest.
+// put stores a job, and deletes old ones, or the oldest.
 func (j *jobs) put(one *job, now time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -61,7 +61,7 @@ func (j *jobs) put(one *job, now time.Time) {
 	j.jobs[one.status.ID] = one
 }
 
-// get is the caller's job of that id. That of another tenant is not there.
+// get returns the caller's job with that id. Jobs of other tenants are not found.
 func (j *jobs) get(c provisioning.Caller, list, id string, now time.Time) (*job, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -119,7 +119,7 @@ func (d *Dialect) jobResult(l list) httpkit.Handler {
 	}
 }
 
-// findJob is the job of the path, for callers who may list tokens.
+// findJob returns the job in the path, for callers who may list tokens.
 func (d *Dialect) findJob(r *http.Request, c provisioning.Caller, l list) (*job, error) {
 	if err := d.core.Allowed(c, provisioning.OpTokenList, c.Tenant); err != nil {
 		return nil, err

@@ -6,10 +6,10 @@ import (
 	"vtoken/provisioning/httpkit"
 )
 
-// base is what every path begins with.
+// base begins every path.
 const base = "/api/web/v1/"
 
-// routes is every operation.
+// routes returns all operations.
 func (d *Dialect) routes() []httpkit.Route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	table := []struct {

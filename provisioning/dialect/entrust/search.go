@@ -13,7 +13,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// list is one of the two searches: what is always asked, and what may be.
+// list is one of the two searches: its fixed criteria, and its attributes.
 type list struct {
 	name       string
 	always     []directory.Criterion
@@ -21,15 +21,14 @@ type list struct {
 	orders     map[string]directory.Field
 }
 
-// attribute is a search attribute: its operators, and what the core is asked for
-// one of them and a value. A value that no token can have is refused.
+// attribute is a search attribute: its operators, and the criteria of the core for an
+// operator and a value. Values that no token can have are refused.
 type attribute struct {
 	operators []string
 	criteria  func(op directory.Operator, value string) ([]directory.Criterion, bool)
 }
 
-// values are the criteria of a field whose values are the core's, but for their
-// form.
+// values returns the attribute of a field whose values are the core's, in another form.
 func values(field directory.Field, form func(string) (string, bool)) func(directory.Operator, string) ([]directory.Criterion, bool) {
 	return func(op directory.Operator, value string) ([]directory.Criterion, bool) {
 		value, ok := form(value)
@@ -37,8 +36,8 @@ func values(field directory.Field, form func(string) (string, bool)) func(direct
 	}
 }
 
-// words are the criteria that certain words stand for, which are tested for
-// equality alone.
+// words returns the attribute of words that stand for criteria. They are only tested for
+// equality.
 func words(table map[string][]directory.Criterion) func(directory.Operator, string) ([]directory.Criterion, bool) {
 	return func(_ directory.Operator, word string) ([]directory.Criterion, bool) {
 		list, ok := table[word]
@@ -59,8 +58,8 @@ var (
 	dates  = []string{"GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL"}
 )
 
-// stateCriteria are what the states of held tokens are in the core, as [stateOf]
-// has them.
+// stateCriteria are the criteria for the states of held tokens, as [stateOf] defines
+// them.
 var stateCriteria = map[string][]directory.Criterion{
 	stateNew:        {{Field: directory.State, Value: directory.StateNew}},
 	stateActivating: {{Field: directory.State, Value: directory.StatePending}},
@@ -73,8 +72,8 @@ var (
 	soft = directory.Criterion{Field: directory.Hardware, Value: "false"}
 )
 
-// typeCriteria are what the types are in the core, as [typeOf] has them: a token of
-// another API is found as the type that it looks like.
+// typeCriteria are the criteria for the types, as [typeOf] defines them: a token from
+// another API is found as the type that it appears as.
 var typeCriteria = map[string][]directory.Criterion{
 	softToken:   {soft, {Field: directory.Model, Op: directory.NotEquals, Value: googleToken}},
 	googleToken: {soft, {Field: directory.Model, Value: googleToken}},
@@ -83,10 +82,10 @@ var typeCriteria = map[string][]directory.Criterion{
 	legacyToken: {hard, {Field: directory.Model, Value: legacyToken}},
 }
 
-// hardCriteria are those of the types that the search for unassigned tokens knows.
+// hardCriteria are those for the types in the search for unassigned tokens.
 var hardCriteria = map[string][]directory.Criterion{oathToken: typeCriteria[oathToken], legacyToken: typeCriteria[legacyToken]}
 
-// groupID is the attribute whose value has to be the id of a group.
+// groupID is the attribute whose value must be the id of a group.
 const groupID = "groupId"
 
 // assignedList and unassignedList are the two tables of section "searchParms" of
@@ -128,7 +127,7 @@ func id(v string) (string, bool) {
 	return string(id), err == nil
 }
 
-// date reads a date in UTC, with or without its zone, and writes it in RFC 3339.
+// date parses a date in UTC, with or without its zone, and formats it as RFC 3339.
 func date(v string) (string, bool) {
 	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02"} {
 		if at, err := time.Parse(form, v); err == nil {
@@ -138,16 +137,16 @@ func date(v string) (string, bool) {
 	return "", false
 }
 
-// defaultLimit is the page where none is named, and maxPage the greatest.
+// defaultLimit is the default size of a page, and maxPage the maximal one.
 const (
 	defaultLimit = 100
 	maxPage      = 100
 )
 
-// maxAttributes bounds what one search asks.
+// maxAttributes bounds the criteria of one search.
 const maxAttributes = 8
 
-// search is what the parameters ask for.
+// search parses the parameters.
 func (l list) search(c provisioning.Caller, in searchParms) (provisioning.TokenSearch, error) {
 	q := provisioning.TokenSearch{Tenant: c.Tenant, Limit: defaultLimit, Cursor: in.Cursor, Where: slices.Clone(l.always)}
 	if in.Limit != nil {
@@ -199,8 +198,8 @@ func (l list) criteria(by searchByAttribute) ([]directory.Criterion, error) {
 	return list, nil
 }
 
-// groupsThere refuses a search for a group that the caller's tenant does not have.
-// It comes after criteria.
+// groupsThere refuses a search for a group that the caller's tenant does not have. Call
+// it after criteria.
 func (d *Dialect) groupsThere(ctx context.Context, c provisioning.Caller, in searchParms) error {
 	if in.Cursor != "" {
 		return nil
@@ -212,7 +211,7 @@ func (d *Dialect) groupsThere(ctx context.Context, c provisioning.Caller, in sea
 		if err := d.core.Allowed(c, provisioning.OpTokenList, c.Tenant); err != nil {
 			return err
 		}
-		groups, err := d.core.Groups(ctx, c.Looking(), c.Tenant)
+		groups, err := d.core.Groups(ctx, c.WithView(), c.Tenant)
 		if err != nil {
 			return err
 		}

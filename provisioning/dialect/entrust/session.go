@@ -10,16 +10,16 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// lifetime is how long an authToken is good.
+// lifetime is the lifetime of an authToken.
 const lifetime = 15 * time.Minute
 
 // webCookie carries the second half of the token of a web session.
 const webCookie = "INTELLITRUST_SESSION_ID"
 
-// allRights are the rights that a session has of its application's.
+// allRights are the rights of a session, within those of its application.
 const allRights = ^record.Rights(0)
 
-// authenticate trades an application's secret for a session.
+// authenticate exchanges an application's secret for a session.
 func (d *Dialect) authenticate(w http.ResponseWriter, r *http.Request, _ provisioning.Caller) error {
 	var in authenticateParms
 	if err := httpkit.ReadJSON(w, r, &in); err != nil {
@@ -47,8 +47,8 @@ func (d *Dialect) authenticate(w http.ResponseWriter, r *http.Request, _ provisi
 	return httpkit.WriteJSON(w, http.StatusOK, out)
 }
 
-// caller is whose session a request is of. A web session's token is in two halves,
-// one in the header and one in the cookie.
+// caller finds the session of a request. The token of a web session is in two halves, one
+// in the header and one in the cookie.
 func (d *Dialect) caller(r *http.Request) (provisioning.Caller, error) {
 	token := httpkit.Bearer(r)
 	defer token.Wipe()

@@ -10,16 +10,16 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// maxLabel is the length of a label here, in characters.
+// maxLabel is the maximal length of a label in characters.
 const maxLabel = 100
 
-// empty answers a success that has no body.
+// empty answers a success without a body.
 func empty(w http.ResponseWriter) error {
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// readOptional decodes a body that may be missing; given says that it was not.
+// readOptional decodes an optional body; given says that there was one.
 func readOptional(w http.ResponseWriter, r *http.Request, v any) (given bool, err error) {
 	if r.ContentLength == 0 {
 		return false, nil
@@ -27,13 +27,13 @@ func readOptional(w http.ResponseWriter, r *http.Request, v any) (given bool, er
 	return true, httpkit.ReadJSON(w, r, v)
 }
 
-// ref is the token of the path. An id that is no GUID is BadInput.
+// ref returns the token in the path. An id that is not a GUID is BadInput.
 func ref(r *http.Request, c provisioning.Caller) (provisioning.TokenRef, error) {
 	id, err := provisioning.ParseID[record.TokenID]("token", r.PathValue("tokenid"))
 	return provisioning.TokenRef{Tenant: c.Tenant, ID: id}, err
 }
 
-// look is the token of the path, for a caller who may do op.
+// look reads the token in the path, for a caller who may do op.
 func (d *Dialect) look(r *http.Request, c provisioning.Caller, op provisioning.Operation) (provisioning.TokenRef, provisioning.Token, error) {
 	ref, err := ref(r, c)
 	if err == nil {
@@ -42,7 +42,7 @@ func (d *Dialect) look(r *http.Request, c provisioning.Caller, op provisioning.O
 	if err != nil {
 		return ref, provisioning.Token{}, err
 	}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	return ref, t, err
 }
 
@@ -62,8 +62,8 @@ func (d *Dialect) getTokenBySerial(w http.ResponseWriter, r *http.Request, c pro
 	return httpkit.WriteJSON(w, http.StatusOK, newToken(t))
 }
 
-// createToken makes a soft token for a user, whose activation begins unless it
-// comes with its seed.
+// createToken creates a soft token for a user. Its activation begins unless it comes with
+// its seed.
 func (d *Dialect) createToken(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in tokenCreateParms
 	if _, err := readOptional(w, r, &in); err != nil {
@@ -97,8 +97,8 @@ func (d *Dialect) createToken(w http.ResponseWriter, r *http.Request, c provisio
 	return httpkit.WriteJSON(w, http.StatusOK, newToken(t))
 }
 
-// newSoftToken is what a soft token is to be: by time, of eight digits, or six for
-// Google's app, which knows no other.
+// newSoftToken describes a soft token: TOTP with eight digits, or six for Google's app,
+// which supports no other.
 func newSoftToken(kind string, p *activateParms) (provisioning.NewToken, error) {
 	n := provisioning.NewToken{
 		Kind: record.KindOTP, Product: record.Product{Model: kind}, Activation: record.ActivationPending,
@@ -135,7 +135,7 @@ func (d *Dialect) modifyToken(w http.ResponseWriter, r *http.Request, c provisio
 	}
 	if in.Groups != nil {
 		var groups []record.GroupID
-		if groups, err = groupIDs(*in.Groups); err == nil {
+		if groups, err = provisioning.ParseIDs[record.GroupID]("group", *in.Groups); err == nil {
 			_, err = d.core.SetGroups(r.Context(), c, ref, groups)
 		}
 	}
@@ -143,18 +143,6 @@ func (d *Dialect) modifyToken(w http.ResponseWriter, r *http.Request, c provisio
 		return err
 	}
 	return empty(w)
-}
-
-func groupIDs(list []string) ([]record.GroupID, error) {
-	ids := []record.GroupID{}
-	for _, text := range list {
-		id, err := provisioning.ParseID[record.GroupID]("group", text)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
 }
 
 func (d *Dialect) modifyAssigned(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
@@ -188,7 +176,7 @@ func (d *Dialect) deleteToken(w http.ResponseWriter, r *http.Request, c provisio
 	return empty(w)
 }
 
-// changeState goes from ACTIVE to INACTIVE and back.
+// changeState changes ACTIVE to INACTIVE and back.
 func (d *Dialect) changeState(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in changeStateParms
 	if err := httpkit.ReadJSON(w, r, &in); err != nil {
@@ -212,8 +200,8 @@ func (d *Dialect) changeState(w http.ResponseWriter, r *http.Request, c provisio
 	return empty(w)
 }
 
-// reset synchronises the counter or the clock: with a response of the token from
-// it, else by forgetting what is known of its drift.
+// reset synchronises the counter or the clock: by a response of the token if there is
+// one, else by forgetting its drift.
 func (d *Dialect) reset(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in resetParms
 	if err := httpkit.ReadJSON(w, r, &in); err != nil {
@@ -235,7 +223,7 @@ func (d *Dialect) reset(w http.ResponseWriter, r *http.Request, c provisioning.C
 	return empty(w)
 }
 
-// unlock answers a challenge; the code goes to the holder.
+// unlock answers a challenge with the code for the holder.
 func (d *Dialect) unlock(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in unlockParms
 	if err := httpkit.ReadJSON(w, r, &in); err != nil {

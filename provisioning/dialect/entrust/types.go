@@ -138,7 +138,7 @@ type errorInfo struct {
 	Parameters   []errorDetail `json:"parameters,omitempty"`
 }
 
-// errorDetail is what helps those who run the server to find the cause.
+// errorDetail helps the operators of the server to find the cause.
 type errorDetail struct {
 	RequestID string `json:"requestId"`
 }

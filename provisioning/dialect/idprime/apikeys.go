@@ -8,7 +8,7 @@ import (
 	"vtoken/provisioning/httpkit"
 )
 
-// apiKeyInfo is an API key in a list: all but the key.
+// apiKeyInfo is an API key in a list, without the key itself.
 type apiKeyInfo struct {
 	Name      string     `json:"name"`
 	TenantID  string     `json:"tenantId"`
@@ -17,8 +17,8 @@ type apiKeyInfo struct {
 	ExpiresAt *time.Time `json:"expiresAt"` // null is never
 }
 
-// createAPIKey is the call of the API manager. A key without a role of its own
-// is an administrator of its tenant, which is what the vendor's keys are.
+// createAPIKey is the call of the API manager. Without a role, the key is an
+// administrator's of its tenant, as the vendor's keys are.
 func (d *Dialect) createAPIKey(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	tenant, err := tenantID(r)
 	if err != nil {
@@ -58,7 +58,7 @@ func (d *Dialect) listAPIKeys(w http.ResponseWriter, r *http.Request, c provisio
 	return httpkit.WriteJSON(w, http.StatusOK, list)
 }
 
-// revokeAPIKey ends a key at once.
+// revokeAPIKey revokes a key at once.
 func (d *Dialect) revokeAPIKey(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	tenant, err := tenantID(r)
 	if err != nil {

@@ -29,11 +29,11 @@ type csrTemplate struct {
 	RSAKeySize               string   `json:"rsaKeySize"`
 }
 
-// rsaEncryption is the one algorithm of keys.
+// rsaEncryption is the only algorithm of keys.
 const rsaEncryption = "1.2.840.113549.1.1.1"
 
-// signAlgorithms are the OIDs of how requests are signed. The vendor has the first
-// and, for one kind of HSM, the last.
+// signAlgorithms are the signature algorithms of requests by OID. The vendor lists the
+// first and, for one kind of HSM, the last.
 var signAlgorithms = map[string]x509.SignatureAlgorithm{
 	"1.2.840.113549.1.1.11": x509.SHA256WithRSA,
 	"1.2.840.113549.1.1.12": x509.SHA384WithRSA,
@@ -41,9 +41,8 @@ var signAlgorithms = map[string]x509.SignatureAlgorithm{
 	"1.2.840.113549.1.1.5":  x509.SHA1WithRSA,
 }
 
-// keyUsages are the numbers of key usages, which are those of .NET's
-// X509KeyUsageFlags. Signing certificates (4) and revocation lists (2) are not
-// among them.
+// keyUsages are the numbers of key usages, which are those of .NET's X509KeyUsageFlags,
+// without signing certificates (4) and revocation lists (2).
 var keyUsages = map[int]x509.KeyUsage{
 	128:   x509.KeyUsageDigitalSignature,
 	64:    x509.KeyUsageContentCommitment,
@@ -54,7 +53,7 @@ var keyUsages = map[int]x509.KeyUsage{
 	32768: x509.KeyUsageDecipherOnly,
 }
 
-// extendedKeyUsages are those that can be asked for.
+// extendedKeyUsages are the ones that can be requested.
 var extendedKeyUsages = map[string]asn1.ObjectIdentifier{
 	"1.3.6.1.5.5.7.3.1":      {1, 3, 6, 1, 5, 5, 7, 3, 1}, // server authentication
 	"1.3.6.1.5.5.7.3.2":      {1, 3, 6, 1, 5, 5, 7, 3, 2}, // client authentication
@@ -69,10 +68,10 @@ var extendedKeyUsages = map[string]asn1.ObjectIdentifier{
 	"1.3.6.1.4.1.311.20.2.2": {1, 3, 6, 1, 4, 1, 311, 20, 2, 2},
 }
 
-// keySizes are the texts of rsaKeySize; none is the smallest.
+// keySizes are the values of rsaKeySize; the default is the smallest.
 var keySizes = map[string]int{"": 2048, "2048": 2048, "3072": 3072, "4096": 4096}
 
-// request is what the core is asked for.
+// request converts the body to a request for the core.
 func (t *csrTemplate) request() (provisioning.NewCSR, error) {
 	n := provisioning.NewCSR{Subject: t.SubjectDistinguishedName}
 	var ok bool
@@ -106,9 +105,9 @@ func (t *csrTemplate) request() (provisioning.NewCSR, error) {
 	return n, err
 }
 
-// altNames reads subjectAlternativeName: parts such as email:john@example.com and
-// otherName:msUPN;UTF8:john@example.com with commas between. As the vendor says,
-// other names of the kind otherName, and other formats, are left out in silence.
+// altNames parses subjectAlternativeName: parts such as email:john@example.com and
+// otherName:msUPN;UTF8:john@example.com, separated by commas. As the vendor says, other
+// otherNames and other formats are ignored.
 func altNames(text string) (emails, upns []string, err error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil, nil
@@ -138,7 +137,7 @@ type signingRequest struct {
 	CSR string    `json:"certificateSigningRequest"` // PKCS#10 in PEM
 }
 
-// keyObject is the key of a request.
+// keyObject is the key of a certificate request.
 type keyObject struct {
 	KeyID     string    `json:"keyId"` // for operation 11
 	KeyType   string    `json:"keyType"`
@@ -198,7 +197,7 @@ func (d *Dialect) storeCertificate(w http.ResponseWriter, r *http.Request, c pro
 	return noContent(w)
 }
 
-// expiry reads when a new API key is to end, from the query; zero is never.
+// expiry parses the expiry of a new API key in the query; zero is never.
 func expiry(r *http.Request) (time.Time, error) {
 	values, given := r.URL.Query()["expiresAt"]
 	if !given {

@@ -31,5 +31,5 @@ var statuses = httpkit.StatusTable{
 	provisioning.Busy:            http.StatusServiceUnavailable,
 }
 
-// StatusOf is the status that a kind of error has here.
+// StatusOf returns the status of a kind of error.
 func StatusOf(k provisioning.Kind) int { return statuses[k] }

@@ -119,7 +119,7 @@ func (d *Dialect) importPFX(w http.ResponseWriter, r *http.Request, c provisioni
 	return httpkit.WriteJSON(w, http.StatusOK, result.Serials)
 }
 
-// password is the password of a PFX, from its header.
+// password returns the password of a PFX, from its header.
 func (d *Dialect) password(r *http.Request, c provisioning.Caller, tenant record.TenantID) (secret.Bytes, error) {
 	text := r.Header.Get(headerPassword)
 	if text == "" {
@@ -135,8 +135,8 @@ func (d *Dialect) password(r *http.Request, c provisioning.Caller, tenant record
 	return headerText(text), nil
 }
 
-// headerText is the value of a header as UTF-8. HTTP says nothing of its bytes:
-// what is not UTF-8 is taken for ISO 8859-1.
+// headerText returns the value of a header as UTF-8. HTTP does not define the encoding of
+// its bytes: what is not UTF-8 is read as ISO 8859-1.
 func headerText(value string) secret.Bytes {
 	if utf8.ValidString(value) {
 		return secret.Bytes(value)
@@ -255,7 +255,7 @@ func tokenRef(r *http.Request) (provisioning.TokenRef, error) {
 	return provisioning.TokenRef{Tenant: tenant, User: user, ID: id}, err
 }
 
-// userID is the user in the path. To the core no user would be any user.
+// userID returns the user in the path. An empty one would mean any user to the core.
 func userID(r *http.Request) (string, error) {
 	if user := r.PathValue("userId"); user != "" {
 		return user, nil
@@ -263,7 +263,7 @@ func userID(r *http.Request) (string, error) {
 	return "", provisioning.Errorf(provisioning.BadInput, "the user in the path is empty; name the token's user")
 }
 
-// roleOf reads a role name and says what this dialect asks of its PIN.
+// roleOf parses a role name and returns what this dialect requires of its PIN.
 func roleOf(name string) (pin.Role, provisioning.PINRule, error) {
 	switch strings.ToLower(name) {
 	case roleUser:
@@ -274,7 +274,7 @@ func roleOf(name string) (pin.Role, provisioning.PINRule, error) {
 	return 0, provisioning.PINRule{}, provisioning.Errorf(provisioning.RoleNotFound, "there is no such role; the roles are User and Admin")
 }
 
-// flag reads a header that is true, false or absent.
+// flag parses a header that is true, false or absent.
 func flag(r *http.Request, header string) (bool, error) {
 	switch strings.ToLower(r.Header.Get(header)) {
 	case "true":

@@ -15,6 +15,12 @@ const Name = "idprime"
 //go:embed openapi.yaml
 var document []byte
 
+// Describe returns the description of this dialect. Its clients use the keys of the
+// native API.
+func Describe() dialect.Description {
+	return dialect.Description{Name: Name, New: New, Credential: dialect.Credential{Kind: provisioning.BearerKey}}
+}
+
 // Dialect serves the API. It is safe for concurrent use.
 type Dialect struct {
 	core *provisioning.Service

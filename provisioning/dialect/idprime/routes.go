@@ -30,13 +30,13 @@ var (
 	either = append(append([]string(nil), v1...), v2...)
 )
 
-// RSA key sizes of the tokens that V1.0 and V2.0 make, in bits.
+// RSA key sizes of the tokens that V1.0 and V2.0 create, in bits.
 const (
 	smallRSA = 2048
 	largeRSA = 4096
 )
 
-// routes is every operation, under every version that has it.
+// routes returns all operations, under every version that has them.
 func (d *Dialect) routes() []httpkit.Route {
 	table := []struct {
 		method   string

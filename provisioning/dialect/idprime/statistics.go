@@ -10,8 +10,7 @@ import (
 	"vtoken/provisioning/httpkit"
 )
 
-// What statistics look at where the query says nothing, and the bounds of what it
-// may say.
+// Defaults and bounds of the parameters of statistics.
 const (
 	defaultDays, maxDays = 30, 3650
 	defaultUsers         = 100
@@ -34,7 +33,7 @@ type notLoggedInUsers struct {
 	Next     string    `json:"next,omitempty"` // "after" of the next page
 }
 
-// idler is one of them.
+// idler is one of these users.
 type idler struct {
 	UserID         string     `json:"userId"`
 	LastLoggedInOn *time.Time `json:"lastLoggedInOn"` // null is never
@@ -92,7 +91,7 @@ func (d *Dialect) listNotLoggedInUsers(w http.ResponseWriter, r *http.Request, c
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
-// queryNumber is a number of the query from 1 to most, or what stands for none.
+// queryNumber parses a number in the query from 1 to most, or returns the default.
 func queryNumber(query url.Values, name string, none, most int) (int, error) {
 	values, given := query[name]
 	if !given {

@@ -17,12 +17,12 @@ import (
 // key of the system tenant.
 const headerSecretEncrypted = "X-IDPrimeVirtual-IsIdpClientSecretEncrypted"
 
-// tenantTypes are the uses of a tenant, the ordinary one first: virtual cards, and
-// the web signing service.
+// tenantTypes are the uses of a tenant, the default first: virtual cards, and the web
+// signing service.
 var tenantTypes = []string{"IDPV", "SWS"}
 
-// tenantChange is the body that creates or updates a tenant. A member that is
-// absent from an update stays as it is.
+// tenantChange is the body that creates or updates a tenant. Members that are absent from
+// an update do not change.
 type tenantChange struct {
 	TenantID        string  `json:"tenantId,omitempty"` // of an update
 	TenantName      string  `json:"tenantName,omitempty"`
@@ -30,8 +30,8 @@ type tenantChange struct {
 	tenantSettings
 }
 
-// tenantSettings are what is kept of a tenant for this dialect. They are kept and
-// told again, and change nothing about tokens.
+// tenantSettings are stored with a tenant for this dialect. They are returned, and have
+// no effect on tokens.
 type tenantSettings struct {
 	TenantType                         string  `json:"tenantType,omitempty"`
 	IdpProvider                        *string `json:"idpProvider,omitempty"`
@@ -46,7 +46,7 @@ type tenantSettings struct {
 	IsAutoOfflineBundleDownloadEnabled *bool   `json:"isAutoOfflineBundleDownloadEnabled,omitempty"`
 }
 
-// storedTenant is what is sealed with the tenant.
+// storedTenant is what is stored, encrypted, with the tenant.
 type storedTenant struct {
 	tenantSettings
 	IdpClientSecret string `json:"idpClientSecret,omitempty"`
@@ -79,8 +79,8 @@ func basics(t provisioning.Tenant, s tenantSettings) tenantBasics {
 	return b
 }
 
-// systemTenant checks that the path names the system tenant, which is the default
-// tenant, and that the caller may touch all tenants.
+// systemTenant checks that the path names the system tenant, which is the default tenant,
+// and that the caller may access all tenants.
 func (d *Dialect) systemTenant(r *http.Request, c provisioning.Caller) (record.TenantID, error) {
 	id, err := tenantID(r)
 	if err != nil {
@@ -123,7 +123,7 @@ func (d *Dialect) readTenant(w http.ResponseWriter, r *http.Request, c provision
 	return change, nil
 }
 
-// checkLengths bounds the texts, in characters.
+// checkLengths bounds the lengths of strings, in characters.
 func (t *tenantChange) checkLengths() error {
 	for _, member := range []struct {
 		name string
@@ -140,7 +140,7 @@ func (t *tenantChange) checkLengths() error {
 	return nil
 }
 
-// over is what is stored after the change.
+// over applies the change to the stored settings.
 func (t *tenantChange) over(old secret.Bytes) (storedTenant, secret.Bytes, error) {
 	var stored storedTenant
 	if len(old) > 0 {
@@ -162,7 +162,7 @@ func (t *tenantChange) over(old secret.Bytes) (storedTenant, secret.Bytes, error
 	return stored, text, err
 }
 
-// createTenant makes a tenant.
+// createTenant creates a tenant.
 func (d *Dialect) createTenant(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	system, err := d.systemTenant(r, c)
 	if err != nil {
@@ -186,7 +186,7 @@ func (d *Dialect) createTenant(w http.ResponseWriter, r *http.Request, c provisi
 	return httpkit.WriteJSON(w, http.StatusOK, basics(t, stored.tenantSettings))
 }
 
-// updateTenant changes the tenant that the body names.
+// updateTenant changes the tenant in the body.
 func (d *Dialect) updateTenant(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	system, err := d.systemTenant(r, c)
 	if err != nil {
@@ -231,7 +231,7 @@ func (d *Dialect) listTenants(w http.ResponseWriter, r *http.Request, c provisio
 	return httpkit.WriteJSON(w, http.StatusOK, map[string]any{"tenantListForAdmin": list})
 }
 
-// tenant is a tenant with what is kept of it.
+// tenant returns a tenant with its settings.
 func (d *Dialect) tenant(r *http.Request, c provisioning.Caller, id record.TenantID) (provisioning.Tenant, storedTenant, error) {
 	t, text, err := d.core.TenantSettings(r.Context(), c, id, Name)
 	if err != nil {
@@ -242,7 +242,7 @@ func (d *Dialect) tenant(r *http.Request, c provisioning.Caller, id record.Tenan
 	return t, stored, err
 }
 
-// getTenant tells of a tenant what lists have of it, or the whole.
+// getTenant returns the basics of a tenant, or all of it.
 func (d *Dialect) getTenant(whole bool) httpkit.Handler {
 	return func(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 		id, err := tenantID(r)

@@ -86,8 +86,8 @@ func newTokenCertificate(c provisioning.Certificate) (tokenCertificate, error) {
 	return t, nil
 }
 
-// apiKey is the answer of creating an API key. It is the one time that the key
-// leaves us.
+// apiKey is the answer to the creation of an API key. The key leaves the daemon only
+// here.
 type apiKey struct {
 	Name      string     `json:"name"`
 	Key       string     `json:"key"`

@@ -2,7 +2,7 @@ package native
 
 import (
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 )
 
@@ -31,18 +31,18 @@ func (h *Handler) createAPIKey(r *request) (any, error) {
 	if in.ExpiresAt != nil {
 		n.ExpiresAt = *in.ExpiresAt
 	}
-	form, err := formOf(in.Dialect)
+	d, err := h.dialectNamed(in.Dialect)
 	if err != nil {
 		return nil, err
 	}
-	if err := form.fill(&n, in); err != nil {
+	if err := h.complete(&n, in, d); err != nil {
 		return nil, err
 	}
 	k, key, err := h.core.CreateAPIKey(r.ctx, r.caller, tenant.ID, n)
 	if err != nil {
 		return nil, err
 	}
-	return form.created(k, key, tenant.Name, h.info.API), nil
+	return h.created(k, key, tenant.Name, d), nil
 }
 
 func (h *Handler) revokeAPIKey(r *request) (any, error) {

@@ -7,19 +7,19 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// Auditor is the audit log to read. It is safe for concurrent use.
+// Auditor reads the audit log. It is safe for concurrent use.
 type Auditor interface {
-	// Lines reads at most limit lines after a number, and the number of the last
-	// one. Where there is none it waits for one, at most that long.
+	// Lines reads at most limit lines after a number, and returns the number of the last
+	// one. If there is none it waits for one, at most that long.
 	Lines(ctx context.Context, after uint64, limit int, wait time.Duration) ([]json.RawMessage, uint64, error)
-	// Newest is the number of the newest line.
+	// Newest returns the number of the newest line.
 	Newest() uint64
 	// Verify checks every line.
 	Verify(ctx context.Context) (api.AuditReport, error)
-	// Archive notes that the lines up to a number, 0 for as many as possible, are kept
+	// Archive records that the lines up to a number, 0 for as many as possible, are kept
 	// elsewhere, and who says so. It returns the number.
 	Archive(through uint64, by string) (uint64, error)
 }
@@ -68,7 +68,7 @@ func (h *Handler) archiveAudit(r *request) (any, error) {
 	return api.AuditArchive{Through: through}, err
 }
 
-// number is a query parameter from 0 to most.
+// number parses a query parameter from 0 to most.
 func (r *request) number(name string, unset, most uint64) (uint64, error) {
 	text := r.query(name)
 	if text == "" {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11uri"
 	"vtoken/vtoken/record"
@@ -64,7 +64,7 @@ func certificateJSON(c provisioning.Certificate) api.Certificate {
 	return out
 }
 
-// class is how the API and PKCS#11 URIs call a class of objects.
+// class has the names of a class of objects in the API and in PKCS#11 URIs.
 type class struct{ name, uriType string }
 
 // classes are the classes that tokens hold.
@@ -94,8 +94,8 @@ func objectJSON(t provisioning.Token, o provisioning.ObjectInfo) api.Object {
 	return out
 }
 
-// objectURI names the object by its id where it has one, which outlives a new
-// label, else by its label.
+// objectURI names the object by its id, which does not change with its label, or else by
+// its label.
 func objectURI(t provisioning.Token, o provisioning.ObjectInfo, uriType string) string {
 	p := p11uri.Path{Serial: t.Serial, ID: o.KeyID, Type: uriType}
 	if len(o.KeyID) == 0 {

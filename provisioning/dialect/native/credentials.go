@@ -6,90 +6,55 @@ import (
 	"strings"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
+	"vtoken/provisioning/dialect"
 	"vtoken/vtoken/secret"
 )
 
-// adminRESTAPI is the path that the key file of RSA SecurID names.
-const adminRESTAPI = "/AdminInterface/restapi/v1"
-
-// credentialForm is what the credentials of a dialect are made of, and how its
-// vendor writes them.
-type credentialForm struct {
-	dialect string
-	kind    provisioning.CredentialKind
-	// named credentials have their name for an id.
-	named bool
-	// certificate says that one may be bound to a TLS client certificate.
-	certificate bool
-	write       func(made) api.Credential
-}
-
-// made is a credential that was made, what its holder is told once, and what the
-// vendor's form tells beside.
-type made struct {
-	key      provisioning.APIKey
-	secret   api.Secret
-	customer string
-	url      string
-}
-
-// credentialForms is the table of the dialects that have credentials of their own.
-var credentialForms = []credentialForm{
-	{dialect: "entrust", kind: provisioning.SharedSecret, write: func(m made) api.Credential {
-		return api.Credential{ApplicationID: m.key.ID, SharedSecret: m.secret}
-	}},
-	{dialect: "surepassid", kind: provisioning.SharedSecret, named: true, write: func(m made) api.Credential {
-		return api.Credential{AccountLoginName: m.key.ID, AccountLoginKey: m.secret}
-	}},
-	{dialect: "securid", kind: provisioning.Signer, write: func(m made) api.Credential {
-		return api.Credential{
-			CustomerName: m.customer, AccessID: m.key.ID, AccessKey: m.secret,
-			AdminRESTAPIURL: m.url + adminRESTAPI, Description: m.key.Name,
-		}
-	}},
-	{dialect: "dualshield", kind: provisioning.SharedSecret, certificate: true, write: func(m made) api.Credential {
-		return api.Credential{ClientID: m.key.ID, ClientSecret: m.secret}
-	}},
-}
-
-// idprime takes the same keys as this API.
-const idprime = "idprime"
-
-// formOf is the form of a dialect's credentials; nil is an API key.
-func formOf(dialect string) (*credentialForm, error) {
-	if dialect == "" || dialect == idprime {
+// dialectNamed returns the description of a dialect whose clients have credentials of
+// their own, and nil where they use the keys of this API.
+func (h *Handler) dialectNamed(name string) (*dialect.Description, error) {
+	if name == "" {
 		return nil, nil
 	}
-	i := slices.IndexFunc(credentialForms, func(f credentialForm) bool { return f.dialect == dialect })
-	if i < 0 {
-		names := []string{idprime}
-		for _, f := range credentialForms {
-			names = append(names, f.dialect)
-		}
-		return nil, provisioning.Errorf(provisioning.BadInput, "there is no dialect of that name; there are %s", strings.Join(names, ", "))
+	all := h.info.AllDialects
+	i := slices.IndexFunc(all, func(d dialect.Description) bool { return d.Name == name })
+	switch {
+	case i < 0:
+		return nil, provisioning.Errorf(provisioning.BadInput, "there is no dialect of that name; there are %s", strings.Join(names(all), ", "))
+	case all[i].Credential.Kind == provisioning.BearerKey:
+		return nil, nil
 	}
-	return &credentialForms[i], nil
+	return &all[i], nil
 }
 
-// fill completes what the core is asked for. A nil form is an API key.
-func (f *credentialForm) fill(n *provisioning.NewAPIKey, in api.NewAPIKey) (err error) {
-	if in.Certificate != "" && (f == nil || !f.certificate) {
-		return provisioning.Errorf(provisioning.BadInput, "only credentials of dualshield have a TLS client certificate; leave it out")
+func names(list []dialect.Description) (names []string) {
+	for _, d := range list {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// complete adds to a request for the core what the credentials of a dialect need. A nil
+// dialect makes an API key.
+func (h *Handler) complete(n *provisioning.NewAPIKey, in api.NewAPIKey, d *dialect.Description) (err error) {
+	if in.Certificate != "" && (d == nil || !d.Credential.ClientCertificate) {
+		able := slices.DeleteFunc(slices.Clone(h.info.AllDialects), func(d dialect.Description) bool { return !d.Credential.ClientCertificate })
+		return provisioning.Errorf(provisioning.BadInput, "only credentials of %s have a TLS client certificate; leave it out", strings.Join(names(able), ", "))
 	}
 	if n.Certificate, err = fromPEM(in.Certificate, "CERTIFICATE"); err != nil {
 		return err
 	}
-	if n.PublicKey, err = fromPEM(in.PublicKey, "PUBLIC KEY"); err != nil || f == nil {
+	if n.PublicKey, err = fromPEM(in.PublicKey, "PUBLIC KEY"); err != nil || d == nil {
 		return err
 	}
-	if n.Dialect, n.Kind = f.dialect, f.kind; f.named {
+	if n.Dialect, n.Kind = d.Name, d.Credential.Kind; d.Credential.IDIsName {
 		n.ID = n.Name
 	}
 	return nil
 }
 
-// fromPEM is the one block of that type in a text, nil in none.
+// fromPEM decodes text that is one PEM block of that type. Empty text is nil.
 func fromPEM(text, kind string) ([]byte, error) {
 	if text == "" {
 		return nil, nil
@@ -101,14 +66,18 @@ func fromPEM(text, kind string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// created is the answer for a key or credential that was made.
-func (f *credentialForm) created(k provisioning.APIKey, key secret.Bytes, customer, url string) api.CreatedAPIKey {
+// created returns the answer for a new key or the credential of a dialect.
+func (h *Handler) created(k provisioning.APIKey, key secret.Bytes, tenant string, d *dialect.Description) api.CreatedAPIKey {
 	answer := api.CreatedAPIKey{APIKey: apiKeyJSON(k)}
-	if f == nil {
+	if d == nil {
 		answer.Key = api.Secret(key)
 		return answer
 	}
-	c := f.write(made{k, api.Secret(key), customer, url})
-	answer.Credential = &c
+	issued := dialect.Issued{Name: k.Name, ID: k.ID, Secret: api.Secret(key), Tenant: tenant, URL: h.info.API}
+	for _, f := range d.Credential.Fields(issued) {
+		if len(f.Value) > 0 {
+			answer.Credential = append(answer.Credential, api.Field(f))
+		}
+	}
 	return answer
 }

@@ -4,16 +4,16 @@ import (
 	"encoding/pem"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )
 
-// maxCertificateBody is the body with a certificate, whose line breaks JSON
-// doubles.
+// maxCertificateBody bounds a body with a certificate in PEM. JSON doubles its line
+// breaks.
 const maxCertificateBody = provisioning.MaxCertificates + provisioning.MaxCertificates/8
 
-// keyTypes are the keys that can be asked for.
+// keyTypes are the kinds of keys that can be requested.
 var keyTypes = map[string]provisioning.NewCSR{
 	"":         {RSABits: 2048},
 	"rsa:2048": {RSABits: 2048},
@@ -28,7 +28,7 @@ func (h *Handler) requestCertificate(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (h *Handler) storeCertificate(r *request) (any, error) {
 	if err := (httpkit.JSON{Max: maxCertificateBody}).Read(r.w, r.http, &in); err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}

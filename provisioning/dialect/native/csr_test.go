@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect/dialecttest"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/dialect/native/nativetest"
 )
 

@@ -2,7 +2,7 @@ package native
 
 import (
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 )
 
@@ -45,17 +45,4 @@ func (h *Handler) deleteGroup(r *request) (any, error) {
 
 func groupJSON(g record.Group) api.Group {
 	return api.Group{ID: string(g.ID), Tenant: string(g.Tenant), Name: g.Name, CreatedAt: g.CreatedAt}
-}
-
-// groupIDs reads the ids of groups.
-func groupIDs(list []string) ([]record.GroupID, error) {
-	var ids []record.GroupID
-	for _, text := range list {
-		id, err := provisioning.ParseID[record.GroupID]("group", text)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
 }

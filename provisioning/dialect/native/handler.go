@@ -8,43 +8,46 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
+	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
 )
 
-// Info is what the daemon knows of itself and the core does not.
+// Info is what the daemon knows about itself and the core does not.
 type Info struct {
 	Version   string
 	StartedAt time.Time
 	P11Socket string
-	// AdminSocket and DataDir are told to callers of RoleSystem only.
+	// AdminSocket and DataDir are shown only to callers of RoleSystem.
 	AdminSocket, DataDir string
 	API                  string // URL of the HTTPS listener, or empty
-	Dialects             []string
-	Keeper               Keeper
-	Audit                Auditor
-	KEKs                 KEKs
+	// Dialects are the names of those that are served, and AllDialects those that
+	// credentials can be made for.
+	Dialects    []string
+	AllDialects []dialect.Description
+	Keeper      Keeper
+	Audit       Auditor
+	KEKs        KEKs
 	// Metrics writes the metrics of the daemon in the text format of Prometheus.
 	Metrics func(io.Writer) error
-	// Clients counts what PKCS#11 applications have open at the moment; nil is not
-	// to tell.
+	// Clients counts the connected PKCS#11 applications and their sessions; nil omits the
+	// field.
 	Clients func() api.Clients
-	// Recovery says whether the store has a recovery passphrase; nil is not to tell.
+	// Recovery reports whether the store has a recovery passphrase; nil omits the field.
 	Recovery func() (bool, error)
-	// Rollback says whether older copies of the data folder are found out; nil is
-	// not to tell.
+	// Rollback reports whether rollback detection is active; nil omits the field.
 	Rollback func() (api.Rollback, error)
 }
 
-// Handler serves the native API on a core. It is a dialect.Dialect.
+// Handler serves the native API on a core. It implements dialect.Dialect.
 type Handler struct {
 	core *provisioning.Service
 	kit  *httpkit.Kit
 	info Info
 }
 
-// New makes the native API. Mount it on the admin socket and on HTTPS alike.
+// New returns the native API, for the admin socket and for HTTPS.
 func New(core *provisioning.Service, kit *httpkit.Kit, info Info) *Handler {
 	return &Handler{core: core, kit: kit, info: info}
 }
@@ -55,19 +58,21 @@ func (h *Handler) Name() string { return "native" }
 //go:embed openapi.yaml
 var openAPI []byte
 
-// OpenAPI is the description of the API.
+// OpenAPI returns the document of the API.
 func (h *Handler) OpenAPI() []byte { return openAPI }
 
 // Mount adds everything below /v1/.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	var routes []httpkit.Route
 	for _, r := range h.routes() {
-		routes = append(routes, httpkit.Route{Method: r.method, Path: api.Prefix + r.path, Serve: r.serve, Quiet: quiet[r.path], MaxBody: r.maxBody})
+		routes = append(routes, httpkit.Route{
+			Method: r.method, Path: api.Prefix + r.path, Serve: r.serve, Quiet: r.quiet, MaxBody: r.maxBody,
+		})
 	}
 	mux.Handle(api.Prefix+"/", h.kit.Router(routes, httpkit.Problems(statuses)))
 }
 
-// serve does the operation and writes its answer.
+// serve runs the operation and writes its answer.
 func (rt route) serve(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	req := &request{ctx: r.Context(), caller: c, w: w, http: r}
 	answer, err := rt.do(req)
@@ -92,10 +97,10 @@ type request struct {
 	http   *http.Request
 }
 
-// path is a part of the path, by its name in the route.
+// path returns a part of the path, by its name in the route.
 func (r *request) path(name string) string { return r.http.PathValue(name) }
 
-// query is a query parameter, or empty.
+// query returns a query parameter, or an empty string.
 func (r *request) query(name string) string { return r.http.URL.Query().Get(name) }
 
 // read decodes the body.
@@ -105,7 +110,7 @@ func read[T any](r *request) (T, error) {
 	return in, err
 }
 
-// tenant is the tenant that the request is about.
+// tenant returns the tenant of the request.
 func (h *Handler) tenant(r *request) (record.TenantID, error) {
 	t, err := h.core.TenantNamed(r.ctx, r.caller, r.query("tenant"))
 	return t.ID, err
@@ -128,7 +133,7 @@ func (h *Handler) readStatus(r *request) (any, error) {
 	return s, nil
 }
 
-// readStore adds what the status says of the store.
+// readStore adds the state of the store to the status.
 func (h *Handler) readStore(s *api.Status) error {
 	if h.info.Rollback != nil {
 		rollback, err := h.info.Rollback()

@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/seedfile"
 	"vtoken/vtoken/record"
 )
 
-// maxImportBody is the size of a file with the form around it.
+// maxImportBody is the maximal size of a file in its form.
 const maxImportBody = api.MaxImport + 64<<10
 
 func (h *Handler) importFile(r *request) (any, error) {
@@ -52,7 +52,7 @@ func (h *Handler) importFile(r *request) (any, error) {
 	return stream{api.EventsType, func(w io.Writer) error { return tellEvents(w, run) }}, nil
 }
 
-// runImport reads the file and has the core take it.
+// runImport reads the file and imports it.
 func (h *Handler) runImport(r *request, tenant record.TenantID, in api.Import, progress func(done, total int)) (provisioning.BatchReport, error) {
 	o := provisioning.BatchOptions{DryRun: in.DryRun, CreateUsers: in.CreateUsers, Share: in.Share, Progress: progress}
 	if !in.Inactive {
@@ -84,8 +84,8 @@ func reportJSON(in api.Import, b provisioning.BatchReport) api.ImportReport {
 	}
 }
 
-// tellEvents writes the progress of an import line by line, and at last its report
-// or problem.
+// tellEvents writes the progress of an import line by line, and then its report or
+// problem.
 func tellEvents(w io.Writer, run func(progress func(done, total int)) (api.ImportReport, error)) error {
 	var mu sync.Mutex
 	last, told := time.Now(), false
@@ -144,7 +144,7 @@ func readImport(r *request) (in api.Import, err error) {
 	return in, nil
 }
 
-// maxPrivateKey is the size in bytes that a private key may have, in PEM.
+// maxPrivateKey is the maximal size in bytes of a private key in PEM.
 const maxPrivateKey = 16 << 10
 
 // readImportPart reads one field of the form.

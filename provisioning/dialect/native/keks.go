@@ -3,25 +3,24 @@ package native
 import (
 	"context"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
 )
 
-// KEKs are the key-encryption keys of the store. Errors are those of package
+// KEKs manages the key-encryption keys of the store. Errors are those of package
 // provisioning. It is safe for concurrent use.
 type KEKs interface {
-	// List lists the KEKs by age, and tries each.
+	// List lists the KEKs by age, and tries each of them.
 	List(ctx context.Context) ([]api.KEK, error)
-	// Add adds a KEK. It fails with BadInput, WrongState and Conflict.
+	// Add adds a KEK. Errors are BadInput, WrongState and Conflict.
 	Add(ctx context.Context, k api.NewKEK) (api.KEK, error)
-	// Remove removes a KEK by its id, and says what its URI is, also where it fails.
-	// It fails with KeyNotFound, and with WrongState where nothing else opens the
-	// store.
+	// Remove removes a KEK by its id, and returns its URI, even on failure. Errors are
+	// KeyNotFound, and WrongState if nothing else opens the store.
 	Remove(ctx context.Context, id string) (uri string, err error)
-	// Rotate gives the store a new root key. It fails with WrongState where a
-	// KEK cannot take part or another rotation is under way.
+	// Rotate replaces the root key of the store. It is WrongState if a KEK cannot take
+	// part or another rotation is running.
 	Rotate(ctx context.Context) error
-	// RotationLeft counts the keys that a rotation has still to reach.
+	// RotationLeft counts the keys that a rotation has not reached yet.
 	RotationLeft() (int, error)
 }
 

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 )
 
@@ -59,7 +59,7 @@ func (h *Handler) startActivation(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -83,15 +83,5 @@ func (h *Handler) finishActivation(r *request) (any, error) {
 }
 
 func (h *Handler) clearPIN(r *request) (any, error) {
-	in, err := read[api.PINRole](r)
-	if err != nil {
-		return nil, err
-	}
-	role, err := provisioning.ParseRole(in.Role)
-	if err != nil {
-		return nil, err
-	}
-	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
-		return h.core.ClearPIN(r.ctx, r.caller, ref, role)
-	})
+	return h.onPIN(r, h.core.ClearPIN)
 }

@@ -2,15 +2,12 @@ package native
 
 import (
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
+	"vtoken/provisioning/lint"
 )
 
 func (h *Handler) lint(r *request) (any, error) {
-	ref, err := ref(r)
-	if err != nil {
-		return nil, err
-	}
-	t, err := h.core.Token(r.ctx, r.caller, ref)
+	ref, t, err := h.readRef(r)
 	if err != nil {
 		return nil, err
 	}
@@ -26,8 +23,8 @@ func (h *Handler) lint(r *request) (any, error) {
 
 func findingJSON(t provisioning.Token, f provisioning.Finding) api.Finding {
 	return api.Finding{
-		Rule: f.Rule, Problem: f.Problem, Advice: f.Advice,
-		Affects: convert(f.Affects, func(e provisioning.Effect) api.Effect { return api.Effect(e) }),
+		Rule: f.Name, Problem: f.Problem, Advice: f.Advice,
+		Affects: convert(f.Affects, func(e lint.Effect) api.Effect { return api.Effect(e) }),
 		Objects: convert(f.Objects, func(o provisioning.ObjectInfo) api.Object { return objectJSON(t, o) }),
 	}
 }

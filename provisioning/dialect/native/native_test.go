@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/dialect/native/nativetest"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"

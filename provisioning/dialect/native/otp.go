@@ -4,12 +4,12 @@ import (
 	"encoding/hex"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
 
-// addOTP makes a new token one for one-time passwords. The caller wipes the seed.
+// addOTP makes a new token an OTP token. The caller wipes the seed.
 func addOTP(n *provisioning.NewToken, in api.NewToken) error {
 	o := in.OTP
 	n.Kind, n.OTP = record.KindOTP, &provisioning.NewOTP{Hash: o.Hash, Digits: o.Digits, Period: o.Period, Counter: o.Counter, Window: o.Window}
@@ -28,7 +28,7 @@ func addOTP(n *provisioning.NewToken, in api.NewToken) error {
 	return nil
 }
 
-// code is a one-time password of a request.
+// code converts a one-time password of a request.
 func code(s api.Secret) provisioning.Code { return provisioning.Code{Text: s.Bytes()} }
 
 func (h *Handler) verifyOTP(r *request) (any, error) {
@@ -79,7 +79,7 @@ func (h *Handler) enrolOTP(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,12 @@ import (
 	"strconv"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
-// listed is a page of items that the core lists whole and in the order of their
-// keys. The cursor is the key of the last item of the page before, so that what
-// comes and goes meanwhile moves nothing.
+// listed returns a page of items that the core lists completely and sorted by a key. The
+// cursor is the key of the last item of the previous page, so items that are added or
+// removed between pages shift nothing.
 func listed[In, Out any](r *request, all []In, to func(In) Out, key func(In) string) (any, error) {
 	limit, err := r.limit()
 	if err != nil {
@@ -29,8 +29,8 @@ func listed[In, Out any](r *request, all []In, to func(In) Out, key func(In) str
 	return page, nil
 }
 
-// listedByPlace is a page of items that have no key. The cursor is the number of
-// items in the pages before.
+// listedByPlace returns a page of items without keys. The cursor is the number of items
+// in the previous pages.
 func listedByPlace[In, Out any](r *request, all []In, to func(In) Out) (any, error) {
 	limit, err := r.limit()
 	if err != nil {
@@ -60,7 +60,7 @@ func convert[In, Out any](all []In, to func(In) Out) []Out {
 	return out
 }
 
-// limit is the number of items that a page may hold.
+// limit returns the maximal number of items in the page.
 func (r *request) limit() (int, error) {
 	text := r.query("limit")
 	if text == "" {

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/directory"
 	"vtoken/vtoken/record"
 )
@@ -43,7 +43,7 @@ func field(name string) (directory.Field, error) {
 	return f, nil
 }
 
-// criterion is one condition. Holders are named by login, alias or id.
+// criterion converts one condition. Holders are named by login, alias or id.
 func (h *Handler) criterion(r *request, tenant record.TenantID, c api.Criterion) (directory.Criterion, error) {
 	f, err := field(c.Field)
 	if err != nil {

@@ -7,21 +7,21 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/record"
 )
 
-// Keeper is the store as the administrator of the machine cares for it: whole,
-// and not tenant by tenant. It is safe for concurrent use.
+// Keeper maintains the whole store, for the administrator of the machine. It is safe for
+// concurrent use.
 type Keeper interface {
 	// Check authenticates every record.
 	Check(ctx context.Context) (api.Check, error)
-	// Backup writes one consistent backup. Where it fails before it has written
-	// anything, there is no backup because of the store.
+	// Backup writes one consistent backup. If it fails before it writes anything, the
+	// store is the cause.
 	Backup(ctx context.Context, w io.Writer) error
 }
 
-// system refuses callers who may not do what concerns the whole daemon.
+// system refuses callers who may not act on the whole daemon.
 func (r *request) system(what string) error {
 	if r.caller.Role == record.RoleSystem {
 		return nil
@@ -51,24 +51,24 @@ func (h *Handler) readMetrics(r *request) (any, error) {
 	return stream{api.MetricsType, h.info.Metrics}, nil
 }
 
-// slowest bounds what has to look at the whole store, and then has nothing to
-// say until it is done.
+// slowest bounds operations that read the whole store and send nothing before they are
+// done.
 const slowest = time.Hour
 
-// slow gives a request more time than others. Where the server has no deadlines
-// there is nothing to do.
+// slow gives a request more time than others. It does nothing for servers without
+// deadlines.
 func (r *request) slow() {
 	_ = http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(slowest))
 }
 
-// stream is an answer that is written as it is made.
+// stream is an answer that is written while it is produced.
 type stream struct {
 	mediaType string
 	write     func(w io.Writer) error
 }
 
-// send writes the answer. An error after its first byte cuts the connection, so
-// that nobody takes half an answer for a whole one.
+// send writes the answer. An error after its first byte cuts the connection, so that
+// nobody takes half an answer for a whole one.
 func (s stream) send(r *request, status int) error {
 	r.slow()
 	out := &streamWriter{w: r.w, control: http.NewResponseController(r.w), mediaType: s.mediaType, status: status}
@@ -79,10 +79,10 @@ func (s stream) send(r *request, status int) error {
 	return err
 }
 
-// stall is how long a reader of a stream may take none of it.
+// stall is how long the reader of a stream may pause.
 const stall = time.Minute
 
-// streamWriter begins the answer with its first byte.
+// streamWriter sends the status with the first byte of the answer.
 type streamWriter struct {
 	w         http.ResponseWriter
 	control   *http.ResponseController
@@ -91,7 +91,7 @@ type streamWriter struct {
 	begun     bool
 }
 
-// Write sends bytes, and gives the reader time to take them.
+// Write sends bytes, and gives the reader time to read them.
 func (s *streamWriter) Write(p []byte) (int, error) {
 	if !s.begun {
 		s.begun = true
@@ -102,5 +102,5 @@ func (s *streamWriter) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
-// Flush sends what was written so far.
+// Flush sends what has been written.
 func (s *streamWriter) Flush() { _ = s.control.Flush() }

@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 func (h *Handler) listTenants(r *request) (any, error) {
@@ -61,8 +61,8 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 	return tenantJSON(t), err
 }
 
-// tenantInPath is the tenant that the path names. An empty name is nobody's: it
-// must not stand for the default tenant here.
+// tenantInPath returns the tenant in the path. An empty name is no tenant: here it must
+// not mean the default tenant.
 func (h *Handler) tenantInPath(r *request) (provisioning.Tenant, error) {
 	name := r.path("tenant")
 	if name == "" {

@@ -4,7 +4,8 @@ import (
 	"time"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
+	"vtoken/vtoken/record"
 )
 
 // changeToken changes the one thing of a token that the body names.
@@ -43,7 +44,7 @@ func (h *Handler) tokenChange(r *request, in api.TokenChange) (tokenChange, erro
 	add(in.ExpiresAt != nil, func(t ref) (token, error) { return core.SetExpiry(ctx, c, t, end) })
 	add(in.Confined != nil, func(t ref) (token, error) { return core.SetConfined(ctx, c, t, *in.Confined) })
 	add(in.Groups != nil, func(t ref) (token, error) {
-		ids, err := groupIDs(*in.Groups)
+		ids, err := provisioning.ParseIDs[record.GroupID]("group", *in.Groups)
 		if err != nil {
 			return token{}, err
 		}
@@ -56,7 +57,7 @@ func (h *Handler) tokenChange(r *request, in api.TokenChange) (tokenChange, erro
 	return asked[0], nil
 }
 
-// parseEnd reads an end in RFC 3339; empty is none.
+// parseEnd parses an expiry time in RFC 3339; empty is none.
 func parseEnd(text *string) (time.Time, error) {
 	if text == nil || *text == "" {
 		return time.Time{}, nil

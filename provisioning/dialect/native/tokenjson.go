@@ -2,12 +2,12 @@ package native
 
 import (
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/vtoken/p11uri"
 	"vtoken/vtoken/record"
 )
 
-// kinds and activations are what the API calls them.
+// kinds and activations are their names in the API.
 var (
 	kinds       = map[record.Kind]string{record.KindCard: "card", record.KindOTP: "otp"}
 	activations = map[record.Activation]string{

@@ -1,15 +1,17 @@
 package native
 
 import (
+	"context"
+
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
 
-// ref is the token that the path names.
-func ref(r *request) (provisioning.TokenRef, error) {
+// refOf returns a reference to the token in the path.
+func refOf(r *request) (provisioning.TokenRef, error) {
 	id, err := provisioning.ParseID[record.TokenID]("token", r.path("tokenId"))
 	return provisioning.TokenRef{ID: id}, err
 }
@@ -64,9 +66,9 @@ func (h *Handler) createToken(r *request) (any, error) {
 	return tokenJSON(t), err
 }
 
-// newToken is what a request asks for, without the tenant.
+// newToken converts a request for a token, without the tenant.
 func newToken(in api.NewToken) (provisioning.NewToken, error) {
-	groups, err := groupIDs(in.Groups)
+	groups, err := provisioning.ParseIDs[record.GroupID]("group", in.Groups)
 	n := provisioning.NewToken{
 		User: in.User, Unassigned: in.Unassigned, Label: in.Label, Serial: in.Serial, Groups: groups,
 		UserPIN: in.UserPIN.Bytes(), SOPIN: in.SOPIN.Bytes(), Complete: in.Complete, PINBound: in.PINBound,
@@ -86,10 +88,10 @@ func (h *Handler) readToken(r *request) (any, error) {
 	})
 }
 
-// onToken does something to the token that the path names and answers with the
-// token as it is afterwards.
+// onToken runs an operation on the token in the path, and answers with the token
+// afterwards.
 func (h *Handler) onToken(r *request, do func(provisioning.TokenRef) (provisioning.Token, error)) (any, error) {
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (h *Handler) onToken(r *request, do func(provisioning.TokenRef) (provisioni
 }
 
 func (h *Handler) deleteToken(r *request) (any, error) {
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +114,7 @@ func (h *Handler) completeToken(r *request) (any, error) {
 }
 
 func (h *Handler) importPFX(r *request) (any, error) {
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +134,7 @@ func (h *Handler) resetPIN(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +154,12 @@ func (h *Handler) resetPIN(r *request) (any, error) {
 	return nil, h.core.ChangePIN(r.ctx, r.caller, ref, role, in.PIN.Bytes(), provisioning.PINRule{}, with)
 }
 
-func (h *Handler) unlock(r *request) (any, error) {
+func (h *Handler) unlock(r *request) (any, error) { return h.onPIN(r, h.core.UnlockPIN) }
+
+// onPIN runs an operation of the core on a PIN of a token.
+func (h *Handler) onPIN(
+	r *request, do func(context.Context, provisioning.Caller, provisioning.TokenRef, pin.Role) (provisioning.Token, error),
+) (any, error) {
 	in, err := read[api.PINRole](r)
 	if err != nil {
 		return nil, err
@@ -161,13 +168,11 @@ func (h *Handler) unlock(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) {
-		return h.core.UnlockPIN(r.ctx, r.caller, ref, role)
-	})
+	return h.onToken(r, func(ref provisioning.TokenRef) (provisioning.Token, error) { return do(r.ctx, r.caller, ref, role) })
 }
 
 func (h *Handler) listCertificates(r *request) (any, error) {
-	ref, err := ref(r)
+	ref, err := refOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -178,12 +183,16 @@ func (h *Handler) listCertificates(r *request) (any, error) {
 	return listedByPlace(r, all, certificateJSON)
 }
 
-func (h *Handler) listObjects(r *request) (any, error) {
-	ref, err := ref(r)
-	if err != nil {
-		return nil, err
+// readRef reads the token in the path, and returns a reference to it too.
+func (h *Handler) readRef(r *request) (ref provisioning.TokenRef, t provisioning.Token, err error) {
+	if ref, err = refOf(r); err == nil {
+		t, err = h.core.Token(r.ctx, r.caller, ref)
 	}
-	t, err := h.core.Token(r.ctx, r.caller, ref)
+	return ref, t, err
+}
+
+func (h *Handler) listObjects(r *request) (any, error) {
+	ref, t, err := h.readRef(r)
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/dialect/native/nativetest"
 )
 

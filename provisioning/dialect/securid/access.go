@@ -11,16 +11,16 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// scopes are the rights that the scopes of an access token give.
+// scopes are the rights of the scopes of an access token.
 var scopes = map[string]record.Rights{
 	"rsa.authenticator.sidtoken.read":   record.MayView,
 	"rsa.authenticator.sidtoken.manage": record.MayView | record.MayAdd | record.MayEdit,
 	"rsa.authenticator.sidtoken.delete": record.MayView | record.MayRemove,
 }
 
-// signedTokens is what tokens have to be that clients sign, or that an
-// authorization server signs for them. The base URL of a token is with the version
-// in the vendor's older form and without it in the newer.
+// signedTokens has the rules for tokens that clients sign, or that an authorization
+// server signs for them. The audience is the base URL, with the version in the vendor's
+// older form and without it in the newer one.
 func signedTokens(core *provisioning.Service, kit *httpkit.Kit) *httpkit.SignedTokens {
 	audiences := []string{kit.URL + base + "v1", kit.URL + strings.TrimSuffix(base, "/")}
 	return &httpkit.SignedTokens{
@@ -30,8 +30,7 @@ func signedTokens(core *provisioning.Service, kit *httpkit.Kit) *httpkit.SignedT
 	}
 }
 
-// caller is who sent a request: by a token that was signed, or by an access token
-// of ours.
+// caller finds the sender of a request: by a signed token, or by an access token of ours.
 func (d *Dialect) caller(r *http.Request) (provisioning.Caller, error) {
 	bearer := httpkit.Bearer(r)
 	defer bearer.Wipe()
@@ -41,7 +40,7 @@ func (d *Dialect) caller(r *http.Request) (provisioning.Caller, error) {
 	return d.sessions.Caller(r.Context(), bearer)
 }
 
-// accessToken trades an assertion that a client signed for an access token.
+// accessToken exchanges an assertion that a client signed for an access token.
 func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request, _ provisioning.Caller) error {
 	in, err := httpkit.ReadTokenRequest(w, r)
 	defer in.ClientSecret.Wipe()

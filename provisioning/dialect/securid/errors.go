@@ -43,8 +43,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	failWith(w, r, err, http.StatusBadRequest)
 }
 
-// failNotFound is fail for operations whose statuses have no 400: what can never
-// work is 404 there.
+// failNotFound is fail for operations whose document has no 400: invalid input is 404
+// there.
 func failNotFound(w http.ResponseWriter, r *http.Request, err error) {
 	failWith(w, r, err, http.StatusNotFound)
 }

@@ -6,7 +6,7 @@ import (
 	"vtoken/provisioning/httpkit"
 )
 
-// routes is every operation.
+// routes returns all operations.
 func (d *Dialect) routes() []httpkit.Route {
 	const patch, post, del = http.MethodPatch, http.MethodPost, http.MethodDelete
 	const own = "users/{userId}/sidTokens/"

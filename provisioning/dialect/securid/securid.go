@@ -8,22 +8,41 @@ import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/secret"
 )
 
 // Name is what the configuration calls this dialect.
 const Name = "securid"
 
-// base is what every path begins with, and tokenPath that of the token endpoint.
+// base begins every path, and tokenPath is that of the token endpoint.
 const (
 	base      = "/AdminInterface/restapi/"
 	tokenPath = base + "oauth/token"
 )
 
-// lifetime is how long an access token is good.
+// lifetime is the lifetime of an access token.
 const lifetime = time.Hour
 
 //go:embed openapi.yaml
 var document []byte
+
+// Describe returns the description of this dialect. Its clients sign with the key in the
+// key file of an administration API.
+func Describe() dialect.Description {
+	return dialect.Description{Name: Name, New: New, Credential: dialect.Credential{
+		Kind: provisioning.Signer,
+		Fields: func(i dialect.Issued) []dialect.Field {
+			return []dialect.Field{
+				{Name: "customerName", Value: secret.Text(i.Tenant)},
+				{Name: "accessID", Value: secret.Text(i.ID)},
+				{Name: "accessKey", Value: i.Secret},
+				{Name: "adminRestApiUrl", Value: secret.Text(i.URL + base + "v1")},
+				{Name: "description", Value: secret.Text(i.Name)},
+			}
+		},
+		Help: "For securid, --public-key-file is for clients that have a key.",
+	}}
+}
 
 // Dialect serves the API. It is safe for concurrent use.
 type Dialect struct {

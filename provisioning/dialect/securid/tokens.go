@@ -11,7 +11,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// The states of a token, and the two of its switch.
+// The states of a token, and those of its switch.
 const (
 	stateUnassigned = "Unassigned"
 	statePending    = "Activation Pending"
@@ -20,7 +20,7 @@ const (
 	statusDisabled  = "Disabled"
 )
 
-// The lengths that texts may have, in characters.
+// The maximal lengths of strings, in characters.
 const (
 	maxSerial = 36
 	maxName   = 255
@@ -43,7 +43,7 @@ func statusOf(t provisioning.Token) string {
 	return statusDisabled
 }
 
-// named is the token of a serial number, of the caller's tenant.
+// named returns the token with a serial number, in the caller's tenant.
 func named(c provisioning.Caller, serial string) (provisioning.TokenRef, error) {
 	if serial == "" || len(serial) > maxSerial {
 		return provisioning.TokenRef{}, provisioning.Errorf(provisioning.BadInput, "tokenSerialNumber has 1 to %d characters", maxSerial)
@@ -51,7 +51,7 @@ func named(c provisioning.Caller, serial string) (provisioning.TokenRef, error) 
 	return provisioning.TokenRef{Tenant: c.Tenant, Serial: serial}, nil
 }
 
-// userOf is the user of the path.
+// userOf returns the user in the path.
 func (d *Dialect) userOf(r *http.Request, c provisioning.Caller, op provisioning.Operation) (record.User, error) {
 	if err := d.core.Allowed(c, op, c.Tenant); err != nil {
 		return record.User{}, err
@@ -60,15 +60,15 @@ func (d *Dialect) userOf(r *http.Request, c provisioning.Caller, op provisioning
 	if err != nil {
 		return record.User{}, err
 	}
-	u, err := d.core.User(r.Context(), c.Looking(), c.Tenant, string(id))
+	u, err := d.core.User(r.Context(), c.WithView(), c.Tenant, string(id))
 	if err == nil && u.ID != id {
 		err = provisioning.Errorf(provisioning.UserNotFound, "there is no user of this id")
 	}
 	return u, err
 }
 
-// held is the token of a serial number that the user of the path holds: WrongState
-// where nobody does, TokenNotFound where somebody else does.
+// held returns the token with a serial number that the user in the path holds: WrongState
+// if nobody holds it, TokenNotFound if another user does.
 func (d *Dialect) held(r *http.Request, c provisioning.Caller, op provisioning.Operation, serial string) (provisioning.TokenRef, record.User, error) {
 	u, err := d.userOf(r, c, op)
 	if err != nil {
@@ -78,7 +78,7 @@ func (d *Dialect) held(r *http.Request, c provisioning.Caller, op provisioning.O
 	if err != nil {
 		return ref, u, err
 	}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	switch {
 	case err != nil:
 	case len(t.Holders) == 0:
@@ -91,7 +91,7 @@ func (d *Dialect) held(r *http.Request, c provisioning.Caller, op provisioning.O
 	return ref, u, err
 }
 
-// assign gives a token to a user, who activates it.
+// assign assigns a token to a user, who activates it.
 func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 	var in assignRequest
 	if err := httpkit.ReadJSON(w, r, &in); err != nil {
@@ -118,8 +118,8 @@ func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.
 	return httpkit.WriteJSON(w, http.StatusOK, assigned{string(u.ID), t.Serial, stateOf(t), stamp{h.At}, h.By})
 }
 
-// nameOf is the name that a token gets with its user: the serial number where the
-// request has none. A complete card keeps its own then, which is empty here.
+// nameOf returns the label that a token gets with its user: the serial number if the
+// request has none. A complete card keeps its own then, for which it returns "".
 func (d *Dialect) nameOf(r *http.Request, c provisioning.Caller, in assignRequest, ref provisioning.TokenRef) (string, error) {
 	if in.Name != nil {
 		if *in.Name == "" || len([]rune(*in.Name)) > maxName {
@@ -127,7 +127,7 @@ func (d *Dialect) nameOf(r *http.Request, c provisioning.Caller, in assignReques
 		}
 		return *in.Name, nil
 	}
-	if t, err := d.core.Token(r.Context(), c.Looking(), ref); err == nil && t.Complete {
+	if t, err := d.core.Token(r.Context(), c.WithView(), ref); err == nil && t.Complete {
 		return "", nil
 	}
 	return in.Serial, nil
@@ -149,7 +149,7 @@ func (d *Dialect) unassign(w http.ResponseWriter, r *http.Request, c provisionin
 	return httpkit.WriteJSON(w, http.StatusOK, unassigned{t.Serial, stateOf(t)})
 }
 
-// enable switches a token on or off. It is no error if it is so already.
+// enable switches a token on or off. A token in that state already is no error.
 func (d *Dialect) enable(on bool) httpkit.Handler {
 	return func(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 		var in tokenName
@@ -217,7 +217,7 @@ func (d *Dialect) lookup(w http.ResponseWriter, r *http.Request, c provisioning.
 	return httpkit.WriteJSON(w, http.StatusOK, detailsOf(t))
 }
 
-// detailsOf is all that is told of a token.
+// detailsOf returns all that is shown of a token.
 func detailsOf(t provisioning.Token) details {
 	out := details{
 		Serial: t.Serial, State: stateOf(t), Status: statusOf(t), ExpiryDate: stampOf(t.ExpiresAt), StatusChangedAt: stampOf(t.EnabledAt),
@@ -246,7 +246,7 @@ func (d *Dialect) delete(w http.ResponseWriter, r *http.Request, c provisioning.
 	if err != nil {
 		return err
 	}
-	t, err := d.core.Token(r.Context(), c.Looking(), ref)
+	t, err := d.core.Token(r.Context(), c.WithView(), ref)
 	if err != nil {
 		return err
 	}

@@ -60,15 +60,15 @@ type (
 	}
 )
 
-// stamp is a time as the vendor writes it: with milliseconds, in UTC.
+// stamp is a time in the vendor's form: with milliseconds, in UTC.
 type stamp struct{ time.Time }
 
-// MarshalJSON writes it.
+// MarshalJSON formats the time.
 func (s stamp) MarshalJSON() ([]byte, error) {
 	return []byte(s.UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
 }
 
-// stampOf is nil for no time.
+// stampOf returns nil for the zero time.
 func stampOf(t time.Time) *stamp {
 	if t.IsZero() {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// add makes a device, for a user where one is named.
+// add creates a device, for a user if one is named.
 func (d *Dialect) add(in *call) (answer, error) {
 	n, err := in.newToken()
 	defer n.UserPIN.Wipe()
@@ -28,7 +28,7 @@ func (d *Dialect) add(in *call) (answer, error) {
 	return answer{PSN: t.Serial, DeviceID: string(t.ID)}, nil
 }
 
-// newToken is the token that a call describes. The caller wipes its PIN and seed.
+// newToken converts a call to a new token. The caller wipes its PIN and seed.
 func (c *call) newToken() (n provisioning.NewToken, err error) {
 	n = provisioning.NewToken{Tenant: c.caller.Tenant, Kind: record.KindOTP, OTP: &provisioning.NewOTP{}}
 	kind, err := c.fields.number("devicetype")
@@ -53,7 +53,7 @@ func (c *call) newToken() (n provisioning.NewToken, err error) {
 	return n, err
 }
 
-// readOTP reads what the one-time passwords of a device are to be.
+// readOTP parses the parameters of one-time passwords.
 func (c *call) readOTP(o *provisioning.NewOTP) error {
 	kind, err := c.fields.number("otptype")
 	if err != nil {
@@ -71,12 +71,11 @@ func (c *call) readOTP(o *provisioning.NewOTP) error {
 	return c.windows(o, kind)
 }
 
-// defaultPeriod is the time step of a device by time that names none, in seconds.
+// defaultPeriod is the default time step of TOTP devices, in seconds.
 const defaultPeriod = 30
 
-// windows reads windowSize, which is the look-ahead window of passwords by counter
-// and the time step of those by time, and timeDrift, the steps that a clock may be
-// off.
+// windows parses windowSize, which is the look-ahead window of HOTP and the time step of
+// TOTP, and timeDrift, the steps that a clock may be off.
 func (c *call) windows(o *provisioning.NewOTP, kind int) error {
 	size, err := c.fields.number("windowsize")
 	if err != nil {
@@ -98,7 +97,7 @@ func (c *call) windows(o *provisioning.NewOTP, kind int) error {
 	return nil
 }
 
-// seed is the secret key that a call brings, nil for none. The caller wipes it.
+// seed returns the secret key in a call, nil for none. The caller wipes it.
 func (c *call) seed() (secret.Bytes, error) {
 	text, err := c.fields.secret("secretkeyhex")
 	defer text.Wipe()

@@ -6,8 +6,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// device is the token of the serial number, held by the user where the call names
-// one. It looks with the right to view, and tells nobody what it sees.
+// device returns the token with the serial number, held by the user if the call names
+// one. It reads with the right to view, and does not reveal what it reads.
 func (d *Dialect) device(in *call) (provisioning.TokenRef, error) {
 	ref, err := in.serial()
 	if err == nil {
@@ -17,15 +17,15 @@ func (d *Dialect) device(in *call) (provisioning.TokenRef, error) {
 	return ref, err
 }
 
-// note writes down, for the audit log, which token a call is about. One that does
-// not exist is the method's to refuse.
+// note records for the audit log which token a call is about. The method refuses one that
+// does not exist.
 func (d *Dialect) note(in *call, ref provisioning.TokenRef) {
-	if t, err := d.core.Token(in.ctx, in.caller.Looking(), ref); err == nil {
+	if t, err := d.core.Token(in.ctx, in.caller.WithView(), ref); err == nil {
 		httpkit.NoteToken(in.http, t.Tenant, t.ID)
 	}
 }
 
-// serial is the token that psn names, whoever holds it.
+// serial returns the token that psn names, whoever holds it.
 func (c *call) serial() (provisioning.TokenRef, error) {
 	ref := provisioning.TokenRef{Tenant: c.caller.Tenant}
 	psn, err := c.fields.text("psn")
@@ -36,7 +36,7 @@ func (c *call) serial() (provisioning.TokenRef, error) {
 	return ref, err
 }
 
-// find tells what a device is and how it stands.
+// find returns the properties and the state of a device.
 func (d *Dialect) find(in *call) (answer, error) {
 	ref, err := d.device(in)
 	if err != nil {
@@ -51,9 +51,9 @@ func (d *Dialect) find(in *call) (answer, error) {
 	}, nil
 }
 
-// assign gives a device to a user. One that is held already is taken from its
-// holders with force 1. A device is used from its activation on; a card, which
-// this API activates with nothing, at once.
+// assign assigns a device to a user. With force 1 it takes a device from its holders. A
+// device is used from its activation on; a card, which this API does not activate, at
+// once.
 func (d *Dialect) assign(in *call) (answer, error) {
 	ref, err := in.serial()
 	if err != nil {
@@ -73,7 +73,7 @@ func (d *Dialect) assign(in *call) (answer, error) {
 	if a.User == "" {
 		return answer{}, refuse(codeUser, "the user is not named; give username")
 	}
-	if t, e := d.core.Token(in.ctx, in.caller.Looking(), ref); e == nil && t.Kind == record.KindCard {
+	if t, e := d.core.Token(in.ctx, in.caller.WithView(), ref); e == nil && t.Kind == record.KindCard {
 		a.Activation = record.Activated
 	}
 	d.note(in, ref)
@@ -81,7 +81,7 @@ func (d *Dialect) assign(in *call) (answer, error) {
 	return answer{}, d.explain(in, ref, false, err)
 }
 
-// unassign takes a device from the user who is named, or else from all holders.
+// unassign takes a device from the named user, or else from all holders.
 func (d *Dialect) unassign(in *call) (answer, error) {
 	ref, err := d.device(in)
 	if err != nil {
@@ -91,7 +91,7 @@ func (d *Dialect) unassign(in *call) (answer, error) {
 	return answer{}, d.explain(in, ref, false, err)
 }
 
-// enable switches a device on, or off.
+// enable switches a device on or off.
 func (d *Dialect) enable(on bool) func(*call) (answer, error) {
 	return func(in *call) (answer, error) {
 		ref, err := d.device(in)
@@ -103,7 +103,7 @@ func (d *Dialect) enable(on bool) func(*call) (answer, error) {
 	}
 }
 
-// remove deletes a device for good.
+// remove deletes a device.
 func (d *Dialect) remove(in *call) (answer, error) {
 	ref, err := d.device(in)
 	if err != nil {
@@ -112,14 +112,13 @@ func (d *Dialect) remove(in *call) (answer, error) {
 	return answer{}, d.core.DeleteToken(in.ctx, in.caller, ref)
 }
 
-// explain gives the error of a state the code that says what is in the way: that
-// the device is off or, where one-time passwords are asked of it, that it has
-// none or takes no more.
+// explain gives an error of a state the code for its reason: the device is off, or, for
+// operations on one-time passwords, it has none or accepts no more.
 func (d *Dialect) explain(in *call, ref provisioning.TokenRef, otp bool, err error) error {
 	if err == nil || provisioning.KindOf(err) != provisioning.WrongState {
 		return err
 	}
-	t, e := d.core.Token(in.ctx, in.caller.Looking(), ref)
+	t, e := d.core.Token(in.ctx, in.caller.WithView(), ref)
 	switch {
 	case e != nil:
 		return err

@@ -8,7 +8,7 @@ import (
 	"vtoken/provisioning/httpkit"
 )
 
-// The vendor's return codes that are ours to answer.
+// The vendor's return codes that we return.
 const (
 	codeLogin      = 9000
 	codeUser       = 9001
@@ -58,21 +58,21 @@ type failure struct {
 	err    error
 }
 
-// Error is the sentence of the error.
+// Error returns the sentence of the error.
 func (f *failure) Error() string { return f.err.Error() }
 
-// Unwrap is the error.
+// Unwrap returns the error.
 func (f *failure) Unwrap() error { return f.err }
 
-// withCode is an error with a code of its own.
+// withCode returns an error with its own code.
 func withCode(code int, err error) error { return &failure{code: code, err: err} }
 
-// refuse is an error of a value that can never work, with a code of its own.
+// refuse returns an error for an invalid value, with its own code.
 func refuse(code int, format string, args ...any) error {
 	return withCode(code, provisioning.Errorf(provisioning.BadInput, format, args...))
 }
 
-// codeOf is the return code of an error.
+// codeOf returns the return code of an error.
 func codeOf(err error) int {
 	for at := err; at != nil; at = errors.Unwrap(at) {
 		if f, ok := at.(*failure); ok && f.code != 0 {

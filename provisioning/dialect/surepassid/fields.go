@@ -3,6 +3,7 @@ package surepassid
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,12 +12,12 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// fields are the fields of a call by their names in lower case, because the
-// vendor's documents mix the cases. A field that is null is not there.
+// fields are the fields of a call by their names in lower case, because the vendor's
+// documents mix cases. A null field counts as absent.
 type fields map[string]json.RawMessage
 
-// readFields reads the body of a call. The media type does not matter: scripts
-// send the one of a form.
+// readFields reads the body of a call. It ignores the media type, because scripts send
+// that of a form.
 func readFields(w http.ResponseWriter, r *http.Request) (fields, error) {
 	var raw map[string]json.RawMessage
 	if err := (httpkit.JSON{AnyType: true}).Read(w, r, &raw); err != nil {
@@ -47,21 +48,18 @@ func (f fields) wipe() {
 	}
 }
 
-// only refuses fields that are none of the names.
+// only refuses fields with other names.
 func (f fields) only(names []string) error {
-next:
 	for name := range f {
-		for _, known := range names {
-			if name == known {
-				continue next
-			}
+		if slices.Contains(names, name) {
+			continue
 		}
 		return provisioning.Errorf(provisioning.BadInput, "this method has no field %.60q; leave it out", name)
 	}
 	return nil
 }
 
-// text is a field that is a text, empty where it is not there.
+// text returns a string field, empty where it is absent.
 func (f fields) text(name string) (string, error) {
 	v, there := f[name]
 	if !there {
@@ -87,8 +85,7 @@ func (f fields) secret(name string) (secret.Bytes, error) {
 	return text.Bytes(), nil
 }
 
-// number is a field that is a whole number, or a text of one; 0 where it is not
-// there.
+// number returns an integer field, also in a string; 0 where it is absent.
 func (f fields) number(name string) (int, error) {
 	v, there := f[name]
 	if !there {
@@ -101,7 +98,7 @@ func (f fields) number(name string) (int, error) {
 	return n, nil
 }
 
-// code is a field that is a one-time password: a text, or a number, which has lost
+// code returns a field that is a one-time password: a string, or a number, which has lost
 // its leading zeros.
 func (f fields) code(name string) (provisioning.Code, error) {
 	v, there := f[name]
@@ -116,8 +113,8 @@ func (f fields) code(name string) (provisioning.Code, error) {
 	return provisioning.NumberCode(n), nil
 }
 
-// pin is a field that is a PIN, a text or a number; nil where it is not there, is
-// empty or 0. The caller wipes it.
+// pin returns a PIN, from a string or a number; nil where it is absent, empty or 0. The
+// caller wipes it.
 func (f fields) pin(name string) (secret.Bytes, error) {
 	v, there := f[name]
 	text := unquoted(v)
@@ -130,7 +127,7 @@ func (f fields) pin(name string) (secret.Bytes, error) {
 	return secret.Bytes(text), nil
 }
 
-// unquoted is a number that may be written as a text.
+// unquoted returns a number that may be in a string.
 func unquoted(v json.RawMessage) string {
 	text := string(v)
 	if inner, ok := strings.CutPrefix(text, `"`); ok {

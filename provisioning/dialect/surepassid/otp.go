@@ -9,8 +9,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// provision hands out the secret key of a device to the hardware that it is to
-// live on. The same hardware may ask again.
+// provision returns the secret key of a device to the hardware that will hold it. The
+// same hardware may ask again.
 func (d *Dialect) provision(in *call) (answer, error) {
 	hardware, err := in.fields.text("physicaldeviceid")
 	if err == nil && hardware == "" {
@@ -33,7 +33,7 @@ func (d *Dialect) provision(in *call) (answer, error) {
 	}, nil
 }
 
-// counter is the first counter of a device by counter, nil for one by time.
+// counter returns the first counter of a HOTP device, nil for TOTP.
 func counter(o record.OTP) *uint64 {
 	if o.Period != 0 {
 		return nil
@@ -41,8 +41,7 @@ func counter(o record.OTP) *uint64 {
 	return &o.Next
 }
 
-// qrCode hands out the secret key of a device as a picture for authenticator apps,
-// once.
+// qrCode returns the secret key of a device as a QR code for authenticator apps, once.
 func (d *Dialect) qrCode(in *call) (answer, error) {
 	account, err := in.fields.text("accountname")
 	if err != nil {
@@ -60,7 +59,7 @@ func (d *Dialect) qrCode(in *call) (answer, error) {
 	return answer{DeviceType: deviceType(e.Token), QRCodeURL: url}, nil
 }
 
-// enrol hands out the seed of the device that a call names by its id.
+// enrol returns the seed of the device that a call names by its id.
 func (d *Dialect) enrol(in *call, e provisioning.Enrolment) (provisioning.Enrolled, error) {
 	ref := provisioning.TokenRef{Tenant: in.caller.Tenant}
 	id, err := in.fields.text("deviceid")
@@ -88,7 +87,7 @@ func wipe(e provisioning.Enrolled) {
 	clear(e.PNG)
 }
 
-// activate ends the activation of a device with two passwords in a row.
+// activate ends the activation of a device with two consecutive passwords.
 func (d *Dialect) activate(in *call) (answer, error) {
 	ref, first, next, err := d.pair(in)
 	if err != nil {
@@ -98,7 +97,7 @@ func (d *Dialect) activate(in *call) (answer, error) {
 	return answer{}, d.explain(in, ref, true, badCode(err))
 }
 
-// sync synchronises a device by two passwords in a row.
+// sync synchronises a device by two consecutive passwords.
 func (d *Dialect) sync(in *call) (answer, error) {
 	ref, first, next, err := d.pair(in)
 	if err != nil {
@@ -108,7 +107,7 @@ func (d *Dialect) sync(in *call) (answer, error) {
 	return answer{}, d.explain(in, ref, true, badCode(err))
 }
 
-// pair is the device that a call names, and its two passwords.
+// pair returns the device in a call and its two passwords.
 func (d *Dialect) pair(in *call) (ref provisioning.TokenRef, first, next provisioning.Code, err error) {
 	if ref, err = d.device(in); err != nil {
 		return ref, first, next, err
@@ -120,8 +119,7 @@ func (d *Dialect) pair(in *call) (ref provisioning.TokenRef, first, next provisi
 	return ref, first, next, err
 }
 
-// badCode gives a password that has not the digits of the device's the code of a
-// wrong one.
+// badCode gives a password with a wrong number of digits the code of a wrong password.
 func badCode(err error) error {
 	if err != nil && provisioning.KindOf(err) == provisioning.BadInput {
 		return withCode(codeOTPInvalid, err)

@@ -11,7 +11,7 @@ import (
 // path is the one path of the API.
 const path = "/AuthServer/REST/U2F/U2FServer.aspx"
 
-// call is one call of a method by somebody who is known.
+// call is one call of a method by an authenticated caller.
 type call struct {
 	ctx    context.Context
 	http   *http.Request
@@ -21,18 +21,18 @@ type call struct {
 
 // method is a method of the API.
 type method struct {
-	// do does what a call asks and returns what the answer has beside the envelope.
+	// do serves a call and returns the answer without the envelope.
 	do func(*call) (answer, error)
-	// fields are those that the method has beside the ones of every call.
+	// fields are the method's own, beside those of every call.
 	fields []string
 }
 
-// common are the fields of every call.
+// common returns the fields of every call.
 func common() []string {
 	return []string{"type", "username", "spaccountloginname", "spaccountloginkey"}
 }
 
-// methods are all methods of the API, by type.
+// methods returns all methods of the API, by type.
 func (d *Dialect) methods() map[string]method {
 	activate := method{d.activate, []string{"psn", "otp1", "otp2"}}
 	return map[string]method{
@@ -56,7 +56,7 @@ func (d *Dialect) routes() []httpkit.Route {
 	return []httpkit.Route{{Method: http.MethodPost, Path: path, Serve: d.serve, Open: true}}
 }
 
-// serve reads the body, finds out who calls, calls the method and writes the
+// serve reads the body, authenticates the caller, calls the method and writes the
 // envelope.
 func (d *Dialect) serve(w http.ResponseWriter, r *http.Request, _ provisioning.Caller) error {
 	in, err := readFields(w, r)
@@ -77,7 +77,7 @@ func (d *Dialect) serve(w http.ResponseWriter, r *http.Request, _ provisioning.C
 	return httpkit.WriteJSON(w, http.StatusOK, out)
 }
 
-// call calls a method for whoever the fields say.
+// call authenticates the account in the fields of a call and serves the method.
 func (d *Dialect) call(r *http.Request, in fields, name string) (answer, error) {
 	c, err := d.kit.Admit(r, func(r *http.Request) (provisioning.Caller, error) { return d.account(r.Context(), in) })
 	if err != nil {
@@ -93,7 +93,7 @@ func (d *Dialect) call(r *http.Request, in fields, name string) (answer, error) 
 	return m.do(&call{ctx: r.Context(), http: r, caller: c, fields: in})
 }
 
-// account is the account that sent a call.
+// account returns the account that sent a call.
 func (d *Dialect) account(ctx context.Context, in fields) (provisioning.Caller, error) {
 	name, err := in.text("spaccountloginname")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/secret"
 )
 
 // Name is what the configuration calls this dialect.
@@ -14,6 +15,21 @@ const Name = "surepassid"
 
 //go:embed openapi.yaml
 var document []byte
+
+// Describe returns the description of this dialect. Its clients log in with the name of an
+// account and a key.
+func Describe() dialect.Description {
+	return dialect.Description{Name: Name, New: New, Credential: dialect.Credential{
+		Kind:     provisioning.SharedSecret,
+		IDIsName: true,
+		Fields: func(i dialect.Issued) []dialect.Field {
+			return []dialect.Field{
+				{Name: "spAccountLoginName", Value: secret.Text(i.ID)},
+				{Name: "spAccountLoginKey", Value: i.Secret},
+			}
+		},
+	}}
+}
 
 // Dialect serves the API. It is safe for concurrent use.
 type Dialect struct {

@@ -2,7 +2,7 @@ package surepassid
 
 import "vtoken/vtoken/secret"
 
-// answer is every answer: the envelope, and what a method has to say.
+// answer is every answer: the envelope, and the results of the method.
 type answer struct {
 	Type         string `json:"type"`
 	ErrorCode    int    `json:"errorCode"`

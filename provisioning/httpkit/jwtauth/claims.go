@@ -10,8 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// Claims are the claims of a token that are looked at (RFC 7519, section 4.1; RFC
-// 9068, section 2.2). What is missing is empty; other claims are ignored.
+// Claims are the claims of a token that are checked (RFC 7519, section 4.1; RFC 9068,
+// section 2.2). Missing ones are empty; others are ignored.
 type Claims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
@@ -40,7 +40,7 @@ func (s *Strings) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Scopes are the scopes of a token: a string with blanks between them, or an array.
+// Scopes are the scopes of a token: a string separated by blanks, or an array.
 type Scopes []string
 
 // UnmarshalJSON reads either form.
@@ -56,8 +56,8 @@ func (s *Scopes) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Instant is a time in seconds since 1970, as a number or as a string with a number
-// in it. Parts of a second are dropped.
+// Instant is a time in seconds since 1970, as a number or as a string with a number.
+// Fractions of a second are dropped.
 type Instant struct{ time.Time }
 
 // maxSeconds is the end of the year 9999.

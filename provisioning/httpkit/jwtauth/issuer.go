@@ -12,8 +12,8 @@ type Issuer struct {
 	Keys *KeySet
 }
 
-// Verify checks an access token of the issuer for one of the audiences. Its key is
-// the one that it names with its kid.
+// Verify checks an access token of the issuer for one of the audiences. The token names
+// its key by kid.
 func (i *Issuer) Verify(ctx context.Context, t *Token, audiences []string, now time.Time) (Claims, error) {
 	key, err := i.Keys.Key(ctx, t.KeyID())
 	if err != nil {

@@ -18,18 +18,16 @@ const (
 	maxKeys   = 100
 )
 
-// How long keys are used before they are read again (or without, where that fails),
-// and how often they are read again at most because somebody names one that is not
-// there.
+// Keys are read again after some time. If that fails, the old ones are used for some time
+// more. An unknown key id causes another read, but not too often.
 const (
 	keysFresh = 15 * time.Minute
 	keysUsed  = 24 * time.Hour
 	keysApart = time.Minute
 )
 
-// ParseKeySet reads a key set (RFC 7517, section 5): the public keys in it that are
-// good for checking tokens, by their kid. Others are left out, and a kid that is
-// there twice is refused.
+// ParseKeySet reads a key set (RFC 7517, section 5) and returns the public keys that can
+// verify tokens, by their kid. It ignores other keys and refuses a repeated kid.
 func ParseKeySet(data []byte) (map[string]crypto.PublicKey, error) {
 	if len(data) > maxKeySet {
 		return nil, fmt.Errorf("the key set has more than %d bytes", maxKeySet)
@@ -60,14 +58,14 @@ func ParseKeySet(data []byte) (map[string]crypto.PublicKey, error) {
 	return keys, nil
 }
 
-// checksTokens reports whether a key is for checking tokens that name it.
+// checksTokens reports whether a key can verify tokens that name it.
 func checksTokens(k jose.JSONWebKey) bool {
 	algorithm := AlgorithmOf(k.Key) // none for private and secret keys
 	return algorithm != "" && k.KeyID != "" && (k.Use == "" || k.Use == "sig") && (k.Algorithm == "" || k.Algorithm == algorithm)
 }
 
-// KeySet is a key set that is read where it is kept, and again when its keys may
-// have changed. It is safe for concurrent use.
+// KeySet is a key set that is read from its source, and again when its keys may have
+// changed. It is safe for concurrent use.
 type KeySet struct {
 	read func(context.Context) ([]byte, error)
 	now  func() time.Time
@@ -80,8 +78,8 @@ type KeySet struct {
 	reading sync.Mutex // held by the one who reads
 }
 
-// NewKeySet is the key set that read brings, such as [FromFile] and [FromURL]. now is
-// the clock; nil is time.Now. Nothing is read before a key is asked for.
+// NewKeySet returns the key set that read returns, such as [FromFile] and [FromURL]. now
+// is the clock; nil is time.Now. It is first read when a key is needed.
 func NewKeySet(read func(context.Context) ([]byte, error), now func() time.Time) *KeySet {
 	if now == nil {
 		now = time.Now
@@ -89,8 +87,8 @@ func NewKeySet(read func(context.Context) ([]byte, error), now func() time.Time)
 	return &KeySet{read: read, now: now}
 }
 
-// Key is the key with that kid. One that is not there makes the set be read again,
-// once a minute at most.
+// Key returns the key with that kid. An unknown kid makes it read the set again, at most
+// once a minute.
 func (s *KeySet) Key(ctx context.Context, kid string) (crypto.PublicKey, error) {
 	key, again := s.look(kid)
 	if !again {
@@ -115,7 +113,7 @@ func found(key crypto.PublicKey, kid string) (crypto.PublicKey, error) {
 	return key, nil
 }
 
-// look is the key that is known, and whether the set has to be read again first.
+// look returns a known key, and reports whether the set must be read again first.
 func (s *KeySet) look(kid string) (key crypto.PublicKey, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Bounds of the ids that are remembered: of one client, and of all.
+// Bounds of the remembered ids: of one client, and of all.
 const (
 	maxIDsEach = 1_000
 	maxIDs     = 10_000
 )
 
 // Replays remembers the ids (jti) of tokens that may be used once. It is safe for
-// concurrent use, and its memory is bounded: where it is full, tokens are refused
-// until others have expired, because none that was used must be forgotten.
+// concurrent use, and its memory is bounded: when it is full, it refuses tokens until
+// others have expired, because it must not forget a used one.
 type Replays struct {
 	now func() time.Time
 
@@ -33,7 +33,7 @@ type use struct {
 	ends   time.Time
 }
 
-// NewReplays has seen no token. now is the clock; nil is time.Now.
+// NewReplays returns Replays that have seen no token. now is the clock; nil is time.Now.
 func NewReplays(now func() time.Time) *Replays {
 	if now == nil {
 		now = time.Now
@@ -41,15 +41,15 @@ func NewReplays(now func() time.Time) *Replays {
 	return &Replays{now: now, used: map[[sha256.Size]byte]bool{}, each: map[string]int{}}
 }
 
-// What [Replays.Use] refuses.
+// Errors of [Replays.Use].
 var (
 	errNoID   = errors.New("the token has no jti; give each token one of its own")
 	errReplay = errors.New("the token was used before; sign a new one for each request")
 	errFull   = errors.New("too many tokens are in use; let them expire sooner, or try again later")
 )
 
-// Use notes the use of a token of a client by the claims that were verified, and
-// refuses it if it was used before.
+// Use records the use of a client's token by its verified claims, and refuses a token
+// that was used before.
 func (r *Replays) Use(client string, c Claims) error {
 	if c.ID == "" || c.ExpiresAt == nil {
 		return errNoID
@@ -70,7 +70,7 @@ func (r *Replays) Use(client string, c Claims) error {
 	return nil
 }
 
-// forget drops what has expired, and could not be used again anyway.
+// forget deletes expired ids, whose tokens are refused anyway.
 func (r *Replays) forget(now time.Time) {
 	for len(r.ends) > 0 && !now.Before(r.ends[0].ends) {
 		old := heap.Pop(&r.ends).(use)
@@ -81,22 +81,22 @@ func (r *Replays) forget(now time.Time) {
 	}
 }
 
-// ending is a heap of uses, the one that ends first on top.
+// ending is a heap of uses. The first to end is on top.
 type ending []use
 
-// Len is how many there are.
+// Len returns the number of uses.
 func (e ending) Len() int { return len(e) }
 
-// Less is which ends first.
+// Less reports which one ends first.
 func (e ending) Less(i, j int) bool { return e[i].ends.Before(e[j].ends) }
 
-// Swap swaps two.
+// Swap swaps two uses.
 func (e ending) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
 
-// Push adds one at the end.
+// Push appends a use.
 func (e *ending) Push(x any) { *e = append(*e, x.(use)) }
 
-// Pop takes the last.
+// Pop removes the last use.
 func (e *ending) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]

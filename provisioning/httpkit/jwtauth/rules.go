@@ -8,27 +8,26 @@ import (
 	"time"
 )
 
-// Skew is how far the clocks of those who sign and ours may be apart.
+// Skew is the accepted difference between the clocks of signers and ours.
 const Skew = 60 * time.Second
 
-// Rules are what a token has to be beside well signed. It always has to expire.
+// Rules are what a token must meet beside a valid signature. It must always expire.
 type Rules struct {
-	// Algorithms are those that are accepted, of the ones that there are.
+	// Algorithms are the accepted ones.
 	Algorithms []string
-	// Type is the typ that the header has to have, such as "JWT"; empty is any.
+	// Type is the required typ of the header, such as "JWT"; empty is any.
 	Type string
-	// Audiences are ours: the token has to be for one of them. Empty is none, and
-	// refuses every token.
+	// Audiences are ours: the token must be for one of them. None refuses every token.
 	Audiences []string
-	// Issuer is who has to have issued it; empty is anybody.
+	// Issuer is the required issuer; empty is any.
 	Issuer string
-	// MaxAge bounds the time from its issue to its expiry, and asks for the time of
-	// issue; 0 does neither.
+	// MaxAge bounds the time from issue to expiry, and requires the time of issue; 0 does
+	// neither.
 	MaxAge time.Duration
 }
 
-// Verify checks the signature with the key, and the claims at this time. The claims
-// are true where it succeeds.
+// Verify checks the signature with the key, and the claims at that time. It returns the
+// claims if they are valid.
 func (t *Token) Verify(key crypto.PublicKey, r Rules, now time.Time) (Claims, error) {
 	if !slices.Contains(r.Algorithms, t.header().Algorithm) {
 		return Claims{}, fmt.Errorf("the token is signed with %s; sign it with %v", t.header().Algorithm, r.Algorithms)

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// fetchWithin bounds the time that a key set may take to come over the network.
+// fetchWithin bounds the time to fetch a key set over the network.
 const fetchWithin = 5 * time.Second
 
-// FromFile reads a key set from a file.
+// FromFile returns a function that reads a key set from a file.
 func FromFile(path string) func(context.Context) ([]byte, error) {
 	return func(context.Context) ([]byte, error) {
 		f, err := os.Open(path)
@@ -26,8 +26,8 @@ func FromFile(path string) func(context.Context) ([]byte, error) {
 	}
 }
 
-// FromURL reads a key set over HTTPS, and follows no redirects. The connections are
-// those of transport, where it is not nil.
+// FromURL returns a function that reads a key set over HTTPS, without following
+// redirects. It uses transport, where that is not nil.
 func FromURL(address string, transport http.RoundTripper) func(context.Context) ([]byte, error) {
 	client := &http.Client{
 		Timeout: fetchWithin, Transport: transport,

@@ -12,7 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// MaxToken is the length in bytes that a token may have.
+// MaxToken is the maximal length of a token in bytes.
 const MaxToken = 16 << 10
 
 // The algorithms that there are (RFC 7518, section 3.1).
@@ -21,13 +21,13 @@ const (
 	ES256 = "ES256" // ECDSA on P-256 with SHA-256
 )
 
-// Token is a token in its compact form that has been read and not yet checked.
+// Token is a parsed token in compact form that is not verified yet.
 type Token struct {
 	jws    *jose.JSONWebSignature
 	claims Claims
 }
 
-// Parse reads a token. Nothing it says is true before [Token.Verify].
+// Parse parses a token. Do not rely on its contents before [Token.Verify].
 func Parse(compact string) (*Token, error) {
 	if len(compact) > MaxToken {
 		return nil, fmt.Errorf("the token has more than %d bytes", MaxToken)
@@ -43,10 +43,10 @@ func Parse(compact string) (*Token, error) {
 	return t, nil
 }
 
-// KeyID is the kid that the token names, empty where it names none.
+// KeyID returns the kid of the token, or an empty string.
 func (t *Token) KeyID() string { return t.header().KeyID }
 
-// Unverified are the claims as the token makes them, for finding the key that checks
+// Unverified returns the claims before verification, for finding the key that verifies
 // them.
 func (t *Token) Unverified() Claims { return t.claims }
 
@@ -78,7 +78,8 @@ const (
 	maxRSA = 8192
 )
 
-// AlgorithmOf is the one algorithm that a key is for, empty for a key of no use.
+// AlgorithmOf returns the one algorithm that a key is for, or an empty string for other
+// keys.
 func AlgorithmOf(key crypto.PublicKey) string {
 	switch k := key.(type) {
 	case *rsa.PublicKey:

@@ -109,7 +109,8 @@ func (f function) writeFront(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\treturn %s(%s);\n}\n", f.exported(), f.cargs())
 }
 
-// exports writes the version script: the table and nothing else (C97).
+// exports writes the version script. It exports the functions of the table and nothing
+// else, so that no symbol of the library replaces one of its host.
 func exports(list []function) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "/* %s */\n{\n  global:\n", generated)

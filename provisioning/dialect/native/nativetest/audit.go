@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // AuditLog is an audit log of three sound lines.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"io"
 
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // Keeper is a store that is sound, and whose backup is [Backup].

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"vtoken/provisioning"
-	"vtoken/provisioning/dialect/native/api"
+	"vtoken/provisioning/api"
 )
 
 // keks are KEKs without a store: every URI is good that has a colon, and

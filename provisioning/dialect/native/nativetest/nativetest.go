@@ -19,10 +19,11 @@ import (
 	"time"
 
 	"vtoken/provisioning"
+	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect"
+	"vtoken/provisioning/dialect/all"
 	"vtoken/provisioning/dialect/native"
-	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/provisioning/provtest"
 	"vtoken/vtoken/record"
@@ -67,7 +68,7 @@ func Start(t testing.TB) *Server {
 	served := native.New(core, kit, native.Info{
 		Version: Version, StartedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		P11Socket: "/run/vtoken/p11.sock", AdminSocket: s.Socket, DataDir: dir, API: "https://localhost:8443",
-		Dialects: []string{"native"}, Keeper: Keeper{}, Audit: AuditLog{}, KEKs: newKEKs(),
+		Dialects: []string{"native"}, AllDialects: all.Descriptions(), Keeper: Keeper{}, Audit: AuditLog{}, KEKs: newKEKs(),
 		Metrics:  func(w io.Writer) error { _, err := io.WriteString(w, Metrics); return err },
 		Clients:  func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
 		Recovery: func() (bool, error) { return false, nil },
