@@ -9,46 +9,30 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// layouts are the mechanisms whose parameter is a structure or a number; that of
-// every other mechanism is passed on as its bytes. A new layout needs its struct
-// in cryptoki.h and in package ck, and an encoding in package p11rpc.
-var layouts = func() map[ck.MechanismType]func(C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
-	m := make(map[ck.MechanismType]func(C.CK_MECHANISM_PTR) (ck.Parameter, bool))
-	for _, row := range []struct {
-		read  func(C.CK_MECHANISM_PTR) (ck.Parameter, bool)
-		types []ck.MechanismType
-	}{
-		{pss, []ck.MechanismType{ck.CKM_RSA_PKCS_PSS, ck.CKM_SHA1_RSA_PKCS_PSS, ck.CKM_SHA224_RSA_PKCS_PSS,
-			ck.CKM_SHA256_RSA_PKCS_PSS, ck.CKM_SHA384_RSA_PKCS_PSS, ck.CKM_SHA512_RSA_PKCS_PSS,
-			ck.CKM_SHA3_224_RSA_PKCS_PSS, ck.CKM_SHA3_256_RSA_PKCS_PSS, ck.CKM_SHA3_384_RSA_PKCS_PSS,
-			ck.CKM_SHA3_512_RSA_PKCS_PSS}},
-		{oaep, []ck.MechanismType{ck.CKM_RSA_PKCS_OAEP}},
-		{ecdh, []ck.MechanismType{ck.CKM_ECDH1_DERIVE, ck.CKM_ECDH1_COFACTOR_DERIVE}},
-		{ctr, []ck.MechanismType{ck.CKM_AES_CTR}},
-		{gcm, []ck.MechanismType{ck.CKM_AES_GCM}},
-		{ccm, []ck.MechanismType{ck.CKM_AES_CCM}},
-		{chacha, []ck.MechanismType{ck.CKM_CHACHA20_POLY1305}},
-		{eddsa, []ck.MechanismType{ck.CKM_EDDSA}},
-		{hkdf, []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA}},
-		{pbkd2, []ck.MechanismType{ck.CKM_PKCS5_PBKD2}},
-		{sp800108, []ck.MechanismType{ck.CKM_SP800_108_COUNTER_KDF}},
-		{signContext, []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA,
-			ck.CKM_HASH_SLH_DSA_SHA224, ck.CKM_HASH_SLH_DSA_SHA256, ck.CKM_HASH_SLH_DSA_SHA384, ck.CKM_HASH_SLH_DSA_SHA512,
-			ck.CKM_HASH_SLH_DSA_SHA3_224, ck.CKM_HASH_SLH_DSA_SHA3_256, ck.CKM_HASH_SLH_DSA_SHA3_384,
-			ck.CKM_HASH_SLH_DSA_SHA3_512, ck.CKM_HASH_SLH_DSA_SHAKE128, ck.CKM_HASH_SLH_DSA_SHAKE256}},
-		{otp, []ck.MechanismType{ck.CKM_HOTP}},
-		{macLength, []ck.MechanismType{ck.CKM_SHA_1_HMAC_GENERAL, ck.CKM_SHA224_HMAC_GENERAL, ck.CKM_SHA256_HMAC_GENERAL,
-			ck.CKM_SHA384_HMAC_GENERAL, ck.CKM_SHA512_HMAC_GENERAL, ck.CKM_SHA512_224_HMAC_GENERAL,
-			ck.CKM_SHA512_256_HMAC_GENERAL, ck.CKM_AES_MAC_GENERAL, ck.CKM_AES_CMAC_GENERAL, ck.CKM_DES3_MAC_GENERAL,
-			ck.CKM_DES3_CMAC_GENERAL, ck.CKM_SHA3_224_HMAC_GENERAL, ck.CKM_SHA3_256_HMAC_GENERAL,
-			ck.CKM_SHA3_384_HMAC_GENERAL, ck.CKM_SHA3_512_HMAC_GENERAL}},
-	} {
-		for _, t := range row.types {
-			m[t] = row.read
-		}
-	}
-	return m
-}()
+// A reader reads the parameter of a mechanism, which is not a null pointer. It reports
+// whether that has the form of the kind.
+type reader func(C.CK_MECHANISM_PTR) (ck.Parameter, bool)
+
+// readers maps each kind of parameter to what reads its C form.
+var readers = [ck.NumParameterKinds]reader{
+	ck.ParamUnknown:          raw,
+	ck.ParamNone:             raw,
+	ck.ParamBytes:            raw,
+	ck.ParamPSS:              pss,
+	ck.ParamOAEP:             oaep,
+	ck.ParamECDH1:            ecdh,
+	ck.ParamEdDSA:            eddsa,
+	ck.ParamSignContext:      signContext,
+	ck.ParamAESCtr:           ctr,
+	ck.ParamGCM:              gcm,
+	ck.ParamCCM:              ccm,
+	ck.ParamChaCha20Poly1305: chacha,
+	ck.ParamMACGeneral:       macLength,
+	ck.ParamHKDF:             hkdf,
+	ck.ParamPBKD2:            pbkd2,
+	ck.ParamSP800108:         sp800108,
+	ck.ParamOTP:              otp,
+}
 
 // mechanismAt reads a mechanism; nil for a null pointer. The parameter shares
 // the host's memory.
@@ -63,15 +47,17 @@ func mechanismAt(p C.CK_MECHANISM_PTR) (*ck.Mechanism, error) {
 		}
 		return m, nil
 	}
-	read, ok := layouts[m.Type]
-	if !ok {
-		m.Parameter = ck.RawParameter(memory(p.pParameter, p.ulParameterLen))
-		return m, nil
-	}
-	if m.Parameter, ok = read(p); !ok {
+	var ok bool
+	if m.Parameter, ok = readers[ck.ParameterKindOf(m.Type)](p); !ok {
 		return nil, paramInvalid(m.Type, p)
 	}
 	return m, nil
+}
+
+// raw reads a parameter as its bytes. Package p11rpc lets them out only where the kind
+// says that they are no structure.
+func raw(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
+	return ck.RawParameter(memory(p.pParameter, p.ulParameterLen)), true
 }
 
 func paramInvalid(t ck.MechanismType, p C.CK_MECHANISM_PTR) error {

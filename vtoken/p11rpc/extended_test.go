@@ -9,24 +9,29 @@ import (
 
 // ours is a parameter of each mechanism that only our own version carries.
 func ours() (list []ck.Mechanism) {
-	samples := []ck.Parameter{
-		ck.ECDH1DeriveParams{KDF: 1, SharedData: []byte("s"), PublicData: []byte("p")},
-		ck.EdDSAParams{PhFlag: true, Context: []byte("c")},
-		ck.CCMParams{DataLen: 5, Nonce: []byte("nonce"), AAD: []byte("a"), MACLen: 8},
-		ck.ChaCha20Poly1305Params{Nonce: []byte("nonce"), AAD: []byte("a")},
-		ck.HKDFParams{Extract: true, Expand: true, PRF: ck.CKM_SHA256, SaltType: 2, Salt: []byte("salt"), SaltKey: 7, Info: []byte("i")},
-		ck.PBKD2Params{SaltSource: 1, Salt: []byte("salt"), Iterations: 1000, PRF: 4, PRFData: []byte("d"), Password: []byte("p")},
-		ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{
-			{Type: 1, LittleEndian: true, WidthBits: 16}, {Type: 4, Value: []byte("label")}, {Type: 3, Method: 1, WidthBits: 32}}},
-		ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: make([]byte, 8)}, {Type: ck.CK_OTP_PIN, Value: []byte("1234")}},
-		ck.SignContext{Hedge: 2, Context: []byte("c")},
+	samples := map[ck.ParameterKind]ck.Parameter{
+		ck.ParamECDH1:            ck.ECDH1DeriveParams{KDF: 1, SharedData: []byte("s"), PublicData: []byte("p")},
+		ck.ParamEdDSA:            ck.EdDSAParams{PhFlag: true, Context: []byte("c")},
+		ck.ParamCCM:              ck.CCMParams{DataLen: 5, Nonce: []byte("nonce"), AAD: []byte("a"), MACLen: 8},
+		ck.ParamChaCha20Poly1305: ck.ChaCha20Poly1305Params{Nonce: []byte("nonce"), AAD: []byte("a")},
+		ck.ParamHKDF: ck.HKDFParams{
+			Extract: true, Expand: true, PRF: ck.CKM_SHA256, SaltType: 2, Salt: []byte("salt"), SaltKey: 7, Info: []byte("i"),
+		},
+		ck.ParamPBKD2: ck.PBKD2Params{
+			SaltSource: 1, Salt: []byte("salt"), Iterations: 1000, PRF: 4, PRFData: []byte("d"), Password: []byte("p"),
+		},
+		ck.ParamSP800108: ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{
+			{Type: 1, LittleEndian: true, WidthBits: 16}, {Type: 4, Value: []byte("label")}, {Type: 3, Method: 1, WidthBits: 32},
+		}},
+		ck.ParamOTP: ck.OTPParams{
+			{Type: ck.CK_OTP_COUNTER, Value: make([]byte, 8)}, {Type: ck.CK_OTP_PIN, Value: []byte("1234")},
+		},
+		ck.ParamSignContext: ck.SignContext{Hedge: 2, Context: []byte("c")},
 	}
-	for t, l := range extended {
-		for _, p := range samples {
-			var e Encoder
-			if l.write(writing{&e}, p) {
-				list = append(list, ck.Mechanism{Type: t, Parameter: p})
-			}
+	for t := range ck.MechanismType(0xffff) {
+		kind := ck.ParameterKindOf(t)
+		if kind > ck.ParamBytes && !kind.IsFlat() && !takesApart(t, MaxVersion) {
+			list = append(list, ck.Mechanism{Type: t, Parameter: samples[kind]})
 		}
 	}
 	return list
@@ -48,10 +53,13 @@ func mechanismBody(t testing.TB, m ck.Mechanism) []byte {
 
 func TestOurParametersTravel(t *testing.T) {
 	list := ours()
-	if len(list) != len(extended) {
-		t.Errorf("%d samples for %d mechanisms", len(list), len(extended))
+	if len(list) < 20 {
+		t.Errorf("only %d mechanisms", len(list))
 	}
 	for _, m := range list {
+		if m.Parameter == nil {
+			t.Errorf("no sample for the kind of %v", m.Type)
+		}
 		body := mechanismBody(t, m)
 		d := Decoder{Version: Extended}
 		if _, err := d.Request(body); err != nil {
