@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestNames(t *testing.T) {
@@ -53,6 +56,17 @@ func TestCodeOf(t *testing.T) {
 	cause := errors.New("disk full")
 	if !errors.Is(Errorf(CKR_DEVICE_MEMORY, "storing: %w", cause), cause) {
 		t.Error("Errorf loses the cause")
+	}
+}
+
+// Kinds of attributes that have no default and that no code makes; see tests/arch for the
+// others.
+func TestKindsOfForeignValues(t *testing.T) {
+	require.Equal(t, KindUlong, KindOf(CKA_NAME_HASH_ALGORITHM))
+	require.Equal(t, KindDate, KindOf(CKA_START_DATE))
+	require.Equal(t, KindDate, KindOf(CKA_END_DATE))
+	for typ, name := range attributeNames {
+		require.Equal(t, strings.HasSuffix(name, "_TEMPLATE"), KindOf(typ) == KindTemplate, name)
 	}
 }
 
