@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
 )
 
 // A reader reads the parameter of a mechanism, which is not a null pointer. It reports
@@ -34,18 +35,18 @@ var readers = [ck.NumParameterKinds]reader{
 	ck.ParamOTP:              otp,
 }
 
-// mechanismAt reads a mechanism; nil for a null pointer. The parameter shares
-// the host's memory.
+// mechanismAt reads a mechanism; nil for a null pointer. A parameter of no bytes counts as
+// none; another one shares the host's memory.
 func mechanismAt(p C.CK_MECHANISM_PTR) (*ck.Mechanism, error) {
 	if p == nil {
 		return nil, nil
 	}
 	m := &ck.Mechanism{Type: ck.MechanismType(p.mechanism)}
-	if p.pParameter == nil {
-		if p.ulParameterLen != 0 {
-			return nil, paramInvalid(m.Type, p)
-		}
+	if p.ulParameterLen == 0 {
 		return m, nil
+	}
+	if p.pParameter == nil {
+		return nil, paramInvalid(m.Type, p)
 	}
 	var ok bool
 	if m.Parameter, ok = readers[ck.ParameterKindOf(m.Type)](p); !ok {
@@ -57,7 +58,7 @@ func mechanismAt(p C.CK_MECHANISM_PTR) (*ck.Mechanism, error) {
 // raw reads a parameter as its bytes. Package p11rpc lets them out only where the kind
 // says that they are no structure.
 func raw(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
-	return ck.RawParameter(memory(p.pParameter, p.ulParameterLen)), true
+	return ck.RawParameter(memory(p.pParameter, p.ulParameterLen)), valid(unsafe.Pointer(p.pParameter), p.ulParameterLen)
 }
 
 func paramInvalid(t ck.MechanismType, p C.CK_MECHANISM_PTR) error {
@@ -73,8 +74,9 @@ func paramOf[T any](p C.CK_MECHANISM_PTR) (*T, bool) {
 	return (*T)(p.pParameter), uint64(p.ulParameterLen) == uint64(unsafe.Sizeof(t))
 }
 
-// valid reports whether a pointer in a structure goes with its length.
-func valid(p unsafe.Pointer, n C.CK_ULONG) bool { return p != nil || n == 0 }
+// valid reports whether a pointer goes with its length. A length beyond the protocol's
+// limit was never set, or is another field of another structure.
+func valid(p unsafe.Pointer, n C.CK_ULONG) bool { return n == 0 || p != nil && n <= p11rpc.MaxBody }
 
 func pss(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	v, ok := paramOf[C.CK_RSA_PKCS_PSS_PARAMS](p)
