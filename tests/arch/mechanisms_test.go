@@ -31,28 +31,27 @@ func TestParametersOfAllMechanisms(t *testing.T) {
 // hostStructure stands for a C structure of which nobody knows what it holds.
 var hostStructure = ck.RawParameter(bytes.Repeat([]byte("\x10\x20\x30\x40\x50\x7f\x00\x00"), 6))
 
-// The memory of a host process leaves it only where it is the parameter itself, such as
-// an IV. So a mechanism whose row is missing or wrong is refused and tells no pointers.
+// No structure of a host process leaves it as it is, whatever a row says, is missing, or
+// says wrongly: it may hold pointers. Bytes that are an initialization vector do.
 func TestNoHostPointersAreSent(t *testing.T) {
 	const pastStandard = ck.MechanismType(0x5000)
-	raw := 0
+	iv := hostStructure[:16]
+	carried := 0
 	for m := range pastStandard {
 		kind := ck.ParameterKindOf(m)
 		for _, version := range p11rpc.Versions() {
 			frame, err := encode(version, ck.Mechanism{Type: m, Parameter: hostStructure})
-			sent := bytes.Contains(frame, hostStructure)
+			require.NotContains(t, string(frame), string(iv), "%v with %v in version %d: %v", m, kind, version, err)
+
+			frame, err = encode(version, ck.Mechanism{Type: m, Parameter: iv})
+			sent := bytes.Contains(frame, iv)
 			require.Equal(t, kind == ck.ParamBytes, sent, "%v with %v in version %d: %v", m, kind, version, err)
 			if sent {
-				raw++
-			}
-
-			if kind > ck.ParamBytes && !kind.IsFlat() && version == p11rpc.Extended {
-				_, err = encode(version, ck.Mechanism{Type: m, Parameter: sample(kind)})
-				require.NoError(t, err, "%v with %v", m, kind)
+				carried++
 			}
 		}
 	}
-	require.NotZero(t, raw)
+	require.NotZero(t, carried)
 }
 
 // sample returns a parameter of that kind with every field set.

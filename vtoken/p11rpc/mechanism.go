@@ -97,6 +97,10 @@ func (e *Encoder) parameter(f form, kind ck.ParameterKind, p ck.Parameter) bool 
 	return ok
 }
 
+// maxIV bounds a parameter that is bytes. All of them are initialization vectors of block
+// ciphers; what is longer is a structure that the application passed by mistake.
+const maxIV = 16
+
 // hostMemory returns a parameter without pointers as the memory of a 64-bit
 // little-endian host, and reports whether it is of that kind.
 func hostMemory(kind ck.ParameterKind, p ck.Parameter) (v []byte, ok bool) {
@@ -105,7 +109,7 @@ func hostMemory(kind ck.ParameterKind, p ck.Parameter) (v []byte, ok bool) {
 	case nil:
 		return nil, true
 	case ck.RawParameter:
-		return p, kind == ck.ParamBytes || kind == ck.ParamNone && len(p) == 0
+		return p, kind == ck.ParamBytes && len(p) <= maxIV || kind == ck.ParamNone && len(p) == 0
 	case ck.RSAPkcsPssParams:
 		v = le.AppendUint64(v, uint64(p.HashAlg))
 		v = le.AppendUint64(v, p.MGF)
