@@ -236,6 +236,8 @@ func ivLen(m ck.MechanismType) int {
 	switch m {
 	case ck.CKM_AES_CBC, ck.CKM_AES_CBC_PAD:
 		return 16
+	case ck.CKM_AES_GMAC:
+		return 12
 	case ck.CKM_AES_KEY_WRAP_PAD, ck.CKM_AES_KEY_WRAP_KWP:
 		return 4
 	}

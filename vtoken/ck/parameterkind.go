@@ -155,6 +155,7 @@ var parameterKinds = map[MechanismType]ParameterKind{
 	CKM_AES_MAC_GENERAL:   ParamMACGeneral,
 	CKM_AES_CMAC:          ParamNone,
 	CKM_AES_CMAC_GENERAL:  ParamMACGeneral,
+	CKM_AES_GMAC:          ParamBytes,
 	CKM_AES_KEY_WRAP:      ParamBytes,
 	CKM_AES_KEY_WRAP_PAD:  ParamBytes,
 	CKM_AES_KEY_WRAP_KWP:  ParamBytes,
