@@ -26,6 +26,7 @@ var readers = [ck.NumParameterKinds]reader{
 	ck.ParamSignContext:      signContext,
 	ck.ParamAESCtr:           ctr,
 	ck.ParamGCM:              gcm,
+	ck.ParamGMAC:             gmac,
 	ck.ParamCCM:              ccm,
 	ck.ParamChaCha20Poly1305: chacha,
 	ck.ParamMACGeneral:       macLength,
@@ -128,6 +129,16 @@ func gcm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	}
 	return ck.GCMParams{IV: bytesAt(v.pIv, v.ulIvLen), IVBits: uint64(v.ulIvBits), AAD: bytesAt(v.pAAD, v.ulAADLen),
 		TagBits: uint64(v.ulTagBits)}, true
+}
+
+// gmac reads the parameter of CKM_AES_GMAC. It was an IV of 12 bytes before PKCS#11 3.2,
+// with a tag of 128 bits.
+func gmac(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
+	const ivLen = 12
+	if p.ulParameterLen == ivLen {
+		return ck.GCMParams{IV: memory(p.pParameter, ivLen), IVBits: 8 * ivLen, TagBits: 128}, true
+	}
+	return gcm(p)
 }
 
 func macLength(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {

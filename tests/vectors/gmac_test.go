@@ -16,6 +16,18 @@ import (
 	"vtoken/vtoken/ck"
 )
 
+// gmacParams returns CK_GCM_PARAMS with a whole tag.
+func gmacParams(iv []byte) *structure {
+	s := &structure{}
+	s.pointer(iv)
+	s.word(uint64(len(iv)))
+	s.word(0) // ulIvBits
+	s.word(0)
+	s.word(0)
+	s.word(128)
+	return s
+}
+
 // A vector of NIST's CAVP (gcmEncryptExtIV256.rsp, without plaintext), and data of every
 // length up to some blocks, in one call and in parts, against OpenSSL's GMAC.
 func TestGMACAgreesWithOpenSSL(t *testing.T) {
@@ -27,21 +39,25 @@ func TestGMACAgreesWithOpenSSL(t *testing.T) {
 	}
 	key := published("78dc4e0aaf52d935c3c01eea57428f00ca1fd475f5da86a49c8dd73d68c8e223")
 	iv, data := published("d79cf22d504cc793c3fb6c8a"), published("b96baa8c1c75a671bfb2d08d06be5f36")
-	require.Equal(t, "3e5d486aa2e30b22e040b85723a06e76", k.gmac(t, key, iv, data))
+	require.Equal(t, "3e5d486aa2e30b22e040b85723a06e76", k.gmac(t, key, mechanism(ck.CKM_AES_GMAC, iv), data))
 
 	for n := range 40 {
 		key, iv, data := random(16+8*(n%3)), random(12), random(n)
-		require.Equal(t, opensslGMAC(t, key, iv, data), k.gmac(t, key, iv, data))
+		require.Equal(t, opensslGMAC(t, key, iv, data), k.gmac(t, key, mechanism(ck.CKM_AES_GMAC, iv), data))
+
+		iv = random(1 + 3*n)
+		require.NoError(t, gmacParams(iv).with(ck.CKM_AES_GMAC, func(m []*pkcs11.Mechanism) error {
+			require.Equal(t, opensslGMAC(t, key, iv, data), k.gmac(t, key, m, data))
+			return nil
+		}))
 	}
 }
 
 // gmac signs data in one call and in parts, and verifies it in both ways.
-func (k *token) gmac(t *testing.T, key, iv, data []byte) string {
+func (k *token) gmac(t *testing.T, key []byte, m []*pkcs11.Mechanism, data []byte) string {
 	t.Helper()
 	h, err := k.secret(ck.CKK_AES, key, ck.CKA_SIGN, ck.CKA_VERIFY)
 	require.NoError(t, err)
-	m := mechanism(ck.CKM_AES_GMAC, iv)
-
 	require.NoError(t, k.p.SignInit(k.h, m, h))
 	tag, err := k.p.Sign(k.h, data)
 	require.NoError(t, err)

@@ -118,8 +118,8 @@ func (k *token) tryParameters(t *testing.T, m ck.MechanismType, use ck.Flags, pl
 // sizesOf are the sizes of the structures that a kind has.
 func sizesOf(kind ck.ParameterKind, size int) map[int]bool {
 	switch kind {
-	case ck.ParamGCM:
-		return map[int]bool{40: true, 48: true, 56: true}
+	case ck.ParamGCM, ck.ParamGMAC:
+		return map[int]bool{40: true, 48: true, 56: true, 12: kind == ck.ParamGMAC}
 	case ck.ParamCCM:
 		return map[int]bool{48: true, 64: true}
 	}
@@ -179,6 +179,12 @@ func (k *token) parameterFor(m ck.MechanismType, kind ck.ParameterKind, use ck.F
 		}
 		counted(some(5))
 		s.word(128)
+	case ck.ParamGMAC:
+		counted(some(60))
+		s.word(0)
+		s.word(0)
+		s.word(0)
+		s.word(96)
 	case ck.ParamCCM:
 		s.word(uint64(len(message)))
 		counted(some(12))
@@ -236,8 +242,6 @@ func ivLen(m ck.MechanismType) int {
 	switch m {
 	case ck.CKM_AES_CBC, ck.CKM_AES_CBC_PAD:
 		return 16
-	case ck.CKM_AES_GMAC:
-		return 12
 	case ck.CKM_AES_KEY_WRAP_PAD, ck.CKM_AES_KEY_WRAP_KWP:
 		return 4
 	}

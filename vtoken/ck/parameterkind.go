@@ -20,6 +20,7 @@ const (
 	ParamSignContext
 	ParamAESCtr
 	ParamGCM
+	ParamGMAC // CK_GCM_PARAMS since PKCS#11 3.2, an IV before
 	ParamCCM
 	ParamChaCha20Poly1305
 	ParamMACGeneral
@@ -70,6 +71,7 @@ var parameterZeros = [NumParameterKinds]Parameter{
 	ParamSignContext:      SignContext{},
 	ParamAESCtr:           AESCtrParams{},
 	ParamGCM:              GCMParams{},
+	ParamGMAC:             GCMParams{},
 	ParamCCM:              CCMParams{},
 	ParamChaCha20Poly1305: ChaCha20Poly1305Params{},
 	ParamMACGeneral:       MACGeneralParams(0),
@@ -155,7 +157,7 @@ var parameterKinds = map[MechanismType]ParameterKind{
 	CKM_AES_MAC_GENERAL:   ParamMACGeneral,
 	CKM_AES_CMAC:          ParamNone,
 	CKM_AES_CMAC_GENERAL:  ParamMACGeneral,
-	CKM_AES_GMAC:          ParamBytes,
+	CKM_AES_GMAC:          ParamGMAC,
 	CKM_AES_KEY_WRAP:      ParamBytes,
 	CKM_AES_KEY_WRAP_PAD:  ParamBytes,
 	CKM_AES_KEY_WRAP_KWP:  ParamBytes,

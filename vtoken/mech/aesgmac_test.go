@@ -53,9 +53,27 @@ func TestGMAC(t *testing.T) {
 	}
 }
 
+// CK_GCM_PARAMS says how long IV and tag are.
+func TestGMACWithStructure(t *testing.T) {
+	v := gmacVectors[len(gmacVectors)-1]
+	k, data := secretKey(t, ck.CKK_AES, unhex(t, v.key)), unhex(t, v.data)
+	for bits := uint64(96); bits <= 128; bits += 8 {
+		p := ck.GCMParams{IV: unhex(t, v.iv), TagBits: bits}
+		tag := sign(t, ck.CKM_AES_GMAC, k, p, data)
+		require.Equal(t, v.tag[:bits/4], hex.EncodeToString(tag))
+		require.NoError(t, verify(t, ck.CKM_AES_GMAC, k, p, tag, data))
+		err := verify(t, ck.CKM_AES_GMAC, k, p, unhex(t, v.tag)[:bits/8-1], data)
+		require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(err))
+	}
+}
+
 func TestGMACParameters(t *testing.T) {
 	d, k := lookup(t, ck.CKM_AES_GMAC), secretKey(t, ck.CKK_AES, random(16))
-	for _, p := range []ck.Parameter{nil, ck.RawParameter{}, ck.RawParameter(random(11)), ck.RawParameter(random(13)), ck.MACGeneralParams(12)} {
+	for _, p := range []ck.Parameter{
+		nil, ck.RawParameter{}, ck.RawParameter(random(11)), ck.RawParameter(random(13)), ck.MACGeneralParams(12),
+		ck.GCMParams{TagBits: 128}, ck.GCMParams{IV: random(12), TagBits: 88}, ck.GCMParams{IV: random(12), TagBits: 136},
+		ck.GCMParams{IV: random(12), TagBits: 128, AAD: random(1)},
+	} {
 		_, err := d.Sign(k, p)
 		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err), "%v", p)
 		_, err = d.Verify(k, p)

@@ -30,9 +30,10 @@
 //     collects its input: up to [MaxGCM] bytes in one message. Tags have 96 to
 //     128 bits, as the shorter ones of the standard need limits that a token
 //     does not keep (NIST SP 800-38D appendix C).
-//   - CKM_AES_GMAC takes an IV of 12 bytes and makes tags of 16. The caller must never
-//     use an IV twice with one key; so it signs no messages with one parameter. It
-//     collects its input as CKM_AES_GCM does.
+//   - CKM_AES_GMAC takes CK_GCM_PARAMS without associated data, as PKCS#11 3.2 has it,
+//     and an IV of 12 bytes alone, as the versions before have it; p11-kit's protocol
+//     carries the second only. An IV that serves twice with one key gives the key away, so
+//     there are no multi-message calls. It collects its input as CKM_AES_GCM does.
 //   - CKM_AES_CCM takes every length of tag of the standard, and exactly as much
 //     data as its parameter says. CKM_CHACHA20_POLY1305 takes nonces of 96 bits.
 //   - CKM_AES_KEY_WRAP_PAD is RFC 5649, as CKM_AES_KEY_WRAP_KWP is: the standard's

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -12,6 +14,7 @@ func ours() (list []ck.Mechanism) {
 	samples := map[ck.ParameterKind]ck.Parameter{
 		ck.ParamECDH1:            ck.ECDH1DeriveParams{KDF: 1, SharedData: []byte("s"), PublicData: []byte("p")},
 		ck.ParamEdDSA:            ck.EdDSAParams{PhFlag: true, Context: []byte("c")},
+		ck.ParamGMAC:             ck.GCMParams{IV: []byte("iv"), IVBits: 16, TagBits: 96},
 		ck.ParamCCM:              ck.CCMParams{DataLen: 5, Nonce: []byte("nonce"), AAD: []byte("a"), MACLen: 8},
 		ck.ParamChaCha20Poly1305: ck.ChaCha20Poly1305Params{Nonce: []byte("nonce"), AAD: []byte("a")},
 		ck.ParamHKDF: ck.HKDFParams{
@@ -118,5 +121,27 @@ func TestMessageTravels(t *testing.T) {
 		if err := d.Done(); err != nil || h != 9 || !reflect.DeepEqual(got, p) || string(aad) != "aad" || string(data) != "data" || buf.Len != 7 || flags != 1 {
 			t.Errorf("%v: %v %+v %q %q %v %v, %v", call, h, got, aad, data, buf, flags, err)
 		}
+	}
+}
+
+// What a stock client sends for a mechanism whose parameter p11-kit does not know arrives
+// as bytes: the IV of CKM_AES_GMAC, and pointers of the client, which mean nothing here.
+func TestBytesOfStockClients(t *testing.T) {
+	for _, typ := range []ck.MechanismType{ck.CKM_AES_GMAC, ck.CKM_EDDSA, ck.CKM_XEDDSA} {
+		e, d := Encoder{Version: MaxVersion}, Decoder{Version: MaxVersion}
+		e.BeginRequest(1, CallSignInit)
+		e.Ulong(1)
+		e.take("M")
+		e.uint32(uint32(typ))
+		e.buf = append(e.buf, 1)
+		e.array([]byte("twelve bytes"))
+		e.Ulong(2)
+		require.NoError(t, e.End())
+		_, err := d.Request(frameOf(t, e.Bytes()).Body)
+		require.NoError(t, err)
+		d.Session()
+		require.Equal(t, &ck.Mechanism{Type: typ, Parameter: ck.RawParameter("twelve bytes")}, d.Mechanism())
+		d.Object()
+		require.NoError(t, d.Done())
 	}
 }

@@ -12,6 +12,7 @@ var layouts = [ck.NumParameterKinds]layout{
 	ck.ParamSignContext:      signContextFields,
 	ck.ParamAESCtr:           ctrFields,
 	ck.ParamGCM:              gcmFields,
+	ck.ParamGMAC:             gcmFields,
 	ck.ParamCCM:              ccmFields,
 	ck.ParamChaCha20Poly1305: chachaFields,
 	ck.ParamMACGeneral:       macFields,
