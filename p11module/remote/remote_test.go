@@ -65,8 +65,7 @@ func TestDaemonThatRefuses(t *testing.T) {
 	}
 }
 
-// TestDaemonThatComesLater: what was not there at first is found without a new
-// client (P08).
+// A daemon that was not there at first is found without a new client.
 func TestDaemonThatComesLater(t *testing.T) {
 	d := startFake(t)
 	path := filepath.Join(t.TempDir(), "none")
@@ -458,7 +457,7 @@ func TestFromEnvironment(t *testing.T) {
 	}
 }
 
-// FuzzHostileDaemon answers a call with any bytes (S41): the call ends with an
+// FuzzHostileDaemon answers a call with any bytes: the call ends with an
 // error or with what the bytes say, in time and without a panic.
 func FuzzHostileDaemon(f *testing.F) {
 	add := func(frames ...[]byte) { f.Add(bytes.Join(frames, nil)) }

@@ -10,7 +10,7 @@ import (
 const gmacIVSize = 12
 
 // aesGMACMechanisms is GMAC, the tag that GCM puts on data that it does not encrypt
-// (section 6.13.6; NIST SP 800-38D section 6.4).
+// (section 6.13.6 of 3.2; NIST SP 800-38D).
 func aesGMACMechanisms() []*Descriptor {
 	d := aesMechanism(ck.CKM_AES_GMAC)
 	d.OneMessage = true

@@ -20,7 +20,7 @@
 //     and CMS ask for nothing else; CKA_ALLOWED_MECHANISMS of a key or the list of
 //     a token's policy turns it off. It wraps and unwraps nothing.
 //   - CKM_AES_CBC_PAD and CKM_RSA_PKCS_OAEP have one error for every fault of
-//     the padding; the CBC padding is compared in constant time (S18). How often
+//     the padding; the CBC padding is compared in constant time. How often
 //     they fail is not limited: a program that passes on the errors of CBC to
 //     strangers should use CKM_AES_GCM.
 //   - CKM_AES_GCM, CKM_AES_CCM and CKM_CHACHA20_POLY1305 take the caller's nonce in

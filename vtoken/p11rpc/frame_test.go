@@ -65,7 +65,7 @@ func TestReaderFaults(t *testing.T) {
 	}
 }
 
-// A header that announces more than there is costs no memory (S40).
+// A header that announces more than there is costs no memory.
 func TestLyingHeader(t *testing.T) {
 	r := NewReader(bytes.NewReader(append(header(1, 0, MaxBody), make([]byte, 6000)...)))
 	if _, err := r.Next(); err != io.ErrUnexpectedEOF {
@@ -76,7 +76,8 @@ func TestLyingHeader(t *testing.T) {
 	}
 }
 
-// Bodies are gone from the buffer when the next frame is asked for (S55).
+// Bodies are gone from the buffer when the next frame is asked for: one
+// may hold a PIN.
 func TestReaderWipes(t *testing.T) {
 	secret := []byte("the PIN is 123456")
 	for _, padding := range []int{0, 3000, 4050, 5000} {

@@ -42,8 +42,8 @@ func seeds(t testing.TB, response bool) (list [][]byte) {
 	return list
 }
 
-// depth2 is a template inside a template inside a template, which once ended
-// another decoder's stack (S43).
+// depth2 returns a template that nests without end. In p11-kit such a template ran the
+// decoder out of stack (CVE-2026-13757).
 func depth2() []byte {
 	b := []byte{2, 0, 0, 0, byte(CallCreateObject), 0, 0, 0, 3, 'u', 'a', 'A', 0, 0, 0, 0, 0, 0, 0, 1}
 	for range 100_000 {
