@@ -1,7 +1,6 @@
 package p11rpc
 
 import (
-	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,41 +47,32 @@ func mechanismBody(t testing.TB, m ck.Mechanism) []byte {
 	e.Ulong(1)
 	e.Mechanism(&m)
 	e.Ulong(2)
-	if err := e.End(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, e.End())
 	return frameOf(t, e.Bytes()).Body
 }
 
 func TestOurParametersTravel(t *testing.T) {
 	list := ours()
-	if len(list) < 20 {
-		t.Errorf("only %d mechanisms", len(list))
-	}
+	require.GreaterOrEqual(t, len(list), 20)
 	for _, m := range list {
-		if m.Parameter == nil {
-			t.Errorf("no sample for the kind of %v", m.Type)
-		}
+		require.NotNil(t, m.Parameter, "%v", m.Type)
 		body := mechanismBody(t, m)
 		d := Decoder{Version: Extended}
-		if _, err := d.Request(body); err != nil {
-			t.Fatal(err)
-		}
+		_, err := d.Request(body)
+		require.NoError(t, err)
 		d.Session()
 		got := d.Mechanism()
 		d.Object()
-		if err := d.Done(); err != nil || got == nil || !reflect.DeepEqual(*got, m) {
-			t.Errorf("%v arrives as %v, %v", m, got, err)
-		}
+		require.NoError(t, d.Done())
+		require.NotNil(t, got)
+		require.Equal(t, m, *got)
 		for version := byte(0); version <= MaxVersion; version++ {
 			e := Encoder{Version: version}
 			e.BeginRequest(1, CallSignInit)
 			e.Ulong(1)
 			e.Mechanism(&m)
 			e.Ulong(2)
-			if err := e.End(); ck.CodeOf(err) != ck.CKR_MECHANISM_INVALID {
-				t.Errorf("%v goes to a server of p11-kit: %v", m.Type, err)
-			}
+			require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(e.End()), "%v", m.Type)
 		}
 		for n := range body {
 			d := Decoder{Version: Extended}
@@ -90,9 +80,7 @@ func TestOurParametersTravel(t *testing.T) {
 				d.Session()
 				d.Mechanism()
 				d.Object()
-				if d.Done() == nil {
-					t.Fatalf("%v: %d bytes of %d are taken", m.Type, n, len(body))
-				}
+				require.NotNil(t, d.Done(), "%v, %v, %v", m.Type, n, len(body))
 			}
 		}
 	}
@@ -110,17 +98,19 @@ func TestMessageTravels(t *testing.T) {
 		e.Data([]byte("data"))
 		e.Buffer(ck.Buffer{Len: 7})
 		e.Ulong(1)
-		if err := e.End(); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, e.End())
 		d := Decoder{Version: Extended}
 		if got, err := d.Request(frameOf(t, e.Bytes()).Body); err != nil || got != call {
 			t.Fatalf("%v arrives as %v, %v", call, got, err)
 		}
 		h, got, aad, data, buf, flags := d.Session(), d.Message(), d.Data(), d.Data(), d.Buffer(), d.Ulong()
-		if err := d.Done(); err != nil || h != 9 || !reflect.DeepEqual(got, p) || string(aad) != "aad" || string(data) != "data" || buf.Len != 7 || flags != 1 {
-			t.Errorf("%v: %v %+v %q %q %v %v, %v", call, h, got, aad, data, buf, flags, err)
-		}
+		require.NoError(t, d.Done(), "%v", call)
+		require.EqualValues(t, 9, h, "%v", call)
+		require.Equal(t, p, got, "%v", call)
+		require.Equal(t, "aad", string(aad), "%v", call)
+		require.Equal(t, "data", string(data), "%v", call)
+		require.EqualValues(t, 7, buf.Len, "%v", call)
+		require.EqualValues(t, 1, flags, "%v", call)
 	}
 }
 
