@@ -52,7 +52,7 @@ const labelLen = 32
 func labelAt(p C.CK_UTF8CHAR_PTR) string { return string(bytesAt(p, labelLen)) }
 
 // putText writes a text into a field: padded with blanks, not terminated, cut
-// where it is too long (C72).
+// where it is too long.
 func putText(field []C.CK_UTF8CHAR, text string) {
 	n := 0
 	for ; n < len(text) && n < len(field); n++ {

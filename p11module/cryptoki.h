@@ -1,7 +1,7 @@
 /*
- * The C types of PKCS #11 2.40 to 3.2 that the C front and the Go edge need.
+ * The C types of PKCS#11 2.40 to 3.2 that the C front and the Go edge need.
  *
- * Written from the text of the standard (OASIS PKCS #11 Cryptographic Token
+ * Written from the text of the standard (OASIS PKCS#11 Cryptographic Token
  * Interface Base Specification 3.1, section 3), for hosts where structures have
  * their natural alignment (everything but Windows). Constants are only those
  * that C code here compares with; all others live in vtoken/ck.

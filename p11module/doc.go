@@ -1,15 +1,16 @@
-// Command p11module is the PKCS #11 module: a shared library that applications
+// Command p11module is the PKCS#11 module: a shared library that applications
 // load and that asks the daemon for everything. It holds no keys and decides
 // nothing.
 //
 // # Layers
 //
 // C front (front.c, interfaces.c, image.c and the generated zfront.c): the 104
-// functions of PKCS #11 2.40 to 3.2, which refuse null pointers and calls
+// functions of PKCS#11 2.40 to 3.2, which refuse null pointers and calls
 // before C_Initialize, and hand over. Go edge (edge.go, convert.go and the
 // generated zedge.go): converts host memory to values of package ck, calls the
-// client in package remote, and converts back. Below that nobody has seen a C
-// pointer.
+// client in package remote, and converts back. mechanism.go maps each kind of
+// parameter in the table of package ck to what reads its C form. No package below has
+// seen a C pointer.
 //
 // The table of functions is in tools/gen/cryptoki. After a change of it:
 //
@@ -24,10 +25,10 @@
 //	    ./p11module
 //
 // The version script makes the library export the functions of the table and
-// nothing else (C97). Its path must be absolute, since the linker runs elsewhere.
-// -Bsymbolic makes the library call its own functions also where a host has
-// another PKCS #11 library in its global scope, which the copy for a forked child
-// depends on. A Go runtime cannot be unloaded, so nodelete makes dlclose keep the
+// nothing else. Some hosts resolve them by name (Nitrokey/nethsm-pkcs11#231). The path
+// of the script must be absolute, since the linker runs elsewhere. -Bsymbolic makes the
+// library call its own functions also where a host has another PKCS#11 library in its
+// global scope, which the copy for a forked child depends on. A Go runtime cannot be unloaded, so nodelete makes dlclose keep the
 // library; loading it again is then free. (Go's linker passes both by itself; we
 // say so because we depend on it.)
 //
@@ -35,18 +36,18 @@
 //
 // Loading maps one page, registers a fork handler and asks the system which file this
 // is (realpath, stat), and the Go runtime starts its threads and reads the limits of the
-// machine. We open no file and no socket
-// and read no environment variable (C09): that is for C_Initialize and the calls
-// after it.
+// machine. We open no file and no socket and read no environment variable before
+// C_Initialize, because an agent that loads a library to look at it must not run it
+// (CVE-2023-38408).
 //
 // # Fork
 //
 // A forked child has the memory of its parent and one thread, so the Go runtime
 // in it is dead. The front knows a child by a page that the kernel wipes on fork.
-// There it closes the inherited socket without a word (C25), answers
-// CKR_CRYPTOKI_NOT_INITIALIZED as PKCS #11 asks, and when the child calls
-// C_Initialize it copies the library's own file into memory, loads that copy as
-// another library, with a fresh Go runtime, and hands every call to it. The
+// There it closes the inherited socket without writing to it, since two processes would
+// mix their frames, and answers CKR_CRYPTOKI_NOT_INITIALIZED as PKCS#11 asks. When the
+// child calls C_Initialize, the front copies the library's own file into memory, loads
+// that copy as another library with a fresh Go runtime, and hands every call to it. The
 // pointers that the host got before the fork stay good. A child of a child gets
 // a copy of its own. A child that never calls C_Initialize pays nothing.
 //
@@ -61,7 +62,7 @@
 // lead to the replaced file, for root only; a part of the hosts is not worth a second
 // way.)
 //
-// # Choices where PKCS #11 leaves one
+// # Choices where PKCS#11 leaves one
 //
 //   - C_GetInterface without a version answers the interface 3.0, for programs that
 //     know of no later one, such as OpenSC's spy. The functions of 3.2 are in the
@@ -74,7 +75,7 @@
 //     sessions from before are CKR_SESSION_HANDLE_INVALID.
 //   - The mutex callbacks of C_Initialize and the callback of C_OpenSession are
 //     never called: the library locks with the system's means, and has nothing to
-//     tell (C100). Mutex callbacks without CKF_OS_LOCKING_OK are CKR_CANT_LOCK.
+//     tell. Mutex callbacks without CKF_OS_LOCKING_OK are CKR_CANT_LOCK.
 //   - dlclose leaves the library where it is, since a Go runtime cannot end.
 //   - There are no validation objects, so that C_GetSessionValidationFlags answers
 //     no flags, and no asynchronous sessions.
@@ -83,7 +84,7 @@
 //
 // The Go runtime is told to collect early, because a host has little use for
 // megabytes of its garbage. Its threads never call into the host, so a host that
-// forbids the library to make threads is served (C61). What it leaves in a host
+// forbids the library to make threads, as NSS does, is served. What it leaves in a host
 // for good, C_Finalize or not: its threads, the handlers of SIGSEGV, SIGBUS,
 // SIGFPE, SIGPIPE and SIGURG, and from its first rest on two descriptors (epoll,
 // eventfd), closed on exec.

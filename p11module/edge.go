@@ -30,7 +30,7 @@ func main() {}
 // state is what C_Initialize makes and C_Finalize takes away. A C function has
 // nowhere else to find it, so it is the one variable of this package.
 var state struct {
-	changing sync.Mutex // one C_Initialize or C_Finalize at a time (C71)
+	changing sync.Mutex // one C_Initialize or C_Finalize at a time
 	tuned    sync.Once  // the runtime, at the first C_Initialize
 	client   atomic.Pointer[remote.Client]
 }
@@ -57,7 +57,7 @@ func tuneRuntime() {
 
 // makeThreads has the runtime make its threads now. It keeps a thread that it made
 // and takes one that is idle before it makes another: so the host has as many
-// threads after its first C_Initialize as after its thousandth (P04).
+// threads after its first C_Initialize as after its thousandth.
 func makeThreads(n int) {
 	var here, done sync.WaitGroup
 	leave := make(chan struct{})

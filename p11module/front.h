@@ -30,7 +30,7 @@ void front_set_ready(int ready);
 int front_socket_open(int *error);
 void front_socket_close(int fd);
 
-/* getenv, or NULL in a program that runs with more rights than its user (K20). */
+/* getenv, or NULL in a program that runs with more rights than its user. */
 char *front_getenv(char *name);
 
 /* The head of every exported function but those of initialization. */

@@ -7,71 +7,59 @@ import (
 	"unsafe"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
 )
 
-// layouts are the mechanisms whose parameter is a structure or a number; that of
-// every other mechanism is passed on as its bytes. A new layout needs its struct
-// in cryptoki.h and in package ck, and an encoding in package p11rpc.
-var layouts = func() map[ck.MechanismType]func(C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
-	m := make(map[ck.MechanismType]func(C.CK_MECHANISM_PTR) (ck.Parameter, bool))
-	for _, row := range []struct {
-		read  func(C.CK_MECHANISM_PTR) (ck.Parameter, bool)
-		types []ck.MechanismType
-	}{
-		{pss, []ck.MechanismType{ck.CKM_RSA_PKCS_PSS, ck.CKM_SHA1_RSA_PKCS_PSS, ck.CKM_SHA224_RSA_PKCS_PSS,
-			ck.CKM_SHA256_RSA_PKCS_PSS, ck.CKM_SHA384_RSA_PKCS_PSS, ck.CKM_SHA512_RSA_PKCS_PSS,
-			ck.CKM_SHA3_224_RSA_PKCS_PSS, ck.CKM_SHA3_256_RSA_PKCS_PSS, ck.CKM_SHA3_384_RSA_PKCS_PSS,
-			ck.CKM_SHA3_512_RSA_PKCS_PSS}},
-		{oaep, []ck.MechanismType{ck.CKM_RSA_PKCS_OAEP}},
-		{ecdh, []ck.MechanismType{ck.CKM_ECDH1_DERIVE, ck.CKM_ECDH1_COFACTOR_DERIVE}},
-		{ctr, []ck.MechanismType{ck.CKM_AES_CTR}},
-		{gcm, []ck.MechanismType{ck.CKM_AES_GCM}},
-		{ccm, []ck.MechanismType{ck.CKM_AES_CCM}},
-		{chacha, []ck.MechanismType{ck.CKM_CHACHA20_POLY1305}},
-		{eddsa, []ck.MechanismType{ck.CKM_EDDSA}},
-		{hkdf, []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA}},
-		{pbkd2, []ck.MechanismType{ck.CKM_PKCS5_PBKD2}},
-		{sp800108, []ck.MechanismType{ck.CKM_SP800_108_COUNTER_KDF}},
-		{signContext, []ck.MechanismType{ck.CKM_ML_DSA, ck.CKM_SLH_DSA,
-			ck.CKM_HASH_SLH_DSA_SHA224, ck.CKM_HASH_SLH_DSA_SHA256, ck.CKM_HASH_SLH_DSA_SHA384, ck.CKM_HASH_SLH_DSA_SHA512,
-			ck.CKM_HASH_SLH_DSA_SHA3_224, ck.CKM_HASH_SLH_DSA_SHA3_256, ck.CKM_HASH_SLH_DSA_SHA3_384,
-			ck.CKM_HASH_SLH_DSA_SHA3_512, ck.CKM_HASH_SLH_DSA_SHAKE128, ck.CKM_HASH_SLH_DSA_SHAKE256}},
-		{otp, []ck.MechanismType{ck.CKM_HOTP}},
-		{macLength, []ck.MechanismType{ck.CKM_SHA_1_HMAC_GENERAL, ck.CKM_SHA224_HMAC_GENERAL, ck.CKM_SHA256_HMAC_GENERAL,
-			ck.CKM_SHA384_HMAC_GENERAL, ck.CKM_SHA512_HMAC_GENERAL, ck.CKM_SHA512_224_HMAC_GENERAL,
-			ck.CKM_SHA512_256_HMAC_GENERAL, ck.CKM_AES_MAC_GENERAL, ck.CKM_AES_CMAC_GENERAL, ck.CKM_DES3_MAC_GENERAL,
-			ck.CKM_DES3_CMAC_GENERAL, ck.CKM_SHA3_224_HMAC_GENERAL, ck.CKM_SHA3_256_HMAC_GENERAL,
-			ck.CKM_SHA3_384_HMAC_GENERAL, ck.CKM_SHA3_512_HMAC_GENERAL}},
-	} {
-		for _, t := range row.types {
-			m[t] = row.read
-		}
-	}
-	return m
-}()
+// A reader reads the parameter of a mechanism, which is not a null pointer. It reports
+// whether that has the form of the kind.
+type reader func(C.CK_MECHANISM_PTR) (ck.Parameter, bool)
 
-// mechanismAt reads a mechanism; nil for a null pointer. The parameter shares
-// the host's memory.
+// readers maps each kind of parameter to what reads its C form.
+var readers = [ck.NumParameterKinds]reader{
+	ck.ParamUnknown:          raw,
+	ck.ParamNone:             raw,
+	ck.ParamBytes:            raw,
+	ck.ParamPSS:              pss,
+	ck.ParamOAEP:             oaep,
+	ck.ParamECDH1:            ecdh,
+	ck.ParamEdDSA:            eddsa,
+	ck.ParamSignContext:      signContext,
+	ck.ParamAESCtr:           ctr,
+	ck.ParamGCM:              gcm,
+	ck.ParamGMAC:             gmac,
+	ck.ParamCCM:              ccm,
+	ck.ParamChaCha20Poly1305: chacha,
+	ck.ParamMACGeneral:       macLength,
+	ck.ParamHKDF:             hkdf,
+	ck.ParamPBKD2:            pbkd2,
+	ck.ParamSP800108:         sp800108,
+	ck.ParamOTP:              otp,
+}
+
+// mechanismAt reads a mechanism; nil for a null pointer. A parameter of no bytes counts as
+// none; another one shares the host's memory.
 func mechanismAt(p C.CK_MECHANISM_PTR) (*ck.Mechanism, error) {
 	if p == nil {
 		return nil, nil
 	}
 	m := &ck.Mechanism{Type: ck.MechanismType(p.mechanism)}
+	if p.ulParameterLen == 0 {
+		return m, nil
+	}
 	if p.pParameter == nil {
-		if p.ulParameterLen != 0 {
-			return nil, paramInvalid(m.Type, p)
-		}
-		return m, nil
+		return nil, paramInvalid(m.Type, p)
 	}
-	read, ok := layouts[m.Type]
-	if !ok {
-		m.Parameter = ck.RawParameter(memory(p.pParameter, p.ulParameterLen))
-		return m, nil
-	}
-	if m.Parameter, ok = read(p); !ok {
+	var ok bool
+	if m.Parameter, ok = readers[ck.ParameterKindOf(m.Type)](p); !ok {
 		return nil, paramInvalid(m.Type, p)
 	}
 	return m, nil
+}
+
+// raw reads a parameter as its bytes. Package p11rpc lets them out only where the kind
+// says that they are no structure.
+func raw(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
+	return ck.RawParameter(memory(p.pParameter, p.ulParameterLen)), valid(unsafe.Pointer(p.pParameter), p.ulParameterLen)
 }
 
 func paramInvalid(t ck.MechanismType, p C.CK_MECHANISM_PTR) error {
@@ -87,8 +75,9 @@ func paramOf[T any](p C.CK_MECHANISM_PTR) (*T, bool) {
 	return (*T)(p.pParameter), uint64(p.ulParameterLen) == uint64(unsafe.Sizeof(t))
 }
 
-// valid reports whether a pointer in a structure goes with its length.
-func valid(p unsafe.Pointer, n C.CK_ULONG) bool { return p != nil || n == 0 }
+// valid reports whether a pointer goes with its length. A length beyond the protocol's
+// limit was never set, or is another field of another structure.
+func valid(p unsafe.Pointer, n C.CK_ULONG) bool { return n == 0 || p != nil && n <= p11rpc.MaxBody }
 
 func pss(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	v, ok := paramOf[C.CK_RSA_PKCS_PSS_PARAMS](p)
@@ -140,6 +129,16 @@ func gcm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	}
 	return ck.GCMParams{IV: bytesAt(v.pIv, v.ulIvLen), IVBits: uint64(v.ulIvBits), AAD: bytesAt(v.pAAD, v.ulAADLen),
 		TagBits: uint64(v.ulTagBits)}, true
+}
+
+// gmac reads the parameter of CKM_AES_GMAC. It was an IV of 12 bytes before PKCS#11 3.2,
+// with a tag of 128 bits.
+func gmac(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
+	const ivLen = 12
+	if p.ulParameterLen == ivLen {
+		return ck.GCMParams{IV: memory(p.pParameter, ivLen), IVBits: 8 * ivLen, TagBits: 128}, true
+	}
+	return gcm(p)
 }
 
 func macLength(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {

@@ -43,8 +43,9 @@ func templateAt(p C.CK_ATTRIBUTE_PTR, n C.CK_ULONG) (ck.Template, error) {
 
 func attribute(a C.CK_ATTRIBUTE_PTR, nested bool) (ck.Attribute, error) {
 	typ := ck.AttributeType(a._type)
-	if a.pValue == nil && a.ulValueLen != 0 || a.ulValueLen == C.CK_UNAVAILABLE_INFORMATION {
-		return ck.Attribute{}, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v has a length and no value", typ)
+	if !valid(unsafe.Pointer(a.pValue), a.ulValueLen) {
+		return ck.Attribute{}, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
+			"%v has a length of %d without a value, or one that was never set", typ, uint64(a.ulValueLen))
 	}
 	raw := memory(a.pValue, a.ulValueLen)
 	switch ck.KindOf(typ) {

@@ -13,7 +13,7 @@ import (
 )
 
 // Client is the daemon as one C_Initialize sees it. Its methods are the
-// functions of PKCS #11 without their C_, and are safe for concurrent use. Their
+// functions of PKCS#11 without their C_, and are safe for concurrent use. Their
 // errors carry a CK_RV (see ck.CodeOf), CKR_CRYPTOKI_NOT_INITIALIZED after Close.
 //
 // Slices that are passed in are not kept, and nothing that is returned belongs
@@ -52,7 +52,7 @@ func firstHandle() ck.SessionHandle { return ck.SessionHandle(rand.Uint32()>>2 +
 func (c *Client) Trace() *Trace { return c.options.Trace }
 
 // Close ends the client: C_Finalize. Every call under way answers
-// CKR_CRYPTOKI_NOT_INITIALIZED at once (C64). The daemon sees the connection
+// CKR_CRYPTOKI_NOT_INITIALIZED at once, which NSS waits for in C_WaitForSlotEvent. The daemon sees the connection
 // end, which takes everything else with it.
 func (c *Client) Close() {
 	c.closed.Store(true)

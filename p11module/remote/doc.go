@@ -1,5 +1,5 @@
 // Package remote is the client of the daemon: one method per function of
-// PKCS #11, each of which asks the daemon and returns its answer. It is what
+// PKCS#11, each of which asks the daemon and returns its answer. It is what
 // the module does, without the C; package main above it converts between host
 // memory and Go values.
 //
@@ -7,16 +7,17 @@
 //
 // A [Client] is one C_Initialize. It connects when a call first needs the daemon
 // and keeps that one connection, because the daemon ties login state, sessions
-// and session objects to it (C92). Where the connection is lost, the sessions on
-// it are lost: the calls under way answer CKR_DEVICE_REMOVED, later ones
+// and session objects to it: programs take CKR_USER_ALREADY_LOGGED_IN for success, so a
+// login that two processes shared would accept any PIN. Where the connection is lost, the
+// sessions on it are lost: the calls under way answer CKR_DEVICE_REMOVED, later ones
 // CKR_SESSION_HANDLE_INVALID, and the next call that needs no session, such as
 // GetSlotList or OpenSession, connects again. Session handles are the client's
 // own and are not used twice, so a handle of a lost session never means a new
 // one.
 //
-// Without a daemon there are no slots and that is no error (P08). Calls that
+// Without a daemon there are no slots and that is no error. Calls that
 // name a slot tell why: CKR_DEVICE_REMOVED where nothing listens,
-// CKR_ACTION_PROHIBITED where the socket may not be opened (P10).
+// CKR_ACTION_PROHIBITED where the socket may not be opened.
 //
 // # Who may hear a PIN
 //
@@ -39,15 +40,15 @@
 //
 // # Time
 //
-// Every wait has a limit (C66), ten seconds unless the environment says
-// otherwise. A daemon that misses it is taken for lost and the connection is
-// closed. Making keys may take six times as long, making a key pair thirty times,
+// Every wait has a limit, ten seconds unless the environment says otherwise, because a
+// call that hangs freezes the program (p11-glue/p11-kit#294). A daemon that misses the
+// limit counts as lost, and the connection is closed. Making keys may take six times as long, making a key pair thirty times,
 // and a blocking WaitForSlotEvent has no limit.
 //
 // # Environment
 //
 // All variables are ignored in a program that runs with more rights than its
-// user (K20); see [FromEnvironment].
+// user; see [FromEnvironment].
 //
 //	VTOKEN_P11_SOCKET     socket of the daemon; else $XDG_RUNTIME_DIR/vtoken/p11.sock
 //	                      if it exists and the user is not root, else /run/vtoken/p11.sock

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
@@ -15,14 +17,12 @@ func TestEncapsulationNeedsOurDaemon(t *testing.T) {
 	h := openSession(t, c)
 	m := &ck.Mechanism{Type: ck.CKM_ML_KEM}
 	_, _, err := c.EncapsulateKey(h, m, 1, nil, Out{Null: true})
-	wantCode(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
+	require.ErrorIs(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
 	_, err = c.DecapsulateKey(h, m, 1, nil, nil)
-	wantCode(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
+	require.ErrorIs(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
 	_, _, err = c.EncapsulateKey(h+1, m, 1, nil, Out{Null: true})
-	wantCode(t, err, ck.CKR_SESSION_HANDLE_INVALID)
-	if calls := d.seen(); len(calls) != 1 {
-		t.Errorf("calls are %v; only C_OpenSession was to be sent", calls)
-	}
+	require.ErrorIs(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	require.Len(t, d.seen(), 1)
 }
 
 func TestEncapsulation(t *testing.T) {
@@ -76,19 +76,15 @@ func TestEncapsulation(t *testing.T) {
 		rv  ck.Error
 	}{{Out{Null: true}, 0, ck.CKR_OK}, {Out{To: small}, 0, ck.CKR_BUFFER_TOO_SMALL}, {Out{To: room}, 41, ck.CKR_OK}} {
 		n, key, err := c.EncapsulateKey(h, m, 1, nil, tc.out)
-		wantCode(t, err, tc.rv)
-		if n != uint64(len(ciphertext)) || key != tc.key {
-			t.Errorf("%d bytes and key %d; want %d and %d", n, key, len(ciphertext), tc.key)
-		}
+		require.Equal(t, tc.rv, ck.CodeOf(err))
+		require.Equal(t, uint64(len(ciphertext)), n)
+		require.Equal(t, tc.key, key)
 	}
-	if !bytes.HasPrefix(room, ciphertext) || !bytes.Equal(small, make([]byte, 3)) {
-		t.Errorf("the buffers hold %q and %q", room, small)
-	}
+	require.True(t, bytes.HasPrefix(room, ciphertext), "the buffers hold %q and %q", room, small)
+	require.Equal(t, make([]byte, 3), small)
 	key, err := c.DecapsulateKey(h, m, 1, ck.Template{ck.Bool(ck.CKA_TOKEN, true)}, ciphertext)
-	wantCode(t, err, ck.CKR_OK)
-	if key != 42 {
-		t.Errorf("key %d", key)
-	}
+	require.NoError(t, err)
+	require.EqualValues(t, 42, key)
 }
 
 // A server of a later protocol than we know is asked for one that we know.
@@ -99,5 +95,5 @@ func TestNewerServer(t *testing.T) {
 	d.mu.Unlock()
 	c := d.client(patience)
 	h := openSession(t, c)
-	wantCode(t, c.SessionCancel(h, ck.CKF_SIGN), ck.CKR_OK) // a call of version 1
+	require.NoError(t, c.SessionCancel(h, ck.CKF_SIGN)) // a call of version 1
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // exchange is one request and its answer. Its memory is used again, and wiped
-// before that, so that a PIN does not stay (S55).
+// before that, so that a PIN does not stay.
 type exchange struct {
 	conn  *conn
 	code  uint32

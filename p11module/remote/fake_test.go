@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"errors"
 	"io"
 	"net"
 	"path/filepath"
@@ -9,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
@@ -44,9 +45,7 @@ func startFake(t testing.TB) *fakeDaemon {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "p11.sock")
 	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	d := &fakeDaemon{t: t, listener: l, path: path, newest: p11rpc.MaxVersion, paired: map[p11rpc.CallID]int{}}
 	go d.accept()
 	t.Cleanup(d.stop)
@@ -202,19 +201,6 @@ const patience = 20 * time.Second
 func openSession(t testing.TB, c *Client) ck.SessionHandle {
 	t.Helper()
 	h, err := c.OpenSession(7, ck.CKF_SERIAL_SESSION)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return h
-}
-
-func wantCode(t testing.TB, err error, want ck.Error) {
-	t.Helper()
-	if ck.CodeOf(err) != want {
-		t.Errorf("got %v, want %v", err, want)
-	}
-	var code ck.Error
-	if err != nil && !errors.As(err, &code) {
-		t.Errorf("%v carries no code", err)
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
@@ -49,25 +51,20 @@ func TestSearch(t *testing.T) {
 			c := d.client(patience)
 			h := openSession(t, c)
 			for range 2 {
-				wantCode(t, c.FindObjectsInit(h, nil), ck.CKR_OK)
+				require.NoError(t, c.FindObjectsInit(h, nil))
 				var all []ck.ObjectHandle
 				for {
 					found, err := c.FindObjects(h, ask)
-					if err != nil {
-						t.Fatal(err)
-					}
+					require.NoError(t, err)
 					if len(found) == 0 {
 						break
 					}
-					if uint64(len(found)) < ask && uint64(len(all)+len(found)) != total {
-						t.Fatalf("%d of %d objects were returned for %d", len(found), total, ask)
-					}
+					require.False(t, uint64(len(found)) < ask && uint64(len(all)+len(found)) != total, "%d of %d objects were returned for %d", len(found), total, ask)
 					all = append(all, found...)
 				}
-				wantCode(t, c.FindObjectsFinal(h), ck.CKR_OK)
-				if uint64(len(all)) != total || !slices.IsSorted(all) {
-					t.Fatalf("found %v, want 1 to %d", all, total)
-				}
+				require.NoError(t, c.FindObjectsFinal(h))
+				require.Equal(t, total, uint64(len(all)))
+				require.True(t, slices.IsSorted(all), "found %v, want 1 to %d", all, total)
 			}
 		}
 	}
@@ -80,21 +77,16 @@ func TestSearchInOneRoundTrip(t *testing.T) {
 	c := d.client(patience)
 	h := openSession(t, c)
 	for range 3 {
-		wantCode(t, c.FindObjectsInit(h, nil), ck.CKR_OK)
+		require.NoError(t, c.FindObjectsInit(h, nil))
 		for range 2 {
-			if _, err := c.FindObjects(h, 1); err != nil {
-				t.Fatal(err)
-			}
+			_, err := c.FindObjects(h, 1)
+			require.NoError(t, err)
 		}
-		wantCode(t, c.FindObjectsFinal(h), ck.CKR_OK)
+		require.NoError(t, c.FindObjectsFinal(h))
 	}
-	if init := d.pairs(p11rpc.CallFindObjectsInit); init != 3 {
-		t.Errorf("%d of 3 starts came with a question", init)
-	}
-	wantCode(t, c.Logout(h), ck.CKR_OK) // after which the daemon has seen all
-	if got := len(d.seen()); got != 1+3*3+1 {
-		t.Errorf("got %d calls: %v", got, d.seen())
-	}
+	require.EqualValues(t, 3, d.pairs(p11rpc.CallFindObjectsInit))
+	require.NoError(t, c.Logout(h)) // after which the daemon has seen all
+	require.Equal(t, 1+3*3+1, len(d.seen()))
 }
 
 func TestSearchRules(t *testing.T) {
@@ -103,16 +95,15 @@ func TestSearchRules(t *testing.T) {
 	c := d.client(patience)
 	h := openSession(t, c)
 	_, err := c.FindObjects(h, 1)
-	wantCode(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	wantCode(t, c.FindObjectsFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
-	wantCode(t, c.FindObjectsInit(h, nil), ck.CKR_OK)
-	wantCode(t, c.FindObjectsInit(h, nil), ck.CKR_OPERATION_ACTIVE)
+	require.ErrorIs(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.ErrorIs(t, c.FindObjectsFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.NoError(t, c.FindObjectsInit(h, nil))
+	require.ErrorIs(t, c.FindObjectsInit(h, nil), ck.CKR_OPERATION_ACTIVE)
 	found, err := c.FindObjects(h, 5)
-	if err != nil || len(found) != 3 {
-		t.Errorf("after a second start the first finds %v, %v", found, err)
-	}
-	wantCode(t, c.FindObjectsFinal(h), ck.CKR_OK)
-	wantCode(t, c.FindObjectsFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.NoError(t, err)
+	require.Len(t, found, 3)
+	require.NoError(t, c.FindObjectsFinal(h))
+	require.ErrorIs(t, c.FindObjectsFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
 }
 
 // TestSearchThatIsRefused: the code of C_FindObjectsInit is the daemon's.
@@ -131,6 +122,6 @@ func TestSearchThatIsRefused(t *testing.T) {
 	})
 	c := d.client(patience)
 	h := openSession(t, c)
-	wantCode(t, c.FindObjectsInit(h, nil), ck.CKR_ATTRIBUTE_TYPE_INVALID)
-	wantCode(t, c.FindObjectsFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.ErrorIs(t, c.FindObjectsInit(h, nil), ck.CKR_ATTRIBUTE_TYPE_INVALID)
+	require.ErrorIs(t, c.FindObjectsFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // The functions below do what their C namesakes do; sections are those of
-// PKCS #11 3.1. Signing is in sign.go.
+// PKCS#11 3.1. Signing is in sign.go.
 
 // InitPIN is C_InitPIN (section 5.5.8).
 func (c *Client) InitPIN(h ck.SessionHandle, pin secret.Bytes) error {

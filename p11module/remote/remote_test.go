@@ -3,7 +3,6 @@ package remote
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -25,13 +24,12 @@ func TestNoDaemon(t *testing.T) {
 	c := New(Options{Socket: func() string { return filepath.Join(t.TempDir(), "none") }, Timeout: patience})
 	defer c.Close()
 	slots, err := c.GetSlotList(false)
-	if err != nil || len(slots) != 0 {
-		t.Errorf("got slots %v, %v; want none", slots, err)
-	}
+	require.NoError(t, err)
+	require.Len(t, slots, 0)
 	_, err = c.OpenSession(1, 0)
-	wantCode(t, err, ck.CKR_DEVICE_REMOVED)
+	require.ErrorIs(t, err, ck.CKR_DEVICE_REMOVED)
 	_, err = c.WaitForSlotEvent(ck.CKF_DONT_BLOCK)
-	wantCode(t, err, ck.CKR_NO_EVENT)
+	require.ErrorIs(t, err, ck.CKR_NO_EVENT)
 	if info, err := c.GetInfo(); err != nil || info.CryptokiVersion.Major != 3 {
 		t.Errorf("got %v, %v", info, err)
 	}
@@ -40,8 +38,8 @@ func TestNoDaemon(t *testing.T) {
 // TestPermission checks the code that a user gets who may not open the socket.
 // Root may, so the error of the system stands in for the socket.
 func TestPermission(t *testing.T) {
-	wantCode(t, connectError("/run/x", os.ErrPermission), ck.CKR_ACTION_PROHIBITED)
-	wantCode(t, connectError("/run/x", os.ErrNotExist), ck.CKR_DEVICE_REMOVED)
+	require.ErrorIs(t, connectError("/run/x", os.ErrPermission), ck.CKR_ACTION_PROHIBITED)
+	require.ErrorIs(t, connectError("/run/x", os.ErrNotExist), ck.CKR_DEVICE_REMOVED)
 }
 
 // TestDaemonThatRefuses: a daemon that has no room for the connection is not taken for
@@ -56,17 +54,15 @@ func TestDaemonThatRefuses(t *testing.T) {
 	c := New(Options{Socket: func() string { return d.path }, Timeout: patience, Trace: openTrace(trace, false)})
 	defer c.Close()
 	_, err := c.GetSlotList(true)
-	wantCode(t, err, ck.CKR_DEVICE_MEMORY)
+	require.ErrorIs(t, err, ck.CKR_DEVICE_MEMORY)
 	_, err = c.OpenSession(1, ck.CKF_SERIAL_SESSION)
-	wantCode(t, err, ck.CKR_DEVICE_MEMORY)
+	require.ErrorIs(t, err, ck.CKR_DEVICE_MEMORY)
 	text, err := os.ReadFile(trace)
-	if err != nil || !bytes.Contains(text, []byte("refuses the connection")) {
-		t.Errorf("the trace says %q, %v", text, err)
-	}
+	require.NoError(t, err)
+	require.True(t, bytes.Contains(text, []byte("refuses the connection")), "the trace says %q", text)
 }
 
-// TestDaemonThatComesLater: what was not there at first is found without a new
-// client (P08).
+// A daemon that was not there at first is found without a new client.
 func TestDaemonThatComesLater(t *testing.T) {
 	d := startFake(t)
 	path := filepath.Join(t.TempDir(), "none")
@@ -88,9 +84,9 @@ func TestOldServer(t *testing.T) {
 	d.mu.Unlock()
 	c := d.client(patience)
 	h := openSession(t, c)
-	wantCode(t, c.SessionCancel(h, ck.CKF_SIGN), ck.CKR_FUNCTION_NOT_SUPPORTED)
-	wantCode(t, c.LoginUser(h, ck.CKU_USER, nil, nil), ck.CKR_FUNCTION_NOT_SUPPORTED)
-	wantCode(t, c.InitToken(7, secret.Bytes("1"), "label"), ck.CKR_OK)
+	require.ErrorIs(t, c.SessionCancel(h, ck.CKF_SIGN), ck.CKR_FUNCTION_NOT_SUPPORTED)
+	require.ErrorIs(t, c.LoginUser(h, ck.CKU_USER, nil, nil), ck.CKR_FUNCTION_NOT_SUPPORTED)
+	require.NoError(t, c.InitToken(7, secret.Bytes("1"), "label"))
 }
 
 func TestLostDaemon(t *testing.T) {
@@ -109,14 +105,12 @@ func TestLostDaemon(t *testing.T) {
 	go func() { done <- c.Logout(old) }()
 	<-held
 	d.hangUp()
-	wantCode(t, <-done, ck.CKR_DEVICE_REMOVED)
-	wantCode(t, c.Logout(old), ck.CKR_SESSION_HANDLE_INVALID)
-	wantCode(t, c.CloseSession(old), ck.CKR_SESSION_HANDLE_INVALID)
+	require.ErrorIs(t, <-done, ck.CKR_DEVICE_REMOVED)
+	require.ErrorIs(t, c.Logout(old), ck.CKR_SESSION_HANDLE_INVALID)
+	require.ErrorIs(t, c.CloseSession(old), ck.CKR_SESSION_HANDLE_INVALID)
 	fresh := openSession(t, c)
-	if fresh == old {
-		t.Errorf("the handle %d of a lost session is used again", old)
-	}
-	wantCode(t, c.Logout(old), ck.CKR_SESSION_HANDLE_INVALID)
+	require.NotEqual(t, old, fresh, "the handle %d of a lost session is used again", old)
+	require.ErrorIs(t, c.Logout(old), ck.CKR_SESSION_HANDLE_INVALID)
 }
 
 // TestDaemonThatWasRestarted: an idle connection that ended is noticed by the
@@ -134,7 +128,7 @@ func TestDaemonThatWasRestarted(t *testing.T) {
 	}
 }
 
-// TestDeadline is C66: a daemon that does not answer costs the limit, and the
+// A daemon that does not answer costs the limit, and the
 // connection.
 func TestDeadline(t *testing.T) {
 	d := startFake(t)
@@ -144,11 +138,9 @@ func TestDeadline(t *testing.T) {
 	c := d.client(50 * time.Millisecond)
 	h := openSession(t, c)
 	err := c.Logout(h)
-	wantCode(t, err, ck.CKR_DEVICE_REMOVED)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v does not say that time was up", err)
-	}
-	wantCode(t, c.Logout(h), ck.CKR_SESSION_HANDLE_INVALID)
+	require.ErrorIs(t, err, ck.CKR_DEVICE_REMOVED)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.ErrorIs(t, c.Logout(h), ck.CKR_SESSION_HANDLE_INVALID)
 }
 
 // TestDeadlineOfFollower: a thread that does not read itself has a deadline too,
@@ -168,12 +160,12 @@ func TestDeadlineOfFollower(t *testing.T) {
 	event := make(chan error)
 	go func() { _, err := n.waitForSlotEvent(0); event <- err }()
 	<-waiting
-	wantCode(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
-	wantCode(t, <-event, ck.CKR_DEVICE_REMOVED)
+	require.ErrorIs(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
+	require.ErrorIs(t, <-event, ck.CKR_DEVICE_REMOVED)
 }
 
-// TestWaitOutlivesTheDaemon is C56: without a daemon the wait goes on, looks for
-// one now and then and not without a pause, and hears of its return.
+// Without a daemon a wait goes on, looks for one now and then, with a pause between, and
+// hears of its return.
 func TestWaitOutlivesTheDaemon(t *testing.T) {
 	d := startFake(t)
 	waiting := make(chan struct{})
@@ -208,9 +200,7 @@ func TestWaitOutlivesTheDaemon(t *testing.T) {
 	there.Store(false)
 	d.hangUp()
 	first, second := <-looks, <-looks
-	if pause := second.Sub(first); pause < lookAgain/2 {
-		t.Errorf("it looks for a daemon again after %v", pause)
-	}
+	require.GreaterOrEqual(t, second.Sub(first), lookAgain/2)
 	select {
 	case a := <-done:
 		t.Fatalf("the wait ended with %v, %v, and there is no daemon", a.slot, a.err)
@@ -222,7 +212,7 @@ func TestWaitOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// TestCloseWakes is C64: C_Finalize ends every call under way.
+// C_Finalize ends every call under way.
 func TestCloseWakes(t *testing.T) {
 	d := startFake(t)
 	waiting := make(chan struct{}, 2)
@@ -241,11 +231,11 @@ func TestCloseWakes(t *testing.T) {
 	<-waiting
 	<-waiting
 	c.Close()
-	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
-	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
-	wantCode(t, c.Logout(h), ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.ErrorIs(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.ErrorIs(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.ErrorIs(t, c.Logout(h), ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 	_, err := c.GetSlotList(true)
-	wantCode(t, err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.ErrorIs(t, err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 }
 
 // TestCloseWakesWithoutDaemon: the same while the wait is for a daemon.
@@ -260,27 +250,23 @@ func TestCloseWakesWithoutDaemon(t *testing.T) {
 	go func() { _, err := c.WaitForSlotEvent(0); done <- err }()
 	<-asked
 	c.Close()
-	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.ErrorIs(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 }
 
 // TestCloseWakesDialling: the same while a daemon is met that does not say a word.
 func TestCloseWakesDialling(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p11.sock")
 	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer l.Close()
 	c := New(Options{Socket: func() string { return path }, Timeout: time.Hour})
 	done := make(chan error)
 	go func() { _, err := c.GetSlotList(true); done <- err }()
 	mute, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer mute.Close()
 	c.Close()
-	wantCode(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.ErrorIs(t, <-done, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 }
 
 // TestNoDescriptors: a host that has none left is told, not shown an empty list.
@@ -288,7 +274,7 @@ func TestNoDescriptors(t *testing.T) {
 	c := New(Options{Socket: func() string { return "/none" }, Timeout: patience, Descriptors: noDescriptors{}})
 	defer c.Close()
 	_, err := c.GetSlotList(true)
-	wantCode(t, err, ck.CKR_HOST_MEMORY)
+	require.ErrorIs(t, err, ck.CKR_HOST_MEMORY)
 }
 
 type noDescriptors struct{}
@@ -361,43 +347,29 @@ func TestThreadsAndLoss(t *testing.T) {
 	chaos.Wait()
 }
 
-// TestPINIsWiped is S55 for the module's own memory.
+// A PIN does not stay in the module's memory.
 func TestPINIsWiped(t *testing.T) {
 	d := startFake(t)
 	c := d.client(patience)
 	h := openSession(t, c)
 	x, err := c.beginSession(h, p11rpc.CallLogin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	x.enc.Ulong(uint64(ck.CKU_USER))
 	x.enc.Data([]byte("my secret PIN"))
-	if err := x.plain(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, x.plain())
 	sent := x.enc.Bytes()
-	if !bytes.Contains(sent, []byte("my secret PIN")) {
-		t.Fatal("the request holds no PIN: the test looks at the wrong memory")
-	}
+	require.True(t, bytes.Contains(sent, []byte("my secret PIN")), "the request holds no PIN: the test looks at the wrong memory")
 	x.free()
-	if bytes.Contains(sent, []byte("secret")) {
-		t.Error("the PIN is still there after the call")
-	}
+	require.False(t, bytes.Contains(sent, []byte("secret")), "the PIN is still there after the call")
 }
 
 func TestGenerateRandomInParts(t *testing.T) {
 	d := startFake(t)
 	c := d.client(patience)
 	h := openSession(t, c)
-	if err := c.GenerateRandom(h, make([]byte, 3*randomPart/2)); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.GenerateRandom(h, nil); err != nil {
-		t.Fatal(err)
-	}
-	if got := d.seen(); len(got) != 3 {
-		t.Errorf("got calls %v, want OpenSession and two of GenerateRandom", got)
-	}
+	require.NoError(t, c.GenerateRandom(h, make([]byte, 3*randomPart/2)))
+	require.NoError(t, c.GenerateRandom(h, nil))
+	require.Len(t, d.seen(), 3)
 }
 
 func TestSocketPath(t *testing.T) {
@@ -452,13 +424,12 @@ func TestFromEnvironment(t *testing.T) {
 			}
 			return ""
 		})
-		if o.Timeout != want || o.Trace != nil {
-			t.Errorf("%q: got %v, %v; want %v and no trace", value, o.Timeout, o.Trace, want)
-		}
+		require.Equal(t, want, o.Timeout, "%v", value)
+		require.Nil(t, o.Trace, "%v", value)
 	}
 }
 
-// FuzzHostileDaemon answers a call with any bytes (S41): the call ends with an
+// FuzzHostileDaemon answers a call with any bytes: the call ends with an
 // error or with what the bytes say, in time and without a panic.
 func FuzzHostileDaemon(f *testing.F) {
 	add := func(frames ...[]byte) { f.Add(bytes.Join(frames, nil)) }
@@ -474,9 +445,7 @@ func FuzzHostileDaemon(f *testing.F) {
 	add(e.Bytes())
 	path := filepath.Join(f.TempDir(), "p11.sock")
 	l, err := net.Listen("unix", path)
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	f.Cleanup(func() { l.Close() })
 	var stream atomic.Pointer[[]byte]
 	go func() {

@@ -106,7 +106,7 @@ func (s *session) begin(call p11rpc.CallID) *exchange {
 }
 
 // OpenSession is C_OpenSession (section 5.6.1). There are no callbacks: the
-// daemon has nothing to tell through them (C100).
+// daemon has nothing to tell through them.
 func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
 	x, err := c.begin(p11rpc.CallOpenSession)
 	if err != nil {

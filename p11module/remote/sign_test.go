@@ -1,10 +1,12 @@
 package remote
 
 import (
+	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
@@ -20,7 +22,7 @@ func sign(t testing.TB, c *Client, h ck.SessionHandle, key ck.ObjectHandle) erro
 	var out [8]byte
 	n, err := c.Sign(h, []byte("abc"), Out{To: out[:]})
 	if err == nil && string(out[:n]) != "cba" {
-		t.Errorf("got signature %q", out[:n])
+		err = fmt.Errorf("the signature is %q", out[:n]) // not of require: goroutines call this
 	}
 	return err
 }
@@ -31,16 +33,10 @@ func TestSignInOneRoundTrip(t *testing.T) {
 	c := d.client(patience)
 	h := openSession(t, c)
 	for range 5 {
-		if err := sign(t, c, h, 3); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, sign(t, c, h, 3))
 	}
-	if got := d.pairs(p11rpc.CallSignInit); got != 4 {
-		t.Errorf("%d of the last 4 SignInit came with their Sign", got)
-	}
-	if got := len(d.seen()); got != 1+2*5 {
-		t.Errorf("got %d calls: %v", got, d.seen())
-	}
+	require.EqualValues(t, 4, d.pairs(p11rpc.CallSignInit))
+	require.Equal(t, 1+2*5, len(d.seen()))
 }
 
 // TestSignWithOtherKey: what was accepted is the key, the mechanism and the
@@ -53,13 +49,9 @@ func TestSignWithOtherKey(t *testing.T) {
 		session ck.SessionHandle
 		key     ck.ObjectHandle
 	}{{h, 3}, {h, 4}, {other, 4}, {h, 3}} {
-		if err := sign(t, c, s.session, s.key); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, sign(t, c, s.session, s.key))
 	}
-	if got := d.pairs(p11rpc.CallSignInit); got != 0 {
-		t.Errorf("%d SignInit were held back that had not been accepted before", got)
-	}
+	require.EqualValues(t, 0, d.pairs(p11rpc.CallSignInit))
 }
 
 // TestSignAfterLogin: a login may change what is accepted.
@@ -68,14 +60,10 @@ func TestSignAfterLogin(t *testing.T) {
 	c := d.client(patience)
 	h := openSession(t, c)
 	for range 3 {
-		if err := sign(t, c, h, 3); err != nil {
-			t.Fatal(err)
-		}
-		wantCode(t, c.Logout(h), ck.CKR_OK)
+		require.NoError(t, sign(t, c, h, 3))
+		require.NoError(t, c.Logout(h))
 	}
-	if got := d.pairs(p11rpc.CallSignInit); got != 0 {
-		t.Errorf("%d SignInit were held back over a C_Logout", got)
-	}
+	require.EqualValues(t, 0, d.pairs(p11rpc.CallSignInit))
 }
 
 // refuseAfter lets that many SignInit pass.
@@ -99,13 +87,11 @@ func TestRefusedAfterAll(t *testing.T) {
 	refuseAfter(d, 1)
 	c := d.client(patience)
 	h := openSession(t, c)
-	if err := sign(t, c, h, 3); err != nil {
-		t.Fatal(err)
-	}
-	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+	require.NoError(t, sign(t, c, h, 3))
+	require.NoError(t, c.SignInit(h, ecdsa, 3))
 	_, err := c.Sign(h, []byte("abc"), Out{To: make([]byte, 8)})
-	wantCode(t, err, ck.CKR_KEY_HANDLE_INVALID)
-	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_KEY_HANDLE_INVALID)
+	require.ErrorIs(t, err, ck.CKR_KEY_HANDLE_INVALID)
+	require.ErrorIs(t, c.SignInit(h, ecdsa, 3), ck.CKR_KEY_HANDLE_INVALID)
 }
 
 // TestOtherCallSendsFirst: any other call in the session finds the operation
@@ -119,12 +105,10 @@ func TestOtherCallSendsFirst(t *testing.T) {
 			d := startFake(t)
 			c := d.client(patience)
 			h := openSession(t, c)
-			if err := sign(t, c, h, 3); err != nil {
-				t.Fatal(err)
-			}
-			wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+			require.NoError(t, sign(t, c, h, 3))
+			require.NoError(t, c.SignInit(h, ecdsa, 3))
 			before := len(d.seen())
-			wantCode(t, call(c, h), ck.CKR_OK)
+			require.NoError(t, call(c, h))
 			if got := d.seen()[before:]; len(got) != 2 || got[0] != p11rpc.CallSignInit {
 				t.Errorf("got calls %v, want SignInit first", got)
 			}
@@ -143,13 +127,11 @@ func TestRefusedWhenSentFirst(t *testing.T) {
 			refuseAfter(d, 1)
 			c := d.client(patience)
 			h := openSession(t, c)
-			if err := sign(t, c, h, 3); err != nil {
-				t.Fatal(err)
-			}
-			wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+			require.NoError(t, sign(t, c, h, 3))
+			require.NoError(t, c.SignInit(h, ecdsa, 3))
 			_, err := c.GetObjectSize(h, 1)
-			wantCode(t, err, ck.CKR_OK)
-			wantCode(t, next(c, h), ck.CKR_KEY_HANDLE_INVALID)
+			require.NoError(t, err)
+			require.ErrorIs(t, next(c, h), ck.CKR_KEY_HANDLE_INVALID)
 		})
 	}
 }
@@ -160,16 +142,12 @@ func TestOperationUnderWay(t *testing.T) {
 	d := startFake(t)
 	c := d.client(patience)
 	h := openSession(t, c)
-	if err := sign(t, c, h, 3); err != nil {
-		t.Fatal(err)
-	}
-	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
-	wantCode(t, c.SignUpdate(h, []byte("a")), ck.CKR_OK)
+	require.NoError(t, sign(t, c, h, 3))
+	require.NoError(t, c.SignInit(h, ecdsa, 3))
+	require.NoError(t, c.SignUpdate(h, []byte("a")))
 	before := len(d.seen())
-	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
-	if got := d.seen()[before:]; !slices.Equal(got, []p11rpc.CallID{p11rpc.CallSignInit}) {
-		t.Errorf("got calls %v, want the SignInit", got)
-	}
+	require.NoError(t, c.SignInit(h, ecdsa, 3))
+	require.Equal(t, []p11rpc.CallID{p11rpc.CallSignInit}, d.seen()[before:])
 }
 
 // TestCloseForgets: a session that is closed takes what it held back with it.
@@ -177,16 +155,12 @@ func TestCloseForgets(t *testing.T) {
 	d := startFake(t)
 	c := d.client(patience)
 	h := openSession(t, c)
-	if err := sign(t, c, h, 3); err != nil {
-		t.Fatal(err)
-	}
-	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_OK)
+	require.NoError(t, sign(t, c, h, 3))
+	require.NoError(t, c.SignInit(h, ecdsa, 3))
 	before := len(d.seen())
-	wantCode(t, c.CloseSession(h), ck.CKR_OK)
-	if got := d.seen()[before:]; !slices.Equal(got, []p11rpc.CallID{p11rpc.CallCloseSession}) {
-		t.Errorf("got calls %v, want CloseSession alone", got)
-	}
-	wantCode(t, c.SignInit(h, ecdsa, 3), ck.CKR_SESSION_HANDLE_INVALID)
+	require.NoError(t, c.CloseSession(h))
+	require.Equal(t, []p11rpc.CallID{p11rpc.CallCloseSession}, d.seen()[before:])
+	require.ErrorIs(t, c.SignInit(h, ecdsa, 3), ck.CKR_SESSION_HANDLE_INVALID)
 }
 
 // BenchmarkSign is the module's share of a signature and the socket; the other
@@ -282,11 +256,11 @@ func TestLeadPassesByOneThatWrites(t *testing.T) {
 			return !free && len(conn.pending) == 3
 		})
 		size(a)
-		wantCode(t, <-first, ck.CKR_OK)
+		require.NoError(t, <-first)
 		size(b)
-		wantCode(t, <-second, ck.CKR_OK)
+		require.NoError(t, <-second)
 		goOn <- true
-		wantCode(t, <-third, ck.CKR_OK)
+		require.NoError(t, <-third)
 	}
 }
 
@@ -296,9 +270,7 @@ func TestLeadGoesToOneThatWaits(t *testing.T) {
 	d := startFake(t)
 	c := d.client(patience)
 	leader, pair := openSession(t, c), openSession(t, c)
-	if err := sign(t, c, pair, 3); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, sign(t, c, pair, 3))
 	type request struct {
 		f    *fakeConn
 		code uint32
@@ -327,12 +299,10 @@ func TestLeadGoesToOneThatWaits(t *testing.T) {
 			runtime.Gosched() // until the second has gone to sleep, most of the times
 		}
 		a.f.reply(a.code, p11rpc.CallGetObjectSize, func(e *p11rpc.Encoder) { e.Ulong(1) })
-		wantCode(t, <-first, ck.CKR_OK)
+		require.NoError(t, <-first)
 		init := <-inits
 		init.f.reply(init.code, p11rpc.CallSignInit, func(*p11rpc.Encoder) {})
 		b.f.reply(b.code, p11rpc.CallSign, func(e *p11rpc.Encoder) { e.Output(ck.Output{Data: []byte("cba"), Len: 3}) })
-		if err := <-second; err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, <-second)
 	}
 }

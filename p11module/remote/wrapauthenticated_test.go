@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
@@ -32,14 +34,13 @@ func TestWrappingWithStockServers(t *testing.T) {
 	c := d.client(patience)
 	h := openSession(t, c)
 	_, err := c.WrapKeyAuthenticated(h, wrapParams(), 1, 2, nil, Out{Null: true})
-	wantCode(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
+	require.ErrorIs(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
 	_, err = c.WrapKey(h, &ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: wrapParams()}, 1, 2, Out{Null: true})
-	wantCode(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
+	require.ErrorIs(t, err, ck.CKR_FUNCTION_NOT_SUPPORTED)
 	key, err := c.UnwrapKeyAuthenticated(h, wrapParams(), 1, []byte("key."), nil, []byte("this"))
-	wantCode(t, err, ck.CKR_OK)
-	if got := <-asked; key != 7 || got != "key.bbbb about this, tag of 32 bits" {
-		t.Errorf("key %d, %s", key, got)
-	}
+	require.NoError(t, err)
+	require.EqualValues(t, 7, key)
+	require.Equal(t, "key.bbbb about this, tag of 32 bits", <-asked)
 }
 
 // The nonce and the tag are written where a key was wrapped, and not otherwise.
@@ -78,10 +79,10 @@ func TestWrapWritesWhatWasMade(t *testing.T) {
 	}{{Out{Null: true}, ck.CKR_OK, false}, {Out{To: make([]byte, 2)}, ck.CKR_BUFFER_TOO_SMALL, false}, {Out{To: make([]byte, 9)}, ck.CKR_OK, true}} {
 		p := wrapParams()
 		n, err := c.WrapKeyAuthenticated(h, p, 1, 2, nil, tc.out)
-		wantCode(t, err, tc.rv)
-		if n != 3 || (string(p.Nonce) == "made") != tc.made || (string(p.Tag) == "tags") != tc.made {
-			t.Errorf("%+v: %d bytes, nonce %q, tag %q", tc.out, n, p.Nonce, p.Tag)
-		}
+		require.Equal(t, tc.rv, ck.CodeOf(err))
+		require.EqualValues(t, 3, n, "%v", tc.out)
+		require.Equal(t, tc.made, string(p.Nonce) == "made", "%v", tc.out)
+		require.Equal(t, tc.made, string(p.Tag) == "tags", "%v", tc.out)
 	}
 	// C_WrapKey has the tag at the end.
 	m := &ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: wrapParams()}

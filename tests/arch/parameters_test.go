@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// TestParametersAreCarried: a structure of package ck that is the parameter of a
-// mechanism is read from C, travels, and is understood by a mechanism. Whoever
-// adds one is told here what is missing.
+// Every structure of package ck that is the parameter of a mechanism is read from C,
+// travels, and is understood by a mechanism.
 func TestParametersAreCarried(t *testing.T) {
 	used := map[string]map[string]bool{"p11module": {}, "vtoken/p11rpc": {}, "vtoken/mech": {}}
 	var parameters []string

@@ -12,4 +12,7 @@
 //
 // A vector is "valid", "invalid" or "acceptable". What is acceptable may be refused;
 // where it is not, its result is the published one.
+//
+// For mechanisms without vectors, every use that a token of the legacy policy offers is
+// made once, with the parameter of the mechanism and with those of all others.
 package vectors

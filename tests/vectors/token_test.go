@@ -16,10 +16,14 @@ import (
 
 // token is a session with a token, whose user is logged in.
 type token struct {
+	d    *harness.Daemon
 	p    *pkcs11.Ctx
 	h    pkcs11.SessionHandle
 	name string                // of the file that is played
 	made []pkcs11.ObjectHandle // by the vector that is played
+
+	keys  map[string]keys // of all families, for uses of mechanisms
+	point []byte          // CKA_EC_POINT of the pair of "EC"
 }
 
 // newToken starts a daemon with one token, and loads the library, which finds the
@@ -36,7 +40,7 @@ func newToken(t *testing.T, way func(t *testing.T, socket string) string) *token
 	t.Cleanup(func() { must(t, d.Stop()) })
 	must(t, d.NewToken("vectors", harness.PIN, harness.SOPIN))
 	t.Setenv("VTOKEN_P11_SOCKET", way(t, d.P11Socket))
-	k := &token{p: pkcs11.New(d.Module())}
+	k := &token{d: d, p: pkcs11.New(d.Module())}
 	if k.p == nil {
 		t.Fatalf("%s cannot be loaded", d.Module())
 	}
@@ -108,8 +112,13 @@ func (s *structure) pointer(b []byte) {
 		s.word(0)
 		return
 	}
+	s.word(s.address(b))
+}
+
+// address is where bytes stay until free.
+func (s *structure) address(b []byte) uint64 {
 	s.pinner.Pin(&b[0])
-	s.word(uint64(uintptr(unsafe.Pointer(&b[0]))))
+	return uint64(uintptr(unsafe.Pointer(&b[0])))
 }
 
 func (s *structure) free() { s.pinner.Unpin() }

@@ -3,8 +3,10 @@ package ck
 import (
 	"errors"
 	"fmt"
-	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestNames(t *testing.T) {
@@ -16,9 +18,7 @@ func TestNames(t *testing.T) {
 		"CKR_PIN_INCORRECT": CKR_PIN_INCORRECT.Error(),
 		"CKM_0x80001234":    MechanismType(0x80001234).String(),
 	} {
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
+		require.Equal(t, want, got)
 	}
 }
 
@@ -32,9 +32,7 @@ func TestValues(t *testing.T) {
 		"CKF_RW_SESSION":         {uint64(CKF_RW_SESSION), 2},
 		"CKK_AES":                {uint64(CKK_AES), 0x1f},
 	} {
-		if pair[0] != pair[1] {
-			t.Errorf("%s is %#x, want %#x", name, pair[0], pair[1])
-		}
+		require.Equal(t, pair[1], pair[0], "%v", name)
 	}
 }
 
@@ -46,13 +44,20 @@ func TestCodeOf(t *testing.T) {
 		wrapped:                 CKR_KEY_HANDLE_INVALID,
 		errors.New("a bad day"): CKR_GENERAL_ERROR,
 	} {
-		if got := CodeOf(err); got != want {
-			t.Errorf("CodeOf(%v) = %v, want %v", err, got, want)
-		}
+		require.Equal(t, want, CodeOf(err))
 	}
 	cause := errors.New("disk full")
-	if !errors.Is(Errorf(CKR_DEVICE_MEMORY, "storing: %w", cause), cause) {
-		t.Error("Errorf loses the cause")
+	require.ErrorIs(t, Errorf(CKR_DEVICE_MEMORY, "storing: %w", cause), cause, "Errorf loses the cause")
+}
+
+// Kinds of attributes that have no default and that no code makes; see tests/arch for the
+// others.
+func TestKindsOfForeignValues(t *testing.T) {
+	require.Equal(t, KindUlong, KindOf(CKA_NAME_HASH_ALGORITHM))
+	require.Equal(t, KindDate, KindOf(CKA_START_DATE))
+	require.Equal(t, KindDate, KindOf(CKA_END_DATE))
+	for typ, name := range attributeNames {
+		require.Equal(t, strings.HasSuffix(name, "_TEMPLATE"), KindOf(typ) == KindTemplate, name)
 	}
 }
 
@@ -67,9 +72,8 @@ func TestCanonicalValues(t *testing.T) {
 		t.Error("a CK_ULONG of 4 bytes was read")
 	}
 	list, ok := Mechanisms(CKA_ALLOWED_MECHANISMS, CKM_ECDSA, CKM_RSA_PKCS).MechanismList()
-	if !ok || !reflect.DeepEqual(list, []MechanismType{CKM_ECDSA, CKM_RSA_PKCS}) {
-		t.Errorf("Mechanisms: %v %v", list, ok)
-	}
+	require.True(t, ok, "Mechanisms: %v %v", list, ok)
+	require.Equal(t, []MechanismType{CKM_ECDSA, CKM_RSA_PKCS}, list)
 	if _, ok := Bytes(CKA_ALLOWED_MECHANISMS, make([]byte, 9)).MechanismList(); ok {
 		t.Error("9 bytes were read as mechanisms")
 	}
@@ -91,16 +95,10 @@ func FuzzDecodeTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(template) > MaxNested {
-			t.Fatalf("%d attributes", len(template))
-		}
-		if again := EncodeTemplate(template); string(again) != string(v) {
-			t.Fatalf("%x became %x", v, again)
-		}
+		require.LessOrEqual(t, len(template), MaxNested)
+		require.Equal(t, string(v), string(EncodeTemplate(template)))
 		for _, a := range template {
-			if KindOf(a.Type) == KindTemplate {
-				t.Fatalf("%v is nested twice", a.Type)
-			}
+			require.NotEqual(t, KindTemplate, KindOf(a.Type), "%v is nested twice", a.Type)
 		}
 	})
 }

@@ -22,8 +22,8 @@
 // The p11-kit protocol, the store and the engine use this form unchanged; only
 // the C edge of the module converts it to the host's.
 //
-// The standard is OASIS PKCS #11 version 3.2; sections cited in comments are
-// those of the 3.1 text unless said otherwise.
+// The standard is OASIS PKCS#11 version 3.2. Comments cite "section N" of the text of
+// version 3.1, and "section N of 3.2" where only that has it.
 package ck
 
 //go:generate go run vtoken/tools/gen/ckconst -in ../../tools/gen/ckconst/constants.txt -out zconst.go

@@ -3,9 +3,9 @@ package ck
 // Mechanism is CK_MECHANISM: a type and its parameter, decoded.
 type Mechanism struct {
 	Type MechanismType
-	// Parameter is nil where the caller gave none, RawParameter for bytes that
-	// are the parameter themselves (an IV) or that no decoder knows, or one of
-	// the structures below.
+	// Parameter is of the kind that [ParameterKindOf] names, or nil where the caller
+	// gave none. It is a RawParameter of another kind's bytes where they could not be
+	// read as that kind, for the mechanism to refuse.
 	Parameter Parameter
 }
 
@@ -13,10 +13,9 @@ type Mechanism struct {
 // CK_*_PARAMS structures of this package.
 type Parameter interface{ parameter() }
 
-// RawParameter is a parameter that is plain bytes: the IV of CKM_AES_CBC, or
-// the parameter of a mechanism that has no structure here. Integers in it are
-// in the sender's host form, so a mechanism that needs integers gets a
-// structure of its own.
+// RawParameter is a parameter that is plain bytes, such as the IV of CKM_AES_CBC.
+// Integers in it would be in the sender's host form, so a mechanism that needs
+// integers gets a structure of its own.
 type RawParameter []byte
 
 // RSAPkcsPssParams is CK_RSA_PKCS_PSS_PARAMS (section 6.1.10).

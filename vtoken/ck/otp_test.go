@@ -1,10 +1,11 @@
 package ck
 
 import (
-	"bytes"
 	"encoding/binary"
 	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 func sampleOTP() OTPParams {
@@ -17,17 +18,12 @@ func sampleOTP() OTPParams {
 func TestOTPInfo(t *testing.T) {
 	p := sampleOTP()
 	info := p.Info()
-	if n := OTPInfoLen(6, 8, 8, 0); len(info) != n {
-		t.Errorf("the structure has %d bytes, and %d were announced", len(info), n)
-	}
+	require.Len(t, info, OTPInfoLen(6, 8, 8, 0))
 	const base = 0x7f0000001000
-	if !PlaceOTPInfo(info, base) {
-		t.Fatal("the structure is none")
-	}
+	require.True(t, PlaceOTPInfo(info, base), "the structure is none")
 	le := binary.LittleEndian
-	if le.Uint64(info) != base+16 || le.Uint64(info[8:]) != uint64(len(p)) {
-		t.Errorf("it begins with % x", info[:16])
-	}
+	require.Equal(t, uint64(base+16), le.Uint64(info), "%v", info[:16])
+	require.Equal(t, uint64(len(p)), le.Uint64(info[8:]), "%v", info[:16])
 	for i, one := range p {
 		row := info[16+24*i:]
 		value := info[le.Uint64(row[8:])-base:][:le.Uint64(row[16:])]
@@ -35,13 +31,10 @@ func TestOTPInfo(t *testing.T) {
 		if OTPUlong(one.Type) {
 			want = le.AppendUint64(nil, binary.BigEndian.Uint64(one.Value))
 		}
-		if le.Uint64(row) != one.Type || !bytes.Equal(value, want) {
-			t.Errorf("parameter %d is %d % x, want % x", i, le.Uint64(row), value, want)
-		}
+		require.Equal(t, one.Type, le.Uint64(row), "%v", i)
+		require.Equal(t, string(want), string(value), "%v", i)
 	}
-	if PlaceOTPInfo(info, base) {
-		t.Error("a structure is placed twice")
-	}
+	require.False(t, PlaceOTPInfo(info, base), "a structure is placed twice")
 }
 
 // FuzzPlaceOTPInfo: whatever a daemon sends, no pointer leads out of the memory,
@@ -57,9 +50,7 @@ func FuzzPlaceOTPInfo(f *testing.F) {
 		const base = 1 << 32
 		info := slices.Clone(in)
 		if !PlaceOTPInfo(info, base) {
-			if !bytes.Equal(info, in) {
-				t.Error("what is no structure was changed")
-			}
+			require.Equal(t, in, info, "what is no structure was changed")
 			return
 		}
 		le, end := binary.LittleEndian, base+uint64(len(info))

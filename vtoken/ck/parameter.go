@@ -72,7 +72,7 @@ const (
 	SP800108SumOfSegments uint64 = 2
 )
 
-// SignContext is CK_SIGN_ADDITIONAL_CONTEXT (section 6.67.5), of ML-DSA and
+// SignContext is CK_SIGN_ADDITIONAL_CONTEXT (section 6.67.5 of 3.2), of ML-DSA and
 // SLH-DSA.
 type SignContext struct {
 	Hedge   uint64 // CKH_HEDGE_PREFERRED and its like

@@ -23,6 +23,7 @@ func all() []*Descriptor {
 		aesGCMMechanisms(),
 		aesCCMMechanisms(),
 		aesCMACMechanisms(),
+		aesGMACMechanisms(),
 		aesWrapMechanisms(),
 		chachaMechanisms(),
 		desMechanisms(),

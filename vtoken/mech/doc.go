@@ -20,7 +20,7 @@
 //     and CMS ask for nothing else; CKA_ALLOWED_MECHANISMS of a key or the list of
 //     a token's policy turns it off. It wraps and unwraps nothing.
 //   - CKM_AES_CBC_PAD and CKM_RSA_PKCS_OAEP have one error for every fault of
-//     the padding; the CBC padding is compared in constant time (S18). How often
+//     the padding; the CBC padding is compared in constant time. How often
 //     they fail is not limited: a program that passes on the errors of CBC to
 //     strangers should use CKM_AES_GCM.
 //   - CKM_AES_GCM, CKM_AES_CCM and CKM_CHACHA20_POLY1305 take the caller's nonce in
@@ -30,6 +30,10 @@
 //     collects its input: up to [MaxGCM] bytes in one message. Tags have 96 to
 //     128 bits, as the shorter ones of the standard need limits that a token
 //     does not keep (NIST SP 800-38D appendix C).
+//   - CKM_AES_GMAC takes CK_GCM_PARAMS without associated data, as PKCS#11 3.2 has it,
+//     and an IV of 12 bytes alone, as the versions before have it; p11-kit's protocol
+//     carries the second only. An IV that serves twice with one key gives the key away, so
+//     there are no multi-message calls. It collects its input as CKM_AES_GCM does.
 //   - CKM_AES_CCM takes every length of tag of the standard, and exactly as much
 //     data as its parameter says. CKM_CHACHA20_POLY1305 takes nonces of 96 bits.
 //   - CKM_AES_KEY_WRAP_PAD is RFC 5649, as CKM_AES_KEY_WRAP_KWP is: the standard's

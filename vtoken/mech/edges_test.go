@@ -133,6 +133,8 @@ func TestInfoFollowsFromFunctions(t *testing.T) {
 			ck.CKF_UNWRAP: d.Unwrap != nil, ck.CKF_DERIVE: d.Derive != nil,
 			ck.CKF_SIGN_RECOVER: d.SignRecover != nil, ck.CKF_VERIFY_RECOVER: d.VerifyRecover != nil,
 			ck.CKF_ENCAPSULATE: d.Encapsulate != nil, ck.CKF_DECAPSULATE: d.Decapsulate != nil,
+			ck.CKF_MESSAGE_SIGN:   d.Sign != nil && !d.Stateful && !d.OneMessage,
+			ck.CKF_MESSAGE_VERIFY: d.Verify != nil && !d.Stateful && !d.OneMessage,
 		} {
 			if i.Flags.Has(flag) != can {
 				t.Errorf("%v: flag 0x%x is %t", m, flag, !can)

@@ -31,6 +31,10 @@ type Descriptor struct {
 	// has no messages.
 	Stateful bool
 
+	// OneMessage says that the parameter of Sign holds a nonce, which two messages must
+	// not share. Such a mechanism does not sign many messages in one operation.
+	OneMessage bool
+
 	Sign   func(k *Key, p ck.Parameter) (Signer, error)
 	Verify func(k *Key, p ck.Parameter) (Verifier, error)
 	// SignRecover is a signature that holds the data. VerifyRecover takes the

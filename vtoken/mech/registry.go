@@ -27,8 +27,8 @@ func (d *Descriptor) Info() ck.MechanismInfo {
 	}{
 		{d.Sign != nil, ck.CKF_SIGN},
 		{d.Verify != nil, ck.CKF_VERIFY},
-		{d.Sign != nil && !d.Stateful, ck.CKF_MESSAGE_SIGN | ck.CKF_MULTI_MESSAGE},
-		{d.Verify != nil && !d.Stateful, ck.CKF_MESSAGE_VERIFY | ck.CKF_MULTI_MESSAGE},
+		{d.Sign != nil && !d.Stateful && !d.OneMessage, ck.CKF_MESSAGE_SIGN | ck.CKF_MULTI_MESSAGE},
+		{d.Verify != nil && !d.Stateful && !d.OneMessage, ck.CKF_MESSAGE_VERIFY | ck.CKF_MULTI_MESSAGE},
 		{d.Message != nil, ck.CKF_MESSAGE_ENCRYPT | ck.CKF_MESSAGE_DECRYPT | ck.CKF_MULTI_MESSAGE},
 		{d.SignRecover != nil, ck.CKF_SIGN_RECOVER},
 		{d.VerifyRecover != nil, ck.CKF_VERIFY_RECOVER},

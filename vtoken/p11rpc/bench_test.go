@@ -63,3 +63,33 @@ func BenchmarkTemplate(b *testing.B) {
 		e.Reset()
 	}
 }
+
+// The mechanism of C_SignInit, which travels with every C_Sign, written and read.
+func BenchmarkMechanism(b *testing.B) {
+	for _, m := range []ck.Mechanism{
+		{Type: ck.CKM_ECDSA},
+		{Type: ck.CKM_RSA_PKCS_PSS, Parameter: ck.RSAPkcsPssParams{HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_SHA256, SLen: 32}},
+		{Type: ck.CKM_SHA256_HMAC_GENERAL, Parameter: ck.MACGeneralParams(16)},
+		{Type: ck.CKM_EDDSA, Parameter: ck.EdDSAParams{Context: []byte("context")}},
+	} {
+		b.Run(m.Type.String(), func(b *testing.B) {
+			e, d := Encoder{Version: Extended}, Decoder{Version: Extended}
+			b.ReportAllocs()
+			for b.Loop() {
+				e.BeginRequest(1, CallSignInit)
+				e.Ulong(5)
+				e.Mechanism(&m)
+				e.Ulong(7)
+				_ = e.End()
+				if _, err := d.Request(e.Bytes()[headerLen:]); err != nil {
+					b.Fatal(err)
+				}
+				_, _, _ = d.Session(), d.Mechanism(), d.Object()
+				if err := d.Done(); err != nil {
+					b.Fatal(err)
+				}
+				e.Reset()
+			}
+		})
+	}
+}

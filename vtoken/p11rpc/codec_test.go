@@ -3,9 +3,10 @@ package p11rpc
 import (
 	"bytes"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 )
@@ -141,9 +142,7 @@ func writeAll(e *Encoder, values []any) error {
 func frameOf(t testing.TB, wire []byte) Frame {
 	t.Helper()
 	f, err := NewReader(bytes.NewReader(bytes.Clone(wire))).Next()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return f
 }
 
@@ -266,9 +265,7 @@ func roundTrip(t *testing.T, version byte, id CallID, response bool, n int) {
 	want := sample(id, sig, response, n)
 	e, d := Encoder{Version: version}, Decoder{Version: version}
 	e.begin(77, id, sig)
-	if err := writeAll(&e, want); err != nil {
-		t.Fatalf("version %d, %v: %v", version, id, err)
-	}
+	require.NoError(t, writeAll(&e, want), "%v, %v", version, id)
 	f := frameOf(t, e.Bytes())
 	d.start(f.Body, !response)
 	b := body{response: response}
@@ -281,9 +278,9 @@ func roundTrip(t *testing.T, version byte, id CallID, response bool, n int) {
 		}
 	}
 	got, err := readAll(&d, &b)
-	if err != nil || f.Code != 77 || len(got) != len(want) {
-		t.Fatalf("version %d, %v: code %d, %d values of %d, %v", version, id, f.Code, len(got), len(want), err)
-	}
+	require.NoError(t, err, "%v, %v", version, id)
+	require.EqualValues(t, 77, f.Code, "%v, %v", version, id)
+	require.Len(t, got, len(want), "%v, %v", version, id)
 	for i := range want {
 		if g, w := normal(got[i]), normal(want[i]); g != w {
 			t.Errorf("version %d, %v, value %d:\ngot  %s\nwant %s", version, id, i, g, w)
@@ -298,25 +295,21 @@ func TestNoMechanism(t *testing.T) {
 		e.Ulong(5)
 		e.Mechanism(nil)
 		e.Ulong(0)
-		if err := e.End(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := d.Request(frameOf(t, e.Bytes()).Body); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, e.End())
+		_, err := d.Request(frameOf(t, e.Bytes()).Body)
+		require.NoError(t, err)
 		h, m, key := d.Session(), d.Mechanism(), d.Object()
-		if err := d.Done(); err != nil || h != 5 || m != nil || key != 0 {
-			t.Errorf("version %d: session %d, mechanism %v, key %d, %v", version, h, m, key, err)
-		}
+		require.NoError(t, d.Done(), "%v", version)
+		require.EqualValues(t, 5, h, "%v", version)
+		require.Nil(t, m, "%v", version)
+		require.EqualValues(t, 0, key, "%v", version)
 	}
 	e := Encoder{}
 	e.BeginRequest(1, CallSignInit)
 	e.Ulong(5)
 	e.Mechanism(nil)
 	e.Ulong(0)
-	if err := e.End(); ck.CodeOf(err) != ck.CKR_FUNCTION_NOT_SUPPORTED {
-		t.Errorf("version 0: %v", err)
-	}
+	require.Equal(t, ck.CKR_FUNCTION_NOT_SUPPORTED, ck.CodeOf(e.End()))
 }
 
 // Pointers cannot travel as bytes of memory, so what the peer's version does
@@ -332,7 +325,13 @@ func TestMechanismsThatCannotTravel(t *testing.T) {
 		{2, ck.Mechanism{Type: ck.CKM_VENDOR_DEFINED + 0x10024}, ck.CKR_MECHANISM_INVALID},
 		{2, ck.Mechanism{Type: 1 << 40}, ck.CKR_MECHANISM_INVALID},
 		{2, ck.Mechanism{Type: ck.CKM_RSA_PKCS_PSS, Parameter: ck.RawParameter("x")}, ck.CKR_MECHANISM_PARAM_INVALID},
-		{2, ck.Mechanism{Type: ck.CKM_XEDDSA, Parameter: ck.GCMParams{}}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{2, ck.Mechanism{Type: ck.CKM_XEDDSA, Parameter: ck.GCMParams{}}, ck.CKR_MECHANISM_INVALID},
+		{Extended, ck.Mechanism{Type: ck.CKM_XEDDSA, Parameter: ck.RawParameter("x")}, ck.CKR_MECHANISM_INVALID},
+		{Extended, ck.Mechanism{Type: ck.CKM_SHA3_256, Parameter: ck.RawParameter("x")}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{Extended, ck.Mechanism{Type: ck.CKM_SHA3_256, Parameter: ck.RawParameter{}}, ck.CKR_OK},
+		{Extended, ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.MACGeneralParams(1)}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{Extended, ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.RawParameter(make([]byte, 17))}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{Extended, ck.Mechanism{Type: ck.CKM_SHA3_256_HMAC_GENERAL, Parameter: ck.RawParameter("x")}, ck.CKR_MECHANISM_PARAM_INVALID},
 		{2, ck.Mechanism{Type: ck.CKM_EDDSA, Parameter: ck.EdDSAParams{}}, ck.CKR_MECHANISM_INVALID},
 		{2, ck.Mechanism{Type: ck.CKM_EDDSA}, ck.CKR_OK},
 		{Extended, ck.Mechanism{Type: ck.CKM_EDDSA}, ck.CKR_OK},
@@ -348,12 +347,8 @@ func TestMechanismsThatCannotTravel(t *testing.T) {
 		e.Ulong(5)
 		e.Mechanism(&tc.m)
 		e.Ulong(0)
-		if err := e.End(); ck.CodeOf(err) != tc.want {
-			t.Errorf("version %d, %v: %v, want %v", tc.version, tc.m, err, tc.want)
-		}
-		if tc.want != ck.CKR_OK && len(e.Bytes()) != 0 {
-			t.Errorf("version %d, %v: %d bytes of a frame that failed", tc.version, tc.m, len(e.Bytes()))
-		}
+		require.Equal(t, tc.want, ck.CodeOf(e.End()), "%v, %v", tc.version, tc.m)
+		require.False(t, tc.want != ck.CKR_OK && len(e.Bytes()) != 0, "version %d, %v: %d bytes of a frame that failed", tc.version, tc.m, len(e.Bytes()))
 	}
 }
 
@@ -376,15 +371,11 @@ func TestOutputs(t *testing.T) {
 		var d Decoder
 		e.BeginResponse(1, CallSign)
 		e.Output(tc.sent)
-		if err := e.End(); err != nil {
-			t.Fatal(err)
-		}
-		if err := d.Response(frameOf(t, e.Bytes()).Body, CallSign); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, e.End())
+		require.NoError(t, d.Response(frameOf(t, e.Bytes()).Body, CallSign))
 		got, err := d.Output(tc.buf)
-		if ck.CodeOf(err) != tc.rv || !reflect.DeepEqual(got, tc.want) || d.Done() != nil {
-			t.Errorf("%+v into %+v: %+v, %v, %v", tc.sent, tc.buf, got, err, d.Done())
-		}
+		require.Equal(t, tc.rv, ck.CodeOf(err), "%v, %v", tc.sent, tc.buf)
+		require.Equal(t, tc.want, got, "%v, %v", tc.sent, tc.buf)
+		require.NoError(t, d.Done(), "%v, %v", tc.sent, tc.buf)
 	}
 }

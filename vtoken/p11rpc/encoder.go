@@ -123,14 +123,18 @@ func (e *Encoder) take(value string) bool {
 func (e *Encoder) uint32(v uint32) { e.buf = binary.BigEndian.AppendUint32(e.buf, v) }
 func (e *Encoder) uint64(v uint64) { e.buf = binary.BigEndian.AppendUint64(e.buf, v) }
 
-// array writes a length and bytes; nil is "no bytes".
+// array writes a length and bytes; nil is "no bytes". It takes no memory for bytes that
+// fit no frame.
 func (e *Encoder) array(v []byte) {
-	if v == nil {
+	switch {
+	case v == nil:
 		e.uint32(none)
-		return
+	case len(v) > MaxBody:
+		e.fail(ck.Errorf(ck.CKR_DATA_LEN_RANGE, "%v with %d bytes in a value, the limit is %d", e.call, len(v), MaxBody))
+	default:
+		e.uint32(uint32(len(v)))
+		e.buf = append(e.buf, v...)
 	}
-	e.uint32(uint32(min(uint64(len(v)), none-1)))
-	e.buf = append(e.buf, v...)
 }
 
 // Byte writes a CK_BYTE or CK_BBOOL.

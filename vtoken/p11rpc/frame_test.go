@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -36,9 +38,9 @@ func TestReader(t *testing.T) {
 		r := NewReader(src)
 		for i, body := range want {
 			f, err := r.Next()
-			if err != nil || f.Code != uint32(i+1) || !bytes.Equal(f.Body, body) {
-				t.Fatalf("%s: frame %d: code %d, %d bytes, %v", name, i, f.Code, len(f.Body), err)
-			}
+			require.NoError(t, err, "%v, %v", name, len(f.Body))
+			require.Equal(t, uint32(i+1), f.Code, "%v, %v", name, len(f.Body))
+			require.Equal(t, body, f.Body, "%v, %v", name, len(f.Body))
 		}
 		if _, err := r.Next(); err != io.EOF {
 			t.Errorf("%s: at the end: %v", name, err)
@@ -65,18 +67,16 @@ func TestReaderFaults(t *testing.T) {
 	}
 }
 
-// A header that announces more than there is costs no memory (S40).
+// A header that announces more than there is costs no memory.
 func TestLyingHeader(t *testing.T) {
 	r := NewReader(bytes.NewReader(append(header(1, 0, MaxBody), make([]byte, 6000)...)))
-	if _, err := r.Next(); err != io.ErrUnexpectedEOF {
-		t.Fatal(err)
-	}
-	if len(r.buf) > 4*firstBuffer {
-		t.Errorf("a buffer of %d bytes for 6000", len(r.buf))
-	}
+	_, err := r.Next()
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.LessOrEqual(t, len(r.buf), 4*firstBuffer)
 }
 
-// Bodies are gone from the buffer when the next frame is asked for (S55).
+// Bodies are gone from the buffer when the next frame is asked for: one
+// may hold a PIN.
 func TestReaderWipes(t *testing.T) {
 	secret := []byte("the PIN is 123456")
 	for _, padding := range []int{0, 3000, 4050, 5000} {
@@ -84,16 +84,12 @@ func TestReaderWipes(t *testing.T) {
 		wire = append(append(wire, header(2, 0, uint32(len(secret)))...), secret...)
 		r := NewReader(iotest.HalfReader(bytes.NewReader(wire)))
 		for range 2 {
-			if _, err := r.Next(); err != nil {
-				t.Fatal(err)
-			}
+			_, err := r.Next()
+			require.NoError(t, err)
 		}
-		if _, err := r.Next(); err != io.EOF {
-			t.Fatal(err)
-		}
-		if bytes.Contains(r.buf[:cap(r.buf)], []byte("123456")) {
-			t.Errorf("padding %d: the secret is in the buffer", padding)
-		}
+		_, err := r.Next()
+		require.ErrorIs(t, err, io.EOF)
+		require.False(t, bytes.Contains(r.buf[:cap(r.buf)], []byte("123456")), "the secret is in the buffer, padding %d", padding)
 	}
 }
 
@@ -102,13 +98,10 @@ func TestEncoderRefusesWhatIsTooLarge(t *testing.T) {
 	e.BeginRequest(1, CallDigestUpdate)
 	e.Ulong(1)
 	e.Data(make([]byte, MaxBody+1))
-	if err := e.End(); ck.CodeOf(err) != ck.CKR_DATA_LEN_RANGE {
-		t.Errorf("%v", err)
-	}
+	require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(e.End()))
 	e.BeginRequest(2, CallFinalize)
-	if err := e.End(); err != nil || len(e.Bytes()) != headerLen+8 {
-		t.Errorf("the frame after it: %d bytes, %v", len(e.Bytes()), err)
-	}
+	require.NoError(t, e.End())
+	require.Len(t, e.Bytes(), headerLen+8)
 }
 
 type duplex struct {
@@ -120,9 +113,9 @@ func TestHandshake(t *testing.T) {
 	for _, tc := range []struct{ offer, agreed byte }{{0, 0}, {1, 1}, {2, 2}, {200, MaxVersion}, {Extended, Extended}, {255, Extended}} {
 		var answer bytes.Buffer
 		v, err := Accept(duplex{bytes.NewReader([]byte{tc.offer}), &answer})
-		if err != nil || v != tc.agreed || !bytes.Equal(answer.Bytes(), []byte{tc.agreed}) {
-			t.Errorf("client offers %d: agreed %d, sent %v, %v", tc.offer, v, answer.Bytes(), err)
-		}
+		require.NoError(t, err, "%v", tc.offer)
+		require.Equal(t, tc.agreed, v, "%v", tc.offer)
+		require.Equal(t, []byte{tc.agreed}, answer.Bytes(), "%v", tc.offer)
 		var sent bytes.Buffer
 		if v, err := Offer(duplex{&answer, &sent}, tc.offer); err != nil || v != tc.agreed || sent.Bytes()[0] != tc.offer {
 			t.Errorf("offer of %d: %d, %v", tc.offer, v, err)
@@ -141,13 +134,9 @@ func TestCallsOfOurOwn(t *testing.T) {
 	for _, version := range Versions() {
 		e, d := Encoder{Version: version}, Decoder{Version: version}
 		e.BeginRequest(1, CallDecapsulateKey)
-		if err := writeAll(&e, sample(CallDecapsulateKey, calls[CallDecapsulateKey].Request, false, 1)); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, writeAll(&e, sample(CallDecapsulateKey, calls[CallDecapsulateKey].Request, false, 1)))
 		_, err := d.Request(frameOf(t, e.Bytes()).Body)
-		if (err == nil) != (version == Extended) {
-			t.Errorf("version %d: %v", version, err)
-		}
+		require.Equal(t, version == Extended, err == nil)
 	}
 	if n, all := len(Calls(MaxVersion)), len(Calls(Extended)); n != int(CallDeriveKey2) || all != n+9 {
 		t.Errorf("%d calls, and %d of the extended version", n, all)
@@ -174,9 +163,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	for id, number := range map[CallID]uint32{CallInitialize: 1, CallSign: 43, CallWaitForSlotEvent: 65, CallLoginUser: 66, CallInitToken2: 88, CallDeriveKey2: 89, CallEncapsulateKey: 200, CallDecapsulateKey: 201, CallDecryptMessageNext2: 207} {
-		if uint32(id) != number {
-			t.Errorf("%v has number %d, want %d", id, id, number)
-		}
+		require.Equal(t, number, uint32(id))
 	}
 }
 

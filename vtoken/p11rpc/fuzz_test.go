@@ -3,9 +3,10 @@ package p11rpc
 import (
 	"bytes"
 	"errors"
-	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 )
@@ -29,21 +30,17 @@ func seeds(t testing.TB, response bool) (list [][]byte) {
 				}
 				e := Encoder{Version: version}
 				e.begin(1, id, sig)
-				if err := writeAll(&e, sample(id, sig, response, n)); err != nil {
-					t.Fatalf("%v: %v", id, err)
-				}
+				require.NoError(t, writeAll(&e, sample(id, sig, response, n)))
 				list = append(list, append([]byte{byte(slices.Index(Versions(), version))}, frameOf(t, e.Bytes()).Body...))
 			}
 		}
 	}
-	if len(list) < 13*4*int(CallDeriveKey2) {
-		t.Fatalf("only %d seeds", len(list))
-	}
+	require.GreaterOrEqual(t, len(list), 13*4*int(CallDeriveKey2))
 	return list
 }
 
-// depth2 is a template inside a template inside a template, which once ended
-// another decoder's stack (S43).
+// depth2 returns a template that nests without end. In p11-kit such a template ran the
+// decoder out of stack (CVE-2026-13757).
 func depth2() []byte {
 	b := []byte{2, 0, 0, 0, byte(CallCreateObject), 0, 0, 0, 3, 'u', 'a', 'A', 0, 0, 0, 0, 0, 0, 0, 1}
 	for range 100_000 {
@@ -55,9 +52,8 @@ func depth2() []byte {
 func TestDeepTemplateIsRefused(t *testing.T) {
 	b := depth2()
 	d := Decoder{Version: b[0]}
-	if _, err := d.Request(b[1:]); err != nil {
-		t.Fatal(err)
-	}
+	_, err := d.Request(b[1:])
+	require.NoError(t, err)
 	d.Session()
 	if d.Template(); !errors.Is(d.Err(), ErrMalformed) {
 		t.Errorf("%v", d.Err())
@@ -122,20 +118,14 @@ func again(t *testing.T, version byte, call CallID, sig string, values []any, b 
 	e := Encoder{Version: version}
 	e.begin(1, call, sig)
 	if err := writeAll(&e, values); err != nil {
-		if errors.Is(err, ErrMalformed) {
-			t.Fatalf("%v: what was read cannot be written: %v", call, err)
-		}
+		require.False(t, errors.Is(err, ErrMalformed), "%v: what was read cannot be written", call)
 		return // read leniently, such as the mechanism that has no form here
 	}
 	d := Decoder{Version: version}
 	d.start(frameOf(t, e.Bytes()).Body, !b.response)
 	got, err := readAll(&d, &b)
-	if err != nil {
-		t.Fatalf("%v: what was written cannot be read: %v\n%#v", call, err, values)
-	}
-	if !reflect.DeepEqual(normalAll(got), normalAll(values)) {
-		t.Fatalf("%v:\nread    %v\nwritten %v", call, normalAll(got), normalAll(values))
-	}
+	require.NoError(t, err, "%v, %v", call, values)
+	require.Equal(t, normalAll(values), normalAll(got), "%v", call)
 }
 
 func normalAll(values []any) (list []string) {
@@ -156,9 +146,8 @@ func FuzzReader(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if frame.Code == 0 || !bytes.Contains(wire, frame.Body) {
-				t.Fatalf("frame %d with a body that was not sent", frame.Code)
-			}
+			require.NotZero(t, frame.Code, "frame %d with a body that was not sent", frame.Code)
+			require.True(t, bytes.Contains(wire, frame.Body), "frame %d with a body that was not sent", frame.Code)
 		}
 	})
 }

@@ -1,10 +1,11 @@
 package p11rpc
 
 import (
-	"bytes"
 	"encoding/binary"
 	"os"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 )
@@ -19,15 +20,11 @@ type exchange struct{ request, response []byte } // bodies
 func readRecorded(t testing.TB) (list []exchange) {
 	t.Helper()
 	wire, err := os.ReadFile(recorded)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for len(wire) > 0 {
 		var pair exchange
 		for i, direction := range []byte("><") {
-			if wire[0] != direction {
-				t.Fatalf("%s is not pairs of request and answer", recorded)
-			}
+			require.Equal(t, direction, wire[0], "%v", recorded)
 			options, size := binary.BigEndian.Uint32(wire[5:]), binary.BigEndian.Uint32(wire[9:])
 			start := 13 + options
 			body := wire[start : start+size]
@@ -40,9 +37,7 @@ func readRecorded(t testing.TB) (list []exchange) {
 		}
 		list = append(list, pair)
 	}
-	if len(list) < 40 {
-		t.Fatalf("%d exchanges in %s, expected 40 at least", len(list), recorded)
-	}
+	require.GreaterOrEqual(t, len(list), 40, "%v", recorded)
 	return list
 }
 
@@ -51,14 +46,10 @@ func TestRecordedConversation(t *testing.T) {
 	for i, x := range readRecorded(t) {
 		var d Decoder
 		call, err := d.Request(x.request)
-		if err != nil {
-			t.Fatalf("exchange %d: %v", i, err)
-		}
+		require.NoError(t, err, "%v", i)
 		b := body{}
 		values, err := readAll(&d, &b)
-		if err != nil {
-			t.Fatalf("exchange %d, request of %v: %v", i, call, err)
-		}
+		require.NoError(t, err, "%v, %v", i, call)
 		for _, v := range values {
 			if q, ok := v.([]ck.AttributeQuery); ok {
 				b.queries = q
@@ -70,19 +61,13 @@ func TestRecordedConversation(t *testing.T) {
 		if rv, isCode := err.(ck.Error); isCode {
 			var e Encoder
 			e.Error(1, rv)
-			if got := frameOf(t, e.Bytes()).Body; !bytes.Equal(got, x.response) {
-				t.Errorf("exchange %d, error of %v:\ngot  %x\nwant %x", i, call, got, x.response)
-			}
+			require.Equal(t, x.response, frameOf(t, e.Bytes()).Body, "%v, %v", i, call)
 			continue
 		}
-		if err != nil {
-			t.Fatalf("exchange %d, answer of %v: %v", i, call, err)
-		}
+		require.NoError(t, err, "%v, %v", i, call)
 		b.response = true
 		values, err = readAll(&d, &b)
-		if err != nil {
-			t.Fatalf("exchange %d, answer of %v: %v", i, call, err)
-		}
+		require.NoError(t, err, "%v, %v", i, call)
 		rewrite(t, call, calls[call].Response, values, x.response)
 	}
 }
@@ -91,10 +76,6 @@ func rewrite(t *testing.T, call CallID, sig string, values []any, want []byte) {
 	t.Helper()
 	var e Encoder
 	e.begin(1, call, sig)
-	if err := writeAll(&e, values); err != nil {
-		t.Fatalf("%v: %v", call, err)
-	}
-	if got := frameOf(t, e.Bytes()).Body; !bytes.Equal(got, want) {
-		t.Errorf("%v (%s):\ngot  %x\nwant %x", call, sig, got, want)
-	}
+	require.NoError(t, writeAll(&e, values), "%v", call)
+	require.Equal(t, want, frameOf(t, e.Bytes()).Body, "%v, %v", call, sig)
 }

@@ -65,12 +65,17 @@ func TestMechanismBytes(t *testing.T) {
 				"", "00001050 0000000000000001 ffffffff 00000002 0405", "00001050 01 0000000000000001 ffffffff 00000002 0405",
 			},
 		},
-		// A mechanism that is in no list of p11-kit's, with and without a parameter.
-		{&ck.Mechanism{Type: ck.CKM_XEDDSA}, [...]string{"00004029 ffffffff", "00004029 ffffffff", "00004029 00"}},
+		// Numbers that p11-kit passes on as the bytes of host memory.
 		{
-			&ck.Mechanism{Type: ck.CKM_XEDDSA, Parameter: ck.RawParameter{1}},
-			[...]string{"00004029 00000001 01", "00004029 00000001 01", "00004029 01 00000001 01"},
+			&ck.Mechanism{Type: ck.CKM_MD5_HMAC_GENERAL, Parameter: ck.MACGeneralParams(12)},
+			[...]string{
+				"00000212 00000008 0c00000000000000", "00000212 00000008 0c00000000000000",
+				"00000212 01 00000008 0c00000000000000",
+			},
 		},
+		// A mechanism of no list: what its parameter holds is not known, so it does not travel.
+		{&ck.Mechanism{Type: ck.CKM_XEDDSA}, [...]string{"00004029 ffffffff", "00004029 ffffffff", "00004029 00"}},
+		{&ck.Mechanism{Type: ck.CKM_XEDDSA, Parameter: ck.RawParameter{1}}, [...]string{"", "", ""}},
 	} {
 		for version, want := range tc.want {
 			e := Encoder{Version: byte(version)}

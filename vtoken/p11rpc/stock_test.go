@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -20,9 +22,8 @@ const softHSM = "/usr/lib/softhsm/libsofthsm2.so"
 func TestStockServer(t *testing.T) {
 	nc := dialStockServer(t)
 	version, err := Offer(nc, MaxVersion)
-	if err != nil || version > MaxVersion {
-		t.Fatalf("version %d, %v", version, err)
-	}
+	require.NoError(t, err)
+	require.LessOrEqual(t, version, byte(MaxVersion))
 	c := &stockCaller{t: t, sock: nc, in: NewReader(nc), e: Encoder{Version: version}, d: Decoder{Version: version}}
 	c.call(CallInitialize, func(e *Encoder) { e.Data([]byte(Magic)); e.Byte(0); e.Data([]byte{0}) }, nil)
 
@@ -33,20 +34,14 @@ func TestStockServer(t *testing.T) {
 	})
 	var slots []ck.SlotID
 	c.call(CallGetSlotList, func(e *Encoder) { e.Byte(0); e.UlongBuffer(10) }, func(d *Decoder) { slots, _ = UlongList[ck.SlotID](d) })
-	if len(slots) == 0 {
-		t.Fatal("no slots")
-	}
+	require.NotEmpty(t, slots, "no slots")
 	slot := uint64(slots[0])
 	c.call(CallInitToken, func(e *Encoder) { e.Ulong(slot); e.Data([]byte("12345678")); e.ZeroString("ours") }, nil)
 	c.call(CallGetTokenInfo, func(e *Encoder) { e.Ulong(slot) }, func(d *Decoder) {
-		if info := d.TokenInfo(); info.Label != "ours" {
-			t.Errorf("C_GetTokenInfo: %+v", info)
-		}
+		require.Equal(t, "ours", d.TokenInfo().Label)
 	})
 	c.digest(slot)
-	if err := c.try(CallCloseSession, func(e *Encoder) { e.Ulong(12345) }, nil); err != ck.CKR_SESSION_HANDLE_INVALID {
-		t.Errorf("C_CloseSession of no session: %v", err)
-	}
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, c.try(CallCloseSession, func(e *Encoder) { e.Ulong(12345) }, nil))
 	c.call(CallFinalize, nil, nil)
 }
 
@@ -81,17 +76,13 @@ func (c *stockCaller) try(call CallID, write func(*Encoder), read func(*Decoder)
 	if write != nil {
 		write(&c.e)
 	}
-	if err := c.e.End(); err != nil {
-		c.t.Fatal(err)
-	}
-	if _, err := c.sock.Write(c.e.Bytes()); err != nil {
-		c.t.Fatal(err)
-	}
+	require.NoError(c.t, c.e.End())
+	_, err := c.sock.Write(c.e.Bytes())
+	require.NoError(c.t, err)
 	c.e.Reset()
 	f, err := c.in.Next()
-	if err != nil || f.Code != c.code {
-		c.t.Fatalf("%v: answer to %d, %v", call, f.Code, err)
-	}
+	require.NoError(c.t, err, "%v", call)
+	require.Equal(c.t, c.code, f.Code, "%v", call)
 	if err := c.d.Response(f.Body, call); err != nil {
 		return err
 	}
@@ -114,21 +105,13 @@ func dialStockServer(t *testing.T) net.Conn {
 	dir := t.TempDir()
 	conf, sock := filepath.Join(dir, "softhsm2.conf"), filepath.Join(dir, "p11")
 	tokens := filepath.Join(dir, "tokens")
-	if err := os.Mkdir(tokens, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(conf, []byte("directories.tokendir = "+tokens+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Mkdir(tokens, 0o700))
+	require.NoError(t, os.WriteFile(conf, []byte("directories.tokendir = "+tokens+"\n"), 0o600))
 	cmd := exec.Command("p11-kit", "server", "--foreground", "--name", sock, "--provider", softHSM, "pkcs11:")
 	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+conf, "XDG_RUNTIME_DIR="+dir)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for lines := bufio.NewScanner(out); lines.Scan(); { // it prints its address when it listens
 		if strings.Contains(lines.Text(), "P11_KIT_SERVER_ADDRESS") {
@@ -136,9 +119,7 @@ func dialStockServer(t *testing.T) net.Conn {
 		}
 	}
 	nc, err := net.Dial("unix", sock)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { nc.Close() })
 	return nc
 }

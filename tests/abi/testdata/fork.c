@@ -36,7 +36,7 @@ static int sockets(void)
 	return n;
 }
 
-/* What a child does that knows PKCS #11. */
+/* What a child does that knows PKCS#11. */
 static void initialize_and_use(void)
 {
 	WANT(CKR_CRYPTOKI_NOT_INITIALIZED, f->C_Finalize(NULL));
@@ -47,7 +47,7 @@ static void initialize_and_use(void)
 	use(h, 2);
 }
 
-/* What a fresh child finds, before it knows PKCS #11. */
+/* What a fresh child finds, before it knows PKCS#11. */
 static void is_uninitialized(void)
 {
 	CK_INFO info;

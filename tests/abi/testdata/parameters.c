@@ -13,6 +13,8 @@
 #define CKA_EXTRACTABLE 0x162UL
 #define CKA_EC_PARAMS 0x180UL
 #define CKA_PARAMETER_SET 0x61dUL
+#define CKR_ATTRIBUTE_VALUE_INVALID 0x13UL
+#define CKR_MECHANISM_INVALID 0x70UL
 #define CKR_MECHANISM_PARAM_INVALID 0x71UL
 #define CKR_SIGNATURE_INVALID 0xC0UL
 
@@ -123,6 +125,27 @@ static void eddsa(CK_SESSION_HANDLE h)
 		"8b36950b95130022907a7fb7c4e9b2d5f6cca685a587b4b21f4b888e4e7edb0d");
 	p.pContextData = NULL;
 	WANT(CKR_MECHANISM_PARAM_INVALID, f->C_SignInit(h, &m, 1));
+}
+
+/* Lengths that were never set are refused, and take no memory. No bytes are no parameter. */
+static void lengths(CK_SESSION_HANDLE h)
+{
+	CK_BYTE oid[] = {6, 3, 0x2b, 0x65, 0x70}, out[64];
+	CK_ULONG length = sizeof out;
+	CK_OBJECT_HANDLE key = curve_key(h, 0x40, oid, "0305334e381af78f141cb666f6199f57bc3495335a256a95bd2a55bf546663f6");
+	CK_EDDSA_PARAMS p = {0, 1UL << 39, out};
+	CK_MECHANISM m = {0x1057, &p, sizeof p}, iv = {0x1085, out, 1UL << 39}, unknown = {0x4029, out, sizeof out};
+	WANT(CKR_MECHANISM_PARAM_INVALID, f->C_SignInit(h, &m, key));
+	WANT(CKR_MECHANISM_PARAM_INVALID, f->C_EncryptInit(h, &iv, key));
+	WANT(CKR_MECHANISM_INVALID, f->C_SignInit(h, &unknown, key));
+	m.ulParameterLen = 0;
+	OK(f->C_SignInit(h, &m, key));
+	OK(f->C_Sign(h, out, 1, out, &length));
+
+	for (CK_ATTRIBUTE_TYPE t = CKA_CLASS; t <= CKA_VALUE; t += CKA_VALUE) {
+		CK_ATTRIBUTE a = {t, out, 1UL << 39};
+		WANT(CKR_ATTRIBUTE_VALUE_INVALID, f->C_CreateObject(h, &a, 1, &key));
+	}
 }
 
 static void derivations(CK_SESSION_HANDLE h)
@@ -241,6 +264,7 @@ int main(int argc, char **argv)
 	login(h);
 	ciphers(h);
 	eddsa(h);
+	lengths(h);
 	derivations(h);
 	passwords(h);
 	lattices(h);

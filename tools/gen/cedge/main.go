@@ -1,5 +1,5 @@
 // Command cedge writes the generated parts of p11module from one table of the
-// functions of PKCS #11 (functions.go):
+// functions of PKCS#11 (functions.go):
 //
 //   - zfunctions.h: the prototypes and the two function lists;
 //   - zfront.c: the exported C functions, which check arguments and hand over;

@@ -1,6 +1,6 @@
 package cryptoki
 
-// The table: every function of PKCS #11 2.40, then those that 3.0 added, then
+// The table: every function of PKCS#11 2.40, then those that 3.0 added, then
 // those of 3.2, in the order of the function lists. A line is the name, "@" and
 // who answers where it is not the generated edge, and the parameters as
 // kind:name or kind:name,name.

@@ -14,7 +14,7 @@ import (
 // where says which packages make choices about the standard, and under which
 // headings of their comments.
 var where = [...]struct{ title, folder, heading string }{
-	{"The library", "p11module", "Choices where PKCS #11 leaves one"},
+	{"The library", "p11module", "Choices where PKCS#11 leaves one"},
 	{"Sessions, logins and operations", "vtoken", "Choices where the standard leaves one"},
 	{"Mechanisms", "vtoken/mech", "Choices where PKCS#11 leaves one, or where safety asks for one"},
 	{"Defaults of attributes", "vtoken/object", "Defaults that PKCS#11 leaves to the token"},
