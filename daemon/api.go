@@ -21,6 +21,7 @@ import (
 	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/version"
 )
 
 // listenAPI makes the HTTPS listener.

@@ -17,6 +17,7 @@ import (
 	"vtoken/provisioning/dialect/native/api"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/version"
 )
 
 // auditDir is the folder of the audit log in the data folder, where the

@@ -20,6 +20,8 @@ type layer struct {
 var layers = [...]layer{
 	{name: "the vocabulary knows nobody", only: true,
 		of: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11uri"}},
+	{name: "the version knows the vocabulary", only: true,
+		of: []string{"vtoken/version"}, may: []string{"vtoken/ck"}},
 	{name: "the wire codec knows the vocabulary", only: true,
 		of: []string{"vtoken/p11rpc"}, may: []string{"vtoken/ck", "vtoken/secret"}, never: []string{"net/http"}},
 	{name: "inside the engine imports go down only", only: true,
@@ -42,7 +44,7 @@ var layers = [...]layer{
 		of: []string{"vtoken/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/pin", "vtoken/object", "vtoken/record"}, never: []string{"net/http"}},
 
 	{name: "the module in the host process is small and silent",
-		of: []string{"p11module/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/..."},
+		of: []string{"p11module/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "vtoken/version", "p11module/..."},
 		never: []string{"net/http", "vtoken/vtoken", "go.etcd.io/bbolt"}},
 
 	{name: "key-value stores know bytes only",
@@ -87,7 +89,7 @@ var layers = [...]layer{
 		of:  []string{"provisioning/dialect/..."},
 		may: []string{"provisioning", "provisioning/directory", "provisioning/httpkit", "provisioning/httpkit/jwtauth", "provisioning/seedfile", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
 	{name: "the client of the API knows its JSON",
-		of: []string{"provisioning/client"}, may: []string{"provisioning/dialect/native/api", "vtoken/secret"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
+		of: []string{"provisioning/client"}, may: []string{"provisioning/dialect/native/api", "vtoken/secret", "vtoken/version"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
@@ -103,10 +105,10 @@ var layers = [...]layer{
 	{name: "the generator of docs/pkcs11.md reads the tables that it tells of",
 		of: []string{"tools/gen/p11doc"}, may: []string{"tools/gen/cryptoki", "daemon/p11server", "vtoken/ck", "vtoken/mech", "vtoken/object", "vtoken/policy", "vtoken/p11rpc"}},
 	{name: "tools talk to the daemon through its API",
-		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
+		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "vtoken/version", "tools/..."},
 		never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 	{name: "tests of whole programs know what programs offer",
-		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/remote"}},
+		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/dialect/native/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "vtoken/version", "p11module/remote"}},
 }
 
 // within reports whether a package is one of the patterns. self is what "."

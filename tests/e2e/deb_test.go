@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"vtoken/tests/harness"
+	"vtoken/vtoken/version"
 )
 
 // TestDeb builds the Debian package, and installs, upgrades, removes and purges it
 // in a folder: programs work, a configuration that was changed stays, and keys are
-// never deleted (K16).
+// never deleted.
 func TestDeb(t *testing.T) {
 	build(t)
 	root, err := harness.Root()
@@ -23,6 +24,10 @@ func TestDeb(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	deb := strings.TrimSpace(string(text))
+	named, err := exec.Command("dpkg-deb", "--field", deb, "Version").Output()
+	if err != nil || strings.TrimSpace(string(named)) != version.String() {
+		t.Errorf("the package is of version %q, %v; want %s", named, err, version.String())
+	}
 	host := filepath.Join(out, "host")
 	for _, dir := range []string{"var/lib/dpkg/updates", "var/lib/dpkg/info", "var/lib/vtoken", "etc"} {
 		must(t, os.MkdirAll(filepath.Join(host, dir), 0o755))
