@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -227,7 +228,8 @@ func unread(args []string) error {
 				e.Buffer(ck.Buffer{Len: p11rpc.MaxBody / 2})
 			})
 		}
-		if err := w.send(); err != nil {
+		_ = w.SetWriteDeadline(time.Now().Add(time.Second))
+		if err := w.send(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 	}
@@ -357,6 +359,9 @@ func TestMemoryIsBudgeted(t *testing.T) {
 			whileAliceSigns(t, d, func() {
 				a := launch(t, d, uid, attack.run[0], attack.run[1:]...)
 				t.Logf("the attacker: %s", a.line(t))
+				now, most := resident(t, d)
+				t.Logf("the daemon has %d MB, had %d MB", now, most)
+				require.Less(t, most, maxDaemon)
 				t.Logf("charged: %.0f MiB", metric(t, d, `vtoken_limit_used{kind="memory"}`)/(1<<20))
 				require.Positive(t, metric(t, d, `vtoken_limit_refused_total{kind="memory"}`))
 				// While the attacker holds on to it, alice logs in anew.
@@ -405,7 +410,12 @@ func TestConnectionsSayThatThereAreTooMany(t *testing.T) {
 	d := start(t)
 	whileAliceSigns(t, d, func() {
 		a := launch(t, d, trudy, "crowder", "2000")
-		require.Equal(t, "held 1024 then CKR_DEVICE_MEMORY", a.line(t))
+		line := a.line(t)
+		// While they are held, an application of another user comes.
+		out, err := run(t, d, alice, "login", harness.PIN)
+		require.NoError(t, err)
+		require.Contains(t, out, "CKR_OK")
+		require.Equal(t, "held 1024 then CKR_DEVICE_MEMORY", line)
 		now, _ := resident(t, d)
 		t.Logf("with 1024 idle connections the daemon has %d MB", now)
 		require.Positive(t, metric(t, d, `vtoken_limit_refused_total{kind="connections"}`))
@@ -415,14 +425,30 @@ func TestConnectionsSayThatThereAreTooMany(t *testing.T) {
 	allReturned(t, d)
 }
 
-// TestSilentConnectionsToTheAPI: 700 of them, and neither the socket of applications nor
-// that of the administrator misses a descriptor; the API goes on for other addresses.
-func TestSilentConnectionsToTheAPI(t *testing.T) {
+// TestNewcomersGetIn: users who have nothing take all places that there are, as many as
+// each may. Bob comes later, has none, and logs in.
+func TestNewcomersGetIn(t *testing.T) {
 	d := start(t)
+	newToken(t, d, "bob", bob, "card-of-bob")
+	for _, uid := range []uint32{62011, 62012, 62013, 62014, 62015} {
+		t.Logf("a crowd: %s", launch(t, d, uid, "crowder", "1024").line(t))
+	}
+	out, err := run(t, d, bob, "login", harness.PIN)
+	require.NoError(t, err)
+	require.Contains(t, out, "CKR_OK")
+	require.EqualValues(t, 4096, metric(t, d, `vtoken_limit{kind="connections"}`))
+}
+
+// TestSilentConnectionsToTheAPI: more of them than the daemon may open files, and neither
+// the socket of applications nor that of the administrator misses a descriptor; the API
+// goes on for other addresses.
+func TestSilentConnectionsToTheAPI(t *testing.T) {
+	const files, silent = 1024, 1100
+	d := startWithFiles(t, files)
 	whileAliceSigns(t, d, func() {
 		address := strings.TrimPrefix(d.API, "https://")
 		open := 0
-		for range 700 {
+		for range silent {
 			c, err := net.Dial("tcp", address)
 			require.NoError(t, err)
 			defer c.Close()
@@ -431,7 +457,11 @@ func TestSilentConnectionsToTheAPI(t *testing.T) {
 				open++
 			}
 		}
-		t.Logf("%d of 700 silent connections are open", open)
+		t.Logf("%d of %d silent connections are open", open, silent)
+		// An application that comes now finds a descriptor.
+		out, err := run(t, d, alice, "login", harness.PIN)
+		require.NoError(t, err)
+		require.Contains(t, out, "CKR_OK")
 		require.LessOrEqual(t, metric(t, d, `vtoken_limit_used{kind="api-connections"}`), 256.0)
 		// From another address the API answers.
 		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
@@ -447,4 +477,16 @@ func TestSilentConnectionsToTheAPI(t *testing.T) {
 		require.NoError(t, err)
 	})
 	allReturned(t, d)
+}
+
+// startWithFiles is start for a daemon that may have so many files open.
+func startWithFiles(t *testing.T, files int) *harness.Daemon {
+	t.Helper()
+	bin, err := harness.Build()
+	require.NoError(t, err)
+	programs := t.TempDir()
+	require.NoError(t, os.Symlink(filepath.Join(bin, "vtoken"), filepath.Join(programs, "vtoken")))
+	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, filepath.Join(bin, "vtokend"))
+	require.NoError(t, os.WriteFile(filepath.Join(programs, "vtokend"), []byte(script), 0o755))
+	return startFrom(t, programs)
 }
