@@ -64,7 +64,9 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-// TestExports is C97 and C01: every function by name, and nothing else.
+// TestExports finds every function by name, and nothing else. OpenSSH looks for the name
+// C_GetFunctionList before it loads a module, and other hosts resolve functions themselves
+// (Nitrokey/nethsm-pkcs11#231).
 func TestExports(t *testing.T) {
 	f, err := elf.Open(module(t))
 	if err != nil {
@@ -201,7 +203,8 @@ const (
 	actionProhibited = "0x1b"
 )
 
-// TestAbsentDaemon is P08 and half of P10.
+// TestAbsentDaemon runs hosts where no daemon is: they see no slots, wait for nothing, and
+// find nothing on their standard streams (tpm2-software/tpm2-pkcs11#834).
 func TestAbsentDaemon(t *testing.T) {
 	program := host(t, "absent")
 	for name, socket := range map[string]string{"no file": "/none", "a file": "/file"} {
@@ -235,8 +238,9 @@ func quick(t *testing.T, run func() string) {
 	t.Errorf("C_Initialize and C_GetSlotList took more than %d ms, %d times", limit, tries)
 }
 
-// TestForbiddenSocket is the other half of P10. Root may open any socket, so a
-// test that runs as root has another user try.
+// TestForbiddenSocket runs a host that may not open the socket, which it is told at once
+// and by another code than for an absent daemon (opencryptoki/opencryptoki#230). Root may
+// open any socket, so a test that runs as root has another user try.
 func TestForbiddenSocket(t *testing.T) {
 	dir, err := harness.TempDir()
 	if err != nil {
@@ -310,8 +314,9 @@ func TestHeavyKeys(t *testing.T) {
 	run(t, p.environment(), host(t, "heavy"), module(t))
 }
 
-// TestFork is P01, C24 and C25; the busy case forks while other threads have
-// requests under way.
+// TestFork uses the module in forked children, where the Go runtime of the parent would
+// hang (golang/go#15538) and two processes would write on one socket. The busy case forks
+// while other threads have requests under way.
 func TestFork(t *testing.T) {
 	p := startPeer(t)
 	program := host(t, "fork")
@@ -339,14 +344,16 @@ func TestReload(t *testing.T) {
 	run(t, p.environment(), host(t, "reload"), module(t))
 }
 
-// TestSignals is the rest of P04: what the runtime in the library does with signals
-// is not seen by the host.
+// TestSignals: the host does not see what the runtime in the library does with signals
+// (golang/go#13042).
 func TestSignals(t *testing.T) {
 	p := startPeer(t)
 	run(t, p.environment(), host(t, "signals"), module(t))
 }
 
-// TestStoppedDaemon is C66, with a limit that a test can wait for.
+// TestStoppedDaemon stops the daemon: a call ends after the limit, so that a stuck daemon
+// does not freeze a browser (p11-glue/p11-kit#294). The limit is one that a test can wait
+// for.
 func TestStoppedDaemon(t *testing.T) {
 	p := startPeer(t)
 	run(t, p.environment("VTOKEN_P11_TIMEOUT=200ms"), host(t, "stopped"), module(t), strconv.Itoa(p.PID()), "200")

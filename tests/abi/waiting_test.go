@@ -72,7 +72,7 @@ func (w *waiter) end() {
 	}
 }
 
-// TestIdleWait is the processor's half of C56.
+// TestIdleWait: a host that waits for events takes nearly no processor.
 func TestIdleWait(t *testing.T) {
 	p := startPeer(t)
 	w := startWaiter(t, p, "idle")
@@ -83,7 +83,7 @@ func TestIdleWait(t *testing.T) {
 	w.end()
 }
 
-// TestEventsWake is C64: a wait ends with whatever an administrator does to a token,
+// TestEventsWake: a wait ends with whatever an administrator does to a token,
 // once for each, and with C_Finalize. What else wakes it is in vtoken/slot_test.go.
 func TestEventsWake(t *testing.T) {
 	p := startPeer(t)

@@ -13,7 +13,7 @@ import (
 
 // TestBackupWhileSigningRestoresElsewhere takes backups while clients sign, and
 // restores one into another folder with the same KEK: slots, labels, objects and
-// the count of wrong PINs are as they were, and the key signs (P23, P26).
+// the count of wrong PINs are as they were, and the key signs.
 func TestBackupWhileSigningRestoresElsewhere(t *testing.T) {
 	d := start(t)
 	must(t, d.NewToken("Tried", harness.PIN, harness.SOPIN))

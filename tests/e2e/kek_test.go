@@ -206,7 +206,7 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 }
 
 // TestWrongPINsDoNotTouchTheTPM enters more wrong PINs than a TPM bears of its
-// own. A KEK with an auth-file would be locked out then (S34).
+// own. A KEK with an auth-file would be locked out then (irtimmer/tpm2-pk11#75).
 func TestWrongPINsDoNotTouchTheTPM(t *testing.T) {
 	auth := filepath.Join(t.TempDir(), "auth")
 	must(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))

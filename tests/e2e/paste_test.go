@@ -10,9 +10,9 @@ import (
 	"vtoken/tests/harness"
 )
 
-// TestPastedLines runs the lines that "vtoken token show" gives people to paste
-// (C34), with a key of each kind, and verifies what they signed. Only the PIN is
-// put in where a program would ask for it.
+// TestPastedLines runs the lines that "vtoken token show" gives people to paste, with a
+// key of each kind, and verifies what they signed. Only the PIN is put in where a program
+// would ask for it.
 func TestPastedLines(t *testing.T) {
 	d := start(t)
 	must(t, d.NewUser(me(t)))

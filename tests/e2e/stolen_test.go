@@ -57,7 +57,7 @@ func (s thief) getsNothing(t *testing.T, keks ...string) {
 
 // TestStolenFolder: a copy of the whole data folder yields nothing without the TPM
 // or HSM, nor with those of a thief. No PIN can be tried, so that a list of all of
-// them is worth nothing (S30).
+// them is worth nothing (softhsm/SoftHSMv2#676).
 func TestStolenFolder(t *testing.T) {
 	t.Run("tpm2", func(t *testing.T) {
 		chip := tpm(t)

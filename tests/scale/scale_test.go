@@ -52,7 +52,7 @@ func walkFor(t *testing.T) time.Duration {
 	return d
 }
 
-// TestManyTokensUnderRandomWork is P51 and P14: each process keeps a model of
+// TestManyTokensUnderRandomWork: each process keeps a model of
 // what it did, and every code and every object that it sees has to be the
 // model's.
 func TestManyTokensUnderRandomWork(t *testing.T) {
@@ -180,8 +180,7 @@ func (c *card) makeKey(t *testing.T, p *pkcs11.Ctx) {
 	must(t, p.CloseSession(h))
 }
 
-// sessionsEnd waits until the daemon serves nobody, which is to take a moment
-// and not for ever (P44).
+// sessionsEnd waits until the daemon serves nobody: sessions end with their connection.
 func sessionsEnd(t *testing.T, d *harness.Daemon) {
 	t.Helper()
 	admin := client.Unix(d.AdminSocket)
@@ -202,7 +201,8 @@ func sessionsEnd(t *testing.T, d *harness.Daemon) {
 	}
 }
 
-// TestShortLivedClients is C29 and P44.
+// TestShortLivedClients has many short-lived programs sign at the same time: none fails
+// (mtrojnar/osslsigncode#497), and their sessions end with them (Yubico/yubihsm-shell#379).
 func TestShortLivedClients(t *testing.T) {
 	const clients, atOnce = 1000, 50
 	d := start(t)

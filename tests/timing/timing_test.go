@@ -22,8 +22,8 @@ func count(t *testing.T) int {
 	return n
 }
 
-// TestDecryption is S16 and S18: it prints what the times tell. It fails on a wrong
-// answer, and on no time.
+// TestDecryption prints what the times of decryption tell of paddings
+// (opencryptoki/opencryptoki#731). It fails on a wrong answer, and on no time.
 func TestDecryption(t *testing.T) {
 	rounds := count(t)
 	for _, way := range []struct {

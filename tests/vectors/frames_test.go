@@ -77,7 +77,7 @@ func (k *token) answer(t *testing.T, w *wire, m []*pkcs11.Mechanism, key pkcs11.
 	return a, plain
 }
 
-// TestPaddingFaultsLookAlike is S17: on the wire and in the code every fault of a
+// TestPaddingFaultsLookAlike: on the wire and in the code every fault of a
 // padding is like every other. Of PKCS #1 v1.5 there are no faults: what comes of a
 // wrong padding is as long on the wire as a message of its length.
 func TestPaddingFaultsLookAlike(t *testing.T) {

@@ -1,7 +1,7 @@
 /*
- * Loading alone opens nothing and says nothing (C09), and the handlers of
- * signals that a host has are left alone (P04), but for those that a Go runtime
- * must see: faults, which it hands on, and its own two.
+ * Loading alone opens nothing and says nothing: hosts load what they are told to
+ * (CVE-2023-38408). The handlers of signals that a host has are left alone, but for
+ * those that a Go runtime must see: faults, which it hands on, and its own two.
  */
 #include <dirent.h>
 #include <signal.h>

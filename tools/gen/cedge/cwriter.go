@@ -109,7 +109,7 @@ func (f function) writeFront(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\treturn %s(%s);\n}\n", f.exported(), f.cargs())
 }
 
-// exports writes the version script: the table and nothing else (C97).
+// exports writes the version script: the table and nothing else.
 func exports(list []function) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "/* %s */\n{\n  global:\n", generated)
