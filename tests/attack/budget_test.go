@@ -347,7 +347,7 @@ func TestMemoryIsBudgeted(t *testing.T) {
 		run   []string
 	}{
 		"half frames":    {false, []string{"halfframes", "100"}},
-		"unread answers": {true, []string{"unread", "100"}},
+		"unread answers": {true, []string{"unread", "20"}},
 		"objects":        {true, []string{"hoarder", "20", "objects"}},
 		"messages":       {true, []string{"hoarder", "100", "gcm"}},
 		"sessions":       {true, []string{"hoarder", "20", "sessions"}},
