@@ -95,7 +95,7 @@ func TestUnitAllowsWhatIsNeeded(t *testing.T) {
 	dir, err := harness.TempDir()
 	require.NoError(t, err)
 	d := harness.NewDaemon(programs, dir)
-	t.Cleanup(func() { must(t, d.Kill()); must(t, os.RemoveAll(dir)) })
+	t.Cleanup(func() { require.NoError(t, d.Kill()); require.NoError(t, os.RemoveAll(dir)) })
 	flags := []string{"--kek", chip.URI(), "--admin-group", "daemon", "--metrics-listen", "127.0.0.1:0", "--metrics-file", filepath.Join(dir, "m.prom"), "--audit-recipient"}
 	recipient, _ := auditorKey(t)
 	flags = append(flags, recipient)
