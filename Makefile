@@ -5,6 +5,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 FUZZTIME ?= 1m
 KEK     ?= file
+BASE    ?= main
 
 BIN     := bin
 
@@ -23,7 +24,7 @@ RACE_SKIP := EveryByte|PowerCut|OnlySealed|BadInput|ImportMany|AgainstModel
 MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo test soak timing build bench lint fuzz generate install deb clean packages-test packages-build
+.PHONY: FORCE help demo test check soak timing build bench lint fuzz generate install deb clean packages-test packages-build
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,10 +61,17 @@ FORCE:
 bench: packages-test build ## measure the module beside SoftHSM, and print a table with ratios
 	@tools/sh/bench.sh
 
-lint: packages-build ## gofmt, go vet and staticcheck
+check: packages-build ## a minute before a commit: lint, build, and the tests of the packages that differ from BASE (main)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory build
+	@list=$$(tools/sh/changed.sh $(BASE)) && { [ -z "$$list" ] || $(GO) test $$list; }
+
+lint: packages-build ## gofmt, go vet, staticcheck, links and names in the documents, known vulnerabilities
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(GO) test -run '^TestDocs' ./tests/arch
+	@tools/sh/vulncheck.sh
 
 fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh

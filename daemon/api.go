@@ -22,6 +22,7 @@ import (
 	"vtoken/provisioning/dialect/native"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/version"
 )
 
 // listenAPI makes the HTTPS listener.

@@ -23,13 +23,10 @@ import (
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken"
-	"vtoken/vtoken/ck"
 	"vtoken/vtoken/meter"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/version"
 )
-
-// version is the daemon's; it also is the library version in C_GetInfo.
-var version = ck.Version{Major: 0, Minor: 1}
 
 // stopWithin bounds the time from SIGTERM to the end: calls under way get that
 // long to finish.
@@ -108,7 +105,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		changed.Run(d.audit, func(err error) { d.warn("recording that the store was changed from outside", err) })
 	})
 	d.engine, err = vtoken.New(engineStore{store}, vtoken.Options{
-		MayMake: admins.Has, Listen: d.applications().Listen, Provider: provider, Forgotten: d.sweeper.Note, Version: version,
+		MayMake: admins.Has, Listen: d.applications().Listen, Provider: provider, Forgotten: d.sweeper.Note, Version: version.Library(),
 		Turns:       d.turns,
 		Owner:       func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Wait:        func(call context.Context, long time.Duration) { wait(ctx, call, long) },

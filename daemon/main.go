@@ -16,6 +16,7 @@ import (
 	"vtoken/daemon/process"
 	"vtoken/keystore"
 	"vtoken/provisioning/dialect/all"
+	"vtoken/vtoken/version"
 )
 
 // The exit statuses of the daemon (see the package comment).
@@ -43,6 +44,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	cfg, err := config.Load(args, os.Getuid(), os.Getenv)
 	if errors.Is(err, pflag.ErrHelp) {
+		return exitOK
+	}
+	if errors.Is(err, config.ErrVersion) {
+		fmt.Fprintln(stdout, version.Line("vtokend"))
 		return exitOK
 	}
 	if err == nil {

@@ -9,9 +9,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// ErrVersion is what Load returns for --version.
+var ErrVersion = errors.New("the version is asked for")
+
 // Load is the configuration of this process: the defaults, then the file, then
 // the flags in args (without the program's name). It returns pflag.ErrHelp
-// after it has printed the usage to standard output, for --help.
+// after it has printed the usage to standard output, for --help, and ErrVersion
+// for --version.
 func Load(args []string, uid int, getenv func(string) string) (Config, error) {
 	// The flags are parsed twice: once to learn the file, and once more on top
 	// of what the file says.
@@ -30,6 +34,9 @@ func (c *Config) parse(args []string, file *string) error {
 	flags := c.flags(file)
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if version, _ := flags.GetBool("version"); version {
+		return ErrVersion
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("vtokend takes no arguments, only flags; %q is neither", flags.Arg(0))
@@ -89,5 +96,6 @@ func (c *Config) flags(file *string) *pflag.FlagSet {
 	f.StringVar(&c.Crypto, "crypto", c.Crypto, "`WHAT` computes with private keys: libcrypto, go, or auto for the former where it is built in")
 	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`FORMAT` of the log: text or json")
+	f.Bool("version", false, "print the version")
 	return f
 }

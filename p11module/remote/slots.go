@@ -7,6 +7,7 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/secret"
+	"vtoken/vtoken/version"
 )
 
 // GetInfo is C_GetInfo (section 5.4.3). It is about the library, so it is
@@ -16,7 +17,7 @@ func (c *Client) GetInfo() (ck.Info, error) {
 		CryptokiVersion:    ck.Version{Major: 3, Minor: 2},
 		ManufacturerID:     "vtoken",
 		LibraryDescription: "vtoken virtual smart card",
-		LibraryVersion:     ck.Version{Major: 0, Minor: 1},
+		LibraryVersion:     version.Library(),
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"vtoken/provisioning/api"
 	"vtoken/vtoken/secret"
+	"vtoken/vtoken/version"
 )
 
 const (
@@ -22,6 +23,9 @@ const (
 	// timeout bounds a call to a daemon that accepts and does not answer.
 	timeout = 60 * time.Second
 )
+
+// userAgent is how requests name the program that makes them (RFC 9110, section 10.1.5).
+var userAgent = "vtoken/" + version.String()
 
 // Client talks to one daemon.
 type Client struct {
@@ -113,6 +117,7 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 		req.Header.Set("Content-Type", b.mediaType)
 	}
 	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", userAgent)
 	if len(c.key) > 0 {
 		req.Header.Set("Authorization", "Bearer "+string(c.key))
 	}

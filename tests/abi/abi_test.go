@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -25,9 +27,7 @@ var build = sync.OnceValues(harness.Build)
 func built(t *testing.T) string {
 	t.Helper()
 	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return bin
 }
 
@@ -36,9 +36,7 @@ func module(t *testing.T) string { return filepath.Join(built(t), "vtoken-pkcs11
 func root(t *testing.T) string {
 	t.Helper()
 	dir, err := harness.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return dir
 }
 
@@ -46,13 +44,9 @@ func root(t *testing.T) string {
 func table(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root(t), "p11module", "exports.map"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	names := regexp.MustCompile(`C_\w+`).FindAllString(string(text), -1)
-	if len(names) != 104 {
-		t.Fatalf("the table has %d functions, PKCS#11 3.2 has 104", len(names))
-	}
+	require.Len(t, names, 104, "PKCS#11 3.2 has 104 functions")
 	return names
 }
 
@@ -64,17 +58,15 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-// TestExports is C97 and C01: every function by name, and nothing else.
+// TestExports finds every function by name, and nothing else. OpenSSH looks for the name
+// C_GetFunctionList before it loads a module, and other hosts resolve functions themselves
+// (Nitrokey/nethsm-pkcs11#231).
 func TestExports(t *testing.T) {
 	f, err := elf.Open(module(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer f.Close()
 	symbols, err := f.DynamicSymbols()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var got []string
 	for _, s := range symbols {
 		if s.Section != elf.SHN_UNDEF {
@@ -92,14 +84,10 @@ func TestExports(t *testing.T) {
 // TestLibraries: the module needs the C library and no other.
 func TestLibraries(t *testing.T) {
 	f, err := elf.Open(module(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer f.Close()
 	needed, err := f.ImportedLibraries()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, name := range needed {
 		if !strings.HasPrefix(name, "libc.") && !strings.HasPrefix(name, "libpthread.") && !strings.HasPrefix(name, "ld-linux") {
 			t.Errorf("the module needs %s", name)
@@ -122,15 +110,12 @@ func host(t *testing.T, name string, flags ...string) string {
 		}
 		fmt.Fprintf(&names, "%s(%s)\n", same, n)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "names.h"), names.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "names.h"), names.Bytes(), 0o644))
 	program := filepath.Join(dir, name)
 	args := append([]string{"-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root(t), "p11module"),
 		"-I", dir, "-o", program, filepath.Join("testdata", name+".c"), "-lpthread", "-ldl"}, flags...)
-	if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
-		t.Fatalf("compiling %s.c: %v\n%s", name, err, out)
-	}
+	out, err := exec.Command("cc", args...).CombinedOutput()
+	require.NoError(t, err, "compiling %s.c\n%s", name, out)
 	return program
 }
 
@@ -143,22 +128,16 @@ type peer struct {
 func startPeer(t *testing.T) peer {
 	t.Helper()
 	dir, err := harness.TempDir()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d := harness.NewDaemon(built(t), dir)
-	if err := d.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, d.Start())
 	t.Cleanup(func() {
 		if err := d.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := d.NewToken("abi", harness.PIN, harness.SOPIN); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, d.NewToken("abi", harness.PIN, harness.SOPIN))
 	return peer{d}
 }
 
@@ -201,15 +180,14 @@ const (
 	actionProhibited = "0x1b"
 )
 
-// TestAbsentDaemon is P08 and half of P10.
+// TestAbsentDaemon runs hosts where no daemon is: they see no slots, wait for nothing, and
+// find nothing on their standard streams (tpm2-software/tpm2-pkcs11#834).
 func TestAbsentDaemon(t *testing.T) {
 	program := host(t, "absent")
 	for name, socket := range map[string]string{"no file": "/none", "a file": "/file"} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.WriteFile(dir+"/file", nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, os.WriteFile(dir+"/file", nil, 0o600))
 			quick(t, func() string {
 				return run(t, peer{}.environment("VTOKEN_P11_SOCKET="+dir+socket), program, module(t), deviceRemoved)
 			})
@@ -225,9 +203,7 @@ func quick(t *testing.T, run func() string) {
 	for range tries {
 		out := run()
 		took, err := strconv.ParseFloat(strings.TrimSpace(out), 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if took < limit {
 			return
 		}
@@ -235,28 +211,21 @@ func quick(t *testing.T, run func() string) {
 	t.Errorf("C_Initialize and C_GetSlotList took more than %d ms, %d times", limit, tries)
 }
 
-// TestForbiddenSocket is the other half of P10. Root may open any socket, so a
-// test that runs as root has another user try.
+// TestForbiddenSocket runs a host that may not open the socket, which it is told at once
+// and by another code than for an absent daemon (opencryptoki/opencryptoki#230). Root may
+// open any socket, so a test that runs as root has another user try.
 func TestForbiddenSocket(t *testing.T) {
 	dir, err := harness.TempDir()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	copyFile(t, host(t, "absent"), dir+"/absent")
 	copyFile(t, module(t), dir+"/module.so")
-	if err := os.Mkdir(dir+"/closed", 0o700); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Mkdir(dir+"/closed", 0o700))
 	l, err := net.Listen("unix", dir+"/closed/p11.sock")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer l.Close()
 	if os.Getuid() != 0 {
-		if err := os.Chmod(dir+"/closed/p11.sock", 0); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Chmod(dir+"/closed/p11.sock", 0))
 	}
 	quick(t, func() string {
 		c := exec.Command(dir+"/absent", dir+"/module.so", actionProhibited)
@@ -266,9 +235,7 @@ func TestForbiddenSocket(t *testing.T) {
 			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		}
 		out, err := c.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		require.NoError(t, err, "%s", out)
 		return string(out)
 	})
 }
@@ -276,12 +243,8 @@ func TestForbiddenSocket(t *testing.T) {
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(to, content, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, content, 0o755))
 }
 
 // TestAttributes holds the conversion of values to the standard, against the
@@ -310,8 +273,9 @@ func TestHeavyKeys(t *testing.T) {
 	run(t, p.environment(), host(t, "heavy"), module(t))
 }
 
-// TestFork is P01, C24 and C25; the busy case forks while other threads have
-// requests under way.
+// TestFork uses the module in forked children, where the Go runtime of the parent would
+// hang (golang/go#15538) and two processes would write on one socket. The busy case forks
+// while other threads have requests under way.
 func TestFork(t *testing.T) {
 	p := startPeer(t)
 	program := host(t, "fork")
@@ -339,14 +303,16 @@ func TestReload(t *testing.T) {
 	run(t, p.environment(), host(t, "reload"), module(t))
 }
 
-// TestSignals is the rest of P04: what the runtime in the library does with signals
-// is not seen by the host.
+// TestSignals: the host does not see what the runtime in the library does with signals
+// (golang/go#13042).
 func TestSignals(t *testing.T) {
 	p := startPeer(t)
 	run(t, p.environment(), host(t, "signals"), module(t))
 }
 
-// TestStoppedDaemon is C66, with a limit that a test can wait for.
+// TestStoppedDaemon stops the daemon: a call ends after the limit, so that a stuck daemon
+// does not freeze a browser (p11-glue/p11-kit#294). The limit is one that a test can wait
+// for.
 func TestStoppedDaemon(t *testing.T) {
 	p := startPeer(t)
 	run(t, p.environment("VTOKEN_P11_TIMEOUT=200ms"), host(t, "stopped"), module(t), strconv.Itoa(p.PID()), "200")
@@ -358,9 +324,7 @@ func TestMemory(t *testing.T) {
 	p := startPeer(t)
 	out := run(t, p.environment(), host(t, "memory"), module(t))
 	kb, err := strconv.Atoi(strings.TrimSpace(out))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Logf("the module took %d kB", kb)
 	if kb > limit {
 		t.Errorf("the module took %d kB, the limit is %d", kb, limit)
@@ -373,9 +337,7 @@ func TestTrace(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
 	run(t, p.environment("VTOKEN_TRACE="+trace), host(t, "memory"), module(t))
 	text, err := os.ReadFile(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, want := range []string{"C_Initialize = CKR_OK", "C_Login(", "C_Finalize = CKR_OK"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the trace has no %q", want)

@@ -3,6 +3,8 @@ package abi
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestParameters: structures that are the parameters of mechanisms arrive, and
@@ -11,16 +13,13 @@ import (
 func TestParameters(t *testing.T) {
 	p := startPeer(t)
 	out, err := p.Vtoken("token", "list", "-o", "json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var tokens []struct{ ID string }
 	if err := json.Unmarshal([]byte(out), &tokens); err != nil || len(tokens) != 1 {
 		t.Fatalf("not one token: %s, %v", out, err)
 	}
-	if _, err := p.Vtoken("token", "policy", tokens[0].ID, "legacy"); err != nil {
-		t.Fatal(err)
-	}
+	_, err = p.Vtoken("token", "policy", tokens[0].ID, "legacy")
+	require.NoError(t, err)
 	run(t, p.environment(), host(t, "parameters"), module(t))
 }
 

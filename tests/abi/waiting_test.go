@@ -10,6 +10,8 @@ import (
 	"os/user"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -27,17 +29,12 @@ func startWaiter(t *testing.T, p peer, name string) *waiter {
 	w := &waiter{t: t, cmd: exec.Command(host(t, name), module(t))}
 	w.cmd.Env, w.cmd.Stderr = p.environment(), &w.errs
 	var err error
-	if w.in, err = w.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
+	w.in, err = w.cmd.StdinPipe()
+	require.NoError(t, err)
 	out, err := w.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	w.lines = bufio.NewScanner(out)
-	if err := w.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.cmd.Start())
 	t.Cleanup(func() { _ = w.cmd.Process.Kill() }) // no matter where it has ended
 	w.says("ready")
 	return w
@@ -72,7 +69,7 @@ func (w *waiter) end() {
 	}
 }
 
-// TestIdleWait is the processor's half of C56.
+// TestIdleWait: a host that waits for events takes nearly no processor.
 func TestIdleWait(t *testing.T) {
 	p := startPeer(t)
 	w := startWaiter(t, p, "idle")
@@ -83,27 +80,19 @@ func TestIdleWait(t *testing.T) {
 	w.end()
 }
 
-// TestEventsWake is C64: a wait ends with whatever an administrator does to a token,
+// TestEventsWake: a wait ends with whatever an administrator does to a token,
 // once for each, and with C_Finalize. What else wakes it is in vtoken/slot_test.go.
 func TestEventsWake(t *testing.T) {
 	p := startPeer(t)
 	w := startWaiter(t, p, "events")
 	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	id, err := p.NewTokenFor(me.Username, "new", harness.PIN, harness.SOPIN)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	text, err := p.Vtoken("token", "show", id, "-o", "json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var shown struct{ Slot uint64 }
-	if err := json.Unmarshal([]byte(text), &shown); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(text), &shown))
 	event := fmt.Sprintf("0x0 %d", shown.Slot)
 	w.says(event) // it was made
 	for _, args := range [][]string{

@@ -20,6 +20,8 @@ type layer struct {
 var layers = [...]layer{
 	{name: "the vocabulary knows nobody", only: true,
 		of: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11uri"}},
+	{name: "the version knows the vocabulary", only: true,
+		of: []string{"vtoken/version"}, may: []string{"vtoken/ck"}},
 	{name: "the wire codec knows the vocabulary", only: true,
 		of: []string{"vtoken/p11rpc"}, may: []string{"vtoken/ck", "vtoken/secret"}, never: []string{"net/http"}},
 	{name: "inside the engine imports go down only", only: true,
@@ -42,7 +44,7 @@ var layers = [...]layer{
 		of: []string{"vtoken/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/pin", "vtoken/object", "vtoken/record"}, never: []string{"net/http"}},
 
 	{name: "the module in the host process is small and silent",
-		of: []string{"p11module/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/..."},
+		of: []string{"p11module/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "vtoken/version", "p11module/..."},
 		never: []string{"net/http", "vtoken/vtoken", "go.etcd.io/bbolt"}},
 
 	{name: "key-value stores know bytes only",
@@ -104,7 +106,7 @@ var layers = [...]layer{
 		of:  []string{"provisioning/dialect/..."},
 		may: []string{"provisioning", "provisioning/directory", "provisioning/httpkit", "provisioning/httpkit/jwtauth", "provisioning/seedfile", "provisioning/dialect", "vtoken/ck", "vtoken/object", "vtoken/p11uri", "vtoken/pin", "vtoken/record", "vtoken/secret", "."}},
 	{name: "the client of the API knows its JSON",
-		of: []string{"provisioning/client"}, may: []string{"provisioning/api", "vtoken/secret"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
+		of: []string{"provisioning/client"}, may: []string{"provisioning/api", "vtoken/secret", "vtoken/version"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
@@ -114,7 +116,7 @@ var layers = [...]layer{
 		of: []string{"daemon/metrics"}, may: []string{"daemon/audit", "vtoken/ck", "vtoken/p11rpc"}},
 	{name: "what is recorded and counted is of the engine, the store and the API",
 		of: []string{"daemon/observe"}, may: []string{"daemon/audit", "daemon/config", "daemon/metrics", "keystore", "provisioning", "provisioning/httpkit",
-			"provisioning/dialect/native/api", "vtoken", "vtoken/ck", "vtoken/record"}},
+			"provisioning/api", "vtoken", "vtoken/ck", "vtoken/record"}},
 	{name: "the configuration, the audit log and budgets know nobody",
 		of: []string{"daemon/config", "daemon/audit", "daemon/budget"}, may: nil},
 	{name: "the daemon joins everything but the module, the tools and the tests",
@@ -125,10 +127,10 @@ var layers = [...]layer{
 	{name: "the generator of tools/vtokenctl/dialects.json reads the descriptions of the dialects",
 		of: []string{"tools/gen/dialects"}, may: []string{"provisioning", "provisioning/dialect", "provisioning/dialect/all"}},
 	{name: "tools talk to the daemon through its API",
-		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "tools/..."},
+		of: []string{"tools/..."}, may: []string{"keystore/backup", "provisioning/client", "provisioning/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "vtoken/version", "tools/..."},
 		never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 	{name: "tests of whole programs know what programs offer",
-		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "p11module/remote"}},
+		of: []string{"tests/..."}, may: []string{"tests/...", "provisioning/client", "provisioning/api", "vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "vtoken/version", "p11module/remote"}},
 }
 
 // within reports whether a package is one of the patterns. self is what "."

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // module is the prefix of our import paths.
@@ -73,9 +75,7 @@ var list = sync.OnceValues(func() ([]*pkg, error) {
 func packages(t *testing.T) []*pkg {
 	t.Helper()
 	all, err := list()
-	if err != nil {
-		t.Fatalf("listing the packages: %v", err)
-	}
+	require.NoError(t, err, "listing the packages")
 	if len(all) < 10 {
 		t.Fatalf("go list found %d packages only; the rules would check nothing", len(all))
 	}
@@ -149,8 +149,6 @@ func files(t *testing.T) []*file {
 	t.Helper()
 	packages(t)
 	all, err := parsed()
-	if err != nil {
-		t.Fatalf("parsing the module: %v", err)
-	}
+	require.NoError(t, err, "parsing the module")
 	return all
 }

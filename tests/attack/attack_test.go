@@ -78,9 +78,15 @@ func TestMain(m *testing.M) {
 // failed test is shown.
 func start(t *testing.T, flags ...string) *harness.Daemon {
 	t.Helper()
-	require.Zero(t, os.Getuid(), "this test acts as other users: run it as root (sudo make test)")
 	bin, err := harness.Build()
 	require.NoError(t, err)
+	return startFrom(t, bin, flags...)
+}
+
+// startFrom is start with the programs of a folder.
+func startFrom(t *testing.T, bin string, flags ...string) *harness.Daemon {
+	t.Helper()
+	require.Zero(t, os.Getuid(), "this test acts as other users: run it as root (sudo make test)")
 	dir, err := harness.TempDir()
 	require.NoError(t, err)
 	d := harness.NewDaemon(bin, dir)

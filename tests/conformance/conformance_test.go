@@ -9,19 +9,16 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/tests/harness"
 )
 
 func TestSquare(t *testing.T) {
 	bin, err := harness.Build()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	stock, err := harness.P11KitClient()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	modules := map[string]string{"vtoken-module": bin + "/vtoken-pkcs11.so", "p11-kit-client": stock}
 	backends := map[string]func(string) (harness.Backend, func() error, error){
 		"vtoken-daemon": harness.OpenDaemon(bin), "p11-kit-server": harness.OpenSoftHSM,

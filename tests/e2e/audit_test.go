@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -17,10 +19,10 @@ import (
 func auditLines(t *testing.T, d *harness.Daemon) (list []map[string]any) {
 	t.Helper()
 	out, err := d.Vtoken("audit", "tail", "-n", "1000", "-o", "json")
-	must(t, err)
+	require.NoError(t, err)
 	for line := range strings.SplitSeq(out, "\n") {
 		var m map[string]any
-		must(t, json.Unmarshal([]byte(line), &m))
+		require.NoError(t, json.Unmarshal([]byte(line), &m))
 		list = append(list, m)
 	}
 	return list
@@ -46,16 +48,15 @@ next:
 // did it and how it ended, and nothing that is secret.
 func TestAuditLog(t *testing.T) {
 	d := start(t)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	_, err := tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "c0ffee", "--label", "made")...)
-	must(t, err)
-	if _, err := tool(d, append(login("Card", "WRONGpin"), "-O")...); err == nil {
-		t.Fatal("a wrong PIN was right")
-	}
+	require.NoError(t, err)
+	_, err = tool(d, append(login("Card", "WRONGpin"), "-O")...)
+	require.Error(t, err, "a wrong PIN was right")
 	_, err = tool(d, append(login("Card", harness.PIN), "--change-pin", "--new-pin", "CHANGEDpin")...)
-	must(t, err)
+	require.NoError(t, err)
 	_, err = tool(d, append(login("Card", "CHANGEDpin"), "--delete-object", "--type", "privkey", "--id", "c0ffee")...)
-	must(t, err)
+	require.NoError(t, err)
 
 	lines := auditLines(t, d)
 	for _, want := range []map[string]any{
@@ -83,14 +84,14 @@ func TestAuditLog(t *testing.T) {
 		}
 	}
 	_, err = d.Vtoken("audit", "verify")
-	must(t, err)
+	require.NoError(t, err)
 
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	folder := filepath.Join(d.DataDir, "audit")
 	files, err := filepath.Glob(filepath.Join(folder, "audit-*.log"))
-	must(t, err)
+	require.NoError(t, err)
 	text, err := os.ReadFile(files[0])
-	must(t, err)
+	require.NoError(t, err)
 	for _, secret := range []string{harness.PIN, harness.SOPIN, "WRONGpin", "CHANGEDpin"} {
 		if bytes.Contains(text, []byte(secret)) {
 			t.Errorf("the audit log tells the PIN %s", secret)
@@ -111,12 +112,12 @@ func tamper(t *testing.T, d *harness.Daemon, file string, good []byte) {
 		"the end cut off":   bytes.Join(rows[:n-2], nil),
 		"two lines swapped": bytes.Join(append(append(append([][]byte{}, rows[:2]...), rows[3], rows[2]), rows[4:]...), nil),
 	} {
-		must(t, os.WriteFile(file, bad, 0o600))
-		must(t, d.Start())
+		require.NoError(t, os.WriteFile(file, bad, 0o600))
+		require.NoError(t, d.Start())
 		if out, err := d.Vtoken("audit", "verify"); err == nil {
 			t.Errorf("%s was not found:\n%s", what, out)
 		}
-		must(t, d.Stop())
+		require.NoError(t, d.Stop())
 	}
 }
 
@@ -124,13 +125,13 @@ func tamper(t *testing.T, d *harness.Daemon, file string, good []byte) {
 // done, and the rest goes on.
 func TestAuditDiskFull(t *testing.T) {
 	folder, err := os.MkdirTemp("", "vtaudit")
-	must(t, err)
+	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(folder) })
 	mount(t, folder, "size=1m,mode=0700")
 	d := start(t, "--audit-dir", folder)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	_, err = tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "kept")...)
-	must(t, err)
+	require.NoError(t, err)
 	rest := filepath.Join(folder, "rest")
 	_ = os.WriteFile(rest, make([]byte, 2<<20), 0o600) // as much as there is
 	refused := false
@@ -149,11 +150,11 @@ func TestAuditDiskFull(t *testing.T) {
 	if _, err := tool(d, "--token-label", "Card", "-O"); err != nil {
 		t.Errorf("what is not recorded: %v", err)
 	}
-	must(t, os.Remove(rest))
+	require.NoError(t, os.Remove(rest))
 	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
-	must(t, err)
+	require.NoError(t, err)
 	_, err = d.Vtoken("audit", "verify")
-	must(t, err)
+	require.NoError(t, err)
 }
 
 // TestAuditFollow: vtoken audit tail -f shows what happens as it happens.
@@ -161,8 +162,8 @@ func TestAuditFollow(t *testing.T) {
 	d := start(t)
 	tail := exec.Command(d.Bin("vtoken"), "audit", "tail", "-f", "-n", "1", "-o", "json", "--admin-socket", d.AdminSocket)
 	out, err := tail.StdoutPipe()
-	must(t, err)
-	must(t, tail.Start())
+	require.NoError(t, err)
+	require.NoError(t, tail.Start())
 	t.Cleanup(func() {
 		_ = tail.Process.Kill() // it goes on until then
 		_ = tail.Wait()
@@ -173,10 +174,8 @@ func TestAuditFollow(t *testing.T) {
 		Detail string
 	}) {
 		t.Helper()
-		if !lines.Scan() {
-			t.Fatalf("the log ends: %v", lines.Err())
-		}
-		must(t, json.Unmarshal(lines.Bytes(), &line))
+		require.True(t, lines.Scan(), "the log ends: %v", lines.Err())
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &line))
 		return line
 	}
 	last := next().Seq
@@ -193,43 +192,42 @@ func TestAuditFollow(t *testing.T) {
 // fails, with a daemon and without, until an administrator says that it is kept elsewhere.
 func TestAuditGaps(t *testing.T) {
 	for what, remove := range map[string]func(t *testing.T, folder, file string){
-		"the folder":     func(t *testing.T, folder, _ string) { must(t, os.RemoveAll(folder)) },
-		"a file":         func(t *testing.T, _, file string) { must(t, os.Remove(file)) },
+		"the folder":     func(t *testing.T, folder, _ string) { require.NoError(t, os.RemoveAll(folder)) },
+		"a file":         func(t *testing.T, _, file string) { require.NoError(t, os.Remove(file)) },
 		"the last lines": cutLines,
 	} {
 		t.Run(what, func(t *testing.T) {
 			d := start(t)
 			vtoken(t, d, "tenant", "create", "one")
 			vtoken(t, d, "audit", "verify")
-			must(t, d.Stop())
+			require.NoError(t, d.Stop())
 			offline := func() (string, error) {
 				out, err := exec.Command(d.Bin("vtokend"), "audit-verify", "--data-dir", d.DataDir).CombinedOutput()
 				return string(out), err
 			}
-			if out, err := offline(); err != nil {
-				t.Fatalf("a whole log: %v\n%s", err, out)
-			}
+			out, err := offline()
+			require.NoError(t, err, "a whole log\n%s", out)
 			folder := filepath.Join(d.DataDir, "audit")
 			files, err := filepath.Glob(filepath.Join(folder, "audit-*.log"))
-			must(t, err)
-			must(t, os.MkdirAll(folder, 0o700))
+			require.NoError(t, err)
+			require.NoError(t, os.MkdirAll(folder, 0o700))
 			remove(t, folder, files[0])
-			must(t, os.MkdirAll(folder, 0o700)) // verify without a daemon makes none
+			require.NoError(t, os.MkdirAll(folder, 0o700)) // verify without a daemon makes none
 			if out, err := offline(); err == nil || !strings.Contains(out, "problems") {
 				t.Errorf("without a daemon it was not found: %v\n%s", err, out)
 			}
 			for range 2 {
-				must(t, d.Start())
+				require.NoError(t, d.Start())
 				if out, err := d.Vtoken("audit", "verify"); err == nil {
 					t.Errorf("it was not found:\n%s", out)
 				}
 				recorded(t, auditLines(t, d), map[string]any{"event": "gap", "result": "missing"})
-				must(t, d.Stop())
+				require.NoError(t, d.Stop())
 			}
 			if out, err := offline(); err == nil {
 				t.Errorf("without a daemon it was not found after two starts:\n%s", out)
 			}
-			must(t, d.Start())
+			require.NoError(t, d.Start())
 			gaps := 0
 			for _, l := range auditLines(t, d) {
 				if l["event"] == "gap" {
@@ -249,7 +247,7 @@ func TestAuditGaps(t *testing.T) {
 // cutLines takes the last two lines off a file.
 func cutLines(t *testing.T, _, file string) {
 	text, err := os.ReadFile(file)
-	must(t, err)
+	require.NoError(t, err)
 	rows := bytes.SplitAfter(text, []byte("\n"))
-	must(t, os.WriteFile(file, bytes.Join(rows[:len(rows)-3], nil), 0o600))
+	require.NoError(t, os.WriteFile(file, bytes.Join(rows[:len(rows)-3], nil), 0o600))
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/p11module/remote"
 	"vtoken/tests/harness"
 	"vtoken/vtoken/ck"
@@ -48,11 +50,11 @@ func newStage(t *testing.T) *stage {
 	s := &stage{t: t, d: start(t), dir: t.TempDir()}
 	for label, id := range map[string]*string{"Card": &s.card, "Locked": &s.locked, "Fresh": &s.fresh} {
 		made, err := s.d.NewTokenFor(me(t), label, harness.PIN, harness.SOPIN)
-		must(t, err)
+		require.NoError(t, err)
 		*id = made
 	}
 	s.keyFile = filepath.Join(s.dir, "key")
-	must(t, os.WriteFile(s.keyFile, []byte(vtoken(t, s.d, "apikey", "create", "provisioner", "--role", "admin")), 0o600))
+	require.NoError(t, os.WriteFile(s.keyFile, []byte(vtoken(t, s.d, "apikey", "create", "provisioner", "--role", "admin")), 0o600))
 	s.client = dialDaemon(s.d)
 	t.Cleanup(func() { s.client.Close() })
 	return s
@@ -70,7 +72,7 @@ func (s *stage) session(token string, user ck.UserType, pin string) (ck.SessionH
 // file writes a secret to a file.
 func (s *stage) file(name, text string) string {
 	path := filepath.Join(s.dir, name)
-	must(s.t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(s.t, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -270,8 +272,8 @@ func TestEveryEventIsRecorded(t *testing.T) {
 			t.Errorf("%s is said to be at %v, %v", e.name, line["time"], err)
 		}
 	}
-	must(t, s.d.Stop())
-	must(t, s.d.Start())
+	require.NoError(t, s.d.Stop())
+	require.NoError(t, s.d.Start())
 	lines := auditLines(t, s.d)
 	recorded(t, lines, map[string]any{"event": "start", "result": "ok"})
 	recorded(t, lines, map[string]any{"event": "stop", "result": "ok"})
@@ -306,7 +308,7 @@ func checkWho(t *testing.T, e audited, line map[string]any) {
 	case e.by == application:
 		has("process.pid", "process.exe", "token", "tenant", "serial", "slot")
 		self, err := os.Executable()
-		must(t, err)
+		require.NoError(t, err)
 		if int(uid) != os.Getuid() || line["process.exe"] != self {
 			t.Errorf("%s was done by this process, not by %v", e.name, line["process"])
 		}
@@ -327,20 +329,20 @@ func checkWho(t *testing.T, e audited, line map[string]any) {
 // runs again, and where the log is another daemon's it is refused.
 func TestOfflineEventsAreRecorded(t *testing.T) {
 	d := start(t)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	file := filepath.Join(d.Dir, "backup")
 	vtoken(t, d, "backup", file)
 	elsewhere := filepath.Join(d.Dir, "elsewhere")
-	must(t, os.Mkdir(elsewhere, 0o700))
+	require.NoError(t, os.Mkdir(elsewhere, 0o700))
 	key, err := os.ReadFile(filepath.Join(d.DataDir, "kek.key"))
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(elsewhere, "kek.key"), key, 0o600))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(elsewhere, "kek.key"), key, 0o600))
 	refusedRestore(t, d, "another program writes this audit log", file, "--data-dir", elsewhere, "--audit-dir", filepath.Join(d.DataDir, "audit"))
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	vtoken(t, d, "restore", file, "--data-dir", elsewhere)
 	d.DataDir = elsewhere
 	d.CA = filepath.Join(elsewhere, "api.crt")
-	must(t, d.Start())
+	require.NoError(t, d.Start())
 	line := recorded(t, flat(auditLines(t, d)), map[string]any{"event": "restore", "result": "ok"})
 	if line == nil {
 		t.FailNow()

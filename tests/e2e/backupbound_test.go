@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/keystore/backup"
 	"vtoken/provisioning/api"
 	"vtoken/tests/harness"
@@ -25,24 +27,24 @@ func TestBackupOfPINBound(t *testing.T) {
 	recovery, _ := words(t)
 	d := start(t)
 	vtoken(t, d, "kek", "add", recovery)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	b := newBound(t, d)
 	draft := b.make("Draft")
 	vtoken(t, d, "token", "complete", b.make("Bound"))
 	for _, label := range []string{"Card", "Bound"} {
 		_, err := tool(d, append(login(label, harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "made")...)
-		must(t, err)
+		require.NoError(t, err)
 	}
 	first := filepath.Join(d.Dir, "first.backup")
 	b.whileSigning(func() { vtoken(t, d, "backup", first) })
 	before := b.everything()
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 
-	must(t, os.RemoveAll(d.DataDir)) // and with it the other KEK
+	require.NoError(t, os.RemoveAll(d.DataDir)) // and with it the other KEK
 	d.DataDir = filepath.Join(d.Dir, "elsewhere")
 	d.CA = filepath.Join(d.DataDir, "api.crt")
 	vtoken(t, d, "restore", first, "--data-dir", d.DataDir, "--kek", recovery)
-	must(t, d.Start("--kek", recovery))
+	require.NoError(t, d.Start("--kek", recovery))
 	second := filepath.Join(d.Dir, "second.backup")
 	vtoken(t, d, "backup", second)
 	same(t, records(t, first), records(t, second))
@@ -68,10 +70,10 @@ func newBound(t *testing.T, d *harness.Daemon) *bound {
 	b := &bound{T: t, d: d}
 	for file, text := range map[*string]string{&b.pin: harness.PIN, &b.soPIN: harness.SOPIN, &b.newPIN: "2718281828"} {
 		*file = filepath.Join(d.Dir, "pin-"+hex.EncodeToString([]byte(text))[:8])
-		must(t, os.WriteFile(*file, []byte(text), 0o600))
+		require.NoError(t, os.WriteFile(*file, []byte(text), 0o600))
 	}
-	must(t, harness.PFX{Key: "rsa:2048", Subject: "/CN=imported", Password: "secret"}.Write(d.Dir, "imported"))
-	must(t, os.WriteFile(filepath.Join(d.Dir, "password"), []byte("secret"), 0o600))
+	require.NoError(t, harness.PFX{Key: "rsa:2048", Subject: "/CN=imported", Password: "secret"}.Write(d.Dir, "imported"))
+	require.NoError(t, os.WriteFile(filepath.Join(d.Dir, "password"), []byte("secret"), 0o600))
 	return b
 }
 
@@ -80,7 +82,7 @@ func (b *bound) make(label string) string {
 	b.Helper()
 	id := vtoken(b.T, b.d, "token", "create", "--user", me(b.T), "--label", label, "--pin-bound", "--quiet", "--user-pin-file", b.pin, "--so-pin-file", b.soPIN)
 	var imported api.Imported
-	must(b.T, json.Unmarshal([]byte(vtoken(b.T, b.d, "token", "import", id, "-o", "json",
+	require.NoError(b.T, json.Unmarshal([]byte(vtoken(b.T, b.d, "token", "import", id, "-o", "json",
 		"--pfx", filepath.Join(b.d.Dir, "imported.pfx"), "--pfx-password-file", filepath.Join(b.d.Dir, "password"))), &imported))
 	b.imported = imported.ID
 	return id
@@ -141,7 +143,7 @@ func (b *bound) everything() string {
 	all := ""
 	for _, label := range []string{"Card", "Bound"} {
 		objects, err := tool(b.d, append(login(label, harness.PIN), "-O")...)
-		must(b.T, err)
+		require.NoError(b.T, err)
 		all += objects + "\n"
 	}
 	return all + vtoken(b.T, b.d, "token", "list", "-o", "json")
@@ -157,7 +159,7 @@ func (b *bound) opensWithPINs() {
 		if all := vtoken(b.T, b.d, "token", "list", "-o", "json"); strings.Count(all, `"triesLeft": 9`) != 1 {
 			b.Errorf("the wrong PIN of %s was not counted:\n%s", label, all)
 		}
-		must(b.T, b.sign(label, harness.PIN))
+		require.NoError(b.T, b.sign(label, harness.PIN))
 	}
 }
 
@@ -167,13 +169,13 @@ func (b *bound) staysBound(token string) {
 	b.Helper()
 	body := strings.NewReader(`{"role": "user", "pin": "2718281828"}`)
 	r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, "http://admin/v1/tokens/"+token+"/pin", body)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	r.Header.Set("Content-Type", "application/json")
 	answer, err := overSocket(b.d).Do(r)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	if answer.StatusCode != http.StatusConflict || !bytes.Contains(text, []byte("PIN-bound")) {
 		b.Errorf("a PIN without the SO PIN: %s %s", answer.Status, text)
 	}
@@ -184,17 +186,17 @@ func (b *bound) staysBound(token string) {
 func records(t *testing.T, file string) map[string]string {
 	t.Helper()
 	f, err := os.Open(file)
-	must(t, err)
+	require.NoError(t, err)
 	defer f.Close()
 	in, err := backup.NewReader(f)
-	must(t, err)
+	require.NoError(t, err)
 	all := map[string]string{}
 	for {
 		key, value, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return all
 		}
-		must(t, err)
+		require.NoError(t, err)
 		all[string(key)] = string(value)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -25,7 +27,7 @@ func TestDataFolderShowsNothing(t *testing.T) {
 	d := start(t, "--log-level", "debug")
 	const pin, soPIN, password = "Canary-PIN-17", "C0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEE", "Canary-Password"
 	pfx := harness.PFX{Key: "rsa:2048", Subject: "/CN=Canary-Subject", Name: "Canary-Friendly", Password: password}
-	must(t, pfx.Write(d.Dir, "canary"))
+	require.NoError(t, pfx.Write(d.Dir, "canary"))
 	secrets := map[string][]byte{
 		"user PIN": []byte(pin), "SO PIN": []byte(soPIN), "PFX password": []byte(password),
 		"API key": []byte(fill(t, d, pin, soPIN, password)),
@@ -37,10 +39,10 @@ func TestDataFolderShowsNothing(t *testing.T) {
 	for name, prime := range privateNumbers(t, d, password) {
 		secrets[name] = prime
 	}
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 
 	looked := 0
-	must(t, filepath.WalkDir(d.DataDir, func(path string, e fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(d.DataDir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
@@ -64,20 +66,20 @@ func fill(t *testing.T, d *harness.Daemon, pin, soPIN, password string) string {
 	files := map[string]string{}
 	for name, secret := range map[string]string{"pin": pin, "so": soPIN, "password": password} {
 		files[name] = filepath.Join(d.Dir, "canary."+name)
-		must(t, os.WriteFile(files[name], []byte(secret), 0o600))
+		require.NoError(t, os.WriteFile(files[name], []byte(secret), 0o600))
 	}
-	must(t, d.NewUser(me(t)))
+	require.NoError(t, d.NewUser(me(t)))
 	id, err := d.Vtoken("token", "create", "--user", me(t), "--label", "Canary-Label",
 		"--user-pin-file", files["pin"], "--so-pin-file", files["so"])
-	must(t, err)
+	require.NoError(t, err)
 	_, err = d.Vtoken("token", "import", id, "--pfx", filepath.Join(d.Dir, "canary.pfx"), "--pfx-password-file", files["password"])
-	must(t, err)
+	require.NoError(t, err)
 	_, err = d.Vtoken("token", "complete", id)
-	must(t, err)
+	require.NoError(t, err)
 	key, err := d.Vtoken("apikey", "create", "canary")
-	must(t, err)
+	require.NoError(t, err)
 	_, err = tool(d, append(login("Canary-Label", pin), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "77", "--label", "Canary-Object")...)
-	must(t, err)
+	require.NoError(t, err)
 	if out, err := tool(d, append(login("Canary-Label", "Canary-PIN-18"), "-O")...); err == nil {
 		t.Errorf("a wrong PIN was taken:\n%s", out)
 	}
@@ -90,10 +92,10 @@ func privateNumbers(t *testing.T, d *harness.Daemon, password string) map[string
 	c := exec.Command("openssl", "pkcs12", "-in", filepath.Join(d.Dir, "canary.pfx"), "-nodes", "-nocerts", "-passin", "env:PASSWORD")
 	c.Env = append(os.Environ(), "PASSWORD="+password)
 	out, err := c.Output()
-	must(t, err)
+	require.NoError(t, err)
 	block, _ := pem.Decode(out)
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	must(t, err)
+	require.NoError(t, err)
 	k := key.(*rsa.PrivateKey)
 	return map[string][]byte{"private exponent": k.D.Bytes(), "prime p": k.Primes[0].Bytes(), "prime q": k.Primes[1].Bytes()}
 }

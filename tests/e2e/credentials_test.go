@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // credentials are the fields that each vendor's clients are configured with, and the
@@ -33,7 +35,7 @@ func TestCredentials(t *testing.T) {
 	d := start(t)
 	for dialect, want := range credentials {
 		var got map[string]string
-		must(t, json.Unmarshal([]byte(vtoken(t, d, "apikey", "create", dialect+"-client", "--dialect", dialect, "--role", "view,add,edit", "-o", "json")), &got))
+		require.NoError(t, json.Unmarshal([]byte(vtoken(t, d, "apikey", "create", dialect+"-client", "--dialect", dialect, "--role", "view,add,edit", "-o", "json")), &got))
 		for _, field := range want.fields {
 			if got[field] == "" || len(got) != len(want.fields) {
 				t.Errorf("%s: no %s in %d fields", dialect, field, len(got))
@@ -61,7 +63,7 @@ func TestCredentials(t *testing.T) {
 func usesPEM(t *testing.T, key string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "key.pem")
-	must(t, os.WriteFile(file, []byte(key), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte(key), 0o600))
 	sign := exec.CommandContext(t.Context(), "openssl", "dgst", "-sha256", "-sign", file)
 	sign.Stdin = strings.NewReader("header.payload")
 	if signature, err := sign.Output(); err != nil || len(signature) != 256 {
@@ -76,7 +78,7 @@ func TestClientCertificates(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "agent")
 	vtoken(t, d, "apikey", "create", "agent", "--dialect", "dualshield", "--tls", dir, "-o", "json")
 	shown, err := tls.LoadX509KeyPair(filepath.Join(dir, "client.crt"), filepath.Join(dir, "client.key"))
-	must(t, err)
+	require.NoError(t, err)
 	key := vtoken(t, d, "apikey", "create", "plain")
 	c := overTLS(t, d)
 	scraped(t, c, d.API+"/v1/tokens", key, http.StatusOK)
@@ -95,13 +97,13 @@ func TestRateLimits(t *testing.T) {
 	c := overTLS(t, d)
 	get := func(key string) int {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.API+"/v1/tokens", nil)
-		must(t, err)
+		require.NoError(t, err)
 		r.Header.Set("Authorization", key)
 		answer, err := c.Do(r)
-		must(t, err)
+		require.NoError(t, err)
 		defer answer.Body.Close()
 		body, err := io.ReadAll(answer.Body)
-		must(t, err)
+		require.NoError(t, err)
 		if answer.StatusCode != http.StatusTooManyRequests {
 			return answer.StatusCode
 		}
@@ -139,10 +141,10 @@ func TestNobodyMakesMoreRights(t *testing.T) {
 	key := vtoken(t, d, "apikey", "create", "manager", "--role", "view,manage")
 	post := func(body string) int {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.API+"/v1/apikeys", strings.NewReader(body))
-		must(t, err)
+		require.NoError(t, err)
 		r.Header.Set("Authorization", "Bearer "+key)
 		answer, err := overTLS(t, d).Do(r)
-		must(t, err)
+		require.NoError(t, err)
 		answer.Body.Close()
 		return answer.StatusCode
 	}

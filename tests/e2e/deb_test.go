@@ -7,36 +7,39 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
+	"vtoken/vtoken/version"
 )
 
 // TestDeb builds the Debian package, and installs, upgrades, removes and purges it
 // in a folder: programs work, a configuration that was changed stays, and keys are
-// never deleted (K16).
+// never deleted.
 func TestDeb(t *testing.T) {
 	build(t)
 	root, err := harness.Root()
-	must(t, err)
+	require.NoError(t, err)
 	out := t.TempDir()
 	text, err := exec.Command(filepath.Join(root, "tools", "sh", "deb.sh"), out).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
+	require.NoError(t, err, "%s", text)
 	deb := strings.TrimSpace(string(text))
+	named, err := exec.Command("dpkg-deb", "--field", deb, "Version").Output()
+	if err != nil || strings.TrimSpace(string(named)) != version.String() {
+		t.Errorf("the package is of version %q, %v; want %s", named, err, version.String())
+	}
 	host := filepath.Join(out, "host")
 	for _, dir := range []string{"var/lib/dpkg/updates", "var/lib/dpkg/info", "var/lib/vtoken", "etc"} {
-		must(t, os.MkdirAll(filepath.Join(host, dir), 0o755))
+		require.NoError(t, os.MkdirAll(filepath.Join(host, dir), 0o755))
 	}
 	for _, name := range []string{"status", "available"} {
-		must(t, os.WriteFile(filepath.Join(host, "var/lib/dpkg", name), nil, 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(host, "var/lib/dpkg", name), nil, 0o644))
 	}
 	dpkg := func(args ...string) string {
 		t.Helper()
 		args = append([]string{"--root=" + host, "--log=/dev/null", "--force-script-chrootless", "--force-depends"}, args...)
 		text, err := exec.Command("dpkg", args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("dpkg %q: %v\n%s", args, err, text)
-		}
+		require.NoError(t, err, "dpkg %q\n%s", args, text)
 		return string(text)
 	}
 	if said := dpkg("--install", deb); !strings.Contains(said, "choose what opens the store") {
@@ -58,8 +61,8 @@ func TestDeb(t *testing.T) {
 	}
 
 	config, key := filepath.Join(host, "etc/vtoken/vtokend.yaml"), filepath.Join(host, "var/lib/vtoken/vtoken.db")
-	must(t, os.WriteFile(config, []byte("kek: [\"tpm2:device=/dev/tpmrm0\"]\n"), 0o644))
-	must(t, os.WriteFile(key, []byte("keys"), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte("kek: [\"tpm2:device=/dev/tpmrm0\"]\n"), 0o644))
+	require.NoError(t, os.WriteFile(key, []byte("keys"), 0o600))
 	dpkg("--install", deb)
 	if text, err := os.ReadFile(config); err != nil || !strings.Contains(string(text), "tpm2:") {
 		t.Errorf("an upgrade changed the configuration: %s, %v", text, err)
@@ -80,13 +83,11 @@ func TestDeb(t *testing.T) {
 func checkUnit(t *testing.T, host string) {
 	t.Helper()
 	unit, err := os.ReadFile(filepath.Join(host, "usr/lib/systemd/system/vtokend.service"))
-	must(t, err)
+	require.NoError(t, err)
 	const program = "/usr/sbin/vtokend"
-	if !strings.Contains(string(unit), "ExecStart="+program+"\n") {
-		t.Fatalf("the unit starts another program:\n%s", unit)
-	}
+	require.Contains(t, string(unit), "ExecStart="+program+"\n", "the unit starts another program")
 	here := filepath.Join(t.TempDir(), "vtokend.service")
-	must(t, os.WriteFile(here, []byte(strings.Replace(string(unit), program, host+program, 1)), 0o644))
+	require.NoError(t, os.WriteFile(here, []byte(strings.Replace(string(unit), program, host+program, 1)), 0o644))
 	text, err := exec.Command("systemd-analyze", "verify", "--man=no", here).CombinedOutput()
 	if err != nil || strings.Contains(string(text), "vtokend.service:") {
 		t.Errorf("the unit: %v\n%s", err, text)
@@ -98,7 +99,7 @@ func checkUnit(t *testing.T, host string) {
 func checkModule(t *testing.T, host string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(host, "usr/share/p11-kit/modules/vtoken.module"))
-	must(t, err)
+	require.NoError(t, err)
 	name := ""
 	for line := range strings.Lines(string(text)) {
 		if after, found := strings.CutPrefix(line, "module:"); found {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -21,21 +23,19 @@ func TestDemo(t *testing.T) {
 func demo(t *testing.T, kek string) {
 	build(t)
 	root, err := harness.Root()
-	must(t, err)
+	require.NoError(t, err)
 	tmp := t.TempDir()
 	c := exec.Command(filepath.Join(root, "tools", "sh", "demo.sh"))
 	c.Env = append(os.Environ(), "TMPDIR="+tmp, "KEK="+kek)
 	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	require.NoError(t, err, "%s", out)
 	for _, want := range []string{"Verified OK", "Private Key Object", "What to type next"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the demo does not show %q:\n%s", want, out)
 		}
 	}
 	left, err := os.ReadDir(tmp)
-	must(t, err)
+	require.NoError(t, err)
 	if len(left) > 0 {
 		t.Errorf("the demo left %v behind", left)
 	}

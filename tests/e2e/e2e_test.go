@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/tests/harness"
 )
@@ -17,9 +18,7 @@ import (
 func build(t *testing.T) string {
 	t.Helper()
 	bin, err := harness.Build()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return bin
 }
 
@@ -29,9 +28,7 @@ func start(t *testing.T, flags ...string) *harness.Daemon {
 	t.Helper()
 	bin := build(t)
 	dir, err := harness.TempDir()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	d := harness.NewDaemon(bin, dir)
 	t.Cleanup(func() {
 		if err := d.Kill(); err != nil {
@@ -44,9 +41,7 @@ func start(t *testing.T, flags ...string) *harness.Daemon {
 			t.Error(err)
 		}
 	})
-	if err := d.Start(flags...); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, d.Start(flags...))
 	return d
 }
 
@@ -54,9 +49,7 @@ func start(t *testing.T, flags ...string) *harness.Daemon {
 func modules(t *testing.T) map[string]string {
 	t.Helper()
 	stock, err := harness.P11KitClient()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return map[string]string{"vtoken-module": build(t) + "/vtoken-pkcs11.so", "p11-kit-client": stock}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -17,12 +19,12 @@ func TestKEKsThatAreRefused(t *testing.T) {
 	d := start(t)
 	secretFile := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(t.TempDir(), name)
-		must(t, os.WriteFile(path, []byte(text), mode))
-		must(t, os.Chmod(path, mode))
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		require.NoError(t, os.Chmod(path, mode))
 		return path
 	}
 	link := filepath.Join(dir, "link")
-	must(t, os.Symlink(secretFile("words", "correct horse\n", 0o600), link))
+	require.NoError(t, os.Symlink(secretFile("words", "correct horse\n", 0o600), link))
 	before := vtoken(t, d, "kek", "list")
 	for _, test := range []struct{ uri, why string }{
 		{"passphrase:file=" + secretFile("empty", "\n", 0o600), "is empty"},
@@ -58,33 +60,32 @@ func TestKEKsThatAreRefused(t *testing.T) {
 // says so, and changes nothing.
 func TestReadOnlyFolder(t *testing.T) {
 	d := start(t)
-	must(t, d.Stop())
-	must(t, os.RemoveAll(d.DataDir))
-	must(t, os.Mkdir(d.DataDir, 0o700))
+	require.NoError(t, d.Stop())
+	require.NoError(t, os.RemoveAll(d.DataDir))
+	require.NoError(t, os.Mkdir(d.DataDir, 0o700))
 	mount(t, d.DataDir, "size=64m,mode=0700")
-	must(t, d.Start())
+	require.NoError(t, d.Start())
 	works(t, d)
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	remount := func(how string) {
 		t.Helper()
-		if out, err := exec.Command("mount", "-o", "remount,"+how, d.DataDir).CombinedOutput(); err != nil {
-			t.Fatalf("remount %s: %v\n%s", how, err, out)
-		}
+		out, err := exec.Command("mount", "-o", "remount,"+how, d.DataDir).CombinedOutput()
+		require.NoError(t, err, "remount %s\n%s", how, out)
 	}
 	remount("ro")
 	refused(t, d, "exit status 1", "read-only file system", d.DataDir)
 	remount("rw")
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 }
 
 // TestForeignFolder: a data folder of another user is refused, whoever may read it.
 func TestForeignFolder(t *testing.T) {
 	d := card(t)
-	must(t, os.Chown(d.DataDir, 65534, 65534))
+	require.NoError(t, os.Chown(d.DataDir, 65534, 65534))
 	refused(t, d, "exit status 1", d.DataDir, "belongs to another user")
-	must(t, os.Chown(d.DataDir, os.Getuid(), os.Getgid()))
-	must(t, d.Start())
+	require.NoError(t, os.Chown(d.DataDir, os.Getuid(), os.Getgid()))
+	require.NoError(t, d.Start())
 }
 
 // TestHSMKeyDeleted deletes the KEK in the HSM under a running daemon, which goes
@@ -98,19 +99,17 @@ func TestHSMKeyDeleted(t *testing.T) {
 	works(t, d)
 	out, err := exec.Command("pkcs11-tool", "--module", harness.SoftHSMModule, "--token-label", "hsm", "--login", "--pin", "1234567",
 		"--delete-object", "--type", "secrkey", "--label", "vtoken").CombinedOutput()
-	if err != nil {
-		t.Fatalf("deleting the key: %v\n%s", err, out)
-	}
+	require.NoError(t, err, "deleting the key\n%s", out)
 	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " fails ") || !strings.Contains(out, "was it deleted") {
 		t.Errorf("the list does not tell that the key is gone:\n%s", out)
 	}
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, sign(d, "01", harness.PIN))
 	recovery, _ := words(t) // while the daemon runs, there is a way out
 	vtoken(t, d, "kek", "add", recovery)
 	d.Configure(recovery)
-	must(t, d.Stop())
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 	vtoken(t, d, "kek", "remove", uri, "--yes")
 	vtoken(t, d, "kek", "add", "--generate", uri)
 	d.Configure(uri)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/p11module/remote"
 	"vtoken/tests/harness"
 	"vtoken/vtoken/ck"
@@ -27,7 +29,7 @@ func killTimes(t *testing.T) int {
 		return 50
 	}
 	n, err := strconv.Atoi(text)
-	must(t, err)
+	require.NoError(t, err)
 	return n
 }
 
@@ -45,7 +47,7 @@ func TestKilledUnderWriters(t *testing.T) {
 	var cards []*history
 	for i := range writers {
 		id, err := d.NewTokenFor(me(t), fmt.Sprint("Card ", i), harness.PIN, harness.SOPIN)
-		must(t, err)
+		require.NoError(t, err)
 		cards = append(cards, &history{
 			id: id, pin: harness.PIN, objects: map[string]string{}, pairs: map[string]bool{},
 			random: rand.New(rand.NewPCG(seed, uint64(i)+1)),
@@ -69,16 +71,14 @@ func TestKilledUnderWriters(t *testing.T) {
 			dead.Store(true)
 			killed <- err
 		})
-		must(t, <-killed)
+		require.NoError(t, <-killed)
 		working.Wait()
-		must(t, d.Start())
+		require.NoError(t, d.Start())
 		tries := triesLeft(t, d)
 		for _, h := range cards {
 			h.check(t, d, tries[h.id])
 		}
-		if t.Failed() {
-			t.Fatalf("in round %d, killed after %v", round, at)
-		}
+		require.False(t, t.Failed(), "in round %d, killed after %v", round, at)
 	}
 	var acknowledged, asked, wrong int
 	for _, h := range cards {
@@ -89,7 +89,7 @@ func TestKilledUnderWriters(t *testing.T) {
 		t.Error("hardly anything was acknowledged; the test proved nothing")
 	}
 	_, err := d.Vtoken("check")
-	must(t, err)
+	require.NoError(t, err)
 }
 
 // history is what one client was told of its card. Its methods are for one
@@ -300,14 +300,14 @@ func (h *history) read(t *testing.T, c *remote.Client, s ck.SessionHandle) (obje
 	t.Helper()
 	objects, keys = map[string]string{}, map[string]int{}
 	data, err := search(c, s, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)})
-	must(t, err)
+	require.NoError(t, err)
 	for _, o := range data {
 		v := values(t, c, s, o, ck.CKA_APPLICATION, ck.CKA_LABEL)
 		objects[v[0]] = v[1]
 	}
 	for _, class := range []ck.ObjectClass{ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY} {
 		list, err := search(c, s, ck.Template{ck.Ulong(ck.CKA_CLASS, class)})
-		must(t, err)
+		require.NoError(t, err)
 		for _, o := range list {
 			keys[values(t, c, s, o, ck.CKA_ID)[0]]++
 		}
@@ -322,7 +322,7 @@ func values(t *testing.T, c *remote.Client, s ck.SessionHandle, o ck.ObjectHandl
 		queries[i] = ck.AttributeQuery{Type: typ, Buffer: ck.Buffer{Len: 256}}
 	}
 	out := make([]string, len(types))
-	must(t, c.GetAttributeValue(s, o, queries, func(i int, r ck.AttributeResult) { out[i] = string(r.Value) }))
+	require.NoError(t, c.GetAttributeValue(s, o, queries, func(i int, r ck.AttributeResult) { out[i] = string(r.Value) }))
 	return out
 }
 
@@ -336,8 +336,8 @@ type cardJSON struct {
 func cardsOf(t *testing.T, d *harness.Daemon) (list []cardJSON) {
 	t.Helper()
 	out, err := d.Vtoken("token", "list", "-o", "json")
-	must(t, err)
-	must(t, json.Unmarshal([]byte(out), &list))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(out), &list))
 	return list
 }
 

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -13,13 +15,12 @@ import (
 func TestInstall(t *testing.T) {
 	build(t)
 	root, err := harness.Root()
-	must(t, err)
+	require.NoError(t, err)
 	dest := t.TempDir()
 	c := exec.Command("make", "install", "DESTDIR="+dest, "PREFIX=/opt/vtoken")
 	c.Dir = root
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 	prefix := filepath.Join(dest, "opt", "vtoken")
 	for _, name := range []string{"lib/pkcs11/vtoken-pkcs11.so", "share/man/man1/vtoken.1",
 		"share/man/man7/vtoken-pkcs11.7", "share/man/man8/vtokend.8",

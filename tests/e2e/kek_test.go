@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/keystore/kek/kektest/swtpm"
 	"vtoken/tests/harness"
 )
@@ -18,15 +20,15 @@ import (
 func tpm(t *testing.T) *swtpm.TPM {
 	t.Helper()
 	dir, err := harness.TempDir()
-	must(t, err)
+	require.NoError(t, err)
 	chip, err := swtpm.New(dir)
 	t.Cleanup(func() {
 		if chip != nil {
-			must(t, chip.Stop())
+			require.NoError(t, chip.Stop())
 		}
-		must(t, os.RemoveAll(dir))
+		require.NoError(t, os.RemoveAll(dir))
 	})
-	must(t, err)
+	require.NoError(t, err)
 	return chip
 }
 
@@ -36,11 +38,11 @@ func hsm(t *testing.T, path string) (uri, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	s, err := harness.NewSoftHSM(dir)
-	must(t, err)
-	must(t, s.NewToken("hsm", "1234567", "87654321"))
+	require.NoError(t, err)
+	require.NoError(t, s.NewToken("hsm", "1234567", "87654321"))
 	t.Setenv("SOFTHSM2_CONF", s.Config)
 	pin := filepath.Join(dir, "pin")
-	must(t, os.WriteFile(pin, []byte("1234567\n"), 0o600))
+	require.NoError(t, os.WriteFile(pin, []byte("1234567\n"), 0o600))
 	return fmt.Sprintf("pkcs11:token=hsm;%s?module-path=%s&pin-source=file:%s", path, harness.SoftHSMModule, url.PathEscape(pin)), dir
 }
 
@@ -48,7 +50,7 @@ func hsm(t *testing.T, path string) (uri, dir string) {
 func words(t *testing.T) (uri, file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "words")
-	must(t, os.WriteFile(file, []byte("correct horse battery staple\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("correct horse battery staple\n"), 0o600))
 	return "passphrase:file=" + file, file
 }
 
@@ -56,26 +58,26 @@ func words(t *testing.T) (uri, file string) {
 // nothing but what the store says.
 func works(t *testing.T, d *harness.Daemon) {
 	t.Helper()
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	_, err := tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "key")...)
-	must(t, err)
-	must(t, sign(d, "01", harness.PIN))
-	must(t, d.Stop())
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, err)
+	require.NoError(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 }
 
 // vtoken runs the CLI, and returns what it says.
 func vtoken(t *testing.T, d *harness.Daemon, args ...string) string {
 	t.Helper()
 	out, err := d.Vtoken(args...)
-	must(t, err)
+	require.NoError(t, err)
 	return out
 }
 
 func TestKEKsThatMakeAStore(t *testing.T) {
 	auth := filepath.Join(t.TempDir(), "auth")
-	must(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
+	require.NoError(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
 	for name, uri := range map[string]func() string{
 		"file":       func() string { return "file:another.key" },
 		"passphrase": func() string { uri, _ := words(t); return uri },
@@ -94,11 +96,11 @@ func TestKEKsInAnHSM(t *testing.T) {
 			vtoken(t, d, "kek", "add", "--generate", uri)
 			d.Configure(uri)
 			vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
-			must(t, os.Remove(filepath.Join(d.DataDir, "kek.key")))
+			require.NoError(t, os.Remove(filepath.Join(d.DataDir, "kek.key")))
 			works(t, d)
-			must(t, d.Stop())
-			must(t, os.RemoveAll(d.DataDir))
-			must(t, d.Start("--kek", uri)) // a new store, with the key that is there now
+			require.NoError(t, d.Stop())
+			require.NoError(t, os.RemoveAll(d.DataDir))
+			require.NoError(t, d.Start("--kek", uri)) // a new store, with the key that is there now
 			works(t, d)
 		})
 	}
@@ -120,7 +122,7 @@ func TestKEKListTellsOfRecovery(t *testing.T) {
 	if out := vtoken(t, d, "status"); !strings.Contains(out, "by a passphrase") {
 		t.Errorf("the status does not tell that there is a recovery passphrase:\n%s", out)
 	}
-	must(t, os.Remove(file))
+	require.NoError(t, os.Remove(file))
 	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, "There is no recovery") || !strings.Contains(out, " away ") {
 		t.Errorf("a passphrase that is locked away:\n%s", out)
 	}
@@ -136,20 +138,20 @@ func TestClearedTPM(t *testing.T) {
 	recovery, file := words(t)
 	d := start(t, "--kek", chip.URI(), "--kek", recovery)
 	works(t, d)
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	elsewhere := file + ".safe"
-	must(t, os.Rename(file, elsewhere))
-	must(t, d.Start())
-	must(t, d.Stop())
+	require.NoError(t, os.Rename(file, elsewhere))
+	require.NoError(t, d.Start())
+	require.NoError(t, d.Stop())
 
-	must(t, chip.Stop())
+	require.NoError(t, chip.Stop())
 	refused(t, d, "exit status 3", chip.URI()+": ", "no TPM answers", recovery+": ", "no such file")
 	state, err := filepath.Glob(filepath.Join(filepath.Dir(chip.Socket()), "tpm2-*"))
-	must(t, err)
+	require.NoError(t, err)
 	for _, f := range state {
-		must(t, os.Remove(f))
+		require.NoError(t, os.Remove(f))
 	}
-	must(t, chip.Start())
+	require.NoError(t, chip.Start())
 	refused(t, d, "exit status 3", "or this one was cleared since", recovery+": ")
 
 	// The counter went with the TPM, so that nobody can tell whether this is the
@@ -159,16 +161,16 @@ func TestClearedTPM(t *testing.T) {
 		t.Fatalf("a store without its counter: %v", err)
 	}
 	offline(t, d, "accept-rollback", "--kek", "passphrase:file="+elsewhere)
-	must(t, d.Start("--kek", "passphrase:file="+elsewhere))
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Start("--kek", "passphrase:file="+elsewhere))
+	require.NoError(t, sign(d, "01", harness.PIN))
 	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, "tpm2  ") || !strings.Contains(out, "fails") {
 		t.Errorf("the list does not tell that the TPM fails:\n%s", out)
 	}
 	vtoken(t, d, "kek", "remove", chip.URI(), "--yes")
 	vtoken(t, d, "kek", "add", chip.URI())
-	must(t, d.Stop())
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 }
 
 // TestTPMClearedWhileRunning: PINs are not checked without the counter, and
@@ -178,13 +180,13 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 	recovery, _ := words(t)
 	d := start(t, "--kek", chip.URI(), "--kek", recovery)
 	works(t, d)
-	must(t, chip.Stop())
+	require.NoError(t, chip.Stop())
 	state, err := filepath.Glob(filepath.Join(filepath.Dir(chip.Socket()), "tpm2-*"))
-	must(t, err)
+	require.NoError(t, err)
 	for _, f := range state {
-		must(t, os.Remove(f))
+		require.NoError(t, os.Remove(f))
 	}
-	must(t, chip.Start())
+	require.NoError(t, chip.Start())
 	if err := sign(d, "01", "another-pin"); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_ERROR") {
 		t.Errorf("a PIN was compared without a counter: %v", err)
 	}
@@ -196,30 +198,28 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 	}
 	vtoken(t, d, "kek", "remove", chip.URI(), "--yes")
 	vtoken(t, d, "kek", "add", chip.URI())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, sign(d, "01", harness.PIN))
 	if out := vtoken(t, d, "status"); strings.Contains(out, "does not answer") {
 		t.Errorf("the status tells of a counter that works again:\n%s", out)
 	}
-	must(t, d.Stop())
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 }
 
 // TestWrongPINsDoNotTouchTheTPM enters more wrong PINs than a TPM bears of its
-// own. A KEK with an auth-file would be locked out then (S34).
+// own. A KEK with an auth-file would be locked out then (irtimmer/tpm2-pk11#75).
 func TestWrongPINsDoNotTouchTheTPM(t *testing.T) {
 	auth := filepath.Join(t.TempDir(), "auth")
-	must(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
+	require.NoError(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
 	d := start(t, "--kek", tpm(t).URI()+"?auth-file="+auth)
 	works(t, d)
 	for i := range 6 { // each another one: the same one counts once
-		if err := sign(d, "01", fmt.Sprint("wrong-pin-", i)); err == nil {
-			t.Fatal("a wrong PIN was right")
-		}
+		require.Error(t, sign(d, "01", fmt.Sprint("wrong-pin-", i)), "a wrong PIN was right")
 	}
-	must(t, d.Stop())
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 }
 
 // TestHSMGone takes the HSM away from a running daemon, which goes on, and does
@@ -232,30 +232,30 @@ func TestHSMGone(t *testing.T) {
 	vtoken(t, d, "kek", "remove", "file:kek.key", "--yes")
 	works(t, d)
 	tokens, away := filepath.Join(dir, "tokens"), filepath.Join(dir, "away")
-	must(t, os.Rename(tokens, away))
-	must(t, os.Mkdir(tokens, 0o700))
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, os.Rename(tokens, away))
+	require.NoError(t, os.Mkdir(tokens, 0o700))
+	require.NoError(t, sign(d, "01", harness.PIN))
 	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " fails ") || !strings.Contains(out, "no token of the HSM fits") {
 		t.Errorf("the list does not tell that the HSM is gone:\n%s", out)
 	}
-	must(t, os.Remove(tokens))
-	must(t, os.Rename(away, tokens))
+	require.NoError(t, os.Remove(tokens))
+	require.NoError(t, os.Rename(away, tokens))
 	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " ready ") {
 		t.Errorf("the list does not tell that the HSM is back:\n%s", out)
 	}
 	vtoken(t, d, "kek", "rotate") // which the HSM takes part in
-	must(t, os.Rename(tokens, away))
-	must(t, os.Mkdir(tokens, 0o700))
-	must(t, d.Stop())
+	require.NoError(t, os.Rename(tokens, away))
+	require.NoError(t, os.Mkdir(tokens, 0o700))
+	require.NoError(t, d.Stop())
 	refused(t, d, "exit status 3", uri+": ", "no token of the HSM fits")
-	must(t, os.Remove(tokens))
-	must(t, os.Rename(away, tokens))
+	require.NoError(t, os.Remove(tokens))
+	require.NoError(t, os.Rename(away, tokens))
 	pin := filepath.Join(dir, "pin")
-	must(t, os.WriteFile(pin, []byte("7654321\n"), 0o600))
+	require.NoError(t, os.WriteFile(pin, []byte("7654321\n"), 0o600))
 	refused(t, d, "exit status 3", "the HSM refuses the PIN")
-	must(t, os.WriteFile(pin, []byte("1234567\n"), 0o600))
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, os.WriteFile(pin, []byte("1234567\n"), 0o600))
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 }
 
 // TestRotationWhileClientsSign rotates the root key again and again beside
@@ -265,7 +265,7 @@ func TestRotationWhileClientsSign(t *testing.T) {
 	d := start(t, "--kek", tpm(t).URI(), "--kek", uri)
 	works(t, d)
 	key := filepath.Join(t.TempDir(), "key")
-	must(t, os.WriteFile(key, []byte(vtoken(t, d, "apikey", "create", "monitor")), 0o600))
+	require.NoError(t, os.WriteFile(key, []byte(vtoken(t, d, "apikey", "create", "monitor")), 0o600))
 	for i := range 5 {
 		vtoken(t, d, "tenant", "create", fmt.Sprintf("tenant-%d", i))
 	}
@@ -295,9 +295,9 @@ func TestRotationWhileClientsSign(t *testing.T) {
 	ends.Store(true)
 	clients.Wait()
 	t.Logf("%d signatures beside %d rotations", signed.Load(), rotated)
-	must(t, d.Kill())
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Kill())
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 	if err := sign(d, "01", "wrong-pin"); err == nil || !strings.Contains(err.Error(), "CKR_PIN_INCORRECT") {
 		t.Errorf("a wrong PIN after the rotations: %v", err)
 	}

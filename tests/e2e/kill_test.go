@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -32,9 +34,9 @@ func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	d := start(t)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	blob := filepath.Join(d.Dir, "blob")
-	must(t, os.WriteFile(blob, []byte(strings.Repeat("x", 700)), 0o600))
+	require.NoError(t, os.WriteFile(blob, []byte(strings.Repeat("x", 700)), 0o600))
 
 	l := &ledger{pin: harness.PIN}
 	for round := range rounds {
@@ -42,11 +44,9 @@ func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
 		at := time.Duration(random.IntN(400)) * time.Millisecond
 		time.AfterFunc(at, func() { dead <- d.Kill() })
 		l.writeUntil(t, d, blob, dead)
-		must(t, d.Start())
+		require.NoError(t, d.Start())
 		l.check(t, d)
-		if t.Failed() {
-			t.Fatalf("in round %d, killed after %v", round, at)
-		}
+		require.False(t, t.Failed(), "in round %d, killed after %v", round, at)
 	}
 	t.Logf("acknowledged and there: %d objects, %d key pairs, %d tokens, %d PIN changes",
 		len(l.objects), len(l.keys), len(l.tokens), l.tries)
@@ -61,7 +61,7 @@ func (l *ledger) writeUntil(t *testing.T, d *harness.Daemon, blob string, dead <
 	for i := 0; ; i++ {
 		select {
 		case err := <-dead:
-			must(t, err)
+			require.NoError(t, err)
 			return
 		default: // errors are expected: the daemon dies under the clients
 			_ = writers[i%len(writers)](d, blob)
@@ -129,7 +129,7 @@ func (l *ledger) check(t *testing.T, d *harness.Daemon) {
 		}
 	}
 	slots, err := tool(d, "-L")
-	must(t, err)
+	require.NoError(t, err)
 	for _, want := range l.tokens {
 		if !strings.Contains(slots, want) {
 			t.Errorf("token %s was acknowledged and is gone", want)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestMemoryIsLocked: where the daemon may lock memory, as root may, all that it
@@ -13,7 +15,7 @@ import (
 func TestMemoryIsLocked(t *testing.T) {
 	d := start(t)
 	maps, err := os.Open(fmt.Sprintf("/proc/%d/smaps", d.PID()))
-	must(t, err)
+	require.NoError(t, err)
 	defer maps.Close()
 	var mapping []string // address, rights, offset, device, inode, and perhaps a name
 	used, own, undumped, store := "", 0, 0, ""

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/p11module/remote"
 	"vtoken/tests/harness"
 	"vtoken/vtoken/ck"
@@ -77,19 +79,18 @@ func (n numbers) in(memory []byte) map[string]int {
 func memoryOf(t *testing.T, pid int) []byte {
 	t.Helper()
 	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
-	must(t, err)
+	require.NoError(t, err)
 	defer maps.Close()
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	must(t, err)
+	require.NoError(t, err)
 	defer mem.Close()
 	var all []byte
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
 		var from, to uint64
 		var rights string
-		if _, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &rights); err != nil {
-			t.Fatal(err)
-		}
+		_, err = fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &rights)
+		require.NoError(t, err)
 		if !strings.HasPrefix(rights, "rw") || strings.Contains(lines.Text(), "/") || to-from > 1<<30 {
 			continue
 		}
@@ -127,7 +128,7 @@ func privateKeys(t *testing.T) (numbers, map[string]ck.Template) {
 	found, templates := numbers{"user PIN": []byte(memoryPIN), "SO PIN": []byte(memorySOPIN)}, map[string]ck.Template{}
 	add := func(label string, key any) {
 		attrs, err := object.PrivateTemplate(key)
-		must(t, err)
+		require.NoError(t, err)
 		templates[label] = append(attrs, ck.String(ck.CKA_LABEL, label), ck.Bool(ck.CKA_TOKEN, true), ck.Bool(ck.CKA_PRIVATE, true), ck.Bool(ck.CKA_SIGN, true))
 		for _, a := range attrs {
 			if object.IsSecret(ck.CKO_PRIVATE_KEY, a.Type) {
@@ -136,15 +137,15 @@ func privateKeys(t *testing.T) (numbers, map[string]ck.Template) {
 		}
 	}
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(t, err)
+	require.NoError(t, err)
 	add("rsa", r)
 	for label, c := range map[string]elliptic.Curve{"p256": elliptic.P256(), "p384": elliptic.P384()} {
 		e, err := ecdsa.GenerateKey(c, rand.Reader)
-		must(t, err)
+		require.NoError(t, err)
 		add(label, e)
 	}
 	_, e, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
+	require.NoError(t, err)
 	add("ed25519", e)
 	for label, kind := range map[string]ck.KeyType{"aes": ck.CKK_AES, "hmac": ck.CKK_GENERIC_SECRET} {
 		value := make([]byte, 32)
@@ -175,20 +176,20 @@ func TestMemory(t *testing.T) {
 func testMemory(t *testing.T, bound bool, flags ...string) {
 	d := start(t, flags...)
 	_, err := d.Vtoken("tenant", "policy", "default", fmt.Sprintf("--pin-bound=%v", bound))
-	must(t, err)
-	must(t, d.NewToken("Card", memoryPIN, memorySOPIN))
+	require.NoError(t, err)
+	require.NoError(t, d.NewToken("Card", memoryPIN, memorySOPIN))
 	secrets, templates := privateKeys(t)
 	c, s := memoryLogin(t, d)
 	for _, tpl := range templates {
 		_, err := c.CreateObject(s, tpl)
-		must(t, err)
+		require.NoError(t, err)
 	}
 	generated(t, c, s, secrets)
-	must(t, c.Logout(s))
+	require.NoError(t, c.Logout(s))
 	gone(t, d, secrets, "after keys were brought in or made, and logout")
 	c.Close()
-	must(t, d.Stop())
-	must(t, d.Start(flags...))
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start(flags...))
 	if found := secrets.in(memoryOf(t, d.PID())); len(found) > 0 {
 		t.Errorf("before anybody has logged in, the memory has %v", found)
 	}
@@ -207,7 +208,7 @@ func testMemory(t *testing.T, bound bool, flags ...string) {
 			t.Errorf("the test does not see the key that is in use: %s", name)
 		}
 	}
-	must(t, c.Logout(s))
+	require.NoError(t, c.Logout(s))
 	gone(t, d, secrets, "after logout")
 }
 
@@ -225,9 +226,9 @@ func generated(t *testing.T, c *remote.Client, s ck.SessionHandle, secrets numbe
 		{ck.CKM_EC_KEY_PAIR_GEN, ck.Bytes(ck.CKA_EC_PARAMS, p256), ck.CKA_VALUE},
 	} {
 		_, key, err := c.GenerateKeyPair(s, &ck.Mechanism{Type: v.mechanism}, ck.Template{v.public}, open)
-		must(t, err)
+		require.NoError(t, err)
 		var value []byte
-		must(t, c.GetAttributeValue(s, key, []ck.AttributeQuery{{Type: v.secret, Buffer: ck.Buffer{Len: 1024}}},
+		require.NoError(t, c.GetAttributeValue(s, key, []ck.AttributeQuery{{Type: v.secret, Buffer: ck.Buffer{Len: 1024}}},
 			func(_ int, r ck.AttributeResult) { value = bytes.Clone(r.Value) }))
 		if len(value) < 32 {
 			t.Fatalf("%v of a new key has %d bytes", v.secret, len(value))
@@ -256,10 +257,10 @@ func memoryLogin(t *testing.T, d *harness.Daemon) (*remote.Client, ck.SessionHan
 	t.Helper()
 	c := dialDaemon(d)
 	slots, err := c.GetSlotList(true)
-	must(t, err)
+	require.NoError(t, err)
 	s, err := c.OpenSession(slots[0], ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
-	must(t, err)
-	must(t, c.Login(s, ck.CKU_USER, secret.Bytes(memoryPIN)))
+	require.NoError(t, err)
+	require.NoError(t, c.Login(s, ck.CKU_USER, secret.Bytes(memoryPIN)))
 	return c, s
 }
 
@@ -267,18 +268,18 @@ func loggedIn(t *testing.T, d *harness.Daemon) (*remote.Client, ck.SessionHandle
 	t.Helper()
 	c := dialDaemon(d)
 	slots, err := c.GetSlotList(true)
-	must(t, err)
+	require.NoError(t, err)
 	s, err := c.OpenSession(slots[0], ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
-	must(t, err)
-	must(t, c.Login(s, ck.CKU_USER, secret.Bytes(harness.PIN)))
+	require.NoError(t, err)
+	require.NoError(t, c.Login(s, ck.CKU_USER, secret.Bytes(harness.PIN)))
 	return c, s
 }
 
 func signWith(t *testing.T, c *remote.Client, s ck.SessionHandle, label string, m ck.MechanismType) {
 	t.Helper()
 	keys, err := search(c, s, ck.Template{ck.String(ck.CKA_LABEL, label)})
-	must(t, err)
-	must(t, c.SignInit(s, &ck.Mechanism{Type: m}, keys[0]))
+	require.NoError(t, err)
+	require.NoError(t, c.SignInit(s, &ck.Mechanism{Type: m}, keys[0]))
 	_, err = c.Sign(s, []byte("text"), remote.Out{To: make([]byte, 512)})
-	must(t, err)
+	require.NoError(t, err)
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/stretchr/testify/require"
 	"software.sslmate.com/src/go-pkcs12"
 
 	"vtoken/keystore"
@@ -38,9 +39,9 @@ import (
 func (n numbers) addKey(t *testing.T, name string, key any) {
 	t.Helper()
 	attrs, err := object.PrivateTemplate(key)
-	must(t, err)
+	require.NoError(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
+	require.NoError(t, err)
 	for _, a := range attrs {
 		if !object.IsSecret(ck.CKO_PRIVATE_KEY, a.Type) {
 			continue
@@ -87,7 +88,7 @@ func testMemoryOfAPI(t *testing.T, bound bool, flags ...string) {
 	d, api := withVendors(t, flags...)
 	vtoken(t, d, "tenant", "policy", "default", fmt.Sprintf("--pin-bound=%v", bound))
 	ca, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
+	require.NoError(t, err)
 	b := &brought{T: t, d: d, api: api, secrets: numbers{"user PIN": []byte(memoryPIN), "SO PIN": []byte(memorySOPIN)}, ca: ca}
 	b.create()
 	labels := map[string]ck.MechanismType{}
@@ -128,7 +129,7 @@ func testMemoryOfAPI(t *testing.T, bound bool, flags ...string) {
 			t.Errorf("the test does not see the key that is in use: %s", name)
 		}
 	}
-	must(t, c.Logout(s))
+	require.NoError(t, c.Logout(s))
 	b.gone("after logout")
 }
 
@@ -140,7 +141,7 @@ func (b *brought) gone(when string) {
 func (b *brought) file(name, text string) string {
 	b.Helper()
 	path := filepath.Join(b.d.Dir, name)
-	must(b.T, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(b.T, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -148,7 +149,7 @@ func (b *brought) file(name, text string) string {
 func (b *brought) create() {
 	b.Helper()
 	b.user = me(b.T)
-	must(b.T, b.d.NewUser(b.user))
+	require.NoError(b.T, b.d.NewUser(b.user))
 	b.token = vtoken(b.T, b.d, "token", "create", "--user", b.user, "--label", "Card", "--quiet",
 		"--user-pin-file", b.file("pin", memoryPIN), "--so-pin-file", b.file("so-pin", memorySOPIN))
 }
@@ -157,13 +158,13 @@ func (b *brought) create() {
 func (b *brought) keys() map[string]crypto.Signer {
 	b.Helper()
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	r2, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	return map[string]crypto.Signer{"pfx-rsa": r, "pfx-p256": p256, "vendor-rsa": r2, "vendor-p384": p384}
 }
 
@@ -175,9 +176,9 @@ func (b *brought) importPFX(label string, key crypto.Signer) {
 	b.secrets.addKey(b.T, label, key)
 	b.secrets.addText("password of "+label, password)
 	cert, err := x509.ParseCertificate(b.certificate(label, key.Public()))
-	must(b.T, err)
+	require.NoError(b.T, err)
 	pfx, err := pkcs12.Modern.Encode(key, cert, nil, password)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	file, right, wrong := b.file(label+".pfx", string(pfx)), b.file(label+".password", password), b.file("wrong", "Wrong "+password)
 	for i, with := range []string{wrong, right, right} {
 		var err error
@@ -196,26 +197,26 @@ func (b *brought) importPFX(label string, key crypto.Signer) {
 func (b *brought) importAsVendor(pfx []byte, passwordFile string) error {
 	b.Helper()
 	password, err := os.ReadFile(passwordFile)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	tenant, err := b.d.Tenant()
-	must(b.T, err)
+	require.NoError(b.T, err)
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	part, err := form.CreateFormFile("pfxCertificate", "pfx")
-	must(b.T, err)
+	require.NoError(b.T, err)
 	_, err = part.Write(pfx)
-	must(b.T, err)
-	must(b.T, form.Close())
+	require.NoError(b.T, err)
+	require.NoError(b.T, form.Close())
 	r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, b.d.API+"/IDPrimeVirtual/Provisioning/V2.0/Tenants/"+tenant+"/Users/"+b.user+"/Tokens/"+b.token+"/Certificate", &body)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	r.Header.Set("Content-Type", form.FormDataContentType())
 	r.Header.Set("Authorization", b.api.auth["idprime"])
 	r.Header.Set("X-IDPrimeVirtual-CertificatePassword", string(password))
 	answer, err := b.api.c.Do(r)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	_, err = io.Copy(io.Discard, answer.Body) // so that the connection is kept
-	must(b.T, err)
-	must(b.T, answer.Body.Close())
+	require.NoError(b.T, err)
+	require.NoError(b.T, answer.Body.Close())
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %s", answer.Status)
 	}
@@ -227,7 +228,7 @@ func (b *brought) certificate(name string, key crypto.PublicKey) []byte {
 	b.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{Subject: pkix.Name{CommonName: "CA"}}, key, b.ca)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	return der
 }
 
@@ -239,7 +240,7 @@ func (b *brought) request(name, kind string) [2]string {
 		PEM string
 		Key struct{ ID string }
 	}
-	must(b.T, json.Unmarshal([]byte(text), &made))
+	require.NoError(b.T, json.Unmarshal([]byte(text), &made))
 	return [2]string{made.Key.ID, made.PEM}
 }
 
@@ -248,7 +249,7 @@ func (b *brought) issue(request [2]string) {
 	b.Helper()
 	block, _ := pem.Decode([]byte(request[1]))
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
-	must(b.T, err)
+	require.NoError(b.T, err)
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.certificate(csr.Subject.CommonName, csr.PublicKey)})
 	vtoken(b.T, b.d, "token", "put-cert", b.token, "--key", request[0], "--cert", b.file("issued.pem", string(cert)))
 }
@@ -262,18 +263,18 @@ func (b *brought) learn() {
 	dir := filepath.Join(b.d.Dir, "learned")
 	vtoken(b.T, b.d, "restore", file, "--data-dir", dir, "--kek", kek)
 	store, err := keystore.Open(b.Context(), keystore.Options{Dir: dir, KEKs: []string{kek}, Providers: kekall.Providers()})
-	must(b.T, err)
+	require.NoError(b.T, err)
 	defer store.Close()
-	must(b.T, store.View(func(tx *keystore.Tx) error {
+	require.NoError(b.T, store.View(func(tx *keystore.Tx) error {
 		tenants, err := tx.Tenants()
-		must(b.T, err)
+		require.NoError(b.T, err)
 		list, err := tx.PendingKeys(tenants[0].ID)
-		must(b.T, err)
+		require.NoError(b.T, err)
 		for _, waiting := range list {
 			k, err := tx.PendingKey(waiting.ID)
-			must(b.T, err)
+			require.NoError(b.T, err)
 			key, err := x509.ParsePKCS8PrivateKey(k.PKCS8)
-			must(b.T, err)
+			require.NoError(b.T, err)
 			name := "csr-ec"
 			if _, ok := key.(*rsa.PrivateKey); ok {
 				name = "csr-rsa"

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/oath"
 )
 
@@ -39,10 +41,10 @@ const (
 // passwords is not in the daemon's memory afterwards.
 func TestMemoryOfSeeds(t *testing.T) {
 	d, secrets := start(t), numbers{}
-	must(t, d.NewUser("alice"))
+	require.NoError(t, d.NewUser("alice"))
 	file := func(name, text string) string {
 		path := filepath.Join(d.Dir, name)
-		must(t, os.WriteFile(path, []byte(text), 0o600))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
 	seeds := make([][]byte, 20)
@@ -70,15 +72,15 @@ func TestMemoryOfSeeds(t *testing.T) {
 	id := vtoken(t, d, "otp", "add", "--user", "alice", "--serial", "given", "--seed-file", file("given.seed", hex.EncodeToString(seeds[0])))
 	made := vtoken(t, d, "otp", "add", "--user", "alice", "--serial", "made")
 	uri, err := url.Parse(vtoken(t, d, "otp", "uri", made))
-	must(t, err)
+	require.NoError(t, err)
 	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(uri.Query().Get("secret"))
-	must(t, err)
+	require.NoError(t, err)
 	secrets.addSeed("seed that was handed out", seed)
 	gone(t, d, secrets, "after seeds were imported, given and handed out")
 
 	for counter := range uint64(3) {
 		code, err := oath.Key{Seed: seeds[0], Hash: "SHA1", Digits: 6}.Code(counter)
-		must(t, err)
+		require.NoError(t, err)
 		vtoken(t, d, "otp", "verify", id, "--code-file", file("code", string(code)))
 	}
 	if _, err := d.Vtoken("otp", "verify", id, "--code-file", file("code", "000000")); err == nil {

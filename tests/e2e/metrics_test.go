@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -17,7 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
+	"vtoken/vtoken/version"
 )
 
 // scraped reads metrics, and fails where they are not served with that status.
@@ -25,15 +26,15 @@ func scraped(t *testing.T, c *http.Client, url, key string, status int) string {
 	t.Helper()
 	defer c.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	must(t, err)
+	require.NoError(t, err)
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	resp, err := c.Do(req)
-	must(t, err)
+	require.NoError(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	must(t, err)
+	require.NoError(t, err)
 	if resp.StatusCode != status {
 		t.Errorf("%s answers %d, want %d: %s", url, resp.StatusCode, status, body)
 	}
@@ -52,11 +53,9 @@ func overSocket(d *harness.Daemon) *http.Client {
 func overTLS(t *testing.T, d *harness.Daemon) *http.Client {
 	t.Helper()
 	text, err := os.ReadFile(d.CA)
-	must(t, err)
+	require.NoError(t, err)
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		t.Fatal("the API has no certificate")
-	}
+	require.True(t, roots.AppendCertsFromPEM(text), "the API has no certificate")
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 }
 
@@ -66,7 +65,7 @@ func value(t *testing.T, text, name string) float64 {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
-			must(t, err)
+			require.NoError(t, err)
 			return v
 		}
 	}
@@ -77,9 +76,7 @@ func value(t *testing.T, text, name string) float64 {
 func metricsURL(t *testing.T, d *harness.Daemon) string {
 	t.Helper()
 	m := regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`).FindAllString(d.Log(), -1)
-	if len(m) == 0 {
-		t.Fatalf("the log does not tell where the metrics are:\n%s", d.Log())
-	}
+	require.NotEmpty(t, m, "the log does not tell where the metrics are:\n%s", d.Log())
 	return m[len(m)-1]
 }
 
@@ -88,14 +85,12 @@ func metricsURL(t *testing.T, d *harness.Daemon) string {
 func TestMetrics(t *testing.T) {
 	d := start(t, "--metrics-listen", "127.0.0.1:0")
 	works(t, d)
-	must(t, d.Stop())
-	must(t, d.Start("--metrics-listen", "127.0.0.1:0"))
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start("--metrics-listen", "127.0.0.1:0"))
 	for range 3 {
-		must(t, sign(d, "01", harness.PIN))
+		require.NoError(t, sign(d, "01", harness.PIN))
 	}
-	if sign(d, "01", "WRONGpin") == nil {
-		t.Fatal("a wrong PIN is taken")
-	}
+	require.Error(t, sign(d, "01", "WRONGpin"), "a wrong PIN is taken")
 	if err := lock(d); err != nil {
 		t.Error(err)
 	}
@@ -124,7 +119,7 @@ func TestMetrics(t *testing.T) {
 			`vtoken_api_requests_total{dialect="native",operation="GET /v1/tokens",status="200"}`:  1,
 			`vtoken_api_requests_total{dialect="native",operation="GET /v1/metrics",status="401"}`: 1,
 			`vtoken_applications`:                                                                  0, `vtoken_sessions`: 0,
-			`vtoken_build_info{version="` + regexp.MustCompile(`\d+\.\d+`).FindString(version(t, d)) + `"}`: 1,
+			`vtoken_build_info{version="` + version.String() + `"}`: 1,
 		} {
 			if got := value(t, text, name); got < least {
 				t.Errorf("%s says %s is %v, want %v or more", where, name, got, least)
@@ -165,14 +160,6 @@ func lock(d *harness.Daemon) error {
 	return fmt.Errorf("20 wrong PINs have not locked the token")
 }
 
-// version is what the daemon says of itself.
-func version(t *testing.T, d *harness.Daemon) string {
-	t.Helper()
-	var status struct{ Version string }
-	must(t, json.NewDecoder(bytes.NewReader([]byte(vtoken(t, d, "status", "-o", "json")))).Decode(&status))
-	return status.Version
-}
-
 // TestMetricsOfRollback: an older copy of the data folder raises an alarm in the
 // metrics while there is no daemon to ask; one that was accepted stays on record.
 func TestMetricsOfRollback(t *testing.T) {
@@ -182,25 +169,23 @@ func TestMetricsOfRollback(t *testing.T) {
 	alarm := func(want float64) {
 		t.Helper()
 		text, err := os.ReadFile(file)
-		must(t, err)
+		require.NoError(t, err)
 		if got := value(t, string(text), "vtoken_rollback_detected"); got != want {
 			t.Errorf("vtoken_rollback_detected is %v, want %v:\n%s", got, want, text)
 		}
 	}
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	older := filepath.Join(d.Dir, "older")
-	must(t, os.CopyFS(older, os.DirFS(d.DataDir)))
-	must(t, os.Chmod(older, 0o700))
-	must(t, d.Start("--metrics-file", file))
+	require.NoError(t, os.CopyFS(older, os.DirFS(d.DataDir)))
+	require.NoError(t, os.Chmod(older, 0o700))
+	require.NoError(t, d.Start("--metrics-file", file))
 	alarm(0)
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	exchange(t, d, older)
-	if d.Start("--metrics-file", file) == nil {
-		t.Fatal("an older copy was taken")
-	}
+	require.Error(t, d.Start("--metrics-file", file), "an older copy was taken")
 	alarm(1)
 	offline(t, d, "accept-rollback")
-	must(t, d.Start("--metrics-file", file, "--metrics-listen", "127.0.0.1:0"))
+	require.NoError(t, d.Start("--metrics-file", file, "--metrics-listen", "127.0.0.1:0"))
 	alarm(0)
 	text := scraped(t, http.DefaultClient, metricsURL(t, d), "", http.StatusOK)
 	if value(t, text, "vtoken_rollback_accepted_timestamp_seconds") <= 0 || value(t, text, "vtoken_rollback_protected") != 1 ||

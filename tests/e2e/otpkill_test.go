@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/p11module/remote"
 	"vtoken/tests/harness"
 	"vtoken/vtoken/ck"
@@ -23,7 +25,7 @@ func TestKilledDaemonRepeatsNoPassword(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	d := start(t)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	key := putOTPKey(t, d)
 	book := counters{seen: map[uint64]int{}, news: make(chan struct{}, 1)}
 	for range otpRounds {
@@ -32,14 +34,14 @@ func TestKilledDaemonRepeatsNoPassword(t *testing.T) {
 			wg.Go(func() { book.takeUntilDead(d, key) })
 		}
 		book.waitFor(t, 1+random.IntN(40))
-		must(t, d.Kill())
+		require.NoError(t, d.Kill())
 		wg.Wait()
-		must(t, d.Start())
+		require.NoError(t, d.Start())
 	}
 	c, h := loggedIn(t, d)
 	defer c.Close()
 	next, err := onePassword(c, h, key)
-	must(t, err)
+	require.NoError(t, err)
 	for n, times := range book.seen {
 		if times != 1 || n >= next {
 			t.Errorf("the counter %d gave %d passwords; the next is %d", n, times, next)
@@ -133,6 +135,6 @@ func putOTPKey(t *testing.T, d *harness.Daemon) ck.ObjectHandle {
 		ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_HOTP), ck.Bool(ck.CKA_TOKEN, true),
 		ck.String(ck.CKA_VALUE, "12345678901234567890"),
 	})
-	must(t, err)
+	require.NoError(t, err)
 	return key
 }

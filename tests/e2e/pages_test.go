@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -23,20 +25,20 @@ func TestPagesAreRun(t *testing.T) {
 
 func pagesAreRun(t *testing.T, folder, scripts, prefix string) {
 	root, err := harness.Root()
-	must(t, err)
+	require.NoError(t, err)
 	docs := filepath.Join(root, "docs", folder)
 	list, err := os.ReadFile(filepath.Join(docs, "README.md"))
-	must(t, err)
+	require.NoError(t, err)
 	run := pagesRun(t, scripts)
 	pages, err := filepath.Glob(filepath.Join(docs, "*.md"))
-	must(t, err)
+	require.NoError(t, err)
 	if len(pages) < 2 {
 		t.Fatalf("%s has no pages", docs)
 	}
 	for _, page := range pages {
 		name := strings.TrimSuffix(filepath.Base(page), ".md")
 		text, err := os.ReadFile(page)
-		must(t, err)
+		require.NoError(t, err)
 		if name == "README" {
 			continue
 		}
@@ -55,11 +57,11 @@ var pageCommand = regexp.MustCompile(`(?m)^page (\S+)`)
 func pagesRun(t *testing.T, folder string) map[string]bool {
 	t.Helper()
 	scripts, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
-	must(t, err)
+	require.NoError(t, err)
 	pages := map[string]bool{}
 	for _, script := range scripts {
 		text, err := os.ReadFile(script)
-		must(t, err)
+		require.NoError(t, err)
 		for _, m := range pageCommand.FindAllStringSubmatch(string(text), -1) {
 			pages[m[1]] = true
 		}

@@ -7,15 +7,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
-// TestPastedLines runs the lines that "vtoken token show" gives people to paste
-// (C34), with a key of each kind, and verifies what they signed. Only the PIN is
-// put in where a program would ask for it.
+// TestPastedLines runs the lines that "vtoken token show" gives people to paste, with a
+// key of each kind, and verifies what they signed. Only the PIN is put in where a program
+// would ask for it.
 func TestPastedLines(t *testing.T) {
 	d := start(t)
-	must(t, d.NewUser(me(t)))
+	require.NoError(t, d.NewUser(me(t)))
 	for _, key := range []string{"rsa:2048", "P-256"} {
 		t.Run(key, func(t *testing.T) { pasteLines(t, d, key) })
 	}
@@ -25,18 +27,18 @@ const pastePIN = "12345678"
 
 func pasteLines(t *testing.T, d *harness.Daemon, key string) {
 	dir := t.TempDir()
-	must(t, harness.PFX{Key: key, Subject: "/CN=alice", Name: "alice's key", Password: "sesame"}.Write(dir, "alice"))
+	require.NoError(t, harness.PFX{Key: key, Subject: "/CN=alice", Name: "alice's key", Password: "sesame"}.Write(dir, "alice"))
 	for name, text := range map[string]string{"pin": pastePIN + "\n", "password": "sesame\n", "message": "to be signed\n"} {
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	id, err := d.Vtoken("token", "create", "--user", me(t), "--label", "it's "+key, "--user-pin-file", filepath.Join(dir, "pin"))
-	must(t, err)
+	require.NoError(t, err)
 	_, err = d.Vtoken("token", "import", id, "--pfx", filepath.Join(dir, "alice.pfx"), "--pfx-password-file", filepath.Join(dir, "password"))
-	must(t, err)
+	require.NoError(t, err)
 	_, err = d.Vtoken("token", "complete", id)
-	must(t, err)
+	require.NoError(t, err)
 	shown, err := d.Vtoken("token", "show", id)
-	must(t, err)
+	require.NoError(t, err)
 	newerOpenSSL(t, filepath.Join(dir, "newer"))
 
 	script := pasted(t, shown, d.Module())
@@ -44,9 +46,7 @@ func pasteLines(t *testing.T, d *harness.Daemon, key string) {
 	sh.Dir = dir
 	sh.Env = append(os.Environ(), "HOME="+dir)
 	out, err := sh.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	require.NoError(t, err, "%s", out)
 	for _, want := range []string{"Private Key Object", "Type: X.509 Certificate"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("nothing says %q in:\n%s", want, out)
@@ -68,12 +68,11 @@ func pasteLines(t *testing.T, d *harness.Daemon, key string) {
 func newerOpenSSL(t *testing.T, dir string) {
 	t.Helper()
 	root, err := harness.Root()
-	must(t, err)
+	require.NoError(t, err)
 	cache, err := harness.Cache()
-	must(t, err)
-	if out, err := exec.Command(filepath.Join(root, "tools/sh/openssl.sh"), dir, cache).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	require.NoError(t, err)
+	out, err := exec.Command(filepath.Join(root, "tools/sh/openssl.sh"), dir, cache).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 // pasted are the lines to paste, with the names and the PIN of the test in
@@ -82,9 +81,7 @@ func newerOpenSSL(t *testing.T, dir string) {
 func pasted(t *testing.T, shown, module string) string {
 	t.Helper()
 	_, lines, ok := strings.Cut(shown, "# The daemon is not at the usual place")
-	if !ok {
-		t.Fatalf("nothing to paste in:\n%s", shown)
-	}
+	require.True(t, ok, "nothing to paste in:\n%s", shown)
 	lines = strings.NewReplacer(
 		"--login", "--login --pin "+pastePIN,
 		";type=private'", ";type=private?pin-value="+pastePIN+"'",

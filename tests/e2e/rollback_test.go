@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -15,17 +17,16 @@ import (
 func offline(t *testing.T, d *harness.Daemon, args ...string) {
 	t.Helper()
 	args = append(append(args, "--data-dir", d.DataDir), d.KEKs()...)
-	if out, err := exec.Command(d.Bin("vtokend"), args...).CombinedOutput(); err != nil {
-		t.Fatalf("vtokend %s: %v\n%s", args, err, out)
-	}
+	out, err := exec.Command(d.Bin("vtokend"), args...).CombinedOutput()
+	require.NoError(t, err, "vtokend %s\n%s", args, out)
 }
 
 // exchange puts a folder in the place of the data folder, which takes its place.
 func exchange(t *testing.T, d *harness.Daemon, dir string) {
 	t.Helper()
-	must(t, os.Rename(d.DataDir, dir+".aside"))
-	must(t, os.Rename(dir, d.DataDir))
-	must(t, os.Rename(dir+".aside", dir))
+	require.NoError(t, os.Rename(d.DataDir, dir+".aside"))
+	require.NoError(t, os.Rename(dir, d.DataDir))
+	require.NoError(t, os.Rename(dir+".aside", dir))
 }
 
 // TestOlderDataFolder tries PINs, kills the daemon and puts an older copy of the
@@ -39,30 +40,28 @@ func TestOlderDataFolder(t *testing.T) {
 		t.Errorf("the status does not tell:\n%s", out)
 	}
 	older := filepath.Join(d.Dir, "older")
-	must(t, os.CopyFS(older, os.DirFS(d.DataDir)))
-	must(t, os.Chmod(older, 0o700))
+	require.NoError(t, os.CopyFS(older, os.DirFS(d.DataDir)))
+	require.NoError(t, os.Chmod(older, 0o700))
 	for i := range 3 { // the same wrong PIN again would not count
-		if sign(d, "01", fmt.Sprint("000", i)) == nil {
-			t.Fatal("a wrong PIN is taken")
-		}
+		require.Error(t, sign(d, "01", fmt.Sprint("000", i)), "a wrong PIN is taken")
 	}
-	must(t, d.Kill())
+	require.NoError(t, d.Kill())
 	exchange(t, d, older)
 	for range 2 {
 		refused(t, d, "exit status 4", "ALARM", "the counter is at", "vtokend accept-rollback")
 	}
 	exchange(t, d, older)
-	must(t, d.Start())
+	require.NoError(t, d.Start())
 	if out := vtoken(t, d, "token", "show", cardID(t, d), "-o", "json"); !strings.Contains(out, `"triesLeft": 7`) {
 		t.Errorf("the tries are not those of the newest store:\n%s", out)
 	}
-	must(t, sign(d, "01", harness.PIN))
-	must(t, d.Stop())
+	require.NoError(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Stop())
 
 	exchange(t, d, older)
 	offline(t, d, "accept-rollback")
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 	if out := vtoken(t, d, "status"); !strings.Contains(out, "one was accepted on") {
 		t.Errorf("the status does not tell that an older copy was accepted:\n%s", out)
 	}
@@ -71,7 +70,7 @@ func TestOlderDataFolder(t *testing.T) {
 			t.Errorf("the audit log does not tell who accepted it: %v", line)
 		}
 	}
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	exchange(t, d, older)
 	refused(t, d, "exit status 4", "ALARM")
 }
@@ -95,16 +94,14 @@ func TestOlderBackup(t *testing.T) {
 	works(t, d)
 	file := filepath.Join(d.Dir, "backup")
 	vtoken(t, d, "backup", file)
-	if sign(d, "01", "0000") == nil {
-		t.Fatal("a wrong PIN is taken")
-	}
-	must(t, d.Stop())
-	must(t, os.RemoveAll(d.DataDir))
+	require.Error(t, sign(d, "01", "0000"), "a wrong PIN is taken")
+	require.NoError(t, d.Stop())
+	require.NoError(t, os.RemoveAll(d.DataDir))
 	restore := append([]string{file, "--data-dir", d.DataDir}, d.KEKs()...)
 	refusedRestore(t, d, "--accept-rollback", restore...)
 	vtoken(t, d, append([]string{"restore", "--accept-rollback"}, restore...)...)
-	must(t, d.Start())
-	must(t, sign(d, "01", harness.PIN))
+	require.NoError(t, d.Start())
+	require.NoError(t, sign(d, "01", harness.PIN))
 	if out := vtoken(t, d, "audit", "tail"); !strings.Contains(out, "accept-rollback") {
 		t.Errorf("the audit log does not tell it:\n%s", out)
 	}

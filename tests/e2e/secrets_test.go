@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestSecretsLeaveOnce has each API hand out what it hands out, takes it in again, and
@@ -19,7 +21,7 @@ import (
 // and in the listings.
 func TestSecretsLeaveOnce(t *testing.T) {
 	d, v := withVendors(t, "--log-level", "debug")
-	must(t, d.NewUser("alice"))
+	require.NoError(t, d.NewUser("alice"))
 	v.entrustSecrets()
 	v.surepassidSecrets()
 	v.dualshieldSecrets()
@@ -32,7 +34,7 @@ func TestSecretsLeaveOnce(t *testing.T) {
 		"the listing of tokens":   vtoken(t, d, "token", "search", "-o", "json"),
 		"the audit log":           vtoken(t, d, "audit", "tail", "-n", "1000", "-o", "json"),
 	}
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	told["the log"] = d.Log()
 	for where, text := range told {
 		if len(text) < 500 {
@@ -40,7 +42,7 @@ func TestSecretsLeaveOnce(t *testing.T) {
 		}
 		find(t, where, []byte(text), v.secrets)
 	}
-	must(t, filepath.WalkDir(d.DataDir, func(path string, e fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(d.DataDir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
@@ -71,9 +73,9 @@ func (v *vendors) keepSeed(name string, seed []byte) {
 func (v *vendors) keepURI(name string, value any) {
 	v.t.Helper()
 	uri, err := url.Parse(v.keep(name, value))
-	must(v.t, err)
+	require.NoError(v.t, err)
 	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(uri.Query().Get("secret"))
-	must(v.t, err)
+	require.NoError(v.t, err)
 	v.keepSeed("seed of the "+name, seed)
 }
 
@@ -106,7 +108,7 @@ func (v *vendors) surepassidSecrets() {
 	id := v.surepassid("add_oath_device", map[string]any{"username": "alice"})["deviceId"]
 	got := v.surepassid("provision_oath_device", map[string]any{"username": "alice", "deviceId": id, "physicalDeviceId": "phone"})
 	made, err := hex.DecodeString(v.keep("secret key", got["secretKeyHex"]))
-	must(v.t, err)
+	require.NoError(v.t, err)
 	v.keepSeed("seed of SurePassID", made)
 	id = v.surepassid("add_oath_device", map[string]any{"username": "alice"})["deviceId"]
 	got = v.surepassid("get_oath_device_qrcode", map[string]any{"username": "alice", "deviceId": id, "accountName": "alice"})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/tests/harness"
 	"vtoken/vtoken/ck"
@@ -103,11 +104,11 @@ var byClock = way{"its end comes", byCommand(func(s slotToken) []string {
 func TestTokensLeaveAndComeBack(t *testing.T) {
 	d, v := withVendors(t)
 	id, err := d.NewTokenFor(me(t), "Card", harness.PIN, harness.SOPIN)
-	must(t, err)
+	require.NoError(t, err)
 	_, err = tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "key")...)
-	must(t, err)
+	require.NoError(t, err)
 	var shown struct{ Serial string }
-	must(t, json.Unmarshal([]byte(vtoken(t, d, "token", "show", id, "-o", "json")), &shown))
+	require.NoError(t, json.Unmarshal([]byte(vtoken(t, d, "token", "show", id, "-o", "json")), &shown))
 	card := slotToken{id, shown.Serial, v.user(me(t)), me(t)}
 
 	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
@@ -115,16 +116,16 @@ func TestTokensLeaveAndComeBack(t *testing.T) {
 	if p == nil {
 		t.Fatalf("%s cannot be loaded", d.Module())
 	}
-	must(t, p.Initialize())
+	require.NoError(t, p.Initialize())
 	defer p.Destroy()
 	defer p.Finalize()
 	a := holder{t: t, p: p}
 	slots, err := p.GetSlotList(true)
-	must(t, err)
+	require.NoError(t, err)
 	a.slot = a.find(slots)
 	h := a.login()
 	before := a.objects(h)
-	must(t, p.CloseSession(h))
+	require.NoError(t, p.CloseSession(h))
 	for _, w := range append(ways, byClock) {
 		t.Run(w.name, func(t *testing.T) {
 			a.t, v.t = t, t
@@ -142,7 +143,7 @@ func TestTokensLeaveAndComeBack(t *testing.T) {
 				t.Errorf("the objects are\n%v\nand were\n%v", after, before)
 			}
 			a.sign(h)
-			must(t, p.CloseSession(h))
+			require.NoError(t, p.CloseSession(h))
 		})
 	}
 }
@@ -169,8 +170,8 @@ func (a *holder) find(slots []uint) uint {
 func (a *holder) login() pkcs11.SessionHandle {
 	a.t.Helper()
 	h, err := a.p.OpenSession(a.slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
-	must(a.t, err)
-	must(a.t, a.p.Login(h, pkcs11.CKU_USER, harness.PIN))
+	require.NoError(a.t, err)
+	require.NoError(a.t, a.p.Login(h, pkcs11.CKU_USER, harness.PIN))
 	return h
 }
 
@@ -178,26 +179,24 @@ func (a *holder) login() pkcs11.SessionHandle {
 func (a *holder) begin() pkcs11.SessionHandle {
 	a.t.Helper()
 	h := a.login()
-	must(a.t, a.p.SignInit(h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_ECDSA_SHA256, nil)}, a.key(h)))
-	must(a.t, a.p.SignUpdate(h, []byte("first part")))
+	require.NoError(a.t, a.p.SignInit(h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_ECDSA_SHA256, nil)}, a.key(h)))
+	require.NoError(a.t, a.p.SignUpdate(h, []byte("first part")))
 	return h
 }
 
 func (a *holder) key(h pkcs11.SessionHandle) pkcs11.ObjectHandle {
 	a.t.Helper()
-	must(a.t, a.p.FindObjectsInit(h, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY)}))
+	require.NoError(a.t, a.p.FindObjectsInit(h, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY)}))
 	keys, _, err := a.p.FindObjects(h, 2)
-	must(a.t, err)
-	must(a.t, a.p.FindObjectsFinal(h))
-	if len(keys) != 1 {
-		a.t.Fatalf("there are %d private keys", len(keys))
-	}
+	require.NoError(a.t, err)
+	require.NoError(a.t, a.p.FindObjectsFinal(h))
+	require.Len(a.t, keys, 1, "private keys")
 	return keys[0]
 }
 
 func (a *holder) sign(h pkcs11.SessionHandle) {
 	a.t.Helper()
-	must(a.t, a.p.SignInit(h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_ECDSA_SHA256, nil)}, a.key(h)))
+	require.NoError(a.t, a.p.SignInit(h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_ECDSA_SHA256, nil)}, a.key(h)))
 	if _, err := a.p.Sign(h, []byte("text")); err != nil {
 		a.t.Error(err)
 	}
@@ -206,14 +205,14 @@ func (a *holder) sign(h pkcs11.SessionHandle) {
 // objects are the objects of the token, each as one text.
 func (a *holder) objects(h pkcs11.SessionHandle) (list []string) {
 	a.t.Helper()
-	must(a.t, a.p.FindObjectsInit(h, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true)}))
+	require.NoError(a.t, a.p.FindObjectsInit(h, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true)}))
 	all, _, err := a.p.FindObjects(h, 100)
-	must(a.t, err)
-	must(a.t, a.p.FindObjectsFinal(h))
+	require.NoError(a.t, err)
+	require.NoError(a.t, a.p.FindObjectsFinal(h))
 	for _, o := range all {
 		got, err := a.p.GetAttributeValue(h, o, []*pkcs11.Attribute{
 			pkcs11.NewAttribute(pkcs11.CKA_CLASS, nil), pkcs11.NewAttribute(pkcs11.CKA_LABEL, nil), pkcs11.NewAttribute(uint(ck.CKA_UNIQUE_ID), nil)})
-		must(a.t, err)
+		require.NoError(a.t, err)
 		list = append(list, fmt.Sprintf("%x %s %s", got[0].Value, got[1].Value, got[2].Value))
 	}
 	slices.Sort(list)
@@ -237,7 +236,7 @@ func (a *holder) change(there bool, how func()) {
 func (a *holder) there() bool {
 	a.t.Helper()
 	slots, err := a.p.GetSlotList(true)
-	must(a.t, err)
+	require.NoError(a.t, err)
 	return slices.Contains(slots, a.slot)
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -17,10 +19,8 @@ import (
 func storeFile(t *testing.T, d *harness.Daemon) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(d.DataDir, "*.db"))
-	must(t, err)
-	if len(found) != 1 {
-		t.Fatalf("the data folder has %d databases, not one: %v", len(found), found)
-	}
+	require.NoError(t, err)
+	require.Len(t, found, 1, "databases in the data folder")
 	return found[0]
 }
 
@@ -30,7 +30,7 @@ func refused(t *testing.T, d *harness.Daemon, words ...string) {
 	err := d.Start()
 	if err == nil {
 		t.Error("the daemon started")
-		must(t, d.Stop())
+		require.NoError(t, d.Stop())
 		return
 	}
 	sound(t, err.Error())
@@ -56,10 +56,10 @@ func sound(t *testing.T, log string) {
 func card(t *testing.T) *harness.Daemon {
 	t.Helper()
 	d := start(t)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	_, err := tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "kept")...)
-	must(t, err)
-	must(t, d.Stop())
+	require.NoError(t, err)
+	require.NoError(t, d.Stop())
 	return d
 }
 
@@ -67,26 +67,26 @@ func TestTruncatedStoreIsRefused(t *testing.T) {
 	d := card(t)
 	db := storeFile(t, d)
 	whole, err := os.ReadFile(db)
-	must(t, err)
+	require.NoError(t, err)
 	for _, size := range []int{0, 1, 100, 4096, len(whole) / 2, len(whole) - 4096} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			must(t, os.WriteFile(db, whole[:size], 0o600))
+			require.NoError(t, os.WriteFile(db, whole[:size], 0o600))
 			if size == 0 {
 				refused(t, d, db)
 			} else {
 				survives(t, d)
 			}
 			after, err := os.ReadFile(db)
-			must(t, err)
+			require.NoError(t, err)
 			if size > 0 && size < 4096 && !bytes.Equal(after, whole[:size]) {
 				t.Error("the broken file was changed")
 			}
 		})
 	}
-	must(t, os.WriteFile(db, whole, 0o600))
-	must(t, d.Start())
+	require.NoError(t, os.WriteFile(db, whole, 0o600))
+	require.NoError(t, d.Start())
 	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
-	must(t, err)
+	require.NoError(t, err)
 }
 
 // survives starts the daemon on a broken store. It may refuse, or find that
@@ -101,7 +101,7 @@ func survives(t *testing.T, d *harness.Daemon) {
 	if err == nil && !strings.Contains(out, "kept") {
 		t.Errorf("the key is gone, and no one says why:\n%s", out)
 	}
-	must(t, d.Stop())
+	require.NoError(t, d.Stop())
 	sound(t, d.Log())
 }
 
@@ -109,7 +109,7 @@ func TestFlippedBytesAreNoticed(t *testing.T) {
 	d := card(t)
 	db := storeFile(t, d)
 	whole, err := os.ReadFile(db)
-	must(t, err)
+	require.NoError(t, err)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -124,7 +124,7 @@ func TestFlippedBytesAreNoticed(t *testing.T) {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			broken := bytes.Clone(whole)
 			broken[at] ^= byte(1 + random.IntN(255))
-			must(t, os.WriteFile(db, broken, 0o600))
+			require.NoError(t, os.WriteFile(db, broken, 0o600))
 			survives(t, d)
 		})
 	}
@@ -135,12 +135,12 @@ func TestOnlyOneDaemonPerStore(t *testing.T) {
 	second := harness.NewDaemon(filepath.Dir(d.Bin("vtokend")), filepath.Join(d.Dir, "2"))
 	second.DataDir = d.DataDir
 	refused(t, second, d.DataDir)
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN)) // the first one goes on
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN)) // the first one goes on
 }
 
 func TestDataFolderOpenToOthersIsRefused(t *testing.T) {
 	d := card(t)
-	must(t, os.Chmod(d.DataDir, 0o755))
+	require.NoError(t, os.Chmod(d.DataDir, 0o755))
 	refused(t, d, d.DataDir)
 }
 
@@ -149,14 +149,14 @@ func TestDataFolderOpenToOthersIsRefused(t *testing.T) {
 // goes on.
 func TestFullDisk(t *testing.T) {
 	d := start(t)
-	must(t, d.Stop())
-	must(t, os.RemoveAll(d.DataDir))
-	must(t, os.Mkdir(d.DataDir, 0o700))
+	require.NoError(t, d.Stop())
+	require.NoError(t, os.RemoveAll(d.DataDir))
+	require.NoError(t, os.Mkdir(d.DataDir, 0o700))
 	mount(t, d.DataDir, "size=4m,mode=0700")
-	must(t, d.Start())
-	must(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.Start())
+	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	blob := filepath.Join(d.Dir, "blob")
-	must(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 30_000), 0o600))
+	require.NoError(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 30_000), 0o600))
 
 	write := func(label string) error {
 		_, err := tool(d, append(login("Card", harness.PIN), "--write-object", blob, "--type", "data", "--label", label)...)
@@ -174,18 +174,17 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("after %d objects on a disk of 4 MiB: %v", len(written), err)
 	}
 	lists(t, d, written)
-	must(t, d.Stop())
-	must(t, d.Start()) // a full disk keeps nobody from what is there
+	require.NoError(t, d.Stop())
+	require.NoError(t, d.Start()) // a full disk keeps nobody from what is there
 	lists(t, d, written)
 	remount := exec.Command("mount", "-o", "remount,size=64m", d.DataDir)
-	if out, err := remount.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", remount, err, out)
-	}
+	out, err := remount.CombinedOutput()
+	require.NoError(t, err, "%v\n%s", remount, out)
 	if err := write("after"); err != nil {
 		t.Errorf("with space again: %v", err)
 	}
-	must(t, d.Kill())
-	must(t, d.Start())
+	require.NoError(t, d.Kill())
+	require.NoError(t, d.Start())
 	lists(t, d, append(written, "after"))
 }
 
@@ -193,7 +192,7 @@ func TestFullDisk(t *testing.T) {
 func lists(t *testing.T, d *harness.Daemon, want []string) {
 	t.Helper()
 	out, err := tool(d, append(login("Card", harness.PIN), "-O")...)
-	must(t, err)
+	require.NoError(t, err)
 	for _, label := range want {
 		if !strings.Contains(out, label) {
 			t.Errorf("%s was acknowledged and is gone", label)
@@ -207,9 +206,8 @@ func lists(t *testing.T, d *harness.Daemon, want []string) {
 // mount mounts a file system in memory for the time of the test.
 func mount(t *testing.T, dir, options string) {
 	t.Helper()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Fatalf("this test mounts a small file system, so run it as root (sudo make test): %v\n%s", err, out)
-	}
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput()
+	require.NoError(t, err, "this test mounts a small file system, so run it as root (sudo make test)\n%s", out)
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", "--lazy", dir).CombinedOutput(); err != nil {
 			t.Errorf("unmounting %s: %v\n%s", dir, err, out)

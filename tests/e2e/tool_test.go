@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -41,18 +43,10 @@ func login(label, pin string) []string {
 	return []string{"--token-label", label, "--login", "--pin", pin}
 }
 
-// must ends the test on an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // me is the name of the user who runs the test.
 func me(t *testing.T) string {
 	t.Helper()
 	u, err := user.Current()
-	must(t, err)
+	require.NoError(t, err)
 	return u.Username
 }

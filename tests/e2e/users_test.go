@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -16,15 +18,13 @@ const alice, bob, nobody = "61001", "61002", "61003"
 // TestUsersSeeTheirOwnTokensOnly has two users, and one that is nobody's, at the
 // same socket.
 func TestUsersSeeTheirOwnTokensOnly(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Fatal("this test acts as other users: run it as root (sudo make test)")
-	}
+	require.Zero(t, os.Getuid(), "this test acts as other users: run it as root (sudo make test)")
 	d := start(t)
 	for login, uid := range map[string]string{"alice": alice, "bob": bob} {
 		_, err := d.NewTokenFor(login, "card-of-"+login, harness.PIN, harness.SOPIN)
-		must(t, err)
+		require.NoError(t, err)
 		_, err = d.Vtoken("user", "map", login, "--os-user", "#"+uid)
-		must(t, err)
+		require.NoError(t, err)
 	}
 	for name, module := range modules(t) {
 		module = public(t, d, module)
@@ -54,7 +54,7 @@ func TestUsersSeeTheirOwnTokensOnly(t *testing.T) {
 // remap takes the token from a user by the map alone.
 func remap(t *testing.T, d *harness.Daemon) {
 	_, err := d.Vtoken("user", "map", "alice", "--os-user", "#"+nobody)
-	must(t, err)
+	require.NoError(t, err)
 	for uid, sees := range map[string]bool{alice: false, nobody: true} {
 		out := slots(t, d, uid, public(t, d, d.Module()))
 		if strings.Contains(out, "card-of-alice") != sees {
@@ -79,11 +79,11 @@ func slots(t *testing.T, d *harness.Daemon, uid, module string) string {
 func public(t *testing.T, d *harness.Daemon, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	must(t, err)
+	require.NoError(t, err)
 	copied := filepath.Join(d.Dir, filepath.Base(path))
-	must(t, os.RemoveAll(copied)) // a module that is loaded is not written to
-	must(t, os.WriteFile(copied, b, 0o755))
-	must(t, os.Chmod(copied, 0o755))
+	require.NoError(t, os.RemoveAll(copied)) // a module that is loaded is not written to
+	require.NoError(t, os.WriteFile(copied, b, 0o755))
+	require.NoError(t, os.Chmod(copied, 0o755))
 	return copied
 }
 

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -58,7 +60,7 @@ func withVendors(t *testing.T, flags ...string) (*harness.Daemon, *vendors) {
 
 func (v *vendors) credential(dialect string) (out map[string]string) {
 	v.t.Helper()
-	must(v.t, json.Unmarshal([]byte(vtoken(v.t, v.d, "apikey", "create", dialect+"-admin", "--dialect", dialect, "--role", "admin", "-o", "json")), &out))
+	require.NoError(v.t, json.Unmarshal([]byte(vtoken(v.t, v.d, "apikey", "create", dialect+"-admin", "--dialect", dialect, "--role", "admin", "-o", "json")), &out))
 	return out
 }
 
@@ -68,13 +70,13 @@ func (v *vendors) signed(file map[string]string) string {
 	block, _ := pem.Decode([]byte(file["accessKey"]))
 	v.secrets["access key"] = []byte(base64.StdEncoding.EncodeToString(block.Bytes)[64:124])
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	must(v.t, err)
+	require.NoError(v.t, err)
 	claims, err := json.Marshal(map[string]any{"sub": file["accessID"], "aud": file["adminRestApiUrl"], "iat": time.Now().Unix(), "exp": time.Now().Unix() + 3600})
-	must(v.t, err)
+	require.NoError(v.t, err)
 	text := base64.RawURLEncoding.EncodeToString([]byte(`{"typ":"JWT","alg":"RS256"}`)) + "." + base64.RawURLEncoding.EncodeToString(claims)
 	sum := sha256.Sum256([]byte(text))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-	must(v.t, err)
+	require.NoError(v.t, err)
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
@@ -115,7 +117,7 @@ func (v *vendors) surepassid(method string, body map[string]any) map[string]any 
 func (v *vendors) json(method, path, dialect string, body any) map[string]any {
 	v.t.Helper()
 	text, err := json.Marshal(body)
-	must(v.t, err)
+	require.NoError(v.t, err)
 	return v.send(method, path, "application/json", v.auth[dialect], string(text))
 }
 
@@ -135,16 +137,16 @@ func (v *vendors) send(method, path, kind, auth, body string) (out map[string]an
 func (v *vendors) ask(method, path, kind, auth, body string) (status int, answer []byte) {
 	v.t.Helper()
 	r, err := http.NewRequestWithContext(v.t.Context(), method, v.d.API+path, strings.NewReader(body))
-	must(v.t, err)
+	require.NoError(v.t, err)
 	r.Header.Set("Content-Type", kind)
 	if auth != "" {
 		r.Header.Set("Authorization", auth)
 	}
 	got, err := v.c.Do(r)
-	must(v.t, err)
+	require.NoError(v.t, err)
 	defer got.Body.Close()
 	answer, err = io.ReadAll(got.Body)
-	must(v.t, err)
+	require.NoError(v.t, err)
 	return got.StatusCode, answer
 }
 
@@ -152,7 +154,7 @@ func (v *vendors) ask(method, path, kind, auth, body string) (status int, answer
 func (v *vendors) user(login string) string {
 	v.t.Helper()
 	var users []struct{ ID, Login string }
-	must(v.t, json.Unmarshal([]byte(vtoken(v.t, v.d, "user", "list", "-o", "json")), &users))
+	require.NoError(v.t, json.Unmarshal([]byte(vtoken(v.t, v.d, "user", "list", "-o", "json")), &users))
 	for _, u := range users {
 		if u.Login == login {
 			return u.ID

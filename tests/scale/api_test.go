@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/tests/harness"
@@ -51,7 +53,7 @@ func TestManyAdministrators(t *testing.T) {
 		t.Errorf("%d clients did %d writes only", len(clients), len(writes))
 	}
 	load, err := os.ReadFile("/proc/loadavg")
-	must(t, err)
+	require.NoError(t, err)
 	t.Logf("%d clients for %v, load %s", len(clients), took.Round(time.Millisecond), strings.TrimSpace(string(load)))
 	for name, list := range map[string][]time.Duration{"reads": reads, "writes": writes, "all": slices.Concat(reads, writes)} {
 		slices.Sort(list)
@@ -66,12 +68,12 @@ func TestManyAdministrators(t *testing.T) {
 func processorTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	must(t, err)
+	require.NoError(t, err)
 	_, rest, _ := strings.Cut(string(stat), ") ") // behind the name of the program
 	ticks := 0
 	for _, field := range strings.Fields(rest)[11:13] { // utime and stime, in hundredths of a second
 		n, err := strconv.Atoi(field)
-		must(t, err)
+		require.NoError(t, err)
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond
@@ -81,7 +83,7 @@ func processorTime(t *testing.T, pid int) time.Duration {
 func resident(t *testing.T, pid int) string {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	must(t, err)
+	require.NoError(t, err)
 	var list []string
 	for line := range strings.Lines(string(status)) {
 		if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
@@ -99,7 +101,7 @@ func loadFor(t *testing.T) time.Duration {
 		return 3 * time.Second
 	}
 	d, err := time.ParseDuration(text)
-	must(t, err)
+	require.NoError(t, err)
 	return d
 }
 
@@ -112,7 +114,7 @@ func paceOf(t *testing.T) time.Duration {
 		return 0
 	}
 	rate, err := strconv.Atoi(text)
-	must(t, err)
+	require.NoError(t, err)
 	return administrators * time.Second / time.Duration(rate)
 }
 
@@ -165,13 +167,11 @@ var lives = []struct {
 func admit(t *testing.T, d *harness.Daemon) []*administrator {
 	t.Helper()
 	pem, err := os.ReadFile(d.CA)
-	must(t, err)
+	require.NoError(t, err)
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		t.Fatalf("%s has no certificate", d.CA)
-	}
+	require.True(t, roots.AppendCertsFromPEM(pem), "%s has no certificate", d.CA)
 	tenant, err := d.Tenant()
-	must(t, err)
+	require.NoError(t, err)
 	users := holders(t, d)
 	clients := make([]*administrator, administrators)
 	shared := map[string]string{} // by API: clients of a kind have one credential
@@ -192,9 +192,7 @@ func admit(t *testing.T, d *harness.Daemon) []*administrator {
 	devices(t, d, clients)
 	for _, c := range clients { // the handshake is no part of an answer
 		c.life(c, 0)
-		if c.err != nil {
-			t.Fatalf("%s: %v", c.name, c.err)
-		}
+		require.NoError(t, c.err, "%s: %v", c.name, c.err)
 		c.reads, c.writes = nil, nil
 	}
 	return clients
@@ -207,7 +205,7 @@ func holders(t *testing.T, d *harness.Daemon) (list []who) {
 	defer admin.Close()
 	for i := range 50 {
 		u, err := admin.CreateUser(t.Context(), "", api.NewUser{Login: fmt.Sprintf("holder%d", i)})
-		must(t, err)
+		require.NoError(t, err)
 		list = append(list, who{u.Login, u.ID})
 	}
 	return list

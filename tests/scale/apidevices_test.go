@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
@@ -22,12 +23,12 @@ func enterSecurID(t *testing.T, d *harness.Daemon, c *administrator) {
 	credential(t, d, "securid", &file)
 	block, _ := pem.Decode([]byte(file.AccessKey))
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	must(t, err)
+	require.NoError(t, err)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
-	must(t, err)
+	require.NoError(t, err)
 	claims := jwt.Claims{Subject: file.AccessID, IssuedAt: jwt.NewNumericDate(time.Now()), Expiry: jwt.NewNumericDate(time.Now().Add(time.Hour))}
 	token, err := jwt.Signed(signer).Claims(claims).Claims(fields{"aud": file.AdminRestAPIURL}).Serialize()
-	must(t, err)
+	require.NoError(t, err)
 	c.authorization = "Bearer " + token
 }
 
@@ -42,7 +43,7 @@ func devices(t *testing.T, d *harness.Daemon, clients []*administrator) {
 		}
 		c.device = fmt.Sprintf("%012d", i)
 		_, err := admin.CreateToken(t.Context(), "", api.NewToken{Unassigned: true, Serial: c.device, OTP: &api.NewOTP{Digits: 6, Period: 60}})
-		must(t, err)
+		require.NoError(t, err)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -24,14 +26,14 @@ const (
 func credential(t *testing.T, d *harness.Daemon, dialect string, out any) {
 	t.Helper()
 	text, err := d.Vtoken("apikey", "create", "load-"+dialect, "--dialect", dialect, "-o", "json")
-	must(t, err)
-	must(t, json.Unmarshal([]byte(text), out))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(text), out))
 }
 
 func enterByKey(t *testing.T, d *harness.Daemon, c *administrator) {
 	t.Helper()
 	key, err := d.Vtoken("apikey", "create", "load-"+c.name)
-	must(t, err)
+	require.NoError(t, err)
 	c.authorization = "Bearer " + key
 }
 
@@ -41,7 +43,7 @@ func enterEntrust(t *testing.T, d *harness.Daemon, c *administrator) {
 	credential(t, d, "entrust", &app)
 	var session struct{ AuthToken string }
 	c.ask(reads, "POST", "adminapi/authenticate", fields{"applicationId": app.ApplicationID, "sharedSecret": app.SharedSecret}, &session, 200)
-	must(t, c.err)
+	require.NoError(t, c.err)
 	c.authorization = session.AuthToken
 }
 
@@ -53,14 +55,14 @@ func enterDualShield(t *testing.T, d *harness.Daemon, c *administrator) {
 	}
 	credential(t, d, "dualshield", &agent)
 	resp, err := c.http.PostForm(c.base+"oauth/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {agent.ID}, "client_secret": {agent.Secret}})
-	must(t, err)
+	require.NoError(t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	must(t, err)
+	require.NoError(t, err)
 	var token struct {
 		Token string `json:"access_token"`
 	}
-	must(t, json.Unmarshal(text, &token))
+	require.NoError(t, json.Unmarshal(text, &token))
 	c.authorization = "Bearer " + token.Token
 }
 

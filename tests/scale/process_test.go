@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/tests/harness"
 )
 
@@ -106,13 +108,11 @@ func clientMain(in io.Reader, out io.Writer) error {
 func compile(t *testing.T, name, program string) string {
 	t.Helper()
 	root, err := harness.Root()
-	must(t, err)
+	require.NoError(t, err)
 	out, err := exec.Command("cc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror",
 		"-I", filepath.Join(root, "p11module"), "-I", filepath.Join(root, "tests", "abi", "testdata"),
 		"-o", program, filepath.Join("testdata", name+".c"), "-lpthread", "-ldl").CombinedOutput()
-	if err != nil {
-		t.Fatalf("compiling %s.c: %v\n%s", name, err, out)
-	}
+	require.NoError(t, err, "compiling %s.c\n%s", name, out)
 	return program
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
@@ -46,13 +47,11 @@ func walkFor(t *testing.T) time.Duration {
 		return time.Minute
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("SCALE_TIME: %v", err)
-	}
+	require.NoError(t, err, "SCALE_TIME")
 	return d
 }
 
-// TestManyTokensUnderRandomWork is P51 and P14: each process keeps a model of
+// TestManyTokensUnderRandomWork: each process keeps a model of
 // what it did, and every code and every object that it sees has to be the
 // model's.
 func TestManyTokensUnderRandomWork(t *testing.T) {
@@ -103,9 +102,9 @@ func start(t *testing.T) *harness.Daemon {
 func startWith(t *testing.T, flags ...string) *harness.Daemon {
 	t.Helper()
 	bin, err := harness.Build()
-	must(t, err)
+	require.NoError(t, err)
 	dir, err := harness.TempDir()
-	must(t, err)
+	require.NoError(t, err)
 	d := harness.NewDaemon(bin, dir)
 	t.Cleanup(func() {
 		if err := d.Stop(); err != nil {
@@ -114,32 +113,25 @@ func startWith(t *testing.T, flags ...string) *harness.Daemon {
 		if t.Failed() {
 			t.Logf("the daemon's log:\n%s", d.Log())
 		}
-		must(t, os.RemoveAll(dir))
+		require.NoError(t, os.RemoveAll(dir))
 	})
-	must(t, d.Start(flags...))
+	require.NoError(t, d.Start(flags...))
 	return d
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // makeCards makes the tokens, each with one key pair.
 func makeCards(t *testing.T, d *harness.Daemon) []card {
 	t.Helper()
 	me, err := user.Current()
-	must(t, err)
-	must(t, d.NewUser(me.Username))
+	require.NoError(t, err)
+	require.NoError(t, d.NewUser(me.Username))
 	cards := make([]card, tokens)
 	admin := client.Unix(d.AdminSocket)
 	for i := range cards {
 		c := card{Label: fmt.Sprintf("card-%03d", i), PIN: fmt.Sprintf("pin-%06d", i), SOPIN: harness.SOPIN}
 		made, err := admin.CreateToken(t.Context(), "", api.NewToken{User: me.Username, Label: c.Label,
 			UserPIN: api.Secret(c.PIN), SOPIN: api.Secret(c.SOPIN), Complete: true})
-		must(t, err)
+		require.NoError(t, err)
 		c.Slot, c.Serial = uint(made.Slot), made.Serial
 		cards[i] = c
 	}
@@ -148,11 +140,11 @@ func makeCards(t *testing.T, d *harness.Daemon) []card {
 	if p == nil {
 		t.Fatalf("%s cannot be loaded", d.Module())
 	}
-	must(t, p.Initialize())
+	require.NoError(t, p.Initialize())
 	for i := range cards {
 		cards[i].makeKey(t, p)
 	}
-	must(t, p.Finalize())
+	require.NoError(t, p.Finalize())
 	return cards
 }
 
@@ -162,8 +154,8 @@ var p256 = []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}
 func (c *card) makeKey(t *testing.T, p *pkcs11.Ctx) {
 	t.Helper()
 	h, err := p.OpenSession(c.Slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
-	must(t, err)
-	must(t, p.Login(h, pkcs11.CKU_USER, c.PIN))
+	require.NoError(t, err)
+	require.NoError(t, p.Login(h, pkcs11.CKU_USER, c.PIN))
 	public, _, err := p.GenerateKeyPair(h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_EC_KEY_PAIR_GEN, nil)},
 		[]*pkcs11.Attribute{
 			pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.Label),
@@ -173,15 +165,14 @@ func (c *card) makeKey(t *testing.T, p *pkcs11.Ctx) {
 			pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.Label),
 			pkcs11.NewAttribute(pkcs11.CKA_SIGN, true),
 		})
-	must(t, err)
+	require.NoError(t, err)
 	a, err := p.GetAttributeValue(h, public, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_EC_POINT, nil)})
-	must(t, err)
+	require.NoError(t, err)
 	c.Point = hex.EncodeToString(a[0].Value)
-	must(t, p.CloseSession(h))
+	require.NoError(t, p.CloseSession(h))
 }
 
-// sessionsEnd waits until the daemon serves nobody, which is to take a moment
-// and not for ever (P44).
+// sessionsEnd waits until the daemon serves nobody: sessions end with their connection.
 func sessionsEnd(t *testing.T, d *harness.Daemon) {
 	t.Helper()
 	admin := client.Unix(d.AdminSocket)
@@ -189,26 +180,25 @@ func sessionsEnd(t *testing.T, d *harness.Daemon) {
 	defer cancel()
 	for {
 		s, err := admin.Status(ctx)
-		must(t, err)
+		require.NoError(t, err)
 		if s.Clients == nil {
 			t.Fatal("the daemon does not tell how many clients it has")
 		}
 		if *s.Clients == (api.Clients{}) {
 			return
 		}
-		if ctx.Err() != nil {
-			t.Fatalf("all clients are gone, and the daemon still has %+v", *s.Clients)
-		}
+		require.NoError(t, ctx.Err(), "all clients are gone, and the daemon still has %+v", *s.Clients)
 	}
 }
 
-// TestShortLivedClients is C29 and P44.
+// TestShortLivedClients has many short-lived programs sign at the same time: none fails
+// (mtrojnar/osslsigncode#497), and their sessions end with them (Yubico/yubihsm-shell#379).
 func TestShortLivedClients(t *testing.T) {
 	const clients, atOnce = 1000, 50
 	d := start(t)
-	must(t, d.NewToken("short", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.NewToken("short", harness.PIN, harness.SOPIN))
 	program := compile(t, "short", filepath.Join(t.TempDir(), "short"))
-	must(t, runShort(d, program, "make"))
+	require.NoError(t, runShort(d, program, "make"))
 	ways := []string{"sign", "sign", "leave", "die"}
 	queue := make(chan int)
 	errs := make(chan error, clients)

@@ -52,7 +52,7 @@ var steps = [...]step{
 }
 
 // walk is a process's work: tokens are asked about before any list of slots,
-// since every slot id that was ever told is good in any order (P14).
+// since every slot id that was ever told is good in any order (sigstore/cosign#4768).
 func (o order) walk() (done tally, err error) {
 	p := pkcs11.New(o.Module)
 	if p == nil {

@@ -3,6 +3,8 @@ package timing
 import (
 	"math/rand/v2"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // leaky is a decrypter of a clock of its own: its times are noise as a busy machine
@@ -36,9 +38,7 @@ func TestPlantedLeakIsFound(t *testing.T) {
 	const delay = 100
 	s, now := leaky(delay, "control", "the same", "the same again", "delayed", "the same once more")
 	times, err := measure(s, 5000, now, rand.New(rand.NewPCG(3, 4)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	verdicts := judge(s, times)
 	t.Log("\n" + report(s, times, verdicts))
 	for _, v := range verdicts {
@@ -56,9 +56,7 @@ func TestNothingIsFoundInNothing(t *testing.T) {
 	const comparisons = 200
 	s, now := leaky(0, make([]string, comparisons+1)...)
 	times, err := measure(s, 300, now, rand.New(rand.NewPCG(5, 6)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	low := 0
 	for _, v := range judge(s, times) {
 		if v.signal() {

@@ -6,6 +6,8 @@ import (
 	"crypto/rsa"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/mech/libcrypto"
@@ -18,19 +20,19 @@ func inProcess(t *testing.T, crypto string) []subject {
 	var p mech.Provider = mech.Go{}
 	if crypto == "libcrypto" {
 		lib, err := libcrypto.Open()
-		must(t, err)
+		require.NoError(t, err)
 		p = lib
 	}
 	pair, err := testKey()
-	must(t, err)
+	require.NoError(t, err)
 	template, err := object.PrivateTemplate(pair)
-	must(t, err)
+	require.NoError(t, err)
 	private := parse(t, p, template)
 	secret := parse(t, p, ck.Template{
 		ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Bytes(ck.CKA_VALUE, cbcKey),
 	})
 	b, err := aes.NewCipher(cbcKey)
-	must(t, err)
+	require.NoError(t, err)
 	m := maker{PublicKey: &pair.PublicKey}
 	where := ", in process, " + crypto
 	return []subject{
@@ -45,7 +47,7 @@ func inProcess(t *testing.T, crypto string) []subject {
 func paddingAlone(t *testing.T, _ string) []subject {
 	t.Helper()
 	pair, err := testKey()
-	must(t, err)
+	require.NoError(t, err)
 	key := &mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: transparent{public: &pair.PublicKey}}
 	m := maker{&pair.PublicKey, true}
 	return []subject{{"RSA PKCS #1 v1.5, the padding alone", pkcs1Classes(m), byMechanism(t, key, ck.CKM_RSA_PKCS, nil), checkPKCS1}}
@@ -70,9 +72,9 @@ var oaepParams = ck.RSAPkcsOaepParams{HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_S
 func parse(t *testing.T, p mech.Provider, template ck.Template) *mech.Key {
 	t.Helper()
 	o, err := object.Build(object.Source{}, template)
-	must(t, err)
+	require.NoError(t, err)
 	k, err := mech.ParseKey(o, p)
-	must(t, err)
+	require.NoError(t, err)
 	t.Cleanup(k.Wipe)
 	return k
 }
@@ -80,9 +82,7 @@ func parse(t *testing.T, p mech.Provider, template ck.Template) *mech.Key {
 func byMechanism(t *testing.T, k *mech.Key, m ck.MechanismType, p ck.Parameter) func([]byte) ([]byte, error) {
 	t.Helper()
 	d, ok := mech.Lookup(m)
-	if !ok {
-		t.Fatalf("%v is not there", m)
-	}
+	require.True(t, ok, "%v is not there", m)
 	return func(in []byte) ([]byte, error) {
 		c, err := d.Decrypt(k, p)
 		if err != nil {
@@ -97,12 +97,5 @@ func byMechanism(t *testing.T, k *mech.Key, m ck.MechanismType, p ck.Parameter) 
 			return last, err // as the engine does
 		}
 		return append(out, last...), nil
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/tests/harness"
 	"vtoken/vtoken/ck"
@@ -18,7 +19,7 @@ func overSocket(t *testing.T, crypto string) []subject {
 	t.Helper()
 	p, session := startToken(t, crypto)
 	pair, err := testKey()
-	must(t, err)
+	require.NoError(t, err)
 	private, err := p.CreateObject(session, []*pkcs11.Attribute{
 		attr(ck.CKA_CLASS, uint(ck.CKO_PRIVATE_KEY)), attr(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attr(ck.CKA_DECRYPT, true),
 		attr(ck.CKA_MODULUS, pair.N.Bytes()), attr(ck.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}),
@@ -26,14 +27,14 @@ func overSocket(t *testing.T, crypto string) []subject {
 		attr(ck.CKA_PRIME_2, pair.Primes[1].Bytes()), attr(ck.CKA_EXPONENT_1, pair.Precomputed.Dp.Bytes()),
 		attr(ck.CKA_EXPONENT_2, pair.Precomputed.Dq.Bytes()), attr(ck.CKA_COEFFICIENT, pair.Precomputed.Qinv.Bytes()),
 	})
-	must(t, err)
+	require.NoError(t, err)
 	secret, err := p.CreateObject(session, []*pkcs11.Attribute{
 		attr(ck.CKA_CLASS, uint(ck.CKO_SECRET_KEY)), attr(ck.CKA_KEY_TYPE, uint(ck.CKK_AES)), attr(ck.CKA_DECRYPT, true),
 		attr(ck.CKA_VALUE, cbcKey),
 	})
-	must(t, err)
+	require.NoError(t, err)
 	b, err := aes.NewCipher(cbcKey)
-	must(t, err)
+	require.NoError(t, err)
 	by := func(key pkcs11.ObjectHandle, m ck.MechanismType, parameter func() any) func([]byte) ([]byte, error) {
 		return func(in []byte) ([]byte, error) {
 			err := p.DecryptInit(session, []*pkcs11.Mechanism{pkcs11.NewMechanism(uint(m), parameter())}, key)
@@ -60,26 +61,26 @@ func overSocket(t *testing.T, crypto string) []subject {
 func startToken(t *testing.T, crypto string) (*pkcs11.Ctx, pkcs11.SessionHandle) {
 	t.Helper()
 	bin, err := harness.Build()
-	must(t, err)
+	require.NoError(t, err)
 	dir, err := harness.TempDir()
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	d := harness.NewDaemon(bin, dir)
-	must(t, d.Start("--crypto", crypto))
-	t.Cleanup(func() { must(t, d.Stop()) })
-	must(t, d.NewToken("timing", harness.PIN, harness.SOPIN))
+	require.NoError(t, d.Start("--crypto", crypto))
+	t.Cleanup(func() { require.NoError(t, d.Stop()) })
+	require.NoError(t, d.NewToken("timing", harness.PIN, harness.SOPIN))
 	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
 	p := pkcs11.New(d.Module())
 	if p == nil {
 		t.Fatalf("%s cannot be loaded", d.Module())
 	}
-	must(t, p.Initialize())
-	t.Cleanup(func() { must(t, p.Finalize()) })
+	require.NoError(t, p.Initialize())
+	t.Cleanup(func() { require.NoError(t, p.Finalize()) })
 	slots, err := p.GetSlotList(true)
-	must(t, err)
+	require.NoError(t, err)
 	session, err := p.OpenSession(slots[0], pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
-	must(t, err)
-	must(t, p.Login(session, pkcs11.CKU_USER, harness.PIN))
+	require.NoError(t, err)
+	require.NoError(t, p.Login(session, pkcs11.CKU_USER, harness.PIN))
 	return p, session
 }
 

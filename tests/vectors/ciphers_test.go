@@ -52,8 +52,8 @@ func (k *token) decryptsOAEP(g group, v vector) error {
 	return v.same("the message", plain, v.Msg, err, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
 }
 
-// decryptsPKCS1: no padding is refused, and none that is wrong gives the message
-// (S16). Only a ciphertext of a wrong length or size is an error.
+// decryptsPKCS1: no padding is refused, and none that is wrong gives the message, so that
+// an answer tells nothing of it. Only a ciphertext of a wrong length or size is an error.
 func (k *token) decryptsPKCS1(g group, v vector) error {
 	private, err := k.rsa(g)
 	if err != nil {

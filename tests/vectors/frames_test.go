@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 )
@@ -26,7 +27,7 @@ func (w *wire) between(t *testing.T, socket string) string {
 	t.Helper()
 	path := filepath.Join(filepath.Dir(socket), "wire.sock")
 	l, err := net.Listen("unix", path)
-	must(t, err)
+	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -67,7 +68,7 @@ type answer struct {
 // answer decrypts, and tells how that looked and what came of it.
 func (k *token) answer(t *testing.T, w *wire, m []*pkcs11.Mechanism, key pkcs11.ObjectHandle, in []byte) (answer, []byte) {
 	t.Helper()
-	must(t, k.p.DecryptInit(k.h, m, key))
+	require.NoError(t, k.p.DecryptInit(k.h, m, key))
 	before := w.answered.Load()
 	plain, err := k.p.Decrypt(k.h, in)
 	a := answer{bytes: w.answered.Load() - before}
@@ -77,7 +78,7 @@ func (k *token) answer(t *testing.T, w *wire, m []*pkcs11.Mechanism, key pkcs11.
 	return a, plain
 }
 
-// TestPaddingFaultsLookAlike is S17: on the wire and in the code every fault of a
+// TestPaddingFaultsLookAlike: on the wire and in the code every fault of a
 // padding is like every other. Of PKCS #1 v1.5 there are no faults: what comes of a
 // wrong padding is as long on the wire as a message of its length.
 func TestPaddingFaultsLookAlike(t *testing.T) {
@@ -91,9 +92,9 @@ func TestPaddingFaultsLookAlike(t *testing.T) {
 func (k *token) cbcFaults(t *testing.T, w *wire) {
 	value, iv := make([]byte, 16), make([]byte, 16)
 	block, err := aes.NewCipher(value)
-	must(t, err)
+	require.NoError(t, err)
 	key, err := k.secret(ck.CKK_AES, value, ck.CKA_DECRYPT)
-	must(t, err)
+	require.NoError(t, err)
 	m := mechanism(ck.CKM_AES_CBC_PAD, iv)
 	faults := map[answer]int{}
 	for last := range 256 {
@@ -109,14 +110,14 @@ func (k *token) cbcFaults(t *testing.T, w *wire) {
 	if len(faults) != 1 || faults[answer{pkcs11.Error(ck.CKR_ENCRYPTED_DATA_INVALID), only(faults).bytes}] != 256 {
 		t.Errorf("faults of the padding look like %+v", faults)
 	}
-	must(t, k.sweep())
+	require.NoError(t, k.sweep())
 }
 
 func (k *token) oaepFaults(t *testing.T, w *wire) {
 	faults := map[answer]int{}
 	for _, g := range load(t, "testdata/rsa_oaep_2048_sha256_mgf1sha256.json.gz") {
 		key, err := k.rsa(g)
-		must(t, err)
+		require.NoError(t, err)
 		for _, v := range g.Tests {
 			if v.Result != "invalid" || len(v.CT) != len(g.PrivateKey.Modulus)-1 {
 				continue
@@ -129,7 +130,7 @@ func (k *token) oaepFaults(t *testing.T, w *wire) {
 	if a := only(faults); len(faults) != 1 || a.code != pkcs11.Error(ck.CKR_ENCRYPTED_DATA_INVALID) || faults[a] < 10 {
 		t.Errorf("faults of the padding look like %+v", faults)
 	}
-	must(t, k.sweep())
+	require.NoError(t, k.sweep())
 }
 
 // only is a key of a map that should have one.
@@ -143,14 +144,12 @@ func only(m map[answer]int) (a answer) {
 func (k *token) pkcs1Faults(t *testing.T, w *wire) {
 	g := load(t, "testdata/rsa_pkcs1_2048.json.gz")[0]
 	key, err := k.rsa(g)
-	must(t, err)
+	require.NoError(t, err)
 	m := mechanism(ck.CKM_RSA_PKCS, nil)
 	overhead := map[int64]int{}
 	look := func(in []byte) {
 		a, plain := k.answer(t, w, m, key, in)
-		if a.code != 0 {
-			t.Fatalf("a decryption ends with %v", a.code)
-		}
+		require.Zero(t, a.code, "a decryption fails")
 		overhead[a.bytes-int64(len(plain))]++
 	}
 	for _, v := range g.Tests {
@@ -161,11 +160,11 @@ func (k *token) pkcs1Faults(t *testing.T, w *wire) {
 	for range 100 {
 		in := make([]byte, 256) // below the modulus, and hardly ever well padded
 		_, err := rand.Read(in[1:])
-		must(t, err)
+		require.NoError(t, err)
 		look(in)
 	}
 	if len(overhead) != 1 {
 		t.Errorf("answers have beside their messages %v bytes", overhead)
 	}
-	must(t, k.sweep())
+	require.NoError(t, k.sweep())
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 )
@@ -22,31 +23,31 @@ import (
 func TestLargestRSA(t *testing.T) {
 	k := newToken(t, func(_ *testing.T, socket string) string { return socket })
 	slots, err := k.p.GetSlotList(true)
-	must(t, err)
+	require.NoError(t, err)
 	for _, m := range []ck.MechanismType{ck.CKM_RSA_PKCS_KEY_PAIR_GEN, ck.CKM_RSA_PKCS_PSS, ck.CKM_RSA_PKCS_OAEP} {
 		info, err := k.p.GetMechanismInfo(slots[0], mechanism(m, nil))
-		must(t, err)
+		require.NoError(t, err)
 		if info.MaxKeySize != 8192 {
 			t.Errorf("%v is for keys of up to %d bits", m, info.MaxKeySize)
 		}
 	}
 	key := largest(t)
 	private, err := k.rsa(group{PrivateKey: numbers(key)})
-	must(t, err)
+	require.NoError(t, err)
 
 	message := []byte("signed by the largest key")
 	digest := sha256.Sum256(message)
 	pss := pkcs11.NewPSSParams(uint(ck.CKM_SHA256), uint(ck.CKG_MGF1_SHA256), 32)
-	must(t, k.p.SignInit(k.h, mechanism(ck.CKM_SHA256_RSA_PKCS_PSS, pss), private))
+	require.NoError(t, k.p.SignInit(k.h, mechanism(ck.CKM_SHA256_RSA_PKCS_PSS, pss), private))
 	signature, err := k.p.Sign(k.h, message)
-	must(t, err)
-	must(t, rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: 32}))
+	require.NoError(t, err)
+	require.NoError(t, rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: 32}))
 
 	hidden, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, message, nil)
-	must(t, err)
+	require.NoError(t, err)
 	oaep := pkcs11.NewOAEPParams(uint(ck.CKM_SHA256), uint(ck.CKG_MGF1_SHA256), pkcs11.CKZ_DATA_SPECIFIED, nil)
 	plain, err := k.decrypts(hidden, k.p.DecryptInit(k.h, mechanism(ck.CKM_RSA_PKCS_OAEP, oaep), private))
-	must(t, err)
+	require.NoError(t, err)
 	if string(plain) != string(message) {
 		t.Errorf("decrypted is %q", plain)
 	}
@@ -56,10 +57,10 @@ func TestLargestRSA(t *testing.T) {
 func largest(t *testing.T) *rsa.PrivateKey {
 	t.Helper()
 	text, err := os.ReadFile("testdata/rsa8192.pem")
-	must(t, err)
+	require.NoError(t, err)
 	block, _ := pem.Decode(text)
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	must(t, err)
+	require.NoError(t, err)
 	return key
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 )
@@ -23,9 +24,7 @@ func pairBits(t *testing.T) int {
 		return 2048
 	}
 	bits, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("RSA_BITS is a number of bits, not %q", text)
-	}
+	require.NoError(t, err, "RSA_BITS is a number of bits, not %q", text)
 	return bits
 }
 
@@ -37,9 +36,9 @@ func TestRSAPair(t *testing.T) {
 	public, private, err := k.p.GenerateKeyPair(k.h, mechanism(ck.CKM_RSA_PKCS_KEY_PAIR_GEN, nil),
 		[]*pkcs11.Attribute{attr(ck.CKA_MODULUS_BITS, uint(bits)), attr(ck.CKA_VERIFY, true)},
 		[]*pkcs11.Attribute{attr(ck.CKA_SIGN, true)})
-	must(t, err)
+	require.NoError(t, err)
 	got, err := k.p.GetAttributeValue(k.h, public, []*pkcs11.Attribute{attr(ck.CKA_MODULUS, nil), attr(ck.CKA_PUBLIC_EXPONENT, nil)})
-	must(t, err)
+	require.NoError(t, err)
 	pair := rsa.PublicKey{N: new(big.Int).SetBytes(got[0].Value), E: int(new(big.Int).SetBytes(got[1].Value).Int64())}
 	if pair.N.BitLen() != bits {
 		t.Errorf("the modulus has %d bits, want %d", pair.N.BitLen(), bits)
@@ -47,14 +46,14 @@ func TestRSAPair(t *testing.T) {
 	message := []byte("signed by a key that was made here")
 	digest := sha256.Sum256(message)
 	m := mechanism(ck.CKM_SHA256_RSA_PKCS, nil)
-	must(t, k.p.SignInit(k.h, m, private))
+	require.NoError(t, k.p.SignInit(k.h, m, private))
 	signature, err := k.p.Sign(k.h, message)
-	must(t, err)
-	must(t, rsa.VerifyPKCS1v15(&pair, crypto.SHA256, digest[:], signature))
-	must(t, k.p.VerifyInit(k.h, m, public))
-	must(t, k.p.Verify(k.h, message, signature))
+	require.NoError(t, err)
+	require.NoError(t, rsa.VerifyPKCS1v15(&pair, crypto.SHA256, digest[:], signature))
+	require.NoError(t, k.p.VerifyInit(k.h, m, public))
+	require.NoError(t, k.p.Verify(k.h, message, signature))
 	signature[0] ^= 1
-	must(t, k.p.VerifyInit(k.h, m, public))
+	require.NoError(t, k.p.VerifyInit(k.h, m, public))
 	if k.p.Verify(k.h, message, signature) == nil {
 		t.Error("a wrong signature is right")
 	}

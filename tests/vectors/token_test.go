@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/tests/harness"
 	"vtoken/vtoken/ck"
@@ -31,26 +32,26 @@ type token struct {
 func newToken(t *testing.T, way func(t *testing.T, socket string) string) *token {
 	t.Helper()
 	bin, err := harness.Build()
-	must(t, err)
+	require.NoError(t, err)
 	dir, err := harness.TempDir()
-	must(t, err)
+	require.NoError(t, err)
 	d := harness.NewDaemon(bin, dir)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	must(t, d.Start())
-	t.Cleanup(func() { must(t, d.Stop()) })
-	must(t, d.NewToken("vectors", harness.PIN, harness.SOPIN))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, d.Start())
+	t.Cleanup(func() { require.NoError(t, d.Stop()) })
+	require.NoError(t, d.NewToken("vectors", harness.PIN, harness.SOPIN))
 	t.Setenv("VTOKEN_P11_SOCKET", way(t, d.P11Socket))
 	k := &token{d: d, p: pkcs11.New(d.Module())}
 	if k.p == nil {
 		t.Fatalf("%s cannot be loaded", d.Module())
 	}
-	must(t, k.p.Initialize())
-	t.Cleanup(func() { must(t, k.p.Finalize()) })
+	require.NoError(t, k.p.Initialize())
+	t.Cleanup(func() { require.NoError(t, k.p.Finalize()) })
 	slots, err := k.p.GetSlotList(true)
-	must(t, err)
+	require.NoError(t, err)
 	k.h, err = k.p.OpenSession(slots[0], pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
-	must(t, err)
-	must(t, k.p.Login(k.h, pkcs11.CKU_USER, harness.PIN))
+	require.NoError(t, err)
+	require.NoError(t, k.p.Login(k.h, pkcs11.CKU_USER, harness.PIN))
 	return k
 }
 

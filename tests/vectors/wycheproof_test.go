@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 )
@@ -56,15 +57,13 @@ func (o *octets) UnmarshalText(text []byte) (err error) {
 func load(t *testing.T, file string) (groups []group) {
 	t.Helper()
 	f, err := os.Open(file)
-	must(t, err)
+	require.NoError(t, err)
 	defer f.Close()
 	z, err := gzip.NewReader(f)
-	must(t, err)
+	require.NoError(t, err)
 	var all struct{ Groups []group }
-	must(t, json.NewDecoder(z).Decode(&all))
-	if len(all.Groups) == 0 {
-		t.Fatalf("%s has no vectors", file)
-	}
+	require.NoError(t, json.NewDecoder(z).Decode(&all))
+	require.NotEmpty(t, all.Groups, "%s has no vectors", file)
 	return all.Groups
 }
 
@@ -92,7 +91,7 @@ var players = map[string]func(*token, group, vector) error{
 // TestWycheproof plays every file of testdata.
 func TestWycheproof(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.json.gz")
-	must(t, err)
+	require.NoError(t, err)
 	if len(files) < 60 {
 		t.Errorf("there are %d files of vectors; some are missing", len(files))
 	}
@@ -145,11 +144,4 @@ func (v vector) wrong(err error, right ...ck.Error) error {
 		return fmt.Errorf("it is refused with %v; right is %v", err, right)
 	}
 	return nil
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

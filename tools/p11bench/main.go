@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"vtoken/vtoken/version"
 )
 
 func main() {
@@ -30,11 +32,18 @@ func run(args []string, in io.Reader, out, progress io.Writer) error {
 		}
 	}
 	o, err := parse(args, progress)
+	if errors.Is(err, errVersion) {
+		_, err := fmt.Fprintln(out, version.Line("p11bench"))
+		return err
+	}
 	if err != nil {
 		return err
 	}
 	return o.measure(out, progress)
 }
+
+// errVersion is what parse returns for --version.
+var errVersion = errors.New("the version is asked for")
 
 // options are the command line's.
 type options struct {
@@ -56,12 +65,16 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	only := flags.String("run", "", "measure only the rows that match this `expression`")
 	flags.DurationVar(&o.time, "time", 2*time.Second, "how `long` each row runs")
 	large := flags.Bool("large", false, "find among 100,000 objects, too; filling the token can take long")
+	showVersion := flags.Bool("version", false, "print the version")
 	flags.Usage = func() {
 		fmt.Fprint(usage, "usage: p11bench --module FILE [flags]\n       p11bench table FILE FILE...\n\n")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if *showVersion {
+		return o, errVersion
 	}
 	if o.path == "" {
 		return o, fmt.Errorf("which module? name it with --module")

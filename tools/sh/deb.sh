@@ -6,8 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 out=${1:-bin}
-version=$(sed -n 's/^var version = ck.Version{Major: \([0-9]*\), Minor: \([0-9]*\)}$/\1.\2/p' daemon/daemon.go)
-[ -n "$version" ] || { echo "daemon/daemon.go does not tell the version" >&2; exit 1; }
+version=$(cat vtoken/version/VERSION)
 arch=$(dpkg --print-architecture)
 triplet=$(gcc -print-multiarch)
 

@@ -76,6 +76,8 @@ func manPage(root *cobra.Command) string {
 	b.WriteString(".SH SYNOPSIS\n.B vtoken\n.I command\n.RI [ option ...]\n")
 	b.WriteString(".SH DESCRIPTION\n")
 	manText(&b, root.Long)
+	b.WriteString(".SH OPTIONS\n")
+	manFlags(&b, root.LocalNonPersistentFlags())
 	b.WriteString(".SH OPTIONS OF ALL COMMANDS\n")
 	manFlags(&b, root.PersistentFlags())
 	b.WriteString(".SH COMMANDS\n")

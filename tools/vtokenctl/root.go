@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"vtoken/vtoken/version"
 )
 
 // newRoot is the whole command line. The list of commands is here and in the
@@ -23,6 +25,7 @@ one anywhere over HTTPS.`,
   vtoken token create --user alice --label "Alice's card" --user-pin-file alice.pin
   vtoken token list --user alice`,
 		Args:              cobra.NoArgs,
+		Version:           version.String(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -45,6 +48,8 @@ one anywhere over HTTPS.`,
 		completionCommand(a),
 		manCommand(a),
 	)
+	root.Flags().Bool("version", false, "print the version")
+	root.SetVersionTemplate(version.Line("{{.Name}}") + "\n")
 	root.SetHelpCommand(helpCommand(root))
 	root.CompletionOptions.DisableDefaultCmd = true
 	finish(root)

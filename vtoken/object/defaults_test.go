@@ -20,9 +20,9 @@ func TestDefaultsAreOfTheirKind(t *testing.T) {
 				switch {
 				case r.def == nil:
 					continue
-				case bytes.Equal(r.def, no), bytes.Equal(r.def, yes):
+				case bytes.Equal(r.def, boolFalse), bytes.Equal(r.def, boolTrue):
 					require.Equal(t, ck.KindBool, kind, "%v has a CK_BBOOL as its default", r.typ)
-				case bytes.Equal(r.def, zero):
+				case bytes.Equal(r.def, ulongZero):
 					require.Equal(t, ck.KindUlong, kind, "%v has a CK_ULONG as its default", r.typ)
 				default:
 					require.Empty(t, r.def, "%v has a default of no known kind", r.typ)

@@ -1,5 +1,5 @@
 /*
- * A daemon that is not there, or that the user may not reach (P08, P10): what
+ * A daemon that is not there, or that the user may not reach: what
  * the first argument after the module says, as the code that C_OpenSession is
  * to have. Says how many milliseconds C_Initialize and the slot list took.
  */

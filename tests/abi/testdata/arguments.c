@@ -1,7 +1,9 @@
 /*
  * What the front refuses by itself: calls before C_Initialize and after
- * C_Finalize, null pointers, what C_Initialize must not be given (C55, C61), and
- * what the interfaces say of each other (C86).
+ * C_Finalize, null pointers, and arguments of C_Initialize. strongSwan passes
+ * callbacks without CKF_OS_LOCKING_OK and tries again on CKR_CANT_LOCK; NSS says that
+ * the library may make no threads. Also what the interfaces say of each other, which
+ * p11-kit has to be able to rely on.
  */
 #include "host.h"
 
@@ -159,7 +161,7 @@ static void lists_agree(void *library)
 	WANT(CKR_FUNCTION_FAILED, f->C_GetInterface(NULL, NULL, &one, 2));
 }
 
-/* Texts are padded with blanks and never terminated (C72). */
+/* Texts are padded with blanks and never terminated. */
 static void texts(void)
 {
 	CK_INFO info;

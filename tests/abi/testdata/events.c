@@ -1,6 +1,7 @@
 /*
  * A thread waits in C_WaitForSlotEvent, again and again, and says what it was woken
- * with, until C_Finalize, which comes with a byte on standard input (C64).
+ * with, until C_Finalize, which comes with a byte on standard input. NSS relies on
+ * C_Finalize to end such a wait (softhsm/SoftHSMv2#500).
  */
 #include "host.h"
 

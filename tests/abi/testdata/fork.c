@@ -1,5 +1,5 @@
 /*
- * Forked children (P01, C24, C25): before C_Initialize and after, from a parent
+ * Forked children: before C_Initialize and after, from a parent
  * with threads at work and with a thread that is not the first, in children of
  * children, with the function list that was fetched before the fork.
  *

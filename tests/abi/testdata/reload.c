@@ -1,5 +1,5 @@
 /*
- * Loading, initializing, using, finalizing and unloading, many times (P04, C30):
+ * Loading, initializing, using, finalizing and unloading, many times:
  * the descriptors of the process are afterwards what they were before, and what it
  * does with signals and its threads what they were after the first time. What the first
  * time changes is in signals.c.

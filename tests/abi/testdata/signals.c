@@ -1,6 +1,6 @@
 /*
  * The Go runtime has handlers for five signals, from the load of the library to the
- * end of the process (P04; p11module/doc.go). The host does not notice: a signal ends
+ * end of the process (p11module/doc.go). The host does not notice: a signal ends
  * it as before, and reaches the handler that it had before. SIGURG alone does not,
  * which the runtime uses among its own threads. Other handlers get SA_ONSTACK.
  */

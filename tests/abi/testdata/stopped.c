@@ -1,5 +1,5 @@
 /*
- * A daemon that is stopped (C66): a call ends after the limit, the session is
+ * A daemon that is stopped: a call ends after the limit, the session is
  * lost, and when the daemon goes on, a new session works without C_Finalize. The
  * arguments after the module are the daemon's process and the limit in
  * milliseconds.

@@ -1,6 +1,6 @@
 /*
- * Many threads at C_Initialize at once (C71), and then all of them at work on
- * one connection, and C_Finalize while they work (C30, C64).
+ * Many threads at C_Initialize at once, as in Firefox (OpenSC/OpenSC#2032), and then all of them at work on
+ * one connection, and C_Finalize while they work.
  */
 #include "host.h"
 
