@@ -350,7 +350,7 @@ func TestKeptFile(t *testing.T) {
 		}
 	}
 
-	dir, s, kept := migrated()
+	_, s, kept := migrated()
 	keks, err := s.KEKs(t.Context())
 	require.NoError(t, err)
 	for _, k := range keks {
@@ -361,6 +361,7 @@ func TestKeptFile(t *testing.T) {
 	gone(kept)
 	closeStore(t, s)
 
+	var dir string
 	dir, s, kept = migrated()
 	closeStore(t, s)
 	long := time.Now().Add(-keptFor - time.Hour)

@@ -97,7 +97,6 @@ type storePast struct {
 	raw   map[string]string
 	model *storeModel
 	count uint64 // of the counter
-	dirty bool   // whether something was taken away since without being counted
 }
 
 // storeWalk is one walk.
