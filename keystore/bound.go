@@ -16,9 +16,8 @@ import (
 )
 
 // A PIN-bound token has a key pair. What is secret in its private objects is in
-// boxes for the public key, which is in the token's record; the private key is
-// in the verifier of each PIN, sealed under what Argon2id makes of that PIN. See
-// the package comment.
+// boxes for the public key, which is in the token's record; the private key is in boxes for
+// the keys of its PINs (rolekeys.go). See the package comment.
 
 // NewBoundKey makes the key pair of a PIN-bound token. The caller stores the
 // public key in the token's BoundKey, gives the private one to [Store.HashPIN]
@@ -58,7 +57,7 @@ func checkBound(t *record.Token) error {
 		if !s.Set() {
 			continue
 		}
-		if _, err := parseVerifier(s.Verifier); err != nil || s.Verifier[0] != verifierBound {
+		if _, err := parseVerifier(s.Verifier); err != nil || s.Verifier[0] == verifierPlain {
 			return fmt.Errorf("the verifier of the %v PIN of token %s does not hold the token's key", role, t.ID)
 		}
 		if len(t.BoundKey) == 0 {
@@ -146,8 +145,7 @@ func openBound(token schema.ID, keys *tokenKeys, id uint64, blob []byte, bound s
 	if err != nil {
 		return nil, err
 	}
-	var plain []byte
-	secret.OnOwnStack(func() { plain, err = box.Open(bound, boundInfo(keys.tenant, token, id), boxed) })
+	plain, err := openOnOwnStack(bound, boundInfo(keys.tenant, token, id), boxed)
 	if err != nil {
 		return nil, tampered("open the secret of object %d of token %s with its PIN: %w", id, text(token), err)
 	}
@@ -219,24 +217,4 @@ func (tx *Tx) bind(id schema.ID, keys *tokenKeys, sm *summary, number uint64, bl
 // placeBoundKey is where the private key of a token is, in the verifier of a PIN.
 func placeBoundKey(token schema.ID, role pin.Role) envelope.Place {
 	return place(schema.ID{}, token, uint64(role), fieldBoundKey)
-}
-
-// matches checks that the private key that a PIN opened belongs to the public
-// one to which the store seals. Somebody with the root key could have put
-// another one there, to read what is written from then on.
-func (s *Store) matches(token record.TokenID, role pin.Role, verifier []byte, private secret.Bytes) error {
-	public, err := box.Public(private)
-	if err != nil {
-		return tampered("read the key of token %s: %w", token, err)
-	}
-	return s.View(func(tx *Tx) error {
-		t, err := tx.Token(token)
-		if isMissing(err) {
-			return nil
-		}
-		if err == nil && bytes.Equal(t.PIN(role).Verifier, verifier) && !bytes.Equal(t.BoundKey, public) {
-			return tampered("token %s seals its secrets to another key than its %v PIN opens", token, role)
-		}
-		return err
-	})
 }

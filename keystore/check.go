@@ -120,6 +120,7 @@ func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
 		schema.PrefixPending:      c.pending,
 		schema.PrefixTokenKey:     c.tokenKey,
 		schema.PrefixToken:        c.token,
+		schema.PrefixRoleKeys:     c.roleKeys,
 		schema.PrefixSummary:      c.summary,
 	}
 }
@@ -403,6 +404,29 @@ func (c *checker) secret(token schema.ID, keys *tokenKeys, number uint64, blob [
 		return tampered("decode the secret of object %d of token %s: %w", number, text(token), err)
 	}
 	set.Wipe()
+	return nil
+}
+
+// roleKeys opens the keys of the PINs of a token, and looks for that of each PIN.
+func (c *checker) roleKeys(id schema.ID, _ []byte) error {
+	t, err := c.tx.token(id)
+	if err != nil {
+		return err
+	}
+	keys, err := c.tx.keysOf(id)
+	if err != nil {
+		return err
+	}
+	roles, err := c.tx.roleKeysOf(id, keys)
+	if err != nil {
+		return err
+	}
+	for _, role := range pinRoles {
+		is, at := t.PIN(role), *roles.of(role)
+		if is.Set() && is.Verifier[0] == verifierRole && at == nil || !is.Set() && at != nil {
+			return tampered("token %s has no key for its %v PIN, or one for a PIN that it does not have", text(id), role)
+		}
+	}
 	return nil
 }
 

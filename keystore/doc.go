@@ -30,8 +30,9 @@
 // secret. Of a PIN-bound token, the secret attributes of private objects need a
 // PIN besides. Such a token has a key pair (package box). Secrets are sealed to
 // the public key, which is in the token's record, and then under the token's
-// secret key as everywhere. The private key is nowhere but in the verifiers of
-// the token's PINs, in that of the user and in that of the SO: sealed under the
+// secret key as everywhere. The private key is in a box for each of the token's PINs, that
+// of the user and that of the SO, which have key pairs of their own (rolekeys.go). The
+// private half of such a role key is nowhere but in the verifier of its PIN: sealed under the
 // second half of what Argon2id makes of the peppered PIN, whose first half is
 // what the PIN is compared with. One computation does both.
 //
@@ -47,8 +48,10 @@
 //     the commit that stores it, the secrets that are there already are sealed to
 //     it; they were under the root key alone until then, and stay so in backups
 //     of before. C_InitToken makes a new key pair.
-//   - A new PIN is one record, the token's: after a crash there is the old verifier
-//     or the new one, and either holds the key. No secret is written again.
+//   - A PIN that is changed gives the token a new key pair, and all its secrets are sealed
+//     to that in the same commit. So the old PIN and an older copy of the store open what is
+//     in that copy, and nothing that was written since. Logins of this run go on. Of a token
+//     of an earlier program, whose PINs open the same key, this holds when both were changed.
 //   - Both PINs lost is the secrets lost. [Tx.PutToken] refuses a record that no
 //     PIN would open, which is all that can be done about it.
 //   - Nobody but Argon2id stands between the root key and a short PIN: its cost is

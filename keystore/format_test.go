@@ -186,7 +186,7 @@ func bucket(key string) (int, bool) {
 		return 0, false
 	case key[0] == 'i':
 		from = 2
-	case !strings.ContainsRune("aGhKknpu", rune(key[0])):
+	case !strings.ContainsRune("aBGhKknpu", rune(key[0])):
 		return 4096, true
 	}
 	return int(binary.BigEndian.Uint16([]byte(key[from:])) >> 4), true
@@ -265,7 +265,7 @@ func readAll(t *testing.T, r *reader, entries map[string]bool) {
 			if used := object(20); used.Objects != 4 || used.Bytes != r.objectBytes("") {
 				t.Errorf("the user's tokens are said to hold %d objects of %d bytes", used.Objects, used.Bytes)
 			}
-		case '!', 'D', 'N', 'R', 'S', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g', 'w': // read elsewhere, or not in this store
+		case '!', 'B', 'D', 'N', 'R', 'S', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g', 'w': // read elsewhere, or not in this store
 		default:
 			t.Errorf("record %q is not in the document", key)
 		}

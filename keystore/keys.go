@@ -38,6 +38,7 @@ const (
 	fieldAccumulator
 	fieldRanges
 	fieldOldTenantKey
+	fieldRoleKeys
 )
 
 // fieldServer is the certificate of the API.

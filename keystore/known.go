@@ -203,7 +203,7 @@ func kindOf(key []byte) string {
 		schema.PrefixRecipient: "KEK", schema.PrefixTenantKey: "the key of tenant", schema.PrefixTenant: "tenant",
 		schema.PrefixUsage: "the usage of user", schema.PrefixUser: "user", schema.PrefixExchange: "the exchange key of tenant",
 		schema.PrefixNode: "the head of the store", schema.PrefixRanges: "the ranges of slot ids",
-		schema.PrefixOldTenantKey: "the old key of tenant", schema.PrefixStore: "the record of the store", schema.PrefixSystem: "the system key",
+		schema.PrefixOldTenantKey: "the old key of tenant", schema.PrefixRoleKeys: "the keys of the PINs of token", schema.PrefixStore: "the record of the store", schema.PrefixSystem: "the system key",
 	}
 	id, ok := schema.RecordID(key)
 	number, _, object := schema.ParseObject(key)

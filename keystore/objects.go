@@ -334,6 +334,12 @@ func (tx *Tx) Objects(token record.TokenID) (list []*object.Object, err error) {
 // token need its key, as [Store.CheckPIN] gives it, and are
 // CKR_USER_NOT_LOGGED_IN without. The caller wipes the values.
 func (s *Store) OpenSecret(token record.TokenID, id object.ID, bound secret.Bytes) (set object.Set, err error) {
+	if tid, err := parseID("token", token); err == nil && bound != nil && s.renewed.any(tid) {
+		if _, present, ok := s.PresentBoundKey(token, bound); ok { // a login from before the key was renewed
+			defer present.Wipe()
+			bound = present
+		}
+	}
 	err = s.View(func(tx *Tx) error {
 		set, err = tx.secretOf(token, id, bound)
 		return err

@@ -18,20 +18,22 @@ import (
 
 // A PIN verifier is
 //
-//	byte 0        format: 1, or 2 for a PIN-bound token
+//	byte 0        format: 1, or 3 for a PIN-bound token; 2 by an earlier program
 //	bytes 1-4     passes of Argon2id, big endian
 //	bytes 5-8     memory in KiB, big endian
 //	byte 9        lanes
 //	bytes 10-25   salt
 //	bytes 26-57   Argon2id of HMAC-SHA256(pepper, token id, role, PIN)
-//	bytes 58-146  format 2 only: the private key of the token, sealed
+//	bytes 58-146  formats 2 and 3 only: a private key, sealed
 //
 // The pepper hangs off the system key, so that the verifier tells nobody
-// without it whether a PIN is right. In format 2, Argon2id makes 64 bytes: the
-// first half is compared, the second half is the sealing key.
+// without it whether a PIN is right. In formats 2 and 3, Argon2id makes 64 bytes: the
+// first half is compared, the second half is the sealing key. The private key is the role
+// key of the PIN in format 3 (rolekeys.go), and that of the token itself in format 2.
 const (
 	verifierPlain  = 1
 	verifierBound  = 2
+	verifierRole   = 3
 	verifierHeader = 1 + 4 + 4 + 1
 	verifierSalt   = 16
 	verifierHash   = 32
@@ -70,7 +72,7 @@ type verifier struct {
 	cost  pinCost
 	salt  []byte
 	hash  []byte
-	bound []byte // the private key of a PIN-bound token, sealed; nil for others
+	bound []byte // a private key, sealed, for a PIN-bound token; nil for others
 }
 
 // errVerifier is returned for bytes that are no verifier.
@@ -88,7 +90,7 @@ func parseVerifier(b []byte) (v verifier, err error) {
 		return v, errVerifier
 	case b[0] == verifierPlain && len(rest) == 0:
 		return v, nil
-	case b[0] == verifierBound && len(rest) == boundKeySize:
+	case (b[0] == verifierBound || b[0] == verifierRole) && len(rest) == boundKeySize:
 		v.bound = rest
 		return v, nil
 	}
@@ -96,13 +98,13 @@ func parseVerifier(b []byte) (v verifier, err error) {
 }
 
 // HashPIN makes the verifier of a new PIN, good for this token and role only.
-// For a PIN-bound token, bound is its private key, which the verifier then holds;
-// for others it is nil. HashPIN takes tens of milliseconds on purpose and is
+// For a PIN-bound token, bound is its private key, which the PIN opens when the verifier
+// is stored within ten minutes ([Tx.PutToken]); for others it is nil. HashPIN takes tens of milliseconds on purpose and is
 // called outside of transactions.
 func (s *Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error) {
 	format, cost := byte(verifierPlain), pinCostNow
 	if bound != nil {
-		format, cost = verifierBound, pinCostBound
+		format, cost = verifierRole, pinCostBound
 	}
 	v := append(make([]byte, 0, verifierSize+boundKeySize), format)
 	v = binary.BigEndian.AppendUint32(v, cost.passes)
@@ -126,8 +128,18 @@ func (s *Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Byt
 		return nil, err
 	}
 	defer key.Wipe()
-	sealed, err := key.Seal(placeBoundKey(id, role), 1, bound)
-	return append(v, sealed...), err
+	public, private, err := box.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	defer private.Wipe()
+	sealed, err := key.Seal(placeBoundKey(id, role), 1, private)
+	if err != nil {
+		return nil, err
+	}
+	v = append(v, sealed...)
+	s.hashed.keep(v, public, bound)
+	return v, nil
 }
 
 // CheckPIN compares a PIN with a verifier, in the same time whether it is right
@@ -158,11 +170,9 @@ func (s *Store) CheckPIN(token record.TokenID, role pin.Role, stored []byte, p s
 	if err != nil {
 		return false, nil, tampered("open the key of token %s with its %v PIN: %w", token, role, err)
 	}
-	if err := s.matches(token, role, stored, private); err != nil {
-		clear(private)
-		return false, nil, err
-	}
-	return true, private, nil
+	defer clear(private)
+	bound, err = s.tokenKeyFor(token, role, stored, private)
+	return err == nil, bound, err
 }
 
 // stretch is the slow part, for a bounded number of callers at once. wide asks

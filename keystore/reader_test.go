@@ -294,26 +294,51 @@ func attributes(plain []byte) map[uint64]string {
 func (r *reader) rightPIN(verifier []byte, token id, role byte, pin string) (right bool, private []byte, err error) {
 	passes, memory, lanes := binary.BigEndian.Uint32(verifier[1:]), binary.BigEndian.Uint32(verifier[5:]), verifier[9]
 	size := uint32(32)
-	if verifier[0] == 2 {
+	if verifier[0] > 1 {
 		size = 64
 	}
 	peppered := macOf(derive(r.system, "PIN pepper"), guid(token), string([]byte{role}), pin)
 	out := argon2.IDKey(peppered, verifier[10:26], passes, memory, lanes, size)
 	right = bytes.Equal(out[:32], verifier[26:58])
-	if right && verifier[0] == 2 {
-		private, err = unseal(out[32:], verifier[58:], none, token, uint64(role), 17)
+	if !right || verifier[0] == 1 {
+		return right, nil, nil
+	}
+	private, err = unseal(out[32:], verifier[58:], none, token, uint64(role), 17)
+	if blob := r.records["B"+token]; err == nil && blob != nil {
+		private, err = r.ofToken(private, token, role)
 	}
 	return right, private, err
 }
 
-// unbox opens a box of a PIN-bound token.
+// ofToken opens the private key of a token with that of a PIN.
+func (r *reader) ofToken(private []byte, token id, role byte) ([]byte, error) {
+	tenant := string(r.records["K"+token][:16])
+	plain, err := r.open(derive(r.tokens[token], "record"), "B"+token, tenant, token, 0, 26)
+	if err != nil {
+		return nil, err
+	}
+	var keys map[string]struct{ Public, Key []byte }
+	if err := json.Unmarshal(plain, &keys); err != nil {
+		return nil, err
+	}
+	sealed := keys[[]string{"user", "so"}[role]].Key
+	if sealed == nil {
+		return private, nil
+	}
+	return openBox(private, sealed, "vtoken PIN-bound key"+tenant+token)
+}
+
+// unbox opens the box of an object of a PIN-bound token.
 func unbox(private, box []byte, tenant, token id, object uint64) ([]byte, error) {
+	return openBox(private, box, string(binary.BigEndian.AppendUint64([]byte("vtoken PIN-bound secret"+tenant+token), object)))
+}
+
+func openBox(private, box []byte, info string) ([]byte, error) {
 	key, err := hpke.MLKEM768X25519().NewPrivateKey(private)
 	if err != nil {
 		return nil, err
 	}
-	info := binary.BigEndian.AppendUint64([]byte("vtoken PIN-bound secret"+tenant+token), object)
-	r, err := hpke.NewRecipient(box[:1120], key, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+	r, err := hpke.NewRecipient(box[:1120], key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(info))
 	if err != nil {
 		return nil, err
 	}

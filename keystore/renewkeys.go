@@ -368,7 +368,24 @@ func (tx *Tx) renewToken(key []byte) error {
 		}
 	}
 	tx.w.OnCommit(func() { tx.s.tokenKeys.drop(wrapped[len(id):]) })
+	if err := tx.resealRoleKeys(id, from, to); err != nil {
+		return err
+	}
 	return tx.resealToken(id, from, to)
+}
+
+// resealRoleKeys seals the keys of the PINs of a token under its new keys.
+func (tx *Tx) resealRoleKeys(id schema.ID, from, to *tokenKeys) error {
+	key := schema.Record(schema.PrefixRoleKeys, id)
+	blob, err := tx.get(key)
+	if err != nil || blob == nil {
+		return err
+	}
+	sealed, err := reseal(from.record, to.record, placeRoleKeys(from.tenant, id), blob)
+	if err != nil {
+		return tampered("open %s: %w", kindOf(key), err)
+	}
+	return tx.put(key, sealed)
 }
 
 // resealPart seals a part of an object under the new keys of its token.

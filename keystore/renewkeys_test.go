@@ -15,6 +15,7 @@ import (
 	"vtoken/keystore/kv/kvtest"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // renewed waits until every record is under the new keys.
@@ -65,6 +66,11 @@ func copyOf(t *testing.T, k *envelope.Key) *envelope.Key {
 	t.Helper()
 	raw := k.Raw()
 	defer raw.Wipe()
+	return copyOfRaw(t, raw)
+}
+
+func copyOfRaw(t *testing.T, raw secret.Bytes) *envelope.Key {
+	t.Helper()
 	c, err := envelope.NewKey(raw)
 	require.NoError(t, err)
 	return c

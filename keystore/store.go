@@ -106,6 +106,9 @@ type Store struct {
 	watchers  atomic.Pointer[[]func([]record.Change)]
 	overQuota atomic.Uint64 // updates that a quota refused
 
+	hashed  newPINs
+	renewed renewedKeys
+
 	argon chan struct{} // one value for each Argon2id that runs
 	names userNames
 }
@@ -160,6 +163,7 @@ func (s *Store) Close() error {
 func (s *Store) wipe() {
 	s.root.Wipe()
 	s.sys.wipe()
+	s.hashed.wipe()
 	s.tenantKeys.wipe((*envelope.Key).Wipe)
 	s.tokenKeys.wipe(func(k *tokenKeys) {
 		k.record.Wipe()

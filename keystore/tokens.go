@@ -157,10 +157,17 @@ func (tx *Tx) storeToken(tenant, id schema.ID, t, old *record.Token) error {
 		if before, err = tx.storedEntries(tenant, id, old); err != nil {
 			return err
 		}
+	}
+	given := t.BoundKey
+	if err := tx.bindPINs(id, t, old); err != nil {
+		return err
+	}
+	if old != nil && bytes.Equal(given, t.BoundKey) {
 		if err := tx.rebind(id, old, t); err != nil {
 			return err
 		}
 	}
+	tx.note(id, t)
 	keys, err := tx.keysOf(id)
 	if err != nil {
 		return err
@@ -396,11 +403,14 @@ func (tx *Tx) deleteToken(id schema.ID) error {
 		return err
 	}
 	tx.w.OnCommit(func() { tx.s.tokenKeys.drop(blob) })
-	for _, prefix := range []byte{schema.PrefixToken, schema.PrefixSummary, schema.PrefixTokenKey} {
+	for _, prefix := range []byte{schema.PrefixToken, schema.PrefixSummary, schema.PrefixRoleKeys, schema.PrefixTokenKey} {
 		err = errors.Join(err, tx.remove(schema.Record(prefix, id)))
 	}
 	tx.count(promptly, tx.tokenOwner(t))
-	tx.w.OnCommit(func() { tx.s.verified.Delete(id) })
+	tx.w.OnCommit(func() {
+		tx.s.verified.Delete(id)
+		tx.s.renewed.forget(id)
+	})
 	tx.changes = append(tx.changes, record.Change{TokenID: t.ID, Deleted: true})
 	return err
 }

@@ -24,7 +24,7 @@ func (s *Service) keyFor(ctx context.Context, c Caller, t *record.Token, current
 	case !t.PINBound:
 		return boundKey{}, nil
 	}
-	if k, ok := s.fresh.get(c, t, s.now()); ok {
+	if k, ok := s.fresh.get(c, t, s.now(), s.store.PresentBoundKey); ok {
 		return k, nil
 	}
 	if len(t.BoundKey) > 0 {

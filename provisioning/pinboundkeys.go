@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // A client that makes a token sets its user PIN and its SO PIN, often in one call each.
@@ -55,16 +56,28 @@ func (f *freshKeys) keep(c Caller, id record.TokenID, k boundKey, now time.Time)
 }
 
 // get returns a copy of the key of a token that just got its first PIN from the same
-// caller. The caller of get wipes it.
-func (f *freshKeys) get(c Caller, t *record.Token, now time.Time) (k boundKey, ok bool) {
+// caller. The caller of get wipes it. A PIN that was changed since gave the token another
+// key, which present finds.
+func (f *freshKeys) get(c Caller, t *record.Token, now time.Time, present presentKey) (k boundKey, ok bool) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	have, ok := f.keys[t.ID]
-	if !ok || t.Complete || have.by != c || now.After(have.until) || !bytes.Equal(have.public, t.BoundKey) {
+	ok = ok && !t.Complete && have.by == c && !now.After(have.until)
+	private := have.private.Clone()
+	f.mu.Unlock()
+	if !ok {
+		private.Wipe()
 		return boundKey{}, false
 	}
-	return boundKey{have.public, have.private.Clone()}, true
+	if bytes.Equal(have.public, t.BoundKey) {
+		return boundKey{have.public, private}, true
+	}
+	defer private.Wipe()
+	k.public, k.private, ok = present(t.ID, private)
+	return k, ok
 }
+
+// presentKey is the key pair of a PIN-bound token, for who has a key that it had before.
+type presentKey func(record.TokenID, secret.Bytes) (public []byte, present secret.Bytes, ok bool)
 
 // drop forgets the key of a token.
 func (f *freshKeys) drop(id record.TokenID) {

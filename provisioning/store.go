@@ -19,9 +19,9 @@ type Store interface {
 	// Watch calls fn with the changes of every later commit, in order, before the Update
 	// that made them returns. fn does not call Update.
 	Watch(fn func([]record.Change))
-	// HashPIN makes the verifier of a new PIN. For a PIN-bound token the verifier holds
-	// the token's private key, bound; for others bound is nil. It is slow on purpose and
-	// is called outside of transactions.
+	// HashPIN makes the verifier of a new PIN. For a PIN-bound token the PIN opens the
+	// token's private key, bound, once the verifier is stored; for others bound is nil. It
+	// is slow on purpose and is called outside of transactions.
 	HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error)
 	// CheckPIN compares a PIN with a verifier. The right PIN of a PIN-bound token opens
 	// its private key, which the caller wipes. The caller has counted the try.
@@ -29,6 +29,10 @@ type Store interface {
 	// NewBoundKey makes the key pair of a PIN-bound token: the public key for its
 	// record, the private one for HashPIN, which the caller wipes.
 	NewBoundKey() (public []byte, private secret.Bytes, err error)
+	// PresentBoundKey is the key pair of a PIN-bound token, for who has its private key, or
+	// one that it had before a PIN was changed in this run; ok is false for anybody else.
+	// The caller wipes the private key.
+	PresentBoundKey(token record.TokenID, private secret.Bytes) (public []byte, present secret.Bytes, ok bool)
 	// OpenSecret returns the secret attributes of an object, from the newest
 	// commit; the caller wipes them. bound is nil here: the OTP key of a token is
 	// never bound to a PIN.

@@ -9,6 +9,7 @@
 //
 //	!format                        "vtoken" and the version (4 bytes); in the clear
 //	A                              head of the audit log, sealed under the header's key
+//	B <token>                      keys of the PINs of a PIN-bound token, sealed under the token's key
 //	D <node> <bucket>              sum over the records of a bucket, sealed under the header's key
 //	a <api key>                    API key, sealed under its tenant's key
 //	G <group>                      group of tokens, sealed under its tenant's key

@@ -22,6 +22,7 @@ const (
 	PrefixPending      = 'p'
 	PrefixRanges       = 'R'
 	PrefixRecipient    = 'r'
+	PrefixRoleKeys     = 'B'
 	PrefixStore        = 'S'
 	PrefixSystem       = 's'
 	PrefixTenantKey    = 'T'

@@ -156,6 +156,17 @@ func (*Store) NewBoundKey() (public []byte, private secret.Bytes, err error) {
 	return mac("public key ", private), private, nil
 }
 
+// PresentBoundKey knows no key but the present one.
+func (s *Store) PresentBoundKey(token record.TokenID, private secret.Bytes) (public []byte, present secret.Bytes, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.data.tokens[token]
+	if t == nil || !hmac.Equal(mac("public key ", private), t.BoundKey) {
+		return nil, nil, false
+	}
+	return t.BoundKey, private.Clone(), true
+}
+
 // HasPIN tells whether p is the token's PIN and, of a PIN-bound token, opens the
 // key that its secrets are sealed to.
 func (s *Store) HasPIN(token record.TokenID, role pin.Role, p secret.Bytes) bool {

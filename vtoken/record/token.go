@@ -71,8 +71,8 @@ type Token struct {
 	Policy policy.Policy
 	// PINBound says that the secret attributes of private objects open with a PIN
 	// of the token only. It never changes. BoundKey is the public key that they
-	// are sealed to, which comes with the first PIN: the private one is in the
-	// verifiers of the PINs, and nowhere else.
+	// are sealed to, which comes with the first PIN. The private key opens with each
+	// PIN and nothing else. A PIN that is changed gives the token a new key pair.
 	PINBound  bool
 	BoundKey  []byte
 	UserPIN   pin.State

@@ -1,0 +1,450 @@
+package keystore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+
+	"vtoken/keystore/box"
+	"vtoken/keystore/envelope"
+	"vtoken/keystore/schema"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// Each PIN of a PIN-bound token has a key pair of its own, its role key. The private half
+// is in the verifier of the PIN, and the public half beside the token, with the private key
+// of the token in a box for it. So a PIN that is changed gets a new role key, and the token
+// a new key, without the other PIN being there: its public half is. The secrets of the
+// token are sealed anew to the new key in the same commit. Whoever has the old PIN and an
+// older copy of the store opens what is in that copy, and nothing that was written since.
+//
+// The verifiers of earlier programs have the token's own key. It is the role key of such a
+// PIN from then on that the token gets another one.
+
+// roleKey is the public half of the key of a PIN, and the private key of the token in a
+// box for it.
+type roleKey struct {
+	Public []byte `json:"public"`
+	Key    []byte `json:"key"`
+}
+
+// roleKeys are those of a token; nil is none.
+type roleKeys struct {
+	User *roleKey `json:"user,omitempty"`
+	SO   *roleKey `json:"so,omitempty"`
+}
+
+func (r *roleKeys) of(role pin.Role) **roleKey {
+	if role == pin.SO {
+		return &r.SO
+	}
+	return &r.User
+}
+
+var pinRoles = [...]pin.Role{pin.User, pin.SO}
+
+func placeRoleKeys(tenant, token schema.ID) envelope.Place {
+	return place(tenant, token, 0, fieldRoleKeys)
+}
+
+// roleInfo is what the box of a role key is for.
+func roleInfo(tenant, token schema.ID) []byte {
+	return append(append([]byte("vtoken PIN-bound key"), tenant[:]...), token[:]...)
+}
+
+// roleKeysOf reads the role keys of a token.
+func (tx *Tx) roleKeysOf(id schema.ID, keys *tokenKeys) (r roleKeys, err error) {
+	blob, err := tx.get(schema.Record(schema.PrefixRoleKeys, id))
+	if err != nil || blob == nil {
+		return r, err
+	}
+	_, err = openJSON(keys.record, blob, placeRoleKeys(keys.tenant, id), &r)
+	return r, err
+}
+
+// putRoleKeys stores the role keys of a token.
+func (tx *Tx) putRoleKeys(id schema.ID, keys *tokenKeys, r roleKeys) error {
+	key := schema.Record(schema.PrefixRoleKeys, id)
+	if r == (roleKeys{}) {
+		old, err := tx.get(key)
+		if err != nil || old == nil {
+			return err
+		}
+		return tx.remove(key)
+	}
+	return tx.sealJSON(keys.record, key, nil, placeRoleKeys(keys.tenant, id), r)
+}
+
+// newPIN is a PIN that was hashed, and is not stored yet.
+type newPIN struct {
+	public  []byte       // its role key
+	private secret.Bytes // the token's key that it is to open
+	wipes   *time.Timer
+}
+
+// newPINs are such by the hash of their verifiers.
+type newPINs struct {
+	mu   sync.Mutex
+	pins map[[sha256.Size]byte]*newPIN
+}
+
+// newPINFor bounds how long a PIN may take from being hashed to being stored.
+const newPINFor = 2 * time.Minute
+
+func (n *newPINs) keep(verifier, public []byte, private secret.Bytes) {
+	key := sha256.Sum256(verifier)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.pins == nil {
+		n.pins = map[[sha256.Size]byte]*newPIN{}
+	}
+	n.pins[key] = &newPIN{public, private.Clone(), time.AfterFunc(newPINFor, func() { n.drop(verifier) })}
+}
+
+// get is what was kept of a verifier, or nil. The caller wipes private.
+func (n *newPINs) get(verifier []byte) *newPIN {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.pins[sha256.Sum256(verifier)]
+	if p == nil {
+		return nil
+	}
+	return &newPIN{public: p.public, private: p.private.Clone()}
+}
+
+func (n *newPINs) drop(verifier []byte) {
+	key := sha256.Sum256(verifier)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.pins[key]; p != nil {
+		p.wipes.Stop()
+		p.private.Wipe()
+		delete(n.pins, key)
+	}
+}
+
+func (n *newPINs) wipe() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.pins {
+		p.wipes.Stop()
+		p.private.Wipe()
+	}
+	n.pins = nil
+}
+
+// bindPINs gives the PINs of a token that are new their role keys, and the token a new key
+// where one of them takes the place of another.
+func (tx *Tx) bindPINs(id schema.ID, t, old *record.Token) error {
+	if !t.PINBound {
+		return nil
+	}
+	if old == nil {
+		old = &record.Token{}
+	}
+	keys, err := tx.keysOf(id)
+	if err != nil {
+		return err
+	}
+	if len(t.BoundKey) == 0 {
+		return tx.putRoleKeys(id, keys, roleKeys{})
+	}
+	var fresh [len(pinRoles)]*newPIN
+	replaces, any := false, false
+	for i, role := range pinRoles {
+		was, is := old.PIN(role), t.PIN(role)
+		if !is.Set() || bytes.Equal(was.Verifier, is.Verifier) {
+			continue
+		}
+		p := tx.s.hashed.get(is.Verifier)
+		if p == nil && is.Verifier[0] == verifierRole {
+			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "the %v PIN of token %s was hashed too long ago, or in another run of the daemon; set it again", role, t.ID)
+		}
+		if p == nil {
+			continue
+		}
+		defer p.private.Wipe()
+		fresh[i], any = p, true
+		replaces = replaces || was.Set()
+		verifier := bytes.Clone(is.Verifier)
+		tx.w.OnCommit(func() { tx.s.hashed.drop(verifier) })
+	}
+	roles, err := tx.roleKeysOf(id, keys)
+	if err != nil || !any {
+		return err
+	}
+	return tx.rekey(id, keys, roles, t, old, fresh, replaces)
+}
+
+// rekey does what bindPINs found to be done.
+func (tx *Tx) rekey(id schema.ID, keys *tokenKeys, roles roleKeys, t, old *record.Token, fresh [len(pinRoles)]*newPIN, replaces bool) error {
+	var key secret.Bytes // of the token, as the callers know it
+	for _, p := range fresh {
+		if p != nil && key == nil {
+			key = p.private
+		}
+	}
+	public, err := box.Public(key)
+	if err != nil {
+		return err
+	}
+	if present, ok := tx.s.renewed.resolve(id, key, old.BoundKey); ok {
+		defer present.Wipe()
+		key, public = present, old.BoundKey
+	} else if !bytes.Equal(public, t.BoundKey) {
+		return fmt.Errorf("token %s: a PIN is to open another key than the token's", t.ID)
+	}
+	if same := bytes.Equal(public, old.BoundKey); same && replaces {
+		for i, role := range pinRoles { // those of earlier programs open the key itself
+			if at := roles.of(role); t.PIN(role).Set() && fresh[i] == nil && *at == nil {
+				*at = &roleKey{Public: bytes.Clone(old.BoundKey)}
+			}
+		}
+		next, private, err := box.GenerateKey()
+		if err != nil {
+			return err
+		}
+		defer private.Wipe()
+		if err := tx.rebox(id, keys, key, next); err != nil {
+			return err
+		}
+		link, err := tx.s.renewed.link(id, old.BoundKey, private)
+		if err != nil {
+			return err
+		}
+		tx.w.OnCommit(link)
+		key, public = private, next
+	} else if !same {
+		roles = roleKeys{} // of a key that goes away
+	}
+	t.BoundKey = bytes.Clone(public)
+	for i, role := range pinRoles {
+		at := roles.of(role)
+		if fresh[i] != nil {
+			*at = &roleKey{Public: fresh[i].public}
+		}
+		switch {
+		case !t.PIN(role).Set():
+			*at = nil
+		case *at != nil:
+			sealed, err := box.Seal((*at).Public, roleInfo(keys.tenant, id), key)
+			if err != nil {
+				return err
+			}
+			*at = &roleKey{(*at).Public, sealed}
+		}
+	}
+	return tx.putRoleKeys(id, keys, roles)
+}
+
+// openOnOwnStack opens a box without leaving what is in it on the stack of the caller.
+func openOnOwnStack(private secret.Bytes, info, sealed []byte) (plain secret.Bytes, err error) {
+	secret.OnOwnStack(func() { plain, err = box.Open(private, info, sealed) })
+	return plain, err
+}
+
+// rebox seals the secrets of a token to a new key.
+func (tx *Tx) rebox(id schema.ID, keys *tokenKeys, private secret.Bytes, public []byte) error {
+	_, sm, err := tx.openToken(id)
+	if err != nil {
+		return err
+	}
+	boxes := map[uint64][]byte{}
+	err = tx.scan(schema.Objects(id), nil, func(key, blob []byte) error {
+		if number, part, _ := schema.ParseObject(key); part == schema.PartBound {
+			boxes[number] = bytes.Clone(blob)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for number, blob := range boxes {
+		h, err := envelope.Parse(blob)
+		if err != nil {
+			return tampered("read the secret of object %d: %w", number, err)
+		}
+		plain, err := openBound(id, keys, number, blob, private)
+		if err != nil {
+			return err
+		}
+		sealed, part, err := sealSecret(id, keys, number, h.Version, public, plain)
+		clear(plain)
+		if err != nil {
+			return err
+		}
+		if err := tx.setPart(keys, sm, schema.Object(id, number, part), sealed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tokenKeyFor is the private key of a token that a PIN opens, of which private is what its
+// verifier has. Where the token does not have that verifier any more, it is that itself.
+func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte, private secret.Bytes) (key secret.Bytes, err error) {
+	public, err := box.Public(private)
+	if err != nil {
+		return nil, tampered("read the key of token %s: %w", token, err)
+	}
+	key = private.Clone()
+	err = s.View(func(tx *Tx) error {
+		id, err := parseID("token", token)
+		if err != nil {
+			return err
+		}
+		t, err := tx.token(id)
+		if isMissing(err) {
+			return nil
+		}
+		if err != nil || !bytes.Equal(t.PIN(role).Verifier, verifier) {
+			return err
+		}
+		keys, err := tx.keysOf(id)
+		if err != nil {
+			return err
+		}
+		roles, err := tx.roleKeysOf(id, keys)
+		if err != nil {
+			return err
+		}
+		opened := public
+		if at := *roles.of(role); at != nil {
+			if !bytes.Equal(at.Public, public) {
+				return tampered("token %s seals its key to another key than its %v PIN opens", token, role)
+			}
+			raw, err := openOnOwnStack(private, roleInfo(keys.tenant, id), at.Key)
+			if err != nil {
+				return tampered("open the key of token %s with its %v PIN: %w", token, role, err)
+			}
+			key.Wipe()
+			key = raw
+			if opened, err = box.Public(key); err != nil {
+				return tampered("read the key of token %s: %w", token, err)
+			}
+		}
+		// Somebody with the root key could have put another one there, to read what is
+		// written from then on.
+		if !bytes.Equal(t.BoundKey, opened) {
+			return tampered("token %s seals its secrets to another key than its %v PIN opens", token, role)
+		}
+		return nil
+	})
+	if err != nil {
+		key.Wipe()
+		return nil, err
+	}
+	if p := s.hashed.get(verifier); p != nil { // it is not stored yet
+		key.Wipe()
+		key = p.private
+	}
+	return key, nil
+}
+
+// renewedKeys are the keys that tokens got in this run in the place of others, each in a
+// box for the one before, so that a login goes on that began with that. They are in memory
+// only.
+type renewedKeys struct {
+	mu    sync.Mutex
+	links map[schema.ID][]keyLink
+}
+
+type keyLink struct{ old, sealed []byte }
+
+// maxLinks bounds how many of them a token has. Who is logged in for longer than so many
+// changes of PINs logs in again.
+const maxLinks = 16
+
+func linkInfo(id schema.ID) []byte { return append([]byte("vtoken renewed key"), id[:]...) }
+
+// link remembers a new key when what it returns is called.
+func (r *renewedKeys) link(id schema.ID, old []byte, private secret.Bytes) (remember func(), err error) {
+	sealed, err := box.Seal(old, linkInfo(id), private)
+	if err != nil {
+		return nil, err
+	}
+	l := keyLink{bytes.Clone(old), sealed}
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.links == nil {
+			r.links = map[schema.ID][]keyLink{}
+		}
+		list := append(r.links[id], l)
+		r.links[id] = list[max(0, len(list)-maxLinks):]
+	}, nil
+}
+
+// resolve is the private half of the present key of a token, for who has that or one that
+// it took the place of in this run. The caller wipes it.
+func (r *renewedKeys) resolve(id schema.ID, private secret.Bytes, present []byte) (secret.Bytes, bool) {
+	if len(present) == 0 {
+		return nil, false
+	}
+	r.mu.Lock()
+	links := r.links[id]
+	r.mu.Unlock()
+	key := private.Clone()
+	for range maxLinks + 1 {
+		public, err := box.Public(key)
+		if err != nil {
+			break
+		}
+		if bytes.Equal(public, present) {
+			return key, true
+		}
+		next := secret.Bytes(nil)
+		for _, l := range links {
+			if bytes.Equal(l.old, public) {
+				next, err = openOnOwnStack(key, linkInfo(id), l.sealed)
+			}
+		}
+		if err != nil || next == nil {
+			break
+		}
+		key.Wipe()
+		key = next
+	}
+	key.Wipe()
+	return nil, false
+}
+
+// any reports whether a token got a new key in this run.
+func (r *renewedKeys) any(id schema.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.links[id]) > 0
+}
+
+func (r *renewedKeys) forget(id schema.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.links, id)
+}
+
+// PresentBoundKey is the key pair of a PIN-bound token, for who has the private key or one
+// that it took the place of in this run; ok is false for anybody else. The caller wipes
+// the private key.
+func (s *Store) PresentBoundKey(token record.TokenID, private secret.Bytes) (public []byte, present secret.Bytes, ok bool) {
+	id, err := parseID("token", token)
+	if err != nil {
+		return nil, nil, false
+	}
+	err = s.View(func(tx *Tx) error {
+		t, err := tx.token(id)
+		if err == nil {
+			public = t.BoundKey
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, false
+	}
+	present, ok = s.renewed.resolve(id, private, public)
+	return public, present, ok
+}
