@@ -63,7 +63,8 @@ func raw(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 }
 
 func paramInvalid(t ck.MechanismType, p C.CK_MECHANISM_PTR) error {
-	return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "parameter of %v: %d bytes are no such structure", t, uint64(p.ulParameterLen))
+	return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID,
+		"the parameter of %v has %d bytes and is not %v", t, uint64(p.ulParameterLen), ck.ParameterKindOf(t))
 }
 
 // memory is n bytes of the host's; nil for a null pointer.
@@ -92,17 +93,25 @@ func oaep(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	if !ok || !valid(unsafe.Pointer(v.pSourceData), v.ulSourceDataLen) {
 		return nil, false
 	}
-	return ck.RSAPkcsOaepParams{HashAlg: ck.MechanismType(v.hashAlg), MGF: uint64(v.mgf), Source: uint64(v.source),
-		SourceData: memory(v.pSourceData, v.ulSourceDataLen)}, true
+	return ck.RSAPkcsOaepParams{
+		HashAlg:    ck.MechanismType(v.hashAlg),
+		MGF:        uint64(v.mgf),
+		Source:     uint64(v.source),
+		SourceData: memory(v.pSourceData, v.ulSourceDataLen),
+	}, true
 }
 
 func ecdh(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	v, ok := paramOf[C.CK_ECDH1_DERIVE_PARAMS](p)
-	if !ok || !valid(unsafe.Pointer(v.pSharedData), v.ulSharedDataLen) || !valid(unsafe.Pointer(v.pPublicData), v.ulPublicDataLen) {
+	if !ok || !valid(unsafe.Pointer(v.pSharedData), v.ulSharedDataLen) ||
+		!valid(unsafe.Pointer(v.pPublicData), v.ulPublicDataLen) {
 		return nil, false
 	}
-	return ck.ECDH1DeriveParams{KDF: ck.KDF(v.kdf), SharedData: bytesAt(v.pSharedData, v.ulSharedDataLen),
-		PublicData: bytesAt(v.pPublicData, v.ulPublicDataLen)}, true
+	return ck.ECDH1DeriveParams{
+		KDF:        ck.KDF(v.kdf),
+		SharedData: bytesAt(v.pSharedData, v.ulSharedDataLen),
+		PublicData: bytesAt(v.pPublicData, v.ulPublicDataLen),
+	}, true
 }
 
 func ctr(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
@@ -117,8 +126,11 @@ func ctr(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 
 func gcm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	if old, ok := paramOf[C.GCM_PARAMS_OLD](p); ok {
-		return ck.GCMParams{IV: bytesAt(old.pIv, old.ulIvLen), AAD: bytesAt(old.pAAD, old.ulAADLen), TagBits: uint64(old.ulTagBits)},
-			valid(unsafe.Pointer(old.pIv), old.ulIvLen) && valid(unsafe.Pointer(old.pAAD), old.ulAADLen)
+		return ck.GCMParams{
+			IV:      bytesAt(old.pIv, old.ulIvLen),
+			AAD:     bytesAt(old.pAAD, old.ulAADLen),
+			TagBits: uint64(old.ulTagBits),
+		}, valid(unsafe.Pointer(old.pIv), old.ulIvLen) && valid(unsafe.Pointer(old.pAAD), old.ulAADLen)
 	}
 	if w, ok := paramOf[C.CK_GCM_WRAP_PARAMS](p); ok {
 		return gcmWrap(w)
@@ -127,8 +139,12 @@ func gcm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	if !ok || !valid(unsafe.Pointer(v.pIv), v.ulIvLen) || !valid(unsafe.Pointer(v.pAAD), v.ulAADLen) {
 		return nil, false
 	}
-	return ck.GCMParams{IV: bytesAt(v.pIv, v.ulIvLen), IVBits: uint64(v.ulIvBits), AAD: bytesAt(v.pAAD, v.ulAADLen),
-		TagBits: uint64(v.ulTagBits)}, true
+	return ck.GCMParams{
+		IV:      bytesAt(v.pIv, v.ulIvLen),
+		IVBits:  uint64(v.ulIvBits),
+		AAD:     bytesAt(v.pAAD, v.ulAADLen),
+		TagBits: uint64(v.ulTagBits),
+	}, true
 }
 
 // gmac reads the parameter of CKM_AES_GMAC. It was an IV of 12 bytes before PKCS#11 3.2,

@@ -30,30 +30,41 @@ func messageAt(p C.CK_VOID_PTR, n C.CK_ULONG) (*ck.MessageParams, error) {
 		m, ok = chachaMessage((*C.CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS)(p))
 	}
 	if !ok {
-		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%d bytes are no parameter of a message, or its nonce or tag cannot be", uint64(n))
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID,
+			"%d bytes are not the parameter of a message, or its nonce or tag is too long", uint64(n))
 	}
 	return m, nil
 }
 
 func gcmMessage(v *C.CK_GCM_MESSAGE_PARAMS) (*ck.MessageParams, bool) {
 	return &ck.MessageParams{
-		Mechanism: ck.CKM_AES_GCM, Generator: uint64(v.ivGenerator), FixedBits: uint64(v.ulIvFixedBits), TagBits: uint64(v.ulTagBits),
-		Nonce: bytesAt(v.pIv, min(v.ulIvLen, maxNonce)), Tag: bytesAt(v.pTag, min(v.ulTagBits/8, maxTag)),
+		Mechanism: ck.CKM_AES_GCM,
+		Generator: uint64(v.ivGenerator),
+		FixedBits: uint64(v.ulIvFixedBits),
+		TagBits:   uint64(v.ulTagBits),
+		Nonce:     bytesAt(v.pIv, min(v.ulIvLen, maxNonce)),
+		Tag:       bytesAt(v.pTag, min(v.ulTagBits/8, maxTag)),
 	}, valid(unsafe.Pointer(v.pIv), v.ulIvLen) && v.ulIvLen <= maxNonce && v.ulTagBits <= 8*maxTag
 }
 
 func ccmMessage(v *C.CK_CCM_MESSAGE_PARAMS) (*ck.MessageParams, bool) {
 	return &ck.MessageParams{
-		Mechanism: ck.CKM_AES_CCM, Generator: uint64(v.nonceGenerator), FixedBits: uint64(v.ulNonceFixedBits),
-		DataLen: uint64(v.ulDataLen), TagBits: 8 * uint64(min(v.ulMACLen, maxTag)),
-		Nonce: bytesAt(v.pNonce, min(v.ulNonceLen, maxNonce)), Tag: bytesAt(v.pMAC, min(v.ulMACLen, maxTag)),
+		Mechanism: ck.CKM_AES_CCM,
+		Generator: uint64(v.nonceGenerator),
+		FixedBits: uint64(v.ulNonceFixedBits),
+		DataLen:   uint64(v.ulDataLen),
+		TagBits:   8 * uint64(min(v.ulMACLen, maxTag)),
+		Nonce:     bytesAt(v.pNonce, min(v.ulNonceLen, maxNonce)),
+		Tag:       bytesAt(v.pMAC, min(v.ulMACLen, maxTag)),
 	}, valid(unsafe.Pointer(v.pNonce), v.ulNonceLen) && v.ulNonceLen <= maxNonce && v.ulMACLen <= maxTag
 }
 
 func chachaMessage(v *C.CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS) (*ck.MessageParams, bool) {
 	return &ck.MessageParams{
-		Mechanism: ck.CKM_CHACHA20_POLY1305, TagBits: 8 * maxTag,
-		Nonce: bytesAt(v.pNonce, min(v.ulNonceLen, maxNonce)), Tag: bytesAt(v.pTag, maxTag),
+		Mechanism: ck.CKM_CHACHA20_POLY1305,
+		TagBits:   8 * maxTag,
+		Nonce:     bytesAt(v.pNonce, min(v.ulNonceLen, maxNonce)),
+		Tag:       bytesAt(v.pTag, maxTag),
 	}, valid(unsafe.Pointer(v.pNonce), v.ulNonceLen) && v.ulNonceLen <= maxNonce
 }
 

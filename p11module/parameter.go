@@ -20,8 +20,12 @@ func ccm(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	if !ok || !valid(unsafe.Pointer(v.pNonce), v.ulNonceLen) || !valid(unsafe.Pointer(v.pAAD), v.ulAADLen) {
 		return nil, false
 	}
-	return ck.CCMParams{DataLen: uint64(v.ulDataLen), Nonce: bytesAt(v.pNonce, v.ulNonceLen),
-		AAD: bytesAt(v.pAAD, v.ulAADLen), MACLen: uint64(v.ulMACLen)}, true
+	return ck.CCMParams{
+		DataLen: uint64(v.ulDataLen),
+		Nonce:   bytesAt(v.pNonce, v.ulNonceLen),
+		AAD:     bytesAt(v.pAAD, v.ulAADLen),
+		MACLen:  uint64(v.ulMACLen),
+	}, true
 }
 
 func chacha(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
@@ -45,9 +49,15 @@ func hkdf(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 	if !ok || !valid(unsafe.Pointer(v.pSalt), v.ulSaltLen) || !valid(unsafe.Pointer(v.pInfo), v.ulInfoLen) {
 		return nil, false
 	}
-	return ck.HKDFParams{Extract: v.bExtract != 0, Expand: v.bExpand != 0, PRF: ck.MechanismType(v.prfHashMechanism),
-		SaltType: uint64(v.ulSaltType), Salt: bytesAt(v.pSalt, v.ulSaltLen), SaltKey: ck.ObjectHandle(v.hSaltKey),
-		Info: bytesAt(v.pInfo, v.ulInfoLen)}, true
+	return ck.HKDFParams{
+		Extract:  v.bExtract != 0,
+		Expand:   v.bExpand != 0,
+		PRF:      ck.MechanismType(v.prfHashMechanism),
+		SaltType: uint64(v.ulSaltType),
+		Salt:     bytesAt(v.pSalt, v.ulSaltLen),
+		SaltKey:  ck.ObjectHandle(v.hSaltKey),
+		Info:     bytesAt(v.pInfo, v.ulInfoLen),
+	}, true
 }
 
 // maxPassword bounds the password of PBKDF2. The older CK_PKCS5_PBKD2_PARAMS has
@@ -61,9 +71,14 @@ func pbkd2(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 		!valid(unsafe.Pointer(v.pPrfData), v.ulPrfDataLen) || !valid(unsafe.Pointer(v.pPassword), v.ulPasswordLen) {
 		return nil, false
 	}
-	return ck.PBKD2Params{SaltSource: uint64(v.saltSource), Salt: memory(C.CK_VOID_PTR(v.pSaltSourceData), v.ulSaltSourceDataLen),
-		Iterations: uint64(v.iterations), PRF: uint64(v.prf), PRFData: memory(C.CK_VOID_PTR(v.pPrfData), v.ulPrfDataLen),
-		Password: bytesAt(C.CK_BYTE_PTR(v.pPassword), v.ulPasswordLen)}, true
+	return ck.PBKD2Params{
+		SaltSource: uint64(v.saltSource),
+		Salt:       memory(C.CK_VOID_PTR(v.pSaltSourceData), v.ulSaltSourceDataLen),
+		Iterations: uint64(v.iterations),
+		PRF:        uint64(v.prf),
+		PRFData:    memory(C.CK_VOID_PTR(v.pPrfData), v.ulPrfDataLen),
+		Password:   bytesAt(C.CK_BYTE_PTR(v.pPassword), v.ulPasswordLen),
+	}, true
 }
 
 // maxParts bounds the parts of CK_SP800_108_KDF_PARAMS, as package p11rpc does.
@@ -98,7 +113,8 @@ func prfData(v C.CK_PRF_DATA_PARAM) (ck.PRFData, bool) {
 	switch uintptr(v.ulValueLen) {
 	case unsafe.Sizeof(C.CK_SP800_108_DKM_LENGTH_FORMAT{}):
 		format := (*C.CK_SP800_108_DKM_LENGTH_FORMAT)(v.pValue)
-		data.Method, data.LittleEndian, data.WidthBits = uint64(format.dkmLengthMethod), format.bLittleEndian != 0, uint64(format.ulWidthInBits)
+		data.Method, data.WidthBits = uint64(format.dkmLengthMethod), uint64(format.ulWidthInBits)
+		data.LittleEndian = format.bLittleEndian != 0
 		return data, data.Type == ck.SP800108DKMLength
 	case unsafe.Sizeof(C.CK_SP800_108_COUNTER_FORMAT{}):
 		format := (*C.CK_SP800_108_COUNTER_FORMAT)(v.pValue)
@@ -120,13 +136,26 @@ func signContext(p C.CK_MECHANISM_PTR) (ck.Parameter, bool) {
 // into the host's memory.
 
 func gcmWrap(v *C.CK_GCM_WRAP_PARAMS) (ck.Parameter, bool) {
-	m, ok := gcmMessage(&C.CK_GCM_MESSAGE_PARAMS{pIv: v.pIv, ulIvLen: v.ulIvLen, ulIvFixedBits: v.ulIvFixedBits,
-		ivGenerator: v.ivGenerator, ulTagBits: v.ulTagBits})
-	return &ck.WrapParams{MessageParams: *m, AAD: bytesAt(v.pAAD, v.ulAADLen)}, ok && valid(unsafe.Pointer(v.pAAD), v.ulAADLen)
+	m, ok := gcmMessage(&C.CK_GCM_MESSAGE_PARAMS{
+		pIv:           v.pIv,
+		ulIvLen:       v.ulIvLen,
+		ulIvFixedBits: v.ulIvFixedBits,
+		ivGenerator:   v.ivGenerator,
+		ulTagBits:     v.ulTagBits,
+	})
+	p := &ck.WrapParams{MessageParams: *m, AAD: bytesAt(v.pAAD, v.ulAADLen)}
+	return p, ok && valid(unsafe.Pointer(v.pAAD), v.ulAADLen)
 }
 
 func ccmWrap(v *C.CK_CCM_WRAP_PARAMS) (ck.Parameter, bool) {
-	m, ok := ccmMessage(&C.CK_CCM_MESSAGE_PARAMS{ulDataLen: v.ulDataLen, pNonce: v.pNonce, ulNonceLen: v.ulNonceLen,
-		ulNonceFixedBits: v.ulNonceFixedBits, nonceGenerator: v.nonceGenerator, ulMACLen: v.ulMACLen})
-	return &ck.WrapParams{MessageParams: *m, AAD: bytesAt(v.pAAD, v.ulAADLen)}, ok && valid(unsafe.Pointer(v.pAAD), v.ulAADLen)
+	m, ok := ccmMessage(&C.CK_CCM_MESSAGE_PARAMS{
+		ulDataLen:        v.ulDataLen,
+		pNonce:           v.pNonce,
+		ulNonceLen:       v.ulNonceLen,
+		ulNonceFixedBits: v.ulNonceFixedBits,
+		nonceGenerator:   v.nonceGenerator,
+		ulMACLen:         v.ulMACLen,
+	})
+	p := &ck.WrapParams{MessageParams: *m, AAD: bytesAt(v.pAAD, v.ulAADLen)}
+	return p, ok && valid(unsafe.Pointer(v.pAAD), v.ulAADLen)
 }

@@ -201,7 +201,7 @@ func (c *conn) join(list []*exchange) error {
 	}
 	c.users++
 	for _, x := range list {
-		x.attended = false
+		x.hasWaiter = false
 		c.pending[x.code] = x
 	}
 	return nil
@@ -253,7 +253,7 @@ func (c *conn) takeLead(x *exchange) bool {
 	defer c.mu.Unlock()
 	x.state.CompareAndSwap(stateLead, stateWaiting)
 	if c.leading {
-		x.attended = true
+		x.hasWaiter = true
 		return false
 	}
 	c.leading = true
@@ -267,7 +267,7 @@ func (c *conn) passLead() {
 	defer c.mu.Unlock()
 	c.leading = false
 	for _, x := range c.pending {
-		if x.attended && x.state.CompareAndSwap(stateWaiting, stateLead) {
+		if x.hasWaiter && x.state.CompareAndSwap(stateWaiting, stateLead) {
 			futexWake(&x.state)
 			return
 		}

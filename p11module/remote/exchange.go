@@ -17,12 +17,12 @@ type exchange struct {
 	call  p11rpc.CallID
 	state atomic.Uint32
 	err   error // why there is no answer
-	// attended says that a thread waits at state, or is about to, without anything
+	// hasWaiter says that a thread waits at state, or is about to, without anything
 	// else to wait for before.
-	attended bool
-	enc      p11rpc.Encoder
-	dec      p11rpc.Decoder
-	body     []byte
+	hasWaiter bool
+	enc       p11rpc.Encoder
+	dec       p11rpc.Decoder
+	body      []byte
 }
 
 // keepBody is the largest answer whose memory is kept.
@@ -38,15 +38,15 @@ func (c *conn) begin(call p11rpc.CallID) *exchange {
 	x.state.Store(stateWaiting)
 	x.enc.Version, x.dec.Version = c.version, c.version
 	x.enc.BeginRequest(x.code, call)
-	if unsettling[call] {
+	if invalidatesSignInit[call] {
 		c.inits.Add(1)
 	}
 	return x
 }
 
-// unsettling are the calls after which a SignInit that was accepted before may
+// invalidatesSignInit are the calls after which a SignInit that was accepted before may
 // be refused.
-var unsettling = map[p11rpc.CallID]bool{
+var invalidatesSignInit = map[p11rpc.CallID]bool{
 	p11rpc.CallLogin: true, p11rpc.CallLoginUser: true, p11rpc.CallLogout: true, p11rpc.CallInitToken: true,
 	p11rpc.CallInitToken2: true, p11rpc.CallCloseAllSessions: true, p11rpc.CallDestroyObject: true,
 	p11rpc.CallSetAttributeValue: true, p11rpc.CallSetPIN: true, p11rpc.CallInitPIN: true,

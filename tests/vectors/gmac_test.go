@@ -16,6 +16,34 @@ import (
 	"vtoken/vtoken/ck"
 )
 
+// authenticatesGMAC gives an IV of 12 bytes alone, as PKCS#11 had it before 3.2, and others
+// in CK_GCM_PARAMS.
+func (k *token) authenticatesGMAC(_ group, v vector) error {
+	secret, err := k.secret(ck.CKK_AES, v.Key, ck.CKA_SIGN, ck.CKA_VERIFY)
+	if err != nil {
+		return err
+	}
+	if len(v.IV) == 12 {
+		return k.gmacVector(v, secret, mechanism(ck.CKM_AES_GMAC, []byte(v.IV)))
+	}
+	return gmacParams(v.IV).with(ck.CKM_AES_GMAC, func(m []*pkcs11.Mechanism) error { return k.gmacVector(v, secret, m) })
+}
+
+func (k *token) gmacVector(v vector, secret pkcs11.ObjectHandle, m []*pkcs11.Mechanism) error {
+	if err := k.p.VerifyInit(k.h, m, secret); err != nil {
+		return err
+	}
+	err := v.wrong(k.p.Verify(k.h, v.Msg, v.Tag), ck.CKR_SIGNATURE_INVALID)
+	if err != nil || v.Result != "valid" {
+		return err
+	}
+	if err := k.p.SignInit(k.h, m, secret); err != nil {
+		return err
+	}
+	tag, err := k.p.Sign(k.h, v.Msg)
+	return v.same("the tag", tag, v.Tag, err)
+}
+
 // gmacParams returns CK_GCM_PARAMS with a whole tag.
 func gmacParams(iv []byte) *structure {
 	s := &structure{}

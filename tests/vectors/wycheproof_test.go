@@ -83,6 +83,7 @@ var players = map[string]func(*token, group, vector) error{
 	"EcdhWebcryptoTest":   (*token).agrees,
 	"HkdfTest":            (*token).expands,
 	"MacTest":             (*token).authenticates,
+	"MacWithIvTest":       (*token).authenticatesGMAC,
 	"AeadTest":            (*token).seals,
 	"IndCpaTest":          (*token).encrypts,
 	"KeywrapTest":         (*token).wraps,

@@ -58,14 +58,16 @@ func (e *Encoder) Mechanism(m *ck.Mechanism) {
 	}
 	if m == nil {
 		if e.Version == 0 {
-			e.fail(ck.Errorf(ck.CKR_FUNCTION_NOT_SUPPORTED, "%v without a mechanism: the server's protocol cannot say that", e.call))
+			e.fail(ck.Errorf(ck.CKR_FUNCTION_NOT_SUPPORTED,
+				"%v without a mechanism: the server's protocol cannot say that", e.call))
 		}
 		e.uint32(none)
 		return
 	}
 	f, kind := wireForm(m.Type, e.Version)
 	if m.Type >= none || f == formUnread || f == formRefused && m.Parameter != nil {
-		e.fail(ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v with %v, which protocol version %d cannot carry", e.call, m.Type, e.Version))
+		e.fail(ck.Errorf(ck.CKR_MECHANISM_INVALID,
+			"%v with %v, which protocol version %d cannot carry", e.call, m.Type, e.Version))
 		return
 	}
 	e.uint32(uint32(m.Type))
@@ -82,7 +84,8 @@ func (e *Encoder) Mechanism(m *ck.Mechanism) {
 		e.buf = append(e.buf, 1)
 	}
 	if !e.parameter(f, kind, m.Parameter) {
-		e.fail(ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%v with %v and a parameter of %T, not of %v", e.call, m.Type, m.Parameter, kind))
+		e.fail(ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID,
+			"%v with %v and a parameter that is %T, not %v", e.call, m.Type, m.Parameter, kind))
 	}
 }
 
