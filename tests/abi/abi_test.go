@@ -53,9 +53,8 @@ func table(t *testing.T) []string {
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	c := exec.Command("go", "run", "./tools/gen/cedge", "-check", "-dir", "p11module")
 	c.Dir = root(t)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 // TestExports finds every function by name, and nothing else. OpenSSH looks for the name
@@ -76,9 +75,7 @@ func TestExports(t *testing.T) {
 	want := table(t)
 	slices.Sort(got)
 	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("exported are %v\nwant %v", got, want)
-	}
+	require.Equal(t, want, got, "exported names")
 }
 
 // TestLibraries: the module needs the C library and no other.
@@ -326,9 +323,7 @@ func TestMemory(t *testing.T) {
 	kb, err := strconv.Atoi(strings.TrimSpace(out))
 	require.NoError(t, err)
 	t.Logf("the module took %d kB", kb)
-	if kb > limit {
-		t.Errorf("the module took %d kB, the limit is %d", kb, limit)
-	}
+	require.LessOrEqual(t, kb, limit, "KiB that the module takes")
 }
 
 // TestTrace: the trace goes where it is asked for, without secrets.

@@ -147,9 +147,8 @@ func TestAuditDiskFull(t *testing.T) {
 	if _, err := tool(d, append(login("Card", harness.PIN), "-O")...); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_MEMORY") {
 		t.Errorf("a login that cannot be recorded: %v", err)
 	}
-	if _, err := tool(d, "--token-label", "Card", "-O"); err != nil {
-		t.Errorf("what is not recorded: %v", err)
-	}
+	_, err = tool(d, "--token-label", "Card", "-O")
+	require.NoError(t, err, "what is not recorded")
 	require.NoError(t, os.Remove(rest))
 	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
 	require.NoError(t, err)

@@ -48,9 +48,7 @@ func TestBackupOfPINBound(t *testing.T) {
 	second := filepath.Join(d.Dir, "second.backup")
 	vtoken(t, d, "backup", second)
 	same(t, records(t, first), records(t, second))
-	if after := b.everything(); after != before {
-		t.Errorf("the tokens were\n%s\nand are\n%s", before, after)
-	}
+	require.Equal(t, before, b.everything(), "the tokens")
 
 	b.opensWithPINs()
 	b.staysBound(draft)

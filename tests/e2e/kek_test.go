@@ -108,20 +108,15 @@ func TestKEKsInAnHSM(t *testing.T) {
 
 func TestKEKListTellsOfRecovery(t *testing.T) {
 	d := start(t)
-	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, "There is no recovery passphrase") {
-		t.Errorf("nobody is told that there is no recovery:\n%s", out)
-	}
-	if !strings.Contains(d.Log(), "no recovery passphrase") {
-		t.Error("the log of the first start does not tell that there is no recovery")
-	}
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "when the KEKs are lost, so is every key") {
-		t.Errorf("the status does not tell that there is no recovery:\n%s", out)
-	}
+	out := vtoken(t, d, "kek", "list")
+	require.Contains(t, out, "There is no recovery passphrase", "nobody is told that there is no recovery")
+	require.Contains(t, d.Log(), "no recovery passphrase", "the log of the first start does not tell that there is no recovery")
+	out = vtoken(t, d, "status")
+	require.Contains(t, out, "when the KEKs are lost, so is every key", "the status does not tell that there is no recovery")
 	file := filepath.Join(t.TempDir(), "words")
 	vtoken(t, d, "kek", "add", "--generate", "passphrase:file="+file)
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "by a passphrase") {
-		t.Errorf("the status does not tell that there is a recovery passphrase:\n%s", out)
-	}
+	out = vtoken(t, d, "status")
+	require.Contains(t, out, "by a passphrase", "the status does not tell that there is a recovery passphrase")
 	require.NoError(t, os.Remove(file))
 	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, "There is no recovery") || !strings.Contains(out, " away ") {
 		t.Errorf("a passphrase that is locked away:\n%s", out)
@@ -190,18 +185,14 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 	if err := sign(d, "01", "another-pin"); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_ERROR") {
 		t.Errorf("a PIN was compared without a counter: %v", err)
 	}
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "which does not answer: PINs are not checked anew") {
-		t.Errorf("the status does not tell:\n%s", out)
-	}
-	if !strings.Contains(d.Log(), "`vtoken kek remove` its KEK, and `vtoken kek add` it anew") {
-		t.Errorf("the log does not tell what to do:\n%s", d.Log())
-	}
+	out := vtoken(t, d, "status")
+	require.Contains(t, out, "which does not answer: PINs are not checked anew", "the status does not tell")
+	require.Contains(t, d.Log(), "`vtoken kek remove` its KEK, and `vtoken kek add` it anew", "the log does not tell what to do")
 	vtoken(t, d, "kek", "remove", chip.URI(), "--yes")
 	vtoken(t, d, "kek", "add", chip.URI())
 	require.NoError(t, sign(d, "01", harness.PIN))
-	if out := vtoken(t, d, "status"); strings.Contains(out, "does not answer") {
-		t.Errorf("the status tells of a counter that works again:\n%s", out)
-	}
+	out = vtoken(t, d, "status")
+	require.NotContains(t, out, "does not answer", "the status tells of a counter that works again")
 	require.NoError(t, d.Stop())
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))
@@ -240,9 +231,8 @@ func TestHSMGone(t *testing.T) {
 	}
 	require.NoError(t, os.Remove(tokens))
 	require.NoError(t, os.Rename(away, tokens))
-	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " ready ") {
-		t.Errorf("the list does not tell that the HSM is back:\n%s", out)
-	}
+	out := vtoken(t, d, "kek", "list")
+	require.Contains(t, out, " ready ", "the list does not tell that the HSM is back")
 	vtoken(t, d, "kek", "rotate") // which the HSM takes part in
 	require.NoError(t, os.Rename(tokens, away))
 	require.NoError(t, os.Mkdir(tokens, 0o700))

@@ -26,9 +26,7 @@ func TestSecretsLeaveOnce(t *testing.T) {
 	v.surepassidSecrets()
 	v.dualshieldSecrets()
 	v.refusedSecrets()
-	if len(v.secrets) < 25 {
-		t.Errorf("only %d secrets are looked for", len(v.secrets))
-	}
+	require.GreaterOrEqual(t, len(v.secrets), 25, "secrets to look for")
 	told := map[string]string{
 		"the listing of API keys": vtoken(t, d, "apikey", "list", "-o", "json"),
 		"the listing of tokens":   vtoken(t, d, "token", "search", "-o", "json"),

@@ -123,9 +123,7 @@ func TestMovedDataFolder(t *testing.T) {
 	}
 	offline(t, moved, "accept-rollback", "--kek", found)
 	require.NoError(t, moved.Start("--kek", found))
-	if after := everything(t, moved); after != before {
-		t.Errorf("before the move there was\n%s\nand after\n%s", before, after)
-	}
+	require.Equal(t, before, everything(t, moved), "after the move")
 	require.NoError(t, sign(moved, "01", harness.PIN))
 	keyFile := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(keyFile, []byte(key), 0o600))
@@ -160,16 +158,13 @@ func TestBackupAndPassphrase(t *testing.T) {
 	refusedRestore(t, other, "vtoken restore FILE --accept-rollback", append([]string{backup}, flags...)...)
 	vtoken(t, other, append([]string{"restore", backup, "--accept-rollback"}, flags...)...)
 	require.NoError(t, other.Start("--kek", "passphrase:file="+found))
-	if after := everything(t, other); after != before {
-		t.Errorf("before there was\n%s\nand after\n%s", before, after)
-	}
+	require.Equal(t, before, everything(t, other), "on the other machine")
 	require.NoError(t, sign(other, "01", harness.PIN))
 	recorded(t, auditLines(t, other), map[string]any{"event": "restore", "result": "ok", "detail": "--accept-rollback"})
 	vtoken(t, other, "kek", "remove", chip.URI(), "--yes")
 	vtoken(t, other, "kek", "add", tpm(t).URI()) // that of the other machine
-	if out := vtoken(t, other, "status"); !strings.Contains(out, "are refused, by the counter of") {
-		t.Errorf("the store is not protected by the TPM of the other machine:\n%s", out)
-	}
+	out := vtoken(t, other, "status")
+	require.Contains(t, out, "are refused, by the counter of", "the store is not protected by the TPM of the other machine")
 	require.NoError(t, other.Stop())
 	require.NoError(t, other.Start())
 	require.NoError(t, sign(other, "01", harness.PIN))

@@ -180,9 +180,7 @@ func TestFullDisk(t *testing.T) {
 	remount := exec.Command("mount", "-o", "remount,size=64m", d.DataDir)
 	out, err := remount.CombinedOutput()
 	require.NoError(t, err, "%v\n%s", remount, out)
-	if err := write("after"); err != nil {
-		t.Errorf("with space again: %v", err)
-	}
+	require.NoError(t, write("after"), "with space again")
 	require.NoError(t, d.Kill())
 	require.NoError(t, d.Start())
 	lists(t, d, append(written, "after"))
@@ -198,9 +196,7 @@ func lists(t *testing.T, d *harness.Daemon, want []string) {
 			t.Errorf("%s was acknowledged and is gone", label)
 		}
 	}
-	if n := strings.Count(out, "Data object"); n != len(want) {
-		t.Errorf("the card has %d objects; %d were acknowledged", n, len(want))
-	}
+	require.Equal(t, len(want), strings.Count(out, "Data object"), "data objects on the card")
 }
 
 // mount mounts a file system in memory for the time of the test.

@@ -45,9 +45,8 @@ func TestUsersSeeTheirOwnTokensOnly(t *testing.T) {
 	}
 	t.Run("remap", func(t *testing.T) { remap(t, d) })
 	t.Run("admin socket", func(t *testing.T) {
-		if out, err := command(d, alice, public(t, d, d.Bin("vtoken")), "token", "list"); err == nil {
-			t.Errorf("alice is no administrator and listed tokens:\n%s", out)
-		}
+		out, err := command(d, alice, public(t, d, d.Bin("vtoken")), "token", "list")
+		require.Error(t, err, "alice is no administrator and listed tokens:\n%s", out)
 	})
 }
 

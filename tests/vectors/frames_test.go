@@ -163,8 +163,6 @@ func (k *token) pkcs1Faults(t *testing.T, w *wire) {
 		require.NoError(t, err)
 		look(in)
 	}
-	if len(overhead) != 1 {
-		t.Errorf("answers have beside their messages %v bytes", overhead)
-	}
+	require.Len(t, overhead, 1, "bytes that answers have beside their messages")
 	require.NoError(t, k.sweep())
 }
