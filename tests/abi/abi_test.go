@@ -157,9 +157,8 @@ func run(t *testing.T, env []string, program string, args ...string) string {
 	c.Env = env
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
-	if err := c.Run(); err != nil || errs.Len() > 0 {
-		t.Fatalf("%s: %v\n%s%s", filepath.Base(program), err, out.String(), errs.String())
-	}
+	require.NoError(t, c.Run(), "%s\n%s%s", filepath.Base(program), out.String(), errs.String())
+	require.Empty(t, errs.String(), filepath.Base(program))
 	return out.String()
 }
 

@@ -152,9 +152,8 @@ func TestClearedTPM(t *testing.T) {
 	// The counter went with the TPM, so that nobody can tell whether this is the
 	// newest store but the administrator.
 	err = d.Start("--kek", "passphrase:file="+elsewhere)
-	if err == nil || !strings.Contains(err.Error(), "exit status 4") || !strings.Contains(err.Error(), "the counter is gone") {
-		t.Fatalf("a store without its counter: %v", err)
-	}
+	require.ErrorContains(t, err, "exit status 4", "a store without its counter")
+	require.ErrorContains(t, err, "the counter is gone", "a store without its counter")
 	offline(t, d, "accept-rollback", "--kek", "passphrase:file="+elsewhere)
 	require.NoError(t, d.Start("--kek", "passphrase:file="+elsewhere))
 	require.NoError(t, sign(d, "01", harness.PIN))

@@ -229,9 +229,7 @@ func generated(t *testing.T, c *remote.Client, s ck.SessionHandle, secrets numbe
 		var value []byte
 		require.NoError(t, c.GetAttributeValue(s, key, []ck.AttributeQuery{{Type: v.secret, Buffer: ck.Buffer{Len: 1024}}},
 			func(_ int, r ck.AttributeResult) { value = bytes.Clone(r.Value) }))
-		if len(value) < 32 {
-			t.Fatalf("%v of a new key has %d bytes", v.secret, len(value))
-		}
+		require.GreaterOrEqual(t, len(value), 32, "bytes of %v of a new key", v.secret)
 		secrets["made by "+v.mechanism.String()] = value
 	}
 }

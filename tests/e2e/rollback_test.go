@@ -80,7 +80,7 @@ func cardID(t *testing.T, d *harness.Daemon) string {
 			return fields[0]
 		}
 	}
-	t.Fatal("there is no Card")
+	require.FailNow(t, "there is no Card")
 	return ""
 }
 

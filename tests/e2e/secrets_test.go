@@ -54,9 +54,8 @@ func TestSecretsLeaveOnce(t *testing.T) {
 func (v *vendors) keep(name string, value any) string {
 	v.t.Helper()
 	text, ok := value.(string)
-	if !ok || len(text) < 8 {
-		v.t.Fatalf("the %s is %v", name, value)
-	}
+	require.True(v.t, ok, "the %s is %v", name, value)
+	require.GreaterOrEqual(v.t, len(text), 8, "the %s is %v", name, value)
 	v.secrets[name] = []byte(text)
 	return text
 }

@@ -113,9 +113,7 @@ func TestTokensLeaveAndComeBack(t *testing.T) {
 
 	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
 	p := pkcs11.New(d.Module())
-	if p == nil {
-		t.Fatalf("%s cannot be loaded", d.Module())
-	}
+	require.NotNil(t, p, "%s cannot be loaded", d.Module())
 	require.NoError(t, p.Initialize())
 	defer p.Destroy()
 	defer p.Finalize()
@@ -163,7 +161,7 @@ func (a *holder) find(slots []uint) uint {
 			return s
 		}
 	}
-	a.t.Fatalf("none of the slots %v has the card", slots)
+	require.FailNow(a.t, "no slot has the card", "%v", slots)
 	return 0
 }
 

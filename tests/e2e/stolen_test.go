@@ -118,9 +118,7 @@ func TestMovedDataFolder(t *testing.T) {
 
 	moved := s.d
 	found := "passphrase:file=" + away
-	if err := moved.Start("--kek", found); err == nil || !strings.Contains(err.Error(), "exit status 4") {
-		t.Fatalf("a store whose counter cannot be asked: %v", err)
-	}
+	require.ErrorContains(t, moved.Start("--kek", found), "exit status 4", "a store whose counter cannot be asked")
 	offline(t, moved, "accept-rollback", "--kek", found)
 	require.NoError(t, moved.Start("--kek", found))
 	require.Equal(t, before, everything(t, moved), "after the move")

@@ -170,9 +170,7 @@ func TestFullDisk(t *testing.T) {
 			written = append(written, label)
 		}
 	}
-	if err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_MEMORY") {
-		t.Fatalf("after %d objects on a disk of 4 MiB: %v", len(written), err)
-	}
+	require.ErrorContains(t, err, "CKR_DEVICE_MEMORY", "after %d objects on a disk of 4 MiB", len(written))
 	lists(t, d, written)
 	require.NoError(t, d.Stop())
 	require.NoError(t, d.Start()) // a full disk keeps nobody from what is there
