@@ -43,9 +43,7 @@ func TestKEKsThatAreRefused(t *testing.T) {
 		{"nonsense", "does not start with a scheme"},
 	} {
 		_, err := d.Vtoken("kek", "add", test.uri)
-		if err == nil || !strings.Contains(err.Error(), test.why) {
-			t.Errorf("vtoken kek add %s: %v; want %q", test.uri, err, test.why)
-		}
+		require.ErrorContains(t, err, test.why, "vtoken kek add %s", test.uri)
 	}
 	require.Equal(t, before, vtoken(t, d, "kek", "list"), "the KEKs")
 	require.NotContains(t, d.Log(), "1234567", "the log tells the HSM's PIN")

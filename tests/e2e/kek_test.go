@@ -121,9 +121,8 @@ func TestKEKListTellsOfRecovery(t *testing.T) {
 	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, "There is no recovery") || !strings.Contains(out, " away ") {
 		t.Errorf("a passphrase that is locked away:\n%s", out)
 	}
-	if _, err := d.Vtoken("kek", "remove", "file:kek.key", "--yes"); err == nil || !strings.Contains(err.Error(), "none of the others opens") {
-		t.Errorf("the only KEK that opens at this moment was removed: %v", err)
-	}
+	_, err := d.Vtoken("kek", "remove", "file:kek.key", "--yes")
+	require.ErrorContains(t, err, "none of the others opens", "removing the only KEK that opens at this moment")
 }
 
 // TestClearedTPM loses the TPM, and gets everything back with the recovery
@@ -181,9 +180,7 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 		require.NoError(t, os.Remove(f))
 	}
 	require.NoError(t, chip.Start())
-	if err := sign(d, "01", "another-pin"); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_ERROR") {
-		t.Errorf("a PIN was compared without a counter: %v", err)
-	}
+	require.ErrorContains(t, sign(d, "01", "another-pin"), "CKR_DEVICE_ERROR", "a PIN without a counter")
 	out := vtoken(t, d, "status")
 	require.Contains(t, out, "which does not answer: PINs are not checked anew", "the status does not tell")
 	require.Contains(t, d.Log(), "`vtoken kek remove` its KEK, and `vtoken kek add` it anew", "the log does not tell what to do")
@@ -287,9 +284,7 @@ func TestRotationWhileClientsSign(t *testing.T) {
 	require.NoError(t, d.Kill())
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))
-	if err := sign(d, "01", "wrong-pin"); err == nil || !strings.Contains(err.Error(), "CKR_PIN_INCORRECT") {
-		t.Errorf("a wrong PIN after the rotations: %v", err)
-	}
+	require.ErrorContains(t, sign(d, "01", "wrong-pin"), "CKR_PIN_INCORRECT", "a wrong PIN after the rotations")
 	vtoken(t, d, "token", "list", "--api", d.API, "--ca-file", d.CA, "--api-key-file", key)
 	vtoken(t, d, "check")
 }

@@ -40,15 +40,11 @@ func (s thief) getsNothing(t *testing.T, keks ...string) {
 	for _, k := range keks {
 		flags = append(flags, "--kek", k)
 	}
-	if err := s.d.Start(flags...); err == nil || !strings.Contains(err.Error(), "exit status 3") {
-		t.Errorf("the daemon on a stolen folder, with %q: %v", keks, err)
-	}
+	require.ErrorContains(t, s.d.Start(flags...), "exit status 3", "the daemon on a stolen folder, with %q", keks)
 	for _, command := range []string{"check", "accept-rollback"} {
 		args := append([]string{command, "--data-dir", s.d.DataDir}, flags...)
 		out, err := exec.Command(s.bin, args...).CombinedOutput()
-		if err == nil || !strings.Contains(err.Error(), "exit status 3") {
-			t.Errorf("vtokend %q: %v\n%s", args, err, out)
-		}
+		require.ErrorContains(t, err, "exit status 3", "vtokend %q\n%s", args, out)
 		for _, secret := range []string{"Card", harness.PIN, harness.SOPIN} {
 			if strings.Contains(string(out), secret) {
 				t.Errorf("vtokend %q tells %q:\n%s", args, secret, out)
