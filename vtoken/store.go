@@ -19,8 +19,8 @@ type Store interface {
 	// Watch calls fn with the changes of every commit, our own included, in the order of the
 	// commits and before the Update that made them returns. fn does not call Update.
 	Watch(fn func([]record.Change))
-	// HashPIN makes the verifier of a new PIN. For a PIN-bound token it holds the
-	// token's private key, bound; for others that is nil. It takes tens of
+	// HashPIN makes the verifier of a new PIN. For a PIN-bound token the PIN opens the
+	// token's private key, bound, once the verifier is stored; for others that is nil. It takes tens of
 	// milliseconds on purpose (Argon2id) and is called outside of transactions.
 	HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error)
 	// CheckPIN compares a PIN with a verifier, in the same time whether it is
@@ -63,7 +63,8 @@ type Tx interface {
 	// tenant wants it so.
 	NewToken(t *record.Token) error
 	// PutToken replaces the record of a token that exists. A new BoundKey seals
-	// the secrets that are there; it replaces another one on an empty token only.
+	// the secrets that are there; it replaces another one on an empty token only. A PIN
+	// that is changed gives a PIN-bound token a new BoundKey by itself.
 	PutToken(t *record.Token) error
 	// PutObject stores an object, and sets its version: with ID 0 a new one, which gets
 	// its id; otherwise in place of the one there is, record.ErrNotFound where there is

@@ -53,9 +53,8 @@ func table(t *testing.T) []string {
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	c := exec.Command("go", "run", "./tools/gen/cedge", "-check", "-dir", "p11module")
 	c.Dir = root(t)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 // TestExports finds every function by name, and nothing else. OpenSSH looks for the name
@@ -76,9 +75,7 @@ func TestExports(t *testing.T) {
 	want := table(t)
 	slices.Sort(got)
 	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("exported are %v\nwant %v", got, want)
-	}
+	require.Equal(t, want, got, "exported names")
 }
 
 // TestLibraries: the module needs the C library and no other.
@@ -160,9 +157,8 @@ func run(t *testing.T, env []string, program string, args ...string) string {
 	c.Env = env
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
-	if err := c.Run(); err != nil || errs.Len() > 0 {
-		t.Fatalf("%s: %v\n%s%s", filepath.Base(program), err, out.String(), errs.String())
-	}
+	require.NoError(t, c.Run(), "%s\n%s%s", filepath.Base(program), out.String(), errs.String())
+	require.Empty(t, errs.String(), filepath.Base(program))
 	return out.String()
 }
 
@@ -326,9 +322,7 @@ func TestMemory(t *testing.T) {
 	kb, err := strconv.Atoi(strings.TrimSpace(out))
 	require.NoError(t, err)
 	t.Logf("the module took %d kB", kb)
-	if kb > limit {
-		t.Errorf("the module took %d kB, the limit is %d", kb, limit)
-	}
+	require.LessOrEqual(t, kb, limit, "KiB that the module takes")
 }
 
 // TestTrace: the trace goes where it is asked for, without secrets.

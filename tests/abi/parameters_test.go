@@ -15,9 +15,8 @@ func TestParameters(t *testing.T) {
 	out, err := p.Vtoken("token", "list", "-o", "json")
 	require.NoError(t, err)
 	var tokens []struct{ ID string }
-	if err := json.Unmarshal([]byte(out), &tokens); err != nil || len(tokens) != 1 {
-		t.Fatalf("not one token: %s, %v", out, err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(out), &tokens), out)
+	require.Len(t, tokens, 1)
 	_, err = p.Vtoken("token", "policy", tokens[0].ID, "legacy")
 	require.NoError(t, err)
 	run(t, p.environment(), host(t, "parameters"), module(t))

@@ -44,25 +44,20 @@ func startWaiter(t *testing.T, p peer, name string) *waiter {
 func (w *waiter) says(want string) {
 	w.t.Helper()
 	w.lines.Scan()
-	if got := w.lines.Text(); got != want {
-		w.t.Errorf("the host says %q, want %q", got, want)
-	}
+	require.Equal(w.t, want, w.lines.Text(), "what the host says")
 }
 
 // goOn tells the host to.
 func (w *waiter) goOn() {
 	w.t.Helper()
-	if _, err := w.in.Write([]byte("\n")); err != nil {
-		w.t.Error(err)
-	}
+	_, err := w.in.Write([]byte("\n"))
+	require.NoError(w.t, err)
 }
 
 // end expects the host to end well.
 func (w *waiter) end() {
 	w.t.Helper()
-	if w.lines.Scan() {
-		w.t.Errorf("the host says more: %q", w.lines.Text())
-	}
+	require.False(w.t, w.lines.Scan(), "the host says more: %q", w.lines.Text())
 	w.in.Close()
 	if err := w.cmd.Wait(); err != nil || w.errs.Len() > 0 {
 		w.t.Errorf("%v: %s", err, w.errs.String())
@@ -73,9 +68,7 @@ func (w *waiter) end() {
 func TestIdleWait(t *testing.T) {
 	p := startPeer(t)
 	w := startWaiter(t, p, "idle")
-	if err := p.Kill(); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, p.Kill())
 	w.goOn()
 	w.end()
 }

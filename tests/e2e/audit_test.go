@@ -141,15 +141,12 @@ func TestAuditDiskFull(t *testing.T) {
 			break
 		}
 	}
-	if !refused || !strings.Contains(err.Error(), "audit log has no space left") {
-		t.Fatalf("refused: %v, %v", refused, err)
-	}
-	if _, err := tool(d, append(login("Card", harness.PIN), "-O")...); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_MEMORY") {
-		t.Errorf("a login that cannot be recorded: %v", err)
-	}
-	if _, err := tool(d, "--token-label", "Card", "-O"); err != nil {
-		t.Errorf("what is not recorded: %v", err)
-	}
+	require.True(t, refused, "everything was recorded on a full disk")
+	require.ErrorContains(t, err, "audit log has no space left")
+	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
+	require.ErrorContains(t, err, "CKR_DEVICE_MEMORY", "a login that cannot be recorded")
+	_, err = tool(d, "--token-label", "Card", "-O")
+	require.NoError(t, err, "what is not recorded")
 	require.NoError(t, os.Remove(rest))
 	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
 	require.NoError(t, err)

@@ -352,10 +352,8 @@ func TestOfflineEventsAreRecorded(t *testing.T) {
 		t.Errorf("the line does not tell who restored: %v", line)
 	}
 	// The log of before is not in this folder, which is a gap until somebody says so.
-	if out, err := exec.Command(d.Bin("vtoken"), "audit", "archive", "--admin-socket", d.AdminSocket).CombinedOutput(); err != nil {
-		t.Errorf("archive what is in another folder: %v\n%s", err, out)
-	}
-	if out, err := exec.Command(d.Bin("vtoken"), "audit", "verify", "--admin-socket", d.AdminSocket).CombinedOutput(); err != nil {
-		t.Errorf("the log of a restored store: %v\n%s", err, out)
-	}
+	out, err := exec.Command(d.Bin("vtoken"), "audit", "archive", "--admin-socket", d.AdminSocket).CombinedOutput()
+	require.NoError(t, err, "archive what is in another folder\n%s", out)
+	out, err = exec.Command(d.Bin("vtoken"), "audit", "verify", "--admin-socket", d.AdminSocket).CombinedOutput()
+	require.NoError(t, err, "the log of a restored store\n%s", out)
 }

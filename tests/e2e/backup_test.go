@@ -78,12 +78,9 @@ func TestBackupWhileSigningRestoresElsewhere(t *testing.T) {
 	_, err = d.Vtoken("restore", file, "--data-dir", d.DataDir, "--kek", kek)
 	require.NoError(t, err)
 	require.NoError(t, d.Start("--kek", kek))
-	if after := listed(t, d); after != tokens {
-		t.Errorf("the tokens were\n%s\nand are\n%s", tokens, after)
-	}
-	if _, err := signature(d, filepath.Join(d.Dir, "digest")); err != nil {
-		t.Error(err)
-	}
+	require.Equal(t, tokens, listed(t, d), "the tokens")
+	_, err = signature(d, filepath.Join(d.Dir, "digest"))
+	require.NoError(t, err)
 }
 
 // listed is what the daemon tells of its tokens and what the card holds.

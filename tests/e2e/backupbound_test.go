@@ -48,9 +48,7 @@ func TestBackupOfPINBound(t *testing.T) {
 	second := filepath.Join(d.Dir, "second.backup")
 	vtoken(t, d, "backup", second)
 	same(t, records(t, first), records(t, second))
-	if after := b.everything(); after != before {
-		t.Errorf("the tokens were\n%s\nand are\n%s", before, after)
-	}
+	require.Equal(t, before, b.everything(), "the tokens")
 
 	b.opensWithPINs()
 	b.staysBound(draft)
@@ -153,9 +151,7 @@ func (b *bound) everything() string {
 func (b *bound) opensWithPINs() {
 	b.Helper()
 	for _, label := range []string{"Card", "Bound"} {
-		if err := b.sign(label, "00000000"); err == nil || !strings.Contains(err.Error(), "CKR_PIN_INCORRECT") {
-			b.Errorf("a wrong PIN of %s: %v", label, err)
-		}
+		require.ErrorContains(b.T, b.sign(label, "00000000"), "CKR_PIN_INCORRECT", "a wrong PIN of %s", label)
 		if all := vtoken(b.T, b.d, "token", "list", "-o", "json"); strings.Count(all, `"triesLeft": 9`) != 1 {
 			b.Errorf("the wrong PIN of %s was not counted:\n%s", label, all)
 		}

@@ -53,9 +53,7 @@ func TestDataFolderShowsNothing(t *testing.T) {
 		}
 		return err
 	}))
-	if looked < 10_000 {
-		t.Errorf("the data folder has %d bytes only; was anything stored?", looked)
-	}
+	require.GreaterOrEqual(t, looked, 10_000, "bytes of the data folder")
 	find(t, "the log", []byte(d.Log()), secrets)
 }
 
@@ -80,9 +78,8 @@ func fill(t *testing.T, d *harness.Daemon, pin, soPIN, password string) string {
 	require.NoError(t, err)
 	_, err = tool(d, append(login("Canary-Label", pin), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "77", "--label", "Canary-Object")...)
 	require.NoError(t, err)
-	if out, err := tool(d, append(login("Canary-Label", "Canary-PIN-18"), "-O")...); err == nil {
-		t.Errorf("a wrong PIN was taken:\n%s", out)
-	}
+	out, err := tool(d, append(login("Canary-Label", "Canary-PIN-18"), "-O")...)
+	require.Error(t, err, "a wrong PIN was taken:\n%s", out)
 	return key
 }
 

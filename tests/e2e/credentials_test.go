@@ -121,15 +121,11 @@ func TestRateLimits(t *testing.T) {
 		return codes
 	}
 	first := vtoken(t, d, "apikey", "create", "first")
-	if got := many(first); !slices.Equal(got, []int{200, 429}) {
-		t.Errorf("one credential: %v", got)
-	}
-	if got := many("vtk_wrong"); !slices.Equal(got, []int{401, 429}) {
-		t.Errorf("no credential: %v", got)
-	}
-	if code := get(vtoken(t, d, "apikey", "create", "second")); code != 200 {
-		t.Errorf("another credential: %d", code)
-	}
+	got := many(first)
+	require.Equal(t, []int{200, 429}, got, "one credential")
+	got = many("vtk_wrong")
+	require.Equal(t, []int{401, 429}, got, "no credential")
+	require.Equal(t, 200, get(vtoken(t, d, "apikey", "create", "second")), "another credential")
 	for range 10 {
 		vtoken(t, d, "token", "list")
 	}
@@ -158,7 +154,5 @@ func TestNobodyMakesMoreRights(t *testing.T) {
 			t.Errorf("%s: %d, want %d", body, got, want)
 		}
 	}
-	if got := post(`{"name":"9","role":"view","dialect":"entrust"}`); got != 409 {
-		t.Errorf("the same again: %d", got)
-	}
+	require.Equal(t, 409, post(`{"name":"9","role":"view","dialect":"entrust"}`), "the same again")
 }

@@ -42,9 +42,8 @@ func TestDeb(t *testing.T) {
 		require.NoError(t, err, "dpkg %q\n%s", args, text)
 		return string(text)
 	}
-	if said := dpkg("--install", deb); !strings.Contains(said, "choose what opens the store") {
-		t.Errorf("nobody is told what to do next:\n%s", said)
-	}
+	said := dpkg("--install", deb)
+	require.Contains(t, said, "choose what opens the store", "nobody is told what to do next")
 	for _, program := range []string{"usr/sbin/vtokend", "usr/bin/vtoken", "usr/bin/p11bench"} {
 		if text, err := exec.Command(filepath.Join(host, program), "--help").CombinedOutput(); err != nil {
 			t.Errorf("%s --help: %v\n%s", program, err, text)
@@ -56,9 +55,8 @@ func TestDeb(t *testing.T) {
 	}
 	checkUnit(t, host)
 	checkModule(t, host)
-	if _, err := os.Stat(filepath.Join(host, "usr/share/vtoken/no-network.conf")); err != nil {
-		t.Errorf("the drop-in for a daemon without a network: %v", err)
-	}
+	_, err = os.Stat(filepath.Join(host, "usr/share/vtoken/no-network.conf"))
+	require.NoError(t, err, "the drop-in for a daemon without a network")
 
 	config, key := filepath.Join(host, "etc/vtoken/vtokend.yaml"), filepath.Join(host, "var/lib/vtoken/vtoken.db")
 	require.NoError(t, os.WriteFile(config, []byte("kek: [\"tpm2:device=/dev/tpmrm0\"]\n"), 0o644))
@@ -71,9 +69,8 @@ func TestDeb(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(host, "usr/sbin/vtokend")); !os.IsNotExist(err) {
 		t.Errorf("the daemon is there after the package was removed: %v", err)
 	}
-	if said := dpkg("--purge", "vtoken"); !strings.Contains(said, "the keys stay in /var/lib/vtoken") {
-		t.Errorf("nobody is told where the keys are:\n%s", said)
-	}
+	said = dpkg("--purge", "vtoken")
+	require.Contains(t, said, "the keys stay in /var/lib/vtoken", "nobody is told where the keys are")
 	if text, err := os.ReadFile(key); err != nil || string(text) != "keys" {
 		t.Errorf("purging deleted keys: %v", err)
 	}

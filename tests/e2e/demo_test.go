@@ -36,7 +36,5 @@ func demo(t *testing.T, kek string) {
 	}
 	left, err := os.ReadDir(tmp)
 	require.NoError(t, err)
-	if len(left) > 0 {
-		t.Errorf("the demo left %v behind", left)
-	}
+	require.Empty(t, left, "the demo left something behind")
 }

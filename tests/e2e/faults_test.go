@@ -43,16 +43,10 @@ func TestKEKsThatAreRefused(t *testing.T) {
 		{"nonsense", "does not start with a scheme"},
 	} {
 		_, err := d.Vtoken("kek", "add", test.uri)
-		if err == nil || !strings.Contains(err.Error(), test.why) {
-			t.Errorf("vtoken kek add %s: %v; want %q", test.uri, err, test.why)
-		}
+		require.ErrorContains(t, err, test.why, "vtoken kek add %s", test.uri)
 	}
-	if after := vtoken(t, d, "kek", "list"); after != before {
-		t.Errorf("the KEKs were\n%s\nand are\n%s", before, after)
-	}
-	if strings.Contains(d.Log(), "1234567") {
-		t.Error("the log tells the HSM's PIN")
-	}
+	require.Equal(t, before, vtoken(t, d, "kek", "list"), "the KEKs")
+	require.NotContains(t, d.Log(), "1234567", "the log tells the HSM's PIN")
 	works(t, d)
 }
 

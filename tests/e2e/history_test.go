@@ -278,20 +278,14 @@ func (h *history) check(t *testing.T, d *harness.Daemon, soTriesLeft int) {
 		h.done()
 	}
 	h.pending = pending{}
-	if !maps.Equal(there, h.objects) {
-		t.Errorf("%s: pending %v; before %v; there are %v", h.id, p, before, there)
-	}
+	require.True(t, maps.Equal(there, h.objects), "%s: pending %v; before %v; there are %v", h.id, p, before, there)
 	for id := range h.pairs {
 		if pairs[id] != 2 {
 			t.Errorf("%s: of key pair %s there are %d keys", h.id, id, pairs[id])
 		}
 	}
-	if len(pairs) != len(h.pairs) {
-		t.Errorf("%s: pending %v; key pairs before %v, now %v", h.id, p, pairsBefore, pairs)
-	}
-	if failed != h.wrong {
-		t.Errorf("%s: %d wrong PINs were answered, %d are counted", h.id, h.wrong, failed)
-	}
+	require.Len(t, pairs, len(h.pairs), "%s: pending %v; key pairs before %v, now %v", h.id, p, pairsBefore, pairs)
+	require.Equal(t, h.wrong, failed, "%s: wrong PINs that were answered, and that are counted", h.id)
 }
 
 // read is what is on the card: labels of objects by name, and how many keys have

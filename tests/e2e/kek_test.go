@@ -108,27 +108,21 @@ func TestKEKsInAnHSM(t *testing.T) {
 
 func TestKEKListTellsOfRecovery(t *testing.T) {
 	d := start(t)
-	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, "There is no recovery passphrase") {
-		t.Errorf("nobody is told that there is no recovery:\n%s", out)
-	}
-	if !strings.Contains(d.Log(), "no recovery passphrase") {
-		t.Error("the log of the first start does not tell that there is no recovery")
-	}
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "when the KEKs are lost, so is every key") {
-		t.Errorf("the status does not tell that there is no recovery:\n%s", out)
-	}
+	out := vtoken(t, d, "kek", "list")
+	require.Contains(t, out, "There is no recovery passphrase", "nobody is told that there is no recovery")
+	require.Contains(t, d.Log(), "no recovery passphrase", "the log of the first start does not tell that there is no recovery")
+	out = vtoken(t, d, "status")
+	require.Contains(t, out, "when the KEKs are lost, so is every key", "the status does not tell that there is no recovery")
 	file := filepath.Join(t.TempDir(), "words")
 	vtoken(t, d, "kek", "add", "--generate", "passphrase:file="+file)
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "by a passphrase") {
-		t.Errorf("the status does not tell that there is a recovery passphrase:\n%s", out)
-	}
+	out = vtoken(t, d, "status")
+	require.Contains(t, out, "by a passphrase", "the status does not tell that there is a recovery passphrase")
 	require.NoError(t, os.Remove(file))
 	if out := vtoken(t, d, "kek", "list"); strings.Contains(out, "There is no recovery") || !strings.Contains(out, " away ") {
 		t.Errorf("a passphrase that is locked away:\n%s", out)
 	}
-	if _, err := d.Vtoken("kek", "remove", "file:kek.key", "--yes"); err == nil || !strings.Contains(err.Error(), "none of the others opens") {
-		t.Errorf("the only KEK that opens at this moment was removed: %v", err)
-	}
+	_, err := d.Vtoken("kek", "remove", "file:kek.key", "--yes")
+	require.ErrorContains(t, err, "none of the others opens", "removing the only KEK that opens at this moment")
 }
 
 // TestClearedTPM loses the TPM, and gets everything back with the recovery
@@ -157,9 +151,8 @@ func TestClearedTPM(t *testing.T) {
 	// The counter went with the TPM, so that nobody can tell whether this is the
 	// newest store but the administrator.
 	err = d.Start("--kek", "passphrase:file="+elsewhere)
-	if err == nil || !strings.Contains(err.Error(), "exit status 4") || !strings.Contains(err.Error(), "the counter is gone") {
-		t.Fatalf("a store without its counter: %v", err)
-	}
+	require.ErrorContains(t, err, "exit status 4", "a store without its counter")
+	require.ErrorContains(t, err, "the counter is gone", "a store without its counter")
 	offline(t, d, "accept-rollback", "--kek", "passphrase:file="+elsewhere)
 	require.NoError(t, d.Start("--kek", "passphrase:file="+elsewhere))
 	require.NoError(t, sign(d, "01", harness.PIN))
@@ -187,21 +180,15 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 		require.NoError(t, os.Remove(f))
 	}
 	require.NoError(t, chip.Start())
-	if err := sign(d, "01", "another-pin"); err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_ERROR") {
-		t.Errorf("a PIN was compared without a counter: %v", err)
-	}
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "which does not answer: PINs are not checked anew") {
-		t.Errorf("the status does not tell:\n%s", out)
-	}
-	if !strings.Contains(d.Log(), "`vtoken kek remove` its KEK, and `vtoken kek add` it anew") {
-		t.Errorf("the log does not tell what to do:\n%s", d.Log())
-	}
+	require.ErrorContains(t, sign(d, "01", "another-pin"), "CKR_DEVICE_ERROR", "a PIN without a counter")
+	out := vtoken(t, d, "status")
+	require.Contains(t, out, "which does not answer: PINs are not checked anew", "the status does not tell")
+	require.Contains(t, d.Log(), "`vtoken kek remove` its KEK, and `vtoken kek add` it anew", "the log does not tell what to do")
 	vtoken(t, d, "kek", "remove", chip.URI(), "--yes")
 	vtoken(t, d, "kek", "add", chip.URI())
 	require.NoError(t, sign(d, "01", harness.PIN))
-	if out := vtoken(t, d, "status"); strings.Contains(out, "does not answer") {
-		t.Errorf("the status tells of a counter that works again:\n%s", out)
-	}
+	out = vtoken(t, d, "status")
+	require.NotContains(t, out, "does not answer", "the status tells of a counter that works again")
 	require.NoError(t, d.Stop())
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))
@@ -240,9 +227,8 @@ func TestHSMGone(t *testing.T) {
 	}
 	require.NoError(t, os.Remove(tokens))
 	require.NoError(t, os.Rename(away, tokens))
-	if out := vtoken(t, d, "kek", "list"); !strings.Contains(out, " ready ") {
-		t.Errorf("the list does not tell that the HSM is back:\n%s", out)
-	}
+	out := vtoken(t, d, "kek", "list")
+	require.Contains(t, out, " ready ", "the list does not tell that the HSM is back")
 	vtoken(t, d, "kek", "rotate") // which the HSM takes part in
 	require.NoError(t, os.Rename(tokens, away))
 	require.NoError(t, os.Mkdir(tokens, 0o700))
@@ -298,9 +284,7 @@ func TestRotationWhileClientsSign(t *testing.T) {
 	require.NoError(t, d.Kill())
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))
-	if err := sign(d, "01", "wrong-pin"); err == nil || !strings.Contains(err.Error(), "CKR_PIN_INCORRECT") {
-		t.Errorf("a wrong PIN after the rotations: %v", err)
-	}
+	require.ErrorContains(t, sign(d, "01", "wrong-pin"), "CKR_PIN_INCORRECT", "a wrong PIN after the rotations")
 	vtoken(t, d, "token", "list", "--api", d.API, "--ca-file", d.CA, "--api-key-file", key)
 	vtoken(t, d, "check")
 }

@@ -50,9 +50,7 @@ func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
 	}
 	t.Logf("acknowledged and there: %d objects, %d key pairs, %d tokens, %d PIN changes",
 		len(l.objects), len(l.keys), len(l.tokens), l.tries)
-	if len(l.objects)+len(l.keys)+len(l.tokens) == 0 {
-		t.Error("nothing was acknowledged in any round; the test proved nothing")
-	}
+	require.NotEqual(t, 0, len(l.objects)+len(l.keys)+len(l.tokens), "nothing was acknowledged in any round; the test proved nothing")
 }
 
 // writeUntil writes with stock clients until the daemon is dead.

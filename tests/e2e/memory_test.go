@@ -190,9 +190,8 @@ func testMemory(t *testing.T, bound bool, flags ...string) {
 	c.Close()
 	require.NoError(t, d.Stop())
 	require.NoError(t, d.Start(flags...))
-	if found := secrets.in(memoryOf(t, d.PID())); len(found) > 0 {
-		t.Errorf("before anybody has logged in, the memory has %v", found)
-	}
+	found := secrets.in(memoryOf(t, d.PID()))
+	require.Empty(t, found, "in memory before anybody has logged in")
 
 	c, s = memoryLogin(t, d)
 	defer c.Close()
@@ -201,7 +200,7 @@ func testMemory(t *testing.T, bound bool, flags ...string) {
 			signWith(t, c, s, label, m)
 		}
 	}
-	found := secrets.in(memoryOf(t, d.PID()))
+	found = secrets.in(memoryOf(t, d.PID()))
 	t.Logf("in use: %v", found)
 	for _, name := range []string{"rsa CKA_PRIME_1", "p256 CKA_VALUE", "p384 CKA_VALUE", "ed25519 CKA_VALUE", "aes", "hmac"} {
 		if found[name] == 0 {
@@ -230,9 +229,7 @@ func generated(t *testing.T, c *remote.Client, s ck.SessionHandle, secrets numbe
 		var value []byte
 		require.NoError(t, c.GetAttributeValue(s, key, []ck.AttributeQuery{{Type: v.secret, Buffer: ck.Buffer{Len: 1024}}},
 			func(_ int, r ck.AttributeResult) { value = bytes.Clone(r.Value) }))
-		if len(value) < 32 {
-			t.Fatalf("%v of a new key has %d bytes", v.secret, len(value))
-		}
+		require.GreaterOrEqual(t, len(value), 32, "bytes of %v of a new key", v.secret)
 		secrets["made by "+v.mechanism.String()] = value
 	}
 }

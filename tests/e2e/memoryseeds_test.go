@@ -83,8 +83,7 @@ func TestMemoryOfSeeds(t *testing.T) {
 		require.NoError(t, err)
 		vtoken(t, d, "otp", "verify", id, "--code-file", file("code", string(code)))
 	}
-	if _, err := d.Vtoken("otp", "verify", id, "--code-file", file("code", "000000")); err == nil {
-		t.Error("a wrong password was right")
-	}
+	_, err = d.Vtoken("otp", "verify", id, "--code-file", file("code", "000000"))
+	require.Error(t, err, "a wrong password was right")
 	gone(t, d, secrets, "after passwords were verified")
 }

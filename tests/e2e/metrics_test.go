@@ -35,9 +35,7 @@ func scraped(t *testing.T, c *http.Client, url, key string, status int) string {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	if resp.StatusCode != status {
-		t.Errorf("%s answers %d, want %d: %s", url, resp.StatusCode, status, body)
-	}
+	require.Equal(t, status, resp.StatusCode, "%s answers: %s", url, body)
 	return string(body)
 }
 
@@ -91,9 +89,7 @@ func TestMetrics(t *testing.T) {
 		require.NoError(t, sign(d, "01", harness.PIN))
 	}
 	require.Error(t, sign(d, "01", "WRONGpin"), "a wrong PIN is taken")
-	if err := lock(d); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, lock(d))
 	vtoken(t, d, "token", "list")
 	keys := map[string]string{}
 	for _, role := range []string{"admin", "system"} {

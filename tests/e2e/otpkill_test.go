@@ -83,7 +83,7 @@ func (b *counters) waitFor(t *testing.T, more int) {
 		select {
 		case <-b.news:
 		case <-time.After(2 * time.Minute):
-			t.Fatalf("%d passwords of %d, and no more come", n, want)
+			require.FailNow(t, "no more passwords come", "%d of %d", n, want)
 		}
 	}
 }

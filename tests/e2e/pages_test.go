@@ -32,9 +32,7 @@ func pagesAreRun(t *testing.T, folder, scripts, prefix string) {
 	run := pagesRun(t, scripts)
 	pages, err := filepath.Glob(filepath.Join(docs, "*.md"))
 	require.NoError(t, err)
-	if len(pages) < 2 {
-		t.Fatalf("%s has no pages", docs)
-	}
+	require.GreaterOrEqual(t, len(pages), 2, "%s has no pages", docs)
 	for _, page := range pages {
 		name := strings.TrimSuffix(filepath.Base(page), ".md")
 		text, err := os.ReadFile(page)

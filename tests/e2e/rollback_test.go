@@ -36,9 +36,8 @@ func TestOlderDataFolder(t *testing.T) {
 	chip := tpm(t)
 	d := start(t, "--kek", chip.URI())
 	works(t, d)
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "are refused, by the counter of "+chip.URI()) {
-		t.Errorf("the status does not tell:\n%s", out)
-	}
+	out := vtoken(t, d, "status")
+	require.Contains(t, out, "are refused, by the counter of "+chip.URI(), "the status does not tell")
 	older := filepath.Join(d.Dir, "older")
 	require.NoError(t, os.CopyFS(older, os.DirFS(d.DataDir)))
 	require.NoError(t, os.Chmod(older, 0o700))
@@ -52,9 +51,8 @@ func TestOlderDataFolder(t *testing.T) {
 	}
 	exchange(t, d, older)
 	require.NoError(t, d.Start())
-	if out := vtoken(t, d, "token", "show", cardID(t, d), "-o", "json"); !strings.Contains(out, `"triesLeft": 7`) {
-		t.Errorf("the tries are not those of the newest store:\n%s", out)
-	}
+	out = vtoken(t, d, "token", "show", cardID(t, d), "-o", "json")
+	require.Contains(t, out, `"triesLeft": 7`, "the tries are not those of the newest store")
 	require.NoError(t, sign(d, "01", harness.PIN))
 	require.NoError(t, d.Stop())
 
@@ -62,9 +60,8 @@ func TestOlderDataFolder(t *testing.T) {
 	offline(t, d, "accept-rollback")
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "one was accepted on") {
-		t.Errorf("the status does not tell that an older copy was accepted:\n%s", out)
-	}
+	out = vtoken(t, d, "status")
+	require.Contains(t, out, "one was accepted on", "the status does not tell that an older copy was accepted")
 	if line := recorded(t, flat(auditLines(t, d)), map[string]any{"event": "accept-rollback", "result": "ok"}); line != nil {
 		if exe, _ := line["process.exe"].(string); filepath.Base(exe) != "vtokend" || line["caller"] != me(t) {
 			t.Errorf("the audit log does not tell who accepted it: %v", line)
@@ -83,7 +80,7 @@ func cardID(t *testing.T, d *harness.Daemon) string {
 			return fields[0]
 		}
 	}
-	t.Fatal("there is no Card")
+	require.FailNow(t, "there is no Card")
 	return ""
 }
 
@@ -102,18 +99,14 @@ func TestOlderBackup(t *testing.T) {
 	vtoken(t, d, append([]string{"restore", "--accept-rollback"}, restore...)...)
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))
-	if out := vtoken(t, d, "audit", "tail"); !strings.Contains(out, "accept-rollback") {
-		t.Errorf("the audit log does not tell it:\n%s", out)
-	}
+	out := vtoken(t, d, "audit", "tail")
+	require.Contains(t, out, "accept-rollback", "the audit log does not tell it")
 }
 
 // TestOlderCopiesWithoutTPM: nothing can be detected, and everybody is told.
 func TestOlderCopiesWithoutTPM(t *testing.T) {
 	d := start(t)
-	if out := vtoken(t, d, "status"); !strings.Contains(out, "of the data folder are not detected") {
-		t.Errorf("the status does not tell:\n%s", out)
-	}
-	if !strings.Contains(d.Log(), "an older copy of the whole data folder is not found out") {
-		t.Errorf("the log does not tell:\n%s", d.Log())
-	}
+	out := vtoken(t, d, "status")
+	require.Contains(t, out, "of the data folder are not detected", "the status does not tell")
+	require.Contains(t, d.Log(), "an older copy of the whole data folder is not found out", "the log does not tell")
 }

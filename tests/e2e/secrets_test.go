@@ -26,9 +26,7 @@ func TestSecretsLeaveOnce(t *testing.T) {
 	v.surepassidSecrets()
 	v.dualshieldSecrets()
 	v.refusedSecrets()
-	if len(v.secrets) < 25 {
-		t.Errorf("only %d secrets are looked for", len(v.secrets))
-	}
+	require.GreaterOrEqual(t, len(v.secrets), 25, "secrets to look for")
 	told := map[string]string{
 		"the listing of API keys": vtoken(t, d, "apikey", "list", "-o", "json"),
 		"the listing of tokens":   vtoken(t, d, "token", "search", "-o", "json"),
@@ -56,9 +54,8 @@ func TestSecretsLeaveOnce(t *testing.T) {
 func (v *vendors) keep(name string, value any) string {
 	v.t.Helper()
 	text, ok := value.(string)
-	if !ok || len(text) < 8 {
-		v.t.Fatalf("the %s is %v", name, value)
-	}
+	require.True(v.t, ok, "the %s is %v", name, value)
+	require.GreaterOrEqual(v.t, len(text), 8, "the %s is %v", name, value)
 	v.secrets[name] = []byte(text)
 	return text
 }

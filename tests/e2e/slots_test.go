@@ -113,9 +113,7 @@ func TestTokensLeaveAndComeBack(t *testing.T) {
 
 	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
 	p := pkcs11.New(d.Module())
-	if p == nil {
-		t.Fatalf("%s cannot be loaded", d.Module())
-	}
+	require.NotNil(t, p, "%s cannot be loaded", d.Module())
 	require.NoError(t, p.Initialize())
 	defer p.Destroy()
 	defer p.Finalize()
@@ -163,7 +161,7 @@ func (a *holder) find(slots []uint) uint {
 			return s
 		}
 	}
-	a.t.Fatalf("none of the slots %v has the card", slots)
+	require.FailNow(a.t, "no slot has the card", "%v", slots)
 	return 0
 }
 
@@ -197,9 +195,8 @@ func (a *holder) key(h pkcs11.SessionHandle) pkcs11.ObjectHandle {
 func (a *holder) sign(h pkcs11.SessionHandle) {
 	a.t.Helper()
 	require.NoError(a.t, a.p.SignInit(h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_ECDSA_SHA256, nil)}, a.key(h)))
-	if _, err := a.p.Sign(h, []byte("text")); err != nil {
-		a.t.Error(err)
-	}
+	_, err := a.p.Sign(h, []byte("text"))
+	require.NoError(a.t, err)
 }
 
 // objects are the objects of the token, each as one text.
@@ -248,7 +245,6 @@ func (a *holder) ended(h pkcs11.SessionHandle) {
 	if !errors.As(err, &code) || !slices.Contains([]pkcs11.Error{pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT}, code) {
 		a.t.Errorf("the signature ends with %v", err)
 	}
-	if _, err := a.p.GetSessionInfo(h); err == nil {
-		a.t.Error("the session is still there")
-	}
+	_, err = a.p.GetSessionInfo(h)
+	require.Error(a.t, err, "the session is still there")
 }

@@ -40,15 +40,11 @@ func (s thief) getsNothing(t *testing.T, keks ...string) {
 	for _, k := range keks {
 		flags = append(flags, "--kek", k)
 	}
-	if err := s.d.Start(flags...); err == nil || !strings.Contains(err.Error(), "exit status 3") {
-		t.Errorf("the daemon on a stolen folder, with %q: %v", keks, err)
-	}
+	require.ErrorContains(t, s.d.Start(flags...), "exit status 3", "the daemon on a stolen folder, with %q", keks)
 	for _, command := range []string{"check", "accept-rollback"} {
 		args := append([]string{command, "--data-dir", s.d.DataDir}, flags...)
 		out, err := exec.Command(s.bin, args...).CombinedOutput()
-		if err == nil || !strings.Contains(err.Error(), "exit status 3") {
-			t.Errorf("vtokend %q: %v\n%s", args, err, out)
-		}
+		require.ErrorContains(t, err, "exit status 3", "vtokend %q\n%s", args, out)
 		for _, secret := range []string{"Card", harness.PIN, harness.SOPIN} {
 			if strings.Contains(string(out), secret) {
 				t.Errorf("vtokend %q tells %q:\n%s", args, secret, out)
@@ -118,14 +114,10 @@ func TestMovedDataFolder(t *testing.T) {
 
 	moved := s.d
 	found := "passphrase:file=" + away
-	if err := moved.Start("--kek", found); err == nil || !strings.Contains(err.Error(), "exit status 4") {
-		t.Fatalf("a store whose counter cannot be asked: %v", err)
-	}
+	require.ErrorContains(t, moved.Start("--kek", found), "exit status 4", "a store whose counter cannot be asked")
 	offline(t, moved, "accept-rollback", "--kek", found)
 	require.NoError(t, moved.Start("--kek", found))
-	if after := everything(t, moved); after != before {
-		t.Errorf("before the move there was\n%s\nand after\n%s", before, after)
-	}
+	require.Equal(t, before, everything(t, moved), "after the move")
 	require.NoError(t, sign(moved, "01", harness.PIN))
 	keyFile := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(keyFile, []byte(key), 0o600))
@@ -160,16 +152,13 @@ func TestBackupAndPassphrase(t *testing.T) {
 	refusedRestore(t, other, "vtoken restore FILE --accept-rollback", append([]string{backup}, flags...)...)
 	vtoken(t, other, append([]string{"restore", backup, "--accept-rollback"}, flags...)...)
 	require.NoError(t, other.Start("--kek", "passphrase:file="+found))
-	if after := everything(t, other); after != before {
-		t.Errorf("before there was\n%s\nand after\n%s", before, after)
-	}
+	require.Equal(t, before, everything(t, other), "on the other machine")
 	require.NoError(t, sign(other, "01", harness.PIN))
 	recorded(t, auditLines(t, other), map[string]any{"event": "restore", "result": "ok", "detail": "--accept-rollback"})
 	vtoken(t, other, "kek", "remove", chip.URI(), "--yes")
 	vtoken(t, other, "kek", "add", tpm(t).URI()) // that of the other machine
-	if out := vtoken(t, other, "status"); !strings.Contains(out, "are refused, by the counter of") {
-		t.Errorf("the store is not protected by the TPM of the other machine:\n%s", out)
-	}
+	out := vtoken(t, other, "status")
+	require.Contains(t, out, "are refused, by the counter of", "the store is not protected by the TPM of the other machine")
 	require.NoError(t, other.Stop())
 	require.NoError(t, other.Start())
 	require.NoError(t, sign(other, "01", harness.PIN))

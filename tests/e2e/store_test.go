@@ -170,9 +170,7 @@ func TestFullDisk(t *testing.T) {
 			written = append(written, label)
 		}
 	}
-	if err == nil || !strings.Contains(err.Error(), "CKR_DEVICE_MEMORY") {
-		t.Fatalf("after %d objects on a disk of 4 MiB: %v", len(written), err)
-	}
+	require.ErrorContains(t, err, "CKR_DEVICE_MEMORY", "after %d objects on a disk of 4 MiB", len(written))
 	lists(t, d, written)
 	require.NoError(t, d.Stop())
 	require.NoError(t, d.Start()) // a full disk keeps nobody from what is there
@@ -180,9 +178,7 @@ func TestFullDisk(t *testing.T) {
 	remount := exec.Command("mount", "-o", "remount,size=64m", d.DataDir)
 	out, err := remount.CombinedOutput()
 	require.NoError(t, err, "%v\n%s", remount, out)
-	if err := write("after"); err != nil {
-		t.Errorf("with space again: %v", err)
-	}
+	require.NoError(t, write("after"), "with space again")
 	require.NoError(t, d.Kill())
 	require.NoError(t, d.Start())
 	lists(t, d, append(written, "after"))
@@ -198,9 +194,7 @@ func lists(t *testing.T, d *harness.Daemon, want []string) {
 			t.Errorf("%s was acknowledged and is gone", label)
 		}
 	}
-	if n := strings.Count(out, "Data object"); n != len(want) {
-		t.Errorf("the card has %d objects; %d were acknowledged", n, len(want))
-	}
+	require.Equal(t, len(want), strings.Count(out, "Data object"), "data objects on the card")
 }
 
 // mount mounts a file system in memory for the time of the test.

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -94,9 +93,7 @@ func (v *vendors) securid(method, path string, body any) map[string]any {
 func (v *vendors) dualshield(path string, body any) map[string]any {
 	v.t.Helper()
 	got := v.json(http.MethodPost, "/das5/rest/"+path, "dualshield", body)
-	if got["error"] != 0.0 {
-		v.t.Fatalf("%s: %v", path, got)
-	}
+	require.Equal(v.t, 0.0, got["error"], "%s: %v", path, got)
 	return got
 }
 
@@ -108,9 +105,7 @@ func (v *vendors) surepassid(method string, body map[string]any) map[string]any 
 		body[name] = value
 	}
 	got := v.json(http.MethodPost, "/AuthServer/REST/U2F/U2FServer.aspx", "", body)
-	if got["errorCode"] != 0.0 {
-		v.t.Fatalf("%s: %v", method, got)
-	}
+	require.Equal(v.t, 0.0, got["errorCode"], "%s: %v", method, got)
 	return got
 }
 
@@ -126,9 +121,7 @@ func (v *vendors) json(method, path, dialect string, body any) map[string]any {
 func (v *vendors) send(method, path, kind, auth, body string) (out map[string]any) {
 	v.t.Helper()
 	status, text := v.ask(method, path, kind, auth, body)
-	if status >= http.StatusMultipleChoices {
-		v.t.Fatalf("%s %s: %d %s", method, path, status, text)
-	}
+	require.Less(v.t, status, http.StatusMultipleChoices, "%s %s: %s", method, path, text)
 	_ = json.Unmarshal(text, &out) // a text, or nothing, is no object
 	return out
 }
@@ -160,6 +153,6 @@ func (v *vendors) user(login string) string {
 			return u.ID
 		}
 	}
-	v.t.Fatal(fmt.Errorf("there is no user %s", login))
+	require.FailNow(v.t, "there is no user "+login)
 	return ""
 }

@@ -49,9 +49,7 @@ func TestManyAdministrators(t *testing.T) {
 		}
 		reads, writes = append(reads, c.reads...), append(writes, c.writes...)
 	}
-	if len(writes) < 10*administrators/len(lives) {
-		t.Errorf("%d clients did %d writes only", len(clients), len(writes))
-	}
+	require.GreaterOrEqual(t, len(writes), 10*administrators/len(lives), "%d clients did %d writes only", len(clients), len(writes))
 	load, err := os.ReadFile("/proc/loadavg")
 	require.NoError(t, err)
 	t.Logf("%d clients for %v, load %s", len(clients), took.Round(time.Millisecond), strings.TrimSpace(string(load)))

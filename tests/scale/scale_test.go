@@ -137,9 +137,7 @@ func makeCards(t *testing.T, d *harness.Daemon) []card {
 	}
 	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
 	p := pkcs11.New(d.Module())
-	if p == nil {
-		t.Fatalf("%s cannot be loaded", d.Module())
-	}
+	require.NotNil(t, p, "%s cannot be loaded", d.Module())
 	require.NoError(t, p.Initialize())
 	for i := range cards {
 		cards[i].makeKey(t, p)
@@ -181,9 +179,7 @@ func sessionsEnd(t *testing.T, d *harness.Daemon) {
 	for {
 		s, err := admin.Status(ctx)
 		require.NoError(t, err)
-		if s.Clients == nil {
-			t.Fatal("the daemon does not tell how many clients it has")
-		}
+		require.NotNil(t, s.Clients, "the daemon does not tell how many clients it has")
 		if *s.Clients == (api.Clients{}) {
 			return
 		}

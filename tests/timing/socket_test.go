@@ -71,9 +71,7 @@ func startToken(t *testing.T, crypto string) (*pkcs11.Ctx, pkcs11.SessionHandle)
 	require.NoError(t, d.NewToken("timing", harness.PIN, harness.SOPIN))
 	t.Setenv("VTOKEN_P11_SOCKET", d.P11Socket)
 	p := pkcs11.New(d.Module())
-	if p == nil {
-		t.Fatalf("%s cannot be loaded", d.Module())
-	}
+	require.NotNil(t, p, "%s cannot be loaded", d.Module())
 	require.NoError(t, p.Initialize())
 	t.Cleanup(func() { require.NoError(t, p.Finalize()) })
 	slots, err := p.GetSlotList(true)

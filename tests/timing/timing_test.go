@@ -18,9 +18,8 @@ func count(t *testing.T) int {
 		return 5
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("TIMING_COUNT is a number of rounds, not %q", text)
-	}
+	require.NoError(t, err, "TIMING_COUNT is a number of rounds")
+	require.Positive(t, n, "TIMING_COUNT is a number of rounds")
 	return n
 }
 

@@ -48,9 +48,7 @@ func TestLargestRSA(t *testing.T) {
 	oaep := pkcs11.NewOAEPParams(uint(ck.CKM_SHA256), uint(ck.CKG_MGF1_SHA256), pkcs11.CKZ_DATA_SPECIFIED, nil)
 	plain, err := k.decrypts(hidden, k.p.DecryptInit(k.h, mechanism(ck.CKM_RSA_PKCS_OAEP, oaep), private))
 	require.NoError(t, err)
-	if string(plain) != string(message) {
-		t.Errorf("decrypted is %q", plain)
-	}
+	require.Equal(t, string(message), string(plain), "what was decrypted")
 }
 
 // largest is a key of 8192 bits, made by openssl genrsa.

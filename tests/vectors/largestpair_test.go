@@ -40,9 +40,7 @@ func TestRSAPair(t *testing.T) {
 	got, err := k.p.GetAttributeValue(k.h, public, []*pkcs11.Attribute{attr(ck.CKA_MODULUS, nil), attr(ck.CKA_PUBLIC_EXPONENT, nil)})
 	require.NoError(t, err)
 	pair := rsa.PublicKey{N: new(big.Int).SetBytes(got[0].Value), E: int(new(big.Int).SetBytes(got[1].Value).Int64())}
-	if pair.N.BitLen() != bits {
-		t.Errorf("the modulus has %d bits, want %d", pair.N.BitLen(), bits)
-	}
+	require.Equal(t, bits, pair.N.BitLen(), "bits of the modulus")
 	message := []byte("signed by a key that was made here")
 	digest := sha256.Sum256(message)
 	m := mechanism(ck.CKM_SHA256_RSA_PKCS, nil)
@@ -54,7 +52,5 @@ func TestRSAPair(t *testing.T) {
 	require.NoError(t, k.p.Verify(k.h, message, signature))
 	signature[0] ^= 1
 	require.NoError(t, k.p.VerifyInit(k.h, m, public))
-	if k.p.Verify(k.h, message, signature) == nil {
-		t.Error("a wrong signature is right")
-	}
+	require.Error(t, k.p.Verify(k.h, message, signature), "a wrong signature is right")
 }

@@ -42,9 +42,7 @@ func newToken(t *testing.T, way func(t *testing.T, socket string) string) *token
 	require.NoError(t, d.NewToken("vectors", harness.PIN, harness.SOPIN))
 	t.Setenv("VTOKEN_P11_SOCKET", way(t, d.P11Socket))
 	k := &token{d: d, p: pkcs11.New(d.Module())}
-	if k.p == nil {
-		t.Fatalf("%s cannot be loaded", d.Module())
-	}
+	require.NotNil(t, k.p, "%s cannot be loaded", d.Module())
 	require.NoError(t, k.p.Initialize())
 	t.Cleanup(func() { require.NoError(t, k.p.Finalize()) })
 	slots, err := k.p.GetSlotList(true)
