@@ -9,8 +9,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// GetObjectSize is C_GetObjectSize (section 5.7): the bytes of the attributes
-// that are not secret, with a little for each.
+// GetObjectSize is C_GetObjectSize (section 5.7): the size of the attributes that are not
+// secret, with a small overhead for each.
 func (c *Client) GetObjectSize(h ck.SessionHandle, obj ck.ObjectHandle) (uint64, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -24,11 +24,11 @@ func (c *Client) GetObjectSize(h ck.SessionHandle, obj ck.ObjectHandle) (uint64,
 	return o.WithoutSecret().Size(), nil
 }
 
-// GetAttributeValue is C_GetAttributeValue (section 5.7). The results are always
-// complete, one for each query and in its order, also with an error: what can be
-// told is told (C21). The error is CKR_ATTRIBUTE_SENSITIVE, else
-// CKR_ATTRIBUTE_TYPE_INVALID, else CKR_BUFFER_TOO_SMALL, where one of the results
-// is of that kind. Other errors come without results.
+// GetAttributeValue is C_GetAttributeValue (section 5.7). It returns one result for each
+// query, in order, also with an error: callers rely on the values that could be read
+// (openssl-projects/pkcs11-provider#768). The error is CKR_ATTRIBUTE_SENSITIVE, else
+// CKR_ATTRIBUTE_TYPE_INVALID, else CKR_BUFFER_TOO_SMALL, if it applies to one of the results.
+// Other errors come without results.
 func (c *Client) GetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, queries []ck.AttributeQuery) ([]ck.AttributeResult, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -107,7 +107,7 @@ func (r *reader) worst() error {
 	return nil
 }
 
-// answer answers one query; an error is one that ends the call.
+// answer answers one query. An error ends the call.
 func (r *reader) answer(q ck.AttributeQuery) (ck.AttributeResult, error) {
 	result := ck.AttributeResult{Type: q.Type, Len: ck.UnavailableInformation}
 	v, err := r.read(q.Type)
@@ -138,7 +138,7 @@ func (r *reader) answer(q ck.AttributeQuery) (ck.AttributeResult, error) {
 	return result, nil
 }
 
-// read reads a value, with the secret attributes where they may be read.
+// read reads a value, including secret attributes that may be read.
 func (r *reader) read(t ck.AttributeType) ([]byte, error) {
 	v, err := r.object.Read(t)
 	if !errors.Is(err, object.ErrSealed) {
@@ -165,7 +165,7 @@ func hostLen(t ck.AttributeType, v []byte) uint64 {
 // sizeofAttribute is sizeof(CK_ATTRIBUTE) on a 64-bit host.
 const sizeofAttribute = 24
 
-// SetAttributeValue is C_SetAttributeValue (section 5.7): all of the template or
+// SetAttributeValue is C_SetAttributeValue (section 5.7). It sets all of the template or
 // nothing.
 func (c *Client) SetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Template) error {
 	s, err := c.enter(h)

@@ -6,9 +6,9 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// ensureBlank makes sure that the first of the client's users has a blank token,
-// which waits for C_InitToken. One application at a time makes it: the feed brings it
-// to the others.
+// ensureBlank makes sure that the first of the client's users has a blank token for
+// C_InitToken. One application at a time creates it; the others see it when the store reports
+// the change.
 func (e *Engine) ensureBlank(c *Client) error {
 	users := c.actsFor()
 	if len(users) == 0 || e.hasBlank(users[0]) {
@@ -29,7 +29,7 @@ func (e *Engine) ensureBlank(c *Client) error {
 	})
 }
 
-// blankOf is what those wait for who want the blank token of the same user.
+// blankOf is the key under which applications wait for the blank token of one user.
 type blankOf record.UserID
 
 func (e *Engine) hasBlank(u *record.User) bool {

@@ -18,7 +18,7 @@ const (
 	builtinNumber  ck.ObjectHandle = 1<<40 - 1
 )
 
-// profiles are the profiles that a token may follow, and whether this one does.
+// profiles returns the profiles that a token can follow, and whether this one does.
 func (s *session) profiles() map[uint64]bool {
 	return map[uint64]bool{
 		ck.CKP_BASELINE_PROVIDER:         true,
@@ -28,15 +28,16 @@ func (s *session) profiles() map[uint64]bool {
 	}
 }
 
-// publicCertificates reports whether nobody has to log in to see all
-// certificates of the token (C62).
+// publicCertificates reports whether all certificates of the token are visible without login.
+// NSS lists certificates without asking for a PIN only if the token has that profile
+// (OpenSC/OpenSC#2681).
 func (s *session) publicCertificates() bool {
 	private := ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_CERTIFICATE), ck.Bool(ck.CKA_PRIVATE, true)}
 	return len(s.token().find(private, everyObject)) == 0
 }
 
-// authenticates reports whether the token has a certificate and the private key
-// for it, to sign with.
+// authenticates reports whether the token has a certificate and a private key for it that
+// signs.
 func (s *session) authenticates() bool {
 	t := s.token()
 	for _, h := range t.find(ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_CERTIFICATE)}, everyObject) {
@@ -56,7 +57,7 @@ func (s *session) authenticates() bool {
 
 func everyObject(*object.Object) bool { return true }
 
-// builtin is the object of a handle with builtinBit, or nil.
+// builtin returns the built-in object with the handle, or nil.
 func (s *session) builtin(h ck.ObjectHandle) *object.Object {
 	n := uint64(h & builtinNumber)
 	unique := fmt.Sprintf("%s-%x", s.token().record().Serial, uint64(h&^builtinBit))
@@ -71,14 +72,13 @@ func (s *session) builtin(h ck.ObjectHandle) *object.Object {
 	return nil
 }
 
-// offers reports whether the mechanism is there and the token's policy offers it.
+// offers reports whether the mechanism exists and the token's policy offers it.
 func (s *session) offers(m ck.MechanismType) bool {
 	_, ok := mech.Lookup(m)
 	return ok && s.token().record().Policy.Uses(m) != 0
 }
 
-// findBuiltin finds among the objects that nobody made. Only a search for their
-// class does.
+// findBuiltin finds built-in objects. Only a search for their class does.
 func (s *session) findBuiltin(t ck.Template) (found []ck.ObjectHandle) {
 	class, ok := classOf(t)
 	if !ok || !object.Builtin(class) {
@@ -92,7 +92,7 @@ func (s *session) findBuiltin(t ck.Template) (found []ck.ObjectHandle) {
 	return found
 }
 
-// builtinHandles are those that objects of the class may have.
+// builtinHandles returns the handles that built-in objects of the class can have.
 func (s *session) builtinHandles(class ck.ObjectClass) (list []ck.ObjectHandle) {
 	switch class {
 	case ck.CKO_HW_FEATURE:

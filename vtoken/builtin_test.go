@@ -19,7 +19,7 @@ func certificate(id string, attrs ...ck.Attribute) ck.Template {
 
 func ofClass(c ck.ObjectClass) ck.Attribute { return ck.Ulong(ck.CKA_CLASS, c) }
 
-// Profiles are there as long as they are true (C62), and only a search for their
+// Profiles are there as long as they are true, and only a search for their
 // class finds them.
 func TestProfiles(t *testing.T) {
 	w := newWorld(t)

@@ -16,9 +16,9 @@ type effect struct {
 	affected []*Client
 }
 
-// applyChanges takes the changes of one commit into memory: the only way in which
-// anything there changes. The store calls it inside of Update, so it waits for
-// no session, no PIN check and no store call.
+// applyChanges applies the changes of one commit to memory. Nothing else changes what is
+// there. The store calls it inside of Update, so it waits for no session, no PIN check and no
+// store call.
 func (e *Engine) applyChanges(changes []record.Change) {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
@@ -37,8 +37,8 @@ func (e *Engine) applyChanges(changes []record.Change) {
 	}
 }
 
-// updateMemory brings what is in memory up to date, and returns what that means: for
-// applications, for parsed keys, and whether users changed.
+// updateMemory updates what is in memory. It returns the effects on applications, the parsed
+// keys to wipe, and whether users changed.
 func (e *Engine) updateMemory(changes []record.Change) (effects []effect, doomed []*liveKey, stale bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,7 +59,7 @@ func (e *Engine) updateMemory(changes []record.Change) (effects []effect, doomed
 	return effects, doomed, stale
 }
 
-// appendEffect compares the change of a record with what is known. e.mu is locked.
+// appendEffect compares a changed record with the known one. e.mu is locked.
 func (e *Engine) appendEffect(list []effect, change record.Change) []effect {
 	f := effect{old: e.known[change.TokenID], new: change.Token, id: change.TokenID}
 	if t := e.tokens[change.TokenID]; t != nil && f.old == nil {
@@ -83,7 +83,7 @@ func (e *Engine) appendEffect(list []effect, change record.Change) []effect {
 	return append(list, f)
 }
 
-// endsLogins reports whether the PIN was set by somebody other than its holder.
+// endsLogins reports whether somebody other than the holder set the PIN.
 func (e *Engine) endsLogins(old, now *pin.State) bool {
 	if bytes.Equal(old.Verifier, now.Verifier) {
 		return false
@@ -92,8 +92,8 @@ func (e *Engine) endsLogins(old, now *pin.State) bool {
 	return !own
 }
 
-// raisesSlotEvent reports whether an application that could see the old record or the
-// new one hears of the change as a slot event (C64).
+// raisesSlotEvent reports whether applications that saw the old record or see the new one get
+// a slot event. NSS waits for such events to update what it shows.
 func (f effect) raisesSlotEvent() bool {
 	switch {
 	case f.old == nil:

@@ -12,10 +12,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Client is one application's view of the engine; its methods are the functions
-// of PKCS#11 without the C_, in the order of the standard's chapters one file
-// each. All are safe for concurrent use; calls in one session wait for each
-// other. Errors carry their CK_RV ([ck.CodeOf]).
+// Client is one application's view of the engine. Its methods are the functions of PKCS#11
+// without the C_, in files named after the chapters of the standard. All are safe for
+// concurrent use. Calls in one session run one after the other. Errors carry their CK_RV
+// ([ck.CodeOf]).
 type Client struct {
 	engine  *Engine
 	peer    record.Peer
@@ -40,8 +40,7 @@ type Client struct {
 	seen        map[ck.SlotID]struct{} // slots that the application was told of
 }
 
-// attachment is one application's use of one token. It begins with the first
-// session and ends with the last.
+// attachment is one application's use of one token, from its first session to its last.
 type attachment struct {
 	id          uint64 // of no other attachment of this process
 	client      *Client
@@ -50,22 +49,23 @@ type attachment struct {
 	writable    int                   // how many of them are read-write; Client.mu
 	login       atomic.Pointer[login]
 	objectSpace                              // the session objects
-	owners      map[ck.ObjectHandle]*session // whose session objects they are; home.mu
-	private     map[ck.ObjectHandle]struct{} // those that are private; home.mu
-	bytes       uint64                       // that the session objects take; home.mu
+	owners      map[ck.ObjectHandle]*session // whose session objects they are; objectSpace.mu
+	private     map[ck.ObjectHandle]struct{} // those that are private; objectSpace.mu
+	bytes       uint64                       // that the session objects take; objectSpace.mu
 }
 
-// login is one login of one application, from C_Login to its end by whatever.
+// login is one login of one application.
 type login struct {
 	role  pin.Role
 	ended atomic.Bool
-	// fresh is true until a key that asks for the PIN at each use was used once (C05).
+	// fresh is true until a key that asks for the PIN at each use was used once: OpenSSH skips
+	// the context-specific login right after a login (ssh-pkcs11.c).
 	fresh atomic.Bool
 }
 
-// Close ends the application at once: its sessions, its logins and its session
-// objects, and a C_WaitForSlotEvent that waits. Later calls answer
-// CKR_CRYPTOKI_NOT_INITIALIZED or CKR_SESSION_HANDLE_INVALID.
+// Close ends the application: its sessions, logins and session objects, and a
+// C_WaitForSlotEvent that waits. Later calls answer CKR_CRYPTOKI_NOT_INITIALIZED or
+// CKR_SESSION_HANDLE_INVALID.
 func (c *Client) Close() {
 	c.engine.mu.Lock()
 	delete(c.engine.clients, c)
@@ -84,7 +84,7 @@ func (c *Client) Close() {
 	c.listener.Closed()
 }
 
-// actsFor is the users that the process acts for, as last asked.
+// actsFor returns the users that the process acts for, as of the last refresh.
 func (c *Client) actsFor() []*record.User {
 	if users := c.users.Load(); users != nil {
 		return *users
@@ -92,8 +92,8 @@ func (c *Client) actsFor() []*record.User {
 	return nil
 }
 
-// refresh asks the store for the users of the process and closes what the
-// process may no longer see.
+// refresh asks the store for the users of the process, and closes what the process may no
+// longer see.
 func (c *Client) refresh() error {
 	c.acting.Lock()
 	defer c.acting.Unlock()
@@ -112,9 +112,9 @@ func (c *Client) refresh() error {
 	return err
 }
 
-// setUsers makes the users those that the process acts for. Where they are others
-// than before, sessions that it may no longer have are closed, and slots that
-// come or go raise events. c.acting is locked.
+// setUsers sets the users that the process acts for. If they changed, it closes sessions that
+// the application may no longer have, and raises events for slots that appear or disappear.
+// c.acting is locked.
 func (c *Client) setUsers(users []*record.User) error {
 	same := func(a, b *record.User) bool { return a.ID == b.ID }
 	old := c.users.Load()
@@ -140,7 +140,7 @@ func (c *Client) setUsers(users []*record.User) error {
 	return nil
 }
 
-// onlyInOne is what is in one of two ascending lists and not in the other.
+// onlyInOne returns what is in exactly one of two ascending lists.
 func onlyInOne(a, b []ck.SlotID) (list []ck.SlotID) {
 	for len(a) > 0 || len(b) > 0 {
 		switch {
@@ -155,7 +155,7 @@ func onlyInOne(a, b []ck.SlotID) (list []ck.SlotID) {
 	return list
 }
 
-// refreshIfStale makes sure that the users are known and current.
+// refreshIfStale refreshes the users if they are unknown or outdated.
 func (c *Client) refreshIfStale() error {
 	if c.users.Load() != nil && !c.stale.Load() {
 		return nil
@@ -163,10 +163,10 @@ func (c *Client) refreshIfStale() error {
 	return c.refresh()
 }
 
-// sees reports whether the application may see the token: a visible one of a
-// user it acts for, and the blank one only where it may make tokens: that of the
-// first user, so that a user who is mapped besides does not get the tokens that the
-// application makes.
+// sees reports whether the application may see the token: a visible token of a user that it
+// acts for, or a blank token if it may make tokens. Only the blank token of the first user
+// counts, so that tokens which the application makes never belong to another user who is
+// mapped to the process.
 func (c *Client) sees(t *record.Token) bool {
 	if t == nil || !t.Initialized && !c.mayMake {
 		return false
@@ -184,7 +184,7 @@ func (c *Client) sees(t *record.Token) bool {
 	return false
 }
 
-// applyEffect takes the effect that a change of a token has on this application.
+// applyEffect applies the effect of a token's change to this application.
 func (c *Client) applyEffect(f effect) {
 	sees := c.sees(f.new)
 	if !sees {
@@ -211,8 +211,8 @@ func (c *Client) attached(id record.TokenID) bool {
 	return c.attachments[id] != nil
 }
 
-// attach is the attachment to a token, made where there is none. c.mu is locked
-// and the caller has acquired t; used is false where that use is not needed.
+// attach returns the attachment to a token, and makes it if there is none. c.mu is locked and
+// the caller has acquired t. used is false if the attachment does not need that use.
 func (c *Client) attach(t *token) (a *attachment, used bool) {
 	if a = c.attachments[t.id]; a != nil {
 		return a, false
@@ -225,7 +225,7 @@ func (c *Client) attach(t *token) (a *attachment, used bool) {
 	return a, true
 }
 
-// cleanup is what a closed session leaves to be done once Client.mu is unlocked.
+// cleanup is the work that is left after closing sessions, for when Client.mu is unlocked.
 type cleanup struct {
 	keys []*liveKey
 	free *token
@@ -238,7 +238,7 @@ func (c *Client) runCleanup(r cleanup) {
 	}
 }
 
-// closeWhere closes the sessions with the tokens that are chosen.
+// closeWhere closes the sessions of the chosen attachments.
 func (c *Client) closeWhere(chosen func(*attachment) bool) {
 	var all []cleanup
 	c.mu.Lock()
@@ -278,8 +278,8 @@ func (c *Client) detachLocked(a *attachment) (all cleanup) {
 	return all
 }
 
-// closeLocked closes a session; the last one of an attachment ends its login and
-// the attachment. c.mu is locked.
+// closeLocked closes a session. The last session of an attachment ends the login and the
+// attachment. c.mu is locked.
 func (c *Client) closeLocked(s *session) cleanup {
 	a := s.attachment
 	s.closed.Store(true)

@@ -49,9 +49,9 @@ func (s *session) derive(m ck.Mechanism, base ck.ObjectHandle, t ck.Template) (*
 	return s.buildKey(object.Source{Origin: object.Derive, Base: from, Made: made}, t)
 }
 
-// derivedTemplate is the template of what is derived from the key, with what the key's
-// CKA_DERIVE_TEMPLATE demands. Where that keeps results sensitive, there are none that
-// everybody reads.
+// derivedTemplate returns the template of a key derived from another, with the attributes that
+// CKA_DERIVE_TEMPLATE of that key demands. If they keep results sensitive, mechanisms that
+// make a data object are refused.
 func derivedTemplate(d *mech.Descriptor, from *object.Object, t ck.Template) (ck.Template, error) {
 	if d.DerivesData && from.KeepsResults() {
 		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "%v makes a data object, and the key's CKA_DERIVE_TEMPLATE keeps what is derived sensitive", d.Type)
@@ -59,9 +59,9 @@ func derivedTemplate(d *mech.Descriptor, from *object.Object, t ck.Template) (ck
 	return from.ApplyDerivedTemplate(ck.CKA_DERIVE_TEMPLATE, t)
 }
 
-// saltKey is the key that the parameter names as the salt (CKF_HKDF_SALT_KEY, section
-// 6.48), or nil where it names none. It has to be one for deriving, too: the result is
-// made of it as much as of the base key.
+// saltKey returns the key that the parameter names as the salt (CKF_HKDF_SALT_KEY, section
+// 6.48), or nil. The salt needs CKA_DERIVE too, because the result depends on it as much as on
+// the base key.
 func (s *session) saltKey(p ck.Parameter, d *mech.Descriptor) (*object.Object, error) {
 	hkdf, ok := p.(ck.HKDFParams)
 	if !ok || hkdf.SaltType != uint64(ck.CKF_HKDF_SALT_KEY) {
@@ -81,8 +81,7 @@ func (s *session) saltKey(p ck.Parameter, d *mech.Descriptor) (*object.Object, e
 	return o, nil
 }
 
-// withSalt calls derive with the parameter, in which a salt that is a key stands as
-// data.
+// withSalt calls derive with the parameter, in which a salt key is replaced by its value.
 func (s *session) withSalt(p ck.Parameter, salt *object.Object, derive func(ck.Parameter) error) error {
 	if salt == nil {
 		return derive(p)

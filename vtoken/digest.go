@@ -47,8 +47,8 @@ func (c *Client) DigestUpdate(h ck.SessionHandle, data []byte) error {
 	return nil
 }
 
-// hashAtOnce is how many bytes go into a digest at once: between them Go's scheduler and
-// its garbage collector find the goroutine, which they do not while it hashes.
+// hashAtOnce is how many bytes are hashed at a time. Go's scheduler and its garbage collector
+// can stop the goroutine only in between.
 const hashAtOnce = 64 << 10
 
 // hash adds data to the digest.
@@ -58,10 +58,9 @@ func (op *operation) hash(data []byte) {
 	}
 }
 
-// DigestKey is C_DigestKey (section 5.12): the value of a secret key goes into
-// the digest. It is CKR_KEY_INDIGESTIBLE for other keys, and for a key that may
-// not leave the token: digests of a known prefix and a key, or of a short key,
-// tell something of it.
+// DigestKey is C_DigestKey (section 5.12): it adds the value of a secret key to the digest.
+// Other keys are CKR_KEY_INDIGESTIBLE, and so are keys that may not leave the token: a digest
+// of a known prefix and a key, or of a short key, reveals something of the key.
 func (c *Client) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 	s, err := c.enter(h)
 	if err != nil {

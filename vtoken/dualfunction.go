@@ -24,9 +24,9 @@ func (c *Client) DecryptVerifyUpdate(h ck.SessionHandle, in []byte, buf ck.Buffe
 	return c.dualUpdate(h, decrypting, verifying, in, buf)
 }
 
-// dualUpdate is one Update of a cipher whose plaintext also goes into a digest, a
-// signature or a verification. A missing operation or a short buffer changes
-// nothing; another error ends both operations.
+// dualUpdate updates a cipher, and adds the plaintext to a digest, a signature or a
+// verification. A missing operation or a short buffer changes nothing; any other error ends
+// both operations.
 func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -59,8 +59,8 @@ func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck
 	return output(out), nil
 }
 
-// runBoth runs one step of two operations. The plaintext is taken before it is
-// encrypted, or after it was decrypted.
+// runBoth runs one step of two operations: it adds the plaintext before encryption, or after
+// decryption.
 func (s *session) runBoth(k, other kind, op, second *operation, in []byte) (out []byte, err error) {
 	if err := op.requirePIN(); err != nil {
 		return nil, err

@@ -6,10 +6,9 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// EncapsulateKey is C_EncapsulateKey (section 5.18.8 of 3.2): a new secret key,
-// and the ciphertext from which the owner of the public key makes the same one.
-// A question for the length makes no key, and the handle is 0.
-// CKA_ENCAPSULATE_TEMPLATE of the public key is part of the template.
+// EncapsulateKey is C_EncapsulateKey (section 5.18.8 of 3.2): it makes a secret key, and the
+// ciphertext from which the owner of the private key recovers it. A size query makes no key
+// and returns handle 0. CKA_ENCAPSULATE_TEMPLATE of the public key is part of the template.
 func (c *Client) EncapsulateKey(h ck.SessionHandle, m ck.Mechanism, public ck.ObjectHandle, t ck.Template, buf ck.Buffer) (out ck.Output, key ck.ObjectHandle, err error) {
 	if buf.Null { // no key is made
 		s, err := c.enter(h)
@@ -27,8 +26,7 @@ func (c *Client) EncapsulateKey(h ck.SessionHandle, m ck.Mechanism, public ck.Ob
 	return out, key, err
 }
 
-// encapsulate makes the key and its ciphertext. A question for the length makes neither, and
-// the key is nil.
+// encapsulate makes the key and its ciphertext. A size query makes neither; the key is nil.
 func (s *session) encapsulate(m ck.Mechanism, public ck.ObjectHandle, t ck.Template, buf ck.Buffer) (ck.Output, *object.Object, error) {
 	d, err := s.mechanism(m, ck.CKF_ENCAPSULATE)
 	if err != nil {
@@ -57,10 +55,9 @@ func (s *session) encapsulate(m ck.Mechanism, public ck.ObjectHandle, t ck.Templ
 	return output(ciphertext), key, err
 }
 
-// DecapsulateKey is C_DecapsulateKey (section 5.18.9 of 3.2): the secret key in a
-// ciphertext. A wrong ciphertext of the right length makes a key that nobody else
-// has, and is no error. CKA_DECAPSULATE_TEMPLATE of the private key is part of
-// the template.
+// DecapsulateKey is C_DecapsulateKey (section 5.18.9 of 3.2): it recovers the secret key from
+// a ciphertext. A wrong ciphertext of the right length is no error: it yields a key that
+// nobody else has. CKA_DECAPSULATE_TEMPLATE of the private key is part of the template.
 func (c *Client) DecapsulateKey(h ck.SessionHandle, m ck.Mechanism, private ck.ObjectHandle, t ck.Template, ciphertext []byte) (ck.ObjectHandle, error) {
 	return c.performMaking(h, ActDecapsulate, m.Type, t, func(s *session) (*object.Object, error) {
 		return s.decapsulate(m, private, t, ciphertext)
@@ -81,8 +78,8 @@ func (s *session) decapsulate(m ck.Mechanism, private ck.ObjectHandle, t ck.Temp
 	})
 }
 
-// makeSharedKey makes a key with share, which uses the key with the handle. It was elsewhere, too, so it
-// never was always sensitive, nor never extractable.
+// makeSharedKey builds the key that share makes with the key at the handle. The other side has
+// it too, so it is neither CKA_ALWAYS_SENSITIVE nor CKA_NEVER_EXTRACTABLE.
 func (s *session) makeSharedKey(h ck.ObjectHandle, with *object.Object, by ck.AttributeType, t ck.Template, share func(*mech.Key, ck.Template) (ck.Template, error)) (*object.Object, error) {
 	t, err := with.ApplyDerivedTemplate(by, t)
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 // cipher is a running encryption or decryption.
 type cipher struct {
 	mech.Cipher
-	// restart makes a fresh one, for a caller who comes back with other data after
-	// a buffer was too short.
+	// restart makes a fresh cipher, for a caller who comes back with other data after a buffer
+	// was too short.
 	restart func() (mech.Cipher, error)
-	// kept is a result whose caller's buffer was too short: a decryption's
-	// length is known only when it is done.
+	// kept is output whose buffer was too short: the length of a decryption is known only when
+	// it is done.
 	kept *keptOutput
 }
 
-// keptOutput is what a decryption put out, and the data that it is of.
+// keptOutput is the output of a decryption, with its input.
 type keptOutput struct{ in, out []byte }
 
 func beginEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
@@ -50,12 +50,12 @@ func (c *Client) DecryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.ObjectHa
 	return c.beginOperation(h, decrypting, m, key)
 }
 
-// Encrypt is C_Encrypt (section 5.8). A query answers the exact length.
+// Encrypt is C_Encrypt (section 5.8). A size query returns the exact length.
 func (c *Client) Encrypt(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
 	return c.cipherAll(h, encrypting, in, buf)
 }
 
-// Decrypt is C_Decrypt (section 5.10). A query answers an upper bound.
+// Decrypt is C_Decrypt (section 5.10). A size query returns an upper bound.
 func (c *Client) Decrypt(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error) {
 	return c.cipherAll(h, decrypting, in, buf)
 }
@@ -75,7 +75,7 @@ func (c *Client) EncryptFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, err
 	return c.cipherFinal(h, encrypting, buf)
 }
 
-// DecryptFinal is C_DecryptFinal (section 5.10). A query answers an upper bound.
+// DecryptFinal is C_DecryptFinal (section 5.10). A size query returns an upper bound.
 func (c *Client) DecryptFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 	return c.cipherFinal(h, decrypting, buf)
 }
@@ -106,8 +106,9 @@ func (c *Client) cipherAll(h ck.SessionHandle, k kind, in []byte, buf ck.Buffer)
 	})
 }
 
-// joinOutput is what the parts of an output give. All of an RSA decryption is in the
-// last one: to copy it would take another time for each length (S16).
+// joinOutput joins the parts of an output. All of an RSA decryption is in the last one:
+// to copy it would take a time that depends on its length, which tells an attacker about
+// the padding (as in CVE-2023-5992).
 func joinOutput(out, last []byte) []byte {
 	if len(out) == 0 {
 		return last
@@ -115,7 +116,7 @@ func joinOutput(out, last []byte) []byte {
 	return append(out, last...)
 }
 
-// restartCipher begins an operation anew with the key and parameter that it has.
+// restartCipher restarts an operation with the same key and parameter.
 func (s *session) restartCipher(k kind, op *operation) error {
 	op.cipher.kept = nil
 	return s.runStep(k, op, func() (err error) {
@@ -149,7 +150,7 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 	return output(out), nil
 }
 
-// cipherFits is fits for the output of an Update.
+// cipherFits is fitsBuffer for the output of an Update.
 func (op *operation) cipherFits(in []byte, buf ck.Buffer) (answer ck.Output, done bool, err error) {
 	if op.cipher.kept != nil {
 		return ck.Output{}, true, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits to be fetched with a longer buffer")
@@ -174,9 +175,9 @@ func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Outp
 	return s.finish(k, op, nil, buf, bound, op.cipher.Final)
 }
 
-// finish makes the last step of an operation and ends it where the output fits
-// the buffer. An encryption knows its length before; a decryption knows a bound,
-// and where a buffer is shorter than that it has to be done to know more.
+// finish runs the last step of an operation, and ends it if the output fits the buffer. The
+// length of an encryption is known before. For a decryption there is an upper bound; with a
+// shorter buffer, the step has to run to tell.
 func (s *session) finish(k kind, op *operation, in []byte, buf ck.Buffer, bound func() int, run func() ([]byte, error)) (ck.Output, error) {
 	if op.cipher.kept == nil {
 		n := bound()

@@ -17,34 +17,34 @@ import (
 
 // Options are the engine's settings. The zero value is usable.
 type Options struct {
-	// MayMake tells whether a peer may make tokens of its own with C_InitToken;
-	// nil allows nobody. It is called often and has to be quick.
+	// MayMake reports whether a peer may make tokens of its own with C_InitToken; nil allows
+	// nobody. It is called often, so it has to be fast.
 	MayMake func(record.Peer) bool
 	// Provider computes with private keys; nil is Go's own library.
 	Provider mech.Provider
-	// Listen is asked for the listener of each application that connects. Where it is nil,
-	// or returns nil, nobody listens.
+	// Listen returns the listener of an application that connects. If Listen is nil, or
+	// returns nil, nobody listens.
 	Listen func(record.Peer) Listener
-	// Forgotten is called after a login ended or a key was wiped, so that what is
-	// left of secrets in Go's heap can be overwritten. It may be called often and
-	// under locks, so it only takes note; nil does nothing.
+	// Forgotten is called after a login ended or a key was wiped, so that secrets left in Go's
+	// heap can be overwritten. It is called often and under locks, so it only takes note; nil
+	// does nothing.
 	Forgotten func()
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Wait lets a call wait so long, or until ctx ends; nil is a timer.
+	// Wait blocks a call for the duration, or until ctx ends; nil uses a timer.
 	Wait func(ctx context.Context, long time.Duration)
-	// Turns is where slow work waits for a processor; nil lets all run at once.
+	// Turns is the queue in which slow work waits for a processor; nil runs all of it at once.
 	Turns Turns
-	// Owner is whose line in Turns the work of a peer stands in, so that the users in a
-	// user's subordinate ranges have one line together; nil has a line for each uid.
+	// Owner returns the name under which the work of a peer waits in Turns, so that the uids
+	// in a user's subordinate ranges share one place; nil gives each uid its own.
 	Owner func(record.Peer) string
 	// MaxSessions bounds the sessions of one application; 0 is 4096.
 	MaxSessions int
-	// Account is where memory is charged that applications of the peer's user make the
-	// engine hold: sessions, session objects, searches, operations and what those gather.
-	// Nil is without limits.
+	// Account returns the account that is charged for the memory that applications of the
+	// peer's user make the engine hold: sessions, session objects, searches, operations and
+	// the data they collect. Nil is without limits.
 	Account func(record.Peer) meter.Account
-	// Version is what C_GetInfo and the slots tell as library and firmware version.
+	// Version is the library and firmware version that C_GetInfo and the slots report.
 	Version ck.Version
 }
 
@@ -78,8 +78,8 @@ type Engine struct {
 	uses uses
 }
 
-// New makes an engine on a store and subscribes to the store's changes. A store
-// has one engine at a time.
+// New makes an engine on a store and watches the store's changes. A store has one engine at a
+// time.
 func New(store Store, opts Options) (*Engine, error) {
 	if store == nil {
 		return nil, errors.New("the engine needs a store")
@@ -134,9 +134,9 @@ func New(store Store, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// Connect begins the work of one application: one C_Initialize in one process.
-// The peer is what the kernel said, never what the application said. The caller
-// closes the client when the application's connection ends.
+// Connect registers an application: one C_Initialize in one process. peer comes from the
+// kernel, never from the application. The caller closes the client when the application's
+// connection ends.
 func (e *Engine) Connect(peer record.Peer) *Client {
 	c := &Client{
 		engine: e, peer: peer,
@@ -162,7 +162,7 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 	return c
 }
 
-// wait returns after so long, or when ctx ends.
+// wait blocks for the duration, or until ctx ends.
 func wait(ctx context.Context, long time.Duration) {
 	timer := time.NewTimer(long)
 	defer timer.Stop()
@@ -172,7 +172,7 @@ func wait(ctx context.Context, long time.Duration) {
 	}
 }
 
-// allClients is the clients of the moment.
+// allClients returns the connected clients.
 func (e *Engine) allClients() []*Client {
 	e.mu.RLock()
 	defer e.mu.RUnlock()

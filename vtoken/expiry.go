@@ -7,9 +7,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// clock looks again at what applications see when a token expires or an
-// assignment begins or ends: changes that no commit tells of. It is guarded by
-// Engine.mu.
+// clock applies what changes with time alone: tokens that expire, assignments that begin or
+// end. Engine.mu guards it.
 type clock struct {
 	last   time.Time   // when it was looked at it last
 	next   time.Time   // when it rings, zero for never
@@ -18,14 +17,14 @@ type clock struct {
 	of     map[record.TokenID]*alarm
 }
 
-// alarm is the next change that the clock makes to a token.
+// alarm is the next change of a token with time.
 type alarm struct {
 	at    time.Time
 	token *record.Token
 	index int // in clock.alarms
 }
 
-// alarms is a heap: the next one is first.
+// alarms is a heap; the earliest is first.
 type alarms []*alarm
 
 func (a alarms) Len() int           { return len(a) }
@@ -47,12 +46,12 @@ func (a *alarms) Pop() any {
 	return one
 }
 
-// maxClock bounds one wait, so that a clock that was set is noticed.
+// maxClock bounds one wait, so that a change of the system clock is noticed.
 const maxClock = time.Hour
 
 func (c *clock) begin(now time.Time) { c.last, c.of = now, map[record.TokenID]*alarm{} }
 
-// set makes the alarm of a token that of the next change after now.
+// set schedules the token's next change after now.
 func (c *clock) set(t *record.Token, now time.Time) {
 	c.forget(t.ID)
 	if at := t.NextChange(now); !at.IsZero() {
@@ -62,7 +61,7 @@ func (c *clock) set(t *record.Token, now time.Time) {
 	}
 }
 
-// forget takes back the alarm of a token, if it has one.
+// forget cancels the token's alarm, if there is one.
 func (c *clock) forget(id record.TokenID) {
 	if one := c.of[id]; one != nil {
 		delete(c.of, id)
@@ -70,14 +69,14 @@ func (c *clock) forget(id record.TokenID) {
 	}
 }
 
-// watchExpiry makes the clock ring at the next change of the token. e.mu is locked.
+// watchExpiry schedules the token's next change. e.mu is locked.
 func (e *Engine) watchExpiry(t *record.Token) {
 	now := e.opts.Now()
 	e.clock.set(t, now)
 	e.armTimer(now)
 }
 
-// armTimer makes the clock ring no later than at the next alarm. e.mu is locked.
+// armTimer sets the timer to the earliest alarm. e.mu is locked.
 func (e *Engine) armTimer(now time.Time) {
 	c := &e.clock
 	if len(c.alarms) == 0 {
@@ -96,9 +95,9 @@ func (e *Engine) armTimer(now time.Time) {
 	c.timer.Reset(wait)
 }
 
-// Tick makes every application see what the time of now lets it see: sessions
-// with tokens that it may no longer use are closed, and slots that came or went
-// raise events. The engine calls it itself when the next token expires.
+// Tick applies what has changed with time: it closes sessions with tokens that applications
+// may no longer use, and raises events for slots that appear or disappear. The engine calls it
+// when the next alarm is due.
 func (e *Engine) Tick() {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
@@ -107,7 +106,7 @@ func (e *Engine) Tick() {
 	}
 }
 
-// dueChanges is what the clock has changed since it was looked at last, one token each.
+// dueChanges returns what changed since the last call, one function for each token.
 func (e *Engine) dueChanges() (all []func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,8 +131,8 @@ func (e *Engine) dueChanges() (all []func()) {
 	return all
 }
 
-// updateVisibility closes what the application may no longer have, and raises the event of
-// a token that the clock turned.
+// updateVisibility closes what the application may no longer see, and raises the slot event of
+// a token that changed with time.
 func (c *Client) updateVisibility(t *record.Token, last, now time.Time) {
 	if !c.sees(t) {
 		c.detach(t.ID)

@@ -79,7 +79,7 @@ var committing = map[string]func(c *vtoken.Client, h ck.SessionHandle, o ck.Obje
 
 // With each commit of each function failing in turn, the function tells the
 // truth and leaves the old state: in memory, and for an engine that starts anew
-// on the store (P16).
+// on the store.
 func TestFailedCommits(t *testing.T) {
 	for name := range committing {
 		for i, world := range worlds {

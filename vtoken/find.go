@@ -7,15 +7,14 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// finder is a search that is under way: the handles that matched when it began.
+// finder is a running search: the handles that matched when it began.
 type finder struct {
 	left   []ck.ObjectHandle
 	weight int
 }
 
-// FindObjectsInit is C_FindObjectsInit (section 5.7). The search sees the objects
-// of this moment. Secret attributes match nothing, so that searching does not
-// reveal them.
+// FindObjectsInit is C_FindObjectsInit (section 5.7). The search returns objects that match
+// now. Secret attributes never match, so searching does not reveal them.
 func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -40,16 +39,16 @@ func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 	return nil
 }
 
-// find is every object that matches and that the session may know of.
+// find returns every matching object that the session may see.
 func (s *session) find(t ck.Template) []ck.ObjectHandle {
 	left := s.token().find(t, s.sees)
 	left = append(left, s.attachment.find(t, s.sees)...)
 	return append(left, s.findBuiltin(t)...)
 }
 
-// asOTPKey is a search for an OTP key in place of one that is for a private or
-// secret key with an id and nothing more. pkcs11-tool looks for nothing else to
-// sign with, and would find no key to make a one-time password.
+// asOTPKey replaces a search for a private or secret key by id alone with one for an OTP key.
+// pkcs11-tool looks for nothing else to sign with, and would find no key to make a one-time
+// password.
 func asOTPKey(t ck.Template) (ck.Template, bool) {
 	class, _ := classOf(t)
 	id, ok := t.Find(ck.CKA_ID)
@@ -59,7 +58,7 @@ func asOTPKey(t ck.Template) (ck.Template, bool) {
 	return ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY), id}, true
 }
 
-// find searches under a read lock where the index that it needs is there.
+// find searches under a read lock if the index that it needs exists.
 func (h *objectSpace) find(t ck.Template, visible func(*object.Object) bool) []ck.ObjectHandle {
 	h.mu.RLock()
 	if h.objects.ready(t) {
@@ -73,8 +72,8 @@ func (h *objectSpace) find(t ck.Template, visible func(*object.Object) bool) []c
 	return h.objects.find(t, visible)
 }
 
-// FindObjects is C_FindObjects (section 5.7): up to limit handles more. Objects
-// that went away since, or that a logout hid, are left out.
+// FindObjects is C_FindObjects (section 5.7). It returns up to limit more handles, without
+// objects that were destroyed or that a logout hid.
 func (c *Client) FindObjects(h ck.SessionHandle, limit uint64) ([]ck.ObjectHandle, error) {
 	s, err := c.enter(h)
 	if err != nil {

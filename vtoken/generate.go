@@ -34,8 +34,8 @@ func (s *session) generate(m ck.Mechanism, t ck.Template) (*object.Object, error
 	return s.buildKey(object.Source{Origin: object.Generate, Mechanism: m.Type, Made: made}, t)
 }
 
-// GenerateKeyPair is C_GenerateKeyPair (section 5.18): both keys are there, in
-// one commit, or neither.
+// GenerateKeyPair is C_GenerateKeyPair (section 5.18). It stores both keys in one commit, or
+// neither.
 func (c *Client) GenerateKeyPair(h ck.SessionHandle, m ck.Mechanism, pub, priv ck.Template) (public, private ck.ObjectHandle, err error) {
 	err = c.performIn(h, Event{Act: ActGenerate, Mechanism: m.Type, Object: askedFor(priv)}, func(s *session, e *Event) error {
 		publicKey, privateKey, err := s.generatePair(m, pub, priv)
@@ -86,8 +86,8 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 	return public, private, nil
 }
 
-// build makes an object under the rules of the token and the login, when it is the
-// application's turn where that takes long.
+// build makes an object under the rules of the token and the login. Slow work waits for its
+// turn.
 func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err error) {
 	src.SO, src.MinRSABits = s.isSO(), int(s.token().record().Policy.MinRSABits(false))
 	if !src.TakesLong(t) {
@@ -101,8 +101,8 @@ func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err
 	return o, err
 }
 
-// buildKey is the object of a key that a mechanism made. The secret part of what the
-// mechanism contributed is wiped: the object has memory of its own.
+// buildKey makes the object of a key that a mechanism made, and wipes the secret part of the
+// mechanism's result: the object has its own copy.
 func (s *session) buildKey(src object.Source, t ck.Template) (*object.Object, error) {
 	defer func() {
 		class, _ := src.Made.Find(ck.CKA_CLASS)
@@ -116,8 +116,8 @@ func (s *session) buildKey(src object.Source, t ck.Template) (*object.Object, er
 	return s.build(src, t)
 }
 
-// mayGenerate refuses, before seconds go into making a key, one that the session
-// could not keep.
+// mayGenerate refuses a key that the session could not keep, before seconds are spent on
+// making it.
 func (s *session) mayGenerate(t ck.Template, private bool) error {
 	flag := func(typ ck.AttributeType, unset bool) ck.Attribute {
 		if a, ok := t.Find(typ); ok {
@@ -130,7 +130,7 @@ func (s *session) mayGenerate(t ck.Template, private bool) error {
 	}})
 }
 
-// withinSize holds RSA keys to the token's limit.
+// withinSize checks the size of an RSA key against the token's limits.
 func (s *session) withinSize(pub ck.Template) error {
 	a, ok := pub.Find(ck.CKA_MODULUS_BITS)
 	if !ok {

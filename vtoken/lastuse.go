@@ -16,9 +16,9 @@ const (
 	afterFailure = time.Minute
 )
 
-// uses are the tokens whose use is to be noted in the store. A login with a PIN
-// that is remembered commits nothing, and does not wait for this either: what is
-// lost, where the store fails or too many wait, the next login notes.
+// uses are the tokens whose LastUsedAt is to be updated. A login with a remembered PIN commits
+// nothing and does not wait for the update either. If the store fails, or too many updates
+// wait, the next login tries again.
 type uses struct {
 	mu      sync.Mutex
 	waiting map[record.TokenID]struct{}
@@ -26,13 +26,13 @@ type uses struct {
 	paused  time.Time // no note before
 }
 
-// useDue reports whether a use now is to be noted: LastUsedAt is right to within
-// an hour. A time that is ahead of the clock, which was set back, is noted anew.
+// useDue reports whether LastUsedAt needs an update: it is correct to within an hour. A time
+// in the future, from before the clock was set back, is replaced.
 func useDue(last, now time.Time) bool {
 	return now.Sub(last) >= useInterval || last.After(now)
 }
 
-// noteUse has a use of the token by its holder noted, soon.
+// noteUse schedules an update of LastUsedAt.
 func (e *Engine) noteUse(t *token) {
 	now := e.opts.Now()
 	if !useDue(t.record().LastUsedAt, now) {
@@ -54,7 +54,7 @@ func (e *Engine) noteUse(t *token) {
 	}
 }
 
-// writeUses notes what waits, one token after the other, and ends.
+// writeUses writes the scheduled updates, one token after the other, and returns.
 func (e *Engine) writeUses() {
 	for id, more := e.uses.first(); more; id, more = e.uses.first() {
 		if err := e.writeUse(id); err != nil {
@@ -77,18 +77,18 @@ func (e *Engine) writeUse(id record.TokenID) error {
 	return err
 }
 
-// errNoted ends an update that has nothing to note any more.
+// errNoted ends an update that is no longer needed.
 var errNoted = errors.New("the use is noted")
 
-// markUsed notes in a record that is about to be written that its holder used it.
+// markUsed sets LastUsedAt in a record that is about to be written.
 func (e *Engine) markUsed(r *record.Token) {
 	if now := e.opts.Now(); useDue(r.LastUsedAt, now) {
 		r.LastUsedAt = now.UTC()
 	}
 }
 
-// first takes a token from those that wait. What is noted while it is written waits again.
-// Where there is none the writer ends.
+// first takes a token from those that wait. A use that is noted while it is being written
+// waits again. If none waits, the writer ends.
 func (u *uses) first() (id record.TokenID, more bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -100,7 +100,7 @@ func (u *uses) first() (id record.TokenID, more bool) {
 	return "", false
 }
 
-// pause forgets what waits after a fault, and none comes for a while.
+// pause drops the scheduled updates after an error of the store, and accepts none for a while.
 func (u *uses) pause(now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

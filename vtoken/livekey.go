@@ -6,15 +6,15 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-// liveKey is a parsed key that operations share. Whoever uses it holds it
-// meanwhile, so that it is never wiped under a running computation.
+// liveKey is a parsed key that operations share. They acquire it for each use, so that it is
+// never wiped during a computation.
 type liveKey struct {
 	mu   sync.RWMutex
 	key  *mech.Key
 	dead bool
 }
 
-// acquire reports whether the key may still be used; then the caller lets go of it.
+// acquire reports whether the key may still be used. If so, the caller releases it.
 func (k *liveKey) acquire() bool {
 	k.mu.RLock()
 	if k.dead {
@@ -26,7 +26,7 @@ func (k *liveKey) acquire() bool {
 
 func (k *liveKey) release() { k.mu.RUnlock() }
 
-// wipeKeys wipes keys that nobody may use any longer.
+// wipeKeys wipes keys that may no longer be used.
 func (e *Engine) wipeKeys(keys []*liveKey) {
 	for _, k := range keys {
 		k.wipe()
@@ -36,8 +36,7 @@ func (e *Engine) wipeKeys(keys []*liveKey) {
 	}
 }
 
-// wipe waits for computations with the key and wipes it. Operations that have
-// it are over.
+// wipe waits for computations with the key, and wipes it. Operations that use it end.
 func (k *liveKey) wipe() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -8,11 +8,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// loads are the reads of whole sets from the store: the tokens of a user, the
-// objects of a token. A set is read once however many applications ask for it at
-// the same time, an OS user reads one set at a time, and few are read at a time in
-// all, so that neither the memory that reading takes nor the wait of somebody else
-// grows with the number of applications.
+// loads limits the reads of whole sets from the store: the tokens of a user, the objects of a
+// token. A set is read once for all applications that ask for it at the same time, each OS
+// user reads one set at a time, and few sets are read at a time in all. So neither the memory
+// for reading nor the wait of other users grows with the number of applications.
 type loads struct {
 	turns chan struct{} // one value for each set that is being read
 
@@ -21,7 +20,7 @@ type loads struct {
 	users map[uint32]*turn // by the uid of those who want to read
 }
 
-// loading is a read that is under way.
+// loading is a running read.
 type loading struct {
 	over  chan struct{} // closed at its end
 	ended bool          // with err; otherwise the one who was to read went away
@@ -44,8 +43,8 @@ func newLoads() loads {
 	}
 }
 
-// once calls read, or waits for another caller who reads the same set and returns
-// the error of that. It ends when the client is closed.
+// once calls read, or waits for another caller that reads the same set and returns its error.
+// It returns when the client is closed.
 func (l *loads) once(c *Client, set any, read func() error) error {
 	for {
 		l.mu.Lock()
@@ -68,10 +67,10 @@ func (l *loads) once(c *Client, set any, read func() error) error {
 	}
 }
 
-// errClosed is the error of a call whose application ended while it waited.
+// errClosed is returned if the application ended while the call waited.
 var errClosed = ck.Errorf(ck.CKR_CRYPTOKI_NOT_INITIALIZED, "the application ended while its tokens were being read")
 
-// lead reads for all who wait. Where it goes away before, another one leads.
+// lead reads for all who wait. If the client goes away first, another one leads.
 func (l *loads) lead(c *Client, set any, own *loading, read func() error) error {
 	defer func() {
 		l.mu.Lock()
@@ -89,8 +88,8 @@ func (l *loads) lead(c *Client, set any, own *loading, read func() error) error 
 	return own.err
 }
 
-// await waits for the turn of the OS user, and then for one among all. Since each
-// OS user waits once, nobody waits for more than one set of each other.
+// await waits for the turn of the OS user, and then for one among all. Each OS user waits
+// once, so nobody waits for more than one set of each other user.
 func (l *loads) await(c *Client) (leave func(), err error) {
 	uid := c.peer.UID
 	l.mu.Lock()
@@ -128,7 +127,7 @@ func (l *loads) await(c *Client) (leave func(), err error) {
 	}, nil
 }
 
-// loader is how a set comes into memory.
+// loader describes how a set gets into memory.
 type loader struct {
 	// take finds the set where it is in memory. e.mu is locked.
 	take func() bool
@@ -141,7 +140,7 @@ type loader struct {
 	install func(missed []record.Change)
 }
 
-// obtain takes a set, which is read where it is not in memory.
+// obtain takes a set from memory, and reads it first if it is not there.
 func (e *Engine) obtain(c *Client, set any, l loader) error {
 	got := false
 	take := func() bool {
@@ -164,14 +163,14 @@ func (e *Engine) obtain(c *Client, set any, l loader) error {
 	return nil
 }
 
-// recording keeps the changes that arrive while something is being read, so
-// that no commit falls between the snapshot and the feed.
+// recording keeps the changes that arrive during a read, so that no commit is lost between the
+// snapshot and the store's changes.
 type recording struct {
 	concerns func(record.Change) bool
 	changes  []record.Change
 }
 
-// note takes the changes of one commit. e.mu is locked.
+// note keeps the relevant changes of one commit. e.mu is locked.
 func (r *recording) note(changes []record.Change) {
 	for _, change := range changes {
 		if r.concerns(change) {
@@ -180,8 +179,8 @@ func (r *recording) note(changes []record.Change) {
 	}
 }
 
-// load reads in a snapshot, puts what it read into memory, and calls installed
-// before anybody else can. e.mu is locked then.
+// load reads in a snapshot, installs the result in memory, and calls installed with e.mu still
+// locked.
 func (e *Engine) load(l loader, installed func()) error {
 	r := &recording{concerns: l.concerns}
 	e.mu.Lock()

@@ -10,9 +10,9 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Login is C_Login (section 5.6). The login is the application's, for all its
-// sessions with the token. CKU_CONTEXT_SPECIFIC gives the PIN for the operation
-// of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
+// Login is C_Login (section 5.6). The login applies to all sessions of the application with
+// the token. CKU_CONTEXT_SPECIFIC gives the PIN to the operation of this session that waits
+// for it (CKA_ALWAYS_AUTHENTICATE).
 func (c *Client) Login(h ck.SessionHandle, user ck.UserType, p secret.Bytes) error {
 	return c.performPIN(h, Event{Act: ActLogin, User: user}, func(s *session, _ *Event) error { return s.logIn(user, p) })
 }
@@ -47,8 +47,8 @@ func (s *session) logIn(user ck.UserType, p secret.Bytes) error {
 	return nil
 }
 
-// LoginUser is C_LoginUser (section 5.6). Tokens here have one user, who has no
-// name: a user name that is not empty is CKR_USER_TYPE_INVALID.
+// LoginUser is C_LoginUser (section 5.6). A token has one user, without a name: a user name
+// that is not empty is CKR_USER_TYPE_INVALID.
 func (c *Client) LoginUser(h ck.SessionHandle, user ck.UserType, p secret.Bytes, username []byte) error {
 	return c.performPIN(h, Event{Act: ActLogin, User: user}, func(s *session, _ *Event) error {
 		if len(username) > 0 {
@@ -59,8 +59,9 @@ func (c *Client) LoginUser(h ck.SessionHandle, user ck.UserType, p secret.Bytes,
 }
 
 // Logout is C_Logout (section 5.6): for all sessions of the application with the
-// token. Its private session objects are destroyed and its operations with
-// private keys are over at once (S07).
+// token. Its private session objects are destroyed, and its operations with
+// private keys end at once: one that was begun while the user was logged in must not
+// sign afterwards (softhsm/SoftHSMv2#900).
 func (c *Client) Logout(h ck.SessionHandle) error {
 	s, err := c.session(h)
 	if err != nil {
@@ -77,20 +78,20 @@ func (c *Client) Logout(h ck.SessionHandle) error {
 	return nil
 }
 
-// hasRole reports whether that role is logged in.
+// hasRole reports whether the role is logged in.
 func (a *attachment) hasRole(r pin.Role) bool {
 	l := a.login.Load()
 	return l != nil && l.role == r
 }
 
-// mayLogin checks everything about a login but the PIN.
+// mayLogin makes all checks of a login except for the PIN.
 func (c *Client) mayLogin(s *session, role pin.Role) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return s.mayLoginLocked(role)
 }
 
-// mayLoginLocked is for when c.mu is locked.
+// mayLoginLocked is mayLogin with c.mu locked.
 func (s *session) mayLoginLocked(role pin.Role) error {
 	a := s.attachment
 	switch l := a.login.Load(); {
@@ -106,9 +107,9 @@ func (s *session) mayLoginLocked(role pin.Role) error {
 	return nil
 }
 
-// beginLogin makes a login once its PIN was right. The checks are made again:
-// another thread may have been quicker. And the PIN may be another one by now;
-// if it is only after this, the feed ends the login.
+// beginLogin starts a login after its PIN was right. It repeats the checks, because another
+// thread may have been faster, and the PIN may have been changed. If it is changed later,
+// applyChanges ends the login.
 func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,9 +132,8 @@ func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	return nil
 }
 
-// endLogin ends the login of an application, if there is one, and returns the
-// keys that nobody may use any longer, for the caller to wipe. Client.mu is
-// locked.
+// endLogin ends the application's login, if there is one, and returns the keys to wipe.
+// Client.mu is locked.
 func (a *attachment) endLogin() []*liveKey {
 	l := a.login.Load()
 	if l == nil {
@@ -158,13 +158,12 @@ func (a *attachment) endLogin() []*liveKey {
 	return keys
 }
 
-// takePrivateKeys removes the keys of private objects, unless somebody has
-// logged in meanwhile.
+// takePrivateKeys removes the keys of private objects, unless somebody has logged in since.
 func (t *token) takePrivateKeys() []*liveKey {
 	return t.takeKeys(func(o *object.Object) bool { return t.userLogins == 0 && o.Private() })
 }
 
-// endLogin ends the application's login to a token, if it is that role's.
+// endLogin ends the application's login to a token, if it has that role.
 func (c *Client) endLogin(id record.TokenID, role pin.Role) {
 	var keys []*liveKey
 	c.mu.Lock()
@@ -182,7 +181,7 @@ func (e *Engine) endLogins(t *token, role pin.Role) {
 	}
 }
 
-// loginContext gives the PIN for the operation that waits for it.
+// loginContext gives the PIN to the operation that waits for it.
 func (s *session) loginContext(p secret.Bytes) error {
 	if !s.isUser() {
 		return ck.CKR_USER_NOT_LOGGED_IN

@@ -21,7 +21,7 @@ func (w *world) flags() ck.Flags {
 	return info.Flags
 }
 
-// Wrong tries count down to the lock, with the right flag at each step (C27); a
+// Wrong tries count down to the lock, with the right flag at each step; a
 // right PIN in between starts over.
 func TestPINTries(t *testing.T) {
 	w := newWorld(t)
@@ -89,7 +89,7 @@ func TestRememberedPIN(t *testing.T) {
 	}
 }
 
-// A try that cannot be stored is no try, and no login (S33).
+// A try that cannot be stored is no try, and no login.
 func TestLoginNeedsCommit(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.open(rw)
@@ -115,7 +115,7 @@ func TestLoginNeedsCommit(t *testing.T) {
 	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 }
 
-// A login belongs to one application (C92).
+// A login belongs to one application.
 func TestLoginIsTheApplications(t *testing.T) {
 	w := newWorld(t)
 	w.loggedIn(rw)
@@ -160,7 +160,7 @@ func TestParallelTries(t *testing.T) {
 	}
 }
 
-// A locked PIN ends the logins of all applications (S07).
+// A locked PIN ends the logins of all applications.
 func TestLockEndsLogins(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -223,7 +223,7 @@ func TestNoSOPIN(t *testing.T) {
 }
 
 // The same wrong PIN again is wrong and counts once, for the OS user who gave it,
-// for a while, and until the PIN is another one (C27, S34).
+// for a while, and until the PIN is another one.
 func TestSameWrongPIN(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()

@@ -12,7 +12,7 @@ import (
 )
 
 // The matrix: a key of every kind that can be generated, against every mechanism,
-// in every call that begins an operation (S08, S09).
+// in every call that begins an operation.
 
 // bench is a session with one of everything.
 type bench struct {

@@ -21,14 +21,14 @@ const (
 	keyFactor = 4
 )
 
-// sessionAdvance is charged for a session from its beginning to its end. It pays for the
-// session and for a few operations without gathered data, so that signing charges nothing.
+// sessionAdvance is charged for a session as long as it is open. It covers the session and a
+// few operations that collect no data, so that signing charges nothing.
 const sessionAdvance = 4 << 10
 
 // maxAnswer bounds the values of one C_GetAttributeValue.
 const maxAnswer = 16 << 20
 
-// Reserve charges n bytes more to the session. s.mu is locked.
+// Reserve charges n more bytes to the session. s.mu is locked.
 func (s *session) Reserve(n int) error {
 	err := s.purse.Take(n)
 	if err == nil {
@@ -37,7 +37,7 @@ func (s *session) Reserve(n int) error {
 	return err
 }
 
-// settle gives back what the session no longer holds. s.mu is locked.
+// settle refunds what the session no longer holds. s.mu is locked.
 func (s *session) settle() {
 	weight := s.weight()
 	switch {
@@ -51,7 +51,7 @@ func (s *session) settle() {
 	s.weighed = weight
 }
 
-// weight is what the session holds. s.mu is locked.
+// weight is the memory that the session holds. s.mu is locked.
 func (s *session) weight() int {
 	n := sessionWeight
 	if s.finder != nil {
@@ -79,7 +79,7 @@ func (op *operation) weight() int {
 	return n
 }
 
-// gathered is what a mechanism's part of an operation has gathered.
+// gathered is the data that a mechanism's part of an operation has collected.
 func gathered(part any) int {
 	if g, ok := part.(mech.Gatherer); ok {
 		return g.Held()
@@ -87,15 +87,15 @@ func gathered(part any) int {
 	return 0
 }
 
-// metered has the session of the operation charged for what a mechanism's part gathers.
+// metered charges the session for the data that a mechanism's part collects.
 func (op *operation) metered(part any) {
 	if g, ok := part.(mech.Gatherer); ok && op.session != nil {
 		g.Meter(op.session)
 	}
 }
 
-// parameterWeight is what a mechanism's parameter takes: here, and as the copy of it that
-// a mechanism keeps.
+// parameterWeight is the memory of a mechanism's parameter, and of the copy that the mechanism
+// keeps.
 func parameterWeight(p ck.Parameter) int {
 	switch p := p.(type) {
 	case nil, ck.RSAPkcsPssParams, ck.AESCtrParams, ck.MACGeneralParams:
@@ -106,7 +106,7 @@ func parameterWeight(p ck.Parameter) int {
 	return 2 * bytesIn(reflect.ValueOf(p))
 }
 
-// bytesIn is the length of all slices in a value, with what they hold.
+// bytesIn is the size of all slices in a value, recursively.
 func bytesIn(v reflect.Value) (n int) {
 	switch v.Kind() {
 	case reflect.Slice:
@@ -124,7 +124,7 @@ func bytesIn(v reflect.Value) (n int) {
 	return n
 }
 
-// weightOf is what a session object takes.
+// weightOf is the memory of a session object.
 func weightOf(o *object.Object) int {
 	n := int(o.Size())
 	if o.IsKey() {
@@ -133,9 +133,8 @@ func weightOf(o *object.Object) int {
 	return objectWeight + n
 }
 
-// reserve charges one more session object, before it is made, and checks the limits of
-// the attachment. Two calls at the same time may go over those by one object each, which
-// does no harm.
+// reserve charges for one more session object before it is made, and checks the limits of the
+// attachment. Two concurrent calls may exceed them by one object each, which does no harm.
 func (a *attachment) reserve(o *object.Object) error {
 	if o.Token() {
 		return nil
@@ -156,7 +155,7 @@ func (a *attachment) checkRoom(size uint64) error {
 	return nil
 }
 
-// release gives back what reserve charged for objects that are not there, or no longer.
+// release refunds what reserve charged for objects that do not exist, or no longer.
 func (a *attachment) release(objects ...*object.Object) {
 	for _, o := range objects {
 		if !o.Token() {

@@ -5,8 +5,8 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-// message is what an operation on messages (version 3.0) has beside that of
-// the message under way: one key and mechanism, any number of messages.
+// message is the state of an operation on messages (version 3.0): one key and mechanism, any
+// number of messages.
 type message struct {
 	// renew begins the next message.
 	renew func(k *mech.Key) error
@@ -37,8 +37,7 @@ func (op *operation) beginMessages(k *mech.Key, renew func(*mech.Key) error) err
 	return renew(k)
 }
 
-// idleMessageOp is the operation of that kind, for a message that is given whole or
-// that begins.
+// idleMessageOp returns the operation of that kind, between messages.
 func (s *session) idleMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
 	switch {
@@ -50,7 +49,7 @@ func (s *session) idleMessageOp(k kind, parameter []byte) (*operation, error) {
 	return op, noMessageParameter(op, parameter)
 }
 
-// begunMessageOp is the operation of that kind, for a further part of a message.
+// begunMessageOp returns the operation of that kind, in the middle of a message.
 func (s *session) begunMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
 	switch {
@@ -62,7 +61,7 @@ func (s *session) begunMessageOp(k kind, parameter []byte) (*operation, error) {
 	return op, noMessageParameter(op, parameter)
 }
 
-// noMessageParameter: no mechanism that signs has a parameter for each message.
+// noMessageParameter refuses a parameter: no mechanism that signs has one for each message.
 func noMessageParameter(op *operation, parameter []byte) error {
 	if len(parameter) == 0 {
 		return nil
@@ -70,8 +69,8 @@ func noMessageParameter(op *operation, parameter []byte) error {
 	return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%v has no parameter for a message, and %d bytes were given", op.mechanism.Type, len(parameter))
 }
 
-// runMessageStep runs a step of a message. An error ends the message, and unlike other
-// operations not the operation, which may go on with the next message.
+// runMessageStep runs one step of a message. An error ends the message but, unlike in other
+// operations, not the operation.
 func (s *session) runMessageStep(k kind, op *operation, last bool, step func() error) error {
 	if err := op.requirePIN(); err != nil {
 		return err
@@ -110,7 +109,7 @@ func (c *Client) messageBegin(h ck.SessionHandle, k kind, parameter []byte) erro
 	return err
 }
 
-// messageFinal ends an operation on messages, and a message that is under way.
+// messageFinal ends an operation on messages, and a message that was begun.
 func (c *Client) messageFinal(h ck.SessionHandle, k kind) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -122,7 +121,7 @@ func (c *Client) messageFinal(h ck.SessionHandle, k kind) error {
 	return err
 }
 
-// errNoMessages is the answer to a mechanism that has no operation on many messages.
+// errNoMessages is returned for a mechanism without operations on messages.
 func errNoMessages(d *mech.Descriptor) error {
 	return ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v has no messages; begin one operation for each", d.Type)
 }

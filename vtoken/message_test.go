@@ -84,7 +84,7 @@ func TestMessagesInWrongOrder(t *testing.T) {
 	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
 }
 
-// A key with CKA_ALWAYS_AUTHENTICATE asks for the PIN at each message (C05).
+// A key with CKA_ALWAYS_AUTHENTICATE asks for the PIN at each message.
 func TestMessagesAskForThePIN(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)

@@ -5,9 +5,9 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-// messageCipher is what an operation that encrypts or decrypts messages keeps.
-// The mechanism takes a whole message: nothing is put out before its last part,
-// so that no plaintext is before its tag was verified.
+// messageCipher is the state of an operation that encrypts or decrypts messages. The mechanism
+// takes whole messages: there is no output before the last part, so that no plaintext is
+// returned before its tag was verified.
 type messageCipher struct {
 	begin     func(k *mech.Key, p ck.Parameter) (mech.Cipher, error)
 	parameter func(m ck.MessageParams, aad []byte) ck.Parameter
@@ -43,20 +43,20 @@ func (c *Client) MessageEncryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.O
 	return c.beginOperation(h, messageEncrypting, m, key)
 }
 
-// EncryptMessage is C_EncryptMessage (section 5.9). It puts the tag, and the
-// nonce where it is to be generated, into p. Asking for the length makes neither.
+// EncryptMessage is C_EncryptMessage (section 5.9). It puts the tag, and a generated nonce,
+// into p. A size query makes neither.
 func (c *Client) EncryptMessage(h ck.SessionHandle, p *ck.MessageParams, aad, plain []byte, buf ck.Buffer) (ck.Output, error) {
 	return c.wholeMessage(h, messageEncrypting, p, aad, plain, buf)
 }
 
-// EncryptMessageBegin is C_EncryptMessageBegin (section 5.9). It puts the nonce
-// into p where it is to be generated.
+// EncryptMessageBegin is C_EncryptMessageBegin (section 5.9). It puts a generated nonce into
+// p.
 func (c *Client) EncryptMessageBegin(h ck.SessionHandle, p *ck.MessageParams, aad []byte) error {
 	return c.cipherBegin(h, messageEncrypting, p, aad)
 }
 
-// EncryptMessageNext is C_EncryptMessageNext (section 5.9). With
-// CKF_END_OF_MESSAGE it puts out all of the message, and the tag into p.
+// EncryptMessageNext is C_EncryptMessageNext (section 5.9). With CKF_END_OF_MESSAGE it returns
+// the whole message, and puts the tag into p.
 func (c *Client) EncryptMessageNext(h ck.SessionHandle, p *ck.MessageParams, plain []byte, buf ck.Buffer, flags ck.Flags) (ck.Output, error) {
 	return c.cipherNext(h, messageEncrypting, p, plain, buf, flags)
 }
@@ -71,8 +71,8 @@ func (c *Client) MessageDecryptInit(h ck.SessionHandle, m ck.Mechanism, key ck.O
 	return c.beginOperation(h, messageDecrypting, m, key)
 }
 
-// DecryptMessage is C_DecryptMessage (section 5.11). The tag is in p; one that is
-// wrong is CKR_AEAD_DECRYPT_FAILED, and does not end the operation.
+// DecryptMessage is C_DecryptMessage (section 5.11), with the tag in p. A wrong tag is
+// CKR_AEAD_DECRYPT_FAILED and does not end the operation.
 func (c *Client) DecryptMessage(h ck.SessionHandle, p *ck.MessageParams, aad, encrypted []byte, buf ck.Buffer) (ck.Output, error) {
 	return c.wholeMessage(h, messageDecrypting, p, aad, encrypted, buf)
 }
@@ -82,8 +82,8 @@ func (c *Client) DecryptMessageBegin(h ck.SessionHandle, p *ck.MessageParams, aa
 	return c.cipherBegin(h, messageDecrypting, p, aad)
 }
 
-// DecryptMessageNext is C_DecryptMessageNext (section 5.11). With
-// CKF_END_OF_MESSAGE it takes the tag from p and puts out all of the message.
+// DecryptMessageNext is C_DecryptMessageNext (section 5.11). With CKF_END_OF_MESSAGE it takes
+// the tag from p and returns the whole message.
 func (c *Client) DecryptMessageNext(h ck.SessionHandle, p *ck.MessageParams, encrypted []byte, buf ck.Buffer, flags ck.Flags) (ck.Output, error) {
 	return c.cipherNext(h, messageDecrypting, p, encrypted, buf, flags)
 }
@@ -179,7 +179,7 @@ func (c *Client) cipherNext(h ck.SessionHandle, k kind, p *ck.MessageParams, in 
 	return output(out), nil
 }
 
-// checkMessageParameter refuses the parameter of another mechanism.
+// checkMessageParameter refuses a parameter of another mechanism.
 func (op *operation) checkMessageParameter(p *ck.MessageParams) error {
 	if p.Mechanism != op.mechanism.Type {
 		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "the parameter of a message is one of %v, not of %v", p.Mechanism, op.mechanism.Type)
@@ -187,7 +187,7 @@ func (op *operation) checkMessageParameter(p *ck.MessageParams) error {
 	return nil
 }
 
-// outLen is how much the message has with n more bytes.
+// outLen is the length of the message with n more bytes.
 func (m *messageCipher) outLen(k kind, n int) int {
 	tag := int(m.tagBits / 8)
 	if k == messageEncrypting {
@@ -225,7 +225,7 @@ func (op *operation) startMessage(k kind, p *ck.MessageParams, aad []byte) error
 	return err
 }
 
-// endMessage takes the last data of a message in, and puts all of it out.
+// endMessage adds the last data of a message and returns all of it.
 func (op *operation) endMessage(k kind, p *ck.MessageParams, in []byte) ([]byte, error) {
 	m := op.message.cipher
 	if p.TagBits != m.tagBits || uint64(len(p.Tag))*8 != m.tagBits {

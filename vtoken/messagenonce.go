@@ -8,9 +8,9 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// nonces makes the nonces of the messages that one operation encrypts. No two
-// are the same. What was made before for the same key is not known here: the
-// caller sees to it with the fixed bits, or asks for random ones.
+// nonces generates the nonces of the messages that one operation encrypts. No two are equal.
+// Nonces of earlier operations with the same key are not known here: callers use different
+// fixed bits, or random nonces.
 type nonces struct {
 	// first is what the first message's parameter says of nonces, nil before it.
 	first *ck.MessageParams
@@ -24,7 +24,7 @@ const (
 	maxRandomNonces = 1 << 32
 )
 
-// next is the nonce of the next message.
+// next returns the nonce of the next message.
 func (g *nonces) next(p ck.MessageParams) ([]byte, error) {
 	f := g.first
 	if f == nil {
@@ -49,8 +49,7 @@ func (g *nonces) next(p ck.MessageParams) ([]byte, error) {
 	return nonce, err
 }
 
-// generate makes a nonce with that many free bits; first is that of the first
-// message.
+// generate makes a nonce with that many free bits. first is the nonce of the first message.
 func (g *nonces) generate(p ck.MessageParams, first []byte, free uint64) ([]byte, error) {
 	random := p.Generator == ck.CKG_GENERATE_RANDOM || p.Generator == ck.CKG_GENERATE && free >= minRandomBits
 	switch {
@@ -76,7 +75,7 @@ func (g *nonces) generate(p ck.MessageParams, first []byte, free uint64) ([]byte
 	return mixBits(p.Nonce, value, p.FixedBits, func(_, made byte) byte { return made }), nil
 }
 
-// putCounter writes n to the end of the bytes, which may be fewer than eight.
+// putCounter writes n to the end of the slice, which may be shorter than eight bytes.
 func putCounter(to []byte, n uint64) {
 	var all [8]byte
 	binary.BigEndian.PutUint64(all[:], n)
@@ -84,7 +83,7 @@ func putCounter(to []byte, n uint64) {
 	copy(to[len(to)-k:], all[len(all)-k:])
 }
 
-// mixBits is old with all but its first fixed bits put together with those made.
+// mixBits keeps the first fixed bits of old, and combines the others with made.
 func mixBits(old, made []byte, fixed uint64, mix func(old, made byte) byte) []byte {
 	out := make([]byte, len(old))
 	for i := range out {

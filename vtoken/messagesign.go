@@ -11,8 +11,7 @@ func (c *Client) MessageSignInit(h ck.SessionHandle, m ck.Mechanism, key ck.Obje
 	return c.beginOperation(h, messageSigning, m, key)
 }
 
-// SignMessage is C_SignMessage (section 5.14). Asking for the length signs
-// nothing.
+// SignMessage is C_SignMessage (section 5.14). A size query signs nothing.
 func (c *Client) SignMessage(h ck.SessionHandle, parameter, data []byte, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -31,8 +30,8 @@ func (c *Client) SignMessageBegin(h ck.SessionHandle, parameter []byte) error {
 	return c.messageBegin(h, messageSigning, parameter)
 }
 
-// SignMessageNext is C_SignMessageNext (section 5.14): a part of a message, and
-// with last its signature, too. Asking for the length takes nothing in.
+// SignMessageNext is C_SignMessageNext (section 5.14): a part of a message, and the signature
+// with the last part. A size query adds nothing.
 func (c *Client) SignMessageNext(h ck.SessionHandle, parameter, data []byte, last bool, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -49,8 +48,7 @@ func (c *Client) SignMessageNext(h ck.SessionHandle, parameter, data []byte, las
 	return output(nil), s.runMessageStep(messageSigning, op, false, func() error { return op.signer.Update(data) })
 }
 
-// signMessage adds the last data of a message and signs it, where the signature
-// fits.
+// signMessage adds the last data of a message and signs it, if the signature fits the buffer.
 func (s *session) signMessage(op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
 	if answer, done, err := fitsBuffer(op.signer.Len(), buf); done {
 		return answer, err
@@ -99,8 +97,8 @@ func (c *Client) VerifyMessageBegin(h ck.SessionHandle, parameter []byte) error 
 	return c.messageBegin(h, messageVerifying, parameter)
 }
 
-// VerifyMessageNext is C_VerifyMessageNext (section 5.16): a part of a message;
-// the last one comes with the signature, the others with nil.
+// VerifyMessageNext is C_VerifyMessageNext (section 5.16): a part of a message. The last part
+// has a signature; it is nil for the others.
 func (c *Client) VerifyMessageNext(h ck.SessionHandle, parameter, data, signature []byte) error {
 	s, err := c.enter(h)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// objectIndex is a set of objects with an index for C_FindObjectsInit: for an
-// attribute type, the hash of a value leads to the handles of the objects that
-// have it. The index of a type is made when a search first uses the type, and
-// kept current from then on, so that memory goes only to what is searched for.
-// It is not safe for concurrent use; its home's lock guards it.
+// objectIndex is a set of objects with an index for C_FindObjectsInit: for each attribute type
+// it maps the hash of a value to the handles of the objects that have it. The index of a type
+// is built when a search first uses the type, and maintained from then on, so that only types
+// which are searched for take memory. It is not safe for concurrent use; the lock of its
+// objectSpace guards it.
 type objectIndex struct {
 	seed    maphash.Seed
 	objects map[ck.ObjectHandle]*object.Object
@@ -24,9 +24,9 @@ type objectIndex struct {
 	index map[ck.AttributeType]map[uint64]*postings
 }
 
-// postings is the handles of the objects that an index names, in the order in which
-// they came. A handle of an object that left may stay for a while, so that one change
-// costs the same however many objects there are; whoever reads looks at the objects.
+// postings are the handles of the objects that an index entry names, in the order in which
+// they were added. The handle of a removed object may stay for a while, so that the cost of a
+// change does not depend on the number of objects; readers check the objects.
 type postings struct {
 	handles []ck.ObjectHandle
 	left    int  // how many handles stay of objects that left
@@ -46,7 +46,7 @@ func (c *objectIndex) get(h ck.ObjectHandle) *object.Object { return c.objects[h
 
 func (c *objectIndex) len() int { return len(c.objects) }
 
-// put adds an object or replaces the one with its handle.
+// put adds an object, or replaces the one with its handle.
 func (c *objectIndex) put(h ck.ObjectHandle, o *object.Object) {
 	var before object.Set
 	if old := c.objects[h]; old != nil {
@@ -63,7 +63,7 @@ func (c *objectIndex) put(h ck.ObjectHandle, o *object.Object) {
 	}
 }
 
-// remove takes an object out, if it is there.
+// remove removes an object, if it is there.
 func (c *objectIndex) remove(h ck.ObjectHandle) {
 	old := c.objects[h]
 	if old == nil {
@@ -74,7 +74,7 @@ func (c *objectIndex) remove(h ck.ObjectHandle) {
 	c.all.remove(func(h ck.ObjectHandle) bool { return c.objects[h] != nil })
 }
 
-// has reports whether the set has that attribute with that value.
+// has reports whether the set has the attribute with that value.
 func has(set object.Set, a ck.Attribute) bool {
 	other, ok := set.Find(a.Type)
 	return ok && bytes.Equal(other.Value, a.Value)
@@ -93,8 +93,7 @@ func (c *objectIndex) list(h ck.ObjectHandle, a ck.Attribute) {
 	values[key].add(h)
 }
 
-// unlist takes the attributes of an object that is still there out of the index, but
-// for those that it keeps.
+// unlist removes the attributes of an object from the index, except for those that it keeps.
 func (c *objectIndex) unlist(h ck.ObjectHandle, attrs, kept object.Set) {
 	for _, a := range attrs {
 		if has(kept, a) {
@@ -120,7 +119,7 @@ func (c *objectIndex) unlist(h ck.ObjectHandle, attrs, kept object.Set) {
 	}
 }
 
-// attribute is the value of an attribute of an object, where both are there.
+// attribute returns the value of an object's attribute, if both exist.
 func (c *objectIndex) attribute(h ck.ObjectHandle, t ck.AttributeType) ([]byte, bool) {
 	o := c.objects[h]
 	if o == nil {
@@ -132,14 +131,13 @@ func (c *objectIndex) attribute(h ck.ObjectHandle, t ck.AttributeType) ([]byte, 
 
 func (c *objectIndex) hash(v []byte) uint64 { return maphash.Bytes(c.seed, v) }
 
-// ready reports whether find can answer without making an index, that is, under
-// a read lock.
+// ready reports whether find can answer without building an index, that is, under a read lock.
 func (c *objectIndex) ready(t ck.Template) bool {
 	typ, ok := c.narrowest(t)
 	return !ok || c.types[typ] == 0 || c.index[typ] != nil
 }
 
-// prepare makes the index that find needs for the template.
+// prepare builds the index that find needs for the template.
 func (c *objectIndex) prepare(t ck.Template) {
 	typ, ok := c.narrowest(t)
 	if !ok || c.types[typ] == 0 || c.index[typ] != nil {
@@ -161,8 +159,8 @@ func (c *objectIndex) prepare(t ck.Template) {
 	c.index[typ] = values
 }
 
-// find is the handles of the objects that match the template and that the
-// caller may see, in ascending order.
+// find returns the handles of the objects that match the template and that the caller may see,
+// in ascending order.
 func (c *objectIndex) find(t ck.Template, visible func(*object.Object) bool) []ck.ObjectHandle {
 	candidates := &c.all
 	if typ, ok := c.narrowest(t); ok {
@@ -184,9 +182,9 @@ func (c *objectIndex) find(t ck.Template, visible func(*object.Object) bool) []c
 	return found
 }
 
-// narrowest is the attribute type of the template whose index is to be used: one
-// that no object has, else bytes (labels, ids, certificates, which tell objects
-// apart), else numbers, else flags. ok is false for the empty template.
+// narrowest returns the attribute type of the template whose index is used: one that no object
+// has, else bytes (labels, ids, certificates, which differ between objects), else numbers,
+// else flags. ok is false for the empty template.
 func (c *objectIndex) narrowest(t ck.Template) (best ck.AttributeType, ok bool) {
 	bestRank := 0
 	for _, a := range t {
@@ -217,15 +215,15 @@ func (p *postings) add(h ck.ObjectHandle) {
 	p.handles = append(p.handles, h)
 }
 
-// remove notes that one object left. When half of the handles are of such, only
-// those of objects that stay are kept.
+// remove counts an object that was removed. When half of the handles are stale, it drops
+// those.
 func (p *postings) remove(stays func(ck.ObjectHandle) bool) {
 	if p.left++; 2*p.left > len(p.handles) {
 		p.tidy(stays)
 	}
 }
 
-// tidy leaves the handles of the objects that stay, each once and in order.
+// tidy drops stale handles and duplicates, and sorts the others.
 func (p *postings) tidy(stays func(ck.ObjectHandle) bool) {
 	if p.left > 0 {
 		p.handles = slices.DeleteFunc(p.handles, func(h ck.ObjectHandle) bool { return !stays(h) })

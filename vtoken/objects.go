@@ -17,7 +17,7 @@ const (
 	maxSearchResults  = 1 << 20
 )
 
-// spaceOf is where the object with the handle would live.
+// spaceOf returns the space to which the handle belongs.
 func (s *session) spaceOf(h ck.ObjectHandle) *objectSpace {
 	if h&sessionObjectBit != 0 {
 		return &s.attachment.objectSpace
@@ -25,11 +25,11 @@ func (s *session) spaceOf(h ck.ObjectHandle) *objectSpace {
 	return &s.token().objectSpace
 }
 
-// sees reports whether the session may know of the object.
+// sees reports whether the session may see the object.
 func (s *session) sees(o *object.Object) bool { return !o.Private() || s.isUser() }
 
-// object is the object with the handle, if the session may know of it;
-// otherwise CKR_OBJECT_HANDLE_INVALID.
+// object returns the object with the handle if the session may see it; otherwise
+// CKR_OBJECT_HANDLE_INVALID.
 func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
 	o := s.spaceOf(h).get(h)
 	if o == nil && h&builtinBit != 0 {
@@ -41,8 +41,8 @@ func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
 	return o, nil
 }
 
-// mayWrite checks that the session may make or change an object that is, or is
-// to be, like o (section 4.4: sessions and access to objects).
+// mayWrite checks that the session may make or change an object like o (section 4.4: sessions
+// and access to objects).
 func (s *session) mayWrite(o *object.Object) error {
 	switch {
 	case o.Token() && !s.writable:
@@ -53,7 +53,7 @@ func (s *session) mayWrite(o *object.Object) error {
 	return nil
 }
 
-// toWrite finds an object that this session may change or destroy.
+// toWrite returns an object that this session may change.
 func (s *session) toWrite(obj ck.ObjectHandle) (*object.Object, error) {
 	o, err := s.object(obj)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *session) toWrite(obj ck.ObjectHandle) (*object.Object, error) {
 	return o, s.mayWrite(o)
 }
 
-// isSO reports whether the SO is logged in, who may do what others may not.
+// isSO reports whether the SO is logged in.
 func (s *session) isSO() bool {
 	r, in := s.role()
 	return in && r == pin.SO
@@ -75,7 +75,7 @@ func (c *Client) CreateObject(h ck.SessionHandle, t ck.Template) (ck.ObjectHandl
 	})
 }
 
-// addObject adds a new object, see add.
+// addObject adds one object, see addObjects.
 func (s *session) addObject(o *object.Object) (ck.ObjectHandle, error) {
 	handles, err := s.addObjects(o)
 	if err != nil {
@@ -84,8 +84,8 @@ func (s *session) addObject(o *object.Object) (ck.ObjectHandle, error) {
 	return handles[0], nil
 }
 
-// addObjects adds new objects, those of the token in one commit and before those of the
-// session, so that there are all or none.
+// addObjects adds new objects, all or none: first those of the token, in one commit, then
+// those of the session.
 func (s *session) addObjects(objects ...*object.Object) ([]ck.ObjectHandle, error) {
 	for i, o := range objects {
 		err := s.mayWrite(o)
@@ -133,8 +133,8 @@ func (s *session) store(objects []*object.Object) ([]ck.ObjectHandle, error) {
 	return handles, err
 }
 
-// update commits a change of the token's objects, if the token is still there.
-// fn may be called more than once.
+// update commits a change of the token's objects, if the token is still usable. fn may be
+// called more than once.
 func (s *session) update(fn func(tx Tx) error) error {
 	id := s.token().id
 	return s.engine().store.Update(func(tx Tx) error {
@@ -149,8 +149,9 @@ func (s *session) update(fn func(tx Tx) error) error {
 	})
 }
 
-// addSessionObject adds a session object that was reserved; it goes with the session, and a private one with
-// the login. Where either is over already, its handle is never valid.
+// addSessionObject adds a session object for which reserve has charged. It ends with the
+// session, and a private one also with the login. If either has ended already, the returned
+// handle is never valid.
 func (a *attachment) addSessionObject(s *session, o *object.Object) ck.ObjectHandle {
 	h := sessionObjectBit | ck.ObjectHandle(a.client.engine.handles.Add(1))
 	a.mu.Lock()
@@ -165,7 +166,7 @@ func (a *attachment) addSessionObject(s *session, o *object.Object) ck.ObjectHan
 	return h
 }
 
-// trackObject notes whose a session object is. home.mu is locked.
+// trackObject records which session a session object belongs to. objectSpace.mu is locked.
 func (a *attachment) trackObject(h ck.ObjectHandle, s *session, o *object.Object) {
 	a.owners[h] = s
 	if s.objects == nil {
@@ -198,7 +199,7 @@ func (a *attachment) drop(list func() map[ck.ObjectHandle]struct{}) []*liveKey {
 	return keys
 }
 
-// dropLocked destroys a session object. home.mu is locked.
+// dropLocked destroys a session object. objectSpace.mu is locked.
 func (a *attachment) dropLocked(h ck.ObjectHandle) []*liveKey {
 	o := a.objects.get(h)
 	a.bytes -= o.Size()
@@ -254,8 +255,8 @@ func (s *session) copyObject(h ck.ObjectHandle, o *object.Object, t ck.Template)
 	return copied, handle, err
 }
 
-// openSecrets is the object with its secret attributes. The caller wipes those of a
-// token object.
+// openSecrets returns the object with its secret attributes. The caller wipes those of a token
+// object.
 func (s *session) openSecrets(h ck.ObjectHandle, o *object.Object) (*object.Object, error) {
 	if !o.Sealed() {
 		return o, nil
@@ -273,7 +274,8 @@ func (s *session) openSecrets(h ck.ObjectHandle, o *object.Object) (*object.Obje
 }
 
 // DestroyObject is C_DestroyObject (section 5.7). The handle stays valid until
-// the object is gone from the disk (P16).
+// the object is gone from the disk, so that no object comes back after a restart
+// (softhsm/SoftHSMv2#903).
 func (c *Client) DestroyObject(h ck.SessionHandle, obj ck.ObjectHandle) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -306,7 +308,7 @@ func (s *session) destroyObject(obj ck.ObjectHandle, o *object.Object) error {
 	return err
 }
 
-// destroy destroys a session object, unless another thread was quicker.
+// destroy destroys a session object, unless another thread has done so.
 func (a *attachment) destroy(h ck.ObjectHandle) error {
 	a.mu.Lock()
 	var keys []*liveKey

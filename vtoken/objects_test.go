@@ -106,7 +106,7 @@ func TestSessionObjects(t *testing.T) {
 	want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
 }
 
-// A read tells what it can and marks the rest (C21).
+// A read tells what it can and marks the rest.
 func TestGetAttributeValue(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -205,7 +205,7 @@ func TestSetAttributeValue(t *testing.T) {
 	w.ok(err)
 }
 
-// Copies work between token and session, and loosen nothing (C22).
+// Copies work between token and session, and loosen nothing.
 func TestCopyObject(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)

@@ -8,8 +8,8 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// objectSpace is where objects live, with their parsed keys: a token, or the session
-// objects of one attachment.
+// objectSpace holds objects with their parsed keys: those of a token, or the session objects
+// of one attachment.
 type objectSpace struct {
 	mu      sync.RWMutex
 	objects objectIndex
@@ -20,11 +20,10 @@ func newObjectSpace(seed maphash.Seed) objectSpace {
 	return objectSpace{objects: newObjectIndex(seed), keys: map[ck.ObjectHandle]*liveKey{}}
 }
 
-// sessionObjectBit marks the handles of session objects: ids of token objects
-// are below it.
+// sessionObjectBit marks the handles of session objects. The ids of token objects are smaller.
 const sessionObjectBit ck.ObjectHandle = 1 << 62
 
-// get is the object with the handle, or nil.
+// get returns the object with the handle, or nil.
 func (h *objectSpace) get(handle ck.ObjectHandle) *object.Object {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -47,8 +46,7 @@ func (h *objectSpace) takeKey(handle ck.ObjectHandle) []*liveKey {
 	return []*liveKey{k}
 }
 
-// takeKeys removes the parsed keys of the objects that are chosen, for the
-// caller to wipe.
+// takeKeys removes the parsed keys of the chosen objects, for the caller to wipe.
 func (h *objectSpace) takeKeys(chosen func(*object.Object) bool) []*liveKey {
 	h.mu.Lock()
 	defer h.mu.Unlock()

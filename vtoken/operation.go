@@ -11,7 +11,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// kind is one of the operations of which a session has one of each at a time.
+// kind is a kind of operation. A session has at most one of each at a time.
 type kind int
 
 const (
@@ -29,7 +29,7 @@ const (
 	kinds
 )
 
-// rule is what an operation asks of a key and of a mechanism.
+// rule is what an operation requires of a key and a mechanism.
 type rule struct {
 	usage ck.AttributeType // the key's flag that permits it
 	// flag is the use in CK_MECHANISM_INFO that a policy allows, and what ends it in
@@ -41,7 +41,8 @@ type rule struct {
 	cancel ck.Flags
 }
 
-// rules is the one table of what operations need (S08).
+// rules are the requirements of all operations. A check that each function makes by itself is
+// forgotten in one of them (softhsm/SoftHSMv2#671).
 var rules = [kinds]rule{
 	encrypting: {ck.CKA_ENCRYPT, ck.CKF_ENCRYPT, beginEncrypt, 0},
 	decrypting: {ck.CKA_DECRYPT, ck.CKF_DECRYPT, beginDecrypt, 0},
@@ -60,7 +61,7 @@ var rules = [kinds]rule{
 	messageDecrypting: {ck.CKA_DECRYPT, ck.CKF_DECRYPT, beginMessageDecrypt, ck.CKF_MESSAGE_DECRYPT},
 }
 
-// operation is a running operation of a session. Its session's lock guards it.
+// operation is a running operation of a session, whose lock guards it.
 type operation struct {
 	mechanism ck.Mechanism
 	handle    ck.ObjectHandle // of the key
@@ -84,8 +85,7 @@ type operation struct {
 	associated int // and what belongs to the message under way
 }
 
-// isCancelled reports whether the operation was cancelled from outside: by a logout, or
-// because its key is gone (S07).
+// isCancelled reports whether the operation ended with a logout, or because its key is gone.
 func (op *operation) isCancelled() bool {
 	if op.login != nil && op.login.ended.Load() {
 		return true
@@ -100,8 +100,8 @@ func (op *operation) isCancelled() bool {
 	return !alive
 }
 
-// begin starts an operation: the only place that decides which key may be used
-// for what and with which mechanism (S08).
+// begin starts an operation. All checks of which key may be used, for what and with which
+// mechanism, are here.
 func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	if err := s.ensureIdle(k); err != nil {
 		return err
@@ -143,8 +143,8 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 	return nil
 }
 
-// mechanism is the description of a mechanism that is there, has the use, and is
-// offered for it by the token's policy.
+// mechanism returns a mechanism that exists, supports the use, and is offered for it by the
+// token's policy.
 func (s *session) mechanism(m ck.Mechanism, use ck.Flags) (*mech.Descriptor, error) {
 	d, ok := mech.Lookup(m.Type)
 	if !ok {
@@ -156,8 +156,9 @@ func (s *session) mechanism(m ck.Mechanism, use ck.Flags) (*mech.Descriptor, err
 	return d, s.token().record().Policy.Check(m, use)
 }
 
-// ensureIdle checks that no such operation is active. One that was cancelled, or
-// that waits for its PIN, gives way (C06).
+// ensureIdle checks that no such operation is active. An operation that was cancelled, or that
+// waits for its PIN, is dropped: OpenSSH's agent leaves such operations behind
+// (Yubico/yubico-piv-tool#582).
 func (s *session) ensureIdle(k kind) error {
 	if op := s.ops[k]; op != nil && !op.waits && !op.isCancelled() {
 		return ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the session has such an operation; end it first")
@@ -166,8 +167,7 @@ func (s *session) ensureIdle(k kind) error {
 	return nil
 }
 
-// usableKey is the key with the handle if the session may use it so with the
-// mechanism.
+// usableKey returns the key with the handle, if the session may use it with the mechanism.
 func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.Descriptor) (*object.Object, error) {
 	o, err := s.visibleKey(h)
 	if err != nil {
@@ -190,14 +190,14 @@ func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.D
 	return o, nil
 }
 
-// tooSmall reports whether the token's policy wants a larger RSA key for the use.
+// tooSmall reports whether the token's policy requires a larger RSA key for the use.
 func (s *session) tooSmall(o *object.Object, usage ck.AttributeType) bool {
 	verify := usage == ck.CKA_VERIFY || usage == ck.CKA_VERIFY_RECOVER
 	bits, ok := o.RSABits()
 	return ok && bits < s.token().record().Policy.MinRSABits(verify)
 }
 
-// visibleKey is the key with the handle, whatever it may be used for.
+// visibleKey returns the key with the handle, whatever its usage flags are.
 func (s *session) visibleKey(h ck.ObjectHandle) (*object.Object, error) {
 	o := s.spaceOf(h).get(h)
 	switch {
@@ -224,11 +224,10 @@ func (s *session) attachLogin(op *operation, o *object.Object) {
 	op.waits = o.AlwaysAuthenticate()
 }
 
-// mayProceed reports whether the operation may go on. One that waits for its PIN
-// may if it is the first use of such a key since the login (C05). That is asked
-// at the first use and not before, so an application that does give the PIN
-// finds an operation that takes it, and one that never comes back leaves nothing
-// behind (C06).
+// mayProceed reports whether the operation may continue. One that waits for its PIN may, if it
+// is the first use of such a key since the login, as OpenSSH expects. This is decided at the
+// first use and not before, so an application that does give the PIN finds an operation that
+// takes it, and one that gives up leaves no trace.
 func (op *operation) mayProceed() bool {
 	if op.waits && op.login.fresh.Swap(false) {
 		op.waits = false
@@ -236,7 +235,7 @@ func (op *operation) mayProceed() bool {
 	return !op.waits
 }
 
-// liveKey is the parsed key of an object, from the home's cache.
+// liveKey returns the parsed key of an object, from the cache of its objectSpace.
 func (s *session) liveKey(handle ck.ObjectHandle, o *object.Object) (*liveKey, error) {
 	h := s.spaceOf(handle)
 	h.mu.RLock()
@@ -254,7 +253,7 @@ func (s *session) liveKey(handle ck.ObjectHandle, o *object.Object) (*liveKey, e
 	return s.cacheKey(h, handle, &liveKey{key: parsed})
 }
 
-// parseKey opens the secret attributes of a key, and parses it.
+// parseKey decrypts the secret attributes of a key, and parses it.
 func (s *session) parseKey(handle ck.ObjectHandle, o *object.Object) (*mech.Key, error) {
 	full, err := s.openSecrets(handle, o)
 	if err != nil {
@@ -266,8 +265,8 @@ func (s *session) parseKey(handle ck.ObjectHandle, o *object.Object) (*mech.Key,
 	return mech.ParseKey(full, s.engine().opts.Provider)
 }
 
-// cacheKey puts a parsed key into the cache, unless another thread was quicker,
-// or the object or the login is gone.
+// cacheKey puts a parsed key into the cache, unless another thread has done so, or the object
+// or the login is gone.
 func (s *session) cacheKey(h *objectSpace, handle ck.ObjectHandle, k *liveKey) (*liveKey, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -287,7 +286,7 @@ func (s *session) cacheKey(h *objectSpace, handle ck.ObjectHandle, k *liveKey) (
 	return k, nil
 }
 
-// active is the session's operation of that kind.
+// active returns the session's operation of that kind.
 func (s *session) active(k kind) (*operation, error) {
 	op := s.ops[k]
 	if op == nil {
@@ -300,7 +299,7 @@ func (s *session) active(k kind) (*operation, error) {
 	return op, nil
 }
 
-// onePart is active for a function that does all of an operation at once.
+// onePart is active for functions that do an operation in one call.
 func (s *session) onePart(k kind) (*operation, error) {
 	op, err := s.active(k)
 	if err == nil && op.multi {
@@ -317,9 +316,9 @@ func (op *operation) requirePIN() error {
 	return nil
 }
 
-// runStep runs one step of an operation with its key held. An error ends the
-// operation, but for a missing PIN, and so does a panic, which lets go of the
-// key on its way (P12).
+// runStep runs one step of an operation while it holds the key. An error ends the operation,
+// except for a missing PIN. So does a panic, which releases the key: a request that panics
+// must not stop the others (thin-edge/thin-edge.io#3548).
 func (s *session) runStep(k kind, op *operation, step func() error) (err error) {
 	if err := op.requirePIN(); err != nil {
 		return err
@@ -342,8 +341,8 @@ func (s *session) runStep(k kind, op *operation, step func() error) (err error) 
 	return err
 }
 
-// runLastStep is use for the last step of an operation, the one that computes with the key.
-// Where that takes long, the step waits for its turn, without holding the key.
+// runLastStep is runStep for the last step of an operation, the one that computes with the
+// key. A slow step waits for its turn, without holding the key meanwhile.
 func (s *session) runLastStep(k kind, op *operation, step func() error) error {
 	if !op.long {
 		return s.runStep(k, op, step)
@@ -359,8 +358,8 @@ func (s *session) runLastStep(k kind, op *operation, step func() error) error {
 	return err
 }
 
-// fitsBuffer tells what to do about an output of n bytes: answer with the length
-// alone, or put it out.
+// fitsBuffer reports whether an output of n bytes fits the buffer. If not, or if the caller
+// asks for the length, done is true and answer is what to return.
 func fitsBuffer(n int, buf ck.Buffer) (answer ck.Output, done bool, err error) {
 	switch {
 	case buf.Null:
@@ -371,7 +370,7 @@ func fitsBuffer(n int, buf ck.Buffer) (answer ck.Output, done bool, err error) {
 	return ck.Output{}, false, nil
 }
 
-// output is a complete output.
+// output returns a complete output.
 func output(data []byte) ck.Output {
 	if data == nil {
 		data = []byte{}
@@ -379,8 +378,8 @@ func output(data []byte) ck.Output {
 	return ck.Output{Data: data, Len: uint64(len(data))}
 }
 
-// SessionCancel is C_SessionCancel (section 5.6): it ends the operations whose
-// CKF_ flags are given; those that are not active are no error.
+// SessionCancel is C_SessionCancel (section 5.6). It ends the operations whose CKF_ flags are
+// given. It is no error if they are not active.
 func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	s, err := c.enter(h)
 	if err != nil {

@@ -33,7 +33,7 @@ var cancels = map[ck.AttributeType]ck.Flags{
 	ck.CKA_SIGN: ck.CKF_SIGN, ck.CKA_VERIFY: ck.CKF_VERIFY,
 }
 
-// Each usage flag is asked by its own function and by no other (S08).
+// Each usage flag is asked by its own function and by no other.
 func TestUsageFlags(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -61,7 +61,7 @@ func TestUsageFlags(t *testing.T) {
 	}
 }
 
-// CKA_ALLOWED_MECHANISMS holds for every mechanism and every function (S08).
+// CKA_ALLOWED_MECHANISMS holds for every mechanism and every function.
 func TestAllowedMechanisms(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -96,7 +96,7 @@ func TestBadKeys(t *testing.T) {
 }
 
 // Whatever takes the right to a key away ends the operations with it, in all
-// sessions at once, and wipes the key when nobody has that right any more (S07).
+// sessions at once, and wipes the key when nobody has that right any more.
 func TestOperationsEndWithTheRight(t *testing.T) {
 	digest := make([]byte, 32)
 	for name, tc := range map[string]struct {
@@ -167,8 +167,8 @@ func TestLogoutOfAnother(t *testing.T) {
 	}
 }
 
-// A key that asks for the PIN at each use works once right after a login (C05);
-// then each use needs its own, and one that waits gives way to a new one (C06).
+// A key that asks for the PIN at each use works once right after a login;
+// then each use needs its own, and one that waits gives way to a new one.
 func TestAlwaysAuthenticate(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -195,7 +195,7 @@ func TestAlwaysAuthenticate(t *testing.T) {
 
 // The first use since the login may be without the PIN, but it need not: whoever
 // gives it is not refused, and what was begun and left alone gives way, as
-// OpenSSH's agent leaves it (C05, C06).
+// OpenSSH's agent leaves it.
 func TestAlwaysAuthenticateAfterLogin(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)

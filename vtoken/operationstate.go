@@ -12,8 +12,8 @@ import (
 	"vtoken/vtoken/mech"
 )
 
-// savedOperation is an operation in the answer of C_GetOperationState. The key
-// is named by its handle and by its CKA_UNIQUE_ID; its material is not in it.
+// savedOperation is an operation in the result of C_GetOperationState. It names the key by its
+// handle and its CKA_UNIQUE_ID; key material is not in it.
 type savedOperation struct {
 	Kind      kind
 	Mechanism ck.MechanismType
@@ -25,10 +25,10 @@ type savedOperation struct {
 	State     []byte
 }
 
-// GetOperationState is C_GetOperationState (section 5.6), for digests and
-// signatures and verifications over a digest (C23). It is CKR_STATE_UNSAVEABLE
-// where another operation is active too, and for mechanisms that keep the key in
-// their state. The answer is encrypted under a key of this process and good for
+// GetOperationState is C_GetOperationState (section 5.6), for digests, and for signatures and
+// verifications over a digest: OpenSSL duplicates contexts (mtrojnar/osslsigncode#468). It is
+// CKR_STATE_UNSAVEABLE if another operation is active too, and for mechanisms with key
+// material in their state. The state is encrypted under a key of this process, and valid in
 // sessions of this application with this token.
 func (c *Client) GetOperationState(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
@@ -97,7 +97,7 @@ func (s *session) saveOne(k kind, op *operation) (one savedOperation, err error)
 	return one, err
 }
 
-// save is the state of what the operation has taken in so far.
+// save returns the state of the data that the operation has processed.
 func (op *operation) save() ([]byte, error) {
 	if op.digest != nil {
 		return mech.SaveHash(op.digest)
@@ -129,10 +129,9 @@ func (op *operation) saver() mech.Saver {
 	return saver
 }
 
-// SetOperationState is C_SetOperationState (section 5.6). What the session was
-// doing ends. The state names its key, so the key may be left out; one that is
-// given, in either place, has to be that key. The key is asked anew whether it
-// may be used.
+// SetOperationState is C_SetOperationState (section 5.6). It ends the session's operations.
+// The state names its key, so the key may be omitted; a key that is given, in either place,
+// must be that one. Whether the key may be used is checked again.
 func (c *Client) SetOperationState(h ck.SessionHandle, state []byte, encryptionKey, authenticationKey ck.ObjectHandle) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -160,7 +159,7 @@ func (c *Client) SetOperationState(h ck.SessionHandle, state []byte, encryptionK
 	return nil
 }
 
-// checkSavedKeys compares the keys that the caller names with those of the state.
+// checkSavedKeys compares the keys that the caller gives with those in the state.
 func (s *session) checkSavedKeys(saved []savedOperation, named ...ck.ObjectHandle) error {
 	keyed := slices.ContainsFunc(saved, func(one savedOperation) bool { return one.Key != ck.InvalidHandle })
 	for _, h := range named {
@@ -175,7 +174,7 @@ func (s *session) checkSavedKeys(saved []savedOperation, named ...ck.ObjectHandl
 	return nil
 }
 
-// resumeOperation begins a saved operation again and gives it its state.
+// resumeOperation starts a saved operation and restores its state.
 func (s *session) resumeOperation(one savedOperation) error {
 	m := ck.Mechanism{Type: one.Mechanism}
 	switch {
@@ -201,7 +200,7 @@ func (s *session) resumeOperation(one savedOperation) error {
 	return op.restore(one.State)
 }
 
-// stateCipher is the cipher for saved states, under a key of this process.
+// stateCipher returns the cipher for saved states, under a key of this process.
 func (e *Engine) stateCipher() (aead.AEAD, error) {
 	block, err := aes.NewCipher(e.stateKey[:])
 	if err != nil {

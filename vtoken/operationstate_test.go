@@ -21,7 +21,7 @@ func saved(t *testing.T, c *vtoken.Client, h ck.SessionHandle) []byte {
 	return out.Data
 }
 
-// A digest that was duplicated goes on twice (C23).
+// A digest that was duplicated goes on twice.
 func TestDigestState(t *testing.T) {
 	w := newWorld(t)
 	c, a := w.open(ro)
@@ -84,7 +84,7 @@ func TestSignatureState(t *testing.T) {
 	want(t, c.SetOperationState(a, state, 0, 0), ck.CKR_KEY_HANDLE_INVALID)
 }
 
-// The state of a logged-out session's operation is no way back to its key (S07).
+// The state of a logged-out session's operation is no way back to its key.
 func TestStateAfterLogout(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)

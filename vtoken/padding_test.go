@@ -8,7 +8,7 @@ import (
 )
 
 // The engine does the same for every PKCS #1 v1.5 ciphertext, whatever its padding
-// and however long its message (S16): a copy of the message took 50 ns that a message
+// and however long its message: a copy of the message took 50 ns that a message
 // of no bytes did not take. How long it takes is measured in tests/timing.
 func TestDecryptionAllocatesTheSame(t *testing.T) {
 	w := newWorld(t)

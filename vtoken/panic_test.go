@@ -8,7 +8,7 @@ import (
 )
 
 // A step that panics ends its operation and lets go of the key, so that a logout
-// or the feed never waits for it (P12).
+// or the feed never waits for it.
 func TestPanicLetsGoOfTheKey(t *testing.T) {
 	key := &liveKey{key: &mech.Key{}}
 	s := &session{}

@@ -8,16 +8,15 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// The private objects of a PIN-bound token open with a key that is nowhere but
-// in the verifiers of its PINs. While somebody is logged in to it, in any
-// application, the key is in memory, and with it the memory of its PINs, so that
-// further logins are quick. With the last logout both go. A hash of the PIN that
-// stayed would be a way to guess the PIN at a million tries a second for whoever
-// reads the daemon's memory, past Argon2id; so the first login after it pays for
-// the whole comparison, by short-lived processes too. Wrong PINs are remembered
-// as they are of any token (wrongpin.go).
+// The private objects of a PIN-bound token are encrypted to a key that exists only in the
+// verifiers of its PINs. While somebody is logged in to the token, in any application, the
+// key is in memory, and with it the hashes of its PINs, so that further logins are fast.
+// The last logout wipes both. A hash that stayed would let anybody who reads the daemon's
+// memory guess the PIN a million times a second, without Argon2id. So the first login after
+// the last logout pays for a full comparison, in short-lived processes too. Wrong PINs are
+// remembered as for any token (wrongpin.go).
 
-// proof is what a right PIN gives.
+// proof is the result of a right PIN.
 type proof struct {
 	verifier []byte       // that it was compared with
 	bound    secret.Bytes // the key of a PIN-bound token, else nil
@@ -29,8 +28,8 @@ func (p proof) wipe() {
 	clear(p.hash)
 }
 
-// loginSecrets is what a PIN-bound token has in memory while somebody is logged in. For
-// others it counts logins and is empty.
+// loginSecrets is what a PIN-bound token keeps in memory while somebody is logged in. For
+// other tokens it only counts logins.
 type loginSecrets struct {
 	mu        sync.Mutex
 	logins    int // of both roles, in all applications
@@ -38,7 +37,7 @@ type loginSecrets struct {
 	pinMemory [2][]byte // by pin.Role
 }
 
-// addLogin is a login with a right PIN.
+// addLogin counts a login with a right PIN, and keeps its secrets.
 func (h *loginSecrets) addLogin(role pin.Role, p proof) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -52,7 +51,7 @@ func (h *loginSecrets) addLogin(role pin.Role, p proof) {
 	h.pinMemory[role] = bytes.Clone(p.hash)
 }
 
-// removeLogin ends a login. The last one leaves nothing behind.
+// removeLogin ends a login. The last one wipes the secrets.
 func (h *loginSecrets) removeLogin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,15 +65,15 @@ func (h *loginSecrets) removeLogin() {
 	h.bound, h.pinMemory = nil, [2][]byte{}
 }
 
-// boundKey is a copy of the key, nil where nobody is logged in. The caller wipes it.
+// boundKey returns a copy of the key, or nil if nobody is logged in. The caller wipes it.
 func (h *loginSecrets) boundKey() secret.Bytes {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.bound.Clone()
 }
 
-// remembered is what the token remembers of the role's PIN, with the key that
-// it opens, for the caller to wipe. The role's pinMu is locked.
+// remembered returns the hash of the role's remembered PIN, and the key that the PIN opens,
+// for the caller to wipe. The role's pinMu is locked.
 func (t *token) remembered(role pin.Role) (memory []byte, bound secret.Bytes) {
 	if !t.record().PINBound {
 		return t.pinMemory[role], nil
@@ -84,7 +83,7 @@ func (t *token) remembered(role pin.Role) (memory []byte, bound secret.Bytes) {
 	return bytes.Clone(t.secrets.pinMemory[role]), t.secrets.bound.Clone()
 }
 
-// remember notes that a PIN is right. The role's pinMu is locked.
+// remember keeps the hash of a right PIN. The role's pinMu is locked.
 func (t *token) remember(role pin.Role, hash []byte) {
 	if !t.record().PINBound {
 		t.pinMemory[role] = bytes.Clone(hash)

@@ -13,14 +13,12 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// checkPIN compares a PIN with the stored one. The try is committed before the
-// comparison (S33), so no crash gives a free guess; checks of one PIN wait for
-// each other, so that right PINs that come at the same time do not look like
-// wrong ones. It fails with CKR_PIN_INCORRECT, with CKR_PIN_LOCKED where no try
-// is left, and with the store's error where the try cannot be stored. A PIN that
-// was wrong before is wrong without a try (wrongpin.go); after several wrong ones the
-// peer waits (pindelay.go). What it returns without
-// an error, the caller wipes.
+// checkPIN compares a PIN with the stored verifier. It commits the try before the comparison,
+// so that no crash gives a free guess (tpm2-software/tpm2-tss#2705). Checks of one PIN run one
+// after the other, so that concurrent right PINs do not count as wrong ones. It fails with
+// CKR_PIN_INCORRECT, with CKR_PIN_LOCKED if no try is left, and with the store's error if the
+// try cannot be stored. A PIN that was wrong before costs no try (wrongpin.go); after several
+// wrong PINs the peer waits (pindelay.go). The caller wipes the returned proof.
 func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error) {
 	e, peer := c.engine, c.peer
 	if len(p) == 0 {
@@ -61,7 +59,7 @@ func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error
 	return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is wrong; %d tries are left", role, tried.TriesLeft())
 }
 
-// compare counts a try and compares the PIN, when it is the application's turn. Where the
+// compare counts a try and compares the PIN, when it is the application's turn. If the
 // application ends before that, the try is not counted.
 func (c *Client) compare(t *token, role pin.Role, p secret.Bytes) (tried pin.State, right bool, bound secret.Bytes, err error) {
 	err = c.inTurn(func(func() error) (err error) {
@@ -73,9 +71,9 @@ func (c *Client) compare(t *token, role pin.Role, p secret.Bytes) (tried pin.Sta
 	return tried, right, bound, err
 }
 
-// checkRemembered takes a PIN that was right before without Argon2id and without
-// a commit, so that short-lived processes stay fast. Anything but that PIN is
-// left to the whole check: the verifier is nil.
+// checkRemembered accepts a PIN that was right before, without Argon2id and without a commit,
+// so that short-lived processes stay fast. For any other PIN the verifier is nil, and the full
+// check follows.
 func (e *Engine) checkRemembered(t *token, role pin.Role, p secret.Bytes) (known proof, err error) {
 	state := t.record().PIN(role)
 	memory, bound := t.remembered(role)
@@ -95,8 +93,8 @@ func (e *Engine) checkRemembered(t *token, role pin.Role, p secret.Bytes) (known
 	return known, err
 }
 
-// pinHash is what is remembered of a right PIN: a hash under a key of this
-// process, bound to the verifier so that a new PIN makes it worthless.
+// pinHash is the hash by which a PIN is remembered: under a key of this process, and over the
+// verifier, so that it does not outlive the PIN.
 func (e *Engine) pinHash(id record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) []byte {
 	m := hmac.New(sha256.New, e.pinKey[:])
 	for _, part := range [][]byte{[]byte(id), {byte(role)}, verifier, p} {
@@ -108,7 +106,7 @@ func (e *Engine) pinHash(id record.TokenID, role pin.Role, verifier []byte, p se
 	return m.Sum(nil)
 }
 
-// countTry commits one more wrong try and returns the state with it.
+// countTry commits one more wrong try and returns the new state.
 func (e *Engine) countTry(t *token, role pin.Role) (tried pin.State, err error) {
 	err = e.changeToken(t.id, func(r *record.Token) (err error) {
 		state := r.PIN(role)
@@ -124,7 +122,7 @@ func (e *Engine) countTry(t *token, role pin.Role) (tried pin.State, err error) 
 	return tried, err
 }
 
-// clearTries commits that the PIN was right, if it is still the same PIN.
+// clearTries resets the wrong tries, if the PIN is still the same.
 func (e *Engine) clearTries(t *token, role pin.Role, verifier []byte) error {
 	return e.changeToken(t.id, func(r *record.Token) error {
 		state := r.PIN(role)
@@ -139,8 +137,8 @@ func (e *Engine) clearTries(t *token, role pin.Role, verifier []byte) error {
 	})
 }
 
-// changeToken commits a change of a token's record. change may be called more
-// than once, each time with a record of its own.
+// changeToken commits a change of a token's record. change may be called more than once, each
+// time with its own copy of the record.
 func (e *Engine) changeToken(id record.TokenID, change func(r *record.Token) error) error {
 	return e.store.Update(func(tx Tx) error {
 		r, err := tx.Token(id)

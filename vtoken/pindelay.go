@@ -7,12 +7,11 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Whoever gives wrong PINs waits before the next one is compared, longer each time
-// (pin.Pace). The wait is the OS user's alone: others go on meanwhile, and a PIN that is
-// remembered as right is taken at once.
+// After wrong PINs an OS user waits before the next comparison, longer each time (pin.Pace).
+// Other OS users do not wait, and a PIN that is remembered as right is accepted at once.
 
-// waitBeforeTry lets the peer wait where it has to. The PIN's lock is held before and
-// after, but not meanwhile.
+// waitBeforeTry blocks the peer as long as its wrong tries demand. The PIN's lock is held
+// before and after, but not during the wait.
 func (c *Client) waitBeforeTry(t *token, role pin.Role) error {
 	e, peer := c.engine, c.peer
 	w, ok := t.wrong[role][peer.UID]
@@ -33,8 +32,8 @@ func (c *Client) waitBeforeTry(t *token, role pin.Role) error {
 	return canceled(c.ctx.Err())
 }
 
-// checkKnownPIN answers a PIN that needs no comparison: one that is remembered as right,
-// with a proof, or as wrong, with an error.
+// checkKnownPIN checks a PIN without a comparison: one that is remembered as right returns a
+// proof, one that is remembered as wrong an error.
 func (e *Engine) checkKnownPIN(t *token, role pin.Role, peer record.Peer, p secret.Bytes) (proof, error) {
 	if known, err := e.checkRemembered(t, role, p); known.verifier != nil {
 		return known, err

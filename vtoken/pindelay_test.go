@@ -26,7 +26,7 @@ func delayed(t *testing.T) (w *world, now *time.Time, waits *[]time.Duration) {
 }
 
 // Waits grow with the wrong PINs of one OS user, are nobody else's, do not keep
-// the lock, and end with the right PIN (S34).
+// the lock, and end with the right PIN.
 func TestWrongPINsDelay(t *testing.T) {
 	w, now, waits := delayed(t)
 	w.store.MapUser(strangerUID, "alice")

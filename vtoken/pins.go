@@ -11,10 +11,10 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// InitToken is C_InitToken (section 5.5): the token is emptied and takes the
-// label; the user PIN is unset. A blank token takes the SO PIN, any other has to
-// be given the one that it has. No application may have a session with it. The
-// label may be padded with blanks, as C callers do.
+// InitToken is C_InitToken (section 5.5): it deletes all objects, sets the label and unsets
+// the user PIN. A blank token takes the given SO PIN; for any other token it must be right. No
+// application may have a session with the token. The label may be padded with blanks, as C
+// callers do.
 func (c *Client) InitToken(slot ck.SlotID, soPIN secret.Bytes, label string) error {
 	return c.perform(Event{Act: ActInitToken, User: ck.CKU_SO, Slot: slot}, func(e *Event) error {
 		err := c.initToken(slot, soPIN, label)
@@ -80,8 +80,8 @@ func (c *Client) prepareFirstSOPIN(t *token, soPIN secret.Bytes) (set func(*reco
 	}, nil
 }
 
-// prepareSameSOPIN checks the SO PIN of a token that is to be initialized anew. A
-// PIN-bound one gets a new key: what the old one opens is destroyed.
+// prepareSameSOPIN checks the SO PIN of a token that is initialized again. A PIN-bound token
+// gets a new key: what the old one opens is destroyed.
 func (c *Client) prepareSameSOPIN(t *token, soPIN secret.Bytes) (set func(*record.Token) error, err error) {
 	old, err := c.checkPIN(t, pin.SO, soPIN)
 	if err != nil {
@@ -104,14 +104,13 @@ func (c *Client) prepareSameSOPIN(t *token, soPIN secret.Bytes) (set func(*recor
 	}, nil
 }
 
-// errPINChanged is the error of a change that was begun with a PIN that is no longer
-// the token's.
+// errPINChanged returns the error of a change whose PIN was replaced in the meantime.
 func errPINChanged(role pin.Role) error {
 	return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
 }
 
-// newSOVerifier makes a verifier of the SO PIN and, for a PIN-bound token, a new key
-// that it opens.
+// newSOVerifier makes a verifier of the SO PIN and, for a PIN-bound token, a new key that the
+// PIN opens.
 func (c *Client) newSOVerifier(t *token, soPIN secret.Bytes) (verifier, public []byte, err error) {
 	e := c.engine
 	var private secret.Bytes
@@ -158,8 +157,8 @@ func (e *Engine) inSession(t *token) bool {
 	return false
 }
 
-// InitPIN is C_InitPIN (section 5.5): the SO sets the user PIN. The user's
-// logins, which are with the old PIN, end in all applications.
+// InitPIN is C_InitPIN (section 5.5): the SO sets the user PIN. The user's logins end in all
+// applications, because they are with the old PIN.
 func (c *Client) InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error {
 	return c.performPIN(h, Event{Act: ActInitPIN, User: ck.CKU_USER}, func(s *session, _ *Event) error { return s.initPIN(newPIN) })
 }
@@ -174,9 +173,8 @@ func (s *session) initPIN(newPIN secret.Bytes) error {
 	return s.attachment.client.storePIN(t, pin.User, newPIN, proof{bound: bound})
 }
 
-// SetPIN is C_SetPIN (section 5.5): the SO's own PIN in a session of the SO, the
-// user's otherwise, also without login. It needs a read-write session. Logins
-// stay.
+// SetPIN is C_SetPIN (section 5.5): it changes the SO's PIN in a session of the SO, otherwise
+// the user's, also without login. It needs a read-write session. Logins stay.
 func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
 	return c.performPIN(h, Event{Act: ActSetPIN, User: ck.CKU_USER}, func(s *session, e *Event) error {
 		role := pin.User
@@ -205,9 +203,9 @@ func (s *session) setPIN(role pin.Role, oldPIN, newPIN secret.Bytes) error {
 	return c.storePIN(t, role, newPIN, old)
 }
 
-// storePIN stores a new PIN. Where old has a verifier, it is the holder's own
-// change: it is refused where the PIN is no longer that one, and logins stay. That is asked
-// before the verifier is made, too, as many may wait to change the same PIN.
+// storePIN stores a new PIN. If old has a verifier, the holder changes the PIN: the change is
+// refused if the PIN is no longer that one, and logins stay. This is also checked before the
+// slow hash, because many may wait to change the same PIN.
 func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proof) error {
 	e := c.engine
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
@@ -247,7 +245,7 @@ func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 	return err
 }
 
-// markOwn tells the feed that a verifier is the holder's own change.
+// markOwn marks a verifier as the holder's own change, for endsLogins.
 func (e *Engine) markOwn(verifier []byte, own bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 // maxRandom bounds one C_GenerateRandom.
 const maxRandom = 8 << 20
 
-// SeedRandom is C_SeedRandom (section 5.20): always
-// CKR_RANDOM_SEED_NOT_SUPPORTED, because the kernel seeds its generator itself.
+// SeedRandom is C_SeedRandom (section 5.20). It is always CKR_RANDOM_SEED_NOT_SUPPORTED,
+// because the kernel seeds its generator.
 func (c *Client) SeedRandom(h ck.SessionHandle, seed []byte) error {
 	if _, err := c.session(h); err != nil {
 		return err
@@ -18,7 +18,7 @@ func (c *Client) SeedRandom(h ck.SessionHandle, seed []byte) error {
 	return ck.Errorf(ck.CKR_RANDOM_SEED_NOT_SUPPORTED, "the random number generator seeds itself")
 }
 
-// GenerateRandom is C_GenerateRandom (section 5.20), up to 8 MiB at a time;
+// GenerateRandom is C_GenerateRandom (section 5.20), for up to 8 MiB at a time;
 // CKR_ARGUMENTS_BAD for more.
 func (c *Client) GenerateRandom(h ck.SessionHandle, n uint64) ([]byte, error) {
 	if _, err := c.session(h); err != nil {

@@ -9,13 +9,13 @@ import (
 	"vtoken/vtoken/pin"
 )
 
-// session is one session of one application. Calls in it wait for each other.
+// session is one session of one application. Calls in it run one after the other.
 type session struct {
 	handle     ck.SessionHandle
 	writable   bool
 	attachment *attachment
 	closed     atomic.Bool
-	objects    map[ck.ObjectHandle]struct{} // its session objects; attachment.home.mu
+	objects    map[ck.ObjectHandle]struct{} // its session objects; attachment.objectSpace.mu
 
 	mu      sync.Mutex
 	ops     [kinds]*operation
@@ -29,7 +29,7 @@ func (s *session) token() *token { return s.attachment.token }
 
 func (s *session) engine() *Engine { return s.attachment.client.engine }
 
-// role is whose login the session is under; ok is false in a public session.
+// role returns the role that is logged in; ok is false in a public session.
 func (s *session) role() (r pin.Role, ok bool) {
 	l := s.attachment.login.Load()
 	if l == nil {
@@ -38,7 +38,7 @@ func (s *session) role() (r pin.Role, ok bool) {
 	return l.role, true
 }
 
-// isUser reports whether the user is logged in, so that private objects are seen.
+// isUser reports whether the user is logged in, who sees private objects.
 func (s *session) isUser() bool {
 	r, ok := s.role()
 	return ok && r == pin.User
@@ -76,7 +76,7 @@ func (c *Client) session(h ck.SessionHandle) (*session, error) {
 	return s, nil
 }
 
-// enter finds a session and begins a call in it; the caller calls leave.
+// enter finds a session and begins a call in it. The caller calls leave.
 func (c *Client) enter(h ck.SessionHandle) (*session, error) {
 	s, err := c.session(h)
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *Client) enter(h ck.SessionHandle) (*session, error) {
 	return s, s.enter()
 }
 
-// enter begins a call in the session; the caller calls leave, unless there is an error.
+// enter begins a call in the session. Unless it fails, the caller calls leave.
 func (s *session) enter() error {
 	s.mu.Lock()
 	if s.closed.Load() {
@@ -102,7 +102,7 @@ func (s *session) leave() {
 	s.mu.Unlock()
 }
 
-// OpenSession is C_OpenSession (section 5.6). CKF_SERIAL_SESSION has to be set.
+// OpenSession is C_OpenSession (section 5.6). CKF_SERIAL_SESSION must be set.
 func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
 	if !flags.Has(ck.CKF_SERIAL_SESSION) {
 		return 0, ck.Errorf(ck.CKR_SESSION_PARALLEL_NOT_SUPPORTED, "C_OpenSession needs CKF_SERIAL_SESSION")
@@ -131,8 +131,8 @@ func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, 
 	return h, err
 }
 
-// addSession adds a session on a token that the caller acquired; used tells
-// whether that use is now the attachment's.
+// addSession adds a session with a token that the caller acquired. used reports whether the
+// attachment took over that use.
 func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +165,7 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 	return s.handle, used, nil
 }
 
-// openPurse charges a session, and its attachment where that is new.
+// openPurse charges for a session, and for its attachment if that is new.
 func (c *Client) openPurse(attaches bool) (*meter.Purse, error) {
 	purse, err := meter.Open(c.account, sessionAdvance, 0)
 	if err != nil {
@@ -183,8 +183,8 @@ func (c *Client) openPurse(attaches bool) (*meter.Purse, error) {
 	return purse, err
 }
 
-// CloseSession is C_CloseSession (section 5.6). The session's objects go with
-// it; with the last session of a token goes the login.
+// CloseSession is C_CloseSession (section 5.6). It destroys the session's objects. The last
+// session with a token ends the login.
 func (c *Client) CloseSession(h ck.SessionHandle) error {
 	c.mu.Lock()
 	s := c.sessions[h]
@@ -198,8 +198,8 @@ func (c *Client) CloseSession(h ck.SessionHandle) error {
 	return nil
 }
 
-// CloseAllSessions is C_CloseAllSessions (section 5.6): those of this
-// application with the token in the slot.
+// CloseAllSessions is C_CloseAllSessions (section 5.6): it closes this application's sessions
+// with the token in the slot.
 func (c *Client) CloseAllSessions(slot ck.SlotID) error {
 	if _, err := c.tokenInSlot(slot); err != nil {
 		return err

@@ -86,7 +86,7 @@ func TestLastSessionEndsLogin(t *testing.T) {
 	}
 }
 
-// Close ends everything of the application and nothing of others (P44).
+// Close ends everything of the application and nothing of others.
 func TestCloseEndsTheApplication(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -109,7 +109,7 @@ func TestCloseEndsTheApplication(t *testing.T) {
 	}
 }
 
-// Many short clients leave nothing behind (P44).
+// Many short clients leave nothing behind.
 func TestShortClientsLeaveNothing(t *testing.T) {
 	w := newWorld(t)
 	for range 2000 {

@@ -36,7 +36,7 @@ func (c *Client) beginOperation(h ck.SessionHandle, k kind, m ck.Mechanism, key 
 	return s.begin(k, m, key)
 }
 
-// Sign is C_Sign (section 5.13). Asking for the length signs nothing.
+// Sign is C_Sign (section 5.13). A size query signs nothing.
 func (c *Client) Sign(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *Client) SignFinal(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error)
 	return s.sign(signing, op, nil, buf)
 }
 
-// sign adds the last data and makes the signature, where it fits.
+// sign adds the last data and makes the signature, if it fits the buffer.
 func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Output, error) {
 	if answer, done, err := fitsBuffer(op.signer.Len(), buf); done {
 		return answer, err
@@ -106,7 +106,7 @@ func (s *session) sign(k kind, op *operation, data []byte, buf ck.Buffer) (ck.Ou
 	return output(signature), nil
 }
 
-// advanceSignature is advance for a signature, if the mechanism takes the data.
+// advanceSignature is advance for a signature, after the mechanism has accepted the data.
 func (s *session) advanceSignature(k kind, op *operation, data []byte) error {
 	if _, ok := op.signer.(mech.Stateful); !ok {
 		return nil
@@ -117,7 +117,7 @@ func (s *session) advanceSignature(k kind, op *operation, data []byte) error {
 	return s.advance(k, op, op.signer)
 }
 
-// Verify is C_Verify (section 5.15). It ends the operation, whatever it finds.
+// Verify is C_Verify (section 5.15). It ends the operation, whatever the result.
 func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -155,8 +155,7 @@ func (c *Client) VerifyUpdate(h ck.SessionHandle, data []byte) error {
 	return s.runStep(verifying, op, func() error { return op.verifier.Update(data) })
 }
 
-// VerifyFinal is C_VerifyFinal (section 5.15). It ends the operation, whatever it
-// finds.
+// VerifyFinal is C_VerifyFinal (section 5.15). It ends the operation, whatever the result.
 func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 	s, err := c.enter(h)
 	if err != nil {
@@ -174,8 +173,8 @@ func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 	return s.endUnlessWaiting(verifying, err)
 }
 
-// endUnlessWaiting ends an operation after its last step, unless that step was
-// not made because the PIN for it is missing.
+// endUnlessWaiting ends an operation after its last step, unless that step did not run because
+// its PIN is missing.
 func (s *session) endUnlessWaiting(k kind, err error) error {
 	if op := s.ops[k]; op != nil && !op.waits {
 		s.ops[k] = nil

@@ -19,8 +19,7 @@ func (c *Client) SignRecoverInit(h ck.SessionHandle, m ck.Mechanism, key ck.Obje
 	return c.beginOperation(h, signRecovering, m, key)
 }
 
-// SignRecover is C_SignRecover (section 5.13). Asking for the length signs
-// nothing.
+// SignRecover is C_SignRecover (section 5.13). A size query signs nothing.
 func (c *Client) SignRecover(h ck.SessionHandle, data []byte, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
 	if err != nil {
@@ -39,8 +38,8 @@ func (c *Client) VerifyRecoverInit(h ck.SessionHandle, m ck.Mechanism, key ck.Ob
 	return c.beginOperation(h, verifyRecovering, m, key)
 }
 
-// VerifyRecover is C_VerifyRecover (section 5.15): the data that the signature
-// holds. A query answers an upper bound.
+// VerifyRecover is C_VerifyRecover (section 5.15): it returns the data in the signature. A
+// size query returns an upper bound.
 func (c *Client) VerifyRecover(h ck.SessionHandle, signature []byte, buf ck.Buffer) (ck.Output, error) {
 	return c.cipherAll(h, verifyRecovering, signature, buf)
 }

@@ -28,10 +28,10 @@ func (c *Client) GetInfo() ck.Info {
 	}
 }
 
-// GetSlotList is C_GetSlotList (section 5.5), in the order of slot ids. Every
-// slot has a token, so tokenPresent makes no difference. For an application that
-// may make tokens there is one blank token among them, made when it is missing;
-// where it cannot be made, because the disk is full, the others are listed.
+// GetSlotList is C_GetSlotList (section 5.5), in the order of slot ids. Every slot has a
+// token, so tokenPresent makes no difference. An application that may make tokens also sees
+// one blank token, which is created if necessary. If that fails, because the disk is full, the
+// others are listed.
 func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	if err := c.refresh(); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	return list, nil
 }
 
-// slots is the slots that the application sees now, in their order.
+// slots returns the slots that the application sees, in order.
 func (c *Client) slots() []ck.SlotID {
 	var list []ck.SlotID
 	c.engine.mu.RLock()
@@ -65,9 +65,9 @@ func (c *Client) slots() []ck.SlotID {
 	return slices.Compact(list) // two of the users may hold the same token
 }
 
-// tokenInSlot is the record of the token in a slot, or nil where the application was
-// told of the slot and its token is gone: CKR_SLOT_ID_INVALID for other slots.
-// It works in any order of calls, also before C_GetSlotList (P14).
+// tokenInSlot returns the record of the token in a slot, or nil if the application was told of
+// the slot and its token is gone. Other slots are CKR_SLOT_ID_INVALID. It needs no earlier
+// C_GetSlotList: cosign calls C_GetTokenInfo first (sigstore/cosign#4768).
 func (c *Client) tokenInSlot(slot ck.SlotID) (*record.Token, error) {
 	if err := c.refreshIfStale(); err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func (c *Client) tokenInSlot(slot ck.SlotID) (*record.Token, error) {
 	return nil, nil
 }
 
-// presentToken is the record of the token in a slot; CKR_TOKEN_NOT_PRESENT where it
-// is gone.
+// presentToken returns the record of the token in a slot, or CKR_TOKEN_NOT_PRESENT if it is
+// gone.
 func (c *Client) presentToken(slot ck.SlotID) (*record.Token, error) {
 	t, err := c.tokenInSlot(slot)
 	if err == nil && t == nil {
@@ -105,8 +105,8 @@ func (c *Client) lookupToken(slot ck.SlotID) *record.Token {
 	return nil
 }
 
-// GetSlotInfo is C_GetSlotInfo (section 5.5). Slots are removable, so that
-// applications look again (C63).
+// GetSlotInfo is C_GetSlotInfo (section 5.5). Slots are removable: NSS checks only such slots
+// again for a token (pk11util.c).
 func (c *Client) GetSlotInfo(slot ck.SlotID) (ck.SlotInfo, error) {
 	t, err := c.tokenInSlot(slot)
 	if err != nil {
@@ -124,8 +124,9 @@ func (c *Client) GetSlotInfo(slot ck.SlotID) (ck.SlotInfo, error) {
 	return info, nil
 }
 
-// GetTokenInfo is C_GetTokenInfo (section 5.5). Session counts are those of this
-// application; sessions have no limit (C65, P45).
+// GetTokenInfo is C_GetTokenInfo (section 5.5). It counts the sessions of this application.
+// Their number has no limit per token: NSS stops caching keys if the limit is below 20
+// (pk11slot.c).
 func (c *Client) GetTokenInfo(slot ck.SlotID) (ck.TokenInfo, error) {
 	t, err := c.presentToken(slot)
 	if err != nil {
@@ -164,7 +165,7 @@ func tokenFlags(t *record.Token) ck.Flags {
 	return f
 }
 
-// truncate is the start of a text, at most n bytes and whole characters.
+// truncate returns the first n bytes of a text, without splitting a character.
 func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -175,7 +176,7 @@ func truncate(s string, n int) string {
 	return s[:n]
 }
 
-// GetMechanismList is C_GetMechanismList (section 5.5): what the token's
+// GetMechanismList is C_GetMechanismList (section 5.5): the mechanisms that the token's
 // algorithm policy offers.
 func (c *Client) GetMechanismList(slot ck.SlotID) ([]ck.MechanismType, error) {
 	t, err := c.presentToken(slot)

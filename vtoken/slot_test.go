@@ -41,7 +41,7 @@ func TestSlotsAreTheUsers(t *testing.T) {
 	want(t, err, ck.CKR_SLOT_ID_INVALID)
 }
 
-// Every function takes a slot id in any order, also before C_GetSlotList (P14).
+// Every function takes a slot id in any order, also before C_GetSlotList.
 func TestSlotBeforeList(t *testing.T) {
 	w := newWorld(t)
 	for name, call := range map[string]func(c *vtoken.Client) error{
@@ -98,7 +98,7 @@ func TestSlotAndTokenInfo(t *testing.T) {
 }
 
 // What an administrator does to a token reaches running applications: the slot
-// goes and comes, sessions end, and there is an event for each (C64).
+// goes and comes, sessions end, and there is an event for each.
 func TestTokenChangesReachApplications(t *testing.T) {
 	w := newWorld(t)
 	c, bystander := w.connect(bobUID), w.connect(strangerUID)
@@ -330,7 +330,7 @@ func TestWaitForSlotEventBlocks(t *testing.T) {
 	want(t, (<-answers).err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 }
 
-// A blocking wait wakes on whatever happens to a token, and tells its slot (C64). Each
+// A blocking wait wakes on whatever happens to a token, and tells its slot. Each
 // step ends when the wait has, so that none is woken by the step before.
 func TestBlockingWaitWakesOnEachEvent(t *testing.T) {
 	w := newWorld(t)

@@ -7,8 +7,8 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// slotEvents is the slots of which an application has not yet heard that something
-// happened: at most one event for a slot, as the standard has it.
+// slotEvents are the slots with an event that the application has not taken yet: at most one
+// event for each slot, as the standard has it.
 type slotEvents struct {
 	mu     sync.Mutex
 	slots  []ck.SlotID
@@ -44,15 +44,14 @@ func (e *slotEvents) take() (ck.SlotID, bool) {
 	return slot, true
 }
 
-// ring wakes one of those who wait while there is something to take. e.mu is
-// locked.
+// ring wakes one waiting call if there is an event to take. e.mu is locked.
 func (e *slotEvents) ring() {
 	if len(e.slots) > 0 {
 		e.nudge()
 	}
 }
 
-// nudge makes one who waits look again at what the application may see.
+// nudge makes a waiting call check again what the application may see.
 func (e *slotEvents) nudge() {
 	select {
 	case e.wake <- struct{}{}:
@@ -69,11 +68,11 @@ func (e *slotEvents) close() {
 	}
 }
 
-// WaitForSlotEvent is C_WaitForSlotEvent (section 5.5): the slot of a token that
-// was made, completed, removed, relabelled, initialized, switched on or off,
-// locked or unlocked. Without such it waits, or answers CKR_NO_EVENT with
-// dontBlock. It answers CKR_CRYPTOKI_NOT_INITIALIZED when the client is closed or
-// ctx is done while it waits (C64).
+// WaitForSlotEvent is C_WaitForSlotEvent (section 5.5). It returns the slot of a token that
+// was made, completed, removed, relabelled, initialized, enabled, disabled, locked or
+// unlocked. Without such an event it waits, or returns CKR_NO_EVENT with dontBlock. If the
+// client is closed or ctx ends during the wait, it returns CKR_CRYPTOKI_NOT_INITIALIZED: NSS
+// relies on C_Finalize to wake it.
 func (c *Client) WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.SlotID, error) {
 	for {
 		// The slots have to be known for their changes to be noticed.

@@ -10,12 +10,11 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// advance is the step before the last of an operation: where the mechanism's part
-// of it uses up a state of the key ([mech.Stateful]), the next state is committed
-// before anything is made of this one. For all other mechanisms it does nothing.
-// An error ends the operation, but for a missing PIN.
+// advance is the step before the last of an operation. If the mechanism uses up a state of the
+// key ([mech.Stateful]), it commits the next state before anything is made with this one. For
+// all other mechanisms it does nothing. An error ends the operation, except for a missing PIN.
 //
-// The key is not held meanwhile: the store's feed may have to wipe it.
+// The key is not held during the commit, because applyChanges may have to wipe it.
 func (s *session) advance(k kind, op *operation, part any) error {
 	stateful, ok := part.(mech.Stateful)
 	if !ok {
@@ -61,7 +60,7 @@ func (s *session) commitAdvance(key ck.ObjectHandle, part mech.Stateful) error {
 	return err
 }
 
-// advance changes a session object.
+// advance advances the state of a session object.
 func (a *attachment) advance(h ck.ObjectHandle, part mech.Stateful, now time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -7,19 +7,17 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Store is what the engine needs of the keystore. All of it is safe for
-// concurrent use.
+// Store is what the engine needs of the keystore. It is safe for concurrent use.
 type Store interface {
 	// View runs fn in a consistent snapshot. fn keeps nothing of tx.
 	View(fn func(tx ReadTx) error) error
-	// Update runs fn and commits what it wrote, all or nothing, to stable
-	// storage before it returns. Concurrent updates share one commit, so fn may
-	// run more than once and has no effect but through tx. A full disk is
-	// CKR_DEVICE_MEMORY, another fault of the storage CKR_DEVICE_ERROR.
+	// Update runs fn and commits what it wrote, all or nothing, to stable storage before it
+	// returns. Concurrent updates share one commit, so fn may run more than once, and has no
+	// effect except through tx. A full disk is CKR_DEVICE_MEMORY, any other storage error
+	// CKR_DEVICE_ERROR.
 	Update(fn func(tx Tx) error) error
-	// Watch calls fn with the changes of every commit, ours included, in the
-	// order of commits and before the Update that made them returns. fn does
-	// not call Update.
+	// Watch calls fn with the changes of every commit, our own included, in the order of the
+	// commits and before the Update that made them returns. fn does not call Update.
 	Watch(fn func([]record.Change))
 	// HashPIN makes the verifier of a new PIN. For a PIN-bound token it holds the
 	// token's private key, bound; for others that is nil. It takes tens of
@@ -38,7 +36,7 @@ type Store interface {
 	OpenSecret(token record.TokenID, id object.ID, bound secret.Bytes) (object.Set, error)
 }
 
-// ReadTx reads. What it returns may be kept, and must not be changed.
+// ReadTx reads. Callers may keep its results, and must not change them.
 type ReadTx interface {
 	// Token fails with record.ErrNotFound.
 	Token(id record.TokenID) (*record.Token, error)

@@ -21,7 +21,7 @@ type token struct {
 	idle    *list.Element
 	counted int
 	objectSpace
-	userLogins int // applications in which the user is logged in; home.mu
+	userLogins int // applications in which the user is logged in; objectSpace.mu
 
 	pinMu     [2]sync.Mutex // by pin.Role
 	pinMemory [2][]byte     // the PIN memory, each under its pinMu; see held
@@ -29,8 +29,8 @@ type token struct {
 	secrets   loginSecrets  // of a PIN-bound token
 }
 
-// idleTokens are the loaded tokens that no application uses. They stay in memory, so
-// that a short-lived process finds its token ready: longest unused first.
+// idleTokens are loaded tokens that no application uses. They stay in memory, so that a
+// short-lived process finds its token loaded. The one that is idle longest is first.
 type idleTokens struct {
 	list    list.List // of *token
 	objects int       // of all of them
@@ -44,7 +44,7 @@ const (
 
 func (t *token) record() *record.Token { return t.rec.Load() }
 
-// acquire loads the token where it is not, and counts one more use of it.
+// acquire loads the token if necessary, and counts one more use of it.
 func (e *Engine) acquire(c *Client, id record.TokenID) (t *token, err error) {
 	var rec *record.Token
 	var objects []*object.Object
@@ -83,7 +83,7 @@ func newToken(e *Engine, rec *record.Token, objects []*object.Object, missed []r
 	return t
 }
 
-// reuse counts one more use of a token that is loaded; nil is none. e.mu is locked.
+// reuse counts one more use of a loaded token, or returns nil. e.mu is locked.
 func (e *Engine) reuse(id record.TokenID) *token {
 	t := e.tokens[id]
 	if t == nil {
@@ -112,7 +112,7 @@ func (e *Engine) release(t *token) {
 	e.wipeKeys(keys)
 }
 
-// recount notes how many objects an idle token has after a change. e.mu is locked.
+// recount updates the number of objects of an idle token after a change. e.mu is locked.
 func (e *Engine) recount(t *token) {
 	if t.idle != nil {
 		n := t.count()
@@ -121,7 +121,7 @@ func (e *Engine) recount(t *token) {
 	}
 }
 
-// evictIdleTokens unloads idle tokens, the longest idle first. e.mu is locked.
+// evictIdleTokens unloads idle tokens, those that are idle longest first. e.mu is locked.
 func (e *Engine) evictIdleTokens() {
 	for e.idle.list.Len() > maxIdleTokens || e.idle.objects > maxIdleObjects {
 		t := e.idle.list.Remove(e.idle.list.Front()).(*token)
@@ -131,8 +131,8 @@ func (e *Engine) evictIdleTokens() {
 	}
 }
 
-// applyChange takes one change of the feed and returns the keys that it makes
-// invalid, for the caller to wipe.
+// applyChange applies one change of the store, and returns the keys that it invalidates, for
+// the caller to wipe.
 func (t *token) applyChange(change record.Change) []*liveKey {
 	if change.Token != nil {
 		if change.Token.Version > t.record().Version {

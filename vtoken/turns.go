@@ -8,7 +8,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Turns shares the processors between the OS users that ask for slow work.
+// Turns shares the processors between the OS users with slow work.
 type Turns interface {
 	// Do runs work when it is the owner's turn. It returns nil when work has returned, and
 	// an error where work was not run: ctx's where that ended, or that too much of the
@@ -17,7 +17,7 @@ type Turns interface {
 	Do(ctx context.Context, owner string, work func(pause func() error)) error
 }
 
-// atOnce is the Turns of an engine that is given none: nobody waits.
+// atOnce is the default Turns: nobody waits.
 type atOnce struct{}
 
 func (atOnce) Do(ctx context.Context, _ string, work func(pause func() error)) error {
@@ -28,11 +28,11 @@ func (atOnce) Do(ctx context.Context, _ string, work func(pause func() error)) e
 	return nil
 }
 
-// ownerOf is the owner of a process's work where the options name nobody: its OS user.
+// ownerOf is the default owner of a process's work: its OS user.
 func ownerOf(p record.Peer) string { return fmt.Sprintf("uid %d", p.UID) }
 
-// inTurn does slow work of the application when it is its turn. The work is not done
-// where the application ends before: CKR_FUNCTION_CANCELED.
+// inTurn runs slow work of the application when it is its turn. If the application ends
+// before, the work does not run: CKR_FUNCTION_CANCELED.
 func (c *Client) inTurn(work func(pause func() error) error) error {
 	var err error
 	refused := c.engine.opts.Turns.Do(c.ctx, c.owner, func(pause func() error) {
@@ -47,7 +47,7 @@ func (c *Client) inTurn(work func(pause func() error) error) error {
 	return ck.Errorf(ck.CKR_DEVICE_MEMORY, "waiting for a processor: %w", refused)
 }
 
-// canceled is the error of a call whose application is gone; nil stays nil.
+// canceled returns the error of a call whose application is gone; nil stays nil.
 func canceled(err error) error {
 	if err == nil {
 		return nil
@@ -55,8 +55,7 @@ func canceled(err error) error {
 	return ck.Errorf(ck.CKR_FUNCTION_CANCELED, "the application has gone: %w", err)
 }
 
-// Cancel ends what the application waits for and its slow work, as far as that can be
-// interrupted: those calls answer CKR_FUNCTION_CANCELED. It is called as soon as the
-// application's connection has ended; Close, which does it too, follows when no call is
-// under way any more.
+// Cancel ends what the application waits for, and its slow work, as far as that can be
+// interrupted: those calls answer CKR_FUNCTION_CANCELED. It is called when the application's
+// connection has ended; Close follows when no call is running any more.
 func (c *Client) Cancel() { c.cancel() }

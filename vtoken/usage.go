@@ -9,8 +9,8 @@ type Usage struct {
 	Loads uint64
 }
 
-// Usage counts the applications and their sessions. Both are 0 where nobody is
-// connected: a session never outlives its application (P44).
+// Usage counts the applications and their sessions. A session never outlives its application,
+// so both are 0 if nobody is connected.
 func (e *Engine) Usage() Usage {
 	u := Usage{Loads: e.loaded.Load()}
 	for _, c := range e.allClients() {

@@ -9,8 +9,8 @@ import (
 )
 
 // holder is the tokens that one user holds, alone or with others, by slot, and the
-// applications that act for the user. It is kept current by the feed, so that info
-// calls and C_GetSlotList need no database. Engine.mu guards it.
+// applications that act for the user. The store's changes keep it current, so that info calls
+// and C_GetSlotList need no database. Engine.mu guards it.
 type holder struct {
 	user    record.UserID
 	tokens  map[ck.SlotID]*record.Token
@@ -18,8 +18,8 @@ type holder struct {
 	idle    *list.Element // in Engine.unheld, nil while there are clients
 }
 
-// idleHolders are the users without applications whose tokens are kept in memory,
-// so that a short-lived process finds them ready: longest without first.
+// idleHolders are users without applications whose tokens stay in memory, so that a
+// short-lived process finds them loaded. The one that is idle longest is first.
 type idleHolders struct {
 	list   list.List // of *holder
 	tokens int       // of all of them
@@ -31,8 +31,7 @@ const (
 	maxIdleHoldings = 50_000 // tokens of theirs
 )
 
-// holdUser makes sure that the tokens of the user are known, and stay so until the
-// client lets go of them.
+// holdUser loads the tokens of the user, which stay in memory until the client releases them.
 func (e *Engine) holdUser(c *Client, user record.UserID) error {
 	var tokens []*record.Token
 	closed := false
@@ -70,7 +69,7 @@ func (e *Engine) holdUser(c *Client, user record.UserID) error {
 	return err
 }
 
-// addClient makes the client one of those that act for the user. e.mu is locked.
+// addClient adds the client to those that act for the user. e.mu is locked.
 func (e *Engine) addClient(c *Client, h *holder) {
 	if h.idle != nil {
 		e.idleHolders.list.Remove(h.idle)
@@ -81,7 +80,7 @@ func (e *Engine) addClient(c *Client, h *holder) {
 	c.holds[h.user] = h
 }
 
-// releaseHolders ends what the client has of the users that are not among these.
+// releaseHolders releases the client's users, except for the given ones.
 func (e *Engine) releaseHolders(c *Client, users []*record.User) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -94,8 +93,8 @@ func (e *Engine) releaseHolders(c *Client, users []*record.User) {
 	}
 }
 
-// idleIfUnused puts a holder aside that no client acts for, and forgets some that were put
-// aside before where there are too many. e.mu is locked.
+// idleIfUnused makes a holder idle if no client acts for it, and evicts the oldest idle
+// holders if there are too many. e.mu is locked.
 func (e *Engine) idleIfUnused(h *holder) {
 	if len(h.clients) > 0 || h.idle != nil {
 		return
@@ -119,8 +118,7 @@ func (e *Engine) evictHolder(h *holder) {
 	}
 }
 
-// isHeldByKnownUser reports whether a token is still among those of one of its holders.
-// e.mu is locked.
+// isHeldByKnownUser reports whether a known holder has the token. e.mu is locked.
 func (e *Engine) isHeldByKnownUser(t *record.Token) bool {
 	return slices.ContainsFunc(t.Holders, func(a record.Assignment) bool {
 		h := e.holders[a.User]
@@ -128,7 +126,7 @@ func (e *Engine) isHeldByKnownUser(t *record.Token) bool {
 	})
 }
 
-// updateHolders brings holders up to date with one change. e.mu is locked.
+// updateHolders applies one change to the holders. e.mu is locked.
 func (e *Engine) updateHolders(change record.Change) {
 	switch {
 	case change.Deleted:
@@ -138,8 +136,7 @@ func (e *Engine) updateHolders(change record.Change) {
 	}
 }
 
-// putRecord puts a record where it belongs, or the newer one that is known. e.mu is
-// locked.
+// putRecord gives a record, or the newer one that is known, to its holders. e.mu is locked.
 func (e *Engine) putRecord(t *record.Token) {
 	if old := e.known[t.ID]; old != nil {
 		if old.Version > t.Version {
@@ -172,7 +169,7 @@ func (e *Engine) removeRecord(id record.TokenID) {
 	delete(e.known, id)
 }
 
-// setToken makes t the token of a holder in a slot; nil is none.
+// setToken sets the token of a holder in a slot; nil removes it.
 func (e *Engine) setToken(h *holder, slot ck.SlotID, t *record.Token) {
 	before := len(h.tokens)
 	if t == nil {
@@ -185,7 +182,7 @@ func (e *Engine) setToken(h *holder, slot ck.SlotID, t *record.Token) {
 	}
 }
 
-// tokensOf are the tokens of a user that is held. e.mu is locked.
+// tokensOf returns the tokens of a loaded user. e.mu is locked.
 func (e *Engine) tokensOf(user record.UserID) map[ck.SlotID]*record.Token {
 	if h := e.holders[user]; h != nil {
 		return h.tokens
@@ -193,9 +190,9 @@ func (e *Engine) tokensOf(user record.UserID) map[ck.SlotID]*record.Token {
 	return nil
 }
 
-// clientsOf are the applications that act for a holder of any of the records, each
-// once: nobody else sees those tokens or has sessions with them. A nil record has
-// none. e.mu is locked.
+// clientsOf returns the applications that act for a holder of any of the records, each once:
+// no other application sees those tokens or has sessions with them. A nil record has none.
+// e.mu is locked.
 func (e *Engine) clientsOf(records ...*record.Token) []*Client {
 	var all []*Client
 	found := map[*Client]struct{}{}

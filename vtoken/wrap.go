@@ -6,9 +6,8 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// WrapKey is C_WrapKey (section 5.18.3): the key, encrypted with another one.
-// Which keys may be wrapped with which is [object.Object.MayWrap]. A question for
-// the length wraps, and keeps what it wrapped to itself.
+// WrapKey is C_WrapKey (section 5.18.3). [object.Object.MayWrap] decides which keys may be
+// wrapped with which. A size query performs the wrap, and discards the result.
 func (c *Client) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
 	return c.performWrapping(h, m.Type, key, buf, func(s *session) (ck.Output, error) {
 		wrapped, err := s.wrap(m, wrapping, key)
@@ -22,8 +21,8 @@ func (c *Client) WrapKey(h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.Ob
 	})
 }
 
-// performWrapping is performIn for an act that wraps a key. A call that only asks for the
-// length lets nothing out, and the listener does not hear of it.
+// performWrapping is performIn for an act that wraps a key. A size query lets nothing out, and
+// the listener does not hear of it.
 func (c *Client) performWrapping(h ck.SessionHandle, m ck.MechanismType, key ck.ObjectHandle, buf ck.Buffer, do func(*session) (ck.Output, error)) (out ck.Output, err error) {
 	if buf.Null {
 		s, err := c.enter(h)
@@ -74,7 +73,7 @@ func (s *session) wrap(m ck.Mechanism, wrapping, key ck.ObjectHandle) (wrapped [
 	return wrapped, err
 }
 
-// encoded is the form of a key in which it is wrapped.
+// encoded returns the encoding of a key that is wrapped.
 func (s *session) encoded(h ck.ObjectHandle, o *object.Object) ([]byte, error) {
 	full, err := s.openSecrets(h, o)
 	if err != nil {
@@ -86,9 +85,8 @@ func (s *session) encoded(h ck.ObjectHandle, o *object.Object) ([]byte, error) {
 	return full.Encoded()
 }
 
-// UnwrapKey is C_UnwrapKey (section 5.18.4). CKA_UNWRAP_TEMPLATE of the
-// unwrapping key is part of the template; what else holds for unwrapped keys is
-// in package object.
+// UnwrapKey is C_UnwrapKey (section 5.18.4). CKA_UNWRAP_TEMPLATE of the unwrapping key is part
+// of the template. Package object has the other rules for unwrapped keys.
 func (c *Client) UnwrapKey(h ck.SessionHandle, m ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, t ck.Template) (ck.ObjectHandle, error) {
 	return c.performMaking(h, ActUnwrap, m.Type, t, func(s *session) (*object.Object, error) { return s.unwrap(m, unwrapping, wrapped, t) })
 }
@@ -134,9 +132,8 @@ func classOf(t ck.Template) (ck.ObjectClass, bool) {
 	return ck.ObjectClass(class), ok
 }
 
-// withKey uses a key once, in a call that does all its work itself. A key that
-// asks for the PIN at each use has no operation that the PIN could be given to,
-// so only a login that has just happened will do.
+// withKey uses a key in a call that does all its work itself. A key that asks for the PIN at
+// each use has no operation to give the PIN to, so it works only right after a login.
 func (s *session) withKey(h ck.ObjectHandle, o *object.Object, use func(*mech.Key) error) error {
 	k, err := s.liveKey(h, o)
 	if err != nil {
@@ -178,7 +175,7 @@ var (
 	}
 )
 
-// mapCode is an error with the code that the function has for it.
+// mapCode replaces the code of an error by the one that the function has for it.
 func mapCode(err error, codes map[ck.Error]ck.Error) error {
 	if code, ok := codes[ck.CodeOf(err)]; ok {
 		return ck.Errorf(code, "%w", err)

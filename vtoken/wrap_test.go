@@ -151,7 +151,7 @@ func TestWrapRefuses(t *testing.T) {
 	}
 }
 
-// CKA_WRAP_TEMPLATE and CKA_UNWRAP_TEMPLATE hold, byte strings too (S04).
+// CKA_WRAP_TEMPLATE and CKA_UNWRAP_TEMPLATE hold, byte strings too.
 func TestWrapTemplates(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -182,7 +182,7 @@ func TestWrapTemplates(t *testing.T) {
 	want(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
 }
 
-// A key for trusted keys is wrapped once the SO marked the wrapping key (S05).
+// A key for trusted keys is wrapped once the SO marked the wrapping key.
 func TestWrapWithTrusted(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -228,7 +228,7 @@ func TestWrapNeedsLogin(t *testing.T) {
 	}
 }
 
-// An unwrapped key may be one that nobody changes, copies or destroys (C96).
+// An unwrapped key may be one that nobody changes, copies or destroys.
 func TestUnwrapForGood(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)

@@ -5,10 +5,9 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// WrapKeyAuthenticated is C_WrapKeyAuthenticated (section 5.18.6 of 3.2): the key,
-// encrypted with another one and authenticated together with the associated data
-// in p. It puts the nonce, which is always made here, and the tag into p. What
-// [Client.WrapKey] says of a question for the length holds here, too.
+// WrapKeyAuthenticated is C_WrapKeyAuthenticated (section 5.18.6 of 3.2): it encrypts a key
+// and authenticates it with the associated data in p. It puts the nonce, which it always
+// generates, and the tag into p. A size query performs the wrap, as in [Client.WrapKey].
 func (c *Client) WrapKeyAuthenticated(h ck.SessionHandle, p *ck.WrapParams, wrapping, key ck.ObjectHandle, buf ck.Buffer) (ck.Output, error) {
 	return c.performWrapping(h, p.Mechanism, key, buf, func(s *session) (ck.Output, error) {
 		return s.wrapAuthenticated(p, wrapping, key, buf)
@@ -32,8 +31,8 @@ func (s *session) wrapAuthenticated(p *ck.WrapParams, wrapping, key ck.ObjectHan
 	return output(wrapped[:n:n]), nil
 }
 
-// prepareWrapParams readies the parameter of a wrapping of key in a counter mode. Two keys that
-// were wrapped with one nonce tell of each other, so the caller gives none: it is
+// prepareWrapParams completes the parameter for wrapping key in a counter mode. Two keys that
+// were wrapped with one nonce reveal each other, so callers cannot give the nonce: it is
 // random.
 func prepareWrapParams(wrappingKey, key *object.Object, p *ck.WrapParams) error {
 	if err := wrappingKey.MaySeal(key); err != nil {

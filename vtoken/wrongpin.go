@@ -8,12 +8,12 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Servers repeat a PIN that is no longer right, and would lock the token for
-// everybody (S34). So the last wrong PIN of each OS user is remembered, as a hash
-// that is good for the PIN of that moment only, and the same one again is wrong
-// without being counted or compared (C27). Nobody learns anything by that: the
-// answer is the one that the same OS user was given for the same PIN before. It
-// is forgotten after a while, with the next right PIN, and with the daemon.
+// Servers repeat a stored PIN that is no longer right, and would lock the token for
+// everybody (irtimmer/tpm2-pk11#75, openssl-projects/pkcs11-provider#167). So the last wrong
+// PIN of each OS user is remembered, as a hash that matches only while the token's PIN stays
+// the same, and the same one again is wrong without being counted or compared. Nobody
+// learns anything by that: the OS user gets the answer that it got for this PIN before.
+// The hash is forgotten after a while, with the next right PIN, and with the daemon.
 
 // maxWrongPINs bounds the OS users whose wrong PINs are remembered, for each
 // token and role.

@@ -284,7 +284,7 @@ func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 		level = slog.LevelError
 	case ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_TEMPLATE_INCONSISTENT, ck.CKR_ATTRIBUTE_READ_ONLY,
 		ck.CKR_ATTRIBUTE_VALUE_INVALID:
-		level = slog.LevelInfo // whoever wrote the application wants to know which attribute (P35)
+		level = slog.LevelInfo // the code does not say which attribute, the line does
 	}
 	if over := (*record.OverQuota)(nil); errors.Is(err, meter.ErrOver) || errors.As(err, &over) {
 		level = slog.LevelDebug // it is counted, and a client that wants too much must not fill the log

@@ -273,7 +273,7 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// PINs do not stay in the memory that they were read into (S55).
+// PINs do not stay in the memory that they were read into.
 func TestRequestsAreWiped(t *testing.T) {
 	var kept [][]byte
 	s := serve(t, Options{}, func(f *fakeClient) {

@@ -10,7 +10,7 @@ import (
 //   - CKR_KEY_UNEXTRACTABLE where CKA_EXTRACTABLE is false;
 //   - CKR_KEY_NOT_WRAPPABLE for what is no private or secret key, for a key with
 //     CKA_WRAP_WITH_TRUSTED where o is not trusted, for a key that would come back
-//     without what holds it ([Object.bound]), and for a sensitive key where o opens
+//     without what holds it ([Object.checkWrappable]), and for a sensitive key where o opens
 //     what it wraps, or is known outside of the token;
 //   - CKR_KEY_HANDLE_INVALID, as section 5.18.3 has it, for a key that is not
 //     like o's CKA_WRAP_TEMPLATE.
@@ -42,9 +42,9 @@ func (o *Object) MayWrap(key *Object) error {
 	return nil
 }
 
-// checkWrappable refuses to wrap a key whose attributes hold more than the key itself. A wrapped
-// key carries none of them: unwrapped again it could be asked to decrypt all that it
-// ever wrapped, could be used without the PIN, or would make readable keys.
+// checkWrappable refuses to wrap a key whose attributes protect more than the key itself. A
+// wrapped key does not carry them: unwrapped again, it could decrypt all that it ever wrapped,
+// be used without the PIN, or make readable keys.
 func (o *Object) checkWrappable() error {
 	switch {
 	case pastOf(o.Attrs).guards():
@@ -57,12 +57,11 @@ func (o *Object) checkWrappable() error {
 	return nil
 }
 
-// KeepsResults reports whether CKA_DERIVE_TEMPLATE wants derived keys that nobody
-// reads.
+// KeepsResults reports whether CKA_DERIVE_TEMPLATE demands derived keys that cannot be read.
 func (o *Object) KeepsResults() bool { return o.demandsGuard(ck.CKA_DERIVE_TEMPLATE) }
 
-// demandsGuard reports whether the nested template wants keys that nobody reads. One
-// that cannot be decoded does.
+// demandsGuard reports whether the nested template demands keys that cannot be read. A
+// template that cannot be decoded does.
 func (o *Object) demandsGuard(by ck.AttributeType) bool {
 	if !o.Attrs.Has(by) {
 		return false
@@ -78,9 +77,9 @@ func (o *Object) demandsGuard(by ck.AttributeType) bool {
 	return guarded || given && !leaves
 }
 
-// ApplyDerivedTemplate is the template of a key that is unwrapped with o (CKA_UNWRAP_TEMPLATE)
-// or derived from o (CKA_DERIVE_TEMPLATE): t with the attributes that o demands.
-// Where t says otherwise it is CKR_TEMPLATE_INCONSISTENT.
+// ApplyDerivedTemplate adds to t the attributes that o demands of keys unwrapped with it
+// (CKA_UNWRAP_TEMPLATE) or derived from it (CKA_DERIVE_TEMPLATE). If t says otherwise, it is
+// CKR_TEMPLATE_INCONSISTENT.
 func (o *Object) ApplyDerivedTemplate(by ck.AttributeType, t ck.Template) (ck.Template, error) {
 	demanded, err := o.nested(by)
 	if err != nil {
@@ -116,9 +115,9 @@ func (o *Object) nested(t ck.AttributeType) (ck.Template, error) {
 	return ck.DecodeTemplate(o.Attrs.Get(t))
 }
 
-// tighten sees to it that unwrapping loosens nothing. A wrapped key carries no
-// attributes, so whatever the key was before, the new one may neither be read nor be
-// wrapped with any key that comes along.
+// tighten makes sure that unwrapping relaxes no protection. A wrapped key carries no
+// attributes, so whatever the key was before, the new one may not be read, nor wrapped with
+// any key that is not trusted.
 func (d *draft) tighten() error {
 	if d.src.Origin != Unwrap || !d.attrs.Bool(ck.CKA_EXTRACTABLE) {
 		return nil
