@@ -10,8 +10,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// administrators decides who is one: root, the user that the daemon runs as,
-// and the members of one group.
+// administrators are root, the user that the daemon runs as, and the members of one group.
 type administrators struct {
 	uid   uint32
 	group string // gid as text, or empty
@@ -29,9 +28,8 @@ func newAdministrators(group string) (administrators, error) {
 	return a, nil
 }
 
-// Has reports whether the process at the other end of a socket acts for an
-// administrator. Its user's supplementary groups are looked up, because the
-// kernel tells only the primary one.
+// Has reports whether the process at the other end of a socket acts for an administrator. It
+// looks up supplementary groups, because the kernel reports only the primary one.
 func (a administrators) Has(p record.Peer) bool {
 	switch {
 	case p.UID == 0 || p.UID == a.uid:

@@ -39,8 +39,8 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 	return tls.NewListener(d.limited.sources(l, d.limited.api), httpkit.TLSConfig(cert)), nil
 }
 
-// certificate is that of the API: the one that the configuration names, or one that the
-// daemon made for itself.
+// certificate returns the API's certificate: the configured one, or one that the daemon made
+// for itself.
 func (d *daemon) certificate() (tls.Certificate, error) {
 	if d.cfg.TLSCert != "" {
 		return tls.LoadX509KeyPair(d.cfg.TLSCert, d.cfg.TLSKey)
@@ -53,9 +53,8 @@ func (d *daemon) certificate() (tls.Certificate, error) {
 	return httpkit.SelfSigned(d.cfg.DataDir, certificates{d.store}, time.Now())
 }
 
-// newHTTP is the server of the native API and the dialects, the same on the
-// admin socket and over HTTPS. Callers differ: a process on the admin socket is
-// known by its user, everybody else by an API key.
+// newHTTP returns the server of the native API and the dialects, on the admin socket and over
+// HTTPS. On the admin socket callers are identified by their uid, elsewhere by an API key.
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
 	kit := &httpkit.Kit{
 		Keys: core, Log: d.log, Audit: observe.CallAuditor{Log: d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.Note, Admin: admins.caller,
@@ -88,15 +87,15 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	return server, nil
 }
 
-// connChanged has the buffers of a connection overwritten that has ended: they hold
-// its last request.
+// connChanged has the buffers of a closed connection overwritten: they contain its last
+// request.
 func (d *daemon) connChanged(_ net.Conn, s http.ConnState) {
 	if s == http.StateClosed {
 		d.sweeper.Note()
 	}
 }
 
-// caller is the administrator at the other end of the admin socket.
+// caller returns the administrator at the other end of the admin socket.
 func (a administrators) caller(p record.Peer) (provisioning.Caller, error) {
 	if !a.Has(p) {
 		return provisioning.Caller{}, provisioning.Errorf(provisioning.Forbidden,
@@ -105,7 +104,7 @@ func (a administrators) caller(p record.Peer) (provisioning.Caller, error) {
 	return provisioning.System(userName(p.UID)), nil
 }
 
-// userName is the name of a user of the system for logs, or "#uid".
+// userName returns the name of an OS user for logs, or "#uid".
 func userName(uid uint32) string {
 	id := strconv.FormatUint(uint64(uid), 10)
 	if u, err := user.LookupId(id); err == nil {
@@ -114,8 +113,8 @@ func userName(uid uint32) string {
 	return "#" + id
 }
 
-// osUser returns the name and the uid, as "#1000", of a user of the system who is given
-// as either; nothing for one that the system does not know.
+// osUser returns the name and the uid, as "#1000", of an OS user who is given as either;
+// nothing for an unknown one.
 func osUser(name string) []string {
 	var u *user.User
 	var err error

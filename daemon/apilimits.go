@@ -15,7 +15,7 @@ const (
 	failedBurstSeconds = 20
 )
 
-// limits are how often the callers of the API may call.
+// limits returns the rate limits of API callers.
 func (d *daemon) limits() *httpkit.Limits {
 	every := func(n, seconds int) httpkit.Rate {
 		return httpkit.Rate{PerSecond: float64(n), Burst: n * seconds}
@@ -27,8 +27,7 @@ func (d *daemon) limits() *httpkit.Limits {
 	}, nil)
 }
 
-// issuer is the authorization server whose access tokens are accepted, nil where
-// there is none.
+// issuer returns the authorization server whose access tokens are accepted, or nil.
 func (d *daemon) issuer() *jwtauth.Issuer {
 	if d.cfg.OAuthIssuer == "" {
 		return nil
@@ -40,8 +39,8 @@ func (d *daemon) issuer() *jwtauth.Issuer {
 	return &jwtauth.Issuer{Name: d.cfg.OAuthIssuer, Keys: jwtauth.NewKeySet(read, nil)}
 }
 
-// publicURL is how clients reach a listener: the one that was told, else its address,
-// with the machine's name for an address that stands for all.
+// publicURL returns the URL for clients of a listener: the configured one, else its address.
+// The unspecified address is replaced by the machine's name.
 func publicURL(told string, listens net.Addr) string {
 	if told != "" {
 		return strings.TrimSuffix(told, "/")

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/keystore"
 	"vtoken/keystore/kek/all"
 	"vtoken/provisioning"
@@ -52,9 +54,7 @@ func TestImport(t *testing.T) {
 		t.Fatalf("%d tokens, %v", len(report.Done), err)
 	}
 	code, err := oath.Key{Seed: importSeed, Hash: oath.SHA1, Digits: 6}.Code(oath.Step(time.Now(), 30))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ref := provisioning.TokenRef{Tenant: tenant, Serial: rows[many/2].Serial, User: rows[many/2].User}
 	if _, err := core.VerifyOTP(t.Context(), caller, ref, provisioning.Code{Text: code}); err != nil {
 		t.Error(err)
@@ -80,19 +80,13 @@ func realCore(t testing.TB) (*provisioning.Service, record.TenantID) {
 	s, err := keystore.Open(t.Context(), keystore.Options{
 		Dir: filepath.Join(t.TempDir(), "data"), Providers: all.Providers(), Log: slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
+		require.NoError(t, s.Close())
 	})
 	core := provisioning.New(coreStore{s}, provisioning.Options{})
 	tenant, err := core.TenantNamed(t.Context(), provisioning.System("root"), record.DefaultTenant)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return core, tenant.ID
 }
 

@@ -8,9 +8,9 @@ import (
 	"vtoken/vtoken/mech/libcrypto"
 )
 
-// newProvider is what computes with private keys (config.Config.Crypto). It is
-// called before anything else in the process uses libcrypto, as a PKCS#11 module
-// of an HSM may.
+// newProvider returns the implementation of private-key operations (config.Config.Crypto). It
+// is called before anything else in the process uses libcrypto, such as a PKCS#11 module of an
+// HSM.
 func newProvider(name string, log *slog.Logger) (mech.Provider, error) {
 	if name == "go" {
 		return mech.Go{}, nil

@@ -28,11 +28,10 @@ import (
 	"vtoken/vtoken/version"
 )
 
-// stopWithin bounds the time from SIGTERM to the end: calls under way get that
-// long to finish.
+// stopWithin bounds the time that running calls have to finish after SIGTERM.
 const stopWithin = 4 * time.Second
 
-// daemon is what runs: the store and the servers on it.
+// daemon is a running daemon: the store and its servers.
 type daemon struct {
 	log    *slog.Logger
 	store  *keystore.Store
@@ -57,8 +56,7 @@ type daemon struct {
 	failed  chan error // what ended a server that should have gone on
 }
 
-// start opens the store and makes all listeners. Where it fails, nothing is
-// left behind.
+// start opens the store and starts all servers. If it fails, it has undone everything.
 func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon, err error) {
 	if err := process.Harden(); err != nil {
 		return nil, err
@@ -130,7 +128,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	return d, d.listen(core, admins)
 }
 
-// wait returns after so long, or when one of the two ends.
+// wait blocks for the duration, or until one of the contexts ends.
 func wait(ctx, call context.Context, long time.Duration) {
 	timer := time.NewTimer(long)
 	defer timer.Stop()
@@ -141,8 +139,8 @@ func wait(ctx, call context.Context, long time.Duration) {
 	}
 }
 
-// delayIn lets a request wait after wrong PINs and codes, until its client is gone or
-// ctx ends. It takes no turn from the others meanwhile.
+// delayIn delays a request after wrong PINs and codes, until its client is gone or ctx ends.
+// During the delay it holds no place in the queue of slow work.
 func delayIn(ctx context.Context) func(context.Context, time.Duration) error {
 	return func(request context.Context, long time.Duration) error {
 		httpkit.GiveUpTurn(request)
@@ -151,18 +149,19 @@ func delayIn(ctx context.Context) func(context.Context, time.Duration) error {
 	}
 }
 
-// warm fills the directory of tokens, so that the first listing of many tokens
-// need not wait for it. Where it fails, that listing tries again.
+// warm loads the directory of tokens, so that the first listing need not wait for it. If it
+// fails, that listing tries again.
 func (d *daemon) warm(ctx context.Context, core *provisioning.Service) {
 	if err := core.Warm(ctx); err != nil && ctx.Err() == nil {
 		d.log.Warn("listing the tokens ahead failed", "error", err)
 	}
 }
 
-// sweepEvery is how often keys are removed whose certificates did not come in time.
+// sweepEvery is how often expired pending keys are removed: keys whose certificates did not
+// come in time.
 const sweepEvery = time.Hour
 
-// sweepKeys removes them until ctx ends.
+// sweepKeys removes expired pending keys until ctx ends.
 func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 	for ctx.Err() == nil {
 		if err := core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
@@ -173,16 +172,16 @@ func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 	}
 }
 
-// connect begins the work of an application.
+// connect registers an application with the engine.
 func (d *daemon) connect(p record.Peer) p11server.Client { return d.engine.Connect(p) }
 
-// applications makes the engine's listeners.
+// applications returns the listeners of the engine.
 func (d *daemon) applications() observe.Applications {
 	return observe.Applications{Log: d.audit.Log, Calls: d.metrics.Calls, Logins: d.metrics.Logins, Come: d.users.application}
 }
 
-// listen makes the listeners and serves on them. All are made before any is
-// served, so that a daemon that cannot have all its sockets answers on none.
+// listen makes all listeners, and then serves on them, so that a daemon that cannot have all
+// its sockets answers on none.
 func (d *daemon) listen(core *provisioning.Service, admins administrators) (err error) {
 	var made []net.Listener
 	defer func() {
@@ -221,9 +220,8 @@ func (d *daemon) listen(core *provisioning.Service, admins administrators) (err 
 	return nil
 }
 
-// sockets are the two Unix sockets. In a daemon of the system everybody may
-// open the one for applications, because the kernel says who they are; in a
-// user's daemon it is the user's alone.
+// sockets returns the two Unix sockets. In a system daemon everybody may open the one for
+// applications, because the kernel identifies them; in a user's daemon it is the user's alone.
 func (d *daemon) sockets() (p11, admin socket) {
 	p11 = socket{path: d.cfg.P11Socket, mode: 0o600, dir: 0o700}
 	admin = socket{path: d.cfg.AdminSocket, mode: 0o600, dir: 0o700}
@@ -254,7 +252,7 @@ func (d *daemon) readyLine() string {
 	return line
 }
 
-// wait returns when ctx ends or a server fails, after everything has stopped.
+// wait returns after ctx ended or a server failed, and everything has stopped.
 func (d *daemon) wait(ctx context.Context) error {
 	var err error
 	select {
@@ -266,7 +264,7 @@ func (d *daemon) wait(ctx context.Context) error {
 	return err
 }
 
-// stop ends what runs: the servers first, so that no call meets a closed store.
+// stop stops everything: the servers first, so that no call meets a closed store.
 func (d *daemon) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()

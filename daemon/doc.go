@@ -2,10 +2,10 @@
 // applications over the PKCS#11 socket and administrators over the admin socket
 // and HTTPS.
 //
-// This package only joins the parts: it reads the configuration, opens the
-// store, makes the engine and the provisioning core on it, and gives each its
-// listeners. What the parts ask of each other they declare as interfaces; the
-// adapters between them are in store.go.
+// This package only connects the parts: it reads the configuration, opens the
+// store, makes the engine and the provisioning core on it, and starts the servers.
+// Each part declares what it needs of others as interfaces; the adapters between
+// them are in store.go.
 //
 // # Start and stop
 //
@@ -19,22 +19,21 @@
 //
 // # Secrets in memory
 //
-// Private RSA and EC keys are in libcrypto's memory, which is overwritten when it
-// is freed (package vtoken/mech/libcrypto). For the rest the daemon begins by
-// starting itself again, in the same process, with GODEBUG=clobberfree=1, which has
-// Go's garbage collector overwrite what it frees, and has it run soon after each
-// logout and each request of an API (daemon/process); asyncpreemptoff=1 keeps registers
-// off the stacks of signals. Work on secrets in Go is done on stacks that are cleared
-// (secret.OnOwnStack). docs/threat-model.md says what is left.
+// Private RSA and EC keys are in libcrypto's memory, which is overwritten when it is freed
+// (package vtoken/mech/libcrypto). For the rest, the daemon first restarts itself in the same
+// process with GODEBUG=clobberfree=1, which makes Go's garbage collector overwrite what it
+// frees, and runs the collector soon after each logout and each API request (package
+// daemon/process). asyncpreemptoff=1 keeps registers off the stacks of signals. Work on
+// secrets in Go runs on stacks that are cleared (secret.OnOwnStack). docs/threat-model.md
+// says what is left.
 //
 // # Without sockets
 //
-// "vtokend restore FILE" makes the store of the data folder from a backup,
-// "vtokend check" authenticates every record of it, "vtokend audit-verify" checks every
-// line of the audit log, and "vtokend accept-rollback"
-// takes a store as it is that is older than its counter (package keystore), which
-// "restore FILE --accept-rollback" does for a backup. All take the daemon's flags
-// after that, and need the folder for themselves.
+// "vtokend restore FILE" makes the store of the data folder from a backup, "vtokend check"
+// authenticates every record of it, "vtokend audit-verify" checks every line of the audit
+// log, and "vtokend accept-rollback" accepts a store that is older than its counter (package
+// keystore); "restore FILE --accept-rollback" does so for a backup. All take the daemon's
+// flags after that, and need exclusive access to the folder.
 //
 // # Exit status
 //

@@ -31,7 +31,7 @@ var pinLine = regexp.MustCompile(`^` + pinFormat + `([0-9a-f]{32})\n?$`)
 // maxPin bounds the file in bytes.
 const maxPin = 256
 
-// identity is what the daemon knows of its store before it opens it.
+// identity is what the daemon knows about its store before it opens it.
 type identity struct {
 	file   string // of the pin; empty is none
 	pin    string // the store's id; empty where there was none yet
@@ -40,7 +40,7 @@ type identity struct {
 	init   bool
 }
 
-// newIdentity reads it.
+// newIdentity reads the pin and looks at the audit log.
 func newIdentity(cfg config.Config) (known identity, err error) {
 	known = identity{file: cfg.PinFile(), init: cfg.Init}
 	o, err := observe.AuditOptions(cfg)
@@ -63,7 +63,7 @@ func newIdentity(cfg config.Config) (known identity, err error) {
 	return known, nil
 }
 
-// expect has the keystore open this store and no other.
+// expect makes the keystore open this store and no other.
 func (known identity) expect(o keystore.Options) keystore.Options {
 	o.Pinned, o.Before, o.Init = known.pin, known.before, known.init
 	if known.init {
@@ -74,7 +74,7 @@ func (known identity) expect(o keystore.Options) keystore.Options {
 	return o
 }
 
-// signed refuses a store whose key signed no line of the audit log that is there.
+// signed refuses a store if there is an audit log, and the store's key signed no line of it.
 func (known identity) signed(key ed25519.PublicKey) error {
 	owner, err := audit.OwnerOf(known.audit, key)
 	if err != nil || owner != audit.Another {
@@ -120,7 +120,7 @@ func readPin(path string) (id string, err error) {
 	return string(m[1]), nil
 }
 
-// writePin writes the file of the pin, in the place of one that is there.
+// writePin writes the file of the pin, and replaces an existing one.
 func writePin(path, id string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err

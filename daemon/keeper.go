@@ -8,8 +8,7 @@ import (
 	"vtoken/provisioning/api"
 )
 
-// keeper is the keystore as the native API sees it: checked and backed up as a
-// whole.
+// keeper checks and backs up the keystore for the native API.
 type keeper struct{ store *keystore.Store }
 
 func (k keeper) Check(ctx context.Context) (api.Check, error) {

@@ -13,7 +13,7 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// keks are the KEKs of the keystore as the native API sees them.
+// keks manages the KEKs of the keystore for the native API.
 type keks struct{ store *keystore.Store }
 
 func (k keks) List(ctx context.Context) ([]api.KEK, error) {
@@ -60,9 +60,8 @@ func (k keks) Rotate(ctx context.Context) error { return kekError(k.store.Rotate
 
 func (k keks) RotationLeft() (int, error) { return k.store.RotationLeft() }
 
-// kekError says what an error about KEKs is to a caller of the API. The
-// sentences name files and devices of the machine, which only callers of
-// RoleSystem get to see.
+// kekError converts an error about KEKs for callers of the API. The texts name files and
+// devices of the machine, which only callers of RoleSystem get to see.
 func kekError(err error) error {
 	for _, row := range [...]struct {
 		is   error

@@ -13,7 +13,7 @@ import (
 	"vtoken/vtoken/meter"
 )
 
-// limited is what clients may have of the daemon at a time, and who has how much of it.
+// limited is the accounts of what clients use: memory and connections.
 type limited struct {
 	owners *budget.Owners
 	memory *budget.Ledger
@@ -31,9 +31,8 @@ const (
 	scrapeConns = 16
 )
 
-// newLimited makes the accounts. Where the process may not open enough files for all
-// connections, there are fewer of them: those of applications come before those of the
-// API.
+// newLimited makes the accounts. If the process may not open enough files for all connections,
+// it reduces them, those of the API first.
 func newLimited(l config.Limits, files int, log *slog.Logger) limited {
 	room := max(files-ownFiles-adminConns-scrapeConns, 32)
 	connections := min(l.MaxConnections, room*3/4)
@@ -54,7 +53,7 @@ func newLimited(l config.Limits, files int, log *slog.Logger) limited {
 }
 
 // openFiles is how many files the process may open. The Go runtime has raised the limit
-// as far as it may.
+// already.
 func openFiles(log *slog.Logger) int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -64,10 +63,10 @@ func openFiles(log *slog.Logger) int {
 	return int(min(limit.Cur, 1<<20))
 }
 
-// account is where the memory of an owner is charged.
+// account returns the memory account of an owner.
 func (l limited) account(owner string) meter.Account { return l.memory.Account(owner) }
 
-// admins counts the connections to the admin socket for the users that make them.
+// admins counts the connections to the admin socket by user.
 func (l limited) admins(on net.Listener) net.Listener {
 	return budget.Listen(on, l.admin, func(c net.Conn) string {
 		peer, _ := httpkit.PeerOf(httpkit.WithPeer(context.Background(), c))
@@ -75,12 +74,12 @@ func (l limited) admins(on net.Listener) net.Listener {
 	})
 }
 
-// sources counts the connections to a listener for the addresses that they come from.
+// sources counts the connections to a listener by source address.
 func (l limited) sources(on net.Listener, ledger *budget.Ledger) net.Listener {
 	return budget.Listen(on, ledger, func(c net.Conn) string { return "address " + httpkit.Source(c.RemoteAddr().String()) })
 }
 
-// states are the limits as the metrics tell of them.
+// states returns the limits for the metrics.
 func (l limited) states() []metrics.Limit {
 	var list []metrics.Limit
 	for _, one := range []struct {

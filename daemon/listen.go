@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// socket is a Unix socket to listen on and who may open it.
+// socket is a Unix socket to listen on, and who may open it.
 type socket struct {
 	path  string
 	mode  fs.FileMode // of the socket
@@ -20,10 +20,9 @@ type socket struct {
 	group string      // that owns it; empty leaves the daemon's
 }
 
-// listen makes the socket. Nobody but the daemon's user can open it before its
-// group and mode are as wanted: it is bound under a umask that gives no others
-// any rights, and opened up afterwards. A socket that a killed daemon left
-// behind is replaced; one that somebody listens on is not.
+// listen makes the socket. It binds it under a umask that gives others no rights, and then
+// sets its group and mode, so that nobody else can open it before. It replaces a socket that a
+// killed daemon left behind, but not one with a listener.
 func (s socket) listen() (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(s.path), s.dir); err != nil {
 		return nil, fmt.Errorf("making the folder of socket %s: %w", s.path, err)
@@ -65,7 +64,7 @@ func groupID(name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
-// removeStale removes a socket on which nobody listens.
+// removeStale removes a socket without a listener.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

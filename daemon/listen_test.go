@@ -7,21 +7,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/record"
 )
 
 func TestListenModes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "p11.sock")
 	l, err := socket{path: path, mode: 0o666, dir: 0o755}.listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer l.Close()
 	for p, want := range map[string]string{path: "Srw-rw-rw-", filepath.Dir(path): "drwxr-xr-x"} {
 		info, err := os.Stat(p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if got := info.Mode().String(); got != want {
 			t.Errorf("%s has mode %s, want %s", p, got, want)
 		}
@@ -32,23 +30,17 @@ func TestListenModes(t *testing.T) {
 func TestListenTakesOver(t *testing.T) {
 	s := socket{path: filepath.Join(t.TempDir(), "p11.sock"), mode: 0o600, dir: 0o700}
 	first, err := s.listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if _, err := s.listen(); err == nil || !strings.Contains(err.Error(), "another process listens") {
 		t.Fatalf("a second daemon: %v", err)
 	}
 	first.SetUnlinkOnClose(false) // as SIGKILL leaves it
 	first.Close()
 	second, err := s.listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	second.Close()
 
-	if err := os.WriteFile(s.path, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(s.path, []byte("precious"), 0o600))
 	if _, err := s.listen(); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Fatalf("an ordinary file in the way: %v", err)
 	}
@@ -60,13 +52,9 @@ func TestListenTakesOver(t *testing.T) {
 func TestNotify(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer l.Close()
-	if err := notify(path, "READY=1"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, notify(path, "READY=1"))
 	buf := make([]byte, 64)
 	n, err := l.Read(buf)
 	if err != nil || string(buf[:n]) != "READY=1" {

@@ -35,7 +35,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the life of the daemon, until ctx ends.
+// run runs the daemon, or an offline command, until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		if c, ok := offlineCommands()[args[0]]; ok {
@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// exitStatus is the exit status for a store that cannot be used.
+// exitStatus returns the exit status for an error of the store.
 func exitStatus(err error) int {
 	switch {
 	case errors.Is(err, keystore.ErrNoKEK):

@@ -30,7 +30,7 @@ func (d *daemon) listenMetrics() error {
 	return nil
 }
 
-// reportStart writes what a start came to where --metrics-file says.
+// reportStart writes the result of the start to --metrics-file.
 func reportStart(path string, err error, log *slog.Logger) {
 	if path == "" {
 		return

@@ -4,8 +4,8 @@ import (
 	"net"
 )
 
-// notify tells the service manager a state, such as "READY=1", where it asked
-// to be told (sd_notify(3)): address is the value of NOTIFY_SOCKET, or empty.
+// notify sends a state such as "READY=1" to the service manager (sd_notify(3)). address is the
+// value of NOTIFY_SOCKET; if it is empty, notify does nothing.
 func notify(address, state string) error {
 	if address == "" {
 		return nil

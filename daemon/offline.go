@@ -20,22 +20,21 @@ import (
 	"vtoken/provisioning/dialect/all"
 )
 
-// offline is a command that works on the data folder while no daemon does. The
-// flags are those of the daemon, so that it finds the folder and the KEKs where
-// the daemon does.
+// offline is a command that works on the data folder without a daemon. It takes the flags of
+// the daemon, so that it finds the folder and the KEKs in the same places.
 type offline struct {
 	arguments int
 	accepts   bool // takes --accept-rollback
 	run       func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (found, error)
 }
 
-// found is what a command says of what it looked at.
+// found is the result of a command.
 type found struct {
 	text     fmt.Stringer
 	problems []string
 }
 
-// ofStore makes a command of one that reports on the store.
+// ofStore wraps a command that reports on the store.
 func ofStore(run func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (keystore.Report, error)) func(context.Context, keystore.Options, audit.Options, []string) (found, error) {
 	return func(ctx context.Context, o keystore.Options, log audit.Options, args []string) (found, error) {
 		r, err := run(ctx, o, log, args)
@@ -73,7 +72,7 @@ func checkStore(ctx context.Context, o keystore.Options, _ audit.Options, _ []st
 	return checked(ctx, s)
 }
 
-// openOffline opens a store that is there.
+// openOffline opens an existing store.
 func openOffline(ctx context.Context, o keystore.Options) (*keystore.Store, error) {
 	o.Existing = true
 	return keystore.Open(ctx, o)
@@ -102,11 +101,11 @@ func verifyLog(ctx context.Context, o keystore.Options, log audit.Options, _ []s
 	return found{r, append(r.Problems, r.Notes...)}, err
 }
 
-// acceptFlag is the one flag that the daemon does not have.
+// acceptFlag is the only flag that the daemon itself does not take.
 const acceptFlag = "--accept-rollback"
 
-// acceptRollback opens the store once, whatever its counter says, and records it
-// where that made a difference.
+// acceptRollback opens the store once, whatever its counter says, and records it if that made
+// a difference.
 func acceptRollback(ctx context.Context, o keystore.Options, log audit.Options, _ []string) (keystore.Report, error) {
 	o.AcceptRollback = true
 	s, err := openOffline(ctx, o)
@@ -119,7 +118,7 @@ func acceptRollback(ctx context.Context, o keystore.Options, log audit.Options, 
 	return checked(ctx, s)
 }
 
-// runOffline runs a command: its arguments, then flags.
+// runOffline runs a command with its arguments, followed by flags.
 func runOffline(ctx context.Context, c offline, name string, args []string, stdout, stderr io.Writer) int {
 	n := 0
 	for n < len(args) && (args[n] == "" || args[n][0] != '-') {
@@ -162,7 +161,7 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 	})
 }
 
-// report runs the work and says how it went.
+// report runs the work and prints its result.
 func report(stdout, stderr io.Writer, name string, run func() (found, error)) int {
 	r, err := run()
 	for _, p := range r.problems {

@@ -10,9 +10,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// makeOwner gives a new store its first user: the one that the daemon runs as,
-// so that its owner finds a slot to initialize without asking anybody. A store
-// whose default tenant is gone, or has users, is left as it is.
+// makeOwner creates the first user of a new store: the one that the daemon runs as, who then
+// finds a slot to initialize. It does nothing if the default tenant is gone or has users.
 func makeOwner(ctx context.Context, core *provisioning.Service) error {
 	name := userName(uint32(os.Getuid()))
 	system := provisioning.System(name)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/directory"
 	"vtoken/vtoken/record"
@@ -79,9 +81,7 @@ func where(f directory.Field, op directory.Operator, value string) []directory.C
 // benchmarkFill fills the directory, once, as a daemon that starts does.
 func benchmarkFill(b *testing.B, core *provisioning.Service) {
 	before, began := heap(), time.Now()
-	if err := core.Warm(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, core.Warm(b.Context()))
 	took := time.Since(began)
 	b.Run("fill", func(b *testing.B) {
 		b.ReportMetric(float64(took.Milliseconds()), "ms")

@@ -9,9 +9,8 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// users counts who is about: the OS users with applications, and the credentials of the APIs
-// with slow work. It tells the queue of slow work whether there is more than one to share
-// the processors.
+// users counts who is active: OS users with applications, and API credentials with slow work.
+// It tells the queue of slow work whether they have to share the processors.
 type users struct {
 	queue *turns.Queue
 
@@ -24,7 +23,7 @@ func newUsers(q *turns.Queue) *users {
 	return &users{queue: q, about: make(map[string]int)}
 }
 
-// come counts somebody, until the caller calls gone.
+// come counts somebody until gone is called.
 func (u *users) come(who string) (gone func()) {
 	u.count(who, 1)
 	return sync.OnceFunc(func() { u.count(who, -1) })
@@ -47,13 +46,14 @@ func (u *users) count(who string, by int) {
 	}
 }
 
-// shared is for when u.mu is locked.
+// shared reports whether more than one is active. u.mu is locked.
 func (u *users) shared() bool { return len(u.about) > 1 }
 
-// apiTurns are the turns of the APIs: who has work is about as long as that takes.
+// apiTurns is the queue of slow work for the APIs. A credential is active while its work runs
+// or waits.
 type apiTurns struct{ users *users }
 
-// Do is that of the queue.
+// Do implements the queue's Do.
 func (a apiTurns) Do(ctx context.Context, owner string, work func(pause func() error)) error {
 	defer a.users.come(owner)()
 	return a.users.queue.Do(ctx, owner, work)

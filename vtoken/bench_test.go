@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -16,7 +18,7 @@ func BenchmarkSign(b *testing.B) {
 	_, ec := w.ecPair(c, h, true)
 	hmac, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN},
 		ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32)), onToken})
-	w.ok(err)
+	require.NoError(w.t, err)
 	for name, bc := range map[string]struct {
 		m   ck.Mechanism
 		key ck.ObjectHandle
@@ -115,12 +117,12 @@ func BenchmarkShortClient(b *testing.B) {
 		defer c.Close()
 		slots(b, c)
 		h, err := c.OpenSession(w.alice.Slot, ro)
-		w.ok(err)
-		w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+		require.NoError(w.t, err)
+		require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 		key := findAll(b, c, h, search)[0]
-		w.ok(c.SignInit(h, ecdsaMech, key))
+		require.NoError(w.t, c.SignInit(h, ecdsaMech, key))
 		_, err = c.Sign(h, make([]byte, 32), big1K)
-		w.ok(err)
+		require.NoError(w.t, err)
 	}
 	b.Run("loaded", func(b *testing.B) {
 		for b.Loop() {

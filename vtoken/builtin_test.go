@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/policy"
@@ -36,22 +38,20 @@ func TestProfiles(t *testing.T) {
 			ck.CKP_AUTHENTICATION_TOKEN: authentication, ck.CKP_PUBLIC_CERTIFICATES_TOKEN: publicCertificates,
 			ck.CKP_COMPLETE_PROVIDER: false, ck.CKP_HKDF_TLS_TOKEN: false,
 		} {
-			if has(profile) != expected {
-				t.Errorf("profile %d: %t, want %t", profile, !expected, expected)
-			}
+			require.Equal(t, expected, has(profile), "profile %d: %t, want %t", profile, !expected, expected)
 		}
 	}
 	wantProfiles(false, true)
 	w.ecPair(c, h, true, ck.String(ck.CKA_ID, "id"))
 	wantProfiles(false, true)
 	_, err := c.CreateObject(h, certificate("id", onToken))
-	w.ok(err)
+	require.NoError(w.t, err)
 	wantProfiles(true, true)
 	hidden, err := c.CreateObject(h, certificate("other", onToken, private))
-	w.ok(err)
+	require.NoError(w.t, err)
 	wantProfiles(true, false)
 	public := findAll(t, c, h, ck.Template{ofClass(ck.CKO_PROFILE)})
-	w.ok(c.DestroyObject(h, hidden))
+	require.NoError(w.t, c.DestroyObject(h, hidden))
 	wantProfiles(true, true)
 	if n := len(findAll(t, c, h, ck.Template{ofClass(ck.CKO_PROFILE)})); n != len(public)+1 {
 		t.Errorf("%d profiles, want one more than %d", n, len(public))
@@ -67,11 +67,9 @@ func TestProfiles(t *testing.T) {
 func (w *world) ulong(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle, typ ck.AttributeType) uint64 {
 	w.t.Helper()
 	r, err := c.GetAttributeValue(h, o, []ck.AttributeQuery{{Type: typ, Buffer: big1K}})
-	w.ok(err)
+	require.NoError(w.t, err)
 	v, ok := ck.Attribute{Type: typ, Value: r[0].Value}.Ulong()
-	if !ok {
-		w.t.Fatalf("%v is %x", typ, r[0].Value)
-	}
+	require.True(w.t, ok, "%v is %x", typ, r[0].Value)
 	return v
 }
 
@@ -79,12 +77,12 @@ func (w *world) ulong(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle, t
 func TestMechanismObjects(t *testing.T) {
 	w := newWorld(t)
 	list, err := policy.Parse("CKM_SHA256,CKM_ECDSA,CKM_RSA_PKCS_OAEP")
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.setPolicy(list)
 	c, h := w.open(ro)
 	found := findAll(t, c, h, ck.Template{ofClass(ck.CKO_MECHANISM)})
 	offered, err := c.GetMechanismList(w.alice.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if len(found) != 3 || len(offered) != 3 {
 		t.Fatalf("%d objects, %d mechanisms", len(found), len(offered))
 	}
@@ -95,7 +93,7 @@ func TestMechanismObjects(t *testing.T) {
 	}
 	w.setPolicy(policy.Policy{Name: policy.List, Mechanisms: list.Mechanisms[:1]})
 	_, err = c.GetObjectSize(h, found[2])
-	want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(err))
 }
 
 // The clock goes, and its time is that of the token info.
@@ -103,19 +101,17 @@ func TestClock(t *testing.T) {
 	w := newWorld(t)
 	now := time.Date(2030, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
 	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
 	c, h := w.open(ro)
 	clock := findAll(t, c, h, ck.Template{ofClass(ck.CKO_HW_FEATURE), ck.Ulong(ck.CKA_HW_FEATURE_TYPE, ck.CKH_CLOCK)})
-	if len(clock) != 1 {
-		t.Fatalf("%d clocks", len(clock))
-	}
+	require.Len(t, clock, 1, "%d clocks", len(clock))
 	now = now.Add(time.Second)
 	r, err := c.GetAttributeValue(h, clock[0], []ck.AttributeQuery{{Type: ck.CKA_VALUE, Buffer: big1K}})
-	w.ok(err)
+	require.NoError(w.t, err)
 	now = now.Add(time.Second)
 	info, err := c.GetTokenInfo(w.alice.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if string(r[0].Value) != "2030010202040600" || info.UTCTime != "2030010202040700" {
 		t.Errorf("the clock says %s, the token info %s", r[0].Value, info.UTCTime)
 	}
@@ -128,13 +124,13 @@ func TestBuiltinsStay(t *testing.T) {
 	for _, class := range []ck.ObjectClass{ck.CKO_HW_FEATURE, ck.CKO_PROFILE, ck.CKO_MECHANISM} {
 		o := findAll(t, c, h, ck.Template{ofClass(class)})[0]
 		label := ck.Template{ck.String(ck.CKA_LABEL, "mine")}
-		want(t, c.SetAttributeValue(h, o, label), ck.CKR_ACTION_PROHIBITED)
-		want(t, c.DestroyObject(h, o), ck.CKR_ACTION_PROHIBITED)
+		require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(c.SetAttributeValue(h, o, label)))
+		require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(c.DestroyObject(h, o)))
 		_, err := c.CopyObject(h, o, label)
-		want(t, err, ck.CKR_ACTION_PROHIBITED)
-		want(t, c.SignInit(h, ecdsaMech, o), ck.CKR_KEY_HANDLE_INVALID)
+		require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(err))
+		require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(c.SignInit(h, ecdsaMech, o)))
 		_, err = c.CreateObject(h, ck.Template{ofClass(class)})
-		want(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+		require.Equal(t, ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CodeOf(err))
 		unique := w.bytes(c, h, o, ck.CKA_UNIQUE_ID)
 		if again := findAll(t, c, h, ck.Template{ofClass(class), ck.Bytes(ck.CKA_UNIQUE_ID, unique)}); len(again) != 1 || again[0] != o {
 			t.Errorf("class %v: found %v by its unique id, want %v", class, again, o)
@@ -145,6 +141,6 @@ func TestBuiltinsStay(t *testing.T) {
 func (w *world) bytes(c *vtoken.Client, h ck.SessionHandle, o ck.ObjectHandle, typ ck.AttributeType) []byte {
 	w.t.Helper()
 	r, err := c.GetAttributeValue(h, o, []ck.AttributeQuery{{Type: typ, Buffer: big1K}})
-	w.ok(err)
+	require.NoError(w.t, err)
 	return r[0].Value
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -168,7 +170,5 @@ func TestInitTokenRace(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if done != 1 {
-		t.Errorf("%d of them initialized the token", done)
-	}
+	require.Equal(t, 1, done, "%d of them initialized the token", done)
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 )
@@ -28,9 +30,9 @@ func TestDerive(t *testing.T) {
 	alicePub, alice := w.ecPair(c, h, true, derive)
 	bobPub, bob := w.ecPair(c, h, false, derive)
 	one, err := c.DeriveKey(h, w.ecdh(c, h, bobPub), alice, readableSecret)
-	w.ok(err)
+	require.NoError(w.t, err)
 	two, err := c.DeriveKey(h, w.ecdh(c, h, alicePub), bob, with(readableSecret, onToken))
-	w.ok(err)
+	require.NoError(w.t, err)
 	if a, b := w.bytes(c, h, one, ck.CKA_VALUE), w.bytes(c, h, two, ck.CKA_VALUE); len(a) != 32 || !bytes.Equal(a, b) {
 		t.Errorf("%x and %x", a, b)
 	}
@@ -43,7 +45,7 @@ func TestDerive(t *testing.T) {
 	}
 	// One that keeps what the base key always kept, remembers it (section 6.3.17).
 	kept, err := c.DeriveKey(h, w.ecdh(c, h, bobPub), alice, readableSecret[:3])
-	w.ok(err)
+	require.NoError(w.t, err)
 	for _, typ := range []ck.AttributeType{ck.CKA_ALWAYS_SENSITIVE, ck.CKA_NEVER_EXTRACTABLE, ck.CKA_SENSITIVE} {
 		if v := w.bytes(c, h, kept, typ); v[0] != 1 {
 			t.Errorf("%v is %d", typ, v[0])
@@ -51,9 +53,9 @@ func TestDerive(t *testing.T) {
 	}
 	_, unused := w.ecPair(c, h, false, flag(ck.CKA_SIGN, true))
 	_, err = c.DeriveKey(h, w.ecdh(c, h, bobPub), unused, readableSecret)
-	want(t, err, ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CodeOf(err))
 	_, err = c.DeriveKey(h, w.ecdh(c, h, bobPub), 1<<40, readableSecret)
-	want(t, err, ck.CKR_KEY_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(err))
 }
 
 // CKA_DERIVE_TEMPLATE holds.
@@ -64,9 +66,9 @@ func TestDeriveTemplate(t *testing.T) {
 	pub, base := w.ecPair(c, h, false, flag(ck.CKA_DERIVE, true), ck.Bytes(ck.CKA_DERIVE_TEMPLATE, governed))
 	m := w.ecdh(c, h, pub)
 	_, err := c.DeriveKey(h, m, base, readableSecret)
-	want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 	made, err := c.DeriveKey(h, m, base, readableSecret[:3])
-	w.ok(err)
+	require.NoError(w.t, err)
 	if id := w.bytes(c, h, made, ck.CKA_ID); string(id) != "derived" {
 		t.Errorf("the id is %q", id)
 	}
@@ -78,7 +80,7 @@ func TestDeriveWithSaltKey(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	secret := func(value string, attrs ...ck.Attribute) ck.ObjectHandle {
 		o, err := c.CreateObject(h, with(readableSecret[:2], append(attrs, ck.String(ck.CKA_VALUE, value))...))
-		w.ok(err)
+		require.NoError(w.t, err)
 		return o
 	}
 	base, salt := secret("base", flag(ck.CKA_DERIVE, true)), secret("salt", flag(ck.CKA_DERIVE, true))
@@ -90,19 +92,17 @@ func TestDeriveWithSaltKey(t *testing.T) {
 		return ck.HKDFParams{SaltType: uint64(ck.CKF_HKDF_SALT_KEY), SaltKey: k}
 	}
 	plain, err := hkdf(ck.HKDFParams{SaltType: uint64(ck.CKF_HKDF_SALT_DATA), Salt: []byte("salt")})
-	w.ok(err)
+	require.NoError(w.t, err)
 	keyed, err := hkdf(byKey(salt))
-	w.ok(err)
-	if !bytes.Equal(w.bytes(c, h, plain, ck.CKA_VALUE), w.bytes(c, h, keyed, ck.CKA_VALUE)) {
-		t.Error("the salt as a key is another salt")
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, w.bytes(c, h, keyed, ck.CKA_VALUE), w.bytes(c, h, plain, ck.CKA_VALUE), "the salt as a key is another salt")
 	_, err = hkdf(byKey(base))
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = hkdf(byKey(secret("x", flag(ck.CKA_SIGN, true))))
-	want(t, err, ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CodeOf(err))
 	_, err = hkdf(byKey(1 << 40))
-	want(t, err, ck.CKR_KEY_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(err))
 	pub, _ := w.ecPair(c, h, false)
 	_, err = hkdf(byKey(pub))
-	want(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 }

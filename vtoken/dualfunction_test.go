@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 )
@@ -17,7 +19,7 @@ func dualWorld(t *testing.T) (w *world, c *vtoken.Client, h ck.SessionHandle, ae
 	c, h = w.loggedIn(rw)
 	aes = w.aes(c, h)
 	mac, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))})
-	w.ok(err)
+	require.NoError(w.t, err)
 	return w, c, h, aes, mac
 }
 
@@ -32,19 +34,19 @@ var (
 func TestDualDigest(t *testing.T) {
 	w, c, h, aes, _ := dualWorld(t)
 	plain := bytes.Repeat([]byte("dual"), 64)
-	w.ok(c.EncryptInit(h, cbcMech, aes))
-	w.ok(c.DigestInit(h, sha256M))
+	require.NoError(w.t, c.EncryptInit(h, cbcMech, aes))
+	require.NoError(w.t, c.DigestInit(h, sha256M))
 	enc := w.inPieces(c.DigestEncryptUpdate, h, plain)
 	_, err := c.EncryptFinal(h, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.wantDigest(c, h, plain)
-	w.ok(c.DecryptInit(h, cbcMech, aes))
-	w.ok(c.DigestInit(h, sha256M))
+	require.NoError(w.t, c.DecryptInit(h, cbcMech, aes))
+	require.NoError(w.t, c.DigestInit(h, sha256M))
 	if dec := w.inPieces(c.DecryptDigestUpdate, h, enc); !bytes.Equal(dec, plain) {
 		t.Fatalf("decrypted %q", dec)
 	}
 	_, err = c.DecryptFinal(h, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.wantDigest(c, h, plain)
 }
 
@@ -53,7 +55,7 @@ func (w *world) inPieces(f dualFunc, h ck.SessionHandle, in []byte) (out []byte)
 	for piece := 1; len(in) > 0; piece += 5 {
 		n := min(piece, len(in))
 		o, err := f(h, in[:n], big1K)
-		w.ok(err)
+		require.NoError(w.t, err)
 		out, in = append(out, o.Data...), in[n:]
 	}
 	return out
@@ -62,7 +64,7 @@ func (w *world) inPieces(f dualFunc, h ck.SessionHandle, in []byte) (out []byte)
 func (w *world) wantDigest(c *vtoken.Client, h ck.SessionHandle, of []byte) {
 	w.t.Helper()
 	out, err := c.DigestFinal(h, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if sum := sha256.Sum256(of); !bytes.Equal(out.Data, sum[:]) {
 		w.t.Fatalf("digest %x, want %x", out.Data, sum)
 	}
@@ -72,16 +74,16 @@ func (w *world) wantDigest(c *vtoken.Client, h ck.SessionHandle, of []byte) {
 func TestDualSignature(t *testing.T) {
 	w, c, h, aes, mac := dualWorld(t)
 	plain := bytes.Repeat([]byte("dual"), 64)
-	w.ok(c.EncryptInit(h, cbcMech, aes))
-	w.ok(c.SignInit(h, hmacMech, mac))
+	require.NoError(w.t, c.EncryptInit(h, cbcMech, aes))
+	require.NoError(w.t, c.SignInit(h, hmacMech, mac))
 	enc := w.inPieces(c.SignEncryptUpdate, h, plain)
 	sig, err := c.SignFinal(h, big1K)
-	w.ok(err)
-	w.ok(c.SessionCancel(h, ck.CKF_ENCRYPT))
-	w.ok(c.DecryptInit(h, cbcMech, aes))
-	w.ok(c.VerifyInit(h, hmacMech, mac))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.SessionCancel(h, ck.CKF_ENCRYPT))
+	require.NoError(w.t, c.DecryptInit(h, cbcMech, aes))
+	require.NoError(w.t, c.VerifyInit(h, hmacMech, mac))
 	w.inPieces(c.DecryptVerifyUpdate, h, enc)
-	w.ok(c.VerifyFinal(h, sig.Data))
+	require.NoError(w.t, c.VerifyFinal(h, sig.Data))
 }
 
 // A dual call needs both operations; a short buffer changes neither, another
@@ -105,25 +107,23 @@ func TestDualErrors(t *testing.T) {
 			func() error { return c.VerifyInit(h, hmacMech, mac) }, func() error { return c.VerifyUpdate(h, nil) }},
 	} {
 		_, err := d.f(h, in, big1K)
-		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-		w.ok(d.init())
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+		require.NoError(w.t, d.init())
 		_, err = d.f(h, in, big1K)
-		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-		w.ok(d.second())
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+		require.NoError(w.t, d.second())
 		out, err := d.f(h, in, query)
-		w.ok(err)
+		require.NoError(w.t, err)
 		_, err = d.f(h, in, ck.Buffer{Len: out.Len - 1})
-		want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+		require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 		out, err = d.f(h, in, ck.Buffer{Len: out.Len})
-		w.ok(err)
-		if len(out.Data) != 32 {
-			t.Fatalf("%d bytes", len(out.Data))
-		}
-		w.ok(d.finished())
-		w.ok(c.DestroyObject(h, aes))
+		require.NoError(w.t, err)
+		require.Len(t, out.Data, 32, "%d bytes", len(out.Data))
+		require.NoError(w.t, d.finished())
+		require.NoError(w.t, c.DestroyObject(h, aes))
 		_, err = d.f(h, in, big1K)
-		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 		aes = w.aes(c, h)
-		w.ok(c.SessionCancel(h, ck.CKF_DIGEST|ck.CKF_SIGN|ck.CKF_VERIFY|ck.CKF_ENCRYPT|ck.CKF_DECRYPT))
+		require.NoError(w.t, c.SessionCancel(h, ck.CKF_DIGEST|ck.CKF_SIGN|ck.CKF_VERIFY|ck.CKF_ENCRYPT|ck.CKF_DECRYPT))
 	}
 }

@@ -1,8 +1,9 @@
 package vtoken_test
 
 import (
-	"bytes"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -15,7 +16,7 @@ func (w *world) kemPair(c *vtoken.Client, h ck.SessionHandle, pubExtra, privExtr
 	w.t.Helper()
 	pub, priv, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_ML_KEM_KEY_PAIR_GEN},
 		append(ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, ck.CKP_ML_KEM_768)}, pubExtra...), privExtra)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return pub, priv
 }
 
@@ -34,12 +35,10 @@ func TestEncapsulate(t *testing.T) {
 		}
 	}
 	out, ours, err := c.EncapsulateKey(h, mlkem, pub, readableSecret, room)
-	w.ok(err)
+	require.NoError(w.t, err)
 	theirs, err := c.DecapsulateKey(h, mlkem, priv, with(readableSecret, onToken), out.Data)
-	w.ok(err)
-	if !bytes.Equal(w.bytes(c, h, ours, ck.CKA_VALUE), w.bytes(c, h, theirs, ck.CKA_VALUE)) {
-		t.Error("the two keys differ")
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, w.bytes(c, h, theirs, ck.CKA_VALUE), w.bytes(c, h, ours, ck.CKA_VALUE), "the two keys differ")
 	for _, key := range []ck.ObjectHandle{ours, theirs} {
 		for _, typ := range []ck.AttributeType{ck.CKA_LOCAL, ck.CKA_ALWAYS_SENSITIVE, ck.CKA_NEVER_EXTRACTABLE} {
 			if v := w.bytes(c, h, key, typ); v[0] != 0 {
@@ -52,12 +51,12 @@ func TestEncapsulate(t *testing.T) {
 		t.Errorf("another application reads %d bytes of the key on the token", len(v))
 	}
 	_, err = c.DecapsulateKey(w.session(c, ro), mlkem, priv, with(readableSecret, onToken), out.Data)
-	want(t, err, ck.CKR_SESSION_READ_ONLY)
-	w.ok(c.Logout(h))
+	require.Equal(t, ck.CKR_SESSION_READ_ONLY, ck.CodeOf(err))
+	require.NoError(w.t, c.Logout(h))
 	_, _, err = c.EncapsulateKey(h, mlkem, pub, readableSecret, room)
-	want(t, err, ck.CKR_USER_NOT_LOGGED_IN) // the new key would be private
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err)) // the new key would be private
 	_, err = c.DecapsulateKey(h, mlkem, priv, readableSecret, out.Data)
-	want(t, err, ck.CKR_KEY_HANDLE_INVALID) // it went with the login
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(err)) // it went with the login
 }
 
 // CKA_ENCAPSULATE_TEMPLATE and CKA_DECAPSULATE_TEMPLATE hold, and so do the uses
@@ -70,13 +69,13 @@ func TestEncapsulateRules(t *testing.T) {
 		ck.Template{ck.Bytes(ck.CKA_DECAPSULATE_TEMPLATE, governed)})
 	room := ck.Buffer{Len: 2048}
 	_, _, err := c.EncapsulateKey(h, mlkem, pub, readableSecret, room)
-	want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 	out, ours, err := c.EncapsulateKey(h, mlkem, pub, readableSecret[:3], room)
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = c.DecapsulateKey(h, mlkem, priv, readableSecret, out.Data)
-	want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 	theirs, err := c.DecapsulateKey(h, mlkem, priv, readableSecret[:3], out.Data)
-	w.ok(err)
+	require.NoError(w.t, err)
 	for _, key := range []ck.ObjectHandle{ours, theirs} {
 		if id := w.bytes(c, h, key, ck.CKA_ID); string(id) != "shared" {
 			t.Errorf("the id is %q", id)
@@ -84,9 +83,9 @@ func TestEncapsulateRules(t *testing.T) {
 	}
 	deaf, mute := w.kemPair(c, h, ck.Template{flag(ck.CKA_ENCAPSULATE, false)}, ck.Template{flag(ck.CKA_DECAPSULATE, false)})
 	_, _, err = c.EncapsulateKey(h, mlkem, deaf, readableSecret, room)
-	want(t, err, ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CodeOf(err))
 	_, err = c.DecapsulateKey(h, mlkem, mute, readableSecret, out.Data)
-	want(t, err, ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CodeOf(err))
 	_, _, err = c.EncapsulateKey(h, ck.Mechanism{Type: ck.CKM_ECDSA}, pub, readableSecret, room)
-	want(t, err, ck.CKR_MECHANISM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(err))
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 )
@@ -15,12 +17,10 @@ type outFunc func(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, erro
 func (w *world) exact(call outFunc, h ck.SessionHandle, in []byte) []byte {
 	w.t.Helper()
 	out, err := call(h, in, query)
-	w.ok(err)
-	if out.Data != nil {
-		w.t.Fatal("a query put something out")
-	}
+	require.NoError(w.t, err)
+	require.Nil(w.t, out.Data, "a query put something out")
 	out, err = call(h, in, ck.Buffer{Len: out.Len})
-	w.ok(err)
+	require.NoError(w.t, err)
 	return out.Data
 }
 
@@ -49,17 +49,17 @@ func TestCipherRoundTrips(t *testing.T) {
 	for _, m := range ciphers {
 		for _, n := range []int{0, 1, 15, 16, 17, 1000} {
 			plain := bytes.Repeat([]byte{7}, n)
-			w.ok(c.EncryptInit(h, m, key))
+			require.NoError(w.t, c.EncryptInit(h, m, key))
 			whole := w.exact(c.Encrypt, h, plain)
-			w.ok(c.EncryptInit(h, m, key))
+			require.NoError(w.t, c.EncryptInit(h, m, key))
 			if pieces := parts(c.EncryptUpdate, final(c.EncryptFinal), plain); !bytes.Equal(pieces, whole) {
 				t.Errorf("%v, %d bytes: encryption in parts differs", m.Type, n)
 			}
-			w.ok(c.DecryptInit(h, m, key))
+			require.NoError(w.t, c.DecryptInit(h, m, key))
 			if back := w.exact(c.Decrypt, h, whole); !bytes.Equal(back, plain) {
 				t.Errorf("%v, %d bytes: decryption differs", m.Type, n)
 			}
-			w.ok(c.DecryptInit(h, m, key))
+			require.NoError(w.t, c.DecryptInit(h, m, key))
 			if back := parts(c.DecryptUpdate, final(c.DecryptFinal), whole); !bytes.Equal(back, plain) {
 				t.Errorf("%v, %d bytes: decryption in parts differs", m.Type, n)
 			}
@@ -76,7 +76,7 @@ func cbcPad(t *testing.T) (*world, *vtoken.Client, ck.SessionHandle, ck.ObjectHa
 
 func (w *world) encrypted(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHandle, plain string) []byte {
 	w.t.Helper()
-	w.ok(c.EncryptInit(h, ciphers[0], key))
+	require.NoError(w.t, c.EncryptInit(h, ciphers[0], key))
 	return w.exact(c.Encrypt, h, []byte(plain))
 }
 
@@ -85,31 +85,25 @@ func (w *world) encrypted(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHan
 func TestDecryptShortBuffer(t *testing.T) {
 	w, c, h, key := cbcPad(t)
 	m, one := ciphers[0], w.encrypted(c, h, key, "0123456789")
-	w.ok(c.DecryptInit(h, m, key))
+	require.NoError(w.t, c.DecryptInit(h, m, key))
 	out, err := c.Decrypt(h, one, ck.Buffer{Len: 10})
-	w.ok(err)
-	if string(out.Data) != "0123456789" {
-		t.Errorf("%q", out.Data)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, "0123456789", string(out.Data), "%q", out.Data)
 
-	w.ok(c.DecryptInit(h, m, key))
+	require.NoError(w.t, c.DecryptInit(h, m, key))
 	out, err = c.Decrypt(h, bytes.Clone(one), ck.Buffer{Len: 9})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	if out.Len != 10 || out.Data != nil {
 		t.Errorf("a short buffer answers %d bytes and data %v", out.Len, out.Data != nil)
 	}
 	_, err = c.DecryptUpdate(h, one, big1K)
-	want(t, err, ck.CKR_OPERATION_ACTIVE)
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
 	out, err = c.Decrypt(h, one, query)
-	w.ok(err)
-	if out.Len != 10 {
-		t.Errorf("a query now answers %d", out.Len)
-	}
+	require.NoError(w.t, err)
+	require.EqualValues(t, 10, out.Len, "a query now answers %d", out.Len)
 	out, err = c.Decrypt(h, one, ck.Buffer{Len: 10})
-	w.ok(err)
-	if string(out.Data) != "0123456789" {
-		t.Errorf("%q", out.Data)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, "0123456789", string(out.Data), "%q", out.Data)
 
 }
 
@@ -117,33 +111,29 @@ func TestDecryptShortBuffer(t *testing.T) {
 func TestDecryptOtherDataAfterShortBuffer(t *testing.T) {
 	w, c, h, key := cbcPad(t)
 	one, two := w.encrypted(c, h, key, "0123456789"), w.encrypted(c, h, key, "another")
-	w.ok(c.DecryptInit(h, ciphers[0], key))
+	require.NoError(w.t, c.DecryptInit(h, ciphers[0], key))
 	_, err := c.Decrypt(h, one, ck.Buffer{Len: 1})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err := c.Decrypt(h, two, big1K)
-	w.ok(err)
-	if string(out.Data) != "another" {
-		t.Errorf("%q", out.Data)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, "another", string(out.Data), "%q", out.Data)
 }
 
 func TestDecryptFinalShortBuffer(t *testing.T) {
 	w, c, h, key := cbcPad(t)
 	one := w.encrypted(c, h, key, "0123456789")
-	w.ok(c.DecryptInit(h, ciphers[0], key))
+	require.NoError(w.t, c.DecryptInit(h, ciphers[0], key))
 	_, err := c.DecryptUpdate(h, one, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = c.Decrypt(h, one, big1K)
-	want(t, err, ck.CKR_OPERATION_ACTIVE)
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
 	out, err := c.DecryptFinal(h, ck.Buffer{Len: 1})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err = c.DecryptFinal(h, ck.Buffer{Len: out.Len})
-	w.ok(err)
-	if string(out.Data) != "0123456789" {
-		t.Errorf("%q", out.Data)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, "0123456789", string(out.Data), "%q", out.Data)
 	_, err = c.DecryptFinal(h, big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 }
 
 // An encryption with a short buffer does nothing and can be repeated; an error
@@ -152,29 +142,26 @@ func TestEncryptShortBufferAndErrors(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	key, m := w.aes(c, h), ciphers[0]
-	w.ok(c.EncryptInit(h, m, key))
+	require.NoError(w.t, c.EncryptInit(h, m, key))
 	out, err := c.Encrypt(h, make([]byte, 20), ck.Buffer{Len: 31})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
-	if out.Len != 32 {
-		t.Errorf("length %d", out.Len)
-	}
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
+	require.EqualValues(t, 32, out.Len, "length %d", out.Len)
 	out, err = c.EncryptUpdate(h, make([]byte, 20), ck.Buffer{Len: 15})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
-	if out.Len != 16 {
-		t.Errorf("length %d of a first part", out.Len)
-	}
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
+	require.EqualValues(t, 16, out.Len, "length %d of a first part", out.Len)
 	if _, err = c.Encrypt(h, make([]byte, 20), big1K); err != nil {
 		t.Error(err)
 	}
 
 	ecb := ck.Mechanism{Type: ck.CKM_AES_ECB}
-	w.ok(c.EncryptInit(h, ecb, key))
+	require.NoError(w.t, c.EncryptInit(h, ecb, key))
 	_, err = c.Encrypt(h, make([]byte, 20), big1K)
-	want(t, err, ck.CKR_DATA_LEN_RANGE)
+	require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(err))
 	_, err = c.Encrypt(h, make([]byte, 16), big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	want(t, c.EncryptInit(h, ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.RawParameter{1}}, key), ck.CKR_MECHANISM_PARAM_INVALID)
-	want(t, c.EncryptInit(h, ck.Mechanism{Type: ck.CKM_ECDSA}, key), ck.CKR_MECHANISM_INVALID)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID,
+		ck.CodeOf(c.EncryptInit(h, ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.RawParameter{1}}, key)))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(c.EncryptInit(h, ck.Mechanism{Type: ck.CKM_ECDSA}, key)))
 }
 
 // The operations of one session do not disturb each other.
@@ -183,18 +170,18 @@ func TestOperationsSideBySide(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	key, m := w.aes(c, h), ciphers[1]
 	_, priv := w.ecPair(c, h, false)
-	w.ok(c.EncryptInit(h, m, key))
-	w.ok(c.DecryptInit(h, m, key))
-	w.ok(c.SignInit(h, ecdsaMech, priv))
-	w.ok(c.DigestInit(h, ck.Mechanism{Type: ck.CKM_SHA256}))
-	w.ok(c.FindObjectsInit(h, nil))
+	require.NoError(w.t, c.EncryptInit(h, m, key))
+	require.NoError(w.t, c.DecryptInit(h, m, key))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
+	require.NoError(w.t, c.DigestInit(h, ck.Mechanism{Type: ck.CKM_SHA256}))
+	require.NoError(w.t, c.FindObjectsInit(h, nil))
 	sealed := w.exact(c.Encrypt, h, []byte("message"))
 	if plain := w.exact(c.Decrypt, h, sealed); string(plain) != "message" {
 		t.Errorf("%q", plain)
 	}
 	w.exact(c.Sign, h, make([]byte, 32))
 	w.exact(c.Digest, h, nil)
-	w.ok(c.FindObjectsFinal(h))
+	require.NoError(w.t, c.FindObjectsFinal(h))
 	for name, call := range map[string]outFunc{
 		"Encrypt": c.Encrypt, "Decrypt": c.Decrypt, "Sign": c.Sign, "Digest": c.Digest,
 		"EncryptUpdate": c.EncryptUpdate, "DecryptUpdate": c.DecryptUpdate,

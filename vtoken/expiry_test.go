@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -19,7 +21,7 @@ func clocked(t *testing.T) (w *world, set func(time.Time)) {
 	set = func(at time.Time) { now.Store(&at) }
 	set(time.Now())
 	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return *now.Load() }})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
 	return w, set
 }
@@ -30,26 +32,26 @@ func TestTokenExpires(t *testing.T) {
 	c := w.connect(bobUID)
 	slots(t, c)
 	h, err := c.OpenSession(w.bob.Slot, rw)
-	w.ok(err)
+	require.NoError(w.t, err)
 	end := time.Now().Add(24 * time.Hour)
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.ExpiresAt = end }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.ExpiresAt = end }))
 	w.oneEvent("an end", c, w.bob.Slot)
 	set(end.Add(-time.Second))
 	w.engine.Tick()
 	_, err = c.GetSessionInfo(h)
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = c.WaitForSlotEvent(context.Background(), true)
-	want(t, err, ck.CKR_NO_EVENT)
+	require.Equal(t, ck.CKR_NO_EVENT, ck.CodeOf(err))
 
 	set(end)
 	w.engine.Tick()
 	w.oneEvent("expiry", c, w.bob.Slot)
 	_, err = c.GetSessionInfo(h)
-	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
 	if got := slots(t, c); len(got) != 0 {
 		t.Errorf("slots %v after the end", got)
 	}
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.ExpiresAt = time.Time{} }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.ExpiresAt = time.Time{} }))
 	w.oneEvent("a longer life", c, w.bob.Slot)
 	if got := slots(t, c); len(got) != 1 {
 		t.Errorf("slots %v after it was prolonged", got)
@@ -62,14 +64,12 @@ func TestClockRings(t *testing.T) {
 	c := w.connect(bobUID)
 	slots(t, c)
 	_, err := c.OpenSession(w.bob.Slot, rw)
-	w.ok(err)
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.ExpiresAt = time.Now().Add(50 * time.Millisecond) }))
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.ExpiresAt = time.Now().Add(50 * time.Millisecond) }))
 	w.oneEvent("an end", c, w.bob.Slot)
 	slot, err := c.WaitForSlotEvent(t.Context(), false)
-	w.ok(err)
-	if slot != w.bob.Slot {
-		t.Errorf("event on slot %d", slot)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, w.bob.Slot, slot, "event on slot %d", slot)
 }
 
 // Two users hold one token: each sees it unless the own part is suspended or
@@ -80,7 +80,7 @@ func TestSharedToken(t *testing.T) {
 	slots(t, alice)
 	slots(t, bob)
 	begin := time.Now().Add(time.Hour)
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) {
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) {
 		r.Holders = append(r.Holders, record.Assignment{User: "alice", Starts: begin})
 	}))
 	if got := slots(t, alice); len(got) != 1 {
@@ -93,16 +93,16 @@ func TestSharedToken(t *testing.T) {
 		t.Fatalf("alice has slots %v in her time", got)
 	}
 	h, err := alice.OpenSession(w.bob.Slot, rw)
-	w.ok(err)
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Holders[0].Suspended = true }))
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Holders[0].Suspended = true }))
 	if got := slots(t, bob); len(got) != 0 {
 		t.Errorf("bob has slots %v while he is suspended", got)
 	}
 	_, err = alice.GetSessionInfo(h)
-	w.ok(err)
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Holders = r.Holders[:1] }))
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Holders = r.Holders[:1] }))
 	_, err = alice.GetSessionInfo(h)
-	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
 }
 
 // A token that nobody holds, or that is dead, is nobody's.
@@ -118,11 +118,11 @@ func TestUnheldTokens(t *testing.T) {
 			c := w.connect(bobUID)
 			slots(t, c)
 			h, err := c.OpenSession(w.bob.Slot, rw)
-			w.ok(err)
-			w.ok(w.store.ChangeToken(w.bob.ID, change))
+			require.NoError(w.t, err)
+			require.NoError(w.t, w.store.ChangeToken(w.bob.ID, change))
 			w.oneEvent(name, c, w.bob.Slot)
 			_, err = c.GetSessionInfo(h)
-			want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+			require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
 			if got := slots(t, c); len(got) != 0 {
 				t.Errorf("slots %v", got)
 			}

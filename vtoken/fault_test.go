@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 )
@@ -16,7 +18,7 @@ func (w *world) snapshot() map[string]string {
 	defer c.Close()
 	seen := map[string]string{}
 	info, err := c.GetTokenInfo(w.alice.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	seen["label"] = info.Label
 	h := w.session(c, ro)
 	for _, p := range []string{userPIN, "5678", "9999"} {
@@ -27,7 +29,7 @@ func (w *world) snapshot() map[string]string {
 	}
 	for _, o := range findAll(w.t, c, h, nil) {
 		r, err := c.GetAttributeValue(h, o, []ck.AttributeQuery{{Type: ck.CKA_LABEL, Buffer: big1K}, {Type: ck.CKA_CLASS, Buffer: big1K}})
-		w.ok(err)
+		require.NoError(w.t, err)
 		seen[string(r[1].Value)+string(r[0].Value)] = "object"
 	}
 	return seen
@@ -88,9 +90,7 @@ func TestFailedCommits(t *testing.T) {
 				for failCommit(t, world(t), name, fail) {
 					fail++
 				}
-				if fail == 1 {
-					t.Error("the function commits nothing")
-				}
+				require.NotEqual(t, 1, fail, "the function commits nothing")
 			})
 		}
 	}
@@ -101,7 +101,7 @@ func TestFailedCommits(t *testing.T) {
 func failCommit(t *testing.T, w *world, name string, fail int) bool {
 	c, h := w.loggedIn(rw)
 	o, err := c.CreateObject(h, data("old", "v", onToken))
-	w.ok(err)
+	require.NoError(w.t, err)
 	before := w.snapshot()
 	n := 0
 	w.store.BeforeCommit = func() error {
@@ -114,20 +114,16 @@ func failCommit(t *testing.T, w *world, name string, fail int) bool {
 	w.store.BeforeCommit = nil
 	after := w.snapshot()
 	if n < fail {
-		w.ok(err)
-		if maps.Equal(before, after) {
-			t.Error("nothing was done")
-		}
+		require.NoError(w.t, err)
+		require.False(t, maps.Equal(before, after), "nothing was done")
 		return false
 	}
 	// The next blank token is wanted after C_InitToken, but is not part of it.
 	if name == "InitToken" && err == nil && after["label"] == "emptied" {
 		return true
 	}
-	want(t, err, ck.CKR_DEVICE_MEMORY)
-	if !maps.Equal(before, after) {
-		t.Errorf("commit %d failed: %v became %v", fail, before, after)
-	}
+	require.Equal(t, ck.CKR_DEVICE_MEMORY, ck.CodeOf(err))
+	require.Equal(t, after, before, "commit %d failed: %v became %v", fail, before, after)
 	c.Close()
 	w.restart()
 	if again := w.snapshot(); !maps.Equal(after, again) {

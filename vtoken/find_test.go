@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 )
@@ -11,23 +13,17 @@ import (
 // findAll is a whole search, three handles at a time.
 func findAll(t testing.TB, c *vtoken.Client, h ck.SessionHandle, template ck.Template) []ck.ObjectHandle {
 	t.Helper()
-	if err := c.FindObjectsInit(h, template); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.FindObjectsInit(h, template))
 	var all []ck.ObjectHandle
 	for {
 		some, err := c.FindObjects(h, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if len(some) == 0 {
 			break
 		}
 		all = append(all, some...)
 	}
-	if err := c.FindObjectsFinal(h); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.FindObjectsFinal(h))
 	return all
 }
 
@@ -37,7 +33,7 @@ func TestFind(t *testing.T) {
 	create := func(template ck.Template) ck.ObjectHandle {
 		t.Helper()
 		o, err := c.CreateObject(h, template)
-		w.ok(err)
+		require.NoError(w.t, err)
 		return o
 	}
 	a := create(data("a", "1", onToken, public))
@@ -78,30 +74,26 @@ func TestFindWhileThingsChange(t *testing.T) {
 	var handles []ck.ObjectHandle
 	for _, label := range []string{"a", "b", "c"} {
 		o, err := c.CreateObject(h, data(label, "v", onToken, ck.Bool(ck.CKA_PRIVATE, label == "c")))
-		w.ok(err)
+		require.NoError(w.t, err)
 		handles = append(handles, o)
 	}
-	w.ok(c.FindObjectsInit(h, nil))
-	want(t, c.FindObjectsInit(h, nil), ck.CKR_OPERATION_ACTIVE)
-	w.ok(c.DestroyObject(h, handles[0]))
+	require.NoError(w.t, c.FindObjectsInit(h, nil))
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(c.FindObjectsInit(h, nil)))
+	require.NoError(w.t, c.DestroyObject(h, handles[0]))
 	_, err := c.CreateObject(h, data("d", "v", onToken, public))
-	w.ok(err)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.Logout(h))
 	got, err := c.FindObjects(h, 10)
-	w.ok(err)
-	if !slices.Equal(got, handles[1:2]) {
-		t.Errorf("found %v, want %v", got, handles[1:2])
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, handles[1:2], got, "found %v, want %v", got, handles[1:2])
 	got, err = c.FindObjects(h, 0)
-	w.ok(err)
-	if len(got) != 0 {
-		t.Errorf("found %v of none wanted", got)
-	}
-	w.ok(c.FindObjectsFinal(h))
-	want(t, c.FindObjectsFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.NoError(w.t, err)
+	require.Empty(t, got, "found %v of none wanted", got)
+	require.NoError(w.t, c.FindObjectsFinal(h))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.FindObjectsFinal(h)))
 	_, err = c.FindObjects(h, 1)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	w.ok(c.FindObjectsInit(h, nil))
-	w.ok(c.SessionCancel(h, ck.CKF_FIND_OBJECTS))
-	w.ok(c.FindObjectsInit(h, nil))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+	require.NoError(w.t, c.FindObjectsInit(h, nil))
+	require.NoError(w.t, c.SessionCancel(h, ck.CKF_FIND_OBJECTS))
+	require.NoError(w.t, c.FindObjectsInit(h, nil))
 }

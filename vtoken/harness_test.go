@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/enginetest"
@@ -44,12 +46,10 @@ func newWorld(t testing.TB) *world {
 	w.store.MapUser(aliceUID, "alice")
 	w.store.MapUser(bobUID, "bob")
 	var err error
-	if w.alice, err = w.store.AddToken("alice", "alice's card", userPIN, soPIN); err != nil {
-		t.Fatal(err)
-	}
-	if w.bob, err = w.store.AddToken("bob", "bob's card", userPIN, soPIN); err != nil {
-		t.Fatal(err)
-	}
+	w.alice, err = w.store.AddToken("alice", "alice's card", userPIN, soPIN)
+	require.NoError(t, err)
+	w.bob, err = w.store.AddToken("bob", "bob's card", userPIN, soPIN)
+	require.NoError(t, err)
 	w.restart()
 	return w
 }
@@ -62,7 +62,7 @@ func (w *world) restart() {
 		Now:     func() time.Time { return time.Now().Add(time.Duration(w.waited.Load())) },
 		Wait:    func(_ context.Context, d time.Duration) { w.waited.Add(int64(d)) },
 	})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
 }
 
@@ -84,7 +84,7 @@ func (w *world) open(flags ck.Flags) (*vtoken.Client, ck.SessionHandle) {
 func (w *world) session(c *vtoken.Client, flags ck.Flags) ck.SessionHandle {
 	w.t.Helper()
 	h, err := c.OpenSession(w.alice.Slot, flags)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return h
 }
 
@@ -92,26 +92,11 @@ func (w *world) session(c *vtoken.Client, flags ck.Flags) ck.SessionHandle {
 func (w *world) loggedIn(flags ck.Flags) (*vtoken.Client, ck.SessionHandle) {
 	w.t.Helper()
 	c, h := w.open(flags)
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	return c, h
 }
 
 func pinOf(s string) secret.Bytes { return secret.Bytes(s) }
-
-func (w *world) ok(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// want checks the code of an error.
-func want(t testing.TB, err error, code ck.Error) {
-	t.Helper()
-	if ck.CodeOf(err) != code {
-		t.Fatalf("got %v, want %v", err, code)
-	}
-}
 
 var p256 = func() []byte {
 	der, err := asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7})
@@ -127,7 +112,7 @@ func (w *world) ecPair(c *vtoken.Client, h ck.SessionHandle, token bool, extra .
 	pub, priv, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
 		ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256), ck.Bool(ck.CKA_TOKEN, token)},
 		append(ck.Template{ck.Bool(ck.CKA_TOKEN, token)}, extra...))
-	w.ok(err)
+	require.NoError(w.t, err)
 	return pub, priv
 }
 
@@ -150,14 +135,13 @@ var (
 func (w *world) verifyP256(c *vtoken.Client, h ck.SessionHandle, pub ck.ObjectHandle, digest, sig []byte) {
 	w.t.Helper()
 	r, err := c.GetAttributeValue(h, pub, []ck.AttributeQuery{{Type: ck.CKA_PUBLIC_KEY_INFO, Buffer: big1K}})
-	w.ok(err)
+	require.NoError(w.t, err)
 	parsed, err := x509.ParsePKIXPublicKey(r[0].Value)
-	w.ok(err)
+	require.NoError(w.t, err)
 	k := parsed.(*ecdsa.PublicKey)
 	if k.Curve != elliptic.P256() || len(sig) != 64 {
 		w.t.Fatalf("curve %v, signature of %d bytes", k.Curve.Params().Name, len(sig))
 	}
-	if !ecdsa.Verify(k, digest, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) {
-		w.t.Fatal("the signature does not verify")
-	}
+	require.True(w.t, ecdsa.Verify(k, digest, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])),
+		"the signature does not verify")
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
@@ -26,7 +28,7 @@ func (w *world) otpKey(c *vtoken.Client, h ck.SessionHandle, token bool, more ..
 		ck.String(ck.CKA_VALUE, otpSeed),
 	}, more...)
 	o, err := c.CreateObject(h, t)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return o
 }
 
@@ -42,16 +44,14 @@ func password(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHandle) (string
 func (w *world) counter(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHandle) uint64 {
 	w.t.Helper()
 	r, err := c.GetAttributeValue(h, key, []ck.AttributeQuery{{Type: ck.CKA_OTP_COUNTER, Buffer: big1K}})
-	w.ok(err)
+	require.NoError(w.t, err)
 	return binary.BigEndian.Uint64(r[0].Value)
 }
 
 func expectedOTP(t testing.TB, counter uint64) string {
 	t.Helper()
 	p, err := mech.HOTP(secret.Bytes(otpSeed), ck.OTPHashSHA1, counter, 6)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return p
 }
 
@@ -63,35 +63,31 @@ func TestCounterOfHOTP(t *testing.T) {
 		c, h := w.loggedIn(rw)
 		k := w.otpKey(c, h, token)
 		for i := range uint64(3) {
-			w.ok(c.SignInit(h, hotp, k))
+			require.NoError(w.t, c.SignInit(h, hotp, k))
 			out, err := c.Sign(h, nil, query)
-			w.ok(err)
-			if out.Len != 6 {
-				t.Errorf("a password has %d digits", out.Len)
-			}
+			require.NoError(w.t, err)
+			require.EqualValues(t, 6, out.Len, "a password has %d digits", out.Len)
 			_, err = c.Sign(h, nil, ck.Buffer{Len: 5})
-			want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+			require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 			if n := w.counter(c, h, k); n != i {
 				t.Errorf("questions moved the counter from %d to %d", i, n)
 			}
 			out, err = c.Sign(h, nil, ck.Buffer{Len: 6})
-			w.ok(err)
+			require.NoError(w.t, err)
 			if string(out.Data) != expectedOTP(t, i) || w.counter(c, h, k) != i+1 {
 				t.Errorf("password %d is %s, then the counter is %d", i, out.Data, w.counter(c, h, k))
 			}
-			w.ok(c.SignInit(h, hotp, k))
+			require.NoError(w.t, c.SignInit(h, hotp, k))
 			_, err = c.Sign(h, []byte("data"), big1K)
-			want(t, err, ck.CKR_DATA_LEN_RANGE)
+			require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(err))
 			_, err = c.Sign(h, nil, big1K)
-			want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+			require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 		}
-		w.ok(c.SignInit(h, hotp, k))
-		w.ok(c.SignUpdate(h, nil))
+		require.NoError(w.t, c.SignInit(h, hotp, k))
+		require.NoError(w.t, c.SignUpdate(h, nil))
 		out, err := c.SignFinal(h, big1K)
-		w.ok(err)
-		if string(out.Data) != expectedOTP(t, 3) {
-			t.Errorf("in parts: %s", out.Data)
-		}
+		require.NoError(w.t, err)
+		require.Equal(t, expectedOTP(t, 3), string(out.Data), "in parts: %s", out.Data)
 		if token {
 			w.restart()
 			c, h = w.loggedIn(ro) // a read-only session signs, too
@@ -110,12 +106,10 @@ func TestNoPasswordWithoutCommit(t *testing.T) {
 	for _, code := range []ck.Error{ck.CKR_DEVICE_ERROR, ck.CKR_DEVICE_MEMORY} {
 		w.store.BeforeCommit = func() error { return ck.Errorf(code, "the disk says no") }
 		p, err := password(c, h, k)
-		want(t, err, code)
-		if p != "" {
-			t.Errorf("a password without a commit: %s", p)
-		}
+		require.Equal(t, code, ck.CodeOf(err))
+		require.Equal(t, "", p, "a password without a commit: %s", p)
 		_, err = c.Sign(h, nil, big1K)
-		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 	}
 	w.store.BeforeCommit = nil
 	if p, err := password(c, h, k); err != nil || p != expectedOTP(t, 0) {
@@ -159,13 +153,9 @@ func TestCounterIsUsedOnce(t *testing.T) {
 		w.restart()
 	}
 	for n, times := range seen {
-		if times != 1 {
-			t.Errorf("counter %d gave %d passwords", n, times)
-		}
+		require.Equal(t, 1, times, "counter %d gave %d passwords", n, times)
 	}
-	if len(seen) < clients*each {
-		t.Errorf("only %d passwords", len(seen))
-	}
+	require.GreaterOrEqual(t, len(seen), clients*each, "only %d passwords", len(seen))
 	c, h = w.loggedIn(ro)
 	if n := w.counter(c, h, k); n != uint64(len(seen)) {
 		t.Errorf("the counter is %d after %d passwords", n, len(seen))
@@ -236,19 +226,19 @@ func TestOTPKeyObjects(t *testing.T) {
 		}
 	}
 	_, err := c.GetAttributeValue(h, k, []ck.AttributeQuery{{Type: ck.CKA_VALUE, Buffer: big1K}})
-	want(t, err, ck.CKR_ATTRIBUTE_SENSITIVE)
-	want(t, c.SetAttributeValue(h, k, ck.Template{object.OTPCounterAttribute(0)}), ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_SENSITIVE, ck.CodeOf(err))
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(c.SetAttributeValue(h, k, ck.Template{object.OTPCounterAttribute(0)})))
 	made, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_HOTP_KEY_GEN}, ck.Template{ck.String(ck.CKA_VTOKEN_OTP_HASH, ck.OTPHashSHA512)})
-	w.ok(err)
+	require.NoError(w.t, err)
 	if n := w.ulong(c, h, made, ck.CKA_VALUE_LEN); n != 64 {
 		t.Errorf("a generated key for SHA-512 has %d bytes", n)
 	}
 	copied, err := c.CopyObject(h, made, nil)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if p, err := password(c, h, copied); err != nil || len(p) != 6 || w.counter(c, h, made) != 0 {
 		t.Errorf("a copy: %q, %v", p, err)
 	}
-	w.ok(c.FindObjectsInit(h, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY)}))
+	require.NoError(w.t, c.FindObjectsInit(h, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY)}))
 	found, err := c.FindObjects(h, 10)
 	if err != nil || len(found) != 3 {
 		t.Errorf("found %d OTP keys, %v", len(found), err)
@@ -310,16 +300,16 @@ func TestFindOTPKeyAsKey(t *testing.T) {
 		{ck.Template{class(ck.CKO_PUBLIC_KEY), id(1)}, 0},
 		{ck.Template{class(ck.CKO_PRIVATE_KEY), id(3)}, 0},
 	} {
-		w.ok(c.FindObjectsInit(h, tc.t))
+		require.NoError(w.t, c.FindObjectsInit(h, tc.t))
 		found, err := c.FindObjects(h, 10)
-		w.ok(err)
-		w.ok(c.FindObjectsFinal(h))
+		require.NoError(w.t, err)
+		require.NoError(w.t, c.FindObjectsFinal(h))
 		if tc.found == 0 && len(found) != 0 || tc.found != 0 && (len(found) != 1 || found[0] != tc.found) {
 			t.Errorf("%v finds %v, want %v", tc.t, found, tc.found)
 		}
 	}
 	stranger, s := w.open(ro)
-	w.ok(stranger.FindObjectsInit(s, ck.Template{class(ck.CKO_PRIVATE_KEY), id(1)}))
+	require.NoError(w.t, stranger.FindObjectsInit(s, ck.Template{class(ck.CKO_PRIVATE_KEY), id(1)}))
 	if found, err := stranger.FindObjects(s, 10); err != nil || len(found) != 0 {
 		t.Errorf("without login: %v, %v", found, err)
 	}
@@ -331,7 +321,7 @@ func TestTOTPByTheClock(t *testing.T) {
 	w := newWorld(t)
 	now := time.Unix(59, 0)
 	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
 	c, h := w.loggedIn(rw)
 	k := w.otpKey(c, h, true, ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(30)), ck.Ulong(ck.CKA_OTP_LENGTH, uint64(8)))
@@ -345,11 +335,11 @@ func TestTOTPByTheClock(t *testing.T) {
 		if err != nil || p != tc.want {
 			t.Errorf("at %d: %s, %v", tc.unix, p, err)
 		}
-		w.ok(c.VerifyInit(h, hotp, k))
-		w.ok(c.Verify(h, nil, []byte(tc.want)))
+		require.NoError(w.t, c.VerifyInit(h, hotp, k))
+		require.NoError(w.t, c.Verify(h, nil, []byte(tc.want)))
 		now = now.Add(30 * time.Second)
-		w.ok(c.VerifyInit(h, hotp, k))
-		want(t, c.Verify(h, nil, []byte(tc.want)), ck.CKR_SIGNATURE_INVALID)
+		require.NoError(w.t, c.VerifyInit(h, hotp, k))
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(c.Verify(h, nil, []byte(tc.want))))
 	}
 }
 
@@ -359,22 +349,22 @@ func TestOTPKeyGoesAway(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	for _, token := range []bool{true, false} {
 		k := w.otpKey(c, h, token)
-		w.ok(c.SignInit(h, hotp, k))
-		w.ok(c.DestroyObject(h, k))
+		require.NoError(w.t, c.SignInit(h, hotp, k))
+		require.NoError(w.t, c.DestroyObject(h, k))
 		_, err := c.Sign(h, nil, big1K)
-		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 	}
 	k := w.otpKey(c, h, true)
-	w.ok(c.SignInit(h, hotp, k))
-	w.ok(c.Logout(h))
+	require.NoError(w.t, c.SignInit(h, hotp, k))
+	require.NoError(w.t, c.Logout(h))
 	_, err := c.Sign(h, nil, big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	if n := w.counter(c, h, k); n != 0 {
 		t.Errorf("the counter is %d and no password was made", n)
 	}
-	want(t, c.MessageSignInit(h, hotp, k), ck.CKR_MECHANISM_INVALID)
-	w.ok(c.SignInit(h, hotp, k))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(c.MessageSignInit(h, hotp, k)))
+	require.NoError(w.t, c.SignInit(h, hotp, k))
 	_, err = c.GetOperationState(h, big1K)
-	want(t, err, ck.CKR_STATE_UNSAVEABLE)
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
 }

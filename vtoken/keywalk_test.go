@@ -118,7 +118,7 @@ func (t *thief) stepPair() {
 		append(t.leaving(), t.flags(ck.CKA_UNWRAP, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_SIGN_RECOVER)...))
 	t.publics, t.private = append(t.publics, pub), append(t.private, priv)
 	key, err := x509.ParsePKIXPublicKey(t.bytes(t.c, t.h, pub, ck.CKA_PUBLIC_KEY_INFO))
-	t.ok(err)
+	require.NoError(t.t, err)
 	t.pairs = append(t.pairs, key.(*rsa.PublicKey))
 }
 
@@ -133,7 +133,7 @@ func (t *thief) stepCreate() {
 	keep(&t.secrets, k, err)
 	of := pick(t, append(t.pairs, &t.outside.PublicKey))
 	tpl, err := object.PublicTemplate(of)
-	t.ok(err)
+	require.NoError(t.t, err)
 	k, err = t.c.CreateObject(t.h, append(tpl, flag(ck.CKA_WRAP, true)))
 	keep(&t.publics, k, err)
 }
@@ -180,12 +180,12 @@ func (t *thief) stepForge() {
 	}
 	if t.rng.IntN(2) == 0 {
 		data, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, pick(t, t.pairs), value, nil)
-		t.ok(err)
+		require.NoError(t.t, err)
 		t.blobs = append(t.blobs, stolen{oaepMech, data})
 		return
 	}
 	if with := pick(t, t.secrets); t.c.EncryptInit(t.h, ck.Mechanism{Type: ck.CKM_AES_ECB}, with) == nil {
-		t.ok(t.c.SessionCancel(t.h, ck.CKF_ENCRYPT))
+		require.NoError(t.t, t.c.SessionCancel(t.h, ck.CKF_ENCRYPT))
 		t.blobs = append(t.blobs, stolen{ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, sealedBy(t.ecb(with, true), value)})
 	}
 }
@@ -205,7 +205,7 @@ func (t *thief) stepUnwrap() {
 
 func (t *thief) stepDigest() {
 	k := pick(t, t.secrets)
-	t.ok(t.c.DigestInit(t.h, ck.Mechanism{Type: ck.CKM_SHA256}))
+	require.NoError(t.t, t.c.DigestInit(t.h, ck.Mechanism{Type: ck.CKM_SHA256}))
 	if t.c.DigestKey(t.h, k) == nil {
 		t.digested++
 		require.NotContains(t.t, t.checks, string(t.bytes(t.c, t.h, k, ck.CKA_CHECK_VALUE)), "a sensitive key was digested")
@@ -313,7 +313,7 @@ func (t *thief) open(b stolen) {
 	}
 	for _, v := range t.values {
 		block, err := aes.NewCipher(v)
-		t.ok(err)
+		require.NoError(t.t, err)
 		decrypts = append(decrypts, func(b []byte) bool { block.Decrypt(b, b); return true })
 		encrypts = append(encrypts, func(b []byte) bool { block.Encrypt(b, b); return true })
 	}
@@ -380,7 +380,7 @@ func unpadded(em []byte) []byte {
 func (t *thief) learn(value []byte) {
 	if len(value) == 16 {
 		block, err := aes.NewCipher(value)
-		t.ok(err)
+		require.NoError(t.t, err)
 		if how, ok := t.checks[string(checkValueOf(block))]; ok {
 			t.learnt = how
 		}
@@ -389,7 +389,7 @@ func (t *thief) learn(value []byte) {
 	key, err := x509.ParsePKCS8PrivateKey(value)
 	if ec, ok := key.(*ecdsa.PrivateKey); err == nil && ok {
 		info, err := x509.MarshalPKIXPublicKey(&ec.PublicKey)
-		t.ok(err)
+		require.NoError(t.t, err)
 		if how, ok := t.points[string(info)]; ok {
 			t.learnt = how
 		}

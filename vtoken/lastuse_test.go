@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
 )
@@ -36,12 +38,12 @@ func TestLastUse(t *testing.T) {
 	login := func(user ck.UserType, p string) {
 		t.Helper()
 		c, h := w.open(rw)
-		w.ok(c.Login(h, user, pinOf(p)))
+		require.NoError(w.t, c.Login(h, user, pinOf(p)))
 		c.Close()
 	}
 	none := func(why string) {
 		t.Helper()
-		w.ok(w.store.ChangeToken(w.alice.ID, func(*record.Token) {})) // what was on its way is through
+		require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(*record.Token) {})) // what was on its way is through
 		select {
 		case at := <-notes:
 			t.Errorf("%s: noted for %v", why, at)
@@ -98,10 +100,8 @@ func TestLastUseMakesNoEvent(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	<-notes
 	_, err := other.WaitForSlotEvent(t.Context(), true)
-	want(t, err, ck.CKR_NO_EVENT)
+	require.Equal(t, ck.CKR_NO_EVENT, ck.CodeOf(err))
 	info, err := c.GetSessionInfo(h)
-	w.ok(err)
-	if info.State != ck.CKS_RW_USER_FUNCTIONS {
-		t.Errorf("the login is in state %v", info.State)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, ck.CKS_RW_USER_FUNCTIONS, info.State, "the login is in state %v", info.State)
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/enginetest"
@@ -37,12 +39,12 @@ func TestCommitsWhileLoading(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	old, err := c.CreateObject(h, data("old", "v", onToken, public))
-	w.ok(err)
+	require.NoError(w.t, err)
 	c.Close()
 
 	late := &lateStore{Store: w.store}
 	engine, err := vtoken.New(late, vtoken.Options{})
-	w.ok(err)
+	require.NoError(w.t, err)
 	late2 := engine.Connect(peerOf(aliceUID))
 	defer late2.Close()
 	slots(t, late2)
@@ -56,7 +58,7 @@ func TestCommitsWhileLoading(t *testing.T) {
 			late.after = step
 			return
 		}
-		w.ok(w.store.Update(func(tx vtoken.Tx) error {
+		require.NoError(w.t, w.store.Update(func(tx vtoken.Tx) error {
 			o, err := object.Build(object.Source{}, data("new", "v", onToken, public))
 			if err != nil {
 				return err
@@ -67,11 +69,11 @@ func TestCommitsWhileLoading(t *testing.T) {
 			made = ck.ObjectHandle(o.ID)
 			return tx.DeleteObject(w.alice.ID, object.ID(old))
 		}))
-		w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Label = "late" }))
+		require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Label = "late" }))
 	}
 	late.after = step
 	h, err = late2.OpenSession(w.alice.Slot, ro)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if found := findAll(t, late2, h, nil); !slices.Equal(found, []ck.ObjectHandle{made}) {
 		t.Errorf("found %v, want %v", found, made)
 	}
@@ -86,18 +88,16 @@ func TestTokenGoesWhileOpening(t *testing.T) {
 		w := newWorld(t)
 		late := &lateStore{Store: w.store}
 		engine, err := vtoken.New(late, vtoken.Options{})
-		w.ok(err)
+		require.NoError(w.t, err)
 		c := engine.Connect(peerOf(aliceUID))
 		slots(t, c)
-		remove := func() { w.ok(w.store.DeleteToken(w.alice.ID)) }
+		remove := func() { require.NoError(w.t, w.store.DeleteToken(w.alice.ID)) }
 		late.after = remove
 		if name == "after its snapshot" {
 			late.after = func() { late.after = remove }
 		}
 		_, err = c.OpenSession(w.alice.Slot, ro)
-		if ck.CodeOf(err) != code {
-			t.Errorf("%s: %v", name, err)
-		}
+		require.Equal(t, code, ck.CodeOf(err), "%s: %v", name, err)
 		c.Close()
 	}
 }
@@ -112,14 +112,14 @@ func TestForgetting(t *testing.T) {
 		w.store.MapUser(uint32(5000+i), record.UserID(name))
 		var err error
 		tokens[i], err = w.store.AddToken(record.UserID(name), name, userPIN, soPIN)
-		w.ok(err)
+		require.NoError(w.t, err)
 	}
 	for range 2 {
 		for i, token := range tokens {
 			c := w.engine.Connect(peerOf(uint32(5000 + i)))
 			h, err := c.OpenSession(token.Slot, rw)
-			w.ok(err)
-			w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+			require.NoError(w.t, err)
+			require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 			c.Close()
 		}
 	}

@@ -58,7 +58,7 @@ func (w *world) counted() (*countingStore, *vtoken.Engine) {
 	w.t.Helper()
 	s := &countingStore{Store: w.store}
 	e, err := vtoken.New(s, vtoken.Options{})
-	w.ok(err)
+	require.NoError(w.t, err)
 	return s, e
 }
 
@@ -69,7 +69,7 @@ func TestSetsAreReadOnce(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	for i := range 20 {
 		_, err := c.CreateObject(h, data(fmt.Sprint(i), "v", onToken, public))
-		w.ok(err)
+		require.NoError(w.t, err)
 	}
 	c.Close()
 	s, e := w.counted()
@@ -114,7 +114,7 @@ func TestFewSetsAreReadAtATime(t *testing.T) {
 		name := fmt.Sprint("user-", i)
 		w.store.MapUser(uint32(5000+i), record.UserID(name))
 		_, err := w.store.AddToken(record.UserID(name), name, userPIN, soPIN)
-		w.ok(err)
+		require.NoError(w.t, err)
 	}
 	s, e := w.counted()
 	var all, here sync.WaitGroup
@@ -138,7 +138,7 @@ func TestFewSetsAreReadAtATime(t *testing.T) {
 func TestWaitingForASetEnds(t *testing.T) {
 	w := newWorld(t)
 	second, err := w.store.AddToken("alice", "second", userPIN, soPIN)
-	w.ok(err)
+	require.NoError(w.t, err)
 	s, e := w.counted()
 	begun, goOn := make(chan struct{}, 10), make(chan struct{})
 	first := e.Connect(peerOf(aliceUID))
@@ -208,17 +208,17 @@ func TestReadingGoesOnWithoutTheFirst(t *testing.T) {
 		errs[0], errs[1] = errs[1], errs[0]
 	}
 	require.NoError(t, errs[0])
-	want(t, errs[1], ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_CRYPTOKI_NOT_INITIALIZED, ck.CodeOf(errs[1]))
 }
 
 // A token of two holders is seen by both, whoever came first.
 func TestSharedTokenIsSeenByBoth(t *testing.T) {
 	w := newWorld(t)
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) {
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) {
 		r.Holders = append(r.Holders, record.Assignment{User: "bob"})
 	}))
 	e, err := vtoken.New(w.store, vtoken.Options{})
-	w.ok(err)
+	require.NoError(w.t, err)
 	for uid, n := range map[uint32]int{aliceUID: 1, bobUID: 2} {
 		c := e.Connect(peerOf(uid))
 		defer c.Close()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/pin"
@@ -17,7 +19,7 @@ import (
 func (w *world) flags() ck.Flags {
 	w.t.Helper()
 	info, err := w.connect(aliceUID).GetTokenInfo(w.alice.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return info.Flags
 }
 
@@ -25,7 +27,7 @@ func (w *world) flags() ck.Flags {
 // right PIN in between starts over.
 func TestPINTries(t *testing.T) {
 	w := newWorld(t)
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Policy.MaxTries = 3 }))
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Policy.MaxTries = 3 }))
 	c, h := w.open(rw)
 	tries := 0
 	wrong := func() error {
@@ -39,28 +41,28 @@ func TestPINTries(t *testing.T) {
 			t.Errorf("%s: flags %x, want %x", step, got, f)
 		}
 	}
-	want(t, wrong(), ck.CKR_PIN_INCORRECT)
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(wrong()))
 	expect("one wrong try", ck.CKF_USER_PIN_COUNT_LOW)
-	want(t, wrong(), ck.CKR_PIN_INCORRECT)
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(wrong()))
 	expect("two wrong tries", ck.CKF_USER_PIN_COUNT_LOW|ck.CKF_USER_PIN_FINAL_TRY)
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	expect("a right try", 0)
-	w.ok(c.Logout(h))
-	want(t, wrong(), ck.CKR_PIN_INCORRECT)
-	want(t, c.Login(h, ck.CKU_USER, nil), ck.CKR_PIN_INCORRECT)
-	want(t, wrong(), ck.CKR_PIN_INCORRECT)
-	want(t, wrong(), ck.CKR_PIN_LOCKED)
+	require.NoError(w.t, c.Logout(h))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(wrong()))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, nil)))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(wrong()))
+	require.Equal(t, ck.CKR_PIN_LOCKED, ck.CodeOf(wrong()))
 	expect("three wrong tries", ck.CKF_USER_PIN_LOCKED)
-	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_LOCKED)
-	want(t, c.SetPIN(h, pinOf(userPIN), pinOf("5678")), ck.CKR_PIN_LOCKED)
-	want(t, c.Login(h, 77, pinOf(userPIN)), ck.CKR_USER_TYPE_INVALID)
-	want(t, c.LoginUser(h, ck.CKU_USER, pinOf(userPIN), []byte("me")), ck.CKR_USER_TYPE_INVALID)
+	require.Equal(t, ck.CKR_PIN_LOCKED, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+	require.Equal(t, ck.CKR_PIN_LOCKED, ck.CodeOf(c.SetPIN(h, pinOf(userPIN), pinOf("5678"))))
+	require.Equal(t, ck.CKR_USER_TYPE_INVALID, ck.CodeOf(c.Login(h, 77, pinOf(userPIN))))
+	require.Equal(t, ck.CKR_USER_TYPE_INVALID, ck.CodeOf(c.LoginUser(h, ck.CKU_USER, pinOf(userPIN), []byte("me"))))
 
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
-	w.ok(c.InitPIN(h, pinOf("5678")))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.InitPIN(h, pinOf("5678")))
 	expect("a reset", 0)
-	w.ok(c.Logout(h))
-	w.ok(c.LoginUser(h, ck.CKU_USER, pinOf("5678"), nil))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.LoginUser(h, ck.CKU_USER, pinOf("5678"), nil))
 }
 
 // A right PIN is remembered for the daemon's run: no slow hash, no commit. A new
@@ -68,22 +70,18 @@ func TestPINTries(t *testing.T) {
 func TestRememberedPIN(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, c.Logout(h))
 	hashes := w.store.Hashes()
 	w.store.BeforeCommit = func() error { return errors.New("a commit") }
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	w.store.BeforeCommit = nil
-	if w.store.Hashes() != hashes {
-		t.Error("the PIN was hashed again")
-	}
-	w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
-	w.ok(c.Logout(h))
-	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_INCORRECT)
+	require.Equal(t, hashes, w.store.Hashes(), "the PIN was hashed again")
+	require.NoError(w.t, c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	require.NoError(w.t, c.Logout(h))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
 	hashes = w.store.Hashes()
-	w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
-	if w.store.Hashes() != hashes {
-		t.Error("the new PIN was hashed again")
-	}
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("5678")))
+	require.Equal(t, hashes, w.store.Hashes(), "the new PIN was hashed again")
 	if got := w.flags(); got.Has(ck.CKF_USER_PIN_COUNT_LOW) {
 		t.Error("the wrong try still counts")
 	}
@@ -95,10 +93,8 @@ func TestLoginNeedsCommit(t *testing.T) {
 	c, h := w.open(rw)
 	w.store.BeforeCommit = func() error { return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the disk is full") }
 	hashes := w.store.Hashes()
-	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_DEVICE_MEMORY)
-	if w.store.Hashes() != hashes {
-		t.Error("the PIN was compared before the try was stored")
-	}
+	require.Equal(t, ck.CKR_DEVICE_MEMORY, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+	require.Equal(t, hashes, w.store.Hashes(), "the PIN was compared before the try was stored")
 	first := true
 	w.store.BeforeCommit = func() error {
 		if first {
@@ -107,12 +103,12 @@ func TestLoginNeedsCommit(t *testing.T) {
 		}
 		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the disk is full")
 	}
-	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_DEVICE_MEMORY)
+	require.Equal(t, ck.CKR_DEVICE_MEMORY, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
 	w.store.BeforeCommit = nil
 	if info, err := c.GetSessionInfo(h); err != nil || info.State != ck.CKS_RW_PUBLIC_SESSION {
 		t.Errorf("%+v, %v after a login that was not stored", info, err)
 	}
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 }
 
 // A login belongs to one application.
@@ -120,7 +116,7 @@ func TestLoginIsTheApplications(t *testing.T) {
 	w := newWorld(t)
 	w.loggedIn(rw)
 	other, h := w.open(rw)
-	want(t, other.Login(h, ck.CKU_USER, pinOf("wrong")), ck.CKR_PIN_INCORRECT)
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(other.Login(h, ck.CKU_USER, pinOf("wrong"))))
 	if info, err := other.GetSessionInfo(h); err != nil || info.State != ck.CKS_RW_PUBLIC_SESSION {
 		t.Errorf("%+v, %v", info, err)
 	}
@@ -181,45 +177,41 @@ func TestPINChangesAndLogins(t *testing.T) {
 	state := func() ck.State {
 		t.Helper()
 		info, err := other.GetSessionInfo(oh)
-		w.ok(err)
+		require.NoError(w.t, err)
 		return info.State
 	}
-	want(t, other.SetPIN(oh, pinOf(userPIN), pinOf("5678")), ck.CKR_SESSION_READ_ONLY)
-	want(t, c.SetPIN(h, pinOf(userPIN), pinOf("1")), ck.CKR_PIN_LEN_RANGE)
-	want(t, c.SetPIN(h, pinOf(userPIN), pinOf("\xff\xff\xff\xff")), ck.CKR_PIN_INVALID)
-	want(t, c.SetPIN(h, pinOf("wrong"), pinOf("5678")), ck.CKR_PIN_INCORRECT)
-	w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
-	if state() != ck.CKS_RO_USER_FUNCTIONS {
-		t.Error("C_SetPIN ended a login")
-	}
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) {
+	require.Equal(t, ck.CKR_SESSION_READ_ONLY, ck.CodeOf(other.SetPIN(oh, pinOf(userPIN), pinOf("5678"))))
+	require.Equal(t, ck.CKR_PIN_LEN_RANGE, ck.CodeOf(c.SetPIN(h, pinOf(userPIN), pinOf("1"))))
+	require.Equal(t, ck.CKR_PIN_INVALID, ck.CodeOf(c.SetPIN(h, pinOf(userPIN), pinOf("\xff\xff\xff\xff"))))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.SetPIN(h, pinOf("wrong"), pinOf("5678"))))
+	require.NoError(w.t, c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	require.Equal(t, ck.CKS_RO_USER_FUNCTIONS, state(), "C_SetPIN ended a login")
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) {
 		r.UserPIN.Verifier = append([]byte("another"), r.UserPIN.Verifier...)
 	}))
-	if state() != ck.CKS_RO_PUBLIC_SESSION {
-		t.Error("a reset PIN left a login")
-	}
+	require.Equal(t, ck.CKS_RO_PUBLIC_SESSION, state(), "a reset PIN left a login")
 }
 
 // In a public session C_SetPIN is for the user PIN, in the SO's for the SO's.
 func TestWhosePINIsSet(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.open(rw)
-	w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
-	w.ok(c.SetPIN(h, pinOf(soPIN), pinOf("so-secret-2")))
-	w.ok(c.Logout(h))
-	want(t, c.Login(h, ck.CKU_SO, pinOf(soPIN)), ck.CKR_PIN_INCORRECT)
-	w.ok(c.Login(h, ck.CKU_SO, pinOf("so-secret-2")))
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+	require.NoError(w.t, c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.SetPIN(h, pinOf(soPIN), pinOf("so-secret-2")))
+	require.NoError(w.t, c.Logout(h))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_SO, pinOf(soPIN))))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf("so-secret-2")))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("5678")))
 }
 
 // A token without an SO PIN has no PIN that the SO could give.
 func TestNoSOPIN(t *testing.T) {
 	w := newWorld(t)
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.SOPIN = pin.State{Policy: pin.Default} }))
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.SOPIN = pin.State{Policy: pin.Default} }))
 	c, h := w.open(rw)
-	want(t, c.Login(h, ck.CKU_SO, pinOf(soPIN)), ck.CKR_PIN_INCORRECT)
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_SO, pinOf(soPIN))))
 }
 
 // The same wrong PIN again is wrong and counts once, for the OS user who gave it,
@@ -228,7 +220,7 @@ func TestSameWrongPIN(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
 	e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }, Wait: func(context.Context, time.Duration) {}})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
 	w.store.MapUser(strangerUID, "alice")
 	c, h := w.open(rw)
@@ -236,33 +228,29 @@ func TestSameWrongPIN(t *testing.T) {
 	sh := w.session(stranger, rw)
 	try := func(c *vtoken.Client, h ck.SessionHandle, p string, code ck.Error, counted int) {
 		t.Helper()
-		want(t, c.Login(h, ck.CKU_USER, pinOf(p)), code)
+		require.Equal(t, code, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(p))))
 		var n int
-		w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { n = r.UserPIN.Failed }))
-		if n != counted {
-			t.Fatalf("%d tries counted, want %d", n, counted)
-		}
+		require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { n = r.UserPIN.Failed }))
+		require.Equal(t, counted, n, "%d tries counted, want %d", n, counted)
 	}
 	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 1)
 	hashes := w.store.Hashes()
 	for range 20 {
 		try(c, h, "stale", ck.CKR_PIN_INCORRECT, 1)
 	}
-	if w.store.Hashes() != hashes {
-		t.Error("the same PIN was compared again")
-	}
+	require.Equal(t, hashes, w.store.Hashes(), "the same PIN was compared again")
 	try(stranger, sh, "stale", ck.CKR_PIN_INCORRECT, 2)
 	try(c, h, "stalf", ck.CKR_PIN_INCORRECT, 3)
 	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 4)
 	now = now.Add(6 * time.Minute)
 	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 5)
 	try(c, h, userPIN, ck.CKR_OK, 0)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, c.Logout(h))
 	try(c, h, "stale", ck.CKR_PIN_INCORRECT, 1)
 
 	// It is right once it is the PIN.
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
-	w.ok(c.InitPIN(h, pinOf("stale")))
-	w.ok(c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.InitPIN(h, pinOf("stale")))
+	require.NoError(w.t, c.Logout(h))
 	try(c, h, "stale", ck.CKR_OK, 0)
 }

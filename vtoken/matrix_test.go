@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
@@ -70,7 +72,7 @@ func newBench(t *testing.T) *bench {
 		}
 	}
 	o, err := b.c.CreateObject(b.h, data("x", "v"))
-	b.ok(err)
+	require.NoError(b.t, err)
 	b.keys = append(b.keys, benchKey{name: "data", h: o}, benchKey{name: "nothing", h: 1 << 40})
 	return b
 }
@@ -96,9 +98,7 @@ func (b *bench) generatePair(m ck.MechanismType) {
 			made = true
 		}
 	}
-	if !made {
-		b.t.Errorf("%v generates nothing; add a template to generators", m)
-	}
+	require.True(b.t, made, "%v generates nothing; add a template to generators", m)
 }
 
 // add notes a key, with the uses that it has, and a copy without any.
@@ -116,7 +116,7 @@ func (b *bench) add(m ck.MechanismType, h ck.ObjectHandle) {
 	}
 	var err error
 	none.h, err = b.c.CopyObject(b.h, h, off)
-	b.ok(err)
+	require.NoError(b.t, err)
 	b.keys = append(b.keys, k, none)
 }
 
@@ -243,7 +243,7 @@ func TestEveryKeyWithEveryMechanism(t *testing.T) {
 				if expected == ck.CKR_OK && !slices.Contains(codesOf(name), code) || expected != ck.CKR_OK && code != expected {
 					t.Errorf("%s of %v with %s: %v, want %v", name, m, k.name, err, expected)
 				}
-				b.ok(b.c.SessionCancel(b.h, everyOperation))
+				require.NoError(b.t, b.c.SessionCancel(b.h, everyOperation))
 			}
 		}
 	}
@@ -318,7 +318,7 @@ func TestEveryOutput(t *testing.T) {
 			}
 			tried[kind.flag]++
 			b.outputs(m, func(buf ck.Buffer) (ck.Output, error) { return kind.run(h, inputOf(d), buf) })
-			b.ok(c.SessionCancel(h, everyOperation))
+			require.NoError(b.t, c.SessionCancel(h, everyOperation))
 		}
 	}
 	t.Logf("signed with %d mechanisms, encrypted with %d, digested with %d",

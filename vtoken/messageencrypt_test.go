@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 )
@@ -38,7 +40,7 @@ var aeads = []aead{
 func (w *world) unhex(digits string) []byte {
 	w.t.Helper()
 	b, err := hex.DecodeString(digits)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return b
 }
 
@@ -55,7 +57,7 @@ func (a aead) importTo(w *world, c *vtoken.Client, h ck.SessionHandle, uses ...c
 	key, err := c.CreateObject(h, append(ck.Template{
 		ck.Ulong(ck.CKA_CLASS, uint64(ck.CKO_SECRET_KEY)), ck.Ulong(ck.CKA_KEY_TYPE, uint64(typ)),
 		{Type: ck.CKA_VALUE, Value: w.unhex(a.key)}}, uses...))
-	w.ok(err)
+	require.NoError(w.t, err)
 	return key
 }
 
@@ -70,9 +72,7 @@ func (a aead) parameter(w *world) *ck.MessageParams {
 
 func same(t testing.TB, what string, got []byte, want string) {
 	t.Helper()
-	if hex.EncodeToString(got) != want {
-		t.Errorf("%s is %x, want %s", what, got, want)
-	}
+	require.Equal(t, want, hex.EncodeToString(got), "%s is %x, want %s", what, got, want)
 }
 
 // Whole messages and messages in parts are what was published, both ways, and
@@ -83,19 +83,19 @@ func TestMessageCipherVectors(t *testing.T) {
 	for _, a := range aeads {
 		key := a.importTo(w, c, h)
 		plain, enc, aad := w.unhex(a.plain), w.unhex(a.enc), w.unhex(a.aad)
-		w.ok(c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, key))
-		w.ok(c.MessageDecryptInit(h, ck.Mechanism{Type: a.m}, key))
+		require.NoError(w.t, c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, key))
+		require.NoError(w.t, c.MessageDecryptInit(h, ck.Mechanism{Type: a.m}, key))
 		for range 2 {
 			p := a.parameter(w)
 			out, err := c.EncryptMessage(h, p, aad, plain, query)
-			w.ok(err)
+			require.NoError(w.t, err)
 			if out.Len != uint64(len(plain)) || !bytes.Equal(p.Tag, make([]byte, len(p.Tag))) {
 				t.Errorf("%v: a query answers %d bytes and the tag %x", a.m, out.Len, p.Tag)
 			}
 			_, err = c.EncryptMessage(h, p, aad, plain, ck.Buffer{Len: out.Len - 1})
-			want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+			require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 			out, err = c.EncryptMessage(h, p, aad, plain, ck.Buffer{Len: out.Len})
-			w.ok(err)
+			require.NoError(w.t, err)
 			same(t, "a message", out.Data, a.enc)
 			same(t, "its tag", p.Tag, a.tag)
 
@@ -106,20 +106,18 @@ func TestMessageCipherVectors(t *testing.T) {
 				bad.Tag = bytes.Clone(p.Tag)
 				bad.Tag[i] ^= 1
 				out, err := c.DecryptMessage(h, &bad, aad, enc, big1K)
-				want(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
-				if out.Data != nil {
-					t.Errorf("%v: something comes out with a wrong tag", a.m)
-				}
+				require.Equal(t, ck.CKR_AEAD_DECRYPT_FAILED, ck.CodeOf(err))
+				require.Nil(t, out.Data, "%v: something comes out with a wrong tag", a.m)
 			}
 			out, err = c.DecryptMessage(h, p, aad, enc, ck.Buffer{Len: uint64(len(enc))})
-			w.ok(err)
+			require.NoError(w.t, err)
 			same(t, "a decrypted message", out.Data, a.plain)
 			_, err = c.DecryptMessage(h, p, aad[1:], enc, big1K)
-			want(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
+			require.Equal(t, ck.CKR_AEAD_DECRYPT_FAILED, ck.CodeOf(err))
 		}
-		w.ok(c.MessageEncryptFinal(h))
-		w.ok(c.MessageDecryptFinal(h))
-		want(t, c.MessageDecryptFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
+		require.NoError(w.t, c.MessageEncryptFinal(h))
+		require.NoError(w.t, c.MessageDecryptFinal(h))
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.MessageDecryptFinal(h)))
 	}
 }
 
@@ -129,26 +127,24 @@ func (w *world) inParts(begin func(ck.SessionHandle, *ck.MessageParams, []byte) 
 	h ck.SessionHandle, a aead, in []byte, result, tag string) {
 	w.t.Helper()
 	p := a.parameter(w)
-	w.ok(begin(h, p, w.unhex(a.aad)))
-	want(w.t, begin(h, p, nil), ck.CKR_OPERATION_ACTIVE)
+	require.NoError(w.t, begin(h, p, w.unhex(a.aad)))
+	require.Equal(w.t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(begin(h, p, nil)))
 	for i := range 3 {
 		out, err := next(h, p, in[i:i+1], big1K, 0)
-		w.ok(err)
-		if out.Len != 0 {
-			w.t.Errorf("%v: %d bytes come out before the last part", a.m, out.Len)
-		}
+		require.NoError(w.t, err)
+		require.EqualValues(w.t, 0, out.Len, "%v: %d bytes come out before the last part", a.m, out.Len)
 	}
 	p.Tag = w.unhex(tag)
 	out, err := next(h, p, in[3:], query, ck.CKF_END_OF_MESSAGE)
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = next(h, p, in[3:], ck.Buffer{Len: out.Len - 1}, ck.CKF_END_OF_MESSAGE)
-	want(w.t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(w.t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err = next(h, p, in[3:], ck.Buffer{Len: out.Len}, ck.CKF_END_OF_MESSAGE)
-	w.ok(err)
+	require.NoError(w.t, err)
 	same(w.t, "a message in parts", out.Data, result)
 	same(w.t, "its tag", p.Tag, tag)
 	_, err = next(h, p, nil, big1K, ck.CKF_END_OF_MESSAGE)
-	want(w.t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.Equal(w.t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 }
 
 // A wrong tag after parts ends the message, and the operation goes on.
@@ -156,13 +152,11 @@ func TestMessageInPartsWithAWrongTag(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	a := aeads[0]
-	w.ok(c.MessageDecryptInit(h, ck.Mechanism{Type: a.m}, a.importTo(w, c, h)))
-	w.ok(c.DecryptMessageBegin(h, a.parameter(w), w.unhex(a.aad)))
+	require.NoError(w.t, c.MessageDecryptInit(h, ck.Mechanism{Type: a.m}, a.importTo(w, c, h)))
+	require.NoError(w.t, c.DecryptMessageBegin(h, a.parameter(w), w.unhex(a.aad)))
 	out, err := c.DecryptMessageNext(h, a.parameter(w), w.unhex(a.enc), big1K, ck.CKF_END_OF_MESSAGE)
-	want(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
-	if out.Data != nil {
-		t.Error("something comes out with a wrong tag")
-	}
+	require.Equal(t, ck.CKR_AEAD_DECRYPT_FAILED, ck.CodeOf(err))
+	require.Nil(t, out.Data, "something comes out with a wrong tag")
 	w.inParts(c.DecryptMessageBegin, c.DecryptMessageNext, h, a, w.unhex(a.enc), a.plain, a.tag)
 }
 
@@ -186,34 +180,30 @@ func TestGeneratedNonces(t *testing.T) {
 		{"any", ck.CKG_GENERATE, 0, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w.ok(c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, key))
-			w.ok(c.MessageDecryptInit(h, ck.Mechanism{Type: a.m}, key))
+			require.NoError(w.t, c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, key))
+			require.NoError(w.t, c.MessageDecryptInit(h, ck.Mechanism{Type: a.m}, key))
 			p := a.parameter(w)
 			p.Generator, p.FixedBits = tc.generator, tc.fixed
 			var seen []string
 			for range 20 {
 				out, err := c.EncryptMessage(h, p, nil, []byte("text"), big1K)
-				w.ok(err)
-				if slices.Contains(seen, string(p.Nonce)) {
-					t.Fatalf("the nonce %x comes twice", p.Nonce)
-				}
+				require.NoError(w.t, err)
+				require.False(t, slices.Contains(seen, string(p.Nonce)), "the nonce %x comes twice", p.Nonce)
 				seen = append(seen, string(p.Nonce))
 				back, err := c.DecryptMessage(h, p, nil, out.Data, big1K)
-				w.ok(err)
-				if string(back.Data) != "text" {
-					t.Errorf("decrypted to %q", back.Data)
-				}
-				w.ok(c.EncryptMessageBegin(h, p, nil))
+				require.NoError(w.t, err)
+				require.Equal(t, "text", string(back.Data), "decrypted to %q", back.Data)
+				require.NoError(w.t, c.EncryptMessageBegin(h, p, nil))
 				seen = append(seen, string(p.Nonce))
 				_, err = c.EncryptMessageNext(h, p, []byte("x"), big1K, ck.CKF_END_OF_MESSAGE)
-				w.ok(err)
+				require.NoError(w.t, err)
 			}
 			if tc.first != "" {
 				same(t, "the first nonce", []byte(seen[0]), tc.first)
 				same(t, "the second nonce", []byte(seen[1]), tc.then)
 			}
-			w.ok(c.MessageEncryptFinal(h))
-			w.ok(c.MessageDecryptFinal(h))
+			require.NoError(w.t, c.MessageEncryptFinal(h))
+			require.NoError(w.t, c.MessageDecryptFinal(h))
 		})
 	}
 }
@@ -222,15 +212,15 @@ func TestNoncesRunOut(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	a := aeads[0]
-	w.ok(c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, a.importTo(w, c, h)))
+	require.NoError(w.t, c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, a.importTo(w, c, h)))
 	p := a.parameter(w)
 	p.Generator, p.FixedBits = ck.CKG_GENERATE_COUNTER_XOR, 94
 	for range 4 {
 		_, err := c.EncryptMessage(h, p, nil, nil, big1K)
-		w.ok(err)
+		require.NoError(w.t, err)
 	}
 	_, err := c.EncryptMessage(h, p, nil, nil, big1K)
-	want(t, err, ck.CKR_TOKEN_RESOURCE_EXCEEDED)
+	require.Equal(t, ck.CKR_TOKEN_RESOURCE_EXCEEDED, ck.CodeOf(err))
 }
 
 // What is wrong with one message is said of that message, and the next is well.
@@ -241,13 +231,15 @@ func TestMessageCiphersRefuse(t *testing.T) {
 	key := a.importTo(w, c, h)
 	m := ck.Mechanism{Type: a.m}
 	_, err := c.EncryptMessage(h, a.parameter(w), nil, nil, big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	want(t, c.MessageEncryptInit(h, ck.Mechanism{Type: ck.CKM_AES_CBC_PAD}, key), ck.CKR_MECHANISM_INVALID)
-	want(t, c.MessageEncryptInit(h, ck.Mechanism{Type: a.m, Parameter: ck.GCMParams{}}, key), ck.CKR_MECHANISM_PARAM_INVALID)
-	want(t, c.MessageEncryptInit(h, ck.Mechanism{Type: ck.CKM_CHACHA20_POLY1305}, key), ck.CKR_KEY_TYPE_INCONSISTENT)
-	w.ok(c.MessageEncryptInit(h, m, key))
-	want(t, c.MessageEncryptInit(h, m, key), ck.CKR_OPERATION_ACTIVE)
-	w.ok(c.MessageDecryptInit(h, m, key))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(c.MessageEncryptInit(h, ck.Mechanism{Type: ck.CKM_AES_CBC_PAD}, key)))
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID,
+		ck.CodeOf(c.MessageEncryptInit(h, ck.Mechanism{Type: a.m, Parameter: ck.GCMParams{}}, key)))
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT,
+		ck.CodeOf(c.MessageEncryptInit(h, ck.Mechanism{Type: ck.CKM_CHACHA20_POLY1305}, key)))
+	require.NoError(w.t, c.MessageEncryptInit(h, m, key))
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(c.MessageEncryptInit(h, m, key)))
+	require.NoError(w.t, c.MessageDecryptInit(h, m, key))
 	for name, spoil := range map[string]func(p *ck.MessageParams){
 		"another mechanism": func(p *ck.MessageParams) { p.Mechanism = ck.CKM_AES_CCM },
 		"generator":         func(p *ck.MessageParams) { p.Generator = 5 },
@@ -265,15 +257,15 @@ func TestMessageCiphersRefuse(t *testing.T) {
 		}
 	}
 	_, err = c.EncryptMessageNext(h, a.parameter(w), nil, big1K, 0)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	w.ok(c.EncryptMessageBegin(h, a.parameter(w), nil))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+	require.NoError(w.t, c.EncryptMessageBegin(h, a.parameter(w), nil))
 	_, err = c.EncryptMessage(h, a.parameter(w), nil, nil, big1K)
-	want(t, err, ck.CKR_OPERATION_ACTIVE)
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
 	_, err = c.EncryptMessageNext(h, a.parameter(w), nil, big1K, 2)
-	want(t, err, ck.CKR_ARGUMENTS_BAD)
-	w.ok(c.SessionCancel(h, ck.CKF_MESSAGE_ENCRYPT))
-	want(t, c.MessageEncryptFinal(h), ck.CKR_OPERATION_NOT_INITIALIZED)
-	w.ok(c.MessageDecryptFinal(h)) // was not cancelled
+	require.Equal(t, ck.CKR_ARGUMENTS_BAD, ck.CodeOf(err))
+	require.NoError(w.t, c.SessionCancel(h, ck.CKF_MESSAGE_ENCRYPT))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.MessageEncryptFinal(h)))
+	require.NoError(w.t, c.MessageDecryptFinal(h)) // was not cancelled
 }
 
 // One generator for an operation: a nonce that the caller gives could be one
@@ -282,11 +274,11 @@ func TestOneGeneratorForAnOperation(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	a := aeads[0]
-	w.ok(c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, a.importTo(w, c, h)))
+	require.NoError(w.t, c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, a.importTo(w, c, h)))
 	p := a.parameter(w)
 	p.Generator, p.FixedBits = ck.CKG_GENERATE_COUNTER, 32
 	_, err := c.EncryptMessage(h, p, nil, nil, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	for _, spoil := range []func(p *ck.MessageParams){
 		func(p *ck.MessageParams) { p.Generator = ck.CKG_NO_GENERATE },
 		func(p *ck.MessageParams) { p.FixedBits = 40 },
@@ -295,10 +287,10 @@ func TestOneGeneratorForAnOperation(t *testing.T) {
 		other := *p
 		spoil(&other)
 		_, err := c.EncryptMessage(h, &other, nil, nil, big1K)
-		want(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 	_, err = c.EncryptMessage(h, p, nil, nil, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	same(t, "the second nonce", p.Nonce, "cafebabe0000000000000001")
 }
 
@@ -309,22 +301,23 @@ func TestMessageCiphersKeepTheRules(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	a := aeads[0]
 	m := ck.Mechanism{Type: a.m}
-	want(t, c.MessageEncryptInit(h, m, a.importTo(w, c, h, flag(ck.CKA_ENCRYPT, false))), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-	want(t, c.MessageDecryptInit(h, m, a.importTo(w, c, h, flag(ck.CKA_DECRYPT, false))), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-	want(t, c.MessageEncryptInit(h, m, a.importTo(w, c, h, flag(ck.CKA_ENCRYPT, true),
-		ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS, ck.CKM_AES_CCM))), ck.CKR_MECHANISM_INVALID)
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED,
+		ck.CodeOf(c.MessageEncryptInit(h, m, a.importTo(w, c, h, flag(ck.CKA_ENCRYPT, false)))))
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED,
+		ck.CodeOf(c.MessageDecryptInit(h, m, a.importTo(w, c, h, flag(ck.CKA_DECRYPT, false)))))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(c.MessageEncryptInit(h, m, a.importTo(w, c, h, flag(ck.CKA_ENCRYPT, true),
+		ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS, ck.CKM_AES_CCM)))))
 	key := a.importTo(w, c, h, flag(ck.CKA_ENCRYPT, true), flag(ck.CKA_PRIVATE, true))
-	w.ok(c.MessageEncryptInit(h, m, key))
+	require.NoError(w.t, c.MessageEncryptInit(h, m, key))
 	_, err := c.EncryptMessage(h, a.parameter(w), nil, nil, big1K)
-	w.ok(err)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.Logout(h))
 	_, err = c.EncryptMessage(h, a.parameter(w), nil, nil, big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 	for _, m := range []ck.MechanismType{ck.CKM_AES_GCM, ck.CKM_AES_CCM, ck.CKM_CHACHA20_POLY1305, ck.CKM_AES_CBC} {
 		info, err := c.GetMechanismInfo(w.alice.Slot, m)
-		w.ok(err)
-		if info.Flags.Has(ck.CKF_MESSAGE_ENCRYPT|ck.CKF_MESSAGE_DECRYPT) != (m != ck.CKM_AES_CBC) {
-			t.Errorf("%v has the flags %#x", m, info.Flags)
-		}
+		require.NoError(w.t, err)
+		require.Equal(t, m != ck.CKM_AES_CBC, info.Flags.Has(ck.CKF_MESSAGE_ENCRYPT|ck.CKF_MESSAGE_DECRYPT),
+			"%v has the flags %#x", m, info.Flags)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -72,9 +74,7 @@ func (w *walk) pick(a *modelApp) (h ck.SessionHandle, writable, ok bool) {
 
 func (w *walk) expect(step string, err error, code ck.Error) {
 	w.t.Helper()
-	if ck.CodeOf(err) != code {
-		w.t.Fatalf("%s: got %v, want %v", step, err, code)
-	}
+	require.Equal(w.t, code, ck.CodeOf(err), "%s: got %v, want %v", step, err, code)
 }
 
 func (w *walk) stepOpen(a *modelApp) {
@@ -274,7 +274,7 @@ func (w *walk) stepAdmin(a *modelApp) {
 	switch w.rng.IntN(4) {
 	case 0:
 		w.m.enabled = !w.m.enabled
-		w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Enabled = w.m.enabled }))
+		require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Enabled = w.m.enabled }))
 		for _, a := range w.m.apps {
 			if !w.m.enabled {
 				for h := range a.sessions {
@@ -301,7 +301,7 @@ func (w *walk) compare() {
 	for _, a := range w.m.apps {
 		for h, writable := range a.sessions {
 			info, err := a.client.GetSessionInfo(h)
-			w.ok(err)
+			require.NoError(w.t, err)
 			if state := w.state(a, writable); info.State != state {
 				w.t.Fatalf("state %d, want %d", info.State, state)
 			}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -18,9 +20,7 @@ func indexed(t testing.TB, label string, class ck.ObjectClass, private bool, ext
 	set, err := object.NewSet(append(ck.Template{
 		ck.String(ck.CKA_LABEL, label), ck.Ulong(ck.CKA_CLASS, class), ck.Bool(ck.CKA_PRIVATE, private),
 	}, extra...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return &object.Object{Attrs: set}
 }
 
@@ -67,22 +67,16 @@ func TestCollectionAgainstScan(t *testing.T) {
 		}
 		scan := scanned(model, search)
 		c.prepare(search)
-		if !c.ready(search) {
-			t.Fatalf("step %d: not ready for %v", step, search)
-		}
+		require.True(t, c.ready(search), "step %d: not ready for %v", step, search)
 		if got := c.find(search, everything); !slices.Equal(got, scan) {
 			t.Fatalf("step %d: %v finds %v, a scan %v", step, search, got, scan)
 		}
-		if c.len() != len(model) {
-			t.Fatalf("step %d: %d objects, not %d", step, c.len(), len(model))
-		}
+		require.Equal(t, len(model), c.len(), "step %d: %d objects, not %d", step, c.len(), len(model))
 	}
 	for h := range model {
 		c.remove(h)
 	}
-	if len(c.types)+len(c.index)+len(c.all.handles) != 0 {
-		t.Error("something is left in an empty collection")
-	}
+	require.Equal(t, 0, len(c.types)+len(c.index)+len(c.all.handles), "something is left in an empty collection")
 }
 
 // A search for a type that nothing has makes no index, however many types come.
@@ -96,9 +90,7 @@ func TestUnknownTypesCostNothing(t *testing.T) {
 			t.Fatalf("found %v", got)
 		}
 	}
-	if len(c.index) != 0 {
-		t.Errorf("%d indexes", len(c.index))
-	}
+	require.Empty(t, c.index, "%d indexes", len(c.index))
 }
 
 func BenchmarkCollectionFind(b *testing.B) {
@@ -112,9 +104,7 @@ func BenchmarkCollectionFind(b *testing.B) {
 			c.prepare(search)
 			b.ReportAllocs()
 			for b.Loop() {
-				if len(c.find(search, everything)) != 1 {
-					b.Fatal("not found")
-				}
+				require.Len(b, c.find(search, everything), 1, "not found")
 			}
 		})
 	}

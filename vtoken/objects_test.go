@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
 )
@@ -38,18 +40,18 @@ func TestWhoMayWrite(t *testing.T) {
 			c, h := w.open(tc.flags)
 			switch tc.login {
 			case "user":
-				w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+				require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 			case "so":
-				w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+				require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
 			}
 			o, err := c.CreateObject(h, data("x", "v", tc.attrs...))
-			want(t, err, tc.code)
+			require.Equal(t, tc.code, ck.CodeOf(err))
 			if found := findAll(t, c, h, nil); slices.Contains(found, o) != tc.visible {
 				t.Errorf("found %v", found)
 			}
 			if tc.code == ck.CKR_OK {
-				w.ok(c.DestroyObject(h, o))
-				want(t, c.DestroyObject(h, o), ck.CKR_OBJECT_HANDLE_INVALID)
+				require.NoError(w.t, c.DestroyObject(h, o))
+				require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(c.DestroyObject(h, o)))
 			}
 		})
 	}
@@ -61,23 +63,24 @@ func TestPrivateObjects(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	onCard, err := c.CreateObject(h, data("card", "v", onToken, private))
-	w.ok(err)
+	require.NoError(w.t, err)
 	inSession, err := c.CreateObject(h, data("session", "v", private))
-	w.ok(err)
+	require.NoError(w.t, err)
 	shared, err := c.CreateObject(h, data("public", "v", public))
-	w.ok(err)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.Logout(h))
 	for _, o := range []ck.ObjectHandle{onCard, inSession} {
 		_, err := c.GetAttributeValue(h, o, nil)
-		want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+		require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(err))
 		_, err = c.GetObjectSize(h, o)
-		want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+		require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(err))
 		_, err = c.CopyObject(h, o, nil)
-		want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
-		want(t, c.SetAttributeValue(h, o, ck.Template{ck.String(ck.CKA_LABEL, "x")}), ck.CKR_OBJECT_HANDLE_INVALID)
-		want(t, c.DestroyObject(h, o), ck.CKR_OBJECT_HANDLE_INVALID)
+		require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(err))
+		require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID,
+			ck.CodeOf(c.SetAttributeValue(h, o, ck.Template{ck.String(ck.CKA_LABEL, "x")})))
+		require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(c.DestroyObject(h, o)))
 	}
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	if found := findAll(t, c, h, nil); !slices.Equal(found, []ck.ObjectHandle{onCard, shared}) {
 		t.Errorf("found %v, want %v", found, []ck.ObjectHandle{onCard, shared})
 	}
@@ -90,20 +93,20 @@ func TestSessionObjects(t *testing.T) {
 	c, h := w.open(ro)
 	second := w.session(c, ro)
 	o, err := c.CreateObject(h, data("x", "v", public))
-	w.ok(err)
+	require.NoError(w.t, err)
 	if _, err := c.GetObjectSize(second, o); err != nil {
 		t.Error(err)
 	}
 	other, oh := w.open(ro)
 	_, err = other.GetObjectSize(oh, o)
-	want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
-	w.ok(c.SetAttributeValue(second, o, ck.Template{ck.String(ck.CKA_LABEL, "y")}))
+	require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(err))
+	require.NoError(w.t, c.SetAttributeValue(second, o, ck.Template{ck.String(ck.CKA_LABEL, "y")}))
 	if found := findAll(t, c, h, ck.Template{ck.String(ck.CKA_LABEL, "y")}); !slices.Equal(found, []ck.ObjectHandle{o}) {
 		t.Errorf("found %v", found)
 	}
-	w.ok(c.CloseSession(h))
+	require.NoError(w.t, c.CloseSession(h))
 	_, err = c.GetObjectSize(second, o)
-	want(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(err))
 }
 
 // A read tells what it can and marks the rest.
@@ -167,17 +170,16 @@ func TestReadExtractableKey(t *testing.T) {
 			ck.Bytes(ck.CKA_VALUE, value), ck.Bool(ck.CKA_TOKEN, token),
 			ck.Bool(ck.CKA_SENSITIVE, false), ck.Bool(ck.CKA_EXTRACTABLE, true),
 		})
-		w.ok(err)
+		require.NoError(w.t, err)
 		queries := []ck.AttributeQuery{{Type: ck.CKA_VALUE, Buffer: big1K}}
 		results, err := c.GetAttributeValue(h, key, queries)
-		w.ok(err)
-		if string(results[0].Value) != string(value) {
-			t.Error("another value")
-		}
-		w.ok(c.SetAttributeValue(h, key, ck.Template{ck.Bool(ck.CKA_SENSITIVE, true)}))
+		require.NoError(w.t, err)
+		require.Equal(t, string(value), string(results[0].Value), "another value")
+		require.NoError(w.t, c.SetAttributeValue(h, key, ck.Template{ck.Bool(ck.CKA_SENSITIVE, true)}))
 		_, err = c.GetAttributeValue(h, key, queries)
-		want(t, err, ck.CKR_ATTRIBUTE_SENSITIVE)
-		want(t, c.SetAttributeValue(h, key, ck.Template{ck.Bool(ck.CKA_SENSITIVE, false)}), ck.CKR_ATTRIBUTE_READ_ONLY)
+		require.Equal(t, ck.CKR_ATTRIBUTE_SENSITIVE, ck.CodeOf(err))
+		require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY,
+			ck.CodeOf(c.SetAttributeValue(h, key, ck.Template{ck.Bool(ck.CKA_SENSITIVE, false)})))
 	}
 }
 
@@ -187,22 +189,23 @@ func TestSetAttributeValue(t *testing.T) {
 	_, priv := w.ecPair(c, h, true)
 	label := func(s string) ck.Template { return ck.Template{ck.String(ck.CKA_LABEL, s)} }
 	readOnly := w.session(c, ro)
-	want(t, c.SetAttributeValue(readOnly, priv, label("x")), ck.CKR_SESSION_READ_ONLY)
-	w.ok(c.SetAttributeValue(h, priv, label("x")))
+	require.Equal(t, ck.CKR_SESSION_READ_ONLY, ck.CodeOf(c.SetAttributeValue(readOnly, priv, label("x"))))
+	require.NoError(w.t, c.SetAttributeValue(h, priv, label("x")))
 	// All or nothing.
-	want(t, c.SetAttributeValue(h, priv, append(label("y"), ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA))), ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY,
+		ck.CodeOf(c.SetAttributeValue(h, priv, append(label("y"), ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)))))
 	if found := findAll(t, c, h, label("x")); !slices.Equal(found, []ck.ObjectHandle{priv}) {
 		t.Errorf("found %v", found)
 	}
 	// The key still works: its secret was not lost with the change.
-	w.ok(c.SignInit(h, ecdsaMech, priv))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
 	_, err := c.Sign(h, make([]byte, 32), big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	c.Close()
 	c, h = w.loggedIn(ro)
-	w.ok(c.SignInit(h, ecdsaMech, priv))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
 	_, err = c.Sign(h, make([]byte, 32), big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 }
 
 // Copies work between token and session, and loosen nothing.
@@ -211,30 +214,30 @@ func TestCopyObject(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	pub, priv := w.ecPair(c, h, true)
 	inSession, err := c.CopyObject(h, priv, ck.Template{ck.Bool(ck.CKA_TOKEN, false), ck.String(ck.CKA_LABEL, "copy")})
-	w.ok(err)
+	require.NoError(w.t, err)
 	digest := make([]byte, 32)
-	w.ok(c.SignInit(h, ecdsaMech, inSession))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, inSession))
 	out, err := c.Sign(h, digest, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.verifyP256(c, h, pub, digest, out.Data)
 	results, err := c.GetAttributeValue(h, inSession, []ck.AttributeQuery{
 		{Type: ck.CKA_SENSITIVE, Buffer: big1K}, {Type: ck.CKA_EXTRACTABLE, Buffer: big1K}, {Type: ck.CKA_LABEL, Buffer: big1K}})
-	w.ok(err)
+	require.NoError(w.t, err)
 	if results[0].Value[0] != 1 || results[1].Value[0] != 0 || string(results[2].Value) != "copy" {
 		t.Errorf("%v", results)
 	}
 	_, err = c.CopyObject(h, priv, ck.Template{ck.Bool(ck.CKA_EXTRACTABLE, true)})
-	want(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 	back, err := c.CopyObject(h, inSession, ck.Template{onToken})
-	w.ok(err)
-	w.ok(c.CloseAllSessions(w.alice.Slot))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.CloseAllSessions(w.alice.Slot))
 	c, h = w.loggedIn(ro)
-	w.ok(c.SignInit(h, ecdsaMech, back))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, back))
 	out, err = c.Sign(h, digest, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.verifyP256(c, h, pub, digest, out.Data)
 	_, err = c.CopyObject(h, priv, nil)
-	want(t, err, ck.CKR_SESSION_READ_ONLY)
+	require.Equal(t, ck.CKR_SESSION_READ_ONLY, ck.CodeOf(err))
 }
 
 // What session objects an application can make the daemon hold is bounded.
@@ -246,56 +249,54 @@ func TestSessionObjectsAreBounded(t *testing.T) {
 	for n := 0; ; n++ {
 		o, err := c.CreateObject(h, data("x", value, public))
 		if err != nil {
-			want(t, err, ck.CKR_DEVICE_MEMORY)
-			if n < 60 {
-				t.Errorf("no room after %d MiB", n)
-			}
+			require.Equal(t, ck.CKR_DEVICE_MEMORY, ck.CodeOf(err))
+			require.GreaterOrEqual(t, n, 60, "no room after %d MiB", n)
 			break
 		}
 		last = o
 	}
-	w.ok(c.DestroyObject(h, last))
+	require.NoError(w.t, c.DestroyObject(h, last))
 	_, err := c.CreateObject(h, data("x", value, public))
-	w.ok(err)
+	require.NoError(w.t, err)
 }
 
 func TestUndestroyableObject(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.open(rw)
 	o, err := c.CreateObject(h, data("x", "v", onToken, public, ck.Bool(ck.CKA_DESTROYABLE, false)))
-	w.ok(err)
-	want(t, c.DestroyObject(h, o), ck.CKR_ACTION_PROHIBITED)
+	require.NoError(w.t, err)
+	require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(c.DestroyObject(h, o)))
 }
 
 // The token's limit on RSA keys holds before anything is generated.
 func TestRSALimit(t *testing.T) {
 	w := newWorld(t)
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.MaxRSABits = 2048 }))
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.MaxRSABits = 2048 }))
 	c, h := w.loggedIn(rw)
 	_, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(3072))}, nil)
-	want(t, err, ck.CKR_KEY_SIZE_RANGE)
+	require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err))
 	_, _, err = c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, nil, nil)
-	want(t, err, ck.CKR_MECHANISM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(err))
 	_, err = c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, nil)
-	want(t, err, ck.CKR_MECHANISM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(err))
 	_, _, err = c.GenerateKeyPair(w.session(c, ro), ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN},
 		ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256)}, ck.Template{onToken})
-	want(t, err, ck.CKR_SESSION_READ_ONLY)
+	require.Equal(t, ck.CKR_SESSION_READ_ONLY, ck.CodeOf(err))
 }
 
 func TestRandom(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.open(ro)
 	a, err := c.GenerateRandom(h, 32)
-	w.ok(err)
+	require.NoError(w.t, err)
 	b, err := c.GenerateRandom(h, 32)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if len(a) != 32 || slices.Equal(a, b) {
 		t.Error("not random")
 	}
 	_, err = c.GenerateRandom(h, 1<<40)
-	want(t, err, ck.CKR_ARGUMENTS_BAD)
-	want(t, c.SeedRandom(h, a), ck.CKR_RANDOM_SEED_NOT_SUPPORTED)
-	want(t, c.SeedRandom(h+1000, a), ck.CKR_SESSION_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_ARGUMENTS_BAD, ck.CodeOf(err))
+	require.Equal(t, ck.CKR_RANDOM_SEED_NOT_SUPPORTED, ck.CodeOf(c.SeedRandom(h, a)))
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(c.SeedRandom(h+1000, a)))
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
@@ -15,7 +17,7 @@ func (w *world) aes(c *vtoken.Client, h ck.SessionHandle, attrs ...ck.Attribute)
 	w.t.Helper()
 	key, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_AES_KEY_GEN},
 		append(ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))}, attrs...))
-	w.ok(err)
+	require.NoError(w.t, err)
 	return key
 }
 
@@ -43,7 +45,7 @@ func TestUsageFlags(t *testing.T) {
 		aes := w.aes(c, h, ck.Bool(usage, true))
 		hmac, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN},
 			ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32)), ck.Bool(usage, true)})
-		w.ok(err)
+		require.NoError(w.t, err)
 		for tried, begin := range inits(c) {
 			m, key := cbc, aes
 			if tried == ck.CKA_SIGN || tried == ck.CKA_VERIFY {
@@ -56,7 +58,7 @@ func TestUsageFlags(t *testing.T) {
 			if err := begin(h, m, key); ck.CodeOf(err) != code {
 				t.Errorf("a key with %v, asked for %v: %v", usage, tried, err)
 			}
-			w.ok(c.SessionCancel(h, cancels[tried]))
+			require.NoError(w.t, c.SessionCancel(h, cancels[tried]))
 		}
 	}
 }
@@ -70,11 +72,9 @@ func TestAllowedMechanisms(t *testing.T) {
 	for _, begin := range []initFunc{c.EncryptInit, c.DecryptInit} {
 		for _, m := range mech.List() {
 			err := begin(h, ck.Mechanism{Type: m, Parameter: ck.RawParameter(make([]byte, 16))}, key)
-			if (err == nil) != (m == ck.CKM_AES_CBC) {
-				t.Errorf("%v: %v", m, err)
-			}
+			require.Equal(t, (m == ck.CKM_AES_CBC), (err == nil), "%v: %v", m, err)
 		}
-		w.ok(c.SessionCancel(h, ck.CKF_ENCRYPT|ck.CKF_DECRYPT))
+		require.NoError(w.t, c.SessionCancel(h, ck.CKF_ENCRYPT|ck.CKF_DECRYPT))
 	}
 }
 
@@ -83,16 +83,16 @@ func TestBadKeys(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	pub, priv := w.ecPair(c, h, true)
 	o, err := c.CreateObject(h, data("x", "v"))
-	w.ok(err)
-	want(t, c.SignInit(h, ecdsaMech, 99999), ck.CKR_KEY_HANDLE_INVALID)
-	want(t, c.SignInit(h, ecdsaMech, o), ck.CKR_KEY_HANDLE_INVALID)
-	want(t, c.SignInit(h, ecdsaMech, w.aes(c, h)), ck.CKR_KEY_TYPE_INCONSISTENT)
-	want(t, c.SignInit(h, ecdsaMech, pub), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_VENDOR_DEFINED}, priv), ck.CKR_MECHANISM_INVALID)
-	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256}, priv), ck.CKR_MECHANISM_INVALID)
+	require.NoError(w.t, err)
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(c.SignInit(h, ecdsaMech, 99999)))
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(c.SignInit(h, ecdsaMech, o)))
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(c.SignInit(h, ecdsaMech, w.aes(c, h))))
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CodeOf(c.SignInit(h, ecdsaMech, pub)))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(c.SignInit(h, ck.Mechanism{Type: ck.CKM_VENDOR_DEFINED}, priv)))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256}, priv)))
 	other, oh := w.open(rw)
-	want(t, other.SignInit(oh, ecdsaMech, priv), ck.CKR_USER_NOT_LOGGED_IN)
-	want(t, other.VerifyInit(oh, ecdsaMech, pub), ck.CKR_OK)
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(other.SignInit(oh, ecdsaMech, priv)))
+	require.Equal(t, ck.CKR_OK, ck.CodeOf(other.VerifyInit(oh, ecdsaMech, pub)))
 }
 
 // Whatever takes the right to a key away ends the operations with it, in all
@@ -104,23 +104,23 @@ func TestOperationsEndWithTheRight(t *testing.T) {
 		code ck.Error
 	}{
 		"logout": {func(w *world, c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) {
-			w.ok(c.Logout(h))
+			require.NoError(w.t, c.Logout(h))
 		}, ck.CKR_OPERATION_NOT_INITIALIZED},
 		"logout and login": {func(w *world, c *vtoken.Client, h ck.SessionHandle, _ ck.ObjectHandle) {
-			w.ok(c.Logout(h))
-			w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+			require.NoError(w.t, c.Logout(h))
+			require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 		}, ck.CKR_OPERATION_NOT_INITIALIZED},
 		"destroy": {func(w *world, c *vtoken.Client, h ck.SessionHandle, priv ck.ObjectHandle) {
-			w.ok(c.DestroyObject(h, priv))
+			require.NoError(w.t, c.DestroyObject(h, priv))
 		}, ck.CKR_OPERATION_NOT_INITIALIZED},
 		"PIN reset": {func(w *world, _ *vtoken.Client, _ ck.SessionHandle, _ ck.ObjectHandle) {
-			w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Verifier = []byte("another") }))
+			require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Verifier = []byte("another") }))
 		}, ck.CKR_OPERATION_NOT_INITIALIZED},
 		"disable": {func(w *world, _ *vtoken.Client, _ ck.SessionHandle, _ ck.ObjectHandle) {
-			w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Enabled = false }))
+			require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Enabled = false }))
 		}, ck.CKR_SESSION_HANDLE_INVALID},
 		"delete": {func(w *world, _ *vtoken.Client, _ ck.SessionHandle, _ ck.ObjectHandle) {
-			w.ok(w.store.DeleteToken(w.alice.ID))
+			require.NoError(w.t, w.store.DeleteToken(w.alice.ID))
 		}, ck.CKR_SESSION_HANDLE_INVALID},
 	} {
 		for _, token := range []bool{true, false} {
@@ -128,18 +128,16 @@ func TestOperationsEndWithTheRight(t *testing.T) {
 			c, h := w.loggedIn(rw)
 			second := w.session(c, rw)
 			pub, priv := w.ecPair(c, h, token)
-			w.ok(c.SignInit(second, ecdsaMech, priv))
-			w.ok(c.VerifyInit(second, ecdsaMech, pub))
+			require.NoError(w.t, c.SignInit(second, ecdsaMech, priv))
+			require.NoError(w.t, c.VerifyInit(second, ecdsaMech, pub))
 			tc.end(w, c, h, priv)
 			_, err := c.Sign(second, digest, big1K)
-			if ck.CodeOf(err) != tc.code {
-				t.Errorf("%s, token object %v: %v", name, token, err)
-			}
+			require.Equal(t, tc.code, ck.CodeOf(err), "%s, token object %v: %v", name, token, err)
 			if private, _ := w.engine.ParsedKeys(); private != 0 && name != "logout and login" {
 				t.Errorf("%s, token object %v: %d private keys are in memory", name, token, private)
 			}
 			if tc.code == ck.CKR_OPERATION_NOT_INITIALIZED {
-				want(t, c.Verify(second, digest, make([]byte, 64)), ck.CKR_SIGNATURE_INVALID)
+				require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(c.Verify(second, digest, make([]byte, 64))))
 			}
 		}
 	}
@@ -151,13 +149,13 @@ func TestLogoutOfAnother(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	other, oh := w.loggedIn(rw)
 	_, priv := w.ecPair(c, h, true)
-	w.ok(c.SignInit(h, ecdsaMech, priv))
-	w.ok(other.SignInit(oh, ecdsaMech, priv))
-	w.ok(other.Logout(oh))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
+	require.NoError(w.t, other.SignInit(oh, ecdsaMech, priv))
+	require.NoError(w.t, other.Logout(oh))
 	_, err := other.Sign(oh, make([]byte, 32), big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 	_, err = c.Sign(h, make([]byte, 32), big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if private, _ := w.engine.ParsedKeys(); private != 1 {
 		t.Errorf("%d private keys in memory", private)
 	}
@@ -175,22 +173,22 @@ func TestAlwaysAuthenticate(t *testing.T) {
 	_, priv := w.ecPair(c, h, true, ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, true))
 	digest := make([]byte, 32)
 	context := func(p string) error { return c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(p)) }
-	want(t, context(userPIN), ck.CKR_OPERATION_NOT_INITIALIZED)
-	w.ok(c.SignInit(h, ecdsaMech, priv))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(context(userPIN)))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
 	_, err := c.Sign(h, digest, big1K)
-	w.ok(err)
-	w.ok(c.SignInit(h, ecdsaMech, priv))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
 	_, err = c.Sign(h, digest, big1K)
-	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
-	w.ok(c.SignInit(h, ecdsaMech, priv))
-	want(t, context("wrong"), ck.CKR_PIN_INCORRECT)
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(context("wrong")))
 	_, err = c.Sign(h, digest, big1K)
-	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
-	w.ok(context(userPIN))
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
+	require.NoError(w.t, context(userPIN))
 	_, err = c.Sign(h, digest, big1K)
-	w.ok(err)
-	w.ok(c.Logout(h))
-	want(t, context(userPIN), ck.CKR_USER_NOT_LOGGED_IN)
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.Logout(h))
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(context(userPIN)))
 }
 
 // The first use since the login may be without the PIN, but it need not: whoever
@@ -203,18 +201,18 @@ func TestAlwaysAuthenticateAfterLogin(t *testing.T) {
 	_, plain := w.ecPair(c, h, true)
 	digest := make([]byte, 32)
 	for range 3 { // begun, and left alone
-		w.ok(c.SignInit(h, ecdsaMech, priv))
+		require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
 	}
-	w.ok(c.SignInit(h, ecdsaMech, plain))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, plain))
 	_, err := c.Sign(h, digest, big1K)
-	w.ok(err)
-	w.ok(c.SignInit(h, ecdsaMech, priv))
-	w.ok(c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
+	require.NoError(w.t, c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)))
 	_, err = c.Sign(h, digest, big1K)
-	w.ok(err)
-	w.ok(c.SignInit(h, ecdsaMech, priv)) // giving the PIN was the use after the login
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv)) // giving the PIN was the use after the login
 	_, err = c.Sign(h, digest, big1K)
-	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
 }
 
 // An operation whose key is gone is over, and does not stand in the way of the next.
@@ -223,11 +221,11 @@ func TestInitAfterKeyIsGone(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	_, one := w.ecPair(c, h, true)
 	_, two := w.ecPair(c, h, true)
-	w.ok(c.SignInit(h, ecdsaMech, one))
-	w.ok(c.DestroyObject(h, one))
-	w.ok(c.SignInit(h, ecdsaMech, two))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, one))
+	require.NoError(w.t, c.DestroyObject(h, one))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, two))
 	_, err := c.Sign(h, make([]byte, 32), big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 }
 
 func TestDigest(t *testing.T) {
@@ -235,37 +233,31 @@ func TestDigest(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	m := ck.Mechanism{Type: ck.CKM_SHA256}
 	wanted := sha256.Sum256([]byte("message"))
-	w.ok(c.DigestInit(h, m))
+	require.NoError(w.t, c.DigestInit(h, m))
 	out, err := c.Digest(h, []byte("message"), query)
-	w.ok(err)
-	if out.Len != 32 {
-		t.Errorf("length %d", out.Len)
-	}
+	require.NoError(w.t, err)
+	require.EqualValues(t, 32, out.Len, "length %d", out.Len)
 	out, err = c.Digest(h, []byte("message"), ck.Buffer{Len: 32})
-	w.ok(err)
-	if string(out.Data) != string(wanted[:]) {
-		t.Error("wrong digest")
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, string(wanted[:]), string(out.Data), "wrong digest")
 	key, err := c.CreateObject(h, ck.Template{
 		ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET),
 		ck.String(ck.CKA_VALUE, "essa"), ck.Bool(ck.CKA_SENSITIVE, false), ck.Bool(ck.CKA_EXTRACTABLE, true),
 	})
-	w.ok(err)
-	w.ok(c.DigestInit(h, m))
-	w.ok(c.DigestUpdate(h, []byte("m")))
-	w.ok(c.DigestKey(h, key))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.DigestInit(h, m))
+	require.NoError(w.t, c.DigestUpdate(h, []byte("m")))
+	require.NoError(w.t, c.DigestKey(h, key))
 	_, err = c.Digest(h, []byte("ge"), big1K)
-	want(t, err, ck.CKR_OPERATION_ACTIVE)
-	w.ok(c.DigestUpdate(h, []byte("ge")))
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
+	require.NoError(w.t, c.DigestUpdate(h, []byte("ge")))
 	_, err = c.DigestFinal(h, ck.Buffer{Len: 31})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err = c.DigestFinal(h, big1K)
-	w.ok(err)
-	if string(out.Data) != string(wanted[:]) {
-		t.Error("wrong digest in parts")
-	}
-	w.ok(c.DigestInit(h, m))
-	want(t, c.DigestKey(h, w.aes(c, h)), ck.CKR_KEY_INDIGESTIBLE)
-	want(t, c.DigestUpdate(h, nil), ck.CKR_OPERATION_NOT_INITIALIZED)
-	want(t, c.DigestInit(h, ecdsaMech), ck.CKR_MECHANISM_INVALID)
+	require.NoError(w.t, err)
+	require.Equal(t, string(wanted[:]), string(out.Data), "wrong digest in parts")
+	require.NoError(w.t, c.DigestInit(h, m))
+	require.Equal(t, ck.CKR_KEY_INDIGESTIBLE, ck.CodeOf(c.DigestKey(h, w.aes(c, h))))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.DigestUpdate(h, nil)))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(c.DigestInit(h, ecdsaMech)))
 }

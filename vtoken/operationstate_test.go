@@ -1,9 +1,10 @@
 package vtoken_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -13,11 +14,11 @@ import (
 func saved(t *testing.T, c *vtoken.Client, h ck.SessionHandle) []byte {
 	t.Helper()
 	out, err := c.GetOperationState(h, query)
-	want(t, err, ck.CKR_OK)
+	require.Equal(t, ck.CKR_OK, ck.CodeOf(err))
 	_, err = c.GetOperationState(h, ck.Buffer{Len: out.Len - 1})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err = c.GetOperationState(h, ck.Buffer{Len: out.Len})
-	want(t, err, ck.CKR_OK)
+	require.Equal(t, ck.CKR_OK, ck.CodeOf(err))
 	return out.Data
 }
 
@@ -27,18 +28,16 @@ func TestDigestState(t *testing.T) {
 	c, a := w.open(ro)
 	b := w.session(c, ro)
 	for _, m := range []ck.MechanismType{ck.CKM_SHA_1, ck.CKM_SHA224, ck.CKM_SHA256, ck.CKM_SHA384, ck.CKM_SHA512, ck.CKM_SHA512_256} {
-		w.ok(c.DigestInit(a, ck.Mechanism{Type: m}))
-		w.ok(c.DigestUpdate(a, []byte("one ")))
-		w.ok(c.SetOperationState(b, saved(t, c, a), 0, 0))
-		w.ok(c.DigestUpdate(a, []byte("two")))
-		w.ok(c.DigestUpdate(b, []byte("two")))
+		require.NoError(w.t, c.DigestInit(a, ck.Mechanism{Type: m}))
+		require.NoError(w.t, c.DigestUpdate(a, []byte("one ")))
+		require.NoError(w.t, c.SetOperationState(b, saved(t, c, a), 0, 0))
+		require.NoError(w.t, c.DigestUpdate(a, []byte("two")))
+		require.NoError(w.t, c.DigestUpdate(b, []byte("two")))
 		first, err := c.DigestFinal(a, big1K)
-		w.ok(err)
+		require.NoError(w.t, err)
 		second, err := c.DigestFinal(b, big1K)
-		w.ok(err)
-		if !bytes.Equal(first.Data, second.Data) {
-			t.Errorf("%v: %x and %x", m, first.Data, second.Data)
-		}
+		require.NoError(w.t, err)
+		require.Equal(t, second.Data, first.Data, "%v: %x and %x", m, first.Data, second.Data)
 	}
 }
 
@@ -51,37 +50,37 @@ func TestSignatureState(t *testing.T) {
 	pub, priv := w.ecPair(c, a, false)
 	_, other := w.ecPair(c, a, false)
 	m := ck.Mechanism{Type: ck.CKM_ECDSA_SHA256}
-	w.ok(c.SignInit(a, m, priv))
-	w.ok(c.SignUpdate(a, []byte("one ")))
+	require.NoError(w.t, c.SignInit(a, m, priv))
+	require.NoError(w.t, c.SignUpdate(a, []byte("one ")))
 	state := saved(t, c, a)
 
-	want(t, c.SetOperationState(b, state, 0, other), ck.CKR_KEY_CHANGED)
-	want(t, c.SetOperationState(b, state[:len(state)-1], 0, priv), ck.CKR_SAVED_STATE_INVALID)
-	want(t, c.SetOperationState(b, nil, 0, priv), ck.CKR_SAVED_STATE_INVALID)
+	require.Equal(t, ck.CKR_KEY_CHANGED, ck.CodeOf(c.SetOperationState(b, state, 0, other)))
+	require.Equal(t, ck.CKR_SAVED_STATE_INVALID, ck.CodeOf(c.SetOperationState(b, state[:len(state)-1], 0, priv)))
+	require.Equal(t, ck.CKR_SAVED_STATE_INVALID, ck.CodeOf(c.SetOperationState(b, nil, 0, priv)))
 	stranger, h := w.loggedIn(rw)
-	want(t, stranger.SetOperationState(h, state, 0, priv), ck.CKR_SAVED_STATE_INVALID)
+	require.Equal(t, ck.CKR_SAVED_STATE_INVALID, ck.CodeOf(stranger.SetOperationState(h, state, 0, priv)))
 
 	digest := sha256.Sum256([]byte("one two"))
 	for _, keys := range [][2]ck.ObjectHandle{{0, priv}, {priv, priv}, {0, 0}} {
-		w.ok(c.SetOperationState(b, state, keys[0], keys[1]))
-		want(t, c.SignInit(b, m, priv), ck.CKR_OPERATION_ACTIVE)
-		w.ok(c.SignUpdate(b, []byte("two")))
+		require.NoError(w.t, c.SetOperationState(b, state, keys[0], keys[1]))
+		require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(c.SignInit(b, m, priv)))
+		require.NoError(w.t, c.SignUpdate(b, []byte("two")))
 		sig, err := c.SignFinal(b, big1K)
-		w.ok(err)
+		require.NoError(w.t, err)
 		w.verifyP256(c, a, pub, digest[:], sig.Data)
 	}
-	w.ok(c.VerifyInit(b, m, pub))
-	w.ok(c.VerifyUpdate(b, []byte("one ")))
+	require.NoError(w.t, c.VerifyInit(b, m, pub))
+	require.NoError(w.t, c.VerifyUpdate(b, []byte("one ")))
 	verifying := saved(t, c, b)
-	w.ok(c.SignUpdate(a, []byte("two")))
+	require.NoError(w.t, c.SignUpdate(a, []byte("two")))
 	sig, err := c.SignFinal(a, big1K)
-	w.ok(err)
-	w.ok(c.SetOperationState(a, verifying, 0, pub))
-	w.ok(c.VerifyUpdate(a, []byte("two")))
-	w.ok(c.VerifyFinal(a, sig.Data))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.SetOperationState(a, verifying, 0, pub))
+	require.NoError(w.t, c.VerifyUpdate(a, []byte("two")))
+	require.NoError(w.t, c.VerifyFinal(a, sig.Data))
 
-	w.ok(c.DestroyObject(a, priv))
-	want(t, c.SetOperationState(a, state, 0, 0), ck.CKR_KEY_HANDLE_INVALID)
+	require.NoError(w.t, c.DestroyObject(a, priv))
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(c.SetOperationState(a, state, 0, 0)))
 }
 
 // The state of a logged-out session's operation is no way back to its key.
@@ -89,18 +88,18 @@ func TestStateAfterLogout(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	_, priv := w.ecPair(c, h, true)
-	w.ok(c.SignInit(h, ck.Mechanism{Type: ck.CKM_ECDSA_SHA256}, priv))
-	w.ok(c.SignUpdate(h, []byte("data")))
+	require.NoError(w.t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_ECDSA_SHA256}, priv))
+	require.NoError(w.t, c.SignUpdate(h, []byte("data")))
 	state := saved(t, c, h)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, c.Logout(h))
 	_, err := c.GetOperationState(h, query)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	want(t, c.SetOperationState(h, state, 0, priv), ck.CKR_USER_NOT_LOGGED_IN)
-	want(t, c.SignUpdate(h, nil), ck.CKR_OPERATION_NOT_INITIALIZED)
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
-	w.ok(c.SetOperationState(h, state, 0, priv))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(c.SetOperationState(h, state, 0, priv)))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.SignUpdate(h, nil)))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.SetOperationState(h, state, 0, priv))
 	_, err = c.SignFinal(h, big1K)
-	want(t, err, ck.CKR_OK)
+	require.Equal(t, ck.CKR_OK, ck.CodeOf(err))
 }
 
 // What cannot be saved says so.
@@ -108,22 +107,22 @@ func TestUnsaveableState(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	_, err := c.GetOperationState(h, query)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 	key := w.aes(c, h, ck.Bool(ck.CKA_ENCRYPT, true))
 	cbc := ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.RawParameter(make([]byte, 16))}
-	w.ok(c.EncryptInit(h, cbc, key))
+	require.NoError(w.t, c.EncryptInit(h, cbc, key))
 	_, err = c.GetOperationState(h, query)
-	want(t, err, ck.CKR_STATE_UNSAVEABLE)
-	w.ok(c.DigestInit(h, ck.Mechanism{Type: ck.CKM_SHA256}))
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+	require.NoError(w.t, c.DigestInit(h, ck.Mechanism{Type: ck.CKM_SHA256}))
 	_, err = c.GetOperationState(h, query)
-	want(t, err, ck.CKR_STATE_UNSAVEABLE)
-	w.ok(c.SessionCancel(h, ck.CKF_ENCRYPT))
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+	require.NoError(w.t, c.SessionCancel(h, ck.CKF_ENCRYPT))
 	state := saved(t, c, h)
-	want(t, c.SetOperationState(h, state, 0, key), ck.CKR_KEY_NOT_NEEDED)
+	require.Equal(t, ck.CKR_KEY_NOT_NEEDED, ck.CodeOf(c.SetOperationState(h, state, 0, key)))
 
 	hmac, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))})
-	w.ok(err)
-	w.ok(c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, hmac))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, hmac))
 	_, err = c.GetOperationState(h, query)
-	want(t, err, ck.CKR_STATE_UNSAVEABLE)
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
 }

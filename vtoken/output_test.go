@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
@@ -60,14 +62,14 @@ func (b *bench) outputFunctions() map[string]outputFunc {
 	kem, _ := w.kemPair(c, h, nil, nil)
 	verifies, signs, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_VERIFY_RECOVER, true)}, ck.Template{flag(ck.CKA_SIGN_RECOVER, true)})
-	w.ok(err)
+	require.NoError(w.t, err)
 	padded := ck.Mechanism{Type: ck.CKM_AES_CBC_PAD, Parameter: ck.RawParameter(make([]byte, 16))}
 	recovers := ck.Mechanism{Type: ck.CKM_RSA_PKCS}
 	plain := bytes.Repeat([]byte("data"), 8)
 	encrypted := w.encryptedWith(c, padded, aes, plain)
-	w.ok(c.SignRecoverInit(h, recovers, signs))
+	require.NoError(w.t, c.SignRecoverInit(h, recovers, signs))
 	signature, err := c.SignRecover(h, plain, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 
 	gcm := ck.Mechanism{Type: ck.CKM_AES_GCM}
 	message := func() *ck.MessageParams {
@@ -75,15 +77,15 @@ func (b *bench) outputFunctions() map[string]outputFunc {
 	}
 	sealed := message()
 	begin := w.session(c, rw)
-	w.ok(c.MessageEncryptInit(begin, gcm, aes))
+	require.NoError(w.t, c.MessageEncryptInit(begin, gcm, aes))
 	hidden, err := c.EncryptMessage(begin, sealed, nil, plain, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 
-	encrypting := func(h ck.SessionHandle) { w.ok(c.EncryptInit(h, padded, aes)) }
-	decrypting := func(h ck.SessionHandle) { w.ok(c.DecryptInit(h, padded, aes)) }
-	digesting := func(h ck.SessionHandle) { w.ok(c.DigestInit(h, sha256M)) }
-	signing := func(h ck.SessionHandle) { w.ok(c.SignInit(h, hmacMech, mac)) }
-	verifying := func(h ck.SessionHandle) { w.ok(c.VerifyInit(h, hmacMech, mac)) }
+	encrypting := func(h ck.SessionHandle) { require.NoError(w.t, c.EncryptInit(h, padded, aes)) }
+	decrypting := func(h ck.SessionHandle) { require.NoError(w.t, c.DecryptInit(h, padded, aes)) }
+	digesting := func(h ck.SessionHandle) { require.NoError(w.t, c.DigestInit(h, sha256M)) }
+	signing := func(h ck.SessionHandle) { require.NoError(w.t, c.SignInit(h, hmacMech, mac)) }
+	verifying := func(h ck.SessionHandle) { require.NoError(w.t, c.VerifyInit(h, hmacMech, mac)) }
 	all := func(begin ...func(ck.SessionHandle)) func(ck.SessionHandle) {
 		return func(h ck.SessionHandle) {
 			for _, f := range begin {
@@ -99,12 +101,12 @@ func (b *bench) outputFunctions() map[string]outputFunc {
 		"DecryptUpdate": one(of(c.DecryptUpdate, encrypted), decrypting),
 		"DecryptFinal": one(c.DecryptFinal, all(decrypting, func(h ck.SessionHandle) {
 			_, err := c.DecryptUpdate(h, w.encryptedWith(c, padded, aes, plain[:20]), big1K)
-			w.ok(err)
+			require.NoError(w.t, err)
 		})),
 		"Digest": one(of(c.Digest, plain), digesting), "DigestFinal": one(c.DigestFinal, digesting),
 		"Sign": one(of(c.Sign, plain), signing), "SignFinal": one(c.SignFinal, signing),
-		"SignRecover":         one(of(c.SignRecover, plain), func(h ck.SessionHandle) { w.ok(c.SignRecoverInit(h, recovers, signs)) }),
-		"VerifyRecover":       one(of(c.VerifyRecover, signature.Data), func(h ck.SessionHandle) { w.ok(c.VerifyRecoverInit(h, recovers, verifies)) }),
+		"SignRecover":         one(of(c.SignRecover, plain), func(h ck.SessionHandle) { require.NoError(w.t, c.SignRecoverInit(h, recovers, signs)) }),
+		"VerifyRecover":       one(of(c.VerifyRecover, signature.Data), func(h ck.SessionHandle) { require.NoError(w.t, c.VerifyRecoverInit(h, recovers, verifies)) }),
 		"DigestEncryptUpdate": one(of(c.DigestEncryptUpdate, plain), all(digesting, encrypting)),
 		"DecryptDigestUpdate": one(of(c.DecryptDigestUpdate, encrypted), all(digesting, decrypting)),
 		"SignEncryptUpdate":   one(of(c.SignEncryptUpdate, plain), all(signing, encrypting)),
@@ -119,32 +121,32 @@ func (b *bench) outputFunctions() map[string]outputFunc {
 			return out, err
 		},
 		"SignMessage": one(func(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) { return c.SignMessage(h, nil, plain, buf) },
-			func(h ck.SessionHandle) { w.ok(c.MessageSignInit(h, hmacMech, mac)) }),
+			func(h ck.SessionHandle) { require.NoError(w.t, c.MessageSignInit(h, hmacMech, mac)) }),
 		"SignMessageNext": one(func(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 			return c.SignMessageNext(h, nil, plain, true, buf)
 		},
 			func(h ck.SessionHandle) {
-				w.ok(c.MessageSignInit(h, hmacMech, mac))
-				w.ok(c.SignMessageBegin(h, nil))
+				require.NoError(w.t, c.MessageSignInit(h, hmacMech, mac))
+				require.NoError(w.t, c.SignMessageBegin(h, nil))
 			}),
 		"EncryptMessage": one(func(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 			return c.EncryptMessage(h, message(), nil, plain, buf)
 		},
-			func(h ck.SessionHandle) { w.ok(c.MessageEncryptInit(h, gcm, aes)) }),
+			func(h ck.SessionHandle) { require.NoError(w.t, c.MessageEncryptInit(h, gcm, aes)) }),
 		"EncryptMessageNext": one(func(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 			return c.EncryptMessageNext(h, message(), plain, buf, ck.CKF_END_OF_MESSAGE)
 		}, func(h ck.SessionHandle) {
-			w.ok(c.MessageEncryptInit(h, gcm, aes))
-			w.ok(c.EncryptMessageBegin(h, message(), nil))
+			require.NoError(w.t, c.MessageEncryptInit(h, gcm, aes))
+			require.NoError(w.t, c.EncryptMessageBegin(h, message(), nil))
 		}),
 		"DecryptMessage": one(func(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 			return c.DecryptMessage(h, sealed, nil, hidden.Data, buf)
-		}, func(h ck.SessionHandle) { w.ok(c.MessageDecryptInit(h, gcm, aes)) }),
+		}, func(h ck.SessionHandle) { require.NoError(w.t, c.MessageDecryptInit(h, gcm, aes)) }),
 		"DecryptMessageNext": one(func(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 			return c.DecryptMessageNext(h, sealed, hidden.Data, buf, ck.CKF_END_OF_MESSAGE)
 		}, func(h ck.SessionHandle) {
-			w.ok(c.MessageDecryptInit(h, gcm, aes))
-			w.ok(c.DecryptMessageBegin(h, sealed, nil))
+			require.NoError(w.t, c.MessageDecryptInit(h, gcm, aes))
+			require.NoError(w.t, c.DecryptMessageBegin(h, sealed, nil))
 		}),
 	}
 }
@@ -153,9 +155,9 @@ func (b *bench) outputFunctions() map[string]outputFunc {
 func (w *world) encryptedWith(c *vtoken.Client, m ck.Mechanism, key ck.ObjectHandle, data []byte) []byte {
 	w.t.Helper()
 	h := w.session(c, rw)
-	w.ok(c.EncryptInit(h, m, key))
+	require.NoError(w.t, c.EncryptInit(h, m, key))
 	out, err := c.Encrypt(h, data, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return out.Data
 }
 
@@ -196,12 +198,12 @@ func TestEveryDecryption(t *testing.T) {
 		}
 		tried++
 		w := b.world
-		w.ok(start())
+		require.NoError(w.t, start())
 		if got := fills(t, m.String(), func(buf ck.Buffer) (ck.Output, error) { return c.Decrypt(h, encrypted, buf) }); !bytes.HasSuffix(got, plain) {
 			t.Errorf("%v: decrypted to %x", m, got)
 		}
 		_, err := c.Decrypt(h, encrypted, query)
-		want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 	}
 	t.Logf("%d mechanisms decrypt", tried)
 }
@@ -226,7 +228,7 @@ func (b *bench) decryption(m ck.MechanismType, d *mech.Descriptor, plain []byte)
 					continue
 				}
 				back, err := b.c.Decrypt(b.h, out.Data, big1K)
-				b.ok(b.c.SessionCancel(b.h, ck.CKF_DECRYPT))
+				require.NoError(b.t, b.c.SessionCancel(b.h, ck.CKF_DECRYPT))
 				if err == nil && bytes.HasSuffix(back.Data, plain) {
 					return func() error { return b.c.DecryptInit(b.h, used, k.h) }, out.Data
 				}
@@ -244,10 +246,10 @@ func (b *bench) oldDecryption(m ck.MechanismType, plain []byte) (start func() er
 		typ, value = ck.CKK_DES3, append(bytes.Repeat([]byte{0xce}, 8), "\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10"...)
 		block, err = des.NewTripleDESCipher(value)
 	}
-	b.ok(err)
+	require.NoError(b.t, err)
 	key, err := b.c.CreateObject(b.h, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, typ),
 		ck.Bytes(ck.CKA_VALUE, value), flag(ck.CKA_DECRYPT, true)})
-	b.ok(err)
+	require.NoError(b.t, err)
 	used := ck.Mechanism{Type: m, Parameter: ck.RawParameter(make([]byte, 8))}
 	encrypted = bytes.Clone(plain)
 	switch name := m.String(); {
@@ -272,7 +274,7 @@ func TestEveryWrapping(t *testing.T) {
 	c, h := w.loggedIn(rw)
 	rsa, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_WRAP, true)}, ck.Template{flag(ck.CKA_UNWRAP, true)})
-	w.ok(err)
+	require.NoError(w.t, err)
 	kem, _ := w.kemPair(c, h, nil, nil)
 	keys, free := []ck.ObjectHandle{w.aes(c, h, wraps...), rsa}, w.aes(c, h, extractable, freely)
 	for _, m := range mech.List() {
@@ -288,9 +290,7 @@ func TestEveryWrapping(t *testing.T) {
 					}
 				}
 			}
-			if !wraps {
-				t.Errorf("%v: nothing is wrapped; add a key or a parameter", m)
-			}
+			require.True(t, wraps, "%v: nothing is wrapped; add a key or a parameter", m)
 		}
 		if d.Encapsulate != nil {
 			fills(t, m.String(), func(buf ck.Buffer) (ck.Output, error) {

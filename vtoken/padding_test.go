@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -16,14 +18,14 @@ func TestDecryptionAllocatesTheSame(t *testing.T) {
 	m := ck.Mechanism{Type: ck.CKM_RSA_PKCS}
 	pub, priv, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_ENCRYPT, true)}, ck.Template{flag(ck.CKA_DECRYPT, true)})
-	w.ok(err)
+	require.NoError(w.t, err)
 	allocations := func(ciphertext []byte) float64 {
 		least := math.Inf(1)
 		for range 3 { // what else allocates meanwhile adds to it
 			least = min(least, testing.AllocsPerRun(20, func() {
-				w.ok(c.DecryptInit(h, m, priv))
+				require.NoError(w.t, c.DecryptInit(h, m, priv))
 				_, err := c.Decrypt(h, ciphertext, big1K)
-				w.ok(err)
+				require.NoError(w.t, err)
 			}))
 		}
 		return least

@@ -3,6 +3,8 @@ package vtoken
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 )
@@ -16,18 +18,12 @@ func TestPanicLetsGoOfTheKey(t *testing.T) {
 	s.ops[signing] = op
 	func() {
 		defer func() {
-			if recover() == nil {
-				t.Error("no panic")
-			}
+			require.NotNil(t, recover(), "no panic")
 		}()
 		_ = s.runStep(signing, op, func() error { panic("in a mechanism") })
 	}()
-	if s.ops[signing] != nil {
-		t.Error("the operation is still there")
-	}
-	if !key.mu.TryLock() {
-		t.Fatal("the key is still held")
-	}
+	require.Nil(t, s.ops[signing], "the operation is still there")
+	require.True(t, key.mu.TryLock(), "the key is still held")
 	key.mu.Unlock()
 	key.wipe()
 	s.ops[signing] = op

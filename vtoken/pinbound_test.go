@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/pin"
@@ -17,10 +19,10 @@ import (
 func newBoundWorld(t testing.TB) *world {
 	t.Helper()
 	w := newWorld(t)
-	w.ok(w.store.DeleteToken(w.alice.ID))
+	require.NoError(w.t, w.store.DeleteToken(w.alice.ID))
 	var err error
 	w.alice, err = w.store.AddBoundToken("alice", "alice's bound card", userPIN, soPIN)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return w
 }
 
@@ -34,20 +36,18 @@ var (
 func (w *world) signs(c *vtoken.Client, h ck.SessionHandle) {
 	w.t.Helper()
 	keys := w.find(c, h, ck.Ulong(ck.CKA_CLASS, uint64(ck.CKO_PRIVATE_KEY)))
-	if len(keys) != 1 {
-		w.t.Fatalf("there are %d private keys", len(keys))
-	}
-	w.ok(c.SignInit(h, ecdsaMech, keys[0]))
+	require.Len(w.t, keys, 1, "there are %d private keys", len(keys))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, keys[0]))
 	_, err := c.Sign(h, make([]byte, 32), big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 }
 
 func (w *world) find(c *vtoken.Client, h ck.SessionHandle, t ...ck.Attribute) []ck.ObjectHandle {
 	w.t.Helper()
-	w.ok(c.FindObjectsInit(h, t))
+	require.NoError(w.t, c.FindObjectsInit(h, t))
 	found, err := c.FindObjects(h, 100)
-	w.ok(err)
-	w.ok(c.FindObjectsFinal(h))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.FindObjectsFinal(h))
 	return found
 }
 
@@ -68,25 +68,21 @@ func TestBoundMemory(t *testing.T) {
 	w.signs(one, h)
 	hashes := w.store.Hashes()
 	two, h2 := w.loggedIn(ro)
-	if w.store.Hashes() != hashes {
-		t.Error("the PIN was hashed again, though somebody is logged in with it")
-	}
+	require.Equal(t, hashes, w.store.Hashes(), "the PIN was hashed again, though somebody is logged in with it")
 	w.signs(two, h2)
-	w.ok(one.Logout(h))
+	require.NoError(w.t, one.Logout(h))
 	held(2)
 	w.signs(two, h2)
 	two.Close()
 	held(0)
-	w.ok(one.Login(h, ck.CKU_USER, pinOf(userPIN)))
-	if w.store.Hashes() != hashes+1 {
-		t.Error("the PIN was not hashed again, though nobody was logged in")
-	}
+	require.NoError(w.t, one.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.Equal(t, hashes+1, w.store.Hashes(), "the PIN was not hashed again, though nobody was logged in")
 	w.signs(one, h)
-	w.ok(one.Logout(h))
+	require.NoError(w.t, one.Logout(h))
 	// PINs that are given without a login leave nothing behind either.
-	w.ok(one.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	require.NoError(w.t, one.SetPIN(h, pinOf(userPIN), pinOf("5678")))
 	held(0)
-	want(t, one.Login(h, ck.CKU_SO, pinOf("wrong")), ck.CKR_PIN_INCORRECT)
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(one.Login(h, ck.CKU_SO, pinOf("wrong"))))
 	held(0)
 }
 
@@ -95,28 +91,28 @@ func TestBoundMemory(t *testing.T) {
 func TestBoundPINChanges(t *testing.T) {
 	for name, change := range map[string]func(w *world, c *vtoken.Client, h ck.SessionHandle){
 		"user": func(w *world, c *vtoken.Client, h ck.SessionHandle) {
-			w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+			require.NoError(w.t, c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
 			w.signs(c, h)
 		},
 		"nobody": func(w *world, c *vtoken.Client, h ck.SessionHandle) {
-			w.ok(c.Logout(h))
-			w.ok(c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+			require.NoError(w.t, c.Logout(h))
+			require.NoError(w.t, c.SetPIN(h, pinOf(userPIN), pinOf("5678")))
 		},
 		"SO": func(w *world, c *vtoken.Client, h ck.SessionHandle) {
 			so, soh := w.open(rw)
-			w.ok(so.Login(soh, ck.CKU_SO, pinOf(soPIN)))
-			w.ok(so.InitPIN(soh, pinOf("5678")))
+			require.NoError(w.t, so.Login(soh, ck.CKU_SO, pinOf(soPIN)))
+			require.NoError(w.t, so.InitPIN(soh, pinOf("5678")))
 			so.Close()
 		},
 		"SO after its own": func(w *world, c *vtoken.Client, h ck.SessionHandle) {
-			w.ok(c.Logout(h))
-			w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
-			w.ok(c.SetPIN(h, pinOf(soPIN), pinOf("new SO PIN")))
-			w.ok(c.Logout(h))
-			want(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)), ck.CKR_PIN_INCORRECT)
-			w.ok(c.Login(h, ck.CKU_SO, pinOf("new SO PIN")))
-			w.ok(c.InitPIN(h, pinOf("5678")))
-			w.ok(c.Logout(h))
+			require.NoError(w.t, c.Logout(h))
+			require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+			require.NoError(w.t, c.SetPIN(h, pinOf(soPIN), pinOf("new SO PIN")))
+			require.NoError(w.t, c.Logout(h))
+			require.Equal(w.t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_SO, pinOf(soPIN))))
+			require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf("new SO PIN")))
+			require.NoError(w.t, c.InitPIN(h, pinOf("5678")))
+			require.NoError(w.t, c.Logout(h))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,8 +123,8 @@ func TestBoundPINChanges(t *testing.T) {
 			c.Close()
 			w.restart() // nothing but the store remembers
 			c, h = w.open(rw)
-			want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_INCORRECT)
-			w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+			require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+			require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("5678")))
 			w.signs(c, h)
 		})
 	}
@@ -139,21 +135,21 @@ func TestBoundUnlockBySO(t *testing.T) {
 	w := newBoundWorld(t)
 	c, h := w.loggedIn(rw)
 	w.ecPair(c, h, true)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, c.Logout(h))
 	for i := range pin.Default.MaxTries {
 		err := c.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong ", i)))
 		if code := ck.CodeOf(err); code != ck.CKR_PIN_INCORRECT && code != ck.CKR_PIN_LOCKED {
 			t.Fatal(err)
 		}
 	}
-	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_LOCKED)
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.Equal(t, ck.CKR_PIN_LOCKED, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
 	if keys := w.find(c, h, ck.Ulong(ck.CKA_CLASS, uint64(ck.CKO_PRIVATE_KEY))); len(keys) != 0 {
 		t.Error("the SO sees the user's keys")
 	}
-	w.ok(c.InitPIN(h, pinOf("5678")))
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+	require.NoError(w.t, c.InitPIN(h, pinOf("5678")))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("5678")))
 	w.signs(c, h)
 }
 
@@ -162,19 +158,19 @@ func TestBoundInitToken(t *testing.T) {
 	w := newBoundWorld(t)
 	c, h := w.loggedIn(rw)
 	w.ecPair(c, h, true)
-	w.ok(c.CloseSession(h))
+	require.NoError(w.t, c.CloseSession(h))
 	before := w.storedAlice()
-	want(t, c.InitToken(w.alice.Slot, pinOf("wrong"), "again"), ck.CKR_PIN_INCORRECT)
-	w.ok(c.InitToken(w.alice.Slot, pinOf(soPIN), "again"))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.InitToken(w.alice.Slot, pinOf("wrong"), "again")))
+	require.NoError(w.t, c.InitToken(w.alice.Slot, pinOf(soPIN), "again"))
 	after := w.storedAlice()
 	if slices.Equal(before.BoundKey, after.BoundKey) || slices.Equal(before.SOPIN.Verifier, after.SOPIN.Verifier) || after.UserPIN.Set() {
 		t.Error("the token has its old key, or an old PIN that opens it")
 	}
 	h = w.session(c, rw)
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
-	w.ok(c.InitPIN(h, pinOf("5678")))
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.InitPIN(h, pinOf("5678")))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("5678")))
 	w.ecPair(c, h, true)
 	w.signs(c, h)
 }
@@ -190,7 +186,7 @@ func TestBoundBlank(t *testing.T) {
 	c := w.connect(aliceUID)
 	slots(t, c)
 	var blank *record.Token
-	w.ok(w.store.View(func(tx vtoken.ReadTx) error {
+	require.NoError(w.t, w.store.View(func(tx vtoken.ReadTx) error {
 		all, err := tx.TokensOf("alice")
 		for _, r := range all {
 			if !r.Initialized {
@@ -199,17 +195,17 @@ func TestBoundBlank(t *testing.T) {
 		}
 		return err
 	}))
-	w.ok(w.store.ChangeToken(blank.ID, func(r *record.Token) { r.PINBound = true }))
-	w.ok(c.InitToken(blank.Slot, pinOf(soPIN), "bound"))
+	require.NoError(w.t, w.store.ChangeToken(blank.ID, func(r *record.Token) { r.PINBound = true }))
+	require.NoError(w.t, c.InitToken(blank.Slot, pinOf(soPIN), "bound"))
 	w.alice = blank
 	if r := w.storedAlice(); len(r.BoundKey) == 0 {
 		t.Fatal("the token has no key")
 	}
 	h := w.session(c, rw)
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
-	w.ok(c.InitPIN(h, pinOf(userPIN)))
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.InitPIN(h, pinOf(userPIN)))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	w.ecPair(c, h, true)
 	w.restart()
 	c, h = w.loggedIn(rw)
@@ -223,15 +219,15 @@ func TestBoundReset(t *testing.T) {
 	w.ecPair(c, h, true)
 	r := w.storedAlice()
 	_, bound, err := w.store.CheckPIN(r.ID, pin.SO, r.SOPIN.Verifier, pinOf(soPIN))
-	w.ok(err)
+	require.NoError(w.t, err)
 	v, err := w.store.HashPIN(r.ID, pin.User, pinOf("5678"), bound)
-	w.ok(err)
-	w.ok(w.store.ChangeToken(r.ID, func(r *record.Token) { r.UserPIN.Verifier = v }))
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.store.ChangeToken(r.ID, func(r *record.Token) { r.UserPIN.Verifier = v }))
 	if got := w.engine.HeldKeys(); got != 0 {
 		t.Errorf("%d keys or PINs are in memory after a reset", got)
 	}
-	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_INCORRECT)
-	w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("5678")))
 	w.signs(c, h)
 }
 
@@ -253,17 +249,17 @@ func TestPINChangedMeanwhile(t *testing.T) {
 	for _, w := range []*world{newWorld(t), newBoundWorld(t)} {
 		r := w.storedAlice()
 		_, bound, err := w.store.CheckPIN(r.ID, pin.User, r.UserPIN.Verifier, pinOf(userPIN))
-		w.ok(err)
+		require.NoError(w.t, err)
 		v, err := w.store.HashPIN(r.ID, pin.User, pinOf("5678"), bound)
-		w.ok(err)
+		require.NoError(w.t, err)
 		late := &changingStore{Store: w.store, then: func() {
-			w.ok(w.store.ChangeToken(r.ID, func(r *record.Token) { r.UserPIN.Verifier = v }))
+			require.NoError(w.t, w.store.ChangeToken(r.ID, func(r *record.Token) { r.UserPIN.Verifier = v }))
 		}}
 		w.engine, err = vtoken.New(late, vtoken.Options{})
-		w.ok(err)
+		require.NoError(w.t, err)
 		c, h := w.open(rw)
-		want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_PIN_INCORRECT)
-		w.ok(c.Login(h, ck.CKU_USER, pinOf("5678")))
+		require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+		require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("5678")))
 	}
 }
 
@@ -281,7 +277,7 @@ func TestBoundConcurrently(t *testing.T) {
 				c, h := w.loggedIn(ro)
 				w.signs(c, h)
 				if i%2 == 0 {
-					w.ok(c.Logout(h))
+					require.NoError(w.t, c.Logout(h))
 				}
 				c.Close()
 			}

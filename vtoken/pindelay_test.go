@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -20,7 +22,7 @@ func delayed(t *testing.T) (w *world, now *time.Time, waits *[]time.Duration) {
 		Now:  func() time.Time { return *now },
 		Wait: func(_ context.Context, d time.Duration) { *waits, *now = append(*waits, d), now.Add(d) },
 	})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
 	return w, now, waits
 }
@@ -35,39 +37,33 @@ func TestWrongPINsDelay(t *testing.T) {
 	sh := w.session(stranger, rw)
 	const ms = time.Millisecond
 	for i := range 7 {
-		want(t, c.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong", i))), ck.CKR_PIN_INCORRECT)
+		require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong", i)))))
 	}
 	if grown := []time.Duration{250 * ms, 500 * ms, 1000 * ms, 2000 * ms, 2000 * ms}; !slices.Equal(*waits, grown) {
 		t.Errorf("7 wrong PINs waited %v, want %v", *waits, grown)
 	}
 	*waits = nil
-	want(t, stranger.Login(sh, ck.CKU_USER, pinOf("other")), ck.CKR_PIN_INCORRECT)
-	want(t, c.Login(h, ck.CKU_USER, pinOf("wrong6")), ck.CKR_PIN_INCORRECT) // the same again
-	if len(*waits) != 0 {
-		t.Errorf("another user, or the same PIN, waited %v", *waits)
-	}
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(stranger.Login(sh, ck.CKU_USER, pinOf("other"))))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf("wrong6")))) // the same again
+	require.Empty(t, *waits, "another user, or the same PIN, waited %v", *waits)
 	// Who takes his time does not wait.
 	*now = now.Add(3 * time.Second)
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
-	w.ok(c.Logout(h))
-	want(t, c.Login(h, ck.CKU_USER, pinOf("wrong7")), ck.CKR_PIN_INCORRECT)
-	want(t, c.Login(h, ck.CKU_USER, pinOf("wrong8")), ck.CKR_PIN_INCORRECT)
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN))) // remembered
-	if len(*waits) != 0 {
-		t.Errorf("after the right PIN: waited %v", *waits)
-	}
-	w.ok(c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Logout(h))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf("wrong7"))))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf("wrong8"))))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN))) // remembered
+	require.Empty(t, *waits, "after the right PIN: waited %v", *waits)
+	require.NoError(w.t, c.Logout(h))
 
 	// A PIN that is locked says so at once.
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Failed = r.UserPIN.Policy.MaxTries - 3 }))
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Failed = r.UserPIN.Policy.MaxTries - 3 }))
 	for i := range 3 {
 		_ = c.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("last", i)))
 	}
 	*waits = nil
-	want(t, c.Login(h, ck.CKU_USER, pinOf("anything")), ck.CKR_PIN_LOCKED)
-	if len(*waits) != 0 {
-		t.Errorf("a locked PIN: waited %v", *waits)
-	}
+	require.Equal(t, ck.CKR_PIN_LOCKED, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf("anything"))))
+	require.Empty(t, *waits, "a locked PIN: waited %v", *waits)
 }
 
 // Tries that come at the same time wait in a row, and not for ever.
@@ -79,13 +75,13 @@ func TestWrongPINsQueue(t *testing.T) {
 		Now:  func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) },
 		Wait: func(_ context.Context, d time.Duration) { inside = append(inside, d); again() },
 	})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Policy.MaxTries = 0 }))
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Policy.MaxTries = 0 }))
 	c, h := w.open(rw)
 	other := w.session(c, rw)
 	for i := range 2 {
-		want(t, c.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong", i))), ck.CKR_PIN_INCORRECT)
+		require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong", i)))))
 	}
 	var codes []ck.Error
 	again = func() {

@@ -15,7 +15,7 @@ func TestQuota(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	one, err := c.CreateObject(h, data("one", "v", onToken, public))
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.store.Quota = record.Quota{Objects: 2}
 
 	pair := func(token bool) error {
@@ -27,7 +27,7 @@ func TestQuota(t *testing.T) {
 	require.ErrorAs(t, pair(true), &over)
 	require.Len(t, findAll(t, c, h, ck.Template{onToken}), 1, "half a pair")
 	_, err = c.CopyObject(h, one, ck.Template{ck.String(ck.CKA_LABEL, "two")})
-	w.ok(err)
+	require.NoError(w.t, err)
 	for name, call := range map[string]func() error{
 		"C_CreateObject": func() error { _, err := c.CreateObject(h, data("three", "v", onToken, public)); return err },
 		"C_CopyObject":   func() error { _, err := c.CopyObject(h, one, nil); return err },
@@ -40,9 +40,9 @@ func TestQuota(t *testing.T) {
 		require.Equal(t, ck.CKR_DEVICE_MEMORY, ck.CodeOf(call()), name)
 	}
 	require.Len(t, findAll(t, c, h, ck.Template{onToken}), 2)
-	w.ok(pair(false))
-	w.ok(c.SetAttributeValue(h, one, ck.Template{ck.String(ck.CKA_LABEL, "another")}))
-	w.ok(c.DestroyObject(h, one))
+	require.NoError(w.t, pair(false))
+	require.NoError(w.t, c.SetAttributeValue(h, one, ck.Template{ck.String(ck.CKA_LABEL, "another")}))
+	require.NoError(w.t, c.DestroyObject(h, one))
 	_, err = c.CreateObject(h, data("three", "v", onToken, public))
-	w.ok(err)
+	require.NoError(w.t, err)
 }

@@ -31,7 +31,7 @@ func (w *world) rsaPair(c *vtoken.Client, h ck.SessionHandle, pub, priv ck.Templ
 	w.t.Helper()
 	public, private, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
 		with(pub, ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048))), priv)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return public, private
 }
 
@@ -39,7 +39,7 @@ func (w *world) rsaPair(c *vtoken.Client, h ck.SessionHandle, pub, priv ck.Templ
 func (w *world) created(c *vtoken.Client, h ck.SessionHandle, t ck.Template, attrs ...ck.Attribute) ck.ObjectHandle {
 	w.t.Helper()
 	o, err := c.CreateObject(h, with(t, attrs...))
-	w.ok(err)
+	require.NoError(w.t, err)
 	return o
 }
 
@@ -67,10 +67,10 @@ func TestWhatWrapsSensitiveKeys(t *testing.T) {
 	clean := public(wraps[1])
 	twin, err := c.CreateObject(h, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_RSA), wraps[0], onToken,
 		ck.Bytes(ck.CKA_MODULUS, w.bytes(c, h, clean, ck.CKA_MODULUS)), ck.Bytes(ck.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1})})
-	w.ok(err)
+	require.NoError(w.t, err)
 	inner := w.aes(c, h, wraps...)
 	unwrapped, err := c.UnwrapKey(h, kwp, inner, w.wrapped(c, h, kwp, inner, w.aes(c, h, extractable, freely)), with(aesTemplate, wraps[0], onToken))
-	w.ok(err)
+	require.NoError(w.t, err)
 	readable := flag(ck.CKA_SENSITIVE, false)
 	const no = ck.CKR_KEY_NOT_WRAPPABLE
 	keys := map[string]struct {
@@ -101,7 +101,7 @@ func TestWhatWrapsSensitiveKeys(t *testing.T) {
 		require.NoError(t, err, "%s wraps what may be read", name)
 		if k.code != ck.CKR_OK { // what it gives up does not help
 			if k.m.Type == kwp.Type {
-				w.ok(c.SetAttributeValue(h, k.key, ck.Template{flag(ck.CKA_DECRYPT, false), flag(ck.CKA_ENCRYPT, false), flag(ck.CKA_SENSITIVE, true), flag(ck.CKA_EXTRACTABLE, false)}))
+				require.NoError(w.t, c.SetAttributeValue(h, k.key, ck.Template{flag(ck.CKA_DECRYPT, false), flag(ck.CKA_ENCRYPT, false), flag(ck.CKA_SENSITIVE, true), flag(ck.CKA_EXTRACTABLE, false)}))
 			}
 			require.Equal(t, k.code, ck.CodeOf(w.hides(c, h, k.m, k.key)), name)
 		}
@@ -125,18 +125,18 @@ func TestWrappingKeysStayShut(t *testing.T) {
 		private:  {ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_SIGN_RECOVER},
 	} {
 		_, err := c.WrapKey(h, kwp, other, key, ck.Buffer{Len: 4096})
-		want(t, err, ck.CKR_KEY_NOT_WRAPPABLE)
+		require.Equal(t, ck.CKR_KEY_NOT_WRAPPABLE, ck.CodeOf(err))
 		for _, gain := range gains {
-			want(t, c.SetAttributeValue(h, key, ck.Template{flag(gain, true)}), ck.CKR_TEMPLATE_INCONSISTENT)
+			require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(c.SetAttributeValue(h, key, ck.Template{flag(gain, true)})))
 			_, err := c.CopyObject(h, key, ck.Template{flag(gain, true)})
-			want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+			require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 		}
 	}
 	// A pair that wraps no sensitive key is free.
 	_, private = w.rsaPair(c, h, ck.Template{wraps[0]}, ck.Template{wraps[1], decrypts, extractable, freely})
-	w.ok(c.SetAttributeValue(h, private, ck.Template{flag(ck.CKA_SIGN, true)}))
+	require.NoError(w.t, c.SetAttributeValue(h, private, ck.Template{flag(ck.CKA_SIGN, true)}))
 	_, err := c.WrapKey(h, kwp, other, private, ck.Buffer{Len: 4096})
-	w.ok(err)
+	require.NoError(w.t, err)
 	everything := w.aes(c, h, append(everyUse, extractable, freely)...)
 	w.wrapped(c, h, kwp, other, everything)
 }
@@ -155,18 +155,18 @@ func TestTheSecurityOfficersWord(t *testing.T) {
 	escrow := w.created(c, h, outside, wraps[0], onToken)
 	brought := w.created(c, h, known, wraps[0])
 	opens := w.aes(c, h, append(everyUse, onToken, public)...)
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
 	trusted := flag(ck.CKA_TRUSTED, true)
-	w.ok(c.SetAttributeValue(h, escrow, ck.Template{trusted}))
-	want(t, c.SetAttributeValue(h, brought, ck.Template{trusted}), ck.CKR_TEMPLATE_INCONSISTENT)
+	require.NoError(w.t, c.SetAttributeValue(h, escrow, ck.Template{trusted}))
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(c.SetAttributeValue(h, brought, ck.Template{trusted})))
 	_, err = c.CopyObject(h, brought, ck.Template{trusted})
-	want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
-	w.ok(c.SetAttributeValue(h, opens, ck.Template{trusted}))
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
+	require.NoError(w.t, c.SetAttributeValue(h, opens, ck.Template{trusted}))
 	hers := w.created(c, h, known, wraps[0], trusted)
 	herOther := w.created(c, h, known, wraps[0], decrypts, trusted)
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	for _, k := range []struct {
 		m    ck.Mechanism
 		key  ck.ObjectHandle
@@ -175,9 +175,9 @@ func TestTheSecurityOfficersWord(t *testing.T) {
 		{oaepMech, escrow, ck.CKR_OK}, {kwp, hers, ck.CKR_OK},
 		{kwp, brought, ck.CKR_KEY_NOT_WRAPPABLE}, {kwp, opens, ck.CKR_KEY_NOT_WRAPPABLE}, {kwp, herOther, ck.CKR_KEY_NOT_WRAPPABLE},
 	} {
-		want(t, w.hides(c, h, k.m, k.key), k.code)
+		require.Equal(t, k.code, ck.CodeOf(w.hides(c, h, k.m, k.key)))
 		_, err := c.WrapKey(h, k.m, k.key, w.aes(c, h, extractable), big1K) // one for trusted keys
-		want(t, err, k.code)
+		require.Equal(t, k.code, ck.CodeOf(err))
 	}
 }
 
@@ -189,7 +189,7 @@ func TestAlwaysAuthenticateIsNotWrapped(t *testing.T) {
 	for _, sensitive := range []ck.Attribute{sensitive, flag(ck.CKA_SENSITIVE, false)} {
 		_, key := w.ecPair(c, h, false, asks, extractable, freely, sensitive)
 		_, err := c.WrapKey(h, kwp, w.aes(c, h, wraps...), key, big1K)
-		want(t, err, ck.CKR_KEY_NOT_WRAPPABLE)
+		require.Equal(t, ck.CKR_KEY_NOT_WRAPPABLE, ck.CodeOf(err))
 	}
 }
 
@@ -217,7 +217,7 @@ func (w *world) derivations(c *vtoken.Client, h ck.SessionHandle) map[string]str
 	p.KDF = ck.CKD_SHA256_KDF
 	hashed.Parameter = p
 	generic, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32)), derives, keeping})
-	w.ok(err)
+	require.NoError(w.t, err)
 	counter := func(prf ck.MechanismType) ck.Mechanism {
 		return ck.Mechanism{Type: ck.CKM_SP800_108_COUNTER_KDF, Parameter: ck.SP800108Params{PRF: prf,
 			Data: []ck.PRFData{{Type: ck.SP800108IterationVariable, WidthBits: 32}, {Type: ck.SP800108ByteArray, Value: []byte("label")}}}}
@@ -238,9 +238,9 @@ func hkdfOf(info string) ck.HKDFParams {
 // mac is HMAC with a key object.
 func (w *world) mac(c *vtoken.Client, h ck.SessionHandle, key ck.ObjectHandle, data string) []byte {
 	w.t.Helper()
-	w.ok(c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, key))
+	require.NoError(w.t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, key))
 	out, err := c.Sign(h, []byte(data), big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	return out.Data
 }
 
@@ -279,7 +279,7 @@ func TestLengthsTellNothing(t *testing.T) {
 		}
 		require.Empty(t, known, "%s: the bytes that were guessed", name)
 		_, err := c.DeriveKey(h, d.m, d.base, with(ofLength(32), flag(ck.CKA_SENSITIVE, false)))
-		want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+		require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 	}
 }
 
@@ -289,7 +289,7 @@ func TestShortDerivedKeys(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	base, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32)), derives})
-	w.ok(err)
+	require.NoError(w.t, err)
 	m := ck.Mechanism{Type: ck.CKM_HKDF_DERIVE, Parameter: hkdfOf("iv")}
 	no := func(a ck.AttributeType) ck.Attribute { return flag(a, false) }
 	for name, r := range map[string]struct {
@@ -311,7 +311,7 @@ func TestShortDerivedKeys(t *testing.T) {
 		}
 	}
 	key, err := c.DeriveKey(h, m, base, ofLength(16))
-	w.ok(err)
+	require.NoError(w.t, err)
 	require.Equal(t, []byte{1}, w.bytes(c, h, key, ck.CKA_SENSITIVE))
 }
 
@@ -328,29 +328,29 @@ func TestKeptResultsAreNotInClear(t *testing.T) {
 		_, err := c.DeriveKey(h, ck.Mechanism{Type: ck.CKM_HKDF_DATA, Parameter: p}, base, ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))})
 		return err
 	}
-	want(t, dataOf(kept, hkdfOf("label")), ck.CKR_TEMPLATE_INCONSISTENT)
-	w.ok(dataOf(free, hkdfOf("label")))
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(dataOf(kept, hkdfOf("label"))))
+	require.NoError(w.t, dataOf(free, hkdfOf("label")))
 	salted := hkdfOf("label")
 	salted.SaltType, salted.SaltKey = uint64(ck.CKF_HKDF_SALT_KEY), kept
-	want(t, dataOf(free, salted), ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(dataOf(free, salted)))
 	_, err := c.DeriveKey(h, ck.Mechanism{Type: ck.CKM_HKDF_DERIVE, Parameter: salted}, free, readableSecret)
-	want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 	made, err := c.DeriveKey(h, ck.Mechanism{Type: ck.CKM_HKDF_DERIVE, Parameter: salted}, free, ofLength(32))
-	w.ok(err)
+	require.NoError(w.t, err)
 	require.Equal(t, []byte{1}, w.bytes(c, h, made, ck.CKA_SENSITIVE))
 	listed := w.created(c, h, secret, ck.Bytes(ck.CKA_ALLOWED_MECHANISMS, ck.Ulong(0, ck.CKM_SHA256_HMAC).Value))
 	salted.SaltKey = listed
 	_, err = c.DeriveKey(h, ck.Mechanism{Type: ck.CKM_HKDF_DERIVE, Parameter: salted}, free, ofLength(32))
-	want(t, err, ck.CKR_MECHANISM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(err))
 
 	// HMAC with a key is the expansion of HKDF with it.
 	expanded, err := hkdf.Expand(sha256.New, value, "label", 32)
-	w.ok(err)
+	require.NoError(w.t, err)
 	m := hmac.New(sha256.New, value)
 	m.Write([]byte("label\x01"))
 	require.Equal(t, expanded, m.Sum(nil))
-	want(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, kept), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-	want(t, c.VerifyInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, kept), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CodeOf(c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, kept)))
+	require.Equal(t, ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CodeOf(c.VerifyInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, kept)))
 	_, err = c.WrapKey(h, kwp, w.aes(c, h, wraps...), kept, big1K)
-	want(t, err, ck.CKR_KEY_NOT_WRAPPABLE)
+	require.Equal(t, ck.CKR_KEY_NOT_WRAPPABLE, ck.CodeOf(err))
 }

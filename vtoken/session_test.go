@@ -3,6 +3,8 @@ package vtoken_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -10,23 +12,23 @@ func TestOpenSession(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect(aliceUID)
 	_, err := c.OpenSession(w.alice.Slot, ck.CKF_RW_SESSION)
-	want(t, err, ck.CKR_SESSION_PARALLEL_NOT_SUPPORTED)
+	require.Equal(t, ck.CKR_SESSION_PARALLEL_NOT_SUPPORTED, ck.CodeOf(err))
 	_, err = c.OpenSession(w.alice.Slot, rw|ck.CKF_ASYNC_SESSION)
-	want(t, err, ck.CKR_SESSION_ASYNC_NOT_SUPPORTED)
+	require.Equal(t, ck.CKR_SESSION_ASYNC_NOT_SUPPORTED, ck.CodeOf(err))
 	_, err = c.OpenSession(9999, rw)
-	want(t, err, ck.CKR_SLOT_ID_INVALID)
+	require.Equal(t, ck.CKR_SLOT_ID_INVALID, ck.CodeOf(err))
 
 	h := w.session(c, rw)
 	info, err := c.GetSessionInfo(h)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if info != (ck.SessionInfo{SlotID: w.alice.Slot, State: ck.CKS_RW_PUBLIC_SESSION, Flags: rw}) {
 		t.Errorf("%+v", info)
 	}
 	_, err = w.connect(aliceUID).GetSessionInfo(h)
-	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
-	w.ok(c.CloseSession(h))
-	want(t, c.CloseSession(h), ck.CKR_SESSION_HANDLE_INVALID)
-	want(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)), ck.CKR_SESSION_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
+	require.NoError(w.t, c.CloseSession(h))
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(c.CloseSession(h)))
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
 }
 
 // The states of sessions under each login (section 5.6).
@@ -38,30 +40,28 @@ func TestSessionStates(t *testing.T) {
 		t.Helper()
 		for h, state := range map[ck.SessionHandle]ck.State{first: a, second: b} {
 			info, err := c.GetSessionInfo(h)
-			w.ok(err)
-			if info.State != state {
-				t.Errorf("%s: state %d, want %d", step, info.State, state)
-			}
+			require.NoError(w.t, err)
+			require.Equal(t, state, info.State, "%s: state %d, want %d", step, info.State, state)
 		}
 	}
 	states("public", ck.CKS_RO_PUBLIC_SESSION, ck.CKS_RW_PUBLIC_SESSION)
-	want(t, c.Login(second, ck.CKU_SO, pinOf(soPIN)), ck.CKR_SESSION_READ_ONLY_EXISTS)
-	w.ok(c.Login(first, ck.CKU_USER, pinOf(userPIN)))
+	require.Equal(t, ck.CKR_SESSION_READ_ONLY_EXISTS, ck.CodeOf(c.Login(second, ck.CKU_SO, pinOf(soPIN))))
+	require.NoError(w.t, c.Login(first, ck.CKU_USER, pinOf(userPIN)))
 	states("user", ck.CKS_RO_USER_FUNCTIONS, ck.CKS_RW_USER_FUNCTIONS)
-	want(t, c.Login(second, ck.CKU_USER, pinOf(userPIN)), ck.CKR_USER_ALREADY_LOGGED_IN)
-	want(t, c.Login(second, ck.CKU_SO, pinOf(soPIN)), ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN)
-	w.ok(c.Logout(second))
-	want(t, c.Logout(second), ck.CKR_USER_NOT_LOGGED_IN)
+	require.Equal(t, ck.CKR_USER_ALREADY_LOGGED_IN, ck.CodeOf(c.Login(second, ck.CKU_USER, pinOf(userPIN))))
+	require.Equal(t, ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN, ck.CodeOf(c.Login(second, ck.CKU_SO, pinOf(soPIN))))
+	require.NoError(w.t, c.Logout(second))
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(c.Logout(second)))
 	states("logged out", ck.CKS_RO_PUBLIC_SESSION, ck.CKS_RW_PUBLIC_SESSION)
 
-	w.ok(c.CloseSession(first))
-	w.ok(c.Login(second, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.CloseSession(first))
+	require.NoError(w.t, c.Login(second, ck.CKU_SO, pinOf(soPIN)))
 	first = second
 	states("SO", ck.CKS_RW_SO_FUNCTIONS, ck.CKS_RW_SO_FUNCTIONS)
 	_, err := c.OpenSession(w.alice.Slot, ro)
-	want(t, err, ck.CKR_SESSION_READ_WRITE_SO_EXISTS)
+	require.Equal(t, ck.CKR_SESSION_READ_WRITE_SO_EXISTS, ck.CodeOf(err))
 	w.session(c, rw)
-	want(t, c.Login(second, ck.CKU_USER, pinOf(userPIN)), ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN)
+	require.Equal(t, ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN, ck.CodeOf(c.Login(second, ck.CKU_USER, pinOf(userPIN))))
 }
 
 // With the last session goes the login.
@@ -70,14 +70,14 @@ func TestLastSessionEndsLogin(t *testing.T) {
 	for _, name := range []string{"one by one", "all at once"} {
 		c, a := w.loggedIn(rw)
 		b := w.session(c, ro)
-		w.ok(c.CloseSession(a))
+		require.NoError(w.t, c.CloseSession(a))
 		if info, err := c.GetSessionInfo(b); err != nil || info.State != ck.CKS_RO_USER_FUNCTIONS {
 			t.Fatalf("%s: %+v, %v after one of two sessions", name, info, err)
 		}
 		if name == "one by one" {
-			w.ok(c.CloseSession(b))
+			require.NoError(w.t, c.CloseSession(b))
 		} else {
-			w.ok(c.CloseAllSessions(w.alice.Slot))
+			require.NoError(w.t, c.CloseAllSessions(w.alice.Slot))
 		}
 		h := w.session(c, ro)
 		if info, err := c.GetSessionInfo(h); err != nil || info.State != ck.CKS_RO_PUBLIC_SESSION {
@@ -91,15 +91,14 @@ func TestCloseEndsTheApplication(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
 	other, oh := w.loggedIn(rw)
-	if _, err := c.CreateObject(h, data("session object", "v")); err != nil {
-		t.Fatal(err)
-	}
+	_, err := c.CreateObject(h, data("session object", "v"))
+	require.NoError(t, err)
 	c.Close()
 	c.Close()
-	_, err := c.GetSessionInfo(h)
-	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	_, err = c.GetSessionInfo(h)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
 	_, err = c.OpenSession(w.alice.Slot, rw)
-	want(t, err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_CRYPTOKI_NOT_INITIALIZED, ck.CodeOf(err))
 	if info, err := other.GetSessionInfo(oh); err != nil || info.State != ck.CKS_RW_USER_FUNCTIONS {
 		t.Errorf("the other application: %+v, %v", info, err)
 	}
@@ -115,10 +114,10 @@ func TestShortClientsLeaveNothing(t *testing.T) {
 	for range 2000 {
 		c := w.engine.Connect(peerOf(aliceUID))
 		h, err := c.OpenSession(w.alice.Slot, rw)
-		w.ok(err)
-		w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+		require.NoError(w.t, err)
+		require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 		_, err = c.CreateObject(h, data("session object", "v"))
-		w.ok(err)
+		require.NoError(w.t, err)
 		c.Close()
 	}
 	if clients, tokens := w.engine.InUse(); clients != 0 || tokens != 0 {

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -18,33 +20,33 @@ func TestSign(t *testing.T) {
 	digest := sha256.Sum256([]byte("message"))
 
 	_, err := c.Sign(h, digest[:], big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
-	w.ok(c.SignInit(h, ecdsaMech, priv))
-	want(t, c.SignInit(h, ecdsaMech, priv), ck.CKR_OPERATION_ACTIVE)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, priv))
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(c.SignInit(h, ecdsaMech, priv)))
 	out, err := c.Sign(h, digest[:], query)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if out.Len != 64 || out.Data != nil {
 		t.Fatalf("query answers %d bytes and data %v", out.Len, out.Data != nil)
 	}
 	out, err = c.Sign(h, digest[:], ck.Buffer{Len: 63})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	if out.Len != 64 || out.Data != nil {
 		t.Fatalf("a short buffer answers %d bytes and data %v", out.Len, out.Data != nil)
 	}
 	out, err = c.Sign(h, digest[:], ck.Buffer{Len: 64})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.verifyP256(c, h, pub, digest[:], out.Data)
 	_, err = c.Sign(h, digest[:], big1K)
-	want(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 
-	w.ok(c.VerifyInit(h, ecdsaMech, pub))
-	w.ok(c.Verify(h, digest[:], out.Data))
-	w.ok(c.VerifyInit(h, ecdsaMech, pub))
-	want(t, c.Verify(h, digest[:], out.Data[:63]), ck.CKR_SIGNATURE_LEN_RANGE)
-	want(t, c.Verify(h, digest[:], out.Data), ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.NoError(w.t, c.VerifyInit(h, ecdsaMech, pub))
+	require.NoError(w.t, c.Verify(h, digest[:], out.Data))
+	require.NoError(w.t, c.VerifyInit(h, ecdsaMech, pub))
+	require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(c.Verify(h, digest[:], out.Data[:63])))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.Verify(h, digest[:], out.Data)))
 	out.Data[0] ^= 1
-	w.ok(c.VerifyInit(h, ecdsaMech, pub))
-	want(t, c.Verify(h, digest[:], out.Data), ck.CKR_SIGNATURE_INVALID)
+	require.NoError(w.t, c.VerifyInit(h, ecdsaMech, pub))
+	require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(c.Verify(h, digest[:], out.Data)))
 }
 
 func TestSignInParts(t *testing.T) {
@@ -54,21 +56,21 @@ func TestSignInParts(t *testing.T) {
 	m := ck.Mechanism{Type: ck.CKM_ECDSA_SHA256}
 	digest := sha256.Sum256([]byte("message"))
 
-	w.ok(c.SignInit(h, m, priv))
-	w.ok(c.SignUpdate(h, []byte("mes")))
+	require.NoError(w.t, c.SignInit(h, m, priv))
+	require.NoError(w.t, c.SignUpdate(h, []byte("mes")))
 	_, err := c.Sign(h, []byte("sage"), big1K)
-	want(t, err, ck.CKR_OPERATION_ACTIVE)
-	w.ok(c.SignUpdate(h, []byte("sage")))
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
+	require.NoError(w.t, c.SignUpdate(h, []byte("sage")))
 	_, err = c.SignFinal(h, ck.Buffer{Len: 1})
-	want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err := c.SignFinal(h, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.verifyP256(c, h, pub, digest[:], out.Data)
 
-	w.ok(c.VerifyInit(h, m, pub))
-	w.ok(c.VerifyUpdate(h, []byte("mess")))
-	want(t, c.Verify(h, nil, out.Data), ck.CKR_OPERATION_ACTIVE)
-	w.ok(c.VerifyUpdate(h, []byte("age")))
-	w.ok(c.VerifyFinal(h, out.Data))
-	want(t, c.VerifyFinal(h, out.Data), ck.CKR_OPERATION_NOT_INITIALIZED)
+	require.NoError(w.t, c.VerifyInit(h, m, pub))
+	require.NoError(w.t, c.VerifyUpdate(h, []byte("mess")))
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(c.Verify(h, nil, out.Data)))
+	require.NoError(w.t, c.VerifyUpdate(h, []byte("age")))
+	require.NoError(w.t, c.VerifyFinal(h, out.Data))
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.VerifyFinal(h, out.Data)))
 }

@@ -19,9 +19,7 @@ import (
 func slots(t testing.TB, c *vtoken.Client) []ck.SlotID {
 	t.Helper()
 	list, err := c.GetSlotList(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return list
 }
 
@@ -36,9 +34,9 @@ func TestSlotsAreTheUsers(t *testing.T) {
 		t.Errorf("a stranger sees %v", got)
 	}
 	_, err := stranger.GetTokenInfo(w.alice.Slot)
-	want(t, err, ck.CKR_SLOT_ID_INVALID)
+	require.Equal(t, ck.CKR_SLOT_ID_INVALID, ck.CodeOf(err))
 	_, err = w.connect(bobUID).OpenSession(w.alice.Slot, rw)
-	want(t, err, ck.CKR_SLOT_ID_INVALID)
+	require.Equal(t, ck.CKR_SLOT_ID_INVALID, ck.CodeOf(err))
 }
 
 // Every function takes a slot id in any order, also before C_GetSlotList.
@@ -63,35 +61,26 @@ func TestSlotBeforeList(t *testing.T) {
 
 func TestSlotAndTokenInfo(t *testing.T) {
 	w := newWorld(t)
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = strings.Repeat("ä", 20) }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = strings.Repeat("ä", 20) }))
 	c := w.connect(bobUID)
 	slot, err := c.GetSlotInfo(w.bob.Slot)
-	w.ok(err)
-	if slot.Flags != ck.CKF_TOKEN_PRESENT|ck.CKF_REMOVABLE_DEVICE {
-		t.Errorf("slot flags %x", slot.Flags)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, ck.CKF_TOKEN_PRESENT|ck.CKF_REMOVABLE_DEVICE, slot.Flags, "slot flags %x", slot.Flags)
 	info, err := c.GetTokenInfo(w.bob.Slot)
-	w.ok(err)
-	if info.Label != strings.Repeat("ä", 16) {
-		t.Errorf("label %q", info.Label)
-	}
-	if len(info.SerialNumber) != 16 {
-		t.Errorf("serial number %q", info.SerialNumber)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, strings.Repeat("ä", 16), info.Label, "label %q", info.Label)
+	require.Equal(t, 16, len(info.SerialNumber), "serial number %q", info.SerialNumber)
 	flags := ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_TOKEN_INITIALIZED | ck.CKF_USER_PIN_INITIALIZED
-	if info.Flags != flags {
-		t.Errorf("token flags %x, want %x", info.Flags, flags)
-	}
+	require.Equal(t, flags, info.Flags, "token flags %x, want %x", info.Flags, flags)
 	if info.MaxSessionCount != ck.EffectivelyInfinite || info.MaxRwSessionCount != ck.EffectivelyInfinite {
 		t.Error("session limits are reported")
 	}
 	for _, f := range []ck.Flags{ro, rw, rw} {
-		if _, err := c.OpenSession(w.bob.Slot, f); err != nil {
-			t.Fatal(err)
-		}
+		_, err := c.OpenSession(w.bob.Slot, f)
+		require.NoError(t, err)
 	}
 	info, err = c.GetTokenInfo(w.bob.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if info.SessionCount != 3 || info.RwSessionCount != 2 {
 		t.Errorf("%d sessions, %d read-write", info.SessionCount, info.RwSessionCount)
 	}
@@ -105,41 +94,37 @@ func TestTokenChangesReachApplications(t *testing.T) {
 	slots(t, bystander)
 	slots(t, c)
 	h, err := c.OpenSession(w.bob.Slot, rw)
-	w.ok(err)
+	require.NoError(w.t, err)
 	event := func(step string) {
 		t.Helper()
 		w.oneEvent(step, c, w.bob.Slot)
 	}
 
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = "new" }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = "new" }))
 	event("label")
 	info, err := c.GetTokenInfo(w.bob.Slot)
-	w.ok(err)
-	if info.Label != "new" {
-		t.Errorf("label %q after the change", info.Label)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, "new", info.Label, "label %q after the change", info.Label)
 
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = false }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = false }))
 	event("disable")
 	_, err = c.GetSessionInfo(h)
-	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
 	_, err = c.GetTokenInfo(w.bob.Slot)
-	want(t, err, ck.CKR_TOKEN_NOT_PRESENT)
+	require.Equal(t, ck.CKR_TOKEN_NOT_PRESENT, ck.CodeOf(err))
 	slot, err := c.GetSlotInfo(w.bob.Slot)
-	w.ok(err)
-	if slot.Flags != ck.CKF_REMOVABLE_DEVICE {
-		t.Errorf("slot flags %x without a token", slot.Flags)
-	}
+	require.NoError(w.t, err)
+	require.Equal(t, ck.CKF_REMOVABLE_DEVICE, slot.Flags, "slot flags %x without a token", slot.Flags)
 	if got := slots(t, c); len(got) != 0 {
 		t.Errorf("slots %v after the token was switched off", got)
 	}
 
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = true }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = true }))
 	event("enable")
 	_, err = c.OpenSession(w.bob.Slot, rw)
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = bystander.WaitForSlotEvent(context.Background(), true)
-	want(t, err, ck.CKR_NO_EVENT)
+	require.Equal(t, ck.CKR_NO_EVENT, ck.CodeOf(err))
 }
 
 func (w *world) oneEvent(step string, c *vtoken.Client, slot ck.SlotID) {
@@ -148,7 +133,7 @@ func (w *world) oneEvent(step string, c *vtoken.Client, slot ck.SlotID) {
 		w.t.Fatalf("%s: event on slot %d, %v", step, got, err)
 	}
 	_, err := c.WaitForSlotEvent(context.Background(), true)
-	want(w.t, err, ck.CKR_NO_EVENT)
+	require.Equal(w.t, ck.CKR_NO_EVENT, ck.CodeOf(err))
 }
 
 func TestTokensComeAndGo(t *testing.T) {
@@ -156,18 +141,21 @@ func TestTokensComeAndGo(t *testing.T) {
 	c := w.connect(bobUID)
 	slots(t, c)
 	h, err := c.OpenSession(w.bob.Slot, rw)
-	w.ok(err)
-	w.ok(w.store.DeleteToken(w.bob.ID))
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.store.DeleteToken(w.bob.ID))
 	w.oneEvent("delete", c, w.bob.Slot)
 	_, err = c.GetSessionInfo(h)
-	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
 	_, err = c.OpenSession(w.bob.Slot, rw)
-	want(t, err, ck.CKR_TOKEN_NOT_PRESENT)
+	require.Equal(t, ck.CKR_TOKEN_NOT_PRESENT, ck.CodeOf(err))
 
 	made, err := w.store.AddToken("bob", "second", userPIN, soPIN)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.oneEvent("create", c, made.Slot)
-	w.ok(w.store.ChangeToken(made.ID, func(r *record.Token) { r.Holders = record.HeldBy("alice", time.Time{}, "") }))
+	require.NoError(w.t, w.store.ChangeToken(made.ID, func(r *record.Token) {
+		r.Holders = record.HeldBy("alice", time.Time{},
+			"")
+	}))
 	w.oneEvent("assign to another", c, made.Slot)
 	if list := slots(t, c); len(list) != 0 {
 		t.Errorf("slots %v", list)
@@ -180,7 +168,7 @@ func TestIncompleteTokenIsHidden(t *testing.T) {
 	c := w.connect(bobUID)
 	slots(t, c)
 	token := &record.Token{Holders: record.HeldBy("bob", time.Time{}, ""), Label: "in work", Initialized: true, Enabled: true}
-	w.ok(w.store.Update(func(tx vtoken.Tx) error {
+	require.NoError(w.t, w.store.Update(func(tx vtoken.Tx) error {
 		made := *token
 		err := tx.NewToken(&made)
 		token = &made
@@ -190,8 +178,8 @@ func TestIncompleteTokenIsHidden(t *testing.T) {
 		t.Fatalf("slots %v", got)
 	}
 	_, err := c.WaitForSlotEvent(context.Background(), true)
-	want(t, err, ck.CKR_NO_EVENT)
-	w.ok(w.store.ChangeToken(token.ID, func(r *record.Token) { r.Complete, r.Activation = true, record.Activated }))
+	require.Equal(t, ck.CKR_NO_EVENT, ck.CodeOf(err))
+	require.NoError(w.t, w.store.ChangeToken(token.ID, func(r *record.Token) { r.Complete, r.Activation = true, record.Activated }))
 	if got := slots(t, c); len(got) != 2 {
 		t.Fatalf("slots %v after completion", got)
 	}
@@ -205,15 +193,15 @@ func TestUnmappedUser(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect(bobUID)
 	h, err := c.OpenSession(w.bob.Slot, rw)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.store.UnmapUser(bobUID)
 	_, err = c.GetSessionInfo(h)
-	want(t, err, ck.CKR_SESSION_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(err))
 	if got := slots(t, c); len(got) != 0 {
 		t.Errorf("slots %v", got)
 	}
 	slot, err := c.WaitForSlotEvent(context.Background(), true)
-	w.ok(err)
+	require.NoError(w.t, err)
 	waited := make(chan ck.SlotID)
 	go func() {
 		slot, _ := c.WaitForSlotEvent(context.Background(), false)
@@ -238,17 +226,17 @@ func TestBlankToken(t *testing.T) {
 	}
 	blank := list[1]
 	info, err := c.GetTokenInfo(blank)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if info.Flags.Has(ck.CKF_TOKEN_INITIALIZED) || info.Flags.Has(ck.CKF_USER_PIN_INITIALIZED) {
 		t.Errorf("flags %x of a blank token", info.Flags)
 	}
 	_, err = c.OpenSession(blank, rw)
-	want(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
+	require.Equal(t, ck.CKR_TOKEN_NOT_RECOGNIZED, ck.CodeOf(err))
 
-	want(t, c.InitToken(blank, pinOf("abc"), "short PIN"), ck.CKR_PIN_LEN_RANGE)
-	w.ok(c.InitToken(blank, pinOf("abcdef"), "mine                            "))
+	require.Equal(t, ck.CKR_PIN_LEN_RANGE, ck.CodeOf(c.InitToken(blank, pinOf("abc"), "short PIN")))
+	require.NoError(w.t, c.InitToken(blank, pinOf("abcdef"), "mine                            "))
 	info, err = c.GetTokenInfo(blank)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if info.Label != "mine" || !info.Flags.Has(ck.CKF_TOKEN_INITIALIZED) {
 		t.Errorf("label %q, flags %x", info.Label, info.Flags)
 	}
@@ -260,34 +248,33 @@ func TestBlankToken(t *testing.T) {
 	}
 
 	h, err := c.OpenSession(blank, rw)
-	w.ok(err)
-	want(t, c.Login(h, ck.CKU_USER, pinOf("1234")), ck.CKR_USER_PIN_NOT_INITIALIZED)
-	want(t, c.InitPIN(h, pinOf("1234")), ck.CKR_USER_NOT_LOGGED_IN)
-	w.ok(c.Login(h, ck.CKU_SO, pinOf("abcdef")))
-	w.ok(c.InitPIN(h, pinOf("1234")))
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf("1234")))
+	require.NoError(w.t, err)
+	require.Equal(t, ck.CKR_USER_PIN_NOT_INITIALIZED, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf("1234"))))
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(c.InitPIN(h, pinOf("1234"))))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf("abcdef")))
+	require.NoError(w.t, c.InitPIN(h, pinOf("1234")))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf("1234")))
 }
 
 // Initializing again takes the SO PIN, empties the token and unsets the user PIN.
 func TestInitTokenAgain(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
-	if _, err := c.CreateObject(h, data("a", "b", onToken)); err != nil {
-		t.Fatal(err)
-	}
-	want(t, w.connect(aliceUID).InitToken(w.alice.Slot, pinOf(soPIN), "x"), ck.CKR_SESSION_EXISTS)
-	w.ok(c.CloseSession(h))
-	want(t, c.InitToken(w.alice.Slot, pinOf("wrong"), "x"), ck.CKR_PIN_INCORRECT)
+	_, err := c.CreateObject(h, data("a", "b", onToken))
+	require.NoError(t, err)
+	require.Equal(t, ck.CKR_SESSION_EXISTS, ck.CodeOf(w.connect(aliceUID).InitToken(w.alice.Slot, pinOf(soPIN), "x")))
+	require.NoError(w.t, c.CloseSession(h))
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.InitToken(w.alice.Slot, pinOf("wrong"), "x")))
 	info, err := c.GetTokenInfo(w.alice.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if !info.Flags.Has(ck.CKF_SO_PIN_COUNT_LOW) || info.Label != "alice's card" {
 		t.Errorf("flags %x, label %q after a wrong SO PIN", info.Flags, info.Label)
 	}
-	want(t, c.InitToken(w.alice.Slot, pinOf(soPIN), strings.Repeat("x", 33)), ck.CKR_ARGUMENTS_BAD)
-	w.ok(c.InitToken(w.alice.Slot, pinOf(soPIN), "x"))
+	require.Equal(t, ck.CKR_ARGUMENTS_BAD, ck.CodeOf(c.InitToken(w.alice.Slot, pinOf(soPIN), strings.Repeat("x", 33))))
+	require.NoError(w.t, c.InitToken(w.alice.Slot, pinOf(soPIN), "x"))
 	info, err = c.GetTokenInfo(w.alice.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	if info.Label != "x" || info.Flags.Has(ck.CKF_USER_PIN_INITIALIZED) || info.Flags.Has(ck.CKF_SO_PIN_COUNT_LOW) {
 		t.Errorf("label %q, flags %x", info.Label, info.Flags)
 	}
@@ -313,7 +300,7 @@ func TestWaitForSlotEventBlocks(t *testing.T) {
 		answers <- answer{slot, err}
 	}
 	go wait(context.Background())
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = "new" }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Label = "new" }))
 	if a := <-answers; a.err != nil || a.slot != w.bob.Slot {
 		t.Errorf("event on slot %d, %v", a.slot, a.err)
 	}
@@ -326,8 +313,8 @@ func TestWaitForSlotEventBlocks(t *testing.T) {
 	go wait(context.Background())
 	go wait(context.Background())
 	c.Close()
-	want(t, (<-answers).err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
-	want(t, (<-answers).err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
+	require.Equal(t, ck.CKR_CRYPTOKI_NOT_INITIALIZED, ck.CodeOf((<-answers).err))
+	require.Equal(t, ck.CKR_CRYPTOKI_NOT_INITIALIZED, ck.CodeOf((<-answers).err))
 }
 
 // A blocking wait wakes on whatever happens to a token, and tells its slot. Each
@@ -338,17 +325,15 @@ func TestBlockingWaitWakesOnEachEvent(t *testing.T) {
 	slots(t, c)
 	made := &record.Token{}
 	change := func(how func(*record.Token)) func() {
-		return func() { w.ok(w.store.ChangeToken(made.ID, how)) }
+		return func() { require.NoError(w.t, w.store.ChangeToken(made.ID, how)) }
 	}
 	wrong := func() {
 		h, err := other.OpenSession(made.Slot, rw)
-		w.ok(err)
+		require.NoError(w.t, err)
 		for i := 0; !w.stored(made.ID).UserPIN.Locked(); i++ {
-			if other.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong ", i))) == nil {
-				t.Fatal("a wrong PIN is right")
-			}
+			require.Error(t, other.Login(h, ck.CKU_USER, pinOf(fmt.Sprint("wrong ", i))), "a wrong PIN is right")
 		}
-		w.ok(other.CloseSession(h))
+		require.NoError(w.t, other.CloseSession(h))
 	}
 	for _, step := range []struct {
 		name string
@@ -357,7 +342,7 @@ func TestBlockingWaitWakesOnEachEvent(t *testing.T) {
 		{"create", func() {
 			var err error
 			made, err = w.store.AddToken("bob", "second", userPIN, soPIN)
-			w.ok(err)
+			require.NoError(w.t, err)
 		}},
 		{"rename", change(func(r *record.Token) { r.Label = "new" })},
 		{"disable", change(func(r *record.Token) { r.Enabled = false })},
@@ -369,7 +354,7 @@ func TestBlockingWaitWakesOnEachEvent(t *testing.T) {
 		{"assign", change(func(r *record.Token) { r.Holders = record.HeldBy("bob", time.Time{}, "") })},
 		{"expire", change(func(r *record.Token) { r.ExpiresAt = time.Unix(1, 0) })},
 		{"last longer", change(func(r *record.Token) { r.ExpiresAt = time.Time{} })},
-		{"delete", func() { w.ok(w.store.DeleteToken(made.ID)) }},
+		{"delete", func() { require.NoError(w.t, w.store.DeleteToken(made.ID)) }},
 	} {
 		woken := make(chan ck.SlotID)
 		go func() {
@@ -384,14 +369,14 @@ func TestBlockingWaitWakesOnEachEvent(t *testing.T) {
 			t.Errorf("%s: an event of slot %d, want %d", step.name, got, made.Slot)
 		}
 		_, err := c.WaitForSlotEvent(t.Context(), true)
-		want(t, err, ck.CKR_NO_EVENT)
+		require.Equal(t, ck.CKR_NO_EVENT, ck.CodeOf(err))
 	}
 }
 
 // stored is a token's record as the store has it.
 func (w *world) stored(id record.TokenID) (r *record.Token) {
 	w.t.Helper()
-	w.ok(w.store.View(func(tx vtoken.ReadTx) (err error) {
+	require.NoError(w.t, w.store.View(func(tx vtoken.ReadTx) (err error) {
 		r, err = tx.Token(id)
 		return err
 	}))
@@ -402,20 +387,18 @@ func TestMechanisms(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect(bobUID)
 	list, err := c.GetMechanismList(w.bob.Slot)
-	w.ok(err)
+	require.NoError(w.t, err)
 	for _, m := range list {
 		if _, err := c.GetMechanismInfo(w.bob.Slot, m); err != nil {
 			t.Errorf("%v: %v", m, err)
 		}
 	}
 	_, err = c.GetMechanismInfo(w.bob.Slot, ck.CKM_VENDOR_DEFINED)
-	want(t, err, ck.CKR_MECHANISM_INVALID)
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.MaxRSABits = 2048 }))
+	require.Equal(t, ck.CKR_MECHANISM_INVALID, ck.CodeOf(err))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.MaxRSABits = 2048 }))
 	info, err := c.GetMechanismInfo(w.bob.Slot, ck.CKM_RSA_PKCS_KEY_PAIR_GEN)
-	w.ok(err)
-	if info.MaxKeySize != 2048 {
-		t.Errorf("RSA keys of up to %d bits on a token limited to 2048", info.MaxKeySize)
-	}
+	require.NoError(w.t, err)
+	require.EqualValues(t, 2048, info.MaxKeySize, "RSA keys of up to %d bits on a token limited to 2048", info.MaxKeySize)
 }
 
 // A token made by C_InitToken takes PINs of 4 to 255 characters, and both may be
@@ -424,19 +407,19 @@ func TestInitTokenPINRules(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect(aliceUID)
 	blank := slots(t, c)[1]
-	want(t, c.InitToken(blank, pinOf("abc"), "x"), ck.CKR_PIN_LEN_RANGE)
-	want(t, c.InitToken(blank, pinOf(strings.Repeat("x", 256)), "x"), ck.CKR_PIN_LEN_RANGE)
+	require.Equal(t, ck.CKR_PIN_LEN_RANGE, ck.CodeOf(c.InitToken(blank, pinOf("abc"), "x")))
+	require.Equal(t, ck.CKR_PIN_LEN_RANGE, ck.CodeOf(c.InitToken(blank, pinOf(strings.Repeat("x", 256)), "x")))
 	longest := strings.Repeat("ü", 255)
-	w.ok(c.InitToken(blank, pinOf(longest), "x"))
+	require.NoError(w.t, c.InitToken(blank, pinOf(longest), "x"))
 	h, err := c.OpenSession(blank, rw)
-	w.ok(err)
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(longest)))
-	want(t, c.InitPIN(h, pinOf("äöü")), ck.CKR_PIN_LEN_RANGE)
-	want(t, c.InitPIN(h, pinOf("\xff\xff\xff\xff")), ck.CKR_PIN_INVALID)
-	w.ok(c.InitPIN(h, pinOf("äöüß")))
-	w.ok(c.InitPIN(h, pinOf(longest)))
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(longest)))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(longest)))
+	require.Equal(t, ck.CKR_PIN_LEN_RANGE, ck.CodeOf(c.InitPIN(h, pinOf("äöü"))))
+	require.Equal(t, ck.CKR_PIN_INVALID, ck.CodeOf(c.InitPIN(h, pinOf("\xff\xff\xff\xff"))))
+	require.NoError(w.t, c.InitPIN(h, pinOf("äöüß")))
+	require.NoError(w.t, c.InitPIN(h, pinOf(longest)))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(longest)))
 }
 
 // A process that acts for two users makes its tokens for the first, does not see the
@@ -449,14 +432,17 @@ func TestTwoUsers(t *testing.T) {
 	h := w.session(c, rw)
 	w.store.MapUser(aliceUID, "bob")
 	require.ElementsMatch(t, append(before, w.bob.Slot), slots(t, c))
-	w.ok(w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Initialized = false }))
+	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Initialized = false }))
 	require.Equal(t, before, slots(t, c))
-	w.ok(w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Holders = append(r.Holders, record.HeldBy("bob", time.Time{}, "")...) }))
+	require.NoError(w.t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) {
+		r.Holders = append(r.Holders, record.HeldBy("bob", time.Time{},
+			"")...)
+	}))
 	require.Equal(t, before, slots(t, c))
 	_, err := c.GetSessionInfo(h)
-	w.ok(err)
-	w.ok(c.InitToken(before[1], pinOf("abcdef"), "mine"))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.InitToken(before[1], pinOf("abcdef"), "mine"))
 	made, err := c.TokenIn(before[1])
-	w.ok(err)
+	require.NoError(w.t, err)
 	require.EqualValues(t, "alice", made.Owner())
 }

@@ -22,12 +22,12 @@ func TestOnSlow(t *testing.T) {
 	w.session(c, rw)
 	rsa := func(bits uint64) ck.ObjectHandle {
 		_, priv, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, bits)}, nil)
-		w.ok(err)
+		require.NoError(w.t, err)
 		return priv
 	}
 	_, slhdsa, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_SLH_DSA_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, ck.CKP_SLH_DSA_SHA2_128F)}, nil)
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, ec := w.ecPair(c, h, false)
 	for _, k := range []struct {
 		name string
@@ -46,16 +46,16 @@ func TestOnSlow(t *testing.T) {
 		if k.slow {
 			want[h] = true
 		}
-		w.ok(c.SignInit(h, k.m, k.key))
+		require.NoError(w.t, c.SignInit(h, k.m, k.key))
 		require.Equal(t, want, slow, k.name)
-		w.ok(c.VerifyInit(h, hmacMech, w.hmacKey(c, h)))
+		require.NoError(w.t, c.VerifyInit(h, hmacMech, w.hmacKey(c, h)))
 		require.Equal(t, want, slow, "%s beside another operation", k.name)
-		w.ok(c.SessionCancel(h, ck.CKF_SIGN))
+		require.NoError(w.t, c.SessionCancel(h, ck.CKF_SIGN))
 		require.Empty(t, slow, "%s after its end", k.name)
-		w.ok(c.SessionCancel(h, ck.CKF_VERIFY))
+		require.NoError(w.t, c.SessionCancel(h, ck.CKF_VERIFY))
 	}
-	w.ok(c.SignInit(h, ck.Mechanism{Type: ck.CKM_SLH_DSA}, slhdsa))
+	require.NoError(w.t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SLH_DSA}, slhdsa))
 	require.NotEmpty(t, slow)
-	w.ok(c.CloseSession(h))
+	require.NoError(w.t, c.CloseSession(h))
 	require.Empty(t, slow, "after the session")
 }

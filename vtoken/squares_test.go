@@ -29,17 +29,17 @@ type crowd struct {
 func newCrowd(t *testing.T, n int) *crowd {
 	w := newWorld(t)
 	e, err := vtoken.New(w.store, vtoken.Options{MaxSessions: n + 1})
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.engine = e
 	c, first := w.open(rw)
 	all := &crowd{world: w, c: c, first: first, sessions: make([]ck.SessionHandle, n), objects: make([]ck.ObjectHandle, n)}
 	// With an index of what all have and of what tells them apart.
 	for _, i := range rand.Perm(n) {
 		h, err := c.OpenSession(w.alice.Slot, rw)
-		w.ok(err)
+		require.NoError(w.t, err)
 		all.sessions[i] = h
 		all.objects[i], err = c.CreateObject(h, data(fmt.Sprint("label ", i), "v", public))
-		w.ok(err)
+		require.NoError(w.t, err)
 	}
 	found := findAll(t, c, first, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)})
 	require.Len(t, found, n)
@@ -54,13 +54,13 @@ var linear = map[string]func(t *testing.T, n int) (do func()){
 	},
 	"the sessions of a token are closed": func(t *testing.T, n int) func() {
 		all := newCrowd(t, n)
-		return func() { all.ok(all.c.CloseAllSessions(all.alice.Slot)) }
+		return func() { require.NoError(all.t, all.c.CloseAllSessions(all.alice.Slot)) }
 	},
 	"sessions are closed one by one": func(t *testing.T, n int) func() {
 		all := newCrowd(t, n)
 		return func() {
 			for _, h := range all.sessions {
-				all.ok(all.c.CloseSession(h))
+				require.NoError(all.t, all.c.CloseSession(h))
 			}
 		}
 	},
@@ -68,7 +68,7 @@ var linear = map[string]func(t *testing.T, n int) (do func()){
 		all := newCrowd(t, n)
 		return func() {
 			for _, o := range all.objects {
-				all.ok(all.c.DestroyObject(all.first, o))
+				require.NoError(all.t, all.c.DestroyObject(all.first, o))
 			}
 		}
 	},
@@ -76,7 +76,7 @@ var linear = map[string]func(t *testing.T, n int) (do func()){
 		all := newCrowd(t, n)
 		return func() {
 			for _, o := range all.objects {
-				all.ok(all.c.SetAttributeValue(all.first, o, ck.Template{ck.String(ck.CKA_LABEL, "same")}))
+				require.NoError(all.t, all.c.SetAttributeValue(all.first, o, ck.Template{ck.String(ck.CKA_LABEL, "same")}))
 			}
 			require.Len(all.t, findAll(all.t, all.c, all.first, ck.Template{ck.String(ck.CKA_LABEL, "same")}), n)
 		}
@@ -84,12 +84,12 @@ var linear = map[string]func(t *testing.T, n int) (do func()){
 	"logins begin and end beside public objects": func(t *testing.T, n int) func() {
 		all := newCrowd(t, n)
 		w := all.world
-		w.ok(all.c.Login(all.first, ck.CKU_USER, pinOf(userPIN)))
-		w.ok(all.c.Logout(all.first))
+		require.NoError(w.t, all.c.Login(all.first, ck.CKU_USER, pinOf(userPIN)))
+		require.NoError(w.t, all.c.Logout(all.first))
 		return func() {
 			for range n {
-				w.ok(all.c.Login(all.first, ck.CKU_USER, pinOf(userPIN)))
-				w.ok(all.c.Logout(all.first))
+				require.NoError(w.t, all.c.Login(all.first, ck.CKU_USER, pinOf(userPIN)))
+				require.NoError(w.t, all.c.Logout(all.first))
 			}
 		}
 	},
@@ -123,7 +123,7 @@ var linear = map[string]func(t *testing.T, n int) (do func()){
 		begin := time.Now()
 		now := begin
 		e, err := vtoken.New(w.store, vtoken.Options{Now: func() time.Time { return now }})
-		w.ok(err)
+		require.NoError(w.t, err)
 		c := e.Connect(peerOf(aliceUID))
 		t.Cleanup(c.Close)
 		slots(t, c)
@@ -145,7 +145,7 @@ var linear = map[string]func(t *testing.T, n int) (do func()){
 func newCards(t *testing.T, n int) (*cards, []*record.Token) {
 	w := &cards{world: newWorld(t)}
 	var tokens []*record.Token
-	w.ok(w.store.Update(func(tx vtoken.Tx) error {
+	require.NoError(w.t, w.store.Update(func(tx vtoken.Tx) error {
 		tokens = nil
 		for range n {
 			r := &record.Token{

@@ -1,8 +1,9 @@
 package vtoken_test
 
 import (
-	"bytes"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -28,14 +29,12 @@ func with(t ck.Template, attrs ...ck.Attribute) ck.Template {
 func (w *world) wrapped(c *vtoken.Client, h ck.SessionHandle, m ck.Mechanism, wrapping, key ck.ObjectHandle) []byte {
 	w.t.Helper()
 	asked, err := c.WrapKey(h, m, wrapping, key, query)
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = c.WrapKey(h, m, wrapping, key, ck.Buffer{Len: asked.Len - 1})
-	want(w.t, err, ck.CKR_BUFFER_TOO_SMALL)
+	require.Equal(w.t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err := c.WrapKey(h, m, wrapping, key, ck.Buffer{Len: asked.Len})
-	w.ok(err)
-	if uint64(len(out.Data)) != asked.Len {
-		w.t.Fatalf("%d bytes, %d were told", len(out.Data), asked.Len)
-	}
+	require.NoError(w.t, err)
+	require.Equal(w.t, asked.Len, uint64(len(out.Data)), "%d bytes, %d were told", len(out.Data), asked.Len)
 	return out.Data
 }
 
@@ -47,7 +46,7 @@ func TestWrapAndUnwrap(t *testing.T) {
 	wrapping := w.aes(c, h, wraps...)
 	rsaPub, rsaPriv, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN},
 		ck.Template{ck.Ulong(ck.CKA_MODULUS_BITS, uint64(2048)), flag(ck.CKA_WRAP, true)}, ck.Template{flag(ck.CKA_UNWRAP, true)})
-	w.ok(err)
+	require.NoError(w.t, err)
 	oaep := ck.Mechanism{Type: ck.CKM_RSA_PKCS_OAEP, Parameter: ck.RSAPkcsOaepParams{
 		HashAlg: ck.CKM_SHA256, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED}}
 	key := w.aes(c, h, extractable, freely)
@@ -61,10 +60,9 @@ func TestWrapAndUnwrap(t *testing.T) {
 	} {
 		blob := w.wrapped(c, h, way.m, way.wrap, key)
 		again, err := c.UnwrapKey(h, way.m, way.unwrap, blob, with(aesTemplate, ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))))
-		w.ok(err)
-		if !bytes.Equal(w.bytes(c, h, key, ck.CKA_CHECK_VALUE), w.bytes(c, h, again, ck.CKA_CHECK_VALUE)) {
-			t.Errorf("%v: another key came back", way.m.Type)
-		}
+		require.NoError(w.t, err)
+		require.Equal(t, w.bytes(c, h, again, ck.CKA_CHECK_VALUE), w.bytes(c, h, key, ck.CKA_CHECK_VALUE),
+			"%v: another key came back", way.m.Type)
 		for typ, expected := range map[ck.AttributeType]byte{
 			ck.CKA_SENSITIVE: 1, ck.CKA_EXTRACTABLE: 0, ck.CKA_LOCAL: 0, ck.CKA_ALWAYS_SENSITIVE: 0, ck.CKA_NEVER_EXTRACTABLE: 0,
 		} {
@@ -74,7 +72,7 @@ func TestWrapAndUnwrap(t *testing.T) {
 		}
 		blob[3] ^= 1
 		_, err = c.UnwrapKey(h, way.m, way.unwrap, blob, aesTemplate)
-		want(t, err, ck.CKR_WRAPPED_KEY_INVALID)
+		require.Equal(t, ck.CKR_WRAPPED_KEY_INVALID, ck.CodeOf(err))
 	}
 }
 
@@ -86,15 +84,15 @@ func TestWrapPrivateKey(t *testing.T) {
 	wrapping := w.aes(c, h, append(wraps, onToken)...)
 	pub, priv := w.ecPair(c, h, true, extractable, freely)
 	blob := w.wrapped(c, h, kwp, wrapping, priv)
-	w.ok(c.DestroyObject(h, priv))
+	require.NoError(w.t, c.DestroyObject(h, priv))
 	again, err := c.UnwrapKey(h, kwp, wrapping, blob, with(ecTemplate, onToken))
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.restart()
 	c, h = w.loggedIn(rw)
 	digest := make([]byte, 32)
-	w.ok(c.SignInit(h, ecdsaMech, again))
+	require.NoError(w.t, c.SignInit(h, ecdsaMech, again))
 	sig, err := c.Sign(h, digest, big1K)
-	w.ok(err)
+	require.NoError(w.t, err)
 	w.verifyP256(c, h, pub, digest, sig.Data)
 }
 
@@ -120,9 +118,7 @@ func TestWrapRefuses(t *testing.T) {
 		"with a key not to do": {plain, plain, ck.CKR_KEY_FUNCTION_NOT_PERMITTED},
 	} {
 		_, err := c.WrapKey(h, kwp, r.wrapping, r.key, big1K)
-		if ck.CodeOf(err) != r.code {
-			t.Errorf("%s: %v, want %v", name, err, r.code)
-		}
+		require.Equal(t, r.code, ck.CodeOf(err), "%s: %v, want %v", name, err, r.code)
 	}
 	blob := w.wrapped(c, h, kwp, wrapping, plain)
 	for name, r := range map[string]struct {
@@ -145,9 +141,7 @@ func TestWrapRefuses(t *testing.T) {
 		"public, logged in":    {wrapping, blob, with(aesTemplate, public, flag(ck.CKA_SENSITIVE, false)), ck.CKR_OK},
 	} {
 		_, err := c.UnwrapKey(h, kwp, r.key, r.blob, r.t)
-		if ck.CodeOf(err) != r.code {
-			t.Errorf("unwrap: %s: %v, want %v", name, err, r.code)
-		}
+		require.Equal(t, r.code, ck.CodeOf(err), "unwrap: %s: %v, want %v", name, err, r.code)
 	}
 }
 
@@ -160,26 +154,27 @@ func TestWrapTemplates(t *testing.T) {
 		ck.Bytes(ck.CKA_WRAP_TEMPLATE, ck.EncodeTemplate(ck.Template{id, ck.Bytes(ck.CKA_SENSITIVE, []byte{7})})),
 		ck.Bytes(ck.CKA_UNWRAP_TEMPLATE, ck.EncodeTemplate(ck.Template{ck.String(ck.CKA_LABEL, "restored"), flag(ck.CKA_ENCRYPT, false)})))...)
 	_, err := c.WrapKey(h, kwp, wrapping, w.aes(c, h, extractable, freely), big1K)
-	want(t, err, ck.CKR_KEY_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(err))
 	_, err = c.WrapKey(h, kwp, wrapping, w.aes(c, h, extractable, freely, id, flag(ck.CKA_SENSITIVE, false)), big1K)
-	want(t, err, ck.CKR_KEY_HANDLE_INVALID)
+	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(err))
 	blob := w.wrapped(c, h, kwp, wrapping, w.aes(c, h, extractable, freely, id))
 
 	again, err := c.UnwrapKey(h, kwp, wrapping, blob, with(aesTemplate, flag(ck.CKA_DECRYPT, true)))
-	w.ok(err)
+	require.NoError(w.t, err)
 	if label, encrypt := w.bytes(c, h, again, ck.CKA_LABEL), w.bytes(c, h, again, ck.CKA_ENCRYPT); string(label) != "restored" || encrypt[0] != 0 {
 		t.Errorf("label %q, encrypt %d", label, encrypt)
 	}
 	_, err = c.UnwrapKey(h, kwp, wrapping, blob, with(aesTemplate, ck.String(ck.CKA_LABEL, "restored"), ck.Bytes(ck.CKA_ENCRYPT, []byte{0})))
-	w.ok(err)
+	require.NoError(w.t, err)
 	for _, a := range []ck.Attribute{ck.String(ck.CKA_LABEL, "restored!"), ck.String(ck.CKA_LABEL, ""), flag(ck.CKA_ENCRYPT, true)} {
 		_, err = c.UnwrapKey(h, kwp, wrapping, blob, with(aesTemplate, a))
-		want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+		require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 	}
 	// The templates stay as they are.
-	want(t, c.SetAttributeValue(h, wrapping, ck.Template{ck.Bytes(ck.CKA_WRAP_TEMPLATE, nil)}), ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY,
+		ck.CodeOf(c.SetAttributeValue(h, wrapping, ck.Template{ck.Bytes(ck.CKA_WRAP_TEMPLATE, nil)})))
 	_, err = c.CopyObject(h, wrapping, ck.Template{ck.Bytes(ck.CKA_UNWRAP_TEMPLATE, nil)})
-	want(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 }
 
 // A key for trusted keys is wrapped once the SO marked the wrapping key.
@@ -189,20 +184,20 @@ func TestWrapWithTrusted(t *testing.T) {
 	_, guarded := w.ecPair(c, h, true, extractable)
 	wrapping := w.aes(c, h, append(wraps, onToken, public)...)
 	trusted := ck.Template{flag(ck.CKA_TRUSTED, true)}
-	want(t, c.SetAttributeValue(h, wrapping, trusted), ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(c.SetAttributeValue(h, wrapping, trusted)))
 	_, err := c.WrapKey(h, kwp, wrapping, guarded, big1K)
-	want(t, err, ck.CKR_KEY_NOT_WRAPPABLE)
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_SO, pinOf(soPIN)))
-	w.ok(c.SetAttributeValue(h, wrapping, trusted))
-	w.ok(c.Logout(h))
-	w.ok(c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.Equal(t, ck.CKR_KEY_NOT_WRAPPABLE, ck.CodeOf(err))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_SO, pinOf(soPIN)))
+	require.NoError(w.t, c.SetAttributeValue(h, wrapping, trusted))
+	require.NoError(w.t, c.Logout(h))
+	require.NoError(w.t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
 	blob := w.wrapped(c, h, kwp, wrapping, guarded)
 	// What comes back is for trusted keys again.
 	again, err := c.UnwrapKey(h, kwp, wrapping, blob, with(ecTemplate, extractable))
-	w.ok(err)
+	require.NoError(w.t, err)
 	_, err = c.WrapKey(h, kwp, w.aes(c, h, wraps...), again, big1K)
-	want(t, err, ck.CKR_KEY_NOT_WRAPPABLE)
+	require.Equal(t, ck.CKR_KEY_NOT_WRAPPABLE, ck.CodeOf(err))
 	w.wrapped(c, h, kwp, wrapping, again)
 }
 
@@ -214,18 +209,16 @@ func TestWrapNeedsLogin(t *testing.T) {
 	blob := w.wrapped(c, h, kwp, wrapping, key)
 	reader := w.session(c, ro)
 	_, err := c.UnwrapKey(reader, kwp, wrapping, blob, with(aesTemplate, onToken))
-	want(t, err, ck.CKR_SESSION_READ_ONLY)
+	require.Equal(t, ck.CKR_SESSION_READ_ONLY, ck.CodeOf(err))
 	_, err = c.UnwrapKey(reader, kwp, wrapping, blob, aesTemplate)
-	w.ok(err)
-	w.ok(c.Logout(h))
+	require.NoError(w.t, err)
+	require.NoError(w.t, c.Logout(h))
 	_, err = c.WrapKey(h, kwp, wrapping, key, big1K)
-	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
 	_, err = c.UnwrapKey(h, kwp, wrapping, blob, aesTemplate)
-	want(t, err, ck.CKR_USER_NOT_LOGGED_IN)
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
 	_, err = c.DeriveKey(h, ck.Mechanism{Type: ck.CKM_ECDH1_DERIVE}, key, aesTemplate)
-	if ck.CodeOf(err) != ck.CKR_USER_NOT_LOGGED_IN {
-		t.Error(err)
-	}
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err), "%v", err)
 }
 
 // An unwrapped key may be one that nobody changes, copies or destroys.
@@ -236,11 +229,11 @@ func TestUnwrapForGood(t *testing.T) {
 	blob := w.wrapped(c, h, kwp, wrapping, w.aes(c, h, extractable, freely))
 	key, err := c.UnwrapKey(h, kwp, wrapping, blob, with(aesTemplate, onToken,
 		flag(ck.CKA_MODIFIABLE, false), flag(ck.CKA_COPYABLE, false), flag(ck.CKA_DESTROYABLE, false)))
-	w.ok(err)
-	want(t, c.SetAttributeValue(h, key, ck.Template{ck.String(ck.CKA_LABEL, "x")}), ck.CKR_ACTION_PROHIBITED)
+	require.NoError(w.t, err)
+	require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(c.SetAttributeValue(h, key, ck.Template{ck.String(ck.CKA_LABEL, "x")})))
 	_, err = c.CopyObject(h, key, nil)
-	want(t, err, ck.CKR_ACTION_PROHIBITED)
-	want(t, c.DestroyObject(h, key), ck.CKR_ACTION_PROHIBITED)
+	require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(err))
+	require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(c.DestroyObject(h, key)))
 	for _, typ := range []ck.AttributeType{ck.CKA_MODIFIABLE, ck.CKA_COPYABLE, ck.CKA_DESTROYABLE} {
 		if v := w.bytes(c, h, key, typ); v[0] != 0 {
 			t.Errorf("%v is %d", typ, v[0])

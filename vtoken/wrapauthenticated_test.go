@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -24,32 +26,29 @@ func TestWrapAuthenticated(t *testing.T) {
 	for _, m := range []ck.MechanismType{ck.CKM_AES_GCM, ck.CKM_AES_CCM} {
 		p := sealParams(m)
 		asked, err := c.WrapKeyAuthenticated(h, p, wrapping, key, query)
-		w.ok(err)
+		require.NoError(w.t, err)
 		_, err = c.WrapKeyAuthenticated(h, p, wrapping, key, ck.Buffer{Len: asked.Len - 1})
-		want(t, err, ck.CKR_BUFFER_TOO_SMALL)
+		require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 		out, err := c.WrapKeyAuthenticated(h, p, wrapping, key, ck.Buffer{Len: asked.Len})
-		w.ok(err)
+		require.NoError(w.t, err)
 		if asked.Len != 16 || len(out.Data) != 16 || bytes.Equal(p.Nonce, make([]byte, 12)) || bytes.Equal(p.Tag, make([]byte, 16)) {
 			t.Errorf("%v: %d bytes, nonce %x, tag %x", m, len(out.Data), p.Nonce, p.Tag)
 		}
 		unwrapping, blob := ck.Mechanism{Type: m, Parameter: p.Plain()}, append(out.Data, p.Tag...)
 		again, err := c.UnwrapKey(h, unwrapping, wrapping, blob, aesTemplate)
-		w.ok(err)
-		if !bytes.Equal(w.bytes(c, h, key, ck.CKA_CHECK_VALUE), w.bytes(c, h, again, ck.CKA_CHECK_VALUE)) {
-			t.Errorf("%v: another key came back", m)
-		}
+		require.NoError(w.t, err)
+		require.Equal(t, w.bytes(c, h, again, ck.CKA_CHECK_VALUE), w.bytes(c, h, key, ck.CKA_CHECK_VALUE),
+			"%v: another key came back", m)
 		blob[0] ^= 1
 		_, err = c.UnwrapKey(h, unwrapping, wrapping, blob, aesTemplate)
-		want(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
+		require.Equal(t, ck.CKR_AEAD_DECRYPT_FAILED, ck.CodeOf(err))
 
 		// C_WrapKey, a private key, and the tag at the end.
 		q := sealParams(m)
 		blob = w.wrapped(c, h, ck.Mechanism{Type: m, Parameter: q}, wrapping, priv)
-		if bytes.Equal(q.Nonce, p.Nonce) {
-			t.Errorf("%v: a nonce comes twice", m)
-		}
+		require.NotEqual(t, p.Nonce, q.Nonce, "%v: a nonce comes twice", m)
 		_, err = c.UnwrapKey(h, ck.Mechanism{Type: m, Parameter: q.Plain()}, wrapping, blob, ecTemplate)
-		w.ok(err)
+		require.NoError(w.t, err)
 	}
 }
 
@@ -59,7 +58,7 @@ func TestWrapAuthenticatedRefuses(t *testing.T) {
 	wrapping, key, guarded := w.aes(c, h, wraps...), w.aes(c, h, extractable, freely), w.aes(c, h)
 	encrypts := w.aes(c, h, wraps[0], flag(ck.CKA_ENCRYPT, true))
 	encrypted := w.aes(c, h, wraps[0], flag(ck.CKA_ENCRYPT, true))
-	w.ok(c.SetAttributeValue(h, encrypted, ck.Template{flag(ck.CKA_ENCRYPT, false)}))
+	require.NoError(w.t, c.SetAttributeValue(h, encrypted, ck.Template{flag(ck.CKA_ENCRYPT, false)}))
 	for name, r := range map[string]struct {
 		wrapping, key ck.ObjectHandle
 		change        func(p *ck.WrapParams)
@@ -88,7 +87,8 @@ func TestWrapAuthenticatedRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, r.code)
 		}
 	}
-	want(t, c.SetAttributeValue(h, wrapping, ck.Template{flag(ck.CKA_ENCRYPT, true)}), ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT,
+		ck.CodeOf(c.SetAttributeValue(h, wrapping, ck.Template{flag(ck.CKA_ENCRYPT, true)})))
 	_, err := c.CopyObject(h, wrapping, ck.Template{flag(ck.CKA_ENCRYPT, true), flag(ck.CKA_WRAP, false)})
-	want(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 var seed = bytes.Repeat([]byte{7}, ed25519.SeedSize)
@@ -40,26 +42,20 @@ func open(t *testing.T, dir string, k *keeper) *Log {
 		Dir: dir, Key: ed25519.NewKeyFromSeed(seed), Head: k.head, Anchor: k.anchor, Rotate: 4 << 10,
 		Failed: func(err error) { t.Error(err) },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return l
 }
 
 func closeLog(t *testing.T, l *Log) {
 	t.Helper()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, l.Close())
 }
 
 func add(t *testing.T, l *Log, events ...string) {
 	t.Helper()
 	for _, name := range events {
 		e, err := l.Begin(Record{Event: "event"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		e.End(Record{Event: name, Result: "ok", Process: &Process{UID: 1000, PID: 42, Executable: "/usr/bin/ssh"}, Detail: "Card \" ,\"sig\":\""})
 	}
 }
@@ -67,9 +63,7 @@ func add(t *testing.T, l *Log, events ...string) {
 func verify(t *testing.T, dir string, k *keeper) Report {
 	t.Helper()
 	r, err := Verify(t.Context(), dir, public(), k.head)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return r
 }
 
@@ -116,9 +110,7 @@ func TestRotates(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	names, _ := files(dir)
-	if err := os.Remove(filepath.Join(dir, names[0])); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Remove(filepath.Join(dir, names[0])))
 	if r := verify(t, dir, k); len(r.Problems) != 1 || r.First != firstOf(names[1]) {
 		t.Errorf("without the first file: %+v", r)
 	}
@@ -126,9 +118,7 @@ func TestRotates(t *testing.T) {
 	if r := verify(t, dir, k); len(r.Problems) > 0 {
 		t.Errorf("without the first file, which was archived: %+v", r)
 	}
-	if err := os.Remove(filepath.Join(dir, names[2])); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Remove(filepath.Join(dir, names[2])))
 	if r := verify(t, dir, k); len(r.Problems) == 0 {
 		t.Error("a file out of the middle was removed")
 	}
@@ -139,14 +129,10 @@ func TestEveryChangeIsFound(t *testing.T) {
 	dir, k := written(t, 2)
 	path := filepath.Join(dir, fileName(1))
 	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	found := func(what string, bad []byte) {
 		t.Helper()
-		if err := os.WriteFile(path, bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(path, bad, 0o600))
 		if r := verify(t, dir, k); len(r.Problems) == 0 {
 			t.Errorf("%s was not found", what)
 		}
@@ -170,9 +156,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 			found(fmt.Sprint("swapping lines to ", i+1), bytes.Join(swapped, nil))
 		}
 	}
-	if err := os.WriteFile(path, good, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(path, good, 0o600))
 	sound(t, dir, k, 3)
 }
 
@@ -210,22 +194,14 @@ func TestResumes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, k := written(t, 3)
 			good, err := os.ReadFile(filepath.Join(dir, fileName(1)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := test.spoil(dir, good); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
+			require.NoError(t, test.spoil(dir, good))
 			l := open(t, dir, k)
-			if (len(l.Missing()) > 0) != test.hasGap {
-				t.Errorf("missing: %v", l.Missing())
-			}
+			require.Equal(t, test.hasGap, len(l.Missing()) > 0, "missing: %v", l.Missing())
 			add(t, l, "after")
 			closeLog(t, l)
 			r := verify(t, dir, k)
-			if (len(r.Problems) == 0) != test.sound {
-				t.Errorf("%+v", r)
-			}
+			require.Equal(t, test.sound, len(r.Problems) == 0, "%+v", r)
 		})
 	}
 }
@@ -266,9 +242,7 @@ func TestLines(t *testing.T) {
 	var seen uint64
 	for {
 		list, last, err := Lines(dir, seen, 7)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if len(list) == 0 {
 			break
 		}
@@ -280,9 +254,7 @@ func TestLines(t *testing.T) {
 		}
 		seen = last
 	}
-	if seen != k.head.Seq {
-		t.Errorf("the last line is %d, not %d", seen, k.head.Seq)
-	}
+	require.Equal(t, k.head.Seq, seen, "the last line is %d, not %d", seen, k.head.Seq)
 }
 
 // TestFullDisk fills a small file system: what was begun is recorded, and what
@@ -303,9 +275,7 @@ func TestFullDisk(t *testing.T) {
 	for range 1000 {
 		e, err := l.Begin(Record{Event: "event"})
 		if err != nil {
-			if !errors.Is(err, ErrFull) {
-				t.Errorf("%v", err)
-			}
+			require.ErrorIs(t, err, ErrFull, "%v", err)
 			break
 		}
 		begun = append(begun, e)
@@ -313,15 +283,11 @@ func TestFullDisk(t *testing.T) {
 	if len(begun) < 10 || len(begun) == 1000 {
 		t.Fatalf("%d records were begun", len(begun))
 	}
-	if err := os.WriteFile(filepath.Join(dir, "rest"), make([]byte, 1<<20), 0o600); err == nil {
-		t.Error("there was space left")
-	}
+	require.Error(t, os.WriteFile(filepath.Join(dir, "rest"), make([]byte, 1<<20), 0o600), "there was space left")
 	for _, e := range begun {
 		e.End(Record{Event: "event", Result: "ok"})
 	}
-	if err := os.Remove(filepath.Join(dir, "rest")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Remove(filepath.Join(dir, "rest")))
 	add(t, l, "after")
 	closeLog(t, l)
 	low := uint64(len(told(t, filepath.Join(dir, "audit"), EventDiskLow))) // none, where no sync came in between
@@ -333,9 +299,7 @@ func TestFullDisk(t *testing.T) {
 // FuzzParseLine: nothing but a signed line is read.
 func FuzzParseLine(f *testing.F) {
 	line, err := Record{Seq: 1, Event: "event"}.line(ed25519.NewKeyFromSeed(seed))
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	f.Add(line)
 	f.Add([]byte("{}"))
 	f.Add([]byte(`,"sig":""}`))

@@ -10,22 +10,22 @@ import (
 	"path/filepath"
 )
 
-// begunFile notes what was begun and has no line yet. A program that is killed between
-// doing something and writing its line leaves the note, and the next run writes a line of
-// the event "interrupted" instead. The notes are written and not synced: they survive the
-// kill of the program; a power cut can lose those of the last seconds, as it does lines.
+// begunFile contains a note for each act that was begun and has no line yet. A program that is
+// killed after the act and before its line leaves the note, and the next run writes a line of
+// the event "interrupted". Notes are not synced: they survive a killed program, but a power
+// cut can lose those of the last seconds, as it can lose lines.
 const begunFile = "begun"
 
-// slotSize is the space of one note. It holds the longest line that [Log.note] makes.
+// slotSize is the space of one note, enough for the longest that [Log.note] makes.
 const slotSize = 2 << 10
 
-// mostCut is how many interrupted records have a line each; the others are counted.
+// mostCut is how many interrupted acts get a line each. The others are counted.
 const mostCut = 64
 
-// maxBegun bounds what is read of the notes.
+// maxBegun bounds how much of the file is read.
 const maxBegun = 64 << 20
 
-// begun are the notes. free and used belong to the log's lock.
+// begun is the open file of notes. The log's lock guards free and used.
 type begun struct {
 	file *os.File
 	free []int
@@ -58,7 +58,7 @@ func (b *begun) open(dir string) (cut []Record, err error) {
 	return cut, nil
 }
 
-// take is a place for a note. The lock is held.
+// take returns a free slot. The lock is held.
 func (b *begun) take() int {
 	if n := len(b.free); n > 0 {
 		slot := b.free[n-1]
@@ -81,8 +81,7 @@ func (b *begun) erase(slot int) error {
 	return err
 }
 
-// note is what is noted of a record that is begun: only its time where the lines are
-// encrypted.
+// note returns the note of an act: only its time if lines are encrypted.
 func (l *Log) note(about Record) []byte {
 	r := Record{Since: l.opt.Now().UTC()}
 	if len(l.opt.Recipients) == 0 {
@@ -95,8 +94,8 @@ func (l *Log) note(about Record) []byte {
 	return append(text, '\n')
 }
 
-// recordInterrupted writes a line for each record that was begun when the last run was killed, and
-// forgets them. Nobody else has the log yet.
+// recordInterrupted writes a line for each act that was interrupted when the last run was
+// killed, and deletes the notes. Nobody else uses the log yet.
 func (l *Log) recordInterrupted(cut []Record) error {
 	for i, r := range cut {
 		line := Record{

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// step is how much space is reserved at once.
+// step is how much space is reserved at a time.
 const step = 32 * MaxLine
 
-// reserve sees to it that every record that was begun, and one more, has space
-// in the file. The lock is held.
+// reserve reserves space in the file for all acts that were begun, and for one more. The lock
+// is held.
 func (l *Log) reserve() error {
 	need := l.size + (l.pending+1)*MaxLine
 	if need <= l.room {
@@ -34,8 +34,8 @@ func (l *Log) reserve() error {
 	return fmt.Errorf("%w in %s; archive old files of it, or make the disk larger", ErrFull, l.opt.Dir)
 }
 
-// free is for file systems that reserve nothing: it asks whether there is space
-// now, which another process may take before it is used.
+// free checks for free space on file systems without fallocate. Another process may take that
+// space before it is used.
 func (l *Log) free(need int64) error {
 	var s unix.Statfs_t
 	if err := unix.Fstatfs(int(l.file.Fd()), &s); err != nil {
@@ -47,10 +47,11 @@ func (l *Log) free(need int64) error {
 	return nil
 }
 
-// lowSpace is how much free space is little: the smaller one of this and a tenth of the disk.
+// lowSpace is when free space is low: below this or below a tenth of the disk, whichever is
+// smaller.
 const lowSpace = 64 << 20
 
-// watchSpace tells once when the disk is nearly full, and again after it was not.
+// watchSpace reports once when the disk is nearly full, and again after it was not.
 func (l *Log) watchSpace() {
 	var s unix.Statfs_t
 	if err := unix.Fstatfs(int(l.lock.Fd()), &s); err != nil {
@@ -86,7 +87,7 @@ func lockFolder(path string) (*os.File, error) {
 	return dir, nil
 }
 
-// classify wraps an error of the system in ErrFull where that is what it means.
+// classify wraps errors of a full disk in ErrFull.
 func classify(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("%w: %w", ErrFull, err)

@@ -1,62 +1,58 @@
-// Package audit keeps the audit log: who did what to which token, and how it
-// ended. It is a folder of files with one JSON object a line, which programs and
-// people read without help.
+// Package audit keeps the audit log: who did what to which token, and with which result. It is
+// a folder of files with one JSON object a line, which programs and people can read directly.
 //
-// # What finds changes
+// # Detecting changes
 //
-// Lines are numbered without gaps, each names the SHA-256 of the line before it
-// ("prev", over the whole line without its newline) and is signed ("sig",
-// Ed25519 over "vtoken audit 1", a newline, and the line up to the comma before
-// "sig"). The key hangs off the store's keys, so that nobody without a KEK can
-// sign. A changed, removed, added or reordered line is found by [Verify]. That the
-// last lines were cut off is found by the [Head], the number and hash of the
-// newest line, which the daemon holds in memory and keeps in its store at most a
-// second behind.
+// Lines are numbered without gaps. Each contains the SHA-256 of the line before it ("prev",
+// over the whole line without its newline) and is signed ("sig", Ed25519 over "vtoken audit
+// 1", a newline, and the line up to the comma before "sig"). The key is derived from the
+// store's keys, so nobody can sign without a KEK. [Verify] finds changed, removed, added and
+// reordered lines. Missing lines at the end are found by the [Head], the number and hash of
+// the newest line, which the daemon holds in memory and stores at most a second later.
 //
-// Each file begins with a line of the event "begin" and is named after its
-// number, so that a file that lost its first lines is found too. Whole files at
-// the beginning may be archived elsewhere: [Log.Archive] keeps in the Head up to which
-// line they are, and Verify fails where the log does not begin with line 1 or after those.
-// Where files, or the newest line, are gone when the log is opened, a line of the event
-// "gap" tells which lines, once, and the log goes on after the Head.
+// Each file begins with a line of the event "begin" and is named after its number, so a file
+// that lost its first lines is found too. The first files may be archived elsewhere:
+// [Log.Archive] stores their last line in the Head, and Verify fails if the log does not begin
+// with line 1 or after the archived lines. If files or the newest line are missing when the
+// log is opened, a line of the event "gap" names the missing lines, once, and the log
+// continues after the Head.
 //
-// A line whose time is before that of the line before it says by how much.
+// A line with an earlier time than the line before it records the difference.
 //
-// # A kill
+// # Interrupted acts
 //
-// What is begun is noted in the file "begun" until its line is written. Notes that a
-// killed program left are told by lines of the event "interrupted" when the log is opened
-// again: what was under way, and may have been done. Neither notes nor lines are synced
-// one by one. So a power cut can lose what was done in its last seconds, and who can
-// write to the folder of a daemon that was killed can remove its notes unnoticed.
+// Until an act has a line, there is a note of it in the file "begun". When the log is opened
+// after the program was killed, the notes become lines of the event "interrupted": acts that
+// were running, and may have been done. Neither notes nor lines are synced one by one. So a
+// power cut can lose those of the last seconds, and an attacker who can write to the folder of
+// a killed daemon can remove its notes unnoticed.
 //
 // # Floods
 //
-// Refusals of one kind by one caller have 20 lines a minute; the others are counted, and
-// told by one line ("repeated") after that minute or when the log is closed. A kill loses
-// counts of the last minute or two. What changed something, or may have, and wrong PINs
-// have a line each.
+// Refusals of one kind by one caller get 20 lines a minute. Further ones are counted, and
+// recorded by one line ("repeated") after that minute or when the log is closed. A killed
+// program loses the counts of the last minute or two. Acts that changed something, or may
+// have, and wrong PINs get a line each.
 //
 // # A full disk
 //
-// Space for a line is reserved (fallocate) before the thing that it tells of is
-// done: [Log.Begin] fails where there is none, and the caller refuses. What was
-// begun can be recorded. A line is written before the caller is answered, and on
-// stable storage at most a second later: a killed daemon loses no line, and a
-// power cut those of the last second.
+// Space for a line is reserved (fallocate) before the act: without space [Log.Begin] fails,
+// and the caller refuses the act. So an act that was begun can be recorded. A line is written
+// before the caller is answered, and synced at most a second later: a killed daemon loses no
+// line, and a power cut those of the last second.
 //
-// # Lines that only an auditor reads
+// # Encrypted lines
 //
-// With Options.Recipients a line has its number, time and predecessor in the clear, the
-// event "sealed", and the record as an age file (https://age-encryption.org/v1), in base64.
-// Chain and signature are over the line as it stands, so that it is verified, rotated and
-// resumed without the auditor's key, and the daemon itself cannot read what it has
-// written. The first line of a file is not sealed: it tells nothing. Lines from before
-// recipients were named stay as they are.
+// With Options.Recipients the number, time and predecessor of a line are in plain text, its
+// event is "sealed", and the record is an age file (https://age-encryption.org/v1) in base64.
+// Chain and signature cover the encrypted line, so the log can be verified, rotated and
+// continued without the auditor's key, and the daemon cannot read what it has written. The
+// first line of a file contains nothing to encrypt. Lines from before recipients were
+// configured stay unchanged.
 //
-// # What is not in it
+// # What it leaves out
 //
-// No PIN, key, password or API key, and nothing of the signing path. No label
-// either: the store keeps labels sealed, and the log is in the clear without recipients. A token is named
-// by its id and serial number, an object by its CKA_ID.
+// The log contains no PIN, key, password or API key, and no signatures. It contains no labels
+// either: the store encrypts labels, and the log is in plain text without recipients. Tokens
+// are named by their id and serial number, objects by their CKA_ID.
 package audit

@@ -12,12 +12,12 @@ import (
 	"slices"
 )
 
-// maxMissing bounds the ranges that are told; the rest is told as one.
+// maxMissing bounds the reported ranges. The rest is reported as one.
 const maxMissing = 32
 
-// findMissing finds the lines that are gone without reading all of the log: those before the
-// first file, between two files, and after the last one up to the newest line that is
-// known. Lines that are gone inside of a file are for [Verify] to find, at any time.
+// findMissing finds missing lines without reading the whole log: lines before the first file,
+// between two files, and after the last one up to the newest known line. [Verify] finds lines
+// that are missing inside a file.
 func findMissing(dir string, head Head, key ed25519.PublicKey) (missing []Range, err error) {
 	names, err := files(dir)
 	if err != nil {
@@ -52,8 +52,8 @@ func findMissing(dir string, head Head, key ed25519.PublicKey) (missing []Range,
 	return missing, nil
 }
 
-// lastOf is the number of the last line of a file, less than first where it has none. It
-// reads the end of the file, and all of it only where that is not sound.
+// lastOf returns the number of the last line of a file, less than first if there is none. It
+// reads the end of the file, and all of it only if the end is damaged.
 func lastOf(path string, first uint64, key ed25519.PublicKey) (uint64, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -66,7 +66,7 @@ func lastOf(path string, first uint64, key ed25519.PublicKey) (uint64, error) {
 	return last, errors.Join(err, f.Close())
 }
 
-// lastIn is the number of the last line of a file, 0 where the end is not sound.
+// lastIn returns the number of the last line of a file, 0 if the end is damaged.
 func lastIn(f *os.File, key ed25519.PublicKey) (uint64, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -85,12 +85,11 @@ func lastIn(f *os.File, key ed25519.PublicKey) (uint64, error) {
 	return r.Seq, nil
 }
 
-// Missing are the lines that were gone when the log was opened: they were removed or
+// Missing returns the lines that were missing when the log was opened: they were removed or
 // changed, or the store was restored in another folder than its log.
 func (l *Log) Missing() []Range { return l.missing }
 
-// recordGaps writes a line for each gap that was not told before. Nobody else has the log
-// yet.
+// recordGaps writes a line for each new gap. Nobody else uses the log yet.
 func (l *Log) recordGaps() error {
 	for _, gap := range l.missing {
 		if slices.Contains(l.opt.Head.Missing, gap) {
@@ -104,13 +103,13 @@ func (l *Log) recordGaps() error {
 	return nil
 }
 
-// ErrNotArchived is returned by Archive for a number that it does not take.
+// ErrNotArchived is returned by Archive for a number that cannot be archived.
 var ErrNotArchived = errors.New("these lines are not archived")
 
-// Archive notes that the lines up to the number, the last one of a file, are kept
-// elsewhere from now on: [Verify] does not miss them. Number 0 is the last line before
-// the file that is written now. It writes a line that tells so, keeps the number durably
-// before it returns, and removes nothing. It returns the number.
+// Archive records that the lines up to the number, the last one of a file, are kept elsewhere,
+// so that [Verify] does not miss them. Number 0 stands for the last line before the current
+// file. It writes a line, and stores the number durably before it returns the number. It
+// deletes nothing.
 func (l *Log) Archive(through uint64, by Record) (uint64, error) {
 	names, err := files(l.opt.Dir)
 	if err != nil {

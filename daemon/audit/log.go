@@ -24,8 +24,8 @@ var (
 	ErrBroken = errors.New("the audit log cannot be written")
 )
 
-// Head is the newest line, and what else is kept outside of the folder, where who can
-// write to it cannot write to.
+// Head is the newest line, and other state of the log that is kept where an attacker who can
+// write to the folder cannot write.
 type Head struct {
 	Seq  uint64 // 0 where there is no line
 	Hash hash
@@ -37,10 +37,10 @@ type Head struct {
 	Missing []Range
 }
 
-// Range is some lines.
+// Range is a range of lines.
 type Range struct{ First, Last uint64 }
 
-// String is such as "lines 1 to 40".
+// String returns text such as "lines 1 to 40".
 func (r Range) String() string {
 	if r.First == r.Last {
 		return fmt.Sprintf("line %d", r.First)
@@ -50,7 +50,7 @@ func (r Range) String() string {
 
 func (h Head) same(other Head) bool { return h.Seq == other.Seq && h.Hash == other.Hash }
 
-// Options are what a log needs.
+// Options are the settings of a log.
 type Options struct {
 	// Dir is made where it is missing, for its owner only.
 	Dir string
@@ -58,19 +58,19 @@ type Options struct {
 	Key ed25519.PrivateKey
 	// Head is the newest line that is known, from Anchor in earlier runs.
 	Head Head
-	// Anchor keeps the head in a place that who can write to Dir cannot write to.
-	// It is called from one goroutine, at most once a second while the log is
-	// written, and when it is closed.
+	// Anchor stores the head where an attacker who can write to Dir cannot write. It is called
+	// from one goroutine, at most once a second while the log is written, and when it is
+	// closed.
 	Anchor func(Head) error
-	// Failed is told what went wrong after the caller had done its work.
+	// Failed is called with errors that occurred after the caller had done its work.
 	Failed func(error)
-	// Low is told once when the disk is nearly full, and again after it was not; nil is
-	// nobody.
+	// Low is called once when the disk is nearly full, and again after it was not; nil is not
+	// called.
 	Low func(free int64)
-	// Observer hears how the log does; nil is nobody.
+	// Observer counts what happens to the log; nil is nobody.
 	Observer Observer
-	// Recipients can read the records; every record is encrypted to all of them. None
-	// means that the lines are in the clear.
+	// Recipients can read the records: every record is encrypted to all of them. Without
+	// recipients lines are in plain text.
 	Recipients []age.Recipient
 	// Rotate is the size at which a new file is begun; 0 is 16 MiB.
 	Rotate int64
@@ -78,7 +78,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Observer counts. Its methods are quick and do not call the log.
+// Observer counts. Its methods are fast and do not call the log.
 type Observer interface {
 	// Wrote is told every line that was written.
 	Wrote(Record)
@@ -88,7 +88,7 @@ type Observer interface {
 	Failed(error)
 }
 
-// noopObserver is the observer where there is none.
+// noopObserver is the default Observer.
 type noopObserver struct{}
 
 func (noopObserver) Wrote(Record)  {}
@@ -123,10 +123,10 @@ type Log struct {
 
 const defaultRotate = 16 << 20
 
-// Open opens the log of a folder, and goes on after its last line. Where lines
-// that the head knows of are gone, it goes on after the head, so that the gap
-// stays for [Verify] to find, and a line tells it; [Log.Missing] says so. What was
-// begun when the last run was killed, and has no line, gets one.
+// Open opens the log of a folder, and continues after its last line. If lines that the head
+// knows of are missing, it continues after the head, so that [Verify] finds the gap, and
+// writes a line about it; [Log.Missing] returns it. Acts that were interrupted when the last
+// run was killed get a line each.
 func Open(o Options) (*Log, error) {
 	if o.Rotate == 0 {
 		o.Rotate = defaultRotate
@@ -158,7 +158,7 @@ func Open(o Options) (*Log, error) {
 	return l, nil
 }
 
-// openFiles opens or begins a file, and writes what is to be told of the time before.
+// openFiles opens or creates the current file, and records gaps and interrupted acts.
 func (l *Log) openFiles() (err error) {
 	if l.missing, err = findMissing(l.opt.Dir, l.opt.Head, l.opt.Key.Public().(ed25519.PublicKey)); err != nil {
 		return err
@@ -176,8 +176,8 @@ func (l *Log) openFiles() (err error) {
 	return nil
 }
 
-// writeOwn writes a record of the log itself, in the clear where it tells of nobody. The lock
-// is held, or nobody else has the log yet.
+// writeOwn writes a record of the log itself, in plain text if clear is set. The lock is held,
+// or nobody else uses the log yet.
 func (l *Log) writeOwn(r Record, clear bool) error {
 	if err := l.reserve(); err != nil {
 		return err
@@ -192,8 +192,8 @@ func (l *Log) writeOwn(r Record, clear bool) error {
 	return l.write(line, r)
 }
 
-// resume opens the newest file, where that ends with the newest line, else it
-// begins a new one.
+// resume opens the newest file, if that ends with the newest line, otherwise it creates a new
+// one.
 func (l *Log) resume() error {
 	names, err := files(l.opt.Dir)
 	if err != nil {
@@ -226,11 +226,11 @@ func (l *Log) resume() error {
 	return l.begin()
 }
 
-// setHead is the line that the log goes on after.
+// setHead sets the line after which the log continues.
 func (l *Log) setHead(h Head) { l.head.Seq, l.head.Hash, l.head.Time = h.Seq, h.Hash, h.Time }
 
-// begin makes a new file with its first line. The lock is held, or nobody else
-// has the log yet.
+// begin creates a new file with its first line. The lock is held, or nobody else uses the log
+// yet.
 func (l *Log) begin() error {
 	path := filepath.Join(l.opt.Dir, fileName(l.head.Seq+1))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -254,20 +254,19 @@ func (l *Log) begin() error {
 	return errors.Join(err, syncDir(l.opt.Dir))
 }
 
-// Dir is the folder of the log.
+// Dir returns the folder of the log.
 func (l *Log) Dir() string { return l.opt.Dir }
 
-// Entry is a record that was begun, with space for its line.
+// Entry is an act that was begun, with space for its line.
 type Entry struct {
 	log  *Log
 	slot int
 	once sync.Once
 }
 
-// Begin makes sure that one record can be written. It fails with [ErrFull] or
-// [ErrBroken]; then what was to be recorded is not to be done. The caller ends
-// every entry once, with [Entry.End] or [Entry.Cancel]; where the program is killed
-// before, the next run of the log tells about, which is what is known so far.
+// Begin reserves space for one record. If it fails, with [ErrFull] or [ErrBroken], the act
+// must not be done. The caller ends every entry once, with [Entry.End] or [Entry.Cancel]. If
+// the program is killed before, the next run records about, which is what is known so far.
 func (l *Log) Begin(about Record) (*Entry, error) {
 	e, err := l.tryBegin()
 	if err == nil {
@@ -303,8 +302,8 @@ func (l *Log) tryBegin() (*Entry, error) {
 	return &Entry{log: l, slot: l.begun.take()}, nil
 }
 
-// End writes the record, whose number, time and predecessor it sets. A refusal that the
-// same caller had many times already is counted instead (see [Record.Repeated]).
+// End writes the record, and sets its number, time and predecessor. If the same caller had
+// many such refusals already, it only counts it (see [Record.Repeated]).
 func (e *Entry) End(r Record) {
 	e.once.Do(func() {
 		l := e.log
@@ -336,7 +335,7 @@ func (e *Entry) End(r Record) {
 	})
 }
 
-// release forgets what is noted, and gives the space back.
+// release deletes the note, and releases the space.
 func (e *Entry) release() {
 	l := e.log
 	if err := l.begun.erase(e.slot); err != nil {
@@ -348,17 +347,16 @@ func (e *Entry) release() {
 	l.begun.free = append(l.begun.free, e.slot)
 }
 
-// failed tells what went wrong after the caller had done its work.
+// failed reports an error that occurred after the caller had done its work.
 func (l *Log) failed(err error) {
 	l.opt.Observer.Failed(err)
 	l.opt.Failed(err)
 }
 
-// Cancel gives the space back: there is nothing to record.
+// Cancel ends an entry without a line.
 func (e *Entry) Cancel() { e.once.Do(e.release) }
 
-// write appends a line, and tells the observer the record that is in it. The lock is
-// held.
+// write appends a line, and tells the observer the plain record. The lock is held.
 func (l *Log) write(r, told Record) error {
 	r.Seq, r.Time, r.Prev = l.head.Seq+1, l.opt.Now().UTC(), hex.EncodeToString(l.head.Hash[:])
 	if back := l.head.Time.Sub(r.Time); l.head.Seq > 0 && back > 0 {
@@ -385,19 +383,18 @@ func (l *Log) write(r, told Record) error {
 	return nil
 }
 
-// Head is the newest line, and a channel that is closed when there is a newer
-// one.
+// Head returns the newest line, and a channel that is closed when there is a newer one.
 func (l *Log) Head() (Head, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.head, l.grown
 }
 
-// anchorEvery is how far the anchor may be behind.
+// anchorEvery is how old the anchored head may be.
 const anchorEvery = time.Second
 
-// sync makes lines durable, and then anchors the newest of them; and it writes the
-// counts of refusals.
+// sync syncs lines to stable storage, anchors the newest one, and writes the counts of
+// refusals.
 func (l *Log) sync() {
 	counts := time.NewTicker(repeatWindow)
 	defer counts.Stop()
@@ -422,7 +419,7 @@ func (l *Log) sync() {
 	}
 }
 
-// settle makes what is written durable and anchors it.
+// settle syncs the log and anchors its head.
 func (l *Log) settle() error {
 	l.anchoring.Lock()
 	defer l.anchoring.Unlock()
@@ -443,8 +440,8 @@ func (l *Log) settle() error {
 	return nil
 }
 
-// Close waits for nobody: entries that end later fail. It makes the log durable
-// and wipes the key.
+// Close closes the log, syncs it and wipes the key. It does not wait for entries: those that
+// end later fail.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	if l.closed {

@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Owner says whose log is in a folder.
+// Owner is whose log is in a folder.
 type Owner int
 
 // The owners of a log.
@@ -23,8 +23,8 @@ const (
 // errFound ends the search for a line.
 var errFound = errors.New("found")
 
-// OwnerOf tells who signed the lines in a folder. It changes nothing. No line is signed
-// with a nil key. Of a log of ours it reads little more than the newest file's first line.
+// OwnerOf reports who signed the lines in a folder, without changing it. With a nil key no
+// line is ours. Of a log of ours it reads little more than the first line of the newest file.
 func OwnerOf(dir string, key ed25519.PublicKey) (Owner, error) {
 	names, err := files(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,16 +17,16 @@ import (
 
 var namePattern = regexp.MustCompile(`^audit-([0-9]{12})\.log$`)
 
-// fileName is the name of the file that begins with line seq.
+// fileName returns the name of the file that begins with line seq.
 func fileName(seq uint64) string { return fmt.Sprintf("audit-%012d.log", seq) }
 
-// firstOf is the number of the first line of a file.
+// firstOf returns the number of the first line of a file.
 func firstOf(name string) uint64 {
 	n, _ := strconv.ParseUint(namePattern.FindStringSubmatch(name)[1], 10, 64) // twelve digits
 	return n
 }
 
-// files are the names of the log's files, in their order.
+// files returns the names of the log's files, in order.
 func files(dir string) (names []string, err error) {
 	all, err := os.ReadDir(dir) // sorted
 	if err != nil {
@@ -61,15 +61,15 @@ func scan(r io.Reader, fn func(line []byte) error) (size int64, err error) {
 	}
 }
 
-// end is how a file ends.
+// end describes the end of a file.
 type end struct {
 	Head
 	size  int64 // of all complete lines
 	sound bool  // the last line is one of ours
 }
 
-// tail is how a file ends that begins with line first. Where its last line is
-// not sound, it counts.
+// tail reads the end of a file that begins with line first. If its last line is damaged, it
+// counts the lines.
 func tail(f *os.File, first uint64, key ed25519.PublicKey) (e end) {
 	var last []byte
 	lines := uint64(0)
@@ -86,8 +86,8 @@ func tail(f *os.File, first uint64, key ed25519.PublicKey) (e end) {
 	return e
 }
 
-// Lines reads at most limit lines after number after, as they are, and the
-// number of the last one. It checks nothing.
+// Lines returns at most limit lines after number after, unchanged and unchecked, and the
+// number of the last one.
 func Lines(dir string, after uint64, limit int) (list []json.RawMessage, last uint64, err error) {
 	names, err := files(dir)
 	if err != nil {
@@ -107,7 +107,7 @@ func Lines(dir string, after uint64, limit int) (list []json.RawMessage, last ui
 
 var errEnough = errors.New("enough lines")
 
-// linesOf adds the lines of a file after number last.
+// linesOf appends the lines of a file after number last.
 func linesOf(path string, limit int, list *[]json.RawMessage, last *uint64) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Record is one line. What does not apply is empty.
+// Record is one line. Fields that do not apply are empty.
 type Record struct {
 	Seq   uint64    `json:"seq,omitzero"`
 	Time  time.Time `json:"time,omitzero"`
@@ -99,7 +99,7 @@ const MaxLine = 8 << 10
 // maxText bounds each text in a line; JSON makes at most six bytes of one.
 const maxText = 96
 
-// clipped is the record with each text cut to so many bytes.
+// clipped returns the record with each text cut to that many bytes.
 func (r Record) clipped(most int) Record {
 	texts := []*string{
 		&r.Event, &r.Result, &r.Caller, &r.From, &r.Request, &r.Tenant, &r.Token, &r.Serial, &r.Role, &r.Detail, &r.Tries,
@@ -129,7 +129,7 @@ func clip(s string, most int) string {
 	return s[:end] + "…"
 }
 
-// hash is what the next line names as its predecessor.
+// hash is the hash of a line, by which the next line names it.
 type hash = [sha256.Size]byte
 
 const (
@@ -138,10 +138,10 @@ const (
 	sigEnd  = `"}`
 )
 
-// sigRoom is what the signature adds to a line, with its newline.
+// sigRoom is the length that the signature adds to a line, with its newline.
 const sigRoom = len(sigMark) + (ed25519.SignatureSize+2)/3*4 + len(sigEnd)
 
-// body is the record as JSON, its texts cut to fit a line.
+// body returns the record as JSON, with texts cut to fit a line.
 func (r Record) body() (body []byte, err error) {
 	for most := maxText; ; most /= 2 {
 		body, err = json.Marshal(r.clipped(most))
@@ -151,7 +151,7 @@ func (r Record) body() (body []byte, err error) {
 	}
 }
 
-// line is the record as a line without its newline.
+// line returns the record as a signed line without its newline.
 func (r Record) line(key ed25519.PrivateKey) ([]byte, error) {
 	body, err := r.body()
 	if err != nil {
@@ -164,7 +164,7 @@ func (r Record) line(key ed25519.PrivateKey) ([]byte, error) {
 	return append(body, sigEnd...), nil
 }
 
-// parseLine reads a line without its newline and checks its signature.
+// parseLine parses a line without its newline and checks its signature.
 func parseLine(line []byte, key ed25519.PublicKey) (r Record, err error) {
 	signature, ended := bytes.CutSuffix(line, []byte(sigEnd)) // first: mark and end could share a byte
 	at := bytes.LastIndex(signature, []byte(sigMark))

@@ -18,8 +18,8 @@ const (
 	mostKinds = 1024
 )
 
-// kind is what makes refusals alike. What a caller can vary at will, such as the token
-// that a path names, its port or its process, is not in it.
+// kind identifies equal refusals. It has nothing that callers can vary at will, such as the
+// token in a path, their port or their process.
 type kind struct {
 	event, result, caller, from string
 	token                       string // where its PIN is locked
@@ -27,7 +27,7 @@ type kind struct {
 	uid                         uint32
 }
 
-// repeat is one kind in the window.
+// repeat counts one kind in the current window.
 type repeat struct {
 	lines uint64
 	more  uint64 // that have no line
@@ -36,20 +36,20 @@ type repeat struct {
 	ends  time.Time
 }
 
-// repeats count refusals.
+// repeats counts refusals.
 type repeats struct {
 	mu    sync.Mutex
 	kinds map[kind]*repeat
 }
 
-// alwaysRecorded are the results that have a line in any case: successes, and what may have
-// changed something. A wrong PIN takes away a try.
+// alwaysRecorded are the results that always get a line: successes, and what may have changed
+// something. A wrong PIN costs a try.
 var alwaysRecorded = [...]string{
 	"", "ok", "fault", "unknown", "missing", "failed", "internal", "wrongCode",
 	"CKR_PIN_INCORRECT", "CKR_GENERAL_ERROR", "CKR_FUNCTION_FAILED", "CKR_DEVICE_ERROR",
 }
 
-// changes reports whether a record is of something that is done, or may be.
+// changes reports whether the act was done, or may have been.
 func changes(r Record) bool {
 	return slices.Contains(alwaysRecorded[:], r.Result) || strings.HasPrefix(r.Result, "HTTP 5") ||
 		r.Tries != "" && !strings.HasSuffix(r.Tries, " refused") // a try that was compared, or given back
@@ -69,7 +69,7 @@ func kindOf(r Record) kind {
 	return k
 }
 
-// count counts the record, and reports true where that is all: it has no line of its own.
+// count reports whether the record is only counted, and gets no line of its own.
 func (c *repeats) count(r Record, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,8 +101,8 @@ func (c *repeats) count(r Record, now time.Time) bool {
 	return true
 }
 
-// changed gives refusals for the locked PIN of a token lines again: the next one may be
-// the one that locks it.
+// changed resets the counts of refusals for the locked PIN of a token, because the next
+// refusal may be the one that locks it.
 func (c *repeats) changed(token string) {
 	for k, one := range c.kinds {
 		if k.token != "" && k.token == token {
@@ -111,7 +111,7 @@ func (c *repeats) changed(token string) {
 	}
 }
 
-// due are the kinds whose window is over, or all, and forgets them.
+// due returns and forgets the kinds whose window has ended, or all.
 func (c *repeats) due(now time.Time, all bool) (list []Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

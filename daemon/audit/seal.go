@@ -15,14 +15,14 @@ import (
 // EventSealed is the event of a line whose record is encrypted.
 const EventSealed = "sealed"
 
-// sealedRoom is how long the base64 of a sealed record may be, so that its line fits.
+// sealedRoom bounds the base64 of an encrypted record, so that its line fits.
 const sealedRoom = MaxLine - 512
 
-// leastText bounds the texts in a sealed record where it would not fit otherwise.
+// leastText is how short the texts of a record may be cut before encryption, so that it fits.
 const leastText = 24
 
-// seal encrypts a record to the recipients, and returns what its line tells instead. The
-// record has no number yet: the line binds the two by its signature.
+// seal encrypts a record to the recipients, and returns the record for its line. The encrypted
+// one has no number yet: the signature of the line ties the two together.
 func seal(r Record, to []age.Recipient) (Record, error) {
 	r.Seq, r.Time, r.Prev = 0, time.Time{}, ""
 	for most := maxText; ; most /= 2 {
@@ -59,7 +59,7 @@ func encrypt(r Record, to []age.Recipient) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
-// checkRecipients sees to it that every record will fit.
+// checkRecipients checks that every record will fit.
 func checkRecipients(to []age.Recipient) error {
 	if len(to) == 0 {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Report is what [Verify] found.
+// Report is the result of [Verify].
 type Report struct {
 	Files, Lines uint64
 	// First and Last are the numbers of the first and the last line. Where First
@@ -26,17 +26,17 @@ type Report struct {
 	Notes []string
 }
 
-// String is such as "120 lines in 2 files, from number 1 to 120; 0 problems".
+// String returns text such as "120 lines in 2 files, from number 1 to 120; 0 problems".
 func (r Report) String() string {
 	return fmt.Sprintf("%d lines in %d files, from number %d to %d; %d problems", r.Lines, r.Files, r.First, r.Last, len(r.Problems))
 }
 
 const maxProblems = 100
 
-// Verify reads the whole log of a folder and checks every line, that the first is line 1
-// or the one after those that were archived, and that the
-// newest line that is known, head, is there. Lines after it are checked like the
-// others. The error is that of ctx or of a folder that cannot be read.
+// Verify reads the whole log of a folder. It checks every line, that the first one is line 1
+// or follows the archived ones, and that the newest known line, head, is there. Lines after
+// head are checked like the others. It returns an error only for ctx and for a folder that
+// cannot be read.
 func Verify(ctx context.Context, dir string, key ed25519.PublicKey, head Head) (Report, error) {
 	v := &verifier{ctx: ctx, key: key, head: head, report: Report{Archived: head.Archived}}
 	names, err := files(dir)
@@ -57,7 +57,7 @@ func Verify(ctx context.Context, dir string, key ed25519.PublicKey, head Head) (
 	return v.report, nil
 }
 
-// verifier goes from line to line.
+// verifier checks line by line.
 type verifier struct {
 	ctx      context.Context
 	key      ed25519.PublicKey

@@ -1,13 +1,12 @@
-// Package budget keeps account of what the daemon's clients have of something that is
-// scarce: bytes of memory, connections. It decides who may have more, and knows nothing
-// of what the amounts are for.
+// Package budget counts what the daemon's clients use of limited resources: bytes of memory,
+// connections. It decides who may have more, and does not know what the amounts are for.
 //
-// A [Ledger] has a limit for all owners together and one for each. An owner may hold at
-// most what is then still free for all others: with nobody else it is half of the total,
-// with three others that hold all they can it is a fifth. So the last part of the total is never
-// given to those who have most of it, and an owner who holds nothing gets something
-// without a reserve that nobody may use.
+// A [Ledger] has a limit for all owners together and one for each. An owner may hold at most
+// as much as is then still free for all others: alone at most half of the total, beside three
+// others that hold all they can a fifth. So the last part of the total never goes to those who
+// have most, and an owner who holds nothing gets something without a reserve that nobody may
+// use.
 //
-// An owner is a text: an OS user ([Owners] tells which, so that the users in a user's
-// /etc/subuid ranges count as that user), a credential of the API, or a network address.
+// An owner is a string: an OS user ([Owners] maps the uids in a user's /etc/subuid ranges to
+// that user), an API credential, or a network address.
 package budget

@@ -5,12 +5,11 @@ import (
 	"sync"
 )
 
-// Limits are how much of something there is for all owners together, and how much one
-// owner may have of it.
+// Limits are the amounts for all owners together, and for each owner.
 type Limits struct{ Total, Each int }
 
-// Ledger keeps the accounts of one kind of thing. Its methods are safe for concurrent
-// use and do not wait.
+// Ledger keeps the accounts of one resource. Its methods are safe for concurrent use and do
+// not block.
 type Ledger struct {
 	what   string
 	limits Limits
@@ -21,12 +20,12 @@ type Ledger struct {
 	refused uint64
 }
 
-// New makes an empty ledger of what, such as "bytes of memory", which errors name.
+// New makes an empty ledger. what names the resource in errors, such as "bytes of memory".
 func New(what string, limits Limits) *Ledger {
 	return &Ledger{what: what, limits: limits, held: map[string]int{}}
 }
 
-// Refusal is the error of an owner that may not have so much.
+// Refusal is the error for an owner that may not have that much.
 type Refusal struct {
 	What              string
 	Wanted, Held      int // by the owner
@@ -40,7 +39,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("this user has %d %s in use, and %d more are too much while all users together have %d of %d", r.Held, r.What, r.Wanted, r.Used, r.Total)
 }
 
-// Charge takes n for the owner, or nothing with a [*Refusal].
+// Charge adds n to the owner's account, or nothing with a [*Refusal].
 func (l *Ledger) Charge(owner string, n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,14 +52,14 @@ func (l *Ledger) Charge(owner string, n int) error {
 	return nil
 }
 
-// Refund gives n back.
+// Refund subtracts n.
 func (l *Ledger) Refund(owner string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.add(owner, -min(n, l.held[owner]))
 }
 
-// Move takes n from one owner and gives it to another, whatever the limits say.
+// Move moves n from one owner to another, even beyond the limits.
 func (l *Ledger) Move(from, to string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,14 +75,14 @@ func (l *Ledger) add(owner string, n int) {
 	}
 }
 
-// Held is what the owner has.
+// Held is the amount that the owner has.
 func (l *Ledger) Held(owner string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.held[owner]
 }
 
-// Heaviest is the owner that has most, empty where nobody has anything.
+// Heaviest is the owner with the largest amount, empty if nobody has anything.
 func (l *Ledger) Heaviest() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,30 +95,30 @@ func (l *Ledger) Heaviest() string {
 	return heaviest
 }
 
-// State is how a ledger stands.
+// State is the state of a ledger.
 type State struct {
 	Used, Limit, Owners int
 	Refused             uint64 // since the start
 }
 
-// State tells how the ledger stands.
+// State returns the state of the ledger.
 func (l *Ledger) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return State{Used: l.used, Limit: l.limits.Total, Owners: len(l.held), Refused: l.refused}
 }
 
-// Account is the account of one owner.
+// Account returns the account of one owner.
 func (l *Ledger) Account(owner string) Account { return Account{l, owner} }
 
-// Account is one owner's part of a ledger.
+// Account is the account of one owner.
 type Account struct {
 	ledger *Ledger
 	owner  string
 }
 
-// Charge takes n, or nothing with a [*Refusal].
+// Charge adds n, or nothing with a [*Refusal].
 func (a Account) Charge(n int) error { return a.ledger.Charge(a.owner, n) }
 
-// Refund gives n back.
+// Refund subtracts n.
 func (a Account) Refund(n int) { a.ledger.Refund(a.owner, n) }

@@ -7,20 +7,20 @@ import (
 	"syscall"
 )
 
-// Listener is a listener whose connections are counted in a ledger. One that is over the
-// limits is closed at once; nothing is read from it.
+// Listener counts its connections in a ledger. A connection beyond the limits is closed at
+// once, and nothing is read from it.
 type Listener struct {
 	net.Listener
 	ledger *Ledger
 	owner  func(net.Conn) string
 }
 
-// Listen counts the connections that l accepts; owner tells whose one is.
+// Listen counts the connections that l accepts. owner returns the owner of a connection.
 func Listen(l net.Listener, ledger *Ledger, owner func(net.Conn) string) *Listener {
 	return &Listener{l, ledger, owner}
 }
 
-// Accept waits for a connection that is within the limits.
+// Accept waits for a connection within the limits.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
@@ -36,19 +36,19 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// counted is a connection that is in a ledger until it is closed.
+// counted is a connection that is counted until it is closed.
 type counted struct {
 	net.Conn
 	free func()
 }
 
-// Close closes the connection and takes it out of the ledger.
+// Close closes the connection and ends its count.
 func (c *counted) Close() error {
 	defer c.free()
 	return c.Conn.Close()
 }
 
-// SyscallConn is that of the connection, which tells who is at the other end.
+// SyscallConn returns the raw connection, for the peer's credentials.
 func (c *counted) SyscallConn() (syscall.RawConn, error) {
 	if raw, ok := c.Conn.(syscall.Conn); ok {
 		return raw.SyscallConn()

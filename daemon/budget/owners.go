@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Owners tells which OS user has to answer for a uid. It is for limits only, never for
-// who may see what: a user may run processes under any uid of the ranges that
-// /etc/subuid gives it, so all of them count as that user.
+// Owners maps uids to the OS user who is accountable for them. It is used for limits only,
+// never for access: a user may run processes under any uid of the ranges that /etc/subuid
+// gives it, so all of them count as that user.
 type Owners struct {
 	path   string
 	lookup func(name string) (uid uint32, ok bool)
@@ -34,14 +34,14 @@ type uidRange struct {
 	name        string
 }
 
-// SubUIDs is the file that tells of ranges.
+// SubUIDs is the file with the ranges.
 const SubUIDs = "/etc/subuid"
 
-// lookAgain is how long what the file said is taken for true.
+// lookAgain is how long the content of the file is used before it is checked again.
 const lookAgain = 10 * time.Second
 
-// NewOwners reads the ranges from a file in the form of subuid(5), and again where it
-// has changed. Without the file every uid is its own owner.
+// NewOwners reads the ranges from a file in the format of subuid(5), and again when it has
+// changed. Without the file every uid is its own owner.
 func NewOwners(path string) *Owners {
 	return &Owners{path: path, lookup: userID, now: time.Now, users: map[string]uint32{}}
 }
@@ -55,7 +55,7 @@ func userID(name string) (uint32, bool) {
 	return uint32(uid), err == nil
 }
 
-// Of is the owner of a process of that uid.
+// Of returns the owner of a process with that uid.
 func (o *Owners) Of(uid uint32) string { return "uid " + strconv.FormatUint(uint64(o.of(uid)), 10) }
 
 func (o *Owners) of(uid uint32) uint32 {
@@ -83,7 +83,7 @@ func (o *Owners) of(uid uint32) uint32 {
 	return r.first
 }
 
-// user is the uid of a name or number in the file.
+// user returns the uid of a name or number in the file.
 func (o *Owners) user(name string) (uint32, bool) {
 	if uid, err := strconv.ParseUint(name, 10, 32); err == nil {
 		return uint32(uid), true
@@ -97,7 +97,7 @@ func (o *Owners) user(name string) (uint32, bool) {
 	return uid, ok
 }
 
-// refresh reads the file where it has changed.
+// refresh reads the file if it has changed.
 func (o *Owners) refresh() {
 	now := o.now()
 	if !o.looked.IsZero() && now.Sub(o.looked) < lookAgain {
@@ -123,12 +123,11 @@ func (o *Owners) refresh() {
 	}
 }
 
-// maxRanges bounds the lines that are looked at.
+// maxRanges bounds the lines that are read.
 const maxRanges = 1 << 16
 
-// readRanges reads lines of NAME:FIRST:COUNT. A line that is something else is left out,
-// as the tools of subuid(5) do. Where ranges overlap, the part that is in both counts for
-// the first of the file.
+// readRanges reads lines of NAME:FIRST:COUNT. It skips other lines, as the tools of subuid(5)
+// do. Where ranges overlap, the first one in the file applies.
 func readRanges(r io.Reader) ([]uidRange, error) {
 	var ranges []uidRange
 	lines := bufio.NewScanner(r)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -22,22 +23,14 @@ func env(pairs map[string]string) func(string) string {
 // shows the defaults of a daemon that runs as root.
 func TestSampleIsTheDefault(t *testing.T) {
 	var c Config
-	if err := c.ReadFile("vtokend.yaml"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.ReadFile("vtokend.yaml"))
 	want := Default(0, env(nil))
 	want.KEKs, want.AuditRecipients = []string{}, []string{}
-	if !reflect.DeepEqual(c, want) {
-		t.Errorf("the sample says\n%+v\nthe defaults are\n%+v", c, want)
-	}
+	require.True(t, reflect.DeepEqual(c, want), "the sample says\n%+v\nthe defaults are\n%+v", c, want)
 	text, err := os.ReadFile("vtokend.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	keys := map[string]any{}
-	if err := yaml.Unmarshal(text, &keys); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, yaml.Unmarshal(text, &keys))
 	typ := reflect.TypeFor[Config]()
 	for _, f := range reflect.VisibleFields(typ) {
 		if key := f.Tag.Get("yaml"); !f.Anonymous && key != "-" && keys[key] == nil {
@@ -58,19 +51,13 @@ func TestDefaultAsUser(t *testing.T) {
 
 func TestFlagsWinOverFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(file, []byte("data-dir: /from/file\nlog-level: debug\nkek: [\"file:/a\"]\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(file, []byte("data-dir: /from/file\nlog-level: debug\nkek: [\"file:/a\"]\n"), 0o600))
 	c, err := Load([]string{"--config", file, "--data-dir", "/from/flag", "--kek", "file:/b", "--kek", "file:/c"}, 1000, env(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if c.DataDir != "/from/flag" || c.LogLevel != "debug" || !reflect.DeepEqual(c.KEKs, []string{"file:/b", "file:/c"}) {
 		t.Errorf("%+v", c)
 	}
-	if !reflect.DeepEqual(c.Dialects, []string{"idprime"}) {
-		t.Errorf("dialects %v", c.Dialects)
-	}
+	require.True(t, reflect.DeepEqual(c.Dialects, []string{"idprime"}), "dialects %v", c.Dialects)
 	if l, err := c.Level(); err != nil || l != slog.LevelDebug {
 		t.Errorf("level %v, %v", l, err)
 	}
@@ -78,9 +65,7 @@ func TestFlagsWinOverFile(t *testing.T) {
 
 func TestLoadRefuses(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
-	if err := os.WriteFile(bad, []byte("data-dri: /x\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(bad, []byte("data-dri: /x\n"), 0o600))
 	for _, test := range []struct {
 		args []string
 		want string
@@ -101,15 +86,11 @@ func TestLoadRefuses(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	ok := Default(0, env(nil))
-	if err := ok.Validate([]string{"idprime"}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, ok.Validate([]string{"idprime"}))
 	for _, address := range []string{"127.0.0.1:0", "[::1]:9100", "localhost:9100"} {
 		c := ok
 		c.MetricsListen = address
-		if err := c.Validate([]string{"idprime"}); err != nil {
-			t.Error(err)
-		}
+		require.NoError(t, c.Validate([]string{"idprime"}))
 	}
 	for want, change := range map[string]func(*Config){
 		"--data-dir":           func(c *Config) { c.DataDir = "" },
@@ -145,22 +126,16 @@ func TestValidate(t *testing.T) {
 // TestManualNamesEveryFlag holds the manual page against the flags, both ways.
 func TestManualNamesEveryFlag(t *testing.T) {
 	text, err := os.ReadFile("../../docs/man/vtokend.8")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	page := strings.ReplaceAll(string(text), `\-`, "-")
 	var c Config
 	var file string
 	flags := map[string]bool{}
 	c.flags(&file).VisitAll(func(f *pflag.Flag) {
 		flags["--"+f.Name] = true
-		if !strings.Contains(page, `\fB--`+f.Name+`\fR`) {
-			t.Errorf("the manual page does not name --%s", f.Name)
-		}
+		require.Contains(t, page, `\fB--`+f.Name+`\fR`, "the manual page does not name --%s", f.Name)
 	})
 	for _, named := range regexp.MustCompile(`\\fB(--[a-z0-9-]+)`).FindAllStringSubmatch(page, -1) {
-		if !flags[named[1]] {
-			t.Errorf("the manual page names %s, which is no flag", named[1])
-		}
+		require.True(t, flags[named[1]], "the manual page names %s, which is no flag", named[1])
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"vtoken/daemon/audit"
 )
 
-// Logins counts logins, and PINs that got locked.
+// Logins counts logins and locked PINs.
 type Logins struct {
 	total, locks *prometheus.CounterVec
 }
 
 func newLogins(r prometheus.Registerer) *Logins {
 	l := &Logins{
-		total: newCounter(r, "vtoken_logins_total", "Logins of applications, right and wrong, by the code of their result.", "role", "result"),
-		locks: newCounter(r, "vtoken_pin_locks_total", "PINs that were locked by a wrong try.", "role"),
+		total: newCounter(r, "vtoken_logins_total", "Logins of applications, successful or not, by result code.", "role", "result"),
+		locks: newCounter(r, "vtoken_pin_locks_total", "PINs locked by a wrong try.", "role"),
 	}
 	for _, role := range []string{"user", "SO"} {
 		l.locks.WithLabelValues(role) // so that a first one is seen as an increase
@@ -24,10 +24,10 @@ func newLogins(r prometheus.Registerer) *Logins {
 	return l
 }
 
-// Locked counts a PIN that a wrong try has locked: of the "user" or the "SO".
+// Locked counts a PIN of the "user" or the "SO" that a wrong try has locked.
 func (l *Logins) Locked(role string) { l.locks.WithLabelValues(role).Inc() }
 
-// Audit counts what happens to the audit log. It is an audit.Observer.
+// Audit counts the lines and failures of the audit log. It is an audit.Observer.
 type Audit struct {
 	lines    *prometheus.CounterVec
 	failures *prometheus.CounterVec
@@ -44,7 +44,7 @@ const (
 func newAudit(r prometheus.Registerer, logins *Logins) *Audit {
 	a := &Audit{
 		lines:    newCounter(r, "vtoken_audit_lines_total", "Lines written to the audit log.", "event"),
-		failures: newCounter(r, "vtoken_audit_failures_total", "Calls that were refused because they could not be recorded, and lines that were lost.", "reason"),
+		failures: newCounter(r, "vtoken_audit_failures_total", "Calls refused because they could not be recorded, and lost lines.", "reason"),
 		logins:   logins,
 	}
 	for _, reason := range []string{auditFull, auditBroken, auditLost} {
@@ -53,7 +53,7 @@ func newAudit(r prometheus.Registerer, logins *Logins) *Audit {
 	return a
 }
 
-// Wrote counts a line, and the login that it tells of.
+// Wrote counts a line, and the login that it records.
 func (a *Audit) Wrote(r audit.Record) {
 	a.lines.WithLabelValues(r.Event).Inc()
 	if r.Event == audit.EventLogin {
@@ -61,7 +61,7 @@ func (a *Audit) Wrote(r audit.Record) {
 	}
 }
 
-// Refused counts a call that could not have been recorded.
+// Refused counts an act that was refused because it could not be recorded.
 func (a *Audit) Refused(err error) {
 	if errors.Is(err, audit.ErrFull) {
 		a.failures.WithLabelValues(auditFull).Inc()

@@ -10,8 +10,8 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
-// callBuckets are the bounds of the latency of calls, in seconds: from a read
-// from memory to the making of a large RSA key.
+// callBuckets are the latency buckets of calls, in seconds: from a read in memory to the
+// generation of a large RSA key.
 func callBuckets() []float64 {
 	return []float64{25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 5e-3, 25e-3, 100e-3, 500e-3, 2.5}
 }
@@ -24,8 +24,8 @@ type Calls struct {
 	rows       [p11rpc.NumCalls]atomic.Pointer[callRow]
 }
 
-// callRow has the counters of one function at hand. It is made at its first call,
-// so that functions that nobody calls are no lines.
+// callRow caches the counters of one function. It is made at the first call, so that functions
+// which are not called have no lines.
 type callRow struct {
 	ok   prometheus.Counter
 	took prometheus.Observer
@@ -33,15 +33,15 @@ type callRow struct {
 
 func newCalls(r prometheus.Registerer) *Calls {
 	return &Calls{
-		total: newCounter(r, "vtoken_pkcs11_calls_total", "Calls of PKCS#11 functions, by the code of their result.", "function", "result"),
-		took:  newHistogram(r, "vtoken_pkcs11_call_seconds", "Time in the daemon of calls of PKCS#11 functions.", callBuckets(), "function"),
+		total: newCounter(r, "vtoken_pkcs11_calls_total", "PKCS#11 calls, by function and result code.", "function", "result"),
+		took:  newHistogram(r, "vtoken_pkcs11_call_seconds", "Duration of PKCS#11 calls in the daemon.", callBuckets(), "function"),
 		signatures: newCounter(r, "vtoken_signatures_total",
-			"Signatures made. Calls that ask for the length of one do not count.").WithLabelValues(),
+			"Signatures made, without size queries.").WithLabelValues(),
 	}
 }
 
-// Called counts a call that was answered. C_WaitForSlotEvent, which waits as long
-// as nothing happens, has no latency.
+// Called counts a call that was answered. C_WaitForSlotEvent has no latency, because it waits
+// for an event.
 func (c *Calls) Called(call p11rpc.CallID, rv ck.Error, took time.Duration) {
 	if !call.Valid() {
 		return // it was answered, but there is no such function

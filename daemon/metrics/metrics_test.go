@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/daemon/audit"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
@@ -21,9 +23,7 @@ func text(t *testing.T, s *Set) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	if w.Code != http.StatusOK {
-		t.Fatalf("%d %s", w.Code, w.Body)
-	}
+	require.Equal(t, http.StatusOK, w.Code, "%d %s", w.Code, w.Body)
 	return w.Body.String()
 }
 
@@ -31,9 +31,7 @@ func text(t *testing.T, s *Set) string {
 func has(t *testing.T, text string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
-		if !strings.Contains("\n"+text, "\n"+line+"\n") {
-			t.Errorf("the metrics have no line %q", line)
-		}
+		require.Contains(t, "\n"+text, "\n"+line+"\n", "the metrics have no line %q", line)
 	}
 }
 
@@ -102,9 +100,7 @@ func TestEveryMetric(t *testing.T) {
 		`vtoken_rollback_protected 1`, `vtoken_rollback_counter_works 0`, `vtoken_rollback_accepted_timestamp_seconds 50`,
 	)
 	for _, never := range []string{`vtoken_kek_opens{id="c"`, `call_seconds_count{function="C_WaitForSlotEvent"`} {
-		if strings.Contains(got, never) {
-			t.Errorf("the metrics have %s", never)
-		}
+		require.NotContains(t, got, never, "the metrics have %s", never)
 	}
 	if !strings.Contains(got, "go_goroutines ") || !strings.Contains(got, "process_start_time_seconds ") {
 		t.Error("the metrics of the process are missing")
@@ -115,9 +111,7 @@ func TestEveryMetric(t *testing.T) {
 func TestWrite(t *testing.T) {
 	s := busy()
 	var out strings.Builder
-	if err := s.Write(&out); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.Write(&out))
 	has(t, out.String(), `vtoken_signatures_total 1`, `vtoken_sessions 5`, `# TYPE vtoken_sessions gauge`)
 }
 
@@ -144,9 +138,7 @@ func TestCallsAllocateNothing(t *testing.T) {
 		s.Calls.Called(p11rpc.CallSign, ck.CKR_OK, 30*time.Microsecond)
 		s.Calls.Signed()
 	})
-	if n > 0 {
-		t.Errorf("a call that is counted allocates %v times", n)
-	}
+	require.Zero(t, n, "allocations of a call that is counted")
 }
 
 func BenchmarkCalled(b *testing.B) {
@@ -163,13 +155,9 @@ func BenchmarkCalled(b *testing.B) {
 func TestWriteStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vtokend.prom")
 	for _, result := range []string{StartRollback, StartOK} {
-		if err := WriteStart(path, result, time.Unix(77, 0)); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, WriteStart(path, result, time.Unix(77, 0)))
 		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		detected := map[bool]string{true: "1", false: "0"}[result == StartRollback]
 		has(t, string(got), `vtoken_rollback_detected `+detected, `vtoken_start_timestamp_seconds 77`,
 			`vtoken_start_result{result="`+result+`"} 1`, `vtoken_start_result{result="no-kek"} 0`)
@@ -180,35 +168,23 @@ func TestWriteStart(t *testing.T) {
 	if rest, err := os.ReadDir(filepath.Dir(path)); err != nil || len(rest) != 1 {
 		t.Errorf("the folder has %v, %v", rest, err)
 	}
-	if err := WriteStart(filepath.Join(path, "none"), StartOK, time.Now()); err == nil {
-		t.Error("a folder that is not there was written to")
-	}
+	require.Error(t, WriteStart(filepath.Join(path, "none"), StartOK, time.Now()), "a folder that is not there was written to")
 }
 
 // TestManual: docs/metrics.md names every metric, and none that there is not.
 func TestManual(t *testing.T) {
 	page, err := os.ReadFile("../../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "start.prom")
-	if err := WriteStart(path, StartOK, time.Now()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, WriteStart(path, StartOK, time.Now()))
 	start, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	served := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (vtoken_\w+)`).FindAllStringSubmatch(text(t, busy())+string(start), -1) {
 		served[m[1]] = true
-		if !strings.Contains(string(page), "`"+m[1]) {
-			t.Errorf("docs/metrics.md does not name %s", m[1])
-		}
+		require.Contains(t, string(page), "`"+m[1], "docs/metrics.md does not name %s", m[1])
 	}
-	if len(served) < 20 {
-		t.Fatalf("only %d metrics were found", len(served))
-	}
+	require.GreaterOrEqual(t, len(served), 20, "only %d metrics were found", len(served))
 	for _, name := range regexp.MustCompile(`vtoken_[a-z0-9_]+`).FindAllString(string(page), -1) {
 		if base := regexp.MustCompile(`_(bucket|count|sum)$`).ReplaceAllString(name, ""); !served[name] && !served[base] {
 			t.Errorf("docs/metrics.md names %s, which there is not", name)

@@ -16,7 +16,7 @@ type Requests struct {
 func newRequests(r prometheus.Registerer) *Requests {
 	return &Requests{
 		total: newCounter(r, "vtoken_api_requests_total", "Requests of the provisioning APIs, by dialect, operation and HTTP status.", "dialect", "operation", "status"),
-		took: newHistogram(r, "vtoken_api_request_seconds", "Time of these requests.",
+		took: newHistogram(r, "vtoken_api_request_seconds", "Duration of requests of the provisioning APIs.",
 			[]float64{1e-3, 5e-3, 25e-3, 100e-3, 500e-3, 2.5, 10}, "dialect"),
 	}
 }

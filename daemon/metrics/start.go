@@ -28,9 +28,9 @@ func WriteStart(path, result string, at time.Time) (err error) {
 	for _, each := range []string{StartOK, StartFailed, StartNoKEK, StartRollback} {
 		results.WithLabelValues(each).Set(number(each == result))
 	}
-	newGauge(r, "vtoken_rollback_detected", "Whether the last start was refused because the data folder may be an older copy.").
+	newGauge(r, "vtoken_rollback_detected", "1 if the last start was refused because the data folder may be an older copy.").
 		WithLabelValues().Set(number(result == StartRollback))
-	newGauge(r, "vtoken_start_timestamp_seconds", "When that start was.").WithLabelValues().Set(seconds(at))
+	newGauge(r, "vtoken_start_timestamp_seconds", "Unix time of the last start.").WithLabelValues().Set(seconds(at))
 	var text bytes.Buffer
 	if err := write(r, &text); err != nil {
 		return err

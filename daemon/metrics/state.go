@@ -69,19 +69,19 @@ func newStateDescs() stateDescs {
 	d := prometheus.NewDesc
 	kek := []string{"id", "kind", "recovery"}
 	return stateDescs{
-		applications: d("vtoken_applications", "Applications that are connected.", nil, nil),
-		sessions:     d("vtoken_sessions", "Sessions that they have open.", nil, nil),
-		limitUsed:    d("vtoken_limit_used", "What clients have of the daemon now, by kind: bytes of memory, or connections.", []string{"kind"}, nil),
-		limit:        d("vtoken_limit", "What they may have, all together.", []string{"kind"}, nil),
-		limitRefused: d("vtoken_limit_refused_total", "How often a client was refused because of such a limit.", []string{"kind"}, nil),
-		loads:        d("vtoken_loads_total", "Sets that were read from the store: the tokens of a user, or the objects of a token.", nil, nil),
-		overQuota:    d("vtoken_quota_refusals_total", "Changes that were refused because a token or a user would hold more objects than they may.", nil, nil),
+		applications: d("vtoken_applications", "Connected applications.", nil, nil),
+		sessions:     d("vtoken_sessions", "Open sessions of all applications.", nil, nil),
+		limitUsed:    d("vtoken_limit_used", "Resources that clients use: bytes of memory, or connections.", []string{"kind"}, nil),
+		limit:        d("vtoken_limit", "Limit of the resource for all clients together.", []string{"kind"}, nil),
+		limitRefused: d("vtoken_limit_refused_total", "Requests and connections refused because of the limit.", []string{"kind"}, nil),
+		loads:        d("vtoken_loads_total", "Sets read from the store: the tokens of a user, or the objects of a token.", nil, nil),
+		overQuota:    d("vtoken_quota_refusals_total", "Changes refused because a token or a user would exceed its object quota.", nil, nil),
 		kek:          d("vtoken_kek_info", "1, for each KEK that the store is wrapped for.", kek, nil),
-		kekOpens:     d("vtoken_kek_opens", "Whether the KEK did open the store when it was last tried; missing where it was not tried in this run.", kek, nil),
-		kekTried:     d("vtoken_kek_tried_timestamp_seconds", "When that was.", kek, nil),
-		protected:    d("vtoken_rollback_protected", "Whether an older copy of the data folder is found out.", nil, nil),
-		counterWorks: d("vtoken_rollback_counter_works", "Whether the counter that tells it did answer when it was last asked; missing where there is none.", nil, nil),
-		acceptedAt:   d("vtoken_rollback_accepted_timestamp_seconds", "When an administrator last took an older store as it is; 0 is never.", nil, nil),
+		kekOpens:     d("vtoken_kek_opens", "1 if the KEK opened the store at the last attempt; missing if it was not tried in this run.", kek, nil),
+		kekTried:     d("vtoken_kek_tried_timestamp_seconds", "Unix time of the last attempt to open the store with the KEK.", kek, nil),
+		protected:    d("vtoken_rollback_protected", "1 if rollback detection is active.", nil, nil),
+		counterWorks: d("vtoken_rollback_counter_works", "1 if the rollback counter answered at the last attempt; missing if there is none.", nil, nil),
+		acceptedAt:   d("vtoken_rollback_accepted_timestamp_seconds", "Unix time when an administrator last accepted an older store; 0 if never.", nil, nil),
 	}
 }
 

@@ -16,12 +16,12 @@ type Store struct {
 
 func newStore(r prometheus.Registerer) *Store {
 	s := &Store{
-		commits: newCounter(r, "vtoken_store_commits_total", "Commits of the store. One that failed changed nothing.", "result"),
-		updates: newCounter(r, "vtoken_store_updates_total", "Changes in these commits: what comes together shares one.").WithLabelValues(),
-		took: newHistogram(r, "vtoken_store_commit_seconds", "Time of a commit, to stable storage.",
+		commits: newCounter(r, "vtoken_store_commits_total", "Commits of the store. A failed commit changes nothing.", "result"),
+		updates: newCounter(r, "vtoken_store_updates_total", "Changes in the commits of the store; concurrent changes share a commit.").WithLabelValues(),
+		took: newHistogram(r, "vtoken_store_commit_seconds", "Duration of a commit to stable storage.",
 			[]float64{250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5}).WithLabelValues(),
 	}
-	s.changed = newCounter(r, "vtoken_store_tampered_total", "Uses of the store that met a record which was changed behind the daemon's back, and findings of its own search for such.").WithLabelValues()
+	s.changed = newCounter(r, "vtoken_store_tampered_total", "Records found to be changed from outside, by uses of the store and by its own search.").WithLabelValues()
 	for _, result := range []string{"ok", "failed"} {
 		s.commits.WithLabelValues(result)
 	}

@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Tries struct{ total *prometheus.CounterVec }
 
 func newTries(r prometheus.Registerer) *Tries {
-	return &Tries{newCounter(r, "vtoken_api_tries_total", "PINs, one-time passwords and activation codes that came through an API and were wrong, locked or refused, and those that were unlocked.", "secret", "result")}
+	return &Tries{newCounter(r, "vtoken_api_tries_total", "PINs, one-time passwords and activation codes from API requests that were wrong, locked, refused or unlocked.", "secret", "result")}
 }
 
 // Counted counts one. Both words are of a fixed set.

@@ -29,7 +29,7 @@ func (a CallAuditor) Begin(operation, requestID string) (func(httpkit.Call), err
 	return func(c httpkit.Call) { e.End(callRecord(c)) }, nil
 }
 
-// callRecord is the record of a call of the API.
+// callRecord returns the record of a call of the API.
 func callRecord(c httpkit.Call) audit.Record {
 	r := audit.Record{
 		Event: eventAPI, Detail: c.Operation, Request: c.RequestID, From: c.From,
@@ -56,8 +56,7 @@ func callRecord(c httpkit.Call) audit.Record {
 	return r
 }
 
-// pinRoles are the roles whose PINs are secrets of the API, by the names that records
-// have.
+// pinRoles maps secrets of the API that are PINs to their roles, by the names in records.
 var pinRoles = map[provisioning.Secret]string{
 	provisioning.UserPIN: RoleName(ck.CKU_USER), provisioning.SOPIN: RoleName(ck.CKU_SO),
 }

@@ -12,11 +12,11 @@ import (
 	"vtoken/keystore"
 )
 
-// auditDir is the folder of the audit log in the data folder, where the
-// configuration names no other.
+// auditDir is the folder of the audit log in the data folder, unless the configuration names
+// another one.
 const auditDir = "audit"
 
-// eventAcceptRollback is that an administrator took an older store as it is.
+// eventAcceptRollback records that an administrator accepted an older copy of the store.
 const eventAcceptRollback = "accept-rollback"
 
 // Log is the audit log of a store that a daemon serves.
@@ -55,7 +55,7 @@ func Open(cfg config.Config, s *keystore.Store, observer audit.Observer, logger 
 	return l, nil
 }
 
-// AuditOptions are where the audit log is and who may read it.
+// AuditOptions returns where the audit log is and who can read it.
 func AuditOptions(cfg config.Config) (audit.Options, error) {
 	recipients, err := cfg.Auditors()
 	dir := cfg.AuditDir
@@ -65,7 +65,7 @@ func AuditOptions(cfg config.Config) (audit.Options, error) {
 	return audit.Options{Dir: dir, Recipients: recipients}, err
 }
 
-// auditHead is the newest line that the store knows of.
+// auditHead returns the newest line that the store knows of.
 func auditHead(s *keystore.Store) (h keystore.AuditHead, err error) {
 	err = s.View(func(tx *keystore.Tx) (err error) {
 		h, err = tx.AuditHead()
@@ -92,7 +92,7 @@ func knownOf(h audit.Head) keystore.AuditHead {
 	return known
 }
 
-// anchorIn keeps the newest line's number and hash in a store.
+// anchorIn keeps the number and the hash of the newest line in a store.
 func anchorIn(s *keystore.Store) func(audit.Head) error {
 	return func(h audit.Head) error {
 		return s.Update(func(tx *keystore.Tx) error {
@@ -101,7 +101,7 @@ func anchorIn(s *keystore.Store) func(audit.Head) error {
 	}
 }
 
-// recordOwn records something that the daemon itself does.
+// recordOwn records an act of the daemon itself.
 func (l *Log) recordOwn(event string) error {
 	line := audit.Record{Event: event, Result: "ok", Detail: "version " + l.version}
 	e, err := l.Begin(line)
@@ -112,9 +112,9 @@ func (l *Log) recordOwn(event string) error {
 	return nil
 }
 
-// recordAccepted records that an older store was accepted since the last line of
-// the audit log that the store knows of. The command that did so has a line of its
-// own, unless its log could not be written or belongs to another folder.
+// recordAccepted records that an older store was accepted since the last line of the audit log
+// that the store knows of. The command that did so has a line of its own, unless its log could
+// not be written or belongs to another folder.
 func (l *Log) recordAccepted(last time.Time) error {
 	p, err := l.store.Protection()
 	if err != nil || !p.Accepted.After(last) {
@@ -129,5 +129,6 @@ func (l *Log) recordAccepted(last time.Time) error {
 	return nil
 }
 
-// Close records that the daemon stops, and closes the log. It goes before the store is closed.
+// Close records that the daemon stops, and closes the log. It is called before the store is
+// closed.
 func (l *Log) Close() error { return errors.Join(l.recordOwn(audit.EventStop), l.Log.Close()) }

@@ -13,10 +13,10 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// eventRestore is that a store was made from a backup.
+// eventRestore records that a store was made from a backup.
 const eventRestore = "restore"
 
-// offlineLog is the audit log of a store that no daemon uses.
+// offlineLog opens the audit log of a store without a daemon.
 func offlineLog(o audit.Options) (log *audit.Log, failed *error, err error) {
 	failed = new(error)
 	o.Failed = func(err error) { *failed = errors.Join(*failed, err) }
@@ -30,9 +30,8 @@ func self() *audit.Process {
 	return &p
 }
 
-// RecordRestore begins the record of a restore by the caller, which is refused where there
-// is no space for it. The head that the store knows of stays as it is in the backup: the
-// log goes on after it.
+// RecordRestore begins the record of a restore by the caller. Without space for it, the
+// restore is refused. The head in the backup stays unchanged, and the log continues after it.
 func RecordRestore(o audit.Options, r keystore.Restored, caller, acceptFlag string) (done func(error), err error) {
 	o.Key, o.Head, o.Anchor = r.AuditKey, headOf(r.AuditHead), func(audit.Head) error { return nil }
 	log, failed, err := offlineLog(o)
@@ -58,7 +57,7 @@ func RecordRestore(o audit.Options, r keystore.Restored, caller, acceptFlag stri
 	}, nil
 }
 
-// RecordAcceptance records that a store was accepted as it is when it was opened.
+// RecordAcceptance records that an older copy of the store was accepted when it was opened.
 func RecordAcceptance(o audit.Options, s *keystore.Store, caller string) error {
 	p, err := s.Protection()
 	if err != nil || !p.JustAccepted {

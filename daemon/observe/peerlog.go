@@ -19,9 +19,8 @@ const (
 // uidAttr is the name under which the servers log the user of a peer.
 const uidAttr = "uid"
 
-// PeerLog is a handler that lets no user fill the log: lines of a logger that has the
-// attribute uid are limited for each user, those of all others are not. Debugging lines are
-// whole, as somebody asked for them.
+// PeerLog is a slog handler that keeps users from filling the log: it limits the lines of
+// loggers with the attribute uid for each user. Other lines, and debug lines, are not limited.
 type PeerLog struct {
 	slog.Handler
 	shares *shares
@@ -34,7 +33,7 @@ func NewPeerLog(h slog.Handler) *PeerLog {
 	return &PeerLog{Handler: h, shares: &shares{now: time.Now, of: map[string]*share{}}}
 }
 
-// WithAttrs notes the user.
+// WithAttrs looks for the user.
 func (l *PeerLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *l
 	next.Handler = l.Handler.WithAttrs(attrs)
@@ -53,7 +52,7 @@ func (l *PeerLog) WithGroup(name string) slog.Handler {
 	return &next
 }
 
-// Handle writes the line, or counts it.
+// Handle writes or counts the line.
 func (l *PeerLog) Handle(ctx context.Context, r slog.Record) error {
 	if !l.peer || r.Level < slog.LevelInfo {
 		return l.Handler.Handle(ctx, r)
@@ -64,29 +63,29 @@ func (l *PeerLog) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// tell writes how many lines were left out.
+// tell writes how many lines were dropped.
 func (l *PeerLog) tell(left int) {
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "left out lines about this user, who causes too many", 0)
 	r.AddAttrs(slog.Int("lines", left), slog.Int("a minute", int(time.Minute/peerEvery)), slog.Int("at once", peerBurst))
 	_ = l.Handler.Handle(context.Background(), r) // there is nobody to tell
 }
 
-// shares are the lines that each user has left.
+// shares are the lines that each user may still write.
 type shares struct {
 	mu  sync.Mutex
 	now func() time.Time
 	of  map[string]*share
 }
 
-// share is one user's: a bucket of lines.
+// share is a token bucket of one user.
 type share struct {
 	lines float64
 	at    time.Time
 	left  int // left out, and not told yet
 }
 
-// take reports whether the user has a line left. Where not, tell hears within peerEvery
-// how many were left out.
+// take reports whether the user may write a line. If not, tell is called within peerEvery with
+// the number of dropped lines.
 func (s *shares) take(uid string, tell func(left int)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +100,7 @@ func (s *shares) take(uid string, tell func(left int)) bool {
 	return false
 }
 
-// toldOf ends the count of what was left out.
+// toldOf returns and resets the number of dropped lines.
 func (s *shares) toldOf(b *share) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +109,7 @@ func (s *shares) toldOf(b *share) int {
 	return left
 }
 
-// share is that of a user, with what came since it was used. The lock is held.
+// share returns the bucket of a user, refilled. s.mu is locked.
 func (s *shares) share(uid string) *share {
 	b := s.of[uid]
 	if b == nil && len(s.of) >= maxPeers {
@@ -133,7 +132,7 @@ func (b *share) fill(now time.Time) {
 	b.at = now
 }
 
-// forget drops the shares that are full: they are as good as new. The lock is held.
+// forget drops full buckets, which equal new ones. s.mu is locked.
 func (s *shares) forget() {
 	for uid, b := range s.of {
 		if b.fill(s.now()); b.lines >= peerBurst && b.left == 0 {

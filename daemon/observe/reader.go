@@ -12,7 +12,7 @@ import (
 	"vtoken/provisioning/api"
 )
 
-// Reader is the audit log as the native API sees it.
+// Reader serves the audit log to the native API.
 type Reader struct {
 	log *audit.Log
 	dir string
@@ -26,7 +26,7 @@ func (l *Log) Reader() Reader {
 	return Reader{l.Log, l.Dir(), append(ed25519.PublicKey(nil), key.Public().(ed25519.PublicKey)...)}
 }
 
-// Lines waits for a line after the number, where there is none.
+// Lines returns lines after the number, and waits for one if there is none.
 func (a Reader) Lines(ctx context.Context, after uint64, limit int, wait time.Duration) ([]json.RawMessage, uint64, error) {
 	head, grown := a.log.Head()
 	if head.Seq <= after && wait > 0 {
@@ -42,7 +42,7 @@ func (a Reader) Lines(ctx context.Context, after uint64, limit int, wait time.Du
 	return audit.Lines(a.dir, after, limit)
 }
 
-// Newest is the number of the newest line.
+// Newest returns the number of the newest line.
 func (a Reader) Newest() uint64 {
 	head, _ := a.log.Head()
 	return head.Seq
@@ -58,7 +58,7 @@ func (a Reader) Verify(ctx context.Context) (api.AuditReport, error) {
 	}, err
 }
 
-// Archive notes that old lines are kept elsewhere.
+// Archive records that old lines are kept elsewhere.
 func (a Reader) Archive(through uint64, by string) (uint64, error) {
 	n, err := a.log.Archive(through, audit.Record{Event: audit.EventArchive, Result: "ok", Caller: by})
 	switch {

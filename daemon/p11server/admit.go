@@ -9,10 +9,10 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
-// errClosing is why a server that shuts down takes no connection.
+// errClosing is returned for connections to a server that shuts down.
 var errClosing = errors.New("the server shuts down")
 
-// admit counts the connection, where the limits allow it.
+// admit counts the connection, if the limits allow it.
 func (s *Server) admit(c *conn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,9 +42,9 @@ func (s *Server) admit(c *conn) error {
 	return nil
 }
 
-// makePlace ends a connection of the user who has most, for an owner who has none: the
-// one that was not initialized for longest, else the one that was not used for longest.
-// s.mu is locked.
+// makePlace ends a connection of the owner with most connections, for an owner with none: the
+// one that has been uninitialized longest, else the one that has been idle longest. s.mu is
+// locked.
 func (s *Server) makePlace(owner string) bool {
 	heaviest := s.opts.Places.Heaviest()
 	var victim *conn
@@ -63,7 +63,7 @@ func (s *Server) makePlace(owner string) bool {
 	return true
 }
 
-// goesBefore reports whether c is ended before other.
+// goesBefore reports whether c is ended rather than other.
 func (c *conn) goesBefore(other *conn) bool {
 	initialized, others := c.client.get() != nil, other.client.get() != nil
 	if initialized != others {
@@ -94,8 +94,8 @@ const (
 	maxRefused       = 1024 // owners whose refusal is remembered
 )
 
-// reject refuses a connection: it answers the handshake and then every request with
-// CKR_DEVICE_MEMORY, so that the client can tell a limit from a daemon that is not there.
+// reject refuses a connection: it answers the handshake, and every request with
+// CKR_DEVICE_MEMORY, so that the client can tell a limit from a missing daemon.
 func (s *Server) reject(c *conn, why error) {
 	s.mu.Lock()
 	tell := !s.closing && s.refusing[c.owner] < maxTurnedAwayOne && sum(s.refusing) < maxTurnedAway
@@ -141,7 +141,7 @@ func (s *Server) turnedAway(c *conn) {
 	}
 }
 
-// refuseAll answers requests of a connection that is refused, for a short time.
+// refuseAll answers requests of a rejected connection, for a short time.
 func (c *conn) refuseAll() {
 	_ = c.sock.SetDeadline(time.Now().Add(turnAwayTime))
 	version, err := p11rpc.Accept(c.sock)
@@ -170,7 +170,7 @@ func (c *conn) refuseAll() {
 	}
 }
 
-// smallOnly is the host of connections that are refused: large requests are passed over.
+// smallOnly is the host of rejected connections: large requests are skipped.
 type smallOnly struct{}
 
 // Take refuses all but the smallest buffer.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// answerWriter writes answers to a socket. A deadline is set only where the socket is
-// full, so that answers to a client that reads them cost no timer.
+// answerWriter writes answers to a socket. It sets a deadline only if the socket is full, so
+// that answers to a client that reads them need no timer.
 type answerWriter struct {
 	sock *net.UnixConn
 	raw  syscall.RawConn
@@ -29,7 +29,7 @@ func newAnswerWriter(sock *net.UnixConn, raw syscall.RawConn, limit time.Duratio
 	return w
 }
 
-// leave gives the answers that are still to be sent so long, together.
+// leave sets a deadline for all answers that are still to be sent.
 func (w *answerWriter) leave(limit time.Duration) {
 	w.leaving.Store(true)
 	_ = w.sock.SetWriteDeadline(time.Now().Add(limit))
@@ -54,7 +54,7 @@ func (w *answerWriter) send(b []byte) error {
 	return err
 }
 
-// write returns false where the socket is full, to be called again.
+// write returns false if the socket is full, to be called again.
 func (w *answerWriter) write(fd uintptr) (done bool) {
 	for len(w.left) > 0 {
 		n, err := syscall.Write(int(fd), w.left)

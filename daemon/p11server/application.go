@@ -6,22 +6,22 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// application holds the client of a connection: there is one from C_Initialize
-// to C_Finalize or to the end of the connection.
+// application holds the client of a connection, from C_Initialize to C_Finalize or to the end
+// of the connection.
 type application struct {
 	mu     sync.RWMutex
 	client Client
 	closed bool
 }
 
-// get is the client, or nil.
+// get returns the client, or nil.
 func (a *application) get() Client {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.client
 }
 
-// begin makes the client.
+// begin connects the client.
 func (a *application) begin(connect func() Client) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +48,7 @@ func (a *application) end() bool {
 	return true
 }
 
-// close is end for good.
+// close is end, and no client can begin afterwards.
 func (a *application) close() {
 	a.mu.Lock()
 	a.closed = true

@@ -8,14 +8,12 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Connect begins the work of one application in the engine. It is called with
-// what the kernel says of the peer.
+// Connect registers an application with the engine. The peer is what the kernel says.
 type Connect func(record.Peer) Client
 
-// Client is one application in the engine: the functions of PKCS#11 without
-// their C_. All are safe for concurrent use. Byte slices that they are given
-// are overwritten when they return, except those in templates and mechanisms,
-// which are theirs to keep.
+// Client is one application in the engine: the functions of PKCS#11 without their C_. All are
+// safe for concurrent use. Byte slices in their arguments are overwritten after they return,
+// except those in templates and mechanisms, which they may keep.
 type Client interface {
 	Slots
 	Sessions
@@ -29,9 +27,9 @@ type Client interface {
 	AuthenticatedWrapping
 	Messages
 	MessageCiphers
-	// OnSlow has told called with a session whose calls may take long from now on, by
-	// their key, and again when they no longer do. It is called once, before all other
-	// calls. told is quick.
+	// OnSlow sets the function that is called when calls of a session begin to take long
+	// because of their key, and when they no longer do. It is called once, before all other
+	// calls. told is fast.
 	OnSlow(told func(h ck.SessionHandle, slow bool))
 	// Cancel ends what calls wait for, and slow work that can be interrupted. The
 	// connection has ended; Close follows.
@@ -84,9 +82,8 @@ type Objects interface {
 	FindObjectsFinal(ck.SessionHandle) error
 }
 
-// Encryption are the functions that encrypt and decrypt (sections 5.8, 5.10).
-// Functions with an output return CKR_BUFFER_TOO_SMALL and the length where the
-// buffer is too short, and the operation goes on.
+// Encryption are the functions that encrypt and decrypt (sections 5.8, 5.10). If a buffer is
+// too short, they return CKR_BUFFER_TOO_SMALL and the length, and the operation continues.
 type Encryption interface {
 	EncryptInit(ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error
 	Encrypt(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
@@ -123,7 +120,7 @@ type Signatures interface {
 	VerifyRecover(h ck.SessionHandle, signature []byte, buf ck.Buffer) (ck.Output, error)
 }
 
-// Duals are the functions that do two things at once (section 5.17).
+// Duals are the dual-function operations (section 5.17).
 type Duals interface {
 	DigestEncryptUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)
 	DecryptDigestUpdate(h ck.SessionHandle, in []byte, buf ck.Buffer) (ck.Output, error)

@@ -9,18 +9,16 @@ import (
 	"time"
 )
 
-// stuckAfter is how long nobody may go in or out while others wait. Then one is let in
-// beside those who are in: they do not compute, but wait for something.
+// stuckAfter is how long a gate may stand still while requests wait. Then it admits one more:
+// those inside are not computing, but waiting for something.
 const stuckAfter = 20 * time.Millisecond
 
-// maxSlow is how many slow requests of one owner are worked on at the same time. Most of
-// them wait: for the queue of slow work, or for the disk, which writes many changes at
-// once.
+// maxSlow is how many slow requests of one owner run at the same time. Most of them wait, for
+// the queue of slow work or for the disk, which commits many changes at once.
 const maxSlow = 64
 
-// owner is what the connections of one owner have in common: the work that is done for
-// them at the same time is bounded, so that who has many connections does not have the
-// processors that much more often.
+// owner is the state that the connections of one owner share. It bounds the requests that run
+// for them at the same time, so that more connections do not get more of the processors.
 type owner struct {
 	conns int  // Server.mu
 	quick gate // for requests that compute from their beginning to their end
@@ -31,28 +29,28 @@ func newOwner(quick func(now int64) int) *owner {
 	return &owner{quick: gate{limit: quick}, slow: gate{limit: func(int64) int { return maxSlow }}}
 }
 
-// contention tells whether several owners have work at about the same time, and how many quick
-// requests of one are worked on at once.
+// contention tracks whether several owners have work at about the same time, and how many
+// quick requests of one owner may run at once.
 type contention struct {
 	alone, beside int                   // while there is one owner only, and beside others
 	last          atomic.Pointer[owner] // who had a request last
 	until         atomic.Int64          // several owners have work, as of time.UnixNano
 }
 
-// Quick requests of one owner at once, for each processor, while nobody else has any: more
-// than a few applications with a few threads each have.
+// aloneForEach is how many quick requests of one owner run at once, for each processor, while
+// no other owner has any: more than a few applications with a few threads need.
 const aloneForEach = 16
 
-// rivalryLasts is how long an owner is expected to come again.
+// rivalryLasts is how long another owner is expected to come back.
 const rivalryLasts = 200 * time.Millisecond
 
-// newContention leaves one processor to the others, as long as there are two.
+// newContention leaves one processor to other owners, if there are two or more.
 func newContention() *contention {
 	n := runtime.GOMAXPROCS(0)
 	return &contention{alone: aloneForEach * n, beside: max(1, n-1)}
 }
 
-// note is told of every request.
+// note records a request of an owner.
 func (r *contention) note(o *owner, now int64) {
 	if r.last.Load() != o && r.last.Swap(o) != nil {
 		r.until.Store(now + int64(rivalryLasts))
@@ -66,8 +64,8 @@ func (r *contention) limit(now int64) int {
 	return r.alone
 }
 
-// gate lets so many in at the same time, and the others one after the other in the order
-// in which they came.
+// gate admits a limited number of callers at the same time. The others wait in the order in
+// which they came.
 type gate struct {
 	limit   func(now int64) int // as of time.UnixNano
 	inside  atomic.Int32
@@ -80,8 +78,8 @@ type gate struct {
 	watch *time.Timer // runs while somebody waits
 }
 
-// enter returns when the caller may go in, and has to leave; or ctx's error where that
-// ends before. As long as nobody has to wait, it costs one atomic operation.
+// enter returns when the caller is admitted, and must leave; or ctx's error if that ends
+// first. If nobody has to wait, it costs one atomic operation.
 func (g *gate) enter(ctx context.Context, now int64) error {
 	if g.waiting.Load() == 0 && g.tryEnter(now) {
 		return nil
@@ -104,7 +102,7 @@ func (g *gate) enter(ctx context.Context, now int64) error {
 	return ctx.Err()
 }
 
-// join puts the caller at the end of the line.
+// join appends the caller to the line.
 func (g *gate) join(turn chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -120,7 +118,7 @@ func (g *gate) join(turn chan struct{}) {
 	}
 }
 
-// admitStuck lets one in where nobody was since it last looked.
+// admitStuck admits one caller if nobody was admitted since its last call.
 func (g *gate) admitStuck() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,7 +132,7 @@ func (g *gate) admitStuck() {
 	}
 }
 
-// leave lets the next one in.
+// leave gives up the caller's place, and admits the next one.
 func (g *gate) leave() {
 	g.inside.Add(-1)
 	if g.waiting.Load() > 0 {
@@ -144,7 +142,7 @@ func (g *gate) leave() {
 	}
 }
 
-// tryEnter takes a place, where there is one.
+// tryEnter takes a place, if there is one.
 func (g *gate) tryEnter(now int64) bool {
 	for limit := int32(g.limit(now)); ; {
 		n := g.inside.Load()
@@ -157,7 +155,7 @@ func (g *gate) tryEnter(now int64) bool {
 	}
 }
 
-// admitWaiting lets those in who have waited, as long as there is a place. g.mu is locked.
+// admitWaiting admits waiting callers as long as there is a place. g.mu is locked.
 func (g *gate) admitWaiting() {
 	now := time.Now().UnixNano()
 	for len(g.line) > 0 && g.tryEnter(now) {
@@ -165,7 +163,7 @@ func (g *gate) admitWaiting() {
 	}
 }
 
-// admitFirst lets the first one in, who has a place. g.mu is locked.
+// admitFirst admits the first waiting caller, whose place is taken already. g.mu is locked.
 func (g *gate) admitFirst() {
 	close(g.line[0])
 	g.line[0] = nil
@@ -174,7 +172,7 @@ func (g *gate) admitFirst() {
 	g.let++
 }
 
-// gateOf is where a request waits until it is worked on.
+// gateOf returns the gate of a request.
 func (c *conn) gateOf(t *task) *gate {
 	if c.isSlow(t) {
 		return &c.ownerState.slow

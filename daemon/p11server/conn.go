@@ -96,8 +96,8 @@ func (c *conn) handshake() error {
 	return c.in.SetHost(c)
 }
 
-// read reads requests until the connection ends. It works on a request itself
-// where no other is likely to wait meanwhile.
+// read reads requests until the connection ends. It handles a request itself, if no other
+// request is likely to wait meanwhile.
 func (c *conn) read() {
 	t := c.srv.newTask(c.version)
 	t.purse = c.purse
@@ -135,15 +135,15 @@ func (c *conn) read() {
 	c.flush(t)
 }
 
-// overlap tells, from what was seen lately, whether calls overlap. If they do,
-// the goroutine that reads had better not do the work.
+// overlap estimates from recent requests whether calls overlap. If they do, the goroutine that
+// reads does not handle requests.
 type overlap struct {
 	likely bool
 	score  int              // 0 to crowdScore
 	last   ck.SessionHandle // of the request before
 }
 
-// crowdScore is how many sightings in a row change the mind.
+// crowdScore is the number of consecutive observations before the estimate changes.
 const crowdScore = 8
 
 func (c *overlap) observe(overlap bool) {
@@ -160,8 +160,8 @@ func (c *overlap) observe(overlap bool) {
 	}
 }
 
-// cancelCalls ends calls that wait, and slow work once nobody is there to get the answers. A
-// server that shuts down lets that come to its end.
+// cancelCalls ends calls that wait, and slow work whose client is gone. During a shutdown,
+// slow work is finished.
 func (c *conn) cancelCalls() {
 	c.cancel()
 	if client := c.client.get(); client != nil && !c.srv.isClosing() {
@@ -185,11 +185,11 @@ func (c *conn) handOff(t *task) {
 	}
 }
 
-// Answers of requests in a row leave together, but not after a request that may
-// take long, nor beyond this many bytes.
+// maxTogether bounds answers that are sent together. They are sent earlier if the next request
+// may take long.
 const maxTogether = 16 << 10
 
-// runQueue does a request and those that joined its line meanwhile.
+// runQueue handles a request, and those that were queued for its session meanwhile.
 func (c *conn) runQueue(t *task) {
 	defer c.queues.workers.Done()
 	defer c.srv.poll.working.Add(-1)
@@ -207,7 +207,7 @@ func (c *conn) runQueue(t *task) {
 	}
 }
 
-// startWaiting lets a C_WaitForSlotEvent wait.
+// startWaiting runs a C_WaitForSlotEvent in a goroutine of its own.
 func (c *conn) startWaiting(t *task) {
 	if !c.queues.addWait() {
 		c.log.Warn("refused C_WaitForSlotEvent: too many wait on this connection already", "limit", maxWaits)
@@ -231,7 +231,7 @@ func (c *conn) startWaiting(t *task) {
 	}()
 }
 
-// flush sends the answers that gathered in the task.
+// flush sends the answers that are in the task.
 func (c *conn) flush(t *task) {
 	if len(t.out.Bytes()) == 0 {
 		return
@@ -248,7 +248,7 @@ func (c *conn) flush(t *task) {
 // stopReading makes the reader see the end of the connection.
 func (c *conn) stopReading() { _ = c.sock.CloseRead() }
 
-// finish records why the connection ends; the first reason stays.
+// finish records why the connection ends. The first reason stays.
 func (c *conn) finish(err error) {
 	c.finishMu.Lock()
 	defer c.finishMu.Unlock()
@@ -276,7 +276,7 @@ func (c *conn) logEnd() {
 	}
 }
 
-// logFailure writes down a call that failed, as loud as its code deserves.
+// logFailure logs a failed call, at a level that depends on its code.
 func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 	level := slog.LevelDebug
 	switch rv {

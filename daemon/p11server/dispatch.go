@@ -8,8 +8,7 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
-// request is one call under way: its values to read, its answer to write, and
-// the application that it is for.
+// request is a running call: its arguments, its answer, and its application.
 type request struct {
 	*p11rpc.Decoder
 	out    *p11rpc.Encoder
@@ -20,27 +19,27 @@ type request struct {
 	purse   *meter.Purse // of the connection
 }
 
-// handler does one call: it reads the values, calls Done, calls the client, and
-// writes the values of the answer. It writes nothing where it returns an error.
+// handler runs one call: it reads the arguments, calls Done, calls the client, and writes the
+// results. If it returns an error, it has written nothing.
 type handler func(r *request) error
 
-// A route is the row of one call in the table.
+// route is the row of one call in the table.
 type route struct {
 	run handler
-	// slow is for calls that may take long by their nature (they wait, also for work
-	// with a key that they end, write to the disk, stretch a PIN or make a key):
-	// other calls on the connection do not wait for them.
+	// slow marks calls that may take long by their nature (they wait, also for computations
+	// with a key that they wipe, write to the disk, hash a PIN or make a key). Other calls on
+	// the connection do not wait for them.
 	slow bool
-	// byKey is for calls that take long with some keys only; the engine tells with which
+	// byKey marks calls that take long with some keys only. The engine tells for which
 	// sessions (Client.OnSlow).
 	byKey bool
-	// secret is for calls that handle PINs and keys in Go: they run on a stack that
-	// is cleared (secret.OnOwnStack).
+	// secret marks calls that handle PINs and keys in Go: they run on a stack that is cleared
+	// (secret.OnOwnStack).
 	secret bool
 }
 
-// routes is the one table of what is served. A call without a row answers
-// CKR_FUNCTION_NOT_SUPPORTED. C_Initialize and C_Finalize are the connection's.
+// routes are the calls that are served. A call without a row answers
+// CKR_FUNCTION_NOT_SUPPORTED. C_Initialize and C_Finalize are handled by the connection.
 var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallGetInfo:          {run: getInfo},
 	p11rpc.CallGetSlotList:      {run: getSlotList},
@@ -148,7 +147,7 @@ var routes = [p11rpc.NumCalls]route{
 
 // The shapes that many calls share.
 
-// onSession is a call with nothing but the session.
+// onSession handles a call with only a session.
 func onSession(do func(Client, ck.SessionHandle) error) handler {
 	return func(r *request) error {
 		h := r.Session()
@@ -159,7 +158,7 @@ func onSession(do func(Client, ck.SessionHandle) error) handler {
 	}
 }
 
-// onObject is a call with a session and an object.
+// onObject handles a call with a session and an object.
 func onObject(do func(Client, ck.SessionHandle, ck.ObjectHandle) error) handler {
 	return func(r *request) error {
 		h, obj := r.Session(), r.Object()
@@ -170,8 +169,8 @@ func onObject(do func(Client, ck.SessionHandle, ck.ObjectHandle) error) handler 
 	}
 }
 
-// begin starts an operation with a key. Without a mechanism it cancels the
-// operation instead (section 5.8.1 and its likes).
+// begin handles a call that starts an operation with a key. Without a mechanism it cancels the
+// operation instead (section 5.8.1 and similar ones).
 func begin(do func(Client, ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) error, op ck.Flags) handler {
 	return func(r *request) error {
 		h, m, key := r.Session(), r.Mechanism(), r.Object()
@@ -185,7 +184,7 @@ func begin(do func(Client, ck.SessionHandle, ck.Mechanism, ck.ObjectHandle) erro
 	}
 }
 
-// feed is a call with a session and bytes, and no output.
+// feed handles a call with a session and bytes, and no output.
 func feed(do func(Client, ck.SessionHandle, []byte) error) handler {
 	return func(r *request) error {
 		h, data := r.Session(), r.Data()
@@ -196,7 +195,7 @@ func feed(do func(Client, ck.SessionHandle, []byte) error) handler {
 	}
 }
 
-// transform is a call with a session, an input and an output.
+// transform handles a call with a session, an input and an output.
 func transform(do func(Client, ck.SessionHandle, []byte, ck.Buffer) (ck.Output, error)) handler {
 	return func(r *request) error {
 		h, data, buf := r.Session(), r.Data(), r.Buffer()
@@ -208,7 +207,7 @@ func transform(do func(Client, ck.SessionHandle, []byte, ck.Buffer) (ck.Output, 
 	}
 }
 
-// finish is a call with a session and an output.
+// finish handles a call with a session and an output.
 func finish(do func(Client, ck.SessionHandle, ck.Buffer) (ck.Output, error)) handler {
 	return func(r *request) error {
 		h, buf := r.Session(), r.Buffer()
@@ -220,8 +219,8 @@ func finish(do func(Client, ck.SessionHandle, ck.Buffer) (ck.Output, error)) han
 	}
 }
 
-// output writes an output. The protocol has no code for a buffer that is too
-// short: it is the length without the bytes.
+// output writes an output. The protocol has no code for a buffer that is too short: the answer
+// is the length without the bytes.
 func (r *request) output(out ck.Output, err error) error {
 	if err != nil {
 		if ck.CodeOf(err) != ck.CKR_BUFFER_TOO_SMALL || out.Len == 0 {

@@ -4,8 +4,8 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// encapsulateKey answers a question for the length, and a buffer that is too
-// short, with the length and no key.
+// encapsulateKey answers a size query, and a buffer that is too short, with the length and no
+// key.
 func encapsulateKey(r *request) error {
 	h, m, public, t, buf := r.Session(), r.Mechanism(), r.Object(), r.Template(), r.Buffer()
 	if err := r.Done(); err != nil {
@@ -34,8 +34,7 @@ func decapsulateKey(r *request) error {
 	return r.handle(uint64(key), err)
 }
 
-// Encapsulation are the functions that agree on a key by encapsulation (sections
-// 5.18.8 and 5.18.9 of 3.2).
+// Encapsulation are the functions for key encapsulation (sections 5.18.8 and 5.18.9 of 3.2).
 type Encapsulation interface {
 	// EncapsulateKey returns CKR_BUFFER_TOO_SMALL and the length where the buffer
 	// is too short, and then makes no key.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
@@ -25,9 +27,7 @@ func FuzzHostileClient(f *testing.F) {
 			e := p11rpc.Encoder{Version: version}
 			e.BeginRequest(1, id)
 			writeZeros(&e, id.Describe().Request)
-			if err := e.End(); err != nil {
-				f.Fatal(err)
-			}
+			require.NoError(f, e.End())
 			f.Add(append([]byte{byte(i)}, e.Bytes()[12:]...))
 		}
 	}
@@ -47,19 +47,13 @@ func FuzzHostileClient(f *testing.F) {
 		task.load(p11rpc.Frame{Code: 7, Body: body})
 		call := task.call
 		err := c.answer(task)
-		if strings.Contains(log.String(), "panic") {
-			t.Fatal(log.String())
-		}
+		require.NotContains(t, log.String(), "panic", "%v", log.String())
 		if errors.Is(err, p11rpc.ErrMalformed) {
-			if len(task.out.Bytes()) != 0 {
-				t.Fatal("an answer to a request that breaks the protocol")
-			}
+			require.Empty(t, task.out.Bytes(), "an answer to a request that breaks the protocol")
 			return
 		}
 		checkAnswer(t, c.version, call, task.out.Bytes())
-		if !bytes.Equal(body, make([]byte, len(body))) {
-			t.Fatal("the request was not wiped")
-		}
+		require.Equal(t, make([]byte, len(body)), body, "the request was not wiped")
 	})
 }
 
@@ -75,7 +69,5 @@ func checkAnswer(t *testing.T, version byte, call p11rpc.CallID, wire []byte) {
 	if code := ck.Error(0); err != nil && !errors.As(err, &code) {
 		t.Fatalf("%v: %v", call, err)
 	}
-	if in.Ready() {
-		t.Fatalf("%v: more than one answer", call)
-	}
+	require.False(t, in.Ready(), "%v: more than one answer", call)
 }

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hangupEach is how often a connection that is not read is asked whether its client is there.
+// hangupEach is how often the client of a connection that is not read is checked.
 const hangupEach = 250 * time.Millisecond
 
 // watchHangup cancels the calls of the connection when its client goes away. The goroutine
-// that reads sees that itself; it calls this before it waits for calls to be answered, which
-// may be those that nobody wants any more. The caller calls stop when it reads again.
+// that reads notices that itself; it calls watchHangup before it waits for calls to end, which
+// may be calls that nobody wants any more. The caller calls stop when it reads again.
 func (c *conn) watchHangup() (stop func()) {
 	done := make(chan struct{})
 	go func() {
@@ -33,8 +33,8 @@ func (c *conn) watchHangup() (stop func()) {
 	return sync.OnceFunc(func() { close(done) })
 }
 
-// hasHungUp reports whether the other end was closed. What it sent before may still wait to
-// be read.
+// hasHungUp reports whether the other end was closed. Data that it sent before may still be
+// unread.
 func (c *conn) hasHungUp() bool {
 	raw, err := c.sock.SyscallConn()
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
@@ -178,9 +180,7 @@ func serve(t testing.TB, opts Options, setUp func(*fakeClient)) *served {
 		return f
 	}, opts)
 	l, err := net.Listen("unix", s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -208,14 +208,10 @@ type caller struct {
 func (s *served) dial(t testing.TB) *caller {
 	t.Helper()
 	nc, err := net.Dial("unix", s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { nc.Close() })
 	v, err := p11rpc.Offer(nc, p11rpc.MaxVersion)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	c := &caller{t: t, sock: nc.(*net.UnixConn), in: p11rpc.NewReader(nc), code: 0x10}
 	c.enc.Version, c.dec.Version = v, v
 	return c
@@ -225,9 +221,7 @@ func (s *served) dial(t testing.TB) *caller {
 func (s *served) initialized(t testing.TB) (*caller, *fakeClient) {
 	t.Helper()
 	c := s.dial(t)
-	if err := c.initialize(p11rpc.Magic); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.initialize(p11rpc.Magic))
 	return c, <-s.clients
 }
 
@@ -247,17 +241,14 @@ func (c *caller) add(call p11rpc.CallID, write func(*p11rpc.Encoder)) uint32 {
 	if write != nil {
 		write(&c.enc)
 	}
-	if err := c.enc.End(); err != nil {
-		c.t.Fatal(err)
-	}
+	require.NoError(c.t, c.enc.End())
 	return c.code
 }
 
 func (c *caller) send() {
 	c.t.Helper()
-	if _, err := c.sock.Write(c.enc.Bytes()); err != nil {
-		c.t.Fatal(err)
-	}
+	_, err := c.sock.Write(c.enc.Bytes())
+	require.NoError(c.t, err)
 	c.enc.Reset()
 }
 

@@ -33,8 +33,8 @@ func deriveKey(r *request) error {
 	return r.handle(uint64(key), err)
 }
 
-// deriveKey2 also carries a return value, and what became of the mechanism's
-// parameter: no mechanism here writes to it.
+// deriveKey2 also returns a code, and the mechanism's parameter after the call: no mechanism
+// here changes it.
 func deriveKey2(r *request) error {
 	key, m, err := derive(r)
 	if err == nil {

@@ -23,14 +23,13 @@ const (
 	smallAnswer = 4 << 10
 )
 
-// answers are the answers of a task that were not sent yet, and what was charged for
-// them.
+// answers are the answers of a task that are not sent yet, and what was charged for them.
 type answers struct {
 	p11rpc.Encoder
 	charged int
 }
 
-// pay charges n bytes of an answer, before they are made.
+// pay charges n bytes of an answer, before it is made.
 func (a *answers) pay(p *meter.Purse, n int) error {
 	if n <= smallAnswer {
 		return nil
@@ -42,7 +41,7 @@ func (a *answers) pay(p *meter.Purse, n int) error {
 	return err
 }
 
-// settle charges the memory that is kept after Reset, or gives it up.
+// settle charges for the memory that is kept after Reset, or drops it.
 func (a *answers) settle(p *meter.Purse) {
 	kept := a.Held()
 	if kept > a.charged && p.Take(kept-a.charged) != nil {
@@ -55,13 +54,13 @@ func (a *answers) settle(p *meter.Purse) {
 	a.charged = kept
 }
 
-// pay charges n bytes of the answer, before they are made.
+// pay charges n bytes of the answer, before it is made.
 func (r *request) pay(n uint64) error {
 	return r.answers.pay(r.purse, int(min(n, p11rpc.MaxBody)))
 }
 
-// detach is a task of its own for the request of t, for another goroutine. Where it is too
-// much for the user's account, it returns nil and t has the answer.
+// detach moves the request of t to a task of its own, for another goroutine. If the user's
+// account does not allow it, it returns nil, and t has the answer.
 func (c *conn) detach(t *task) *task {
 	body, size, detached := c.in.Detach()
 	weight := taskWeight
@@ -84,7 +83,7 @@ func (c *conn) detach(t *task) *task {
 	return own
 }
 
-// refuse answers a request that the daemon has no memory for.
+// refuse answers a request for which the user's account has no memory.
 func (c *conn) refuse(t *task, err error) {
 	c.srv.opts.Observer.Called(t.call, ck.CKR_DEVICE_MEMORY, 0)
 	c.log.Debug("PKCS#11 request refused", "call", t.call.String(), "error", err)
@@ -92,7 +91,7 @@ func (c *conn) refuse(t *task, err error) {
 	t.out.Error(t.code, ck.CKR_DEVICE_MEMORY)
 }
 
-// giveBack ends the charge for a task that is not used any more. Its answers are sent.
+// giveBack refunds the charge for a task whose answers are sent.
 func (t *task) giveBack() {
 	if t.purse != nil {
 		t.purse.Give(t.charged + t.out.charged)
@@ -100,13 +99,13 @@ func (t *task) giveBack() {
 	t.purse, t.charged, t.out.charged = nil, 0, 0
 }
 
-// Take pays for a buffer of the reader.
+// Take charges for a buffer of the reader.
 func (c *conn) Take(n int) error { return c.purse.Take(n) }
 
-// Give gives back what Take took.
+// Give refunds what Take charged.
 func (c *conn) Give(n int) { c.purse.Give(n) }
 
-// Begun keeps the deadline of a frame that has begun.
+// Begun sets or clears the deadline for the rest of a frame.
 func (c *conn) Begun(begun bool) {
 	c.polls.begun = begun
 	if !begun && c.polls.armed {
@@ -115,11 +114,11 @@ func (c *conn) Begun(begun bool) {
 	}
 }
 
-// armFrame begins the time that the rest of a frame has.
+// armFrame starts the deadline for the rest of a frame.
 func (c *conn) armFrame() { _ = c.sock.SetReadDeadline(time.Now().Add(c.srv.opts.FrameTime)) }
 
-// answerSkipped answers a frame that was refused and passed over. It reports whether err was
-// about such a frame.
+// answerSkipped answers a frame that was refused and skipped. It reports whether err was about
+// such a frame.
 func (c *conn) answerSkipped(t *task, err error) bool {
 	if err == nil {
 		return false

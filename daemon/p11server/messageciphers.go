@@ -19,8 +19,7 @@ type MessageCiphers interface {
 	MessageDecryptFinal(ck.SessionHandle) error
 }
 
-// messageCall is a request about such a message; calls leave empty what they
-// have not.
+// messageCall is a call about such a message. Fields that a call does not have are empty.
 type messageCall struct {
 	h         ck.SessionHandle
 	parameter *ck.MessageParams
@@ -29,8 +28,8 @@ type messageCall struct {
 	flags     ck.Flags
 }
 
-// messageHandler reads a request, and answers it with what do puts out and with the
-// nonce and the tag that are in the parameter afterwards.
+// messageHandler reads a request, and answers with the output of do and with the nonce and the
+// tag in the parameter.
 func messageHandler(do func(c Client, m messageCall) (ck.Output, error)) handler {
 	return func(r *request) error {
 		m := messageCall{r.Session(), r.Message(), r.Data(), r.Data(), r.Buffer(), ck.Flags(r.Ulong())}

@@ -50,7 +50,7 @@ func getAttributeValue(r *request) error {
 	return err
 }
 
-// valuesIn is how many bytes the values of an answer may have.
+// valuesIn is the maximum size of the values in an answer.
 func valuesIn(queries []ck.AttributeQuery) (n uint64) {
 	for _, q := range queries {
 		if !q.Null {
@@ -60,8 +60,8 @@ func valuesIn(queries []ck.AttributeQuery) (n uint64) {
 	return n
 }
 
-// wholeTemplates are the queries with memory enough for every template: whether
-// one fits is known where its entries are written.
+// wholeTemplates returns the queries with room for every template: whether one fits is known
+// only when its entries are written.
 func wholeTemplates(queries []ck.AttributeQuery) []ck.AttributeQuery {
 	whole := queries
 	for i, q := range queries {

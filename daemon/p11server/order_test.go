@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
@@ -59,9 +61,7 @@ func TestPipelinedRequests(t *testing.T) {
 		t.Fatalf("first answer: code %d, %v", code, err)
 	}
 	// Both answers came in one write.
-	if !c.in.Ready() {
-		t.Error("the second answer did not come with the first")
-	}
+	require.True(t, c.in.Ready(), "the second answer did not come with the first")
 	var out []byte
 	code, err = c.answer(p11rpc.CallSign, readOutput(&out))
 	if err != nil || code != b || string(out) != "data" {
@@ -157,9 +157,7 @@ func TestRandomOrder(t *testing.T) {
 	step := func(h ck.SessionHandle, n int) {
 		mu.Lock()
 		defer mu.Unlock()
-		if n <= last[h] {
-			t.Errorf("session %d saw request %d after %d", h, n, last[h])
-		}
+		require.Greater(t, n, last[h], "session %d saw request %d after %d", h, n, last[h])
 		last[h] = n
 	}
 	number := func(data []byte) (n int) {
@@ -199,19 +197,13 @@ func TestRandomOrder(t *testing.T) {
 	}()
 	for range requests {
 		f, err := c.in.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		wait.Lock()
 		was, ok := under[f.Code]
 		delete(under, f.Code)
 		wait.Unlock()
-		if !ok {
-			t.Fatalf("answer to request %d, which was not under way", f.Code)
-		}
-		if err := c.dec.Response(f.Body, was.call); err != nil {
-			t.Fatal(err)
-		}
+		require.True(t, ok, "answer to request %d, which was not under way", f.Code)
+		require.NoError(t, c.dec.Response(f.Body, was.call))
 		if was.call == p11rpc.CallSign {
 			if out, err := c.dec.Output(ck.Buffer{Len: 100}); err != nil || string(out.Data) != was.data {
 				t.Fatalf("request %d: %q, %v, want %q", f.Code, out.Data, err, was.data)
@@ -268,9 +260,7 @@ func TestWaiting(t *testing.T) {
 			n++
 		}
 	}
-	if n != maxWaits {
-		t.Errorf("%d calls ended with the connection, want %d", n, maxWaits)
-	}
+	require.Equal(t, maxWaits, n, "%d calls ended with the connection, want %d", n, maxWaits)
 }
 
 // PINs do not stay in the memory that they were read into.
@@ -284,18 +274,12 @@ func TestRequestsAreWiped(t *testing.T) {
 		}
 	})
 	c, _ := s.initialized(t)
-	if err := c.call(p11rpc.CallLogin, func(e *p11rpc.Encoder) { e.Ulong(1); e.Ulong(1); e.Data([]byte("123456")) }, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.call(p11rpc.CallSign, signRequest(1, []byte("data")), readOutput(new([]byte))); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.call(p11rpc.CallLogin, func(e *p11rpc.Encoder) { e.Ulong(1); e.Ulong(1); e.Data([]byte("123456")) }, nil))
+	require.NoError(t, c.call(p11rpc.CallSign, signRequest(1, []byte("data")), readOutput(new([]byte))))
 	c.sock.Close()
 	s.forgetAll()
 	for _, b := range kept {
-		if !bytes.Equal(b, make([]byte, len(b))) {
-			t.Errorf("%q is still in memory", b)
-		}
+		require.Equal(t, make([]byte, len(b)), b, "%q is still in memory", b)
 	}
 }
 

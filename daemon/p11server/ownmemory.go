@@ -11,7 +11,7 @@ import (
 // What the decoder returns shares the memory of the request, which is wiped. What
 // the engine keeps needs memory of its own.
 
-// cloneTemplate is a template with memory of its own.
+// cloneTemplate copies the values of a template.
 func cloneTemplate(t ck.Template) ck.Template {
 	for i := range t {
 		t[i].Value = slices.Clone(t[i].Value)
@@ -19,7 +19,7 @@ func cloneTemplate(t ck.Template) ck.Template {
 	return t
 }
 
-// cloneMechanism is a mechanism with memory of its own.
+// cloneMechanism copies a mechanism with its parameter.
 func cloneMechanism(m *ck.Mechanism) ck.Mechanism {
 	return ck.Mechanism{Type: m.Type, Parameter: cloneParameter(m.Parameter)}
 }
@@ -37,7 +37,7 @@ func cloneParameter(p ck.Parameter) ck.Parameter {
 	return v.Interface().(ck.Parameter)
 }
 
-// cloneInto gives the slices in a value, and in what they hold, memory of their own.
+// cloneInto replaces the slices in a value, recursively, by copies.
 func cloneInto(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Slice:

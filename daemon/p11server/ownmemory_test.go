@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -21,9 +23,7 @@ func TestOwnParameter(t *testing.T) {
 		ck.SignContext{Context: memory}, ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: memory}},
 	} {
 		mine, again := cloneMechanism(&ck.Mechanism{Parameter: p}), cloneMechanism(&ck.Mechanism{Parameter: p})
-		if !reflect.DeepEqual(mine.Parameter, p) {
-			t.Errorf("%T: %v became %v", p, p, mine.Parameter)
-		}
+		require.True(t, reflect.DeepEqual(mine.Parameter, p), "%T: %v became %v", p, p, mine.Parameter)
 		clear(memory)
 		if !reflect.DeepEqual(mine, again) || p != nil && reflect.DeepEqual(mine.Parameter, p) != pointerless(p) {
 			t.Errorf("%T: shares memory with the request", p)

@@ -12,11 +12,11 @@ import (
 // microseconds, while to put a thread to sleep and wake it costs several times
 // as much. So a reader asks again for a short time before it goes to sleep.
 
-// pollFor is how long a reader asks again after its last byte.
+// pollFor is how long a reader polls after its last byte.
 const pollFor = 40 * time.Microsecond
 
-// pollBudget keeps those who ask again from taking processors from those who
-// have work. All connections of a server share it.
+// pollBudget keeps polling readers from taking processors from requests. All connections of a
+// server share it.
 type pollBudget struct {
 	limit   int32
 	polling atomic.Int32 // readers that ask again
@@ -27,10 +27,10 @@ func newPollBudget() *pollBudget {
 	return &pollBudget{limit: int32(runtime.GOMAXPROCS(0) / 2)}
 }
 
-// allows reports whether a reader may go on asking.
+// allows reports whether a reader may go on polling.
 func (b *pollBudget) allows() bool { return b.working.Load() == 0 }
 
-// pollReader reads a socket, asking again for a while before it sleeps.
+// pollReader reads a socket, and polls for a short time before it sleeps.
 type pollReader struct {
 	raw    syscall.RawConn
 	budget *pollBudget
@@ -80,8 +80,7 @@ func (p *pollReader) Read(into []byte) (int, error) {
 	return p.n, nil
 }
 
-// readPolling reads what is there; it returns false to be called again when
-// there is something.
+// readPolling reads what is there. It returns false to be called again when there is more.
 func (p *pollReader) readPolling(fd uintptr) (done bool) {
 	if p.readOnce(fd) {
 		return true

@@ -21,35 +21,36 @@ import (
 type Options struct {
 	// Logger is where the server writes; nil writes nowhere.
 	Logger *slog.Logger
-	// Owner is who has to answer for a process of that uid; nil is each uid for itself.
+	// Owner returns who is accountable for a process of that uid; nil makes each uid its own
+	// owner.
 	Owner func(uid uint32) string
-	// Places are the connections that owners may have; nil is as many as they like.
+	// Places limits the connections of owners; nil is without limits.
 	Places Places
-	// Account is where the memory of a connection of that owner is charged: requests
-	// that are received and wait, and answers. Nil is without limits.
+	// Account returns the account that is charged for the memory of an owner's connection:
+	// requests that are received and wait, and answers. Nil is without limits.
 	Account func(owner string) meter.Account
-	// FrameTime is how long the rest of a request may take that has begun to arrive, and
-	// AnswerTime how long a client may leave answers unread; 0 is 30 seconds.
+	// FrameTime limits how long the rest of a request may take to arrive, and AnswerTime how
+	// long a client may leave answers unread; 0 is 30 seconds.
 	FrameTime, AnswerTime time.Duration
 	// Observer is told of every call; nil is nobody.
 	Observer Observer
 }
 
-// Places says who may have another connection, and keeps count. Its methods do not wait.
+// Places limits and counts the connections of owners. Its methods do not block.
 type Places interface {
-	// Charge gives the owner n connections more, or says why not.
+	// Charge adds n connections of the owner, or returns why not.
 	Charge(owner string, n int) error
-	// Refund takes n connections back that have ended.
+	// Refund removes n connections of the owner.
 	Refund(owner string, n int)
-	// Move gives n connections of one owner to another, whatever the limits say.
+	// Move moves n connections from one owner to another, even beyond the limits.
 	Move(from, to string, n int)
-	// Held is how many the owner has.
+	// Held is the number of the owner's connections.
 	Held(owner string) int
-	// Heaviest is the owner that has most.
+	// Heaviest is the owner with most connections.
 	Heaviest() string
 }
 
-// unlimited is places for everybody.
+// unlimited is Places without limits.
 type unlimited struct{}
 
 func (unlimited) Charge(string, int) error { return nil }
@@ -58,14 +59,13 @@ func (unlimited) Move(_, _ string, _ int)  {}
 func (unlimited) Held(string) int          { return 0 }
 func (unlimited) Heaviest() string         { return "" }
 
-// Observer is told of calls that were answered: which, with what code, and how
-// long it took. It is called on the signing path, beside others, and so neither
-// waits nor allocates.
+// Observer is told of calls that were answered: which, with what code, and how long they took.
+// It is called concurrently on the signing path, so it neither blocks nor allocates.
 type Observer interface {
 	Called(call p11rpc.CallID, rv ck.Error, took time.Duration)
 }
 
-// noopObserver is the observer where there is none.
+// noopObserver is the default Observer.
 type noopObserver struct{}
 
 func (noopObserver) Called(p11rpc.CallID, ck.Error, time.Duration) {}
@@ -90,8 +90,7 @@ type Server struct {
 	running   sync.WaitGroup // the connections
 }
 
-// patience is how long a client may take that has begun a request, or has not read its
-// answers.
+// patience is the default of FrameTime and AnswerTime.
 const patience = 30 * time.Second
 
 // New makes a server that calls connect for each application.
@@ -133,9 +132,8 @@ func New(connect Connect, opts Options) *Server {
 	return s
 }
 
-// Serve accepts connections on l, a listener of Unix stream sockets, until
-// Shutdown, and then returns nil. It closes l. An error is one that accepting
-// cannot recover from.
+// Serve accepts connections on l, a listener of Unix stream sockets, until Shutdown, and then
+// returns nil. It closes l. It returns an error only if accepting cannot continue.
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
 	s.mu.Lock()
@@ -164,8 +162,8 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// isScarcity reports an error of accept(2) that passes when others give back
-// descriptors or memory, or that is about one connection only.
+// isScarcity reports whether an error of accept(2) is temporary, because it is about one
+// connection only, or others will free descriptors or memory.
 func isScarcity(err error) bool {
 	for _, no := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, no) {
@@ -181,7 +179,7 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// start serves a connection in a goroutine of its own, or refuses it.
+// start serves a connection in a goroutine of its own, or rejects it.
 func (s *Server) start(nc net.Conn) {
 	sock, ok := nc.(*net.UnixConn)
 	if !ok {
@@ -207,9 +205,9 @@ func (s *Server) start(nc net.Conn) {
 	}()
 }
 
-// Shutdown stops accepting, lets the calls under way come to their end, closes
-// every connection and returns when all are closed. Calls that only wait end at
-// once. When ctx ends first, connections are cut off and its error is returned.
+// Shutdown stops accepting, lets running calls finish, closes every connection, and returns
+// when all are closed. Calls that only wait end at once. If ctx ends first, it cuts off the
+// remaining connections and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
@@ -239,7 +237,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// peerOf asks the kernel who connected.
+// peerOf returns the credentials of the peer, from the kernel (SO_PEERCRED).
 func peerOf(sock *net.UnixConn) (record.Peer, error) {
 	raw, err := sock.SyscallConn()
 	if err != nil {

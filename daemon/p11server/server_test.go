@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/daemon/budget"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
@@ -22,9 +24,7 @@ func TestConversation(t *testing.T) {
 	if err := c.initialize("something else"); err != ck.CKR_GENERAL_ERROR {
 		t.Fatalf("C_Initialize with another text: %v", err)
 	}
-	if err := c.initialize(p11rpc.Magic); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.initialize(p11rpc.Magic))
 	app := <-s.clients
 	if app.peer.UID != uint32(os.Getuid()) || app.peer.PID != int32(os.Getpid()) {
 		t.Errorf("peer is %+v, want this process", app.peer)
@@ -33,18 +33,14 @@ func TestConversation(t *testing.T) {
 		t.Fatalf("second C_Initialize: %v", err)
 	}
 	var info ck.Info
-	if err := c.call(p11rpc.CallGetInfo, nil, func(d *p11rpc.Decoder) { info = d.Info() }); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.call(p11rpc.CallGetInfo, nil, func(d *p11rpc.Decoder) { info = d.Info() }))
 	if info != app.GetInfo() {
 		t.Errorf("C_GetInfo: %+v", info)
 	}
 	if err := c.call(p11rpc.CallFindObjectsFinal, sessionOf(1), nil); err != ck.CKR_OPERATION_NOT_INITIALIZED {
 		t.Errorf("an error of the engine arrives as %v", err)
 	}
-	if err := c.call(p11rpc.CallFinalize, nil, nil); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.call(p11rpc.CallFinalize, nil, nil))
 	<-app.closed
 	if err := c.call(p11rpc.CallGetInfo, nil, nil); err != ck.CKR_CRYPTOKI_NOT_INITIALIZED {
 		t.Errorf("C_GetInfo after C_Finalize: %v", err)
@@ -189,12 +185,9 @@ func TestBadFrameEndsItsConnectionOnly(t *testing.T) {
 		"trailing bytes": {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 3, 0, 0, 0, 0, 1},
 	} {
 		c, app := s.initialized(t)
-		if _, err := c.sock.Write(frame); err != nil {
-			t.Fatal(err)
-		}
-		if !c.closedByServer() {
-			t.Errorf("%s: the connection goes on", name)
-		}
+		_, err := c.sock.Write(frame)
+		require.NoError(t, err)
+		require.True(t, c.closedByServer(), "%s: the connection goes on", name)
 		<-app.closed
 	}
 	if err := good.call(p11rpc.CallGetInfo, nil, func(d *p11rpc.Decoder) { d.Info() }); err != nil {
@@ -214,15 +207,12 @@ func TestUnservableParameterKeepsTheConnection(t *testing.T) {
 	frame := []byte{0, 0, 0, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte(p11rpc.CallSignInit), 0, 0, 0, 3, 'u', 'M', 'u'}
 	frame = append(frame, 0, 0, 0, 0, 0, 0, 0, 5, 0x80, 0x01, 0x00, 0x24, 1, 1, 2, 3, 4)
 	frame[11] = byte(len(frame) - 12)
-	if _, err := c.sock.Write(frame); err != nil {
-		t.Fatal(err)
-	}
+	_, err := c.sock.Write(frame)
+	require.NoError(t, err)
 	if _, err := c.answer(p11rpc.CallSignInit, nil); err != ck.CKR_MECHANISM_INVALID {
 		t.Fatalf("got %v", err)
 	}
-	if err := c.call(p11rpc.CallGetInfo, nil, func(d *p11rpc.Decoder) { d.Info() }); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.call(p11rpc.CallGetInfo, nil, func(d *p11rpc.Decoder) { d.Info() }))
 }
 
 func TestLimits(t *testing.T) {
@@ -275,16 +265,12 @@ func TestShutdown(t *testing.T) {
 	<-started
 	down := make(chan error)
 	go func() { down <- s.Shutdown(context.Background()) }()
-	if !idle.closedByServer() {
-		t.Error("the idle connection is open")
-	}
+	require.True(t, idle.closedByServer(), "the idle connection is open")
 	<-idleApp.closed
 	close(release)
 	if _, err := busy.answer(p11rpc.CallGenerateKeyPair, func(d *p11rpc.Decoder) { d.Ulong(); d.Ulong() }); err != nil {
 		t.Errorf("the call under way: %v", err)
 	}
-	if err := <-down; err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, <-down)
 	<-busyApp.closed
 }

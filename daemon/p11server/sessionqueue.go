@@ -17,9 +17,8 @@ const (
 	maxWaits = 8
 )
 
-// sessionQueues keeps the requests that goroutines other than the reader work on. Each
-// session with such a request has a line: its requests in their order, worked
-// on by one goroutine.
+// sessionQueues keeps the requests that goroutines other than the reader handle. Each session
+// with such a request has a queue: its requests in their order, handled by one goroutine.
 type sessionQueues struct {
 	mu      sync.Mutex
 	freed   sync.Cond // of mu: a request was answered
@@ -35,15 +34,15 @@ func (l *sessionQueues) init() {
 	l.waiting = make(map[ck.SessionHandle][]*task)
 }
 
-// pending is how many requests were joined and not answered.
+// pending is the number of requests that were queued and are not answered yet.
 func (l *sessionQueues) pending() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.count
 }
 
-// has reports whether the session has a line. Only the reader adds lines, so
-// its answer of false stays true until the reader joins one.
+// has reports whether the session has a queue. Only the reader adds queues, so false stays
+// true until the reader joins one.
 func (l *sessionQueues) has(s ck.SessionHandle) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,8 +60,8 @@ func (l *sessionQueues) room(size int) bool {
 	return l.count == 0 || l.count < maxRequests && l.bytes+size <= maxRequestBytes
 }
 
-// join puts a request at the end of its session's line, once there is room. It
-// reports whether the caller is to start a worker for it.
+// join appends a request to its session's queue, once there is room. start reports whether the
+// caller has to start a worker for it.
 func (l *sessionQueues) join(t *task) (start bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,8 +82,7 @@ func (l *sessionQueues) join(t *task) (start bool) {
 	return true
 }
 
-// next ends a request of that size and returns the next of the line, or nil
-// where the line is at its end.
+// next ends a request of that size, and returns the next one of the queue, or nil at its end.
 func (l *sessionQueues) next(s ck.SessionHandle, size int) *task {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +101,7 @@ func (l *sessionQueues) next(s ck.SessionHandle, size int) *task {
 	return line[0]
 }
 
-// addWait counts a call that waits, where the limit allows it.
+// addWait counts a call that waits, if the limit allows it.
 func (l *sessionQueues) addWait() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +113,7 @@ func (l *sessionQueues) addWait() bool {
 	return true
 }
 
-// endWait takes a call that waited out of the count; its worker goes on.
+// endWait ends the count of a call that waits. Its worker continues.
 func (l *sessionQueues) endWait() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

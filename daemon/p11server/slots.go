@@ -26,8 +26,7 @@ func getSlotList(r *request) error {
 	return err
 }
 
-// writeList writes a list, or its length where that was asked for or where the
-// list does not fit.
+// writeList writes a list, or only its length if that was asked for or the list does not fit.
 func writeList[T ~uint64](r *request, list []T, room uint64) {
 	if n := uint64(len(list)); n > room || room == 0 {
 		r.out.UlongCount(n)

@@ -2,8 +2,9 @@ package p11server
 
 import (
 	"os/exec"
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // stockClient is where Debian's p11-kit-modules puts p11-kit's own client.
@@ -24,11 +25,7 @@ func TestStockClient(t *testing.T) {
 		cmd := exec.Command("pkcs11-tool", append([]string{"--module", stockClient}, tc.args...)...)
 		cmd.Env = append(cmd.Environ(), "P11_KIT_SERVER_ADDRESS=unix:path="+s.path)
 		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %v\n%s\nserver:\n%s", tc.args, err, out, s.log)
-		}
-		if !strings.Contains(string(out), tc.want) {
-			t.Errorf("%v: no %q in\n%s", tc.args, tc.want, out)
-		}
+		require.NoError(t, err, "%v: %v\n%s\nserver:\n%s", tc.args, err, out, s.log)
+		require.Contains(t, string(out), tc.want, "%v: no %q in\n%s", tc.args, tc.want, out)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// task is one request, and the memory in which it is read and answered. Several
-// requests in a row may use one task; their answers gather in it.
+// task is one request, and the memory in which it is read and answered. Several requests in a
+// row may use one task, which collects their answers.
 type task struct {
 	code    uint32
 	call    p11rpc.CallID
@@ -29,23 +29,23 @@ type task struct {
 	charged int          // for it, without its answers
 }
 
-// load makes f the request of the task. The body stays where it is.
+// load makes f the request of the task, without copying the body.
 func (t *task) load(f p11rpc.Frame) {
 	t.code, t.body = f.Code, f.Body
 	t.call, t.session = p11rpc.Peek(f.Body)
 }
 
-// largeBody is the size of a request, in bytes, that takes long whatever it is.
+// largeBody is the size in bytes from which any request may take long.
 const largeBody = 64 << 10
 
-// takesLong reports whether the request may take long: by its nature, its size or the
-// key that its session uses.
+// takesLong reports whether the request may take long: by its nature, its size or the key that
+// its session uses.
 func (c *conn) takesLong(t *task) bool {
 	return t.call.Valid() && len(t.body) > largeBody || c.isSlow(t)
 }
 
 // isSlow reports whether the request may take long by its nature or by the key that its
-// session uses. Much of that time it waits.
+// session uses. It waits for much of that time.
 func (c *conn) isSlow(t *task) bool {
 	if !t.call.Valid() {
 		return false
@@ -57,7 +57,7 @@ func (c *conn) isSlow(t *task) bool {
 	return c.slowSessions.has(t.session)
 }
 
-// copyFrom takes over the request of another task, with a body of its own.
+// copyFrom takes over the request of another task, with a copy of its body.
 func (t *task) copyFrom(from *task) {
 	t.code, t.call, t.session = from.code, from.call, from.session
 	t.own = append(t.own[:0], from.body...)
@@ -67,7 +67,7 @@ func (t *task) copyFrom(from *task) {
 // maxKept is the largest body memory that a task keeps for the next request.
 const maxKept = 64 << 10
 
-// wipe forgets the request. Its body may hold a PIN or a key.
+// wipe overwrites the request, which may contain a PIN or a key.
 func (t *task) wipe() {
 	clear(t.body)
 	t.body = nil
@@ -90,11 +90,11 @@ func (s *Server) freeTask(t *task) {
 	s.tasks.Put(t)
 }
 
-// errPanicked is the error of a request that panicked. It is in the log already.
+// errPanicked is returned for a request that panicked. It has been logged.
 var errPanicked = ck.Errorf(ck.CKR_GENERAL_ERROR, "panic in the handler")
 
-// doGated is do, when the gate lets the request in. That of a connection that has ended is
-// not done any more.
+// doGated runs do when the gate admits the request. A request whose connection has ended is
+// dropped.
 func (c *conn) doGated(g *gate, t *task) {
 	t.begun = time.Now()
 	now := t.begun.UnixNano()
@@ -109,8 +109,8 @@ func (c *conn) doGated(g *gate, t *task) {
 	c.do(t)
 }
 
-// do works on the task's request and adds the answer to the task's output. A
-// request that breaks the protocol ends the connection.
+// do handles the task's request, and adds the answer to the task's output. A request that
+// breaks the protocol ends the connection.
 func (c *conn) do(t *task) {
 	c.srv.poll.working.Add(1)
 	err := c.answer(t)
@@ -121,8 +121,8 @@ func (c *conn) do(t *task) {
 	}
 }
 
-// answer does the request and writes its answer, which may be an error's. It
-// returns an error, and writes nothing, where the request breaks the protocol.
+// answer handles the request and writes its answer, or the answer for its error. If the
+// request breaks the protocol, it writes nothing and returns an error.
 func (c *conn) answer(t *task) error {
 	err := c.handle(t)
 	if err == nil {
@@ -145,8 +145,7 @@ func (c *conn) answer(t *task) error {
 	return nil
 }
 
-// handle decodes the request, calls the client and encodes the answer, all but
-// its end.
+// handle decodes the request, calls the client and encodes the answer, except for its end.
 func (c *conn) handle(t *task) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -180,7 +179,7 @@ func (c *conn) handle(t *task) (err error) {
 	return run(&t.req)
 }
 
-// initialize is C_Initialize: the application begins.
+// initialize is C_Initialize: it connects the application.
 func (c *conn) initialize(d *p11rpc.Decoder) error {
 	magic, _, _ := d.Data(), d.Byte(), d.Data()
 	if err := d.Done(); err != nil {
@@ -200,7 +199,7 @@ func (c *conn) initialize(d *p11rpc.Decoder) error {
 	return err
 }
 
-// finalize is C_Finalize: the application ends, and may begin again.
+// finalize is C_Finalize: it ends the application, which may initialize again.
 func (c *conn) finalize(d *p11rpc.Decoder) error {
 	if err := d.Done(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,9 +22,7 @@ func TestHardened(t *testing.T) {
 		os.Exit(0)
 	}
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, "-test.run", "^TestHardened$")
 	cmd.Env = append(os.Environ(), hardenedEnv+"=1")
 	out, err := cmd.CombinedOutput()

@@ -15,10 +15,10 @@ import (
 // more than it uses.
 const mlockOnFault = 1
 
-// LockMemory keeps the memory of this process out of swap, where the system
-// allows that without a limit; with one, Go's heap would meet it and the daemon
-// would end. It is called when the store is open, whose file stays out of it: it
-// is sealed, and may be large.
+// LockMemory keeps the memory of this process out of swap, if the system allows that without a
+// limit: Go's heap would exceed a limit, and the daemon would end. It is called after the
+// store was opened, because the store's file, which is encrypted and may be large, need not be
+// locked.
 func LockMemory(log *slog.Logger) {
 	may, err := mayLock()
 	if err == nil && may {
@@ -49,7 +49,7 @@ func mayLock() (bool, error) {
 	return data[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0, nil
 }
 
-// lockAll locks what is mapped and is no file, and all that will be mapped.
+// lockAll locks all mappings that are not files, and those to come.
 func lockAll() error {
 	if err := unix.Mlockall(unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
 		return fmt.Errorf("lock memory to come: %w", err)
@@ -68,8 +68,8 @@ func lockAll() error {
 	return errors.Join(err, lines.Err())
 }
 
-// ownMemory reads a line of proc_pid_maps(5); ok is true for memory that can be
-// written and is no file's.
+// ownMemory parses a line of proc_pid_maps(5). ok is true for writable memory that is not a
+// file.
 func ownMemory(line string) (from, size uintptr, ok bool) {
 	var to uintptr
 	var rights, offset, device string
@@ -80,8 +80,8 @@ func ownMemory(line string) (from, size uintptr, ok bool) {
 	return from, to - from, inode == 0 && strings.HasPrefix(rights, "rw") && !strings.HasSuffix(line, "[vvar]")
 }
 
-// lockRange locks a range, and leaves it out of core dumps. One that is gone
-// meanwhile is none of ours any more.
+// lockRange locks a range and excludes it from core dumps. It ignores a range that is no
+// longer mapped.
 func lockRange(from, size uintptr) error {
 	_, _, number := unix.Syscall(unix.SYS_MLOCK2, from, size, mlockOnFault)
 	if number == unix.ENOMEM {

@@ -26,9 +26,8 @@ const (
 	preemptSetting = preempt + "1"
 )
 
-// OverwriteFreed starts this program again, in the same process, with the settings,
-// but for those that GODEBUG names already. Where that fails, the daemon goes on, and
-// says so.
+// OverwriteFreed starts this program again, in the same process, with these settings, unless
+// GODEBUG names them already. If that fails, it returns.
 func OverwriteFreed() {
 	had := os.Getenv("GODEBUG")
 	want := withSettings(had)
@@ -41,7 +40,7 @@ func OverwriteFreed() {
 	_ = os.Setenv("GODEBUG", had)
 }
 
-// withSettings is a GODEBUG with the settings that it says nothing of.
+// withSettings adds the settings that a GODEBUG does not name.
 func withSettings(godebug string) string {
 	for name, setting := range map[string]string{clobber: clobberSetting, preempt: preemptSetting} {
 		if !strings.Contains(godebug, name) {

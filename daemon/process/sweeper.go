@@ -11,20 +11,19 @@ import (
 // last nothing holds on to anything any more.
 var pauses = [...]time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second}
 
-// restTimes is how many times as long as a collection the pause after it is, at
-// least.
+// restTimes is how many times as long as a collection the pause after it is, at least.
 const restTimes = 20
 
-// Sweeper runs the garbage collector after secrets were let go of, so that they
-// are overwritten soon and not when memory happens to be short.
+// Sweeper runs the garbage collector after secrets were released, so that they are overwritten
+// soon.
 type Sweeper struct{ noted, done chan struct{} }
 
-// NewSweeper is a sweeper that Run has to run.
+// NewSweeper returns a sweeper. The caller runs Run.
 func NewSweeper() *Sweeper {
 	return &Sweeper{noted: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// Note asks for a sweep. It never waits.
+// Note asks for a sweep. It never blocks.
 func (s *Sweeper) Note() {
 	select {
 	case s.noted <- struct{}{}:
@@ -35,13 +34,13 @@ func (s *Sweeper) Note() {
 // Stop ends Run.
 func (s *Sweeper) Stop() { close(s.done) }
 
-// Run sweeps when it is asked to, until it is stopped.
+// Run sweeps when asked, until Stop.
 func (s *Sweeper) Run() {
 	for s.wait(s.noted) && s.sweep() {
 	}
 }
 
-// sweep is false where the sweeper was stopped.
+// sweep returns false if the sweeper was stopped.
 func (s *Sweeper) sweep() bool {
 	var took time.Duration
 	for _, pause := range pauses {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestSweeper: a note has the garbage collector run, and one that comes while
@@ -49,9 +51,7 @@ func TestSettingsOfTheRuntime(t *testing.T) {
 		list := strings.Split(got, ",")
 		slices.Sort(list)
 		slices.Sort(want)
-		if !slices.Equal(list, want) {
-			t.Errorf("%q becomes %q, want %q", had, got, want)
-		}
+		require.Equal(t, want, list, "%q becomes %q, want %q", had, got, want)
 		if again := withSettings(got); again != got {
 			t.Errorf("%q becomes %q", got, again)
 		}

@@ -20,10 +20,10 @@ const (
 	maxWaiting = 1024
 )
 
-// ErrTooMuch is returned where as much work of an owner waits as may.
+// ErrTooMuch is returned if too much work of an owner waits already.
 var ErrTooMuch = errors.New("too much slow work of the same user waits for a processor; try again later")
 
-// Queue gives out turns. Its methods are safe for concurrent use.
+// Queue hands out turns. Its methods are safe for concurrent use.
 type Queue struct {
 	processors int
 	now        func() time.Time
@@ -38,7 +38,7 @@ type Queue struct {
 	watch   *time.Timer   // runs while turns wait
 }
 
-// owner is one who has work, and has had some since the queue was last empty.
+// owner is somebody with work, now or since the queue was last empty.
 type owner struct {
 	used    time.Duration // of processors
 	running int
@@ -54,7 +54,7 @@ type turn struct {
 	began   time.Time // or paused last
 }
 
-// New is a queue for so many processors; 0 is as many as Go uses.
+// New returns a queue for that many processors; 0 is as many as Go uses.
 func New(processors int) *Queue {
 	if processors == 0 {
 		processors = runtime.GOMAXPROCS(0)
@@ -65,9 +65,8 @@ func New(processors int) *Queue {
 	return q
 }
 
-// Share says whether several owners are about. While there is one only, its slow work may
-// have all processors; else one is left free, as long as there are two. A new queue is
-// shared.
+// Share sets whether several owners are active. A single owner may use all processors for slow
+// work; otherwise one stays free, if there are two or more. A new queue is shared.
 func (q *Queue) Share(shared bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -75,14 +74,14 @@ func (q *Queue) Share(shared bool) {
 	q.grant()
 }
 
-// Do runs work when it is the owner's turn, and returns nil when work has returned. Where
-// ctx ends before, it does not run it and returns ctx's error; where too much waits, it
-// returns [ErrTooMuch].
+// Do runs work when it is the owner's turn, and returns nil when work has returned. If ctx
+// ends before, work does not run, and Do returns ctx's error; if too much waits, it returns
+// [ErrTooMuch].
 //
-// Work that consists of many steps calls pause between them: others may then have a turn
-// first. An error of pause is ctx's, and work has to end.
+// Work with many steps calls pause between them: others may then have a turn first. An error
+// of pause is ctx's, and work must return.
 //
-// Work does not call Do: it could wait for itself.
+// Work must not call Do, because it could wait for itself.
 func (q *Queue) Do(ctx context.Context, name string, work func(pause func() error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -99,7 +98,7 @@ func (q *Queue) Do(ctx context.Context, name string, work func(pause func() erro
 	return nil
 }
 
-// ask puts a turn at the end of its owner's line.
+// ask appends a turn to its owner's line.
 func (q *Queue) ask(name string) (*turn, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -122,7 +121,7 @@ func (q *Queue) ask(name string) (*turn, error) {
 	return t, nil
 }
 
-// await returns when the turn has begun, or takes it out of the line where ctx ends first.
+// await returns when the turn has begun, or removes it from the line if ctx ends first.
 func (q *Queue) await(ctx context.Context, t *turn) error {
 	select {
 	case <-t.granted:
@@ -144,7 +143,7 @@ func (q *Queue) await(ctx context.Context, t *turn) error {
 	return ctx.Err()
 }
 
-// pause ends the turn and waits for the next where that is somebody else's by now.
+// pause ends the turn and waits for another one, if somebody else is next.
 func (q *Queue) pause(ctx context.Context, t *turn) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -167,13 +166,13 @@ func (q *Queue) pause(ctx context.Context, t *turn) error {
 	return q.await(ctx, t)
 }
 
-// isBehind reports whether somebody waits who has used less.
+// isBehind reports whether an owner waits that has used less.
 func (q *Queue) isBehind(o *owner) bool {
 	next := q.next()
 	return next != nil && next != o && next.used < o.used
 }
 
-// end ends a turn, unless a pause that failed has done so.
+// end ends a turn, unless a failed pause has done so.
 func (q *Queue) end(t *turn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -185,7 +184,7 @@ func (q *Queue) end(t *turn) {
 
 // The rest is called with q.mu locked.
 
-// limit is how many turns run at a time.
+// limit is the number of turns that run at a time.
 func (q *Queue) limit() int {
 	if q.shared {
 		return max(1, q.processors-1)
@@ -193,8 +192,8 @@ func (q *Queue) limit() int {
 	return q.processors
 }
 
-// ownLimit is how many of them one owner has: where there are several, one of them is
-// always another's.
+// ownLimit is how many of them one owner may have. If there are several turns, one is always
+// for another owner.
 func (q *Queue) ownLimit() int {
 	if q.shared {
 		return max(1, q.limit()-1)
@@ -230,14 +229,14 @@ func (q *Queue) grant() {
 	}
 }
 
-// look is called while turns wait: one that runs may have become overdue.
+// look runs while turns wait, because a running turn may have become overdue.
 func (q *Queue) look() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.grant()
 }
 
-// next is the owner whose turn comes next, nil where nobody may have one.
+// next returns the owner with the next turn, or nil.
 func (q *Queue) next() *owner {
 	var best *owner
 	for _, o := range q.owners {
@@ -251,8 +250,8 @@ func (q *Queue) next() *owner {
 	return best
 }
 
-// hasRoom reports whether a turn of the owner can begin. Beside a turn that is overdue, an
-// owner who has none gets the processor that is left free, or the one that there is.
+// hasRoom reports whether a turn of the owner can begin. Beside an overdue turn, an owner
+// without a turn gets the processor that is left free, or the only one.
 func (q *Queue) hasRoom(o *owner) bool {
 	if len(q.running) < q.limit() {
 		return true
@@ -264,14 +263,14 @@ func (q *Queue) hasRoom(o *owner) bool {
 	return slices.ContainsFunc(q.running, func(t *turn) bool { return now.Sub(t.began) >= overdue })
 }
 
-// charge counts the time of a turn since it began or paused last.
+// charge counts the time of a turn since it began or last paused.
 func (q *Queue) charge(t *turn) {
 	now := q.now()
 	t.owner.used += now.Sub(t.began)
 	t.began = now
 }
 
-// stop takes a turn out of those that run.
+// stop removes a turn from the running ones.
 func (q *Queue) stop(t *turn) {
 	q.charge(t)
 	t.running = false
