@@ -84,7 +84,7 @@ func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRo
 	}
 	t := old.Clone()
 	if p := r.Product; p.Manufacturer != "" && p.Manufacturer != t.Product.Manufacturer || p.Model != "" && p.Model != t.Product.Model {
-		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", text.Clip(t.Product.Model), text.Clip(t.Product.Manufacturer), text.Clip(p.Model), text.Clip(p.Manufacturer))
+		return nil, Errorf(TokenNotFound, "the token is a %q of %q and not a %q of %q", text.Clip(t.Product.Model), text.Clip(t.Product.Manufacturer), text.Clip(p.Model), text.Clip(p.Manufacturer))
 	}
 	u, err := s.holderOf(tx, c, NewToken{Tenant: tenant, User: r.User, CreateUser: o.CreateUsers}, names)
 	if err != nil {

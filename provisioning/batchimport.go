@@ -130,7 +130,7 @@ func (b *batch) prepare(c Caller, tenant record.TenantID, rows []ImportRow, made
 func (s *Service) checkRowPIN(p secret.Bytes) error {
 	policy := s.opt.UserPIN
 	if p != nil && policy.Check(p) != nil {
-		return Errorf(BadInput, "the PIN does not fit: it has to be UTF-8 text of %d to %d characters", policy.MinLen, policy.MaxLen)
+		return Errorf(BadInput, "the PIN does not fit: it must be UTF-8 text of %d to %d characters", policy.MinLen, policy.MaxLen)
 	}
 	return nil
 }

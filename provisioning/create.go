@@ -191,7 +191,7 @@ func checkShortName(s string) error {
 		}
 	}
 	if len(s) > maxShort || strings.TrimSpace(s) != s {
-		return Errorf(BadInput, "%q is over-long, or begins or ends with a blank; give at most %d characters", text.Clip(s), maxShort)
+		return Errorf(BadInput, "%q is too long, or begins or ends with a blank; give at most %d characters", text.Clip(s), maxShort)
 	}
 	return nil
 }

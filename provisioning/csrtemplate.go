@@ -120,13 +120,13 @@ func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 	for _, address := range n.Emails {
 		parsed, err := mail.ParseAddress(address)
 		if err != nil || parsed.Address != address || len(address) > text.MaxName || !dn.IsIA5String(address) {
-			return nil, nil, Errorf(BadInput, "%q is no e-mail address in ASCII; give one such as john.smith@example.com", text.Clip(address))
+			return nil, nil, Errorf(BadInput, "%q is not an e-mail address in ASCII; give one such as john.smith@example.com", text.Clip(address))
 		}
 		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, Bytes: []byte(address)})
 	}
 	for _, upn := range n.UPNs {
 		if upn == "" || len(upn) > text.MaxName || !utf8.ValidString(upn) || strings.ContainsFunc(upn, unicode.IsControl) {
-			return nil, nil, Errorf(BadInput, "%q is no user principal name of 1 to %d bytes", text.Clip(upn), text.MaxName)
+			return nil, nil, Errorf(BadInput, "%q is not a user principal name of 1 to %d bytes", text.Clip(upn), text.MaxName)
 		}
 		name, err := principalName(upn)
 		if err != nil {

@@ -88,7 +88,7 @@ func storeBundle(tx Tx, t *record.Token, b *pfx.Bundle, pair []*object.Object, n
 		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and token %s is for up to %d; create a token for larger keys", b.Source, k.N.BitLen(), t.ID, t.MaxRSABits)
 	}
 	if k, ok := b.Key.(*rsa.PrivateKey); ok && uint64(k.N.BitLen()) < t.Policy.MinRSABits(false) {
-		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and the algorithm policy of token %s (%v) wants %d and more; see `vtoken token policy`",
+		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and the algorithm policy of token %s (%v) requires at least %d; see `vtoken token policy`",
 			b.Source, k.N.BitLen(), t.ID, t.Policy, t.Policy.MinRSABits(false))
 	}
 	present, err := tx.Objects(t.ID)

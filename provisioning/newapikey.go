@@ -83,7 +83,7 @@ func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 	case !c.May(role.Rights()):
 		return Errorf(Forbidden, "role %q may not make keys of role %q; ask for a role with no more than your own rights", c.Role, role)
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.now()):
-		return Errorf(BadInput, "the key would be expired from the start; give a time in the future")
+		return Errorf(BadInput, "the key would be expired already; give a time in the future")
 	}
 	n.Role = role
 	return n.checkKind()
@@ -94,7 +94,7 @@ func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 func (n *NewAPIKey) checkKind() error {
 	switch {
 	case n.Kind != BearerKey && n.Kind != SharedSecret && n.Kind != Signer:
-		return Errorf(BadInput, "there is no such kind of credential")
+		return Errorf(BadInput, "the kind of credential is unknown")
 	case n.PublicKey != nil && n.Kind != Signer:
 		return Errorf(BadInput, "only a credential that signs has a public key; leave it out")
 	case n.Kind == BearerKey && (n.ID != "" || n.Certificate != nil || n.Dialect != ""):
@@ -108,7 +108,7 @@ func (n *NewAPIKey) checkKind() error {
 	}
 	if n.Certificate != nil {
 		if _, err := x509.ParseCertificate(n.Certificate); err != nil {
-			return Errorf(BadInput, "the certificate is no X.509 certificate; give one as PEM")
+			return Errorf(BadInput, "the certificate is not an X.509 certificate; give one as PEM")
 		}
 	}
 	if n.PublicKey != nil && !signs(n.PublicKey) {

@@ -195,7 +195,7 @@ func checkOSUsers(list []string, most int) ([]string, error) {
 // checkMap is checkOSUsers for the map of a user.
 func checkMap(list []string) ([]string, error) {
 	if slices.Contains(list, record.AnyOSUser) {
-		return nil, Errorf(BadInput, "%q is no operating system user; name those who are to act for the user", record.AnyOSUser)
+		return nil, Errorf(BadInput, "%q is not an operating system user; name those who act as the user", record.AnyOSUser)
 	}
 	return checkOSUsers(list, maxOSUsers)
 }

@@ -92,7 +92,7 @@ func newOTPKey(n NewOTP, label string) (*object.Object, record.OTP, error) {
 	defer clear(copied.Value)
 	o, err := object.Build(object.Source{Origin: object.Create}, template)
 	if err != nil {
-		return nil, record.OTP{}, &Error{Kind: BadInput, Detail: "these one-time passwords make no good key: " + err.Error(), Err: err}
+		return nil, record.OTP{}, &Error{Kind: BadInput, Detail: "these one-time passwords are invalid: " + err.Error(), Err: err}
 	}
 	return o, record.OTP{Period: n.Period, Hash: n.Hash, Digits: n.Digits, Next: n.Counter, Drift: n.Drift, Window: n.Window}, nil
 }

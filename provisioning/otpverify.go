@@ -39,7 +39,7 @@ func (c Code) digits(want int) (secret.Bytes, error) {
 	}
 	for _, b := range text {
 		if b < '0' || b > '9' {
-			return nil, Errorf(BadInput, "the one-time password has something in it that is no digit")
+			return nil, Errorf(BadInput, "the one-time password has a character that is not a digit")
 		}
 	}
 	return text, nil

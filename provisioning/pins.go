@@ -150,7 +150,7 @@ func clearPINStep(role pin.Role) step {
 func checkPIN(t *record.Token, role pin.Role, p secret.Bytes) error {
 	policy := t.PIN(role).Policy
 	if policy.Check(p) != nil {
-		return Errorf(BadInput, "the new %v PIN does not fit: it has to be UTF-8 text of %d to %d characters", role, policy.MinLen, policy.MaxLen)
+		return Errorf(BadInput, "the new %v PIN does not fit: it must be UTF-8 text of %d to %d characters", role, policy.MinLen, policy.MaxLen)
 	}
 	return nil
 }

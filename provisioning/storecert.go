@@ -146,7 +146,7 @@ func (s *Service) addCertificate(tx Tx, t *record.Token, certs []*x509.Certifica
 	b := pfx.Bundle{Source: pfx.FromCertificate, Leaf: certs[0], Chain: certs[1:]}
 	key := keyOf(present, b.Leaf)
 	if key == nil {
-		return Import{}, Errorf(BadInput, "token %s has no key for this certificate; the first one has to be that of a key on the token", t.ID)
+		return Import{}, Errorf(BadInput, "token %s has no key for this certificate; the first one must be for a key on the token", t.ID)
 	}
 	for _, o := range object.WithKeyID(present, ck.CKO_CERTIFICATE, key.KeyID()) {
 		if bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), b.Leaf.Raw) {
@@ -222,7 +222,7 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	}
 	certs, err := x509.ParseCertificates(der)
 	if err != nil || len(certs) == 0 {
-		return nil, Errorf(BadInput, "the file is no X.509 certificate in DER or PEM; send the certificate that the CA issued")
+		return nil, Errorf(BadInput, "the file is not an X.509 certificate in DER or PEM; send the certificate that the CA issued")
 	}
 	return certs, nil
 }

@@ -79,7 +79,7 @@ func Parse(name string) ([]byte, error) {
 	slices.Reverse(names) // RFC 4514, section 2.1
 	der, err := asn1.Marshal(names)
 	if err != nil {
-		return nil, errors.New("the subject makes no distinguished name; check it")
+		return nil, errors.New("the subject cannot be encoded as a distinguished name; check it")
 	}
 	return der, nil
 }

@@ -76,7 +76,7 @@ func (b *Bundle) ChainBeside(present []*object.Object) ([]*object.Object, error)
 func build(t ck.Template) (*object.Object, error) {
 	o, err := object.Build(object.Source{Origin: object.Create, MinRSABits: object.MinRSABits}, t)
 	if err != nil {
-		return nil, &Error{Detail: "that makes no good object: " + err.Error(), Err: err}
+		return nil, &Error{Detail: "the object is invalid: " + err.Error(), Err: err}
 	}
 	return o, nil
 }

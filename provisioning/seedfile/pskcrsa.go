@@ -92,7 +92,7 @@ func (k *pskcKeys) findPrivate() error {
 	}
 	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok || key.N.BitLen() < minRSA || key.N.BitLen() > maxRSA {
-		return fmt.Errorf("the private key is no RSA key of %d to %d bits in PEM or DER, or it has a password; take that off first", minRSA, maxRSA)
+		return fmt.Errorf("the private key is no RSA key of %d to %d bits in PEM or DER, or it has a password; remove that first", minRSA, maxRSA)
 	}
 	k.private = key
 	return nil

@@ -11,8 +11,8 @@ import (
 	"vtoken/provisioning/client"
 )
 
-// maxPFX is the greatest PFX file that is read, in bytes. The daemon has the
-// last word; this only keeps a wrong file name from being sent.
+// maxPFX is the maximal size of a PFX file, in bytes. The daemon has its own limit; this
+// one keeps other files from being sent by mistake.
 const maxPFX = 4 << 20
 
 func tokenImportCommand(a *app) *cobra.Command {
@@ -47,7 +47,7 @@ The password is read from --pfx-password-file, or asked for.`,
 	return cmd
 }
 
-// showImported prints what was stored, and what may surprise on standard error.
+// showImported prints what was stored, and warnings to standard error.
 func (a *app) showImported(out format, done *api.Imported) error {
 	for _, w := range done.Warnings {
 		fmt.Fprintf(a.err, "vtoken: note: %s\n", printable(w))

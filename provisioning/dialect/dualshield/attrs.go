@@ -178,5 +178,5 @@ func parseDate(text string) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%.40q is no date", text)
+	return time.Time{}, fmt.Errorf("%.40q is not a date", text)
 }

@@ -193,7 +193,7 @@ func (l list) criteria(by searchByAttribute) ([]directory.Criterion, error) {
 	}
 	list, ok := a.criteria(operators[by.Operator], *by.Value)
 	if !ok {
-		return nil, provisioning.Errorf(provisioning.BadInput, "%.40q is no value of %s", *by.Value, by.Name)
+		return nil, provisioning.Errorf(provisioning.BadInput, "%.40q is not a value of %s", *by.Value, by.Name)
 	}
 	return list, nil
 }

@@ -79,7 +79,7 @@ func (t *csrTemplate) request() (provisioning.NewCSR, error) {
 		return n, provisioning.Errorf(provisioning.NotSupported, "generateKeyPairAlgorithm has to be %s: only RSA keys are made here", rsaEncryption)
 	}
 	if n.RSABits, ok = keySizes[t.RSAKeySize]; !ok {
-		return n, provisioning.Errorf(provisioning.BadInput, `rsaKeySize has to be "2048", "3072" or "4096"`)
+		return n, provisioning.Errorf(provisioning.BadInput, `rsaKeySize must be "2048", "3072" or "4096"`)
 	}
 	if n.Signature, ok = signAlgorithms[t.SignAlgorithm]; !ok && t.SignAlgorithm != "" {
 		return n, provisioning.Errorf(provisioning.NotSupported, "this signAlgorithm is not known; use 1.2.840.113549.1.1.11 (SHA-256 with RSA)")
@@ -205,7 +205,7 @@ func expiry(r *http.Request) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, values[0])
 	if err != nil || len(values) > 1 {
-		return time.Time{}, provisioning.Errorf(provisioning.BadInput, "expiresAt has to be one time such as %s", strconv.Quote("2030-01-31T00:00:00Z"))
+		return time.Time{}, provisioning.Errorf(provisioning.BadInput, "expiresAt must be one time such as %s", strconv.Quote("2030-01-31T00:00:00Z"))
 	}
 	return at, nil
 }

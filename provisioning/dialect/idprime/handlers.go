@@ -282,7 +282,7 @@ func flag(r *http.Request, header string) (bool, error) {
 	case "", "false":
 		return false, nil
 	}
-	return false, provisioning.Errorf(provisioning.BadInput, "the header %s has to be true or false", header)
+	return false, provisioning.Errorf(provisioning.BadInput, "the header %s must be true or false", header)
 }
 
 func noContent(w http.ResponseWriter) error {

@@ -107,7 +107,7 @@ func (d *Dialect) readTenant(w http.ResponseWriter, r *http.Request, c provision
 		return change, err
 	}
 	if change.TenantType != "" && !slices.Contains(tenantTypes, change.TenantType) {
-		return change, provisioning.Errorf(provisioning.BadInput, "tenantType has to be one of %v", tenantTypes)
+		return change, provisioning.Errorf(provisioning.BadInput, "tenantType must be one of %v", tenantTypes)
 	}
 	if err := change.checkLengths(); err != nil {
 		return change, err

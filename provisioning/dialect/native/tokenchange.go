@@ -64,7 +64,7 @@ func parseEnd(text *string) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, *text)
 	if err != nil {
-		return at, provisioning.Errorf(provisioning.BadInput, "expiresAt is no time such as 2026-11-26T10:00:00Z; empty is none")
+		return at, provisioning.Errorf(provisioning.BadInput, "expiresAt is not a time such as 2026-11-26T10:00:00Z; empty is none")
 	}
 	return at, nil
 }
