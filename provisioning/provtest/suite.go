@@ -115,11 +115,13 @@ func (s *suite) tenants() {
 	s.write(func(tx provisioning.Tx) error { again := made; return tx.PutTenant(&again) }) // nil keeps the key
 	s.read(func(tx provisioning.ReadTx) {
 		got, err := tx.Tenant(made.ID)
-		if require.NoError(s, err); string(got.ExchangeKey) != "key" || string(got.Settings["dialect"]) != "setting" {
+		require.NoError(s, err)
+		if string(got.ExchangeKey) != "key" || string(got.Settings["dialect"]) != "setting" {
 			s.Error("the exchange key or the settings did not stay")
 		}
 		all, err := tx.Tenants()
-		if require.NoError(s, err); len(all) != 2 || all[0].Name != "a second" {
+		require.NoError(s, err)
+		if len(all) != 2 || all[0].Name != "a second" {
 			s.Errorf("%d tenants", len(all))
 		}
 		_, err = tx.Tenant(nowhere)
@@ -144,11 +146,13 @@ func (s *suite) users() {
 	})
 	s.read(func(tx provisioning.ReadTx) {
 		got, err := tx.UserByLogin(s.tenant, "bob")
-		if require.NoError(s, err); got.ID != bob.ID || got.Enabled || fmt.Sprint(got.OSUsers) != "[bob #7]" {
+		require.NoError(s, err)
+		if got.ID != bob.ID || got.Enabled || fmt.Sprint(got.OSUsers) != "[bob #7]" {
 			s.Errorf("%+v", got)
 		}
 		all, err := tx.Users(s.tenant)
-		if require.NoError(s, err); len(all) != 2 || all[0].Login != "anna" {
+		require.NoError(s, err)
+		if len(all) != 2 || all[0].Login != "anna" {
 			s.Errorf("%d users", len(all))
 		}
 		_, err = tx.User(nowhere)
@@ -220,7 +224,8 @@ func (s *suite) boundKeys() {
 	s.read(func(tx provisioning.ReadTx) {
 		for _, hash := range [][]byte{hash, certificate} {
 			got, err := tx.APIKeyByHash(hash)
-			if require.NoError(s, err); got.Dialect != "some" || got.ID != "its id" || string(got.PublicKey) != "public key" || got.Role != "view+add" {
+			require.NoError(s, err)
+			if got.Dialect != "some" || got.ID != "its id" || string(got.PublicKey) != "public key" || got.Role != "view+add" {
 				s.Errorf("%+v", got)
 			}
 		}
@@ -250,7 +255,8 @@ func (s *suite) apiKeys() {
 	})
 	s.read(func(tx provisioning.ReadTx) {
 		got, err := tx.APIKeyByHash(hash)
-		if require.NoError(s, err); got.Name != "one" || got.Tenant != s.tenant || got.Role != record.RoleView || !got.ExpiresAt.IsZero() {
+		require.NoError(s, err)
+		if got.Name != "one" || got.Tenant != s.tenant || got.Role != record.RoleView || !got.ExpiresAt.IsZero() {
 			s.Errorf("%+v", got)
 		}
 		_, err = tx.APIKeyByHash(s.store.HashAPIKey(secret.Bytes("other")))
@@ -265,7 +271,8 @@ func (s *suite) apiKeys() {
 		_, err := tx.APIKeyByHash(hash)
 		require.ErrorIs(s, err, record.ErrNotFound)
 		all, err := tx.APIKeys(s.tenant)
-		if require.NoError(s, err); len(all) != 0 {
+		require.NoError(s, err)
+		if len(all) != 0 {
 			s.Errorf("%d keys", len(all))
 		}
 	})
@@ -302,7 +309,8 @@ func (s *suite) tokens() {
 	later := s.newToken(u.ID, "later")
 	s.read(func(tx provisioning.ReadTx) {
 		list, err := tx.TokensOf(u.ID)
-		if require.NoError(s, err); len(list) != 2 || list[0].ID != chosen || list[1].ID != later.ID || list[1].Slot <= first.Slot {
+		require.NoError(s, err)
+		if len(list) != 2 || list[0].ID != chosen || list[1].ID != later.ID || list[1].Slot <= first.Slot {
 			s.Fatalf("%d tokens", len(list))
 		}
 		got := list[0]
@@ -329,7 +337,8 @@ func (s *suite) serials() {
 	s.read(func(tx provisioning.ReadTx) {
 		for _, want := range []record.Token{here, there} {
 			got, err := tx.TokenBySerial(want.Tenant, "0007")
-			if require.NoError(s, err); got.ID != want.ID {
+			require.NoError(s, err)
+			if got.ID != want.ID {
 				s.Errorf("token %s, want %s", got.ID, want.ID)
 			}
 		}
@@ -352,11 +361,13 @@ func (s *suite) groups() {
 	s.refused(record.ErrExists, func(tx provisioning.Tx) error { return tx.PutGroup(&record.Group{Tenant: s.tenant, Name: "a"}) })
 	s.read(func(tx provisioning.ReadTx) {
 		list, err := tx.Groups(s.tenant)
-		if require.NoError(s, err); len(list) != 2 || list[0].ID != a.ID || list[1].ID != b.ID {
+		require.NoError(s, err)
+		if len(list) != 2 || list[0].ID != a.ID || list[1].ID != b.ID {
 			s.Errorf("groups %v", list)
 		}
 		got, err := tx.Group(b.ID)
-		if require.NoError(s, err); got.Name != "b" || got.Tenant != s.tenant || got.CreatedAt.IsZero() {
+		require.NoError(s, err)
+		if got.Name != "b" || got.Tenant != s.tenant || got.CreatedAt.IsZero() {
 			s.Errorf("%+v", got)
 		}
 	})
@@ -414,7 +425,8 @@ func (s *suite) objects() {
 	}
 	s.read(func(tx provisioning.ReadTx) {
 		list, err := tx.Objects(t.ID)
-		if require.NoError(s, err); len(list) != 2 || list[0].Label() != "a key" || list[0].Secret != nil {
+		require.NoError(s, err)
+		if len(list) != 2 || list[0].Label() != "a key" || list[0].Secret != nil {
 			s.Errorf("%v", list)
 		}
 	})

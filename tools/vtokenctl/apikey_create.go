@@ -46,11 +46,15 @@ func apikeyCreateCommand(a *app) *cobra.Command {
 		}),
 	}
 	addTenantFlag(cmd, &n.tenant)
-	cmd.Flags().StringVar(&n.role, "role", "admin", "`ROLE` of the key: view, edit, admin or system, or rights separated by commas")
+	cmd.Flags().StringVar(&n.role, "role",
+		"admin", "`ROLE` of the key: view, edit, admin or system, or rights separated by commas")
 	cmd.Flags().DurationVar(&n.valid, "valid", 0, "`TIME` until the key expires, such as 720h (else it does not)")
-	cmd.Flags().StringVar(&n.dialect, "dialect", apiKeyDialect(), "`DIALECT` of the API that the key is for: "+orList(dialectNames(anyDialect)))
-	cmd.Flags().StringVar(&n.tlsDir, "tls", "", "`DIR` to put a TLS client certificate and its key in ("+orList(dialectNames(takesClientCertificate))+")")
-	cmd.Flags().StringVar(&n.publicKeyFile, "public-key-file", "", "`FILE` with the public key (PEM) of a client that has one ("+orList(dialectNames(takesPublicKey))+")")
+	cmd.Flags().StringVar(&n.dialect, "dialect",
+		apiKeyDialect(), "`DIALECT` of the API that the key is for: "+orList(dialectNames(anyDialect)))
+	cmd.Flags().StringVar(&n.tlsDir, "tls",
+		"", "`DIR` to put a TLS client certificate and its key in ("+orList(dialectNames(takesClientCertificate))+")")
+	cmd.Flags().StringVar(&n.publicKeyFile, "public-key-file",
+		"", "`FILE` with the public key (PEM) of a client that has one ("+orList(dialectNames(takesPublicKey))+")")
 	complete(cmd, "role", roles()...)
 	complete(cmd, "dialect", dialectNames(anyDialect)...)
 	out.addFlag(cmd)

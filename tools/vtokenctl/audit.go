@@ -46,7 +46,8 @@ restored without its log.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "lines up to %d may be removed: the files audit-*.log before audit-%012d.log\n", r.Through, r.Through+1)
+			_, err = fmt.Fprintf(a.out, "lines up to %d may be removed: the files audit-*.log before audit-%012d.log\n",
+				r.Through, r.Through+1)
 			return err
 		}),
 	}

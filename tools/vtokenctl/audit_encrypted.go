@@ -25,7 +25,8 @@ type auditor struct {
 }
 
 func (r *auditor) addFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.file, "identity", "", "`FILE` with an auditor's key (of age-keygen), to read lines that are encrypted to it (- is standard input)")
+	cmd.Flags().StringVar(&r.file, "identity",
+		"", "`FILE` with an auditor's key (of age-keygen), to read lines that are encrypted to it (- is standard input)")
 }
 
 // load reads the key, if one is named.
@@ -40,7 +41,9 @@ func (r *auditor) load(a *app, cmd *cobra.Command) error {
 	defer text.Wipe()
 	r.identities, err = age.ParseIdentities(bytes.NewReader(text))
 	if err != nil {
-		return fmt.Errorf("read --identity: %s holds no key of age (AGE-SECRET-KEY-...); one with a passphrase is decrypted first, with age -d: %w", r.file, err)
+		return fmt.Errorf(
+			"read --identity: %s holds no key of age (AGE-SECRET-KEY-...); one with a passphrase is decrypted first, with age -d: %w",
+			r.file, err)
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ type connection struct {
 }
 
 func (n *connection) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&n.adminSocket, "admin-socket", "", "`PATH` of the daemon's admin socket (else VTOKEN_ADMIN_SOCKET, else the default)")
+	f.StringVar(&n.adminSocket, "admin-socket",
+		"", "`PATH` of the daemon's admin socket (else VTOKEN_ADMIN_SOCKET, else the default)")
 	f.StringVar(&n.api, "api", "", "`URL` of a daemon to use over HTTPS instead")
 	f.StringVar(&n.apiKeyFile, "api-key-file", "", "`FILE` with the API key for --api (- is standard input)")
 	f.StringVar(&n.caFile, "ca-file", "", "`FILE` with the certificates to trust for --api, such as the daemon's api.crt")
@@ -63,7 +64,8 @@ func (a *app) open(cmd *cobra.Command) (*client.Client, error) {
 		return nil, usagef(cmd, "--api and --admin-socket exclude each other")
 	}
 	if n.apiKeyFile == "" {
-		return nil, usagef(cmd, "--api needs --api-key-file; make a key on the daemon's machine with: vtoken apikey create NAME")
+		return nil, usagef(cmd,
+			"--api needs --api-key-file; make a key on the daemon's machine with: vtoken apikey create NAME")
 	}
 	key, err := a.readSecret(cmd, "--api-key-file", n.apiKeyFile)
 	if err != nil {

@@ -69,13 +69,16 @@ func importFileCommand(a *app, name, short, what, example string) *cobra.Command
 		n.request.Format = "assign"
 		cmd.Flags().BoolVar(&n.request.Share, "share", false, "add users to the holders of tokens that are held")
 	case "pskc":
-		cmd.Flags().StringVar(&n.privateKeyFile, "private-key-file", "", "`FILE` with the RSA key (PEM, without a password) of the certificate that the file is encrypted for")
+		cmd.Flags().StringVar(&n.privateKeyFile, "private-key-file",
+			"", "`FILE` with the RSA key (PEM, without a password) of the certificate that the file is encrypted for")
 		cmd.Flags().StringVar(&n.keyFile, "key-file", "", "`FILE` with the key of an encrypted file, in hexadecimal")
 	}
 	if name == "pskc" || name == "xml" {
-		cmd.Flags().StringVar(&n.passwordFile, "password-file", "", "`FILE` with the password of an encrypted file (- is standard input)")
+		cmd.Flags().StringVar(&n.passwordFile, "password-file",
+			"", "`FILE` with the password of an encrypted file (- is standard input)")
 	} else {
-		cmd.Flags().StringVar(&n.request.Charset, "charset", "", "character set of the file, such as iso-8859-1 (else utf-8)")
+		cmd.Flags().StringVar(&n.request.Charset, "charset",
+			"", "character set of the file, such as iso-8859-1 (else utf-8)")
 		cmd.Flags().BoolVar(&n.request.CreateUsers, "create-users", false, "create users that do not exist")
 	}
 	n.out.addFlag(cmd)
@@ -142,7 +145,8 @@ func (a *app) tellImport(report *api.ImportReport, n fileImport, file string) er
 			}
 			fmt.Fprintf(a.err, "%s: %s\n", printable(where), printable(r.Reason))
 		}
-		return fmt.Errorf("%s refused, and nothing was changed", count(refused, "row")+map[bool]string{true: " is", false: " are"}[refused == 1])
+		return fmt.Errorf("%s refused, and nothing was changed",
+			count(refused, "row")+map[bool]string{true: " is", false: " are"}[refused == 1])
 	}
 	if n.out == formatJSON {
 		return nil

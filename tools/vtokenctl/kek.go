@@ -126,11 +126,13 @@ start the daemon with --kek passphrase:file=FILE.`,
 			if _, err := fmt.Fprintln(a.out, k.ID); err != nil || k.Configure == "" {
 				return err
 			}
-			_, err = fmt.Fprintf(a.err, "The daemon uses it at its next start only where its configuration names it:\n%s\n", printable(k.Configure))
+			_, err = fmt.Fprintf(a.err, "The daemon uses it at its next start only where its configuration names it:\n%s\n",
+				printable(k.Configure))
 			return err
 		}),
 	}
-	cmd.Flags().BoolVar(&generate, "generate", false, "first generate the key in the HSM, which it cannot leave (AES, or RSA with type=private in the URI), or the file of a passphrase")
+	cmd.Flags().BoolVar(&generate, "generate",
+		false, "first generate the key in the HSM, which it cannot leave (AES, or RSA with type=private in the URI), or the file of a passphrase")
 	out.addFlag(cmd)
 	return cmd
 }

@@ -51,7 +51,8 @@ uses a counter of its own, not the one for verification.`,
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error { return a.addOTP(cmd, c, n) }),
 	}
 	cmd.Flags().StringVar(&n.request.User, "user", "", "`NAME` of the user who holds the token: login or id")
-	cmd.Flags().BoolVar(&n.request.Unassigned, "unassigned", false, "create a token without a holder (see vtoken token assign)")
+	cmd.Flags().BoolVar(&n.request.Unassigned, "unassigned",
+		false, "create a token without a holder (see vtoken token assign)")
 	cmd.Flags().StringVar(&n.request.Serial, "serial", "", "`NUMBER` of the token (else one is made)")
 	cmd.Flags().StringVar(&n.request.Label, "label", "", "`TEXT` that names the token (else the serial number)")
 	addTenantFlag(cmd, &n.tenant)

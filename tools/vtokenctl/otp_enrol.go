@@ -123,7 +123,8 @@ The two are read from --codes-file, one a line, or asked for.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&codes.Activate, "activate", false, "also end the activation of the token")
-	cmd.Flags().StringVar(&file, "codes-file", "", "`FILE` with the two passwords (- is standard input; else they are asked for)")
+	cmd.Flags().StringVar(&file, "codes-file",
+		"", "`FILE` with the two passwords (- is standard input; else they are asked for)")
 	return cmd
 }
 

@@ -159,7 +159,9 @@ func readLine(r io.Reader) ([]byte, error) {
 
 // secretFrom reads a secret from the file that a flag names. Without the flag it asks for
 // it, if there is a terminal.
-func (a *app) secretFrom(cmd *cobra.Command, flag, file, what string, ask func(context.Context, string) (api.Secret, error)) (api.Secret, error) {
+func (a *app) secretFrom(
+	cmd *cobra.Command, flag, file, what string, ask func(context.Context, string) (api.Secret, error),
+) (api.Secret, error) {
 	switch {
 	case file != "":
 		return a.readSecret(cmd, flag, file)

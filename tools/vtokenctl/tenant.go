@@ -139,7 +139,8 @@ stay, even above the quota. 0 is the default.`,
 			return nil
 		}),
 	}
-	cmd.Flags().StringSliceVar(&osUsers, "os-users", nil, "operating system users, `NAME`s and '#UID's, that the tenant's administrators may map")
+	cmd.Flags().StringSliceVar(&osUsers, "os-users",
+		nil, "operating system users, `NAME`s and '#UID's, that the tenant's administrators may map")
 	cmd.Flags().BoolVar(&none, "no-os-users", false, "let the tenant's administrators map nobody, which is the default")
 	cmd.Flags().BoolVar(&bound, "pin-bound", false, "make new tokens PIN-bound: only their PINs open their private keys")
 	cmd.Flags().Uint64Var(&objects, "max-objects", 0, "maximal number of objects on a token (0 is 10000)")

@@ -70,7 +70,8 @@ later. "vtoken tenant policy" makes all new tokens of a tenant PIN-bound.`,
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error { return a.createToken(cmd, c, n) }),
 	}
 	cmd.Flags().StringVar(&n.request.User, "user", "", "`NAME` of the user who holds the token: login or id")
-	cmd.Flags().BoolVar(&n.request.Unassigned, "unassigned", false, "create a token without a holder (see vtoken token assign)")
+	cmd.Flags().BoolVar(&n.request.Unassigned, "unassigned",
+		false, "create a token without a holder (see vtoken token assign)")
 	cmd.Flags().StringVar(&n.request.Serial, "serial", "", "`NUMBER` of the token (else one is made)")
 	cmd.Flags().StringVar(&n.request.Label, "label", "", "`TEXT` that applications show (else the serial number)")
 	addTenantFlag(cmd, &n.tenant)

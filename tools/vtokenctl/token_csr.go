@@ -49,7 +49,8 @@ the token with the certificate that the CA issued. At most 16 keys of a user can
 		}),
 	}
 	cmd.Flags().StringVar(&n.Subject, "subject", "", "distinguished `NAME` (RFC 4514) with a CN")
-	cmd.Flags().StringVar(&n.Type, "type", "rsa:2048", "`TYPE` of the key: rsa:2048, rsa:3072, rsa:4096, ec:P-256 or ec:P-384")
+	cmd.Flags().StringVar(&n.Type, "type",
+		"rsa:2048", "`TYPE` of the key: rsa:2048, rsa:3072, rsa:4096, ec:P-256 or ec:P-384")
 	cmd.Flags().StringArrayVar(&names, "san", nil, "alternative `NAME`, email:ADDRESS or upn:NAME (repeatable)")
 	cmd.Flags().StringVar(&n.User, "user", "", "`NAME` of the holder who gets the key: login or id (else the only one)")
 	complete(cmd, "type", "rsa:2048", "rsa:3072", "rsa:4096", "ec:P-256", "ec:P-384")

@@ -42,7 +42,8 @@ The password is read from --pfx-password-file, or asked for.`,
 		}),
 	}
 	cmd.Flags().StringVar(&file, "pfx", "", "PFX `FILE` to import")
-	cmd.Flags().StringVar(&passwordFile, "pfx-password-file", "", "`FILE` with its password (- is standard input; else it is asked for)")
+	cmd.Flags().StringVar(&passwordFile, "pfx-password-file",
+		"", "`FILE` with its password (- is standard input; else it is asked for)")
 	out.addFlag(cmd)
 	return cmd
 }

@@ -93,7 +93,8 @@ like (with % for any characters).`,
 		}),
 	}
 	cmd.Flags().StringArrayVar(&where, "where", nil, "`CONDITION` that tokens must meet (repeatable)")
-	cmd.Flags().StringVar(&search.OrderBy, "order-by", "serial", "`FIELD` to sort by: serial, label, state, createdAt, lastUsedAt, expiresAt or slot")
+	cmd.Flags().StringVar(&search.OrderBy, "order-by",
+		"serial", "`FIELD` to sort by: serial, label, state, createdAt, lastUsedAt, expiresAt or slot")
 	cmd.Flags().BoolVar(&search.Descending, "descending", false, "sort in descending order")
 	cmd.Flags().IntVar(&most, "most", 1000, "maximal `NUMBER` of tokens to list")
 	addTenantFlag(cmd, &tenant)

@@ -30,7 +30,8 @@ after too many wrong tries.`,
 		Args: arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if current.user != "" && current.so != "" {
-				return usagef(cmd, "one PIN that the token has is enough: give --current-so-pin-file or --current-user-pin-file")
+				return usagef(cmd,
+					"one PIN that the token has is enough: give --current-so-pin-file or --current-user-pin-file")
 			}
 			user, so, err := fresh.read(a, cmd)
 			if err == nil && user == nil && so == nil {
@@ -51,7 +52,8 @@ after too many wrong tries.`,
 	}
 	fresh.addFlags(cmd)
 	cmd.Flags().StringVar(&current.so, "current-so-pin-file", "", "`FILE` with the current SO PIN (- is standard input)")
-	cmd.Flags().StringVar(&current.user, "current-user-pin-file", "", "`FILE` with the current user PIN (- is standard input)")
+	cmd.Flags().StringVar(&current.user, "current-user-pin-file",
+		"", "`FILE` with the current user PIN (- is standard input)")
 	return cmd
 }
 

@@ -54,7 +54,8 @@ the machine may do both, and those of the tenant as far as "vtoken tenant policy
 		}),
 	}
 	addTenantFlag(cmd, &tenant)
-	cmd.Flags().StringArrayVar(&osUsers, "os-user", nil, "operating system user, a `NAME` or '#UID', who sees the user's tokens (repeatable)")
+	cmd.Flags().StringArrayVar(&osUsers, "os-user",
+		nil, "operating system user, a `NAME` or '#UID', who sees the user's tokens (repeatable)")
 	out.addFlag(cmd)
 	return cmd
 }

@@ -65,7 +65,9 @@ func (s *Server) Served(operation string) bool {
 	return s.served[operation]
 }
 
-func checkExchange(t testing.TB, r *http.Request, body []byte, route *routers.Route, params map[string]string, answer *httptest.ResponseRecorder) {
+func checkExchange(
+	t testing.TB, r *http.Request, body []byte, route *routers.Route, params map[string]string, answer *httptest.ResponseRecorder,
+) {
 	asked := r.Clone(context.Background())
 	asked.Body = io.NopCloser(bytes.NewReader(body))
 	options := &openapi3filter.Options{
