@@ -26,12 +26,15 @@ const CodeDigits = 10
 // StartActivation begins the activation of a token, or restarts it, and returns the code
 // that ends it: [CodeDigits] decimal digits, which cannot be read again. Until then the
 // holder's applications do not see the token. A lifetime of 0 is [DefaultActivation].
-func (s *Service) StartActivation(ctx context.Context, c Caller, ref TokenRef, lifetime time.Duration) (secret.Bytes, Token, error) {
+func (s *Service) StartActivation(
+	ctx context.Context, c Caller, ref TokenRef, lifetime time.Duration,
+) (secret.Bytes, Token, error) {
 	if lifetime == 0 {
 		lifetime = DefaultActivation
 	}
 	if lifetime < MinActivation || lifetime > MaxActivation {
-		return nil, Token{}, Errorf(BadInput, "an activation lasts from %v to %v, not %v", MinActivation, MaxActivation, lifetime)
+		return nil, Token{}, Errorf(BadInput, "an activation lasts from %v to %v, not %v",
+			MinActivation, MaxActivation, lifetime)
 	}
 	code, err := newCode()
 	if err != nil {

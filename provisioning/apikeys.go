@@ -26,7 +26,9 @@ type APIKey struct {
 // CreateAPIKey makes an API key and returns the secret, which cannot be read again; its
 // form depends on the [CredentialKind]. A name that the tenant has already is a Conflict,
 // even if that key has expired.
-func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey) (APIKey, secret.Bytes, error) {
+func (s *Service) CreateAPIKey(
+	ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey,
+) (APIKey, secret.Bytes, error) {
 	if err := c.authorize(OpAPIKeyCreate, tenant); err != nil {
 		return APIKey{}, nil, err
 	}
@@ -47,7 +49,8 @@ func (s *Service) CreateAPIKey(ctx context.Context, c Caller, tenant record.Tena
 			return err
 		}
 		if there {
-			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name", text.Clip(n.Name))
+			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name",
+				text.Clip(n.Name))
 		}
 		return orConflict(tx.PutAPIKey(k), "there is a credential with that certificate or id already; revoke it first, or give another one")
 	})

@@ -152,7 +152,8 @@ func (b *batch) outcome(err error) (BatchReport, error) {
 	n := len(b.report.Refused)
 	if err == nil && n > 0 {
 		b.report.Done = nil
-		err = Errorf(BadInput, "%d of %d rows are refused, and nothing was changed; the first: %v", n, b.rows+len(b.options.Refused), b.report.Refused[0])
+		err = Errorf(BadInput, "%d of %d rows are refused, and nothing was changed; the first: %v",
+			n, b.rows+len(b.options.Refused), b.report.Refused[0])
 	}
 	if err != nil {
 		b.report.Done = nil

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/seedfile"
 	"vtoken/vtoken/pin"
@@ -19,9 +21,7 @@ const seedHex = "3132333435363738393031323334353637383930"
 func (w *world) importCSV(file string, o provisioning.BatchOptions) (provisioning.BatchReport, error) {
 	w.t.Helper()
 	f, err := seedfile.Read(w.t.Context(), seedfile.CSV, []byte(file), seedfile.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	o.Refused = f.Problems
 	return w.core.ImportTokens(w.t.Context(), w.admin, w.tenant, provisioning.ImportRows(f), o)
 }
@@ -103,12 +103,10 @@ func TestImportIsAllOrNothing(t *testing.T) {
 // user makes a user.
 func (w *world) user(login string, enabled bool) {
 	w.t.Helper()
-	if _, err := w.core.CreateUser(w.t.Context(), w.admin, w.tenant, login); err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := w.core.SetUserEnabled(w.t.Context(), w.admin, w.tenant, login, enabled); err != nil {
-		w.t.Fatal(err)
-	}
+	_, err := w.core.CreateUser(w.t.Context(), w.admin, w.tenant, login)
+	require.NoError(w.t, err)
+	_, err = w.core.SetUserEnabled(w.t.Context(), w.admin, w.tenant, login, enabled)
+	require.NoError(w.t, err)
 }
 
 func TestImportBounds(t *testing.T) {
@@ -138,9 +136,7 @@ func TestImportBounds(t *testing.T) {
 func (w *world) assignCSV(file string, o provisioning.BatchOptions) (provisioning.BatchReport, error) {
 	w.t.Helper()
 	f, err := seedfile.Read(w.t.Context(), seedfile.Batch, []byte("domain,loginName,manufacturerCode,productCode,serial,status,pin\n"+file), seedfile.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	rows, refused := provisioning.AssignRows(f)
 	o.Refused = append(f.Problems, refused...)
 	return w.core.AssignTokens(w.t.Context(), w.admin, w.tenant, rows, o)
@@ -148,9 +144,8 @@ func (w *world) assignCSV(file string, o provisioning.BatchOptions) (provisionin
 
 func TestAssignTokens(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.importCSV("serial,seed,manufacturerCode,productCode\nC1,"+seedHex+",DN,ST\nC2,"+seedHex+",DN,ST\nC3,"+seedHex+",DN,ST\n", provisioning.BatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.importCSV("serial,seed,manufacturerCode,productCode\nC1,"+seedHex+",DN,ST\nC2,"+seedHex+",DN,ST\nC3,"+seedHex+",DN,ST\n", provisioning.BatchOptions{})
+	require.NoError(t, err)
 	w.user("bob", true)
 	o := provisioning.BatchOptions{Activation: record.Activated}
 	before := w.store.Commits()

@@ -26,7 +26,9 @@ type AssignRow struct {
 
 // AssignTokens assigns tokens to users as [Service.Assign] does: all rows, or none where
 // one is refused (BadInput, with the report). The caller keeps the PINs and wipes them.
-func (s *Service) AssignTokens(ctx context.Context, c Caller, tenant record.TenantID, rows []AssignRow, o BatchOptions) (BatchReport, error) {
+func (s *Service) AssignTokens(
+	ctx context.Context, c Caller, tenant record.TenantID, rows []AssignRow, o BatchOptions,
+) (BatchReport, error) {
 	if err := c.authorize(OpTokenAssign, tenant); err != nil {
 		return BatchReport{}, err
 	}
@@ -77,14 +79,17 @@ func (b *batch) assignAll(c Caller, tenant record.TenantID, rows []AssignRow) er
 }
 
 // assignOne assigns one token of a batch. hashed is a token with the new PIN, or nil.
-func (s *Service) assignOne(tx Tx, c Caller, tenant record.TenantID, r *AssignRow, o BatchOptions, hashed *record.Token, names naming) (*record.Token, error) {
+func (s *Service) assignOne(
+	tx Tx, c Caller, tenant record.TenantID, r *AssignRow, o BatchOptions, hashed *record.Token, names naming,
+) (*record.Token, error) {
 	old, err := s.find(tx, c, OpTokenAssign, TokenRef{Tenant: tenant, Serial: r.Serial})
 	if err != nil {
 		return nil, err
 	}
 	t := old.Clone()
 	if p := r.Product; p.Manufacturer != "" && p.Manufacturer != t.Product.Manufacturer || p.Model != "" && p.Model != t.Product.Model {
-		return nil, Errorf(TokenNotFound, "the token is a %q of %q, and no %q of %q", text.Clip(t.Product.Model), text.Clip(t.Product.Manufacturer), text.Clip(p.Model), text.Clip(p.Manufacturer))
+		return nil, Errorf(TokenNotFound, "the token is a %q of %q and not a %q of %q",
+			text.Clip(t.Product.Model), text.Clip(t.Product.Manufacturer), text.Clip(p.Model), text.Clip(p.Manufacturer))
 	}
 	u, err := s.holderOf(tx, c, NewToken{Tenant: tenant, User: r.User, CreateUser: o.CreateUsers}, names)
 	if err != nil {

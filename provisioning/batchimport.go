@@ -43,7 +43,9 @@ func ImportRows(f *seedfile.File) []ImportRow {
 
 // ImportTokens creates OTP tokens: all rows, or none where one is refused (BadInput, with
 // the report). The caller keeps the seeds and PINs and wipes them.
-func (s *Service) ImportTokens(ctx context.Context, c Caller, tenant record.TenantID, rows []ImportRow, o BatchOptions) (BatchReport, error) {
+func (s *Service) ImportTokens(
+	ctx context.Context, c Caller, tenant record.TenantID, rows []ImportRow, o BatchOptions,
+) (BatchReport, error) {
 	if err := c.authorize(OpTokensImport, tenant); err != nil {
 		return BatchReport{}, err
 	}
@@ -130,7 +132,8 @@ func (b *batch) prepare(c Caller, tenant record.TenantID, rows []ImportRow, made
 func (s *Service) checkRowPIN(p secret.Bytes) error {
 	policy := s.opt.UserPIN
 	if p != nil && policy.Check(p) != nil {
-		return Errorf(BadInput, "the PIN does not fit: it has to be UTF-8 text of %d to %d characters", policy.MinLen, policy.MaxLen)
+		return Errorf(BadInput, "the PIN does not fit: it must be UTF-8 text of %d to %d characters",
+			policy.MinLen, policy.MaxLen)
 	}
 	return nil
 }
@@ -148,7 +151,9 @@ func (r *ImportRow) token(tenant record.TenantID, o BatchOptions) NewToken {
 }
 
 // importOne stores one token of a batch.
-func (s *Service) importOne(tx Tx, c Caller, n NewToken, made preparedToken, domain string, names naming) (*record.Token, error) {
+func (s *Service) importOne(
+	tx Tx, c Caller, n NewToken, made preparedToken, domain string, names naming,
+) (*record.Token, error) {
 	t, err := s.storeNew(tx, c, n, made, names)
 	if err != nil || domain == "" || t.Owner() == "" {
 		return t, err

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 )
@@ -14,13 +16,9 @@ import (
 func TestBlankToken(t *testing.T) {
 	w := newWorld(t)
 	sales, err := w.core.CreateTenant(t.Context(), w.system, "sales")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	user, err := w.core.CreateUser(t.Context(), w.system, sales.ID, "bob")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	blank := record.Token{Tenant: sales.ID, Holders: record.HeldBy(user.ID, time.Time{}, ""), Activation: record.Activated, Complete: true, Enabled: true}
 	if err := w.store.Update(func(tx provisioning.Tx) error {
 		fresh := blank

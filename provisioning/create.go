@@ -162,9 +162,11 @@ func (s *Service) checkNewToken(n NewToken) error {
 	case len(n.Serial) > maxSerial:
 		return Errorf(BadInput, "the serial number has %d bytes; give one of at most %d", len(n.Serial), maxSerial)
 	case !slices.Contains([]int{0, 2048, 4096, object.MaxRSABits}, n.MaxRSABits):
-		return Errorf(BadInput, "a token is made for RSA keys of up to 2048, 4096 or %d bits, not %d", object.MaxRSABits, n.MaxRSABits)
+		return Errorf(BadInput, "a token is made for RSA keys of up to 2048, 4096 or %d bits, not %d",
+			object.MaxRSABits, n.MaxRSABits)
 	case n.Complete && n.UserPIN == nil:
-		return Errorf(BadInput, "a token that is complete from the start needs a user PIN, because it cannot be given one later")
+		return Errorf(BadInput,
+			"a token that is complete from the start needs a user PIN, because it cannot be given one later")
 	case n.Complete && n.Unassigned:
 		return Errorf(BadInput, "a token that is complete from the start needs a holder; name a user")
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.now()):
@@ -191,7 +193,8 @@ func checkShortName(s string) error {
 		}
 	}
 	if len(s) > maxShort || strings.TrimSpace(s) != s {
-		return Errorf(BadInput, "%q is over-long, or begins or ends with a blank; give at most %d characters", text.Clip(s), maxShort)
+		return Errorf(BadInput, "%q is too long, or begins or ends with a blank; give at most %d characters",
+			text.Clip(s), maxShort)
 	}
 	return nil
 }

@@ -60,7 +60,9 @@ func (s *Service) AuthenticateSecret(ctx context.Context, dialect, id string, ke
 // AuthenticateCertificate returns the credential of a dialect that is bound to a TLS
 // client certificate. The caller has verified that the client has its key. It is
 // Unauthenticated where there is no such credential.
-func (s *Service) AuthenticateCertificate(ctx context.Context, dialect string, certificate *x509.Certificate) (Credential, error) {
+func (s *Service) AuthenticateCertificate(
+	ctx context.Context, dialect string, certificate *x509.Certificate,
+) (Credential, error) {
 	now := s.now()
 	if dialect == "" || certificate == nil || now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
 		return Credential{}, unknownCredential(dialect)
@@ -87,7 +89,8 @@ func unknownCredential(dialect string) error {
 	if dialect == "" {
 		return unknownKey()
 	}
-	return Errorf(Unauthenticated, "the credential is unknown, revoked or expired; make one with `vtoken apikey create --dialect %s`", dialect)
+	return Errorf(Unauthenticated,
+		"the credential is unknown, revoked or expired; make one with `vtoken apikey create --dialect %s`", dialect)
 }
 
 // findKey returns the credential of the dialect with that hash.

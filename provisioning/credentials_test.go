@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -69,9 +71,7 @@ func TestSharedSecrets(t *testing.T) {
 func apiKey(t *testing.T, w *world) secret.Bytes {
 	t.Helper()
 	_, key, err := w.core.CreateAPIKey(t.Context(), w.admin, w.tenant, provisioning.NewAPIKey{Name: "plain"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return key
 }
 
@@ -82,22 +82,16 @@ func TestRevokedWhileInUse(t *testing.T) {
 	ctx := t.Context()
 	create := func() (provisioning.APIKey, secret.Bytes) {
 		k, key, err := w.core.CreateAPIKey(ctx, w.admin, w.tenant, provisioning.NewAPIKey{Name: "app", Dialect: "some", Kind: provisioning.SharedSecret, ID: "app"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return k, key
 	}
 	k, key := create()
 	c, err := w.core.AuthenticateSecret(ctx, "some", k.ID, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if again, err := w.core.Reauthenticate(ctx, c); err != nil || again.Caller != c.Caller {
 		t.Errorf("%+v (%v)", again, err)
 	}
-	if err := w.core.RevokeAPIKey(ctx, w.admin, w.tenant, "app"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.core.RevokeAPIKey(ctx, w.admin, w.tenant, "app"))
 	_, err = w.core.Reauthenticate(ctx, c)
 	wantKind(t, err, provisioning.Unauthenticated)
 	create()
@@ -110,9 +104,7 @@ func TestSigners(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	k, private, err := w.core.CreateAPIKey(ctx, w.admin, w.tenant, provisioning.NewAPIKey{Name: "jwt", Dialect: "some", Kind: provisioning.Signer})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	block, rest := pem.Decode(private)
 	if block == nil || block.Type != "RSA PRIVATE KEY" || len(rest) != 0 {
 		t.Fatal("the key is no PEM")
@@ -150,13 +142,9 @@ func TestOwnKeys(t *testing.T) {
 func spki(t *testing.T, curve elliptic.Curve) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return der
 }
 
@@ -197,18 +185,12 @@ func TestCertificates(t *testing.T) {
 func clientCertificate(t *testing.T, now time.Time) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return certificate
 }
 
@@ -265,9 +247,7 @@ func TestNoMoreThanOwnRights(t *testing.T) {
 				t.Errorf("%s makes %s: %v", mine.Role(), theirs.Role(), err)
 			}
 			if err == nil {
-				if err := w.core.RevokeAPIKey(t.Context(), w.system, w.tenant, "same"); err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, w.core.RevokeAPIKey(t.Context(), w.system, w.tenant, "same"))
 			}
 		}
 	}

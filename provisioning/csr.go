@@ -91,7 +91,9 @@ func (s *Service) GenerateCSR(ctx context.Context, c Caller, tenant record.Tenan
 }
 
 // makeKey makes a key, signs its request and stores it, on a stack that is cleared.
-func (s *Service) makeKey(ctx context.Context, c Caller, tenant record.TenantID, user string, n NewCSR, template *x509.CertificateRequest) (stored record.PendingKey, der []byte, err error) {
+func (s *Service) makeKey(
+	ctx context.Context, c Caller, tenant record.TenantID, user string, n NewCSR, template *x509.CertificateRequest,
+) (stored record.PendingKey, der []byte, err error) {
 	secret.OnOwnStack(func() {
 		var key crypto.Signer
 		if key, err = s.newKeyPair(ctx, c, n); err != nil {
@@ -107,7 +109,9 @@ func (s *Service) makeKey(ctx context.Context, c Caller, tenant record.TenantID,
 }
 
 // keepKey stores a new key for a user.
-func (s *Service) keepKey(ctx context.Context, tenant record.TenantID, user string, key crypto.Signer) (record.PendingKey, error) {
+func (s *Service) keepKey(
+	ctx context.Context, tenant record.TenantID, user string, key crypto.Signer,
+) (record.PendingKey, error) {
 	stored := record.PendingKey{ID: newID[record.KeyID](), Tenant: tenant, CreatedAt: s.now(), ExpiresAt: s.now().Add(PendingLifetime)}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -147,7 +151,9 @@ func (s *Service) pendingUser(tx ReadTx, tenant record.TenantID, user string) (*
 		}
 	}
 	if waiting >= maxPending {
-		return nil, Errorf(Conflict, "%d keys of user %q wait for their certificates already; store those first, or delete some", waiting, text.Clip(u.Login))
+		return nil, Errorf(Conflict,
+			"%d keys of user %q wait for their certificates already; store those first, or delete some",
+			waiting, text.Clip(u.Login))
 	}
 	return u, nil
 }

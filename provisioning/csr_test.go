@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/vtoken/ck"
@@ -44,9 +46,7 @@ func TestCSRByOpenSSL(t *testing.T) {
 		{provisioning.NewCSR{Subject: "CN=x", Curve: "P-256", KeyUsage: x509.KeyUsageKeyAgreement | x509.KeyUsageEncipherOnly | x509.KeyUsageDecipherOnly}, []string{"Key Agreement, Encipher Only, Decipher Only"}},
 	} {
 		csr, err := w.core.GenerateCSR(t.Context(), w.admin, w.tenant, "alice", c.n)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		cmd := exec.CommandContext(t.Context(), "openssl", "req", "-verify", "-noout", "-text", "-nameopt", "oneline")
 		cmd.Stdin = bytes.NewReader(requestPEM(csr))
 		out, err := cmd.CombinedOutput()
@@ -96,9 +96,7 @@ func TestBadCSR(t *testing.T) {
 func (w *world) ecRequest(user string) provisioning.CSR {
 	w.t.Helper()
 	csr, err := w.core.GenerateCSR(w.t.Context(), w.admin, w.tenant, user, provisioning.NewCSR{Subject: "CN=" + user, Curve: "P-256"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	return csr
 }
 
@@ -112,9 +110,8 @@ func TestStoreCertificate(t *testing.T) {
 		_, err := w.core.StoreCertificate(t.Context(), w.admin, ref, id, data)
 		return err
 	}
-	if _, err := w.core.CreateUser(t.Context(), w.admin, w.tenant, "bob"); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.CreateUser(t.Context(), w.admin, w.tenant, "bob")
+	require.NoError(t, err)
 	bobs := w.ecRequest("bob")
 	before := w.store.Commits()
 	wantKind(t, store(w.ref, csr.Key.ID, wrong), provisioning.BadInput)
@@ -126,9 +123,7 @@ func TestStoreCertificate(t *testing.T) {
 	if w.store.Commits() != before {
 		t.Error("a refused certificate changed something")
 	}
-	if err := store(w.ref, csr.Key.ID, signed); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, store(w.ref, csr.Key.ID, signed))
 	wantKind(t, store(w.ref, csr.Key.ID, signed), provisioning.Conflict)
 	wantKind(t, store(w.ref, "", signed), provisioning.Conflict)
 	classes := map[ck.ObjectClass]int{}
@@ -142,9 +137,8 @@ func TestStoreCertificate(t *testing.T) {
 	if err := store(w.ref, "", again); err != nil {
 		t.Errorf("another certificate of a key on the token: %v", err)
 	}
-	if _, err := w.core.Complete(t.Context(), w.admin, w.ref, true); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.Complete(t.Context(), w.admin, w.ref, true)
+	require.NoError(t, err)
 	wantKind(t, store(w.ref, other.Key.ID, wrong), provisioning.Sealed)
 }
 
@@ -152,9 +146,7 @@ func TestStoreCertificate(t *testing.T) {
 func TestStoreCertificateTooLarge(t *testing.T) {
 	w := newWorld(t)
 	csr, err := w.core.GenerateCSR(t.Context(), w.admin, w.tenant, "alice", provisioning.NewCSR{Subject: "CN=x", RSABits: 3072})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, err = w.core.StoreCertificate(t.Context(), w.admin, w.token(2048), csr.Key.ID, dialecttest.Certify(t, string(requestPEM(csr))))
 	wantKind(t, err, provisioning.BadInput)
 	if !strings.Contains(err.Error(), "the certificate has an RSA key of 3072 bits") {
@@ -168,9 +160,7 @@ func TestPendingKeys(t *testing.T) {
 	count := func() int {
 		t.Helper()
 		list, err := w.core.PendingKeys(t.Context(), w.admin, w.tenant, "alice")
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return len(list)
 	}
 	first := w.ecRequest("alice")
@@ -179,9 +169,7 @@ func TestPendingKeys(t *testing.T) {
 	}
 	_, err := w.core.GenerateCSR(t.Context(), w.admin, w.tenant, "alice", provisioning.NewCSR{Subject: "CN=x", Curve: "P-256"})
 	wantKind(t, err, provisioning.Conflict)
-	if err := w.core.DeletePendingKey(t.Context(), w.admin, w.tenant, "alice", first.Key.ID); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.core.DeletePendingKey(t.Context(), w.admin, w.tenant, "alice", first.Key.ID))
 	wantKind(t, w.core.DeletePendingKey(t.Context(), w.admin, w.tenant, "alice", first.Key.ID), provisioning.KeyNotFound)
 	if n := count(); n != 15 {
 		t.Errorf("%d keys wait, want 15", n)
@@ -192,9 +180,7 @@ func TestPendingKeys(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("%d keys wait after their time, want 1", n)
 	}
-	if err := w.core.SweepPendingKeys(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.core.SweepPendingKeys(t.Context()))
 	err = w.store.View(func(tx provisioning.ReadTx) error {
 		all, err := tx.PendingKeys(w.tenant)
 		if len(all) != 1 || all[0].ID != last.Key.ID {
@@ -202,7 +188,5 @@ func TestPendingKeys(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }

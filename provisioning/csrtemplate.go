@@ -85,7 +85,8 @@ func (n *NewCSR) usage() (asn1.ObjectIdentifier, any, error) {
 	}
 	const all = x509.KeyUsageDecipherOnly<<1 - 1
 	if n.KeyUsage&^all != 0 || n.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 {
-		return nil, nil, Errorf(BadInput, "the key usage is not one for users' keys, which do not sign certificates or revocation lists")
+		return nil, nil, Errorf(BadInput,
+			"the key usage is not one for users' keys, which do not sign certificates or revocation lists")
 	}
 	bits := asn1.BitString{Bytes: make([]byte, 2)}
 	for i := range 9 {
@@ -103,7 +104,8 @@ func (n *NewCSR) extended() (asn1.ObjectIdentifier, any, error) {
 	case len(n.ExtKeyUsage) == 0:
 		return oidExtKeyUsage, nil, nil
 	case len(n.ExtKeyUsage) > maxAltNames:
-		return nil, nil, Errorf(BadInput, "%d extended key usages are too many; give at most %d", len(n.ExtKeyUsage), maxAltNames)
+		return nil, nil, Errorf(BadInput, "%d extended key usages are too many; give at most %d",
+			len(n.ExtKeyUsage), maxAltNames)
 	}
 	return oidExtKeyUsage, n.ExtKeyUsage, nil
 }
@@ -114,19 +116,22 @@ func (n *NewCSR) altNames() (asn1.ObjectIdentifier, any, error) {
 		return oidAltName, nil, nil
 	}
 	if len(n.Emails)+len(n.UPNs) > maxAltNames {
-		return nil, nil, Errorf(BadInput, "%d alternative names are too many; give at most %d", len(n.Emails)+len(n.UPNs), maxAltNames)
+		return nil, nil, Errorf(BadInput, "%d alternative names are too many; give at most %d",
+			len(n.Emails)+len(n.UPNs), maxAltNames)
 	}
 	var names []asn1.RawValue
 	for _, address := range n.Emails {
 		parsed, err := mail.ParseAddress(address)
 		if err != nil || parsed.Address != address || len(address) > text.MaxName || !dn.IsIA5String(address) {
-			return nil, nil, Errorf(BadInput, "%q is no e-mail address in ASCII; give one such as john.smith@example.com", text.Clip(address))
+			return nil, nil, Errorf(BadInput,
+				"%q is not an e-mail address in ASCII; give one such as john.smith@example.com", text.Clip(address))
 		}
 		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, Bytes: []byte(address)})
 	}
 	for _, upn := range n.UPNs {
 		if upn == "" || len(upn) > text.MaxName || !utf8.ValidString(upn) || strings.ContainsFunc(upn, unicode.IsControl) {
-			return nil, nil, Errorf(BadInput, "%q is no user principal name of 1 to %d bytes", text.Clip(upn), text.MaxName)
+			return nil, nil, Errorf(BadInput, "%q is not a user principal name of 1 to %d bytes",
+				text.Clip(upn), text.MaxName)
 		}
 		name, err := principalName(upn)
 		if err != nil {

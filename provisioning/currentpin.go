@@ -12,7 +12,9 @@ import (
 
 // tryPIN compares a PIN with that of a token, in turn with other tries. It returns the
 // key of a PIN-bound token.
-func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, current CurrentPIN) (private secret.Bytes, err error) {
+func (s *Service) tryPIN(
+	ctx context.Context, c Caller, t *record.Token, current CurrentPIN,
+) (private secret.Bytes, err error) {
 	if len(current.PIN) == 0 {
 		return nil, Errorf(BadInput, "the current %v PIN is empty; give the one that the token has", current.Role)
 	}
@@ -28,7 +30,9 @@ func (s *Service) tryPIN(ctx context.Context, c Caller, t *record.Token, current
 
 // comparePIN compares a PIN with that of a token. The try is stored before the
 // comparison, so that no try is free.
-func (s *Service) comparePIN(ctx context.Context, c Caller, t *record.Token, current CurrentPIN) (secret.Bytes, verdict, error) {
+func (s *Service) comparePIN(
+	ctx context.Context, c Caller, t *record.Token, current CurrentPIN,
+) (secret.Bytes, verdict, error) {
 	var tried pin.State
 	_, err := s.changeToken(ctx, c, current.operation(), TokenRef{Tenant: t.Tenant, ID: t.ID}, func(now *record.Token) (err error) {
 		state := now.PIN(current.Role)
@@ -60,7 +64,8 @@ func (s *Service) comparePIN(ctx context.Context, c Caller, t *record.Token, cur
 	switch left := tried.TriesLeft(); {
 	case tried.Locked():
 		s.opt.Guessed(ctx, t, pinSecret(current.Role), GuessLocked)
-		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong, and locked now; `vtoken token unlock` gives new tries", current.Role)
+		return nil, wrong, Errorf(Forbidden,
+			"the current %v PIN is wrong, and locked now; `vtoken token unlock` gives new tries", current.Role)
 	case left < 0:
 		return nil, wrong, Errorf(Forbidden, "the current %v PIN is wrong", current.Role)
 	default:

@@ -43,7 +43,8 @@ func (s *Service) Decrypt(ctx context.Context, c Caller, tenant record.TenantID,
 	if err != nil {
 		return nil, err
 	}
-	refused := Errorf(BadInput, "the encrypted value cannot be decrypted; encrypt it with RSA-OAEP and SHA-256 under this tenant's exchange key, and send it as base64")
+	refused := Errorf(BadInput,
+		"the encrypted value cannot be decrypted; encrypt it with RSA-OAEP and SHA-256 under this tenant's exchange key, and send it as base64")
 	ciphertext, ok := decodeBase64(text)
 	if !ok {
 		return nil, refused

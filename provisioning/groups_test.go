@@ -3,6 +3,8 @@ package provisioning_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/directory"
 	"vtoken/vtoken/record"
@@ -15,9 +17,7 @@ func TestDeletedGroup(t *testing.T) {
 	var groups []record.GroupID
 	for _, name := range []string{"one", "two"} {
 		g, err := w.core.CreateGroup(ctx, w.admin, w.tenant, name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		groups = append(groups, g.ID)
 	}
 	made, err := w.core.CreateToken(ctx, w.admin, provisioning.NewToken{Tenant: w.tenant, Unassigned: true, Groups: groups})
@@ -37,9 +37,7 @@ func TestDeletedGroup(t *testing.T) {
 	if find(groups[0]) != 1 || find(groups[1]) != 1 {
 		t.Error("the token is not found by its groups")
 	}
-	if err := w.core.DeleteGroup(ctx, w.admin, w.tenant, groups[0]); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.core.DeleteGroup(ctx, w.admin, w.tenant, groups[0]))
 	got, err := w.core.Token(ctx, w.admin, provisioning.TokenRef{Tenant: w.tenant, ID: made.ID})
 	if err != nil || len(got.Groups) != 1 || got.Groups[0] != groups[1] {
 		t.Errorf("groups %v (%v), want %v", got.Groups, err, groups[1:])

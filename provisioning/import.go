@@ -35,7 +35,9 @@ type Import struct {
 // certificate for its key, or a key that the token cannot hold; with TooLarge over
 // [MaxPFX]; and with Conflict where the token has the key already. The caller keeps the
 // password and wipes it.
-func (s *Service) ImportPFX(ctx context.Context, c Caller, ref TokenRef, data []byte, password secret.Bytes) (Import, error) {
+func (s *Service) ImportPFX(
+	ctx context.Context, c Caller, ref TokenRef, data []byte, password secret.Bytes,
+) (Import, error) {
 	if len(data) > MaxPFX {
 		return Import{}, Errorf(TooLarge, "the PFX has %d bytes; a PFX here has at most %d", len(data), MaxPFX)
 	}
@@ -85,10 +87,12 @@ func badFile(err error) error {
 // the transaction.
 func storeBundle(tx Tx, t *record.Token, b *pfx.Bundle, pair []*object.Object, now time.Time) (Import, error) {
 	if k, ok := b.Key.(*rsa.PrivateKey); ok && k.N.BitLen() > t.MaxRSABits {
-		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and token %s is for up to %d; create a token for larger keys", b.Source, k.N.BitLen(), t.ID, t.MaxRSABits)
+		return Import{}, Errorf(BadInput,
+			"the %s has an RSA key of %d bits, and token %s is for up to %d; create a token for larger keys",
+			b.Source, k.N.BitLen(), t.ID, t.MaxRSABits)
 	}
 	if k, ok := b.Key.(*rsa.PrivateKey); ok && uint64(k.N.BitLen()) < t.Policy.MinRSABits(false) {
-		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and the algorithm policy of token %s (%v) wants %d and more; see `vtoken token policy`",
+		return Import{}, Errorf(BadInput, "the %s has an RSA key of %d bits, and the algorithm policy of token %s (%v) requires at least %d; see `vtoken token policy`",
 			b.Source, k.N.BitLen(), t.ID, t.Policy, t.Policy.MinRSABits(false))
 	}
 	present, err := tx.Objects(t.ID)
@@ -96,7 +100,8 @@ func storeBundle(tx Tx, t *record.Token, b *pfx.Bundle, pair []*object.Object, n
 		return Import{}, err
 	}
 	if id := pair[0].KeyID(); len(object.WithKeyID(present, ck.CKO_PRIVATE_KEY, id)) > 0 {
-		return Import{}, Errorf(Conflict, "token %s has this key already (id %x); delete the token, or import into another one", t.ID, id)
+		return Import{}, Errorf(Conflict,
+			"token %s has this key already (id %x); delete the token, or import into another one", t.ID, id)
 	}
 	return putBundle(tx, t, b, present, pair, now)
 }
@@ -106,7 +111,8 @@ func storeBundle(tx Tx, t *record.Token, b *pfx.Bundle, pair []*object.Object, n
 func putBundle(tx Tx, t *record.Token, b *pfx.Bundle, present, made []*object.Object, now time.Time) (Import, error) {
 	result := Import{KeyID: made[0].KeyID(), Label: made[0].Label(), Serials: []string{pfx.Serial(b.Leaf)}}
 	if b.Leaf.NotAfter.Before(now) {
-		result.Warnings = append(result.Warnings, fmt.Sprintf("the certificate expired on %s", b.Leaf.NotAfter.Format(time.DateOnly)))
+		result.Warnings = append(result.Warnings, fmt.Sprintf("the certificate expired on %s",
+			b.Leaf.NotAfter.Format(time.DateOnly)))
 	}
 	chain, err := b.ChainBeside(append(present[:len(present):len(present)], made...))
 	if err != nil {
@@ -117,7 +123,8 @@ func putBundle(tx Tx, t *record.Token, b *pfx.Bundle, present, made []*object.Ob
 	}
 	for _, o := range slices.Concat(made, chain) {
 		if o.Class() == ck.CKO_CERTIFICATE && labelTaken(present, o) {
-			result.Warnings = append(result.Warnings, fmt.Sprintf("there is another certificate with the label %q; Java then treats the token as read-only", o.Label()))
+			result.Warnings = append(result.Warnings, fmt.Sprintf(
+				"there is another certificate with the label %q; Java then treats the token as read-only", o.Label()))
 		}
 		fresh := *o // the store sets ID and Version, and may run this again
 		if err := tx.PutObject(t.ID, &fresh); err != nil {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -13,9 +15,7 @@ import (
 
 func (w *world) ok(err error) {
 	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 }
 
 func (w *world) get(ref provisioning.TokenRef) provisioning.Token {
@@ -242,9 +242,8 @@ func TestAliases(t *testing.T) {
 // was to activate it is gone.
 func TestCompleteEndsTheActivation(t *testing.T) {
 	w := newWorld(t)
-	if _, _, err := w.core.StartActivation(t.Context(), w.admin, w.ref, 0); err != nil {
-		t.Fatal(err)
-	}
+	_, _, err := w.core.StartActivation(t.Context(), w.admin, w.ref, 0)
+	require.NoError(t, err)
 	got, err := w.core.Complete(t.Context(), w.admin, w.ref, true)
 	if err != nil || got.Activation != record.Activated || !got.CodeExpiresAt.IsZero() {
 		t.Errorf("activation %q, code until %v (%v)", got.Activation, got.CodeExpiresAt, err)

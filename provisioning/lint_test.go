@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -27,9 +29,7 @@ type person struct {
 func issue(t testing.TB, name string, by *person, until time.Time) *person {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	p := &person{key: key}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: until.AddDate(-1, 0, 0), NotAfter: until,
@@ -40,12 +40,9 @@ func issue(t testing.TB, name string, by *person, until time.Time) *person {
 		parent, signer = by.cert, by.key
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	p.cert, err = x509.ParseCertificate(der)
+	require.NoError(t, err)
 	return p
 }
 
@@ -58,18 +55,14 @@ type thing struct {
 func (w *world) private(key crypto.PrivateKey, id string) thing {
 	w.t.Helper()
 	template, err := object.PrivateTemplate(key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	return thing{template, "key " + id, id}
 }
 
 func (w *world) public(key crypto.PublicKey, id string) thing {
 	w.t.Helper()
 	template, err := object.PublicTemplate(key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	return thing{template, "public key " + id, id}
 }
 
@@ -93,16 +86,12 @@ func (w *world) holding(things []thing) provisioning.TokenRef {
 			template = template[:len(template)-1]
 		}
 		o, err := object.Build(object.Source{}, template)
-		if err != nil {
-			w.t.Fatal(err)
-		}
+		require.NoError(w.t, err)
 		put := func(tx provisioning.Tx) error {
 			fresh := *o // it may run more than once
 			return tx.PutObject(ref.ID, &fresh)
 		}
-		if err := w.store.Update(put); err != nil {
-			w.t.Fatal(err)
-		}
+		require.NoError(w.t, w.store.Update(put))
 	}
 	return ref
 }
@@ -146,9 +135,7 @@ func TestLint(t *testing.T) {
 		"no chain":                    {things: pair[:3], rules: []string{"no-issuer"}, count: 1},
 	} {
 		lint, err := w.core.Lint(t.Context(), w.admin, w.holding(x.things))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		var rules []string
 		for _, f := range lint.Findings {
 			rules = append(rules, f.Name)
@@ -173,13 +160,9 @@ func again(t testing.TB, p, by *person) *x509.Certificate {
 	template := *p.cert
 	template.SerialNumber = big.NewInt(2)
 	der, err := x509.CreateCertificate(rand.Reader, &template, by.cert, &p.key.PublicKey, by.key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return cert
 }
 
@@ -187,9 +170,7 @@ func again(t testing.TB, p, by *person) *x509.Certificate {
 func TestLintSaysWhatItDoesNotSee(t *testing.T) {
 	w := newWorld(t)
 	alice, err := w.core.CreateToken(t.Context(), w.admin, provisioning.NewToken{Tenant: w.tenant, User: "alice", PINBound: true, UserPIN: []byte("87654321")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	lint, err := w.core.Lint(t.Context(), w.admin, provisioning.TokenRef{Tenant: w.tenant, ID: alice.ID})
 	if err != nil || len(lint.Unseen) != 1 || len(lint.Findings) != 0 {
 		t.Errorf("%+v, %v", lint, err)

@@ -79,11 +79,14 @@ func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 	role, ok := record.ParseRole(string(n.Role))
 	switch {
 	case !ok:
-		return Errorf(BadInput, "there is no role %q; the roles are view, edit, admin and system, or some of the rights view, add, edit, remove, manage and system with + between", text.Clip(string(n.Role)))
+		return Errorf(BadInput,
+			"there is no role %q; the roles are view, edit, admin and system, or some of the rights view, add, edit, remove, manage and system with + between",
+			text.Clip(string(n.Role)))
 	case !c.May(role.Rights()):
-		return Errorf(Forbidden, "role %q may not make keys of role %q; ask for a role with no more than your own rights", c.Role, role)
+		return Errorf(Forbidden, "role %q may not make keys of role %q; ask for a role with no more than your own rights",
+			c.Role, role)
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.now()):
-		return Errorf(BadInput, "the key would be expired from the start; give a time in the future")
+		return Errorf(BadInput, "the key would be expired already; give a time in the future")
 	}
 	n.Role = role
 	return n.checkKind()
@@ -94,7 +97,7 @@ func (s *Service) checkNewAPIKey(c Caller, n *NewAPIKey) error {
 func (n *NewAPIKey) checkKind() error {
 	switch {
 	case n.Kind != BearerKey && n.Kind != SharedSecret && n.Kind != Signer:
-		return Errorf(BadInput, "there is no such kind of credential")
+		return Errorf(BadInput, "the kind of credential is unknown")
 	case n.PublicKey != nil && n.Kind != Signer:
 		return Errorf(BadInput, "only a credential that signs has a public key; leave it out")
 	case n.Kind == BearerKey && (n.ID != "" || n.Certificate != nil || n.Dialect != ""):
@@ -108,11 +111,12 @@ func (n *NewAPIKey) checkKind() error {
 	}
 	if n.Certificate != nil {
 		if _, err := x509.ParseCertificate(n.Certificate); err != nil {
-			return Errorf(BadInput, "the certificate is no X.509 certificate; give one as PEM")
+			return Errorf(BadInput, "the certificate is not an X.509 certificate; give one as PEM")
 		}
 	}
 	if n.PublicKey != nil && !signs(n.PublicKey) {
-		return Errorf(BadInput, "the public key is neither RSA of 2048 to 8192 bits nor EC on P-256; give one of these as PEM")
+		return Errorf(BadInput,
+			"the public key is neither RSA of 2048 to 8192 bits nor EC on P-256; give one of these as PEM")
 	}
 	if n.ID == "" {
 		n.ID = uuid.NewString()
@@ -136,7 +140,9 @@ func signs(spki []byte) bool {
 }
 
 // newAPIKey makes the record of a key and its secret.
-func (s *Service) newAPIKey(ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey) (*record.APIKey, secret.Bytes, error) {
+func (s *Service) newAPIKey(
+	ctx context.Context, c Caller, tenant record.TenantID, n NewAPIKey,
+) (*record.APIKey, secret.Bytes, error) {
 	k := &record.APIKey{
 		Name: n.Name, Tenant: tenant, Role: n.Role, CreatedAt: s.now(), ExpiresAt: n.ExpiresAt.UTC(),
 		Dialect: n.Dialect, ID: n.ID,

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -207,32 +209,21 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 	t.Helper()
 	w = newWorld(t)
 	other, err := w.core.CreateTenant(t.Context(), w.system, "other")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := w.core.CreateAPIKey(t.Context(), w.system, other.ID, provisioning.NewAPIKey{Name: "old", Role: record.RoleView}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	_, _, err = w.core.CreateAPIKey(t.Context(), w.system, other.ID, provisioning.NewAPIKey{Name: "old", Role: record.RoleView})
+	require.NoError(t, err)
 	token, err := w.core.CreateToken(t.Context(), w.system, provisioning.NewToken{
 		Tenant: other.ID, User: "alice", CreateUser: true, UserPIN: secret.Bytes(goodPIN), SOPIN: secret.Bytes(soPIN),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.core.CreateUser(t.Context(), w.system, other.ID, "idle"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.core.SetTenantOSUsers(t.Context(), w.system, other.ID, []string{"#1000"}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	_, err = w.core.CreateUser(t.Context(), w.system, other.ID, "idle")
+	require.NoError(t, err)
+	_, err = w.core.SetTenantOSUsers(t.Context(), w.system, other.ID, []string{"#1000"})
+	require.NoError(t, err)
 	group, err := w.core.CreateGroup(t.Context(), w.system, other.ID, "some")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	free, err := w.core.CreateToken(t.Context(), w.system, provisioning.NewToken{Tenant: other.ID, Unassigned: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	w.group, w.free, w.taken = group.ID, free.ID, token.ID
 	for _, id := range []*record.TokenID{&w.otp, &w.unseen} {
 		n := provisioning.NewToken{Tenant: other.ID, User: "alice", Kind: record.KindOTP, OTP: &provisioning.NewOTP{Seed: rfcSeed}}
@@ -240,9 +231,7 @@ func prepared(t *testing.T) (w *world, tenant record.TenantID, ref provisioning.
 			n.Activation = record.Activated
 		}
 		made, err := w.core.CreateToken(t.Context(), w.system, n)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		*id = made.ID
 	}
 	return w, other.ID, provisioning.TokenRef{Tenant: other.ID, User: "alice", ID: token.ID}
@@ -321,9 +310,7 @@ func TestRoles(t *testing.T) {
 				before := w.store.Commits()
 				err := operations(w, tenant, ref)[op](t.Context(), provisioning.Caller{Name: "x", Tenant: tenant, Role: role})
 				if role.Rights().Has(need) {
-					if err != nil {
-						t.Fatal(err)
-					}
+					require.NoError(t, err)
 					return
 				}
 				wantKind(t, err, provisioning.Forbidden)
@@ -416,11 +403,10 @@ func TestSealed(t *testing.T) {
 	activated := map[provisioning.Operation]bool{provisioning.OpTokenActivated: true}
 	for op := range rightsOf {
 		w, tenant, ref := prepared(t)
-		if _, err := w.core.Complete(t.Context(), w.system, ref, false); err != nil {
-			t.Fatal(err)
-		}
+		_, err := w.core.Complete(t.Context(), w.system, ref, false)
+		require.NoError(t, err)
 		before := w.store.Commits()
-		err := operations(w, tenant, ref)[op](t.Context(), w.system)
+		err = operations(w, tenant, ref)[op](t.Context(), w.system)
 		switch {
 		case activated[op]:
 			wantKind(t, err, provisioning.WrongState)

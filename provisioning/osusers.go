@@ -56,7 +56,9 @@ func (c Caller) mayMap(tx ReadTx, tenant *record.Tenant, list ...osUser) error {
 			return err
 		}
 		if slices.ContainsFunc(there, func(other *record.User) bool { return other.Tenant != tenant.ID }) {
-			return Errorf(Forbidden, "the operating system user %q belongs to another tenant; only an administrator of the machine maps it to users of two", text.Clip(u[0]))
+			return Errorf(Forbidden,
+				"the operating system user %q belongs to another tenant; only an administrator of the machine maps it to users of two",
+				text.Clip(u[0]))
 		}
 	}
 	return nil
@@ -122,7 +124,9 @@ type mapping struct {
 }
 
 // mapping checks a list and asks the system for its users, for a user with that login.
-func (s *Service) mapping(ctx context.Context, c Caller, tenant record.TenantID, login string, list []string) (m mapping, err error) {
+func (s *Service) mapping(
+	ctx context.Context, c Caller, tenant record.TenantID, login string, list []string,
+) (m mapping, err error) {
 	if m.list, err = checkMap(list); err != nil {
 		return m, err
 	}
@@ -195,7 +199,7 @@ func checkOSUsers(list []string, most int) ([]string, error) {
 // checkMap is checkOSUsers for the map of a user.
 func checkMap(list []string) ([]string, error) {
 	if slices.Contains(list, record.AnyOSUser) {
-		return nil, Errorf(BadInput, "%q is no operating system user; name those who are to act for the user", record.AnyOSUser)
+		return nil, Errorf(BadInput, "%q is not an operating system user; name those who act as the user", record.AnyOSUser)
 	}
 	return checkOSUsers(list, maxOSUsers)
 }

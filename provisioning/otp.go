@@ -57,7 +57,8 @@ func (n NewOTP) withDefaults() (NewOTP, error) {
 	}
 	switch {
 	case oath.SeedSize(n.Hash) == 0:
-		return n, Errorf(BadInput, "there is no one-time password with the hash %q; the hashes are SHA1, SHA256 and SHA512", text.Clip(n.Hash))
+		return n, Errorf(BadInput, "there is no one-time password with the hash %q; the hashes are SHA1, SHA256 and SHA512",
+			text.Clip(n.Hash))
 	case n.Digits != 6 && n.Digits != 8:
 		return n, Errorf(BadInput, "one-time passwords have 6 or 8 digits, not %d", n.Digits)
 	case n.Period != 0 && n.Period != 30 && n.Period != 60:
@@ -65,7 +66,8 @@ func (n NewOTP) withDefaults() (NewOTP, error) {
 	case n.Period != 0 && n.Counter != 0:
 		return n, Errorf(BadInput, "passwords by time have no counter; leave it out, or the time step")
 	case n.Drift < -SyncSteps || n.Drift > SyncSteps || n.Period == 0 && n.Drift != 0:
-		return n, Errorf(BadInput, "a drift of %d time steps is out of bounds: it is for passwords by time, up to %d", n.Drift, SyncSteps)
+		return n, Errorf(BadInput, "a drift of %d time steps is out of bounds: it is for passwords by time, up to %d",
+			n.Drift, SyncSteps)
 	case n.Seed != nil && (len(n.Seed) < MinSeed || len(n.Seed) > MaxSeed):
 		return n, Errorf(BadInput, "the seed has %d bytes; it needs %d to %d", len(n.Seed), MinSeed, MaxSeed)
 	case n.Window < 0 || n.Window > MaxWindow:
@@ -92,7 +94,7 @@ func newOTPKey(n NewOTP, label string) (*object.Object, record.OTP, error) {
 	defer clear(copied.Value)
 	o, err := object.Build(object.Source{Origin: object.Create}, template)
 	if err != nil {
-		return nil, record.OTP{}, &Error{Kind: BadInput, Detail: "these one-time passwords make no good key: " + err.Error(), Err: err}
+		return nil, record.OTP{}, &Error{Kind: BadInput, Detail: "these one-time passwords are invalid: " + err.Error(), Err: err}
 	}
 	return o, record.OTP{Period: n.Period, Hash: n.Hash, Digits: n.Digits, Next: n.Counter, Drift: n.Drift, Window: n.Window}, nil
 }

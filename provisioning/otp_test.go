@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/oath"
 	"vtoken/vtoken/ck"
@@ -32,9 +34,7 @@ func (w *world) otpTokenWith(n provisioning.NewOTP, a record.Activation) provisi
 	t, err := w.core.CreateToken(w.t.Context(), w.admin, provisioning.NewToken{
 		Tenant: w.tenant, User: "alice", CreateUser: true, Kind: record.KindOTP, OTP: &n, Activation: a,
 	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	return provisioning.TokenRef{Tenant: w.tenant, ID: t.ID}
 }
 
@@ -42,9 +42,7 @@ func (w *world) otpTokenWith(n provisioning.NewOTP, a record.Activation) provisi
 func rfcCode(t testing.TB, digits int, counter uint64) provisioning.Code {
 	t.Helper()
 	code, err := oath.Key{Seed: rfcSeed, Hash: oath.SHA1, Digits: digits}.Code(counter)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return provisioning.Code{Text: code}
 }
 
@@ -66,9 +64,7 @@ func TestNewOTPKey(t *testing.T) {
 	for _, n := range []provisioning.NewOTP{{}, {Hash: "SHA256", Digits: 8, Period: 60}, {Hash: "SHA512", Seed: rfcSeed, Counter: math.MaxUint64}} {
 		ref := w.otpToken(n)
 		got, err := w.core.Token(t.Context(), w.admin, ref)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		objects := w.store.ObjectsOf(ref.ID)
 		if len(objects) != 1 || uint64(objects[0].ID) != got.OTP.Key {
 			t.Fatalf("%d objects, %+v", len(objects), got.OTP)
@@ -154,9 +150,8 @@ func TestVerifyTOTP(t *testing.T) {
 			t.Errorf("%+v", got.OTP)
 		}
 	}
-	if _, err := w.core.ResetOTP(t.Context(), w.admin, ref, nil); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.ResetOTP(t.Context(), w.admin, ref, nil)
+	require.NoError(t, err)
 	w.now = w.now.Add(time.Hour)
 	w.verify(ref, rfcCode(t, 6, oath.Step(w.now, 30)-6), provisioning.WrongCode)
 }
@@ -210,13 +205,12 @@ func TestSyncAndReset(t *testing.T) {
 	sync(9+2*provisioning.SyncWindow, 10+2*provisioning.SyncWindow, provisioning.WrongCode) // one beyond
 
 	counter := uint64(2)
-	if _, err := w.core.ResetOTP(t.Context(), w.admin, ref, &counter); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.ResetOTP(t.Context(), w.admin, ref, &counter)
+	require.NoError(t, err)
 	w.verify(ref, rfcCode(t, 6, 2))
 
 	ref = w.otpToken(provisioning.NewOTP{Seed: rfcSeed, Period: 60})
-	_, err := w.core.ResetOTP(t.Context(), w.admin, ref, &counter)
+	_, err = w.core.ResetOTP(t.Context(), w.admin, ref, &counter)
 	wantKind(t, err, provisioning.BadInput)
 	step := oath.Step(w.now, 60)
 	sync(step+provisioning.SyncSteps-1, step+provisioning.SyncSteps)
@@ -259,9 +253,7 @@ func TestVerifyNeedsTheHolder(t *testing.T) {
 	}
 	must := func(_ any, err error) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	taken()
 	must(w.core.SetEnabled(ctx, w.admin, ref, false, provisioning.EnableRule{}))
@@ -304,9 +296,7 @@ func TestEnrol(t *testing.T) {
 		wantKind(t, err, provisioning.BadInput)
 	}
 	got, err := w.core.EnrolOTP(ctx, w.admin, ref, provisioning.Enrolment{Issuer: "Example Ltd"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if want := "otpauth://hotp/Example%20Ltd:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Example%20Ltd&algorithm=SHA1&digits=8&counter=3"; string(got.URI) != want {
 		t.Errorf("%s", []byte(got.URI))
 	}
@@ -318,19 +308,16 @@ func TestEnrol(t *testing.T) {
 	}
 	_, err = w.core.EnrolOTP(ctx, w.admin, ref, provisioning.Enrolment{})
 	wantKind(t, err, provisioning.WrongState)
-	if _, err = w.core.SetConfined(ctx, w.admin, ref, false); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.SetConfined(ctx, w.admin, ref, false)
+	require.NoError(t, err)
 	for range 2 {
-		if _, err = w.core.EnrolOTP(ctx, w.admin, ref, provisioning.Enrolment{Device: "phone"}); err != nil {
-			t.Fatal(err)
-		}
+		_, err = w.core.EnrolOTP(ctx, w.admin, ref, provisioning.Enrolment{Device: "phone"})
+		require.NoError(t, err)
 	}
 	_, err = w.core.EnrolOTP(ctx, w.admin, ref, provisioning.Enrolment{Device: "tablet"})
 	wantKind(t, err, provisioning.Conflict)
-	if _, err = w.core.ActivateOTP(ctx, w.admin, ref, rfcCode(t, 8, 3), rfcCode(t, 8, 4)); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.ActivateOTP(ctx, w.admin, ref, rfcCode(t, 8, 3), rfcCode(t, 8, 4))
+	require.NoError(t, err)
 	_, err = w.core.EnrolOTP(ctx, w.admin, ref, provisioning.Enrolment{Device: "phone"})
 	wantKind(t, err, provisioning.WrongState)
 	_, err = w.core.EnrolOTP(ctx, w.admin, w.ref, provisioning.Enrolment{})
@@ -342,9 +329,7 @@ func TestEnrolNames(t *testing.T) {
 	w := newWorld(t)
 	n := provisioning.NewToken{Tenant: w.tenant, User: "ad:" + strings.Repeat("ä", 80), CreateUser: true, Kind: record.KindOTP, OTP: &provisioning.NewOTP{Period: 30}}
 	made, err := w.core.CreateToken(t.Context(), w.admin, n)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	got, err := w.core.EnrolOTP(t.Context(), w.admin, provisioning.TokenRef{ID: made.ID}, provisioning.Enrolment{})
 	if err != nil || got.Issuer != "default" || got.Account != "ad "+strings.Repeat("ä", 48) {
 		t.Errorf("%q of %q, %v", got.Account, got.Issuer, err)
@@ -353,9 +338,8 @@ func TestEnrolNames(t *testing.T) {
 		t.Errorf("%v, %v", u, err)
 	}
 	n.User, n.Unassigned, n.Label = "", true, "a label: x"
-	if made, err = w.core.CreateToken(t.Context(), w.admin, n); err != nil {
-		t.Fatal(err)
-	}
+	made, err = w.core.CreateToken(t.Context(), w.admin, n)
+	require.NoError(t, err)
 	got, err = w.core.EnrolOTP(t.Context(), w.admin, provisioning.TokenRef{ID: made.ID}, provisioning.Enrolment{})
 	if err != nil || got.Account != "a label  x" {
 		t.Errorf("%q, %v", got.Account, err)
@@ -386,8 +370,7 @@ func TestOTPOnceAmongMany(t *testing.T) {
 		if taken != 1 {
 			t.Fatalf("the password of counter %d was taken %d times", counter, taken)
 		}
-		if _, err := w.core.ResetOTP(t.Context(), w.admin, ref, nil); err != nil {
-			t.Fatal(err)
-		}
+		_, err := w.core.ResetOTP(t.Context(), w.admin, ref, nil)
+		require.NoError(t, err)
 	}
 }

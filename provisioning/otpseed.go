@@ -122,7 +122,8 @@ func names(tx ReadTx, t *record.Token, e Enrolment) (issuer, account string, err
 			return "", "", err
 		}
 		if len(name) > oath.MaxName || strings.Contains(name, ":") {
-			return "", "", Errorf(BadInput, "the %s has %d bytes, or a colon in it; give one of at most %d bytes without", what, len(name), oath.MaxName)
+			return "", "", Errorf(BadInput, "the %s has %d bytes, or a colon in it; give one of at most %d bytes without",
+				what, len(name), oath.MaxName)
 		}
 	}
 	tenant, err := tenantOf(tx, t.Tenant)

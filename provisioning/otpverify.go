@@ -39,7 +39,7 @@ func (c Code) digits(want int) (secret.Bytes, error) {
 	}
 	for _, b := range text {
 		if b < '0' || b > '9' {
-			return nil, Errorf(BadInput, "the one-time password has something in it that is no digit")
+			return nil, Errorf(BadInput, "the one-time password has a character that is not a digit")
 		}
 	}
 	return text, nil
@@ -188,7 +188,9 @@ func countUse(t *record.Token, user record.UserID) error {
 
 // countTry commits one more wrong password. It returns the token with it, the passwords
 // with all their digits, and the holder who uses the token, where that was asked.
-func (s *Service) countTry(ctx context.Context, c Caller, a attempt) (tried *record.Token, row []secret.Bytes, user record.UserID, err error) {
+func (s *Service) countTry(
+	ctx context.Context, c Caller, a attempt,
+) (tried *record.Token, row []secret.Bytes, user record.UserID, err error) {
 	_, err = s.changeIn(ctx, c, a.op, a.ref, func(tx Tx, t *record.Token) (err error) {
 		if user, err = s.mayTry(tx, t, a); err != nil {
 			return err
@@ -213,7 +215,9 @@ func (s *Service) mayTry(tx ReadTx, t *record.Token, a attempt) (record.UserID, 
 		return "", OpTokenSync.allowed(t, s.now())
 	}
 	if OTPLocked(t.OTP) {
-		return "", Errorf(WrongState, "%d one-time passwords of token %s in a row were wrong, and no more are taken; reset its counter", t.OTP.Failed, t.ID)
+		return "", Errorf(WrongState,
+			"%d one-time passwords of token %s in a row were wrong, and no more are taken; reset its counter",
+			t.OTP.Failed, t.ID)
 	}
 	if a.op != OpTokenVerify {
 		return "", nil
@@ -244,7 +248,9 @@ func (s *Service) holderMayUse(tx ReadTx, t *record.Token, user string) (record.
 			return u.ID, nil
 		}
 	}
-	return "", Errorf(WrongState, "the holder may not use token %s now: the user is disabled, or the assignment is suspended, has ended or is used up", t.ID)
+	return "", Errorf(WrongState,
+		"the holder may not use token %s now: the user is disabled, or the assignment is suspended, has ended or is used up",
+		t.ID)
 }
 
 // match finds the counter of consecutive passwords among the unused ones of a window. It

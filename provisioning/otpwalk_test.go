@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/oath"
 	"vtoken/vtoken/pin"
@@ -117,9 +119,7 @@ func (m *otpModel) judge(err error, c, last uint64, center, window int64) bool {
 		}
 		return false
 	}
-	if err != nil {
-		m.t.Fatalf("counter %d around %d, next %d: %v", c, center, m.next, err)
-	}
+	require.NoError(m.t, err, "counter %d around %d, next %d", c, center, m.next)
 	for i := c; i <= last; i++ {
 		if m.used[i] {
 			m.t.Fatalf("the password of counter %d was taken twice", i)
@@ -144,9 +144,8 @@ func (m *otpModel) reset(rng *rand.Rand) {
 		n := m.next + uint64(rng.IntN(20))
 		counter, m.next = &n, n
 	}
-	if _, err := m.core.ResetOTP(m.t.Context(), m.admin, m.ref, counter); err != nil {
-		m.t.Fatal(err)
-	}
+	_, err := m.core.ResetOTP(m.t.Context(), m.admin, m.ref, counter)
+	require.NoError(m.t, err)
 	if m.drift = 0; m.failed >= provisioning.MaxWrongOTP {
 		m.failed = 0
 		m.locks++
@@ -156,9 +155,7 @@ func (m *otpModel) reset(rng *rand.Rand) {
 func (m *otpModel) compare() {
 	m.t.Helper()
 	got, err := m.core.Token(m.t.Context(), m.admin, m.ref)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	require.NoError(m.t, err)
 	if o := got.OTP; o.Next != m.next || o.Drift != m.drift || o.Failed != m.failed {
 		m.t.Fatalf("%+v, want next %d, drift %d, %d wrong", o, m.next, m.drift, m.failed)
 	}

@@ -31,7 +31,9 @@ func (s *Service) PendingKeys(ctx context.Context, c Caller, tenant record.Tenan
 }
 
 // DeletePendingKey deletes a key that waits for its certificate.
-func (s *Service) DeletePendingKey(ctx context.Context, c Caller, tenant record.TenantID, user string, id record.KeyID) error {
+func (s *Service) DeletePendingKey(
+	ctx context.Context, c Caller, tenant record.TenantID, user string, id record.KeyID,
+) error {
 	if err := c.authorize(OpCSRDelete, tenant); err != nil {
 		return err
 	}
@@ -64,7 +66,9 @@ func (s *Service) pendingKey(tx ReadTx, tenant record.TenantID, id record.KeyID)
 }
 
 func noPendingKey(id record.KeyID) error {
-	return Errorf(KeyNotFound, "there is no key %.40s that waits for its certificate; keys wait for %d days, then make a new request", id, int(PendingLifetime.Hours()/24))
+	return Errorf(KeyNotFound,
+		"there is no key %.40s that waits for its certificate; keys wait for %d days, then make a new request",
+		id, int(PendingLifetime.Hours()/24))
 }
 
 // SweepPendingKeys deletes the expired keys of all tenants.

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"software.sslmate.com/src/go-pkcs12"
 
 	"vtoken/provisioning"
@@ -40,9 +41,7 @@ type corpusFile struct {
 func corpus(t testing.TB) []corpusFile {
 	t.Helper()
 	f, err := os.Open("testdata/pfx/corpus.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer f.Close()
 	var list []corpusFile
 	for s := bufio.NewScanner(f); s.Scan(); {
@@ -67,9 +66,7 @@ func corpus(t testing.TB) []corpusFile {
 func pfxFile(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile("testdata/pfx/" + name + ".p12")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return data
 }
 
@@ -92,9 +89,7 @@ func TestCorpus(t *testing.T) {
 				}
 				return
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if got.Label != c.want || len(got.Serials) != c.certs {
 				t.Errorf("label %q, serials %v; want %q, %d of them", got.Label, got.Serials, c.want, c.certs)
 			}
@@ -156,9 +151,7 @@ func checkImported(t *testing.T, all []*object.Object, im provisioning.Import) {
 func checkCertificate(t *testing.T, o *object.Object) {
 	t.Helper()
 	cert, err := x509.ParseCertificate(o.Attrs.Get(ck.CKA_VALUE))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for attr, want := range map[ck.AttributeType][]byte{ck.CKA_SUBJECT: cert.RawSubject, ck.CKA_ISSUER: cert.RawIssuer} {
 		if !bytes.Equal(o.Attrs.Get(attr), want) {
 			t.Errorf("%v of %q is not that of the certificate", attr, o.Label())
@@ -174,9 +167,7 @@ func checkCertificate(t *testing.T, o *object.Object) {
 func TestSerials(t *testing.T) {
 	w := newWorld(t)
 	got, err := w.core.ImportPFX(t.Context(), w.admin, w.token(4096), pfxFile(t, "python-modern"), secret.Bytes(password))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	// The file has the root before the issuing authority.
 	if want := "[A1B2C3D4E5F60718293A4B5C6D7E8F9001 B0 01]"; fmt.Sprint(got.Serials) != want {
 		t.Errorf("serials %v, want %v", got.Serials, want)
@@ -194,9 +185,7 @@ func TestDamagedPFX(t *testing.T) {
 	w := newWorld(t)
 	good := pfxFile(t, "openssl-nomaciter")
 	want, err := w.core.ImportPFX(t.Context(), w.admin, w.ref, good, secret.Bytes(password))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ref, harmless := w.token(4096), 0
 	try := func(data []byte, what string, n int) {
 		got, err := w.core.ImportPFX(context.Background(), w.admin, ref, data, secret.Bytes(password))
@@ -289,9 +278,7 @@ func TestImportTwice(t *testing.T) {
 	_, err := w.core.ImportPFX(t.Context(), w.admin, ref, pfxFile(t, "openssl-modern"), secret.Bytes(password))
 	wantKind(t, err, provisioning.Conflict)
 	got, err := w.core.ImportPFX(t.Context(), w.admin, ref, pfxFile(t, "openssl-p256"), secret.Bytes(password))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if n := len(w.store.ObjectsOf(ref.ID)); n != 8 || len(got.Serials) != 3 {
 		t.Errorf("%d objects, serials %v; the chain is there once", n, got.Serials)
 	}
@@ -385,18 +372,12 @@ func FuzzImport(f *testing.F) {
 func identity(t testing.TB, name string) (crypto.Signer, *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return key, cert
 }
 
@@ -408,9 +389,7 @@ func encode(t testing.TB, e *pkcs12.Encoder, password string) []byte {
 func encodeAll(t testing.TB, e *pkcs12.Encoder, key crypto.Signer, cert *x509.Certificate, more []*x509.Certificate, password string) []byte {
 	t.Helper()
 	data, err := e.Encode(key, cert, more, password)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return data
 }
 

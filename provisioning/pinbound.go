@@ -45,7 +45,8 @@ func (s *Service) bindNew(ctx context.Context, n NewToken) (bool, error) {
 	otp := n.Kind == record.KindOTP
 	switch {
 	case n.PINBound && otp:
-		return false, Errorf(BadInput, "a token for one-time passwords cannot be PIN-bound: the API checks passwords without its PIN")
+		return false, Errorf(BadInput,
+			"a token for one-time passwords cannot be PIN-bound: the API checks passwords without its PIN")
 	case n.PINBound || otp:
 		return n.PINBound, nil
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -23,9 +25,7 @@ func (w *world) boundToken(userPIN, soPIN string) provisioning.TokenRef {
 		n.SOPIN = secret.Bytes(soPIN)
 	}
 	t, err := w.core.CreateToken(w.t.Context(), w.admin, n)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	if !t.PINBound {
 		w.t.Fatal("the token is not PIN-bound")
 	}
@@ -62,9 +62,7 @@ func TestBoundResetPIN(t *testing.T) {
 	w := newWorld(t)
 	ref := w.boundToken("", "")
 	wantKind(t, w.change(ref, pin.User, goodPIN, pin.SO, soPIN), provisioning.WrongState) // there is none yet
-	if err := w.reset(ref, pin.User, goodPIN); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.reset(ref, pin.User, goodPIN))
 	w.has(ref, pin.User, goodPIN)
 	for _, role := range []pin.Role{pin.User, pin.SO} {
 		err := w.resetBy("another", ref, role, "new PIN")
@@ -74,18 +72,12 @@ func TestBoundResetPIN(t *testing.T) {
 		}
 	}
 	w.has(ref, pin.User, goodPIN)
-	if err := w.change(ref, pin.SO, soPIN, pin.User, goodPIN); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.change(ref, pin.SO, soPIN, pin.User, goodPIN))
 	w.has(ref, pin.SO, soPIN)
-	if err := w.change(ref, pin.User, "new PIN", pin.SO, soPIN); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.change(ref, pin.User, "new PIN", pin.SO, soPIN))
 	w.has(ref, pin.User, "new PIN")
 	w.has(ref, pin.SO, soPIN)
-	if err := w.change(ref, pin.SO, "new SO PIN", pin.SO, soPIN); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.change(ref, pin.SO, "new SO PIN", pin.SO, soPIN))
 	w.has(ref, pin.SO, "new SO PIN")
 }
 
@@ -95,9 +87,7 @@ func TestBoundBothPINs(t *testing.T) {
 	for name, made := range map[string]func(w *world) provisioning.TokenRef{
 		"reset": func(w *world) provisioning.TokenRef {
 			ref := w.boundToken("", "")
-			if err := w.reset(ref, pin.User, goodPIN); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, w.reset(ref, pin.User, goodPIN))
 			return ref
 		},
 		"created": func(w *world) provisioning.TokenRef { return w.boundToken(goodPIN, "") },
@@ -119,9 +109,7 @@ func TestBoundBothPINs(t *testing.T) {
 				w := newWorld(t)
 				ref := made(w)
 				for _, p := range []string{soPIN, "another SO PIN"} {
-					if err := w.reset(ref, pin.SO, p); err != nil {
-						t.Fatal(err)
-					}
+					require.NoError(t, w.reset(ref, pin.SO, p))
 					w.has(ref, pin.SO, p)
 					w.has(ref, pin.User, goodPIN)
 				}
@@ -149,15 +137,11 @@ func TestPINWithCurrent(t *testing.T) {
 		made, err := w.core.CreateToken(t.Context(), w.admin, provisioning.NewToken{
 			Tenant: w.tenant, User: "alice", PINBound: bound, Complete: true, UserPIN: secret.Bytes(goodPIN), SOPIN: secret.Bytes(soPIN),
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		ref := provisioning.TokenRef{ID: made.ID}
 		wantKind(t, w.reset(ref, pin.User, "new PIN"), provisioning.Sealed)
 		wantKind(t, w.change(ref, pin.User, "new PIN", pin.User, goodPIN), provisioning.Sealed)
-		if err := w.change(ref, pin.User, "new PIN", pin.SO, soPIN); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.change(ref, pin.User, "new PIN", pin.SO, soPIN))
 		w.has(ref, pin.User, "new PIN")
 	}
 }
@@ -169,9 +153,7 @@ func TestCurrentPINTries(t *testing.T) {
 	ref := w.boundToken(goodPIN, soPIN)
 	tries := func() int {
 		got, err := w.core.Token(t.Context(), w.admin, ref)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return got.SOPIN.TriesLeft
 	}
 	wantKind(t, w.change(ref, pin.User, "new PIN", pin.SO, ""), provisioning.BadInput)
@@ -187,13 +169,10 @@ func TestCurrentPINTries(t *testing.T) {
 	}
 	wantKind(t, w.change(ref, pin.User, "new PIN", pin.SO, soPIN), provisioning.WrongState)
 	w.has(ref, pin.User, goodPIN)
-	if _, err := w.core.UnlockPIN(t.Context(), w.admin, ref, pin.SO); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.UnlockPIN(t.Context(), w.admin, ref, pin.SO)
+	require.NoError(t, err)
 	wantKind(t, w.change(ref, pin.User, "new PIN", pin.SO, "wrong"), provisioning.Forbidden)
-	if err := w.change(ref, pin.User, "new PIN", pin.SO, soPIN); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.change(ref, pin.User, "new PIN", pin.SO, soPIN))
 	if tries() != 10 {
 		t.Errorf("%d tries are left after the right PIN", tries())
 	}
@@ -216,29 +195,22 @@ func TestBoundResetOnAFullDisk(t *testing.T) {
 func TestBoundWithoutPINs(t *testing.T) {
 	w := newWorld(t)
 	ref := w.boundToken(goodPIN, soPIN)
-	if _, err := w.core.ClearPIN(t.Context(), w.admin, ref, pin.SO); err != nil {
-		t.Fatal(err)
-	}
-	_, err := w.core.ClearPIN(t.Context(), w.admin, ref, pin.User)
+	_, err := w.core.ClearPIN(t.Context(), w.admin, ref, pin.SO)
+	require.NoError(t, err)
+	_, err = w.core.ClearPIN(t.Context(), w.admin, ref, pin.User)
 	wantKind(t, err, provisioning.WrongState)
 	w.has(ref, pin.User, goodPIN)
 
-	if _, err := w.core.CreateUser(t.Context(), w.admin, w.tenant, "bob"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.core.ImportPFX(t.Context(), w.admin, ref, pfxFile(t, "openssl-p256"), secret.Bytes(password)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.core.Assign(t.Context(), w.admin, ref, provisioning.Assign{User: "bob", Take: true}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.reset(ref, pin.User, "bob's PIN"); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.CreateUser(t.Context(), w.admin, w.tenant, "bob")
+	require.NoError(t, err)
+	_, err = w.core.ImportPFX(t.Context(), w.admin, ref, pfxFile(t, "openssl-p256"), secret.Bytes(password))
+	require.NoError(t, err)
+	_, err = w.core.Assign(t.Context(), w.admin, ref, provisioning.Assign{User: "bob", Take: true})
+	require.NoError(t, err)
+	require.NoError(t, w.reset(ref, pin.User, "bob's PIN"))
 	w.has(ref, pin.User, "bob's PIN")
-	if _, err := w.core.Decease(t.Context(), w.admin, ref); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.Decease(t.Context(), w.admin, ref)
+	require.NoError(t, err)
 }
 
 // All new cards of a tenant, and no token of before.

@@ -70,7 +70,9 @@ func (current *CurrentPIN) operation() Operation {
 // ChangePIN is [Service.ResetPIN] with a current PIN. A wrong one is Forbidden and counts
 // as a try; one that is locked or not set is WrongState. The caller keeps both PINs and
 // wipes them.
-func (s *Service) ChangePIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule, current CurrentPIN) error {
+func (s *Service) ChangePIN(
+	ctx context.Context, c Caller, ref TokenRef, role pin.Role, p secret.Bytes, rule PINRule, current CurrentPIN,
+) error {
 	_, err := s.resetPIN(ctx, c, ref, newPIN{role: role, pin: p, rule: rule}, &current)
 	return err
 }
@@ -140,7 +142,9 @@ func clearPINStep(role pin.Role) step {
 	return step{OpTokenClearPIN, func(_ Tx, t *record.Token) error {
 		*t.PIN(role) = pin.State{Policy: t.PIN(role).Policy}
 		if len(t.BoundKey) > 0 && !t.UserPIN.Set() && !t.SOPIN.Set() {
-			return Errorf(WrongState, "token %s is PIN-bound, and this is the only PIN that opens its keys; set the other PIN first, or delete the token", t.ID)
+			return Errorf(WrongState,
+				"token %s is PIN-bound, and this is the only PIN that opens its keys; set the other PIN first, or delete the token",
+				t.ID)
 		}
 		return nil
 	}}
@@ -150,7 +154,8 @@ func clearPINStep(role pin.Role) step {
 func checkPIN(t *record.Token, role pin.Role, p secret.Bytes) error {
 	policy := t.PIN(role).Policy
 	if policy.Check(p) != nil {
-		return Errorf(BadInput, "the new %v PIN does not fit: it has to be UTF-8 text of %d to %d characters", role, policy.MinLen, policy.MaxLen)
+		return Errorf(BadInput, "the new %v PIN does not fit: it must be UTF-8 text of %d to %d characters",
+			role, policy.MinLen, policy.MaxLen)
 	}
 	return nil
 }
@@ -164,7 +169,9 @@ func (s *Service) setPINs(ctx context.Context, c Caller, t *record.Token, pins m
 }
 
 // firstPINs is setPINs for callers who need the key, and wipe it.
-func (s *Service) firstPINs(ctx context.Context, c Caller, t *record.Token, pins map[pin.Role]secret.Bytes) (k boundKey, err error) {
+func (s *Service) firstPINs(
+	ctx context.Context, c Caller, t *record.Token, pins map[pin.Role]secret.Bytes,
+) (k boundKey, err error) {
 	for role, p := range pins {
 		if p == nil {
 			continue
@@ -188,7 +195,9 @@ func (s *Service) firstPINs(ctx context.Context, c Caller, t *record.Token, pins
 }
 
 // hashPIN makes the verifier of a PIN, in turn with other slow work.
-func (s *Service) hashPIN(ctx context.Context, c Caller, id record.TokenID, role pin.Role, p, bound secret.Bytes) (verifier []byte, err error) {
+func (s *Service) hashPIN(
+	ctx context.Context, c Caller, id record.TokenID, role pin.Role, p, bound secret.Bytes,
+) (verifier []byte, err error) {
 	err = s.inTurn(ctx, c, func(func() error) (err error) {
 		verifier, err = s.store.HashPIN(id, role, p, bound)
 		return err

@@ -53,7 +53,9 @@ func (s *Service) SetTenantPolicy(ctx context.Context, c Caller, id record.Tenan
 }
 
 // changeTenant applies change to the record of a tenant.
-func (s *Service) changeTenant(ctx context.Context, c Caller, id record.TenantID, change func(*record.Tenant)) (Tenant, error) {
+func (s *Service) changeTenant(
+	ctx context.Context, c Caller, id record.TenantID, change func(*record.Tenant),
+) (Tenant, error) {
 	if err := c.authorize(OpTenantPolicy, id); err != nil {
 		return Tenant{}, err
 	}

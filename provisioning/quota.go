@@ -11,7 +11,9 @@ import (
 // tokens of one owner may; 0 is the default, and nil changes nothing. Existing objects
 // stay, even above the quota. It takes the right to act on all tenants, because all
 // tenants share the memory that objects are kept in.
-func (s *Service) SetTenantQuota(ctx context.Context, c Caller, id record.TenantID, objects, perUser *uint64) (Tenant, error) {
+func (s *Service) SetTenantQuota(
+	ctx context.Context, c Caller, id record.TenantID, objects, perUser *uint64,
+) (Tenant, error) {
 	if err := c.authorize(OpTenantQuota, id); err != nil {
 		return Tenant{}, err
 	}

@@ -50,7 +50,7 @@ func (s *Service) SearchTokens(ctx context.Context, c Caller, q TokenSearch) (To
 	if q.Cursor != "" {
 		var err error
 		if at, err = directory.ParseCursor(q.Cursor); err != nil {
-			return TokenPage{}, Errorf(BadInput, "the cursor is not one that a search returned; leave it out to begin anew")
+			return TokenPage{}, Errorf(BadInput, "the cursor is not from a search; leave it out to start over")
 		}
 	}
 	if len(at.Where) > maxCriteria {
@@ -78,7 +78,7 @@ func (s *Service) searchPage(ctx context.Context, q TokenSearch, at directory.Cu
 		Tenant: q.Tenant, Where: at.Where, OrderBy: at.OrderBy, Descending: at.Descending != at.Back, Limit: q.Limit + 1, After: at.After, Skip: q.Skip,
 	})
 	if err != nil {
-		return page, Errorf(BadInput, "the search makes no sense: %v", err)
+		return page, Errorf(BadInput, "the search is invalid: %v", err)
 	}
 	if q.Total {
 		if page.Total, err = dir.Count(directory.Query{Tenant: q.Tenant, Where: at.Where, OrderBy: at.OrderBy}); err != nil {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/directory"
 	"vtoken/vtoken/record"
@@ -15,9 +17,7 @@ func TestSearchPages(t *testing.T) {
 	w := newWorld(t)
 	for i := range 25 {
 		_, err := w.core.CreateToken(t.Context(), w.admin, provisioning.NewToken{Tenant: w.tenant, Unassigned: true, Serial: fmt.Sprintf("H%03d", i)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	search := provisioning.TokenSearch{
 		Tenant: w.tenant, OrderBy: directory.Serial, Limit: 10, Descending: true,
@@ -33,9 +33,8 @@ func TestSearchPages(t *testing.T) {
 	var page provisioning.TokenPage
 	for {
 		var err error
-		if page, err = w.core.SearchTokens(t.Context(), w.admin, search); err != nil {
-			t.Fatal(err)
-		}
+		page, err = w.core.SearchTokens(t.Context(), w.admin, search)
+		require.NoError(t, err)
 		pages = append(pages, serials(page))
 		if page.Next == "" {
 			break
@@ -48,9 +47,7 @@ func TestSearchPages(t *testing.T) {
 	for i := 1; i >= 0; i-- {
 		var err error
 		page, err = w.core.SearchTokens(t.Context(), w.admin, provisioning.TokenSearch{Tenant: w.tenant, Limit: 10, Cursor: page.Prev})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if !slices.Equal(serials(page), pages[i]) {
 			t.Errorf("page %d on the way back is %v, was %v", i, serials(page), pages[i])
 		}
@@ -68,30 +65,23 @@ func TestSearchFollows(t *testing.T) {
 		page, err := w.core.SearchTokens(t.Context(), c, provisioning.TokenSearch{
 			Tenant: tenant, Where: []directory.Criterion{{Field: directory.State, Value: state}},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return len(page.Tokens)
 	}
 	if n := find(w.admin, w.tenant, directory.StateNew); n != 1 {
 		t.Fatalf("%d new tokens", n)
 	}
-	if _, err := w.core.Activate(t.Context(), w.admin, w.ref); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.Activate(t.Context(), w.admin, w.ref)
+	require.NoError(t, err)
 	if n, m := find(w.admin, w.tenant, directory.StateNew), find(w.admin, w.tenant, directory.StateActive); n != 0 || m != 1 {
 		t.Errorf("%d new and %d active tokens after the activation", n, m)
 	}
-	if err := w.core.DeleteToken(t.Context(), w.admin, w.ref); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.core.DeleteToken(t.Context(), w.admin, w.ref))
 	if n := find(w.admin, w.tenant, directory.StateActive); n != 0 {
 		t.Errorf("%d active tokens after the end", n)
 	}
 	other, err := w.core.CreateTenant(t.Context(), w.system, "other")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, err = w.core.SearchTokens(t.Context(), w.admin, provisioning.TokenSearch{Tenant: other.ID})
 	wantKind(t, err, provisioning.Forbidden)
 	for _, cursor := range []string{"x", "e30", string(make([]byte, 5000))} {

@@ -151,7 +151,8 @@ func checkKnownName(what, s string) error {
 	case s == "":
 		return Errorf(BadInput, "the %s is empty; give one of 1 to %d characters", what, text.MaxName)
 	case utf8.RuneCountInString(s) > text.MaxName:
-		return Errorf(BadInput, "the %s has %d characters; give one of 1 to %d", what, utf8.RuneCountInString(s), text.MaxName)
+		return Errorf(BadInput, "the %s has %d characters; give one of 1 to %d",
+			what, utf8.RuneCountInString(s), text.MaxName)
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return Errorf(BadInput, "the %s has a control character in it; leave it out", what)
 	case strings.TrimSpace(s) != s:

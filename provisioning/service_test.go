@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/pin"
@@ -46,9 +48,8 @@ func TestTenants(t *testing.T) {
 	wantKind(t, err, provisioning.TenantNotFound)
 
 	wantKind(t, w.core.DeleteTenant(ctx, w.system, w.tenant, true), provisioning.WrongState) // the default one
-	if _, err := w.core.CreateToken(ctx, w.system, provisioning.NewToken{Tenant: made.ID, User: "u", CreateUser: true}); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.CreateToken(ctx, w.system, provisioning.NewToken{Tenant: made.ID, User: "u", CreateUser: true})
+	require.NoError(t, err)
 	wantKind(t, w.core.DeleteTenant(ctx, w.system, made.ID, false), provisioning.WrongState)
 	if err := w.core.DeleteTenant(ctx, w.system, made.ID, true); err != nil {
 		t.Error(err)
@@ -93,9 +94,7 @@ func TestUsers(t *testing.T) {
 		t.Errorf("%+v (%v)", list, err)
 	}
 	_, err = w.core.SetUserEnabled(ctx, w.admin, w.tenant, "alice", false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, err = w.core.CreateToken(ctx, w.admin, provisioning.NewToken{Tenant: w.tenant, User: "alice"})
 	wantKind(t, err, provisioning.WrongState)
 }
@@ -125,9 +124,8 @@ func TestAPIKeys(t *testing.T) {
 	}
 	_, _, err = w.core.CreateAPIKey(ctx, w.admin, w.tenant, provisioning.NewAPIKey{Name: "x", Role: record.RoleSystem})
 	wantKind(t, err, provisioning.Forbidden) // nobody makes a key above their own
-	if _, _, err = w.core.CreateAPIKey(ctx, w.system, w.tenant, provisioning.NewAPIKey{Name: "sys", Role: record.RoleSystem}); err != nil {
-		t.Fatal(err)
-	}
+	_, _, err = w.core.CreateAPIKey(ctx, w.system, w.tenant, provisioning.NewAPIKey{Name: "sys", Role: record.RoleSystem})
+	require.NoError(t, err)
 	wantKind(t, w.core.RevokeAPIKey(ctx, w.admin, w.tenant, "sys"), provisioning.Forbidden)
 	list, err := w.core.APIKeys(ctx, w.admin, w.tenant)
 	if err != nil || len(list) != 2 || strings.Contains(fmt.Sprintf("%+v", list), string(key)) {
@@ -151,9 +149,7 @@ func TestAPIKeys(t *testing.T) {
 		t.Error("an expired key is told from an unknown one")
 	}
 	w.now = w.now.Add(-time.Hour)
-	if err := w.core.RevokeAPIKey(ctx, w.admin, w.tenant, "ci"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.core.RevokeAPIKey(ctx, w.admin, w.tenant, "ci"))
 	wantKind(t, w.core.RevokeAPIKey(ctx, w.admin, w.tenant, "ci"), provisioning.KeyNotFound)
 	if refused(key) != unknown {
 		t.Error("a revoked key is told from an unknown one")
@@ -273,9 +269,7 @@ func TestResetPIN(t *testing.T) {
 
 	reset := func(p string) {
 		t.Helper()
-		if err := w.core.ResetPIN(ctx, w.admin, w.ref, pin.User, secret.Bytes(p), provisioning.PINRule{MinLen: 8, MaxLen: 25}); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.core.ResetPIN(ctx, w.admin, w.ref, pin.User, secret.Bytes(p), provisioning.PINRule{MinLen: 8, MaxLen: 25}))
 		got, err := w.core.Token(ctx, w.admin, w.ref)
 		if err != nil || !got.UserPIN.Set || got.UserPIN.Locked || got.UserPIN.TriesLeft != 10 || !w.store.HasPIN(w.ref.ID, pin.User, secret.Bytes(p)) {
 			t.Errorf("%+v (%v)", got.UserPIN, err)
@@ -310,9 +304,7 @@ func TestListTokens(t *testing.T) {
 			n.User, n.CreateUser = "bob", true
 		}
 		got, err := w.core.CreateToken(ctx, w.admin, n)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		want = append(want, got.ID)
 	}
 	read := func(f provisioning.TokenFilter) (ids []record.TokenID) {
@@ -374,18 +366,14 @@ func TestExchangeKey(t *testing.T) {
 		}
 	}
 	sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, keys[0], []byte("geheim"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
 		if got, err := w.core.Decrypt(ctx, w.admin, w.tenant, enc.EncodeToString(sealed)); err != nil || string(got) != "geheim" {
 			t.Errorf("%v", err)
 		}
 	}
 	labelled, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, keys[0], []byte("geheim"), []byte("label"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var first string
 	for _, text := range []string{"", "!", base64.StdEncoding.EncodeToString(labelled), base64.StdEncoding.EncodeToString(sealed[1:]), strings.Repeat("A", 5000)} {
 		_, err := w.core.Decrypt(ctx, w.admin, w.tenant, text)

@@ -25,7 +25,9 @@ type InactiveQuery struct {
 
 // ActiveUsers returns how many users of a tenant have logged in to a token, or had a
 // one-time password accepted, within that time, and since when. It reads no records.
-func (s *Service) ActiveUsers(ctx context.Context, c Caller, tenant record.TenantID, within time.Duration) (n int, since time.Time, err error) {
+func (s *Service) ActiveUsers(
+	ctx context.Context, c Caller, tenant record.TenantID, within time.Duration,
+) (n int, since time.Time, err error) {
 	if err := c.authorize(OpUserList, tenant); err != nil {
 		return 0, since, err
 	}
@@ -46,7 +48,9 @@ func (s *Service) ActiveUsers(ctx context.Context, c Caller, tenant record.Tenan
 
 // InactiveUsers lists the enabled users of a tenant whom ActiveUsers does not count, by
 // login, and reports whether there are more after them.
-func (s *Service) InactiveUsers(ctx context.Context, c Caller, q InactiveQuery) (list []UserUse, since time.Time, more bool, err error) {
+func (s *Service) InactiveUsers(
+	ctx context.Context, c Caller, q InactiveQuery,
+) (list []UserUse, since time.Time, more bool, err error) {
 	if q.Limit < 1 || q.Limit > MaxPage {
 		return nil, since, false, Errorf(BadInput, "a page has 1 to %d users, not %d", MaxPage, q.Limit)
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 )
@@ -24,9 +26,7 @@ func TestUserStatistics(t *testing.T) {
 	idle := func(after string, limit int, more bool, want ...string) (last time.Time) {
 		t.Helper()
 		list, _, got, err := w.core.InactiveUsers(t.Context(), w.admin, provisioning.InactiveQuery{Tenant: w.tenant, Within: time.Hour, Limit: limit, After: after})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		logins := []string{}
 		for _, u := range list {
 			logins, last = append(logins, u.Login), u.LastUsedAt
@@ -37,23 +37,20 @@ func TestUserStatistics(t *testing.T) {
 		return last
 	}
 	for _, login := range []string{"bob", "carol"} {
-		if _, err := w.core.CreateUser(t.Context(), w.admin, w.tenant, login); err != nil {
-			t.Fatal(err)
-		}
+		_, err := w.core.CreateUser(t.Context(), w.admin, w.tenant, login)
+		require.NoError(t, err)
 	}
 	active(time.Hour, 0)
 	ref := w.otpToken(provisioning.NewOTP{Seed: rfcSeed})
-	if _, err := w.core.VerifyOTP(t.Context(), w.admin, ref, provisioning.Code{Text: []byte("755224")}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.VerifyOTP(t.Context(), w.admin, ref, provisioning.Code{Text: []byte("755224")})
+	require.NoError(t, err)
 	used := w.now
 	active(time.Hour, 1)
 	idle("", 10, false, "bob", "carol")
 	idle("", 1, true, "bob")
 	idle("bob", 1, false, "carol")
-	if _, err := w.core.SetUserEnabled(t.Context(), w.admin, w.tenant, "carol", false); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.SetUserEnabled(t.Context(), w.admin, w.tenant, "carol", false)
+	require.NoError(t, err)
 	idle("", 10, false, "bob")
 
 	w.now = w.now.Add(2 * time.Hour)
@@ -62,12 +59,11 @@ func TestUserStatistics(t *testing.T) {
 	if last := idle("", 1, true, "alice"); !last.Equal(used) {
 		t.Errorf("alice was there at %v, want %v", last, used)
 	}
-	if _, err := w.core.Assign(t.Context(), w.admin, provisioning.TokenRef{Tenant: w.tenant, ID: ref.ID}, provisioning.Assign{User: "bob", Take: true}); err != nil {
-		t.Fatal(err)
-	}
+	_, err = w.core.Assign(t.Context(), w.admin, provisioning.TokenRef{Tenant: w.tenant, ID: ref.ID}, provisioning.Assign{User: "bob", Take: true})
+	require.NoError(t, err)
 	active(24*time.Hour, 0)
 
-	_, _, err := w.core.ActiveUsers(t.Context(), w.system, "11111111-2222-4333-8444-555555555555", time.Hour)
+	_, _, err = w.core.ActiveUsers(t.Context(), w.system, "11111111-2222-4333-8444-555555555555", time.Hour)
 	wantKind(t, err, provisioning.TenantNotFound)
 	_, _, err = w.core.ActiveUsers(t.Context(), provisioning.Caller{Name: "x", Tenant: "other", Role: record.RoleView}, w.tenant, time.Hour)
 	if err == nil {

@@ -18,7 +18,7 @@ type step struct {
 // token is checked before each.
 func (s *Service) changeBy(ctx context.Context, c Caller, ref TokenRef, steps []step) (Token, error) {
 	if len(steps) == 0 {
-		return Token{}, Errorf(BadInput, "nothing is to be changed; name something")
+		return Token{}, Errorf(BadInput, "nothing to change; name something")
 	}
 	if err := mayTakeAll(c, steps); err != nil {
 		return Token{}, err

@@ -32,7 +32,9 @@ const MaxCertificates = 256 << 10
 // key is on a token already, and BadInput if the certificate is for another key or the
 // key is too large for the token. If others hold the token too, it takes the right for
 // OpTokenPlaceKey. Without an id, the certificate must be for a key on the token.
-func (s *Service) StoreCertificate(ctx context.Context, c Caller, ref TokenRef, id record.KeyID, data []byte) (Import, error) {
+func (s *Service) StoreCertificate(
+	ctx context.Context, c Caller, ref TokenRef, id record.KeyID, data []byte,
+) (Import, error) {
 	var result Import
 	check := func(tx ReadTx) (*record.Token, *record.PendingKey, error) {
 		t, err := s.token(tx, c, OpTokenCertificate, ref)
@@ -120,7 +122,8 @@ func (s *Service) bind(tx Tx, t *record.Token, k *record.PendingKey, certs []*x5
 		return Import{}, badFile(err)
 	}
 	if !issuedFor(certs, b.Key.Public()) {
-		return Import{}, Errorf(BadInput, "the certificate is not for key %s; store the one that was issued for its request", k.ID)
+		return Import{}, Errorf(BadInput, "the certificate is not for key %s; store the one that was issued for its request",
+			k.ID)
 	}
 	if err := b.Arrange(certs); err != nil {
 		return Import{}, badFile(err)
@@ -146,7 +149,8 @@ func (s *Service) addCertificate(tx Tx, t *record.Token, certs []*x509.Certifica
 	b := pfx.Bundle{Source: pfx.FromCertificate, Leaf: certs[0], Chain: certs[1:]}
 	key := keyOf(present, b.Leaf)
 	if key == nil {
-		return Import{}, Errorf(BadInput, "token %s has no key for this certificate; the first one has to be that of a key on the token", t.ID)
+		return Import{}, Errorf(BadInput,
+			"token %s has no key for this certificate; the first one must be for a key on the token", t.ID)
 	}
 	for _, o := range object.WithKeyID(present, ck.CKO_CERTIFICATE, key.KeyID()) {
 		if bytes.Equal(o.Attrs.Get(ck.CKA_VALUE), b.Leaf.Raw) {
@@ -222,7 +226,8 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	}
 	certs, err := x509.ParseCertificates(der)
 	if err != nil || len(certs) == 0 {
-		return nil, Errorf(BadInput, "the file is no X.509 certificate in DER or PEM; send the certificate that the CA issued")
+		return nil, Errorf(BadInput,
+			"the file is not an X.509 certificate in DER or PEM; send the certificate that the CA issued")
 	}
 	return certs, nil
 }

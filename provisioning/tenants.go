@@ -112,7 +112,8 @@ func (s *Service) TenantNamed(ctx context.Context, c Caller, name string) (Tenan
 			return t, nil
 		}
 	}
-	return Tenant{}, Errorf(TenantNotFound, "there is no tenant %q that you may use; list them with `vtoken tenant list`", name)
+	return Tenant{}, Errorf(TenantNotFound, "there is no tenant %q that you may use; list them with `vtoken tenant list`",
+		name)
 }
 
 // DeleteTenant deletes a tenant with its users and API keys. It refuses the default
@@ -132,7 +133,8 @@ func (s *Service) DeleteTenant(ctx context.Context, c Caller, id record.TenantID
 		if has, err := hasTokens(tx, id); err != nil {
 			return err
 		} else if has && !withTokens {
-			return Errorf(WrongState, "tenant %q still has tokens; delete them first, or ask for them to be deleted too", t.Name)
+			return Errorf(WrongState, "tenant %q still has tokens; delete them first, or ask for them to be deleted too",
+				t.Name)
 		}
 		return tx.DeleteTenant(id)
 	})

@@ -17,7 +17,9 @@ const (
 
 // TenantSettings returns a tenant, and the settings that a dialect stores with it under a
 // name, or nil.
-func (s *Service) TenantSettings(ctx context.Context, c Caller, id record.TenantID, name string) (Tenant, secret.Bytes, error) {
+func (s *Service) TenantSettings(
+	ctx context.Context, c Caller, id record.TenantID, name string,
+) (Tenant, secret.Bytes, error) {
 	var view Tenant
 	var value secret.Bytes
 	if err := c.authorize(OpTenantSettings, id); err != nil {
@@ -51,7 +53,9 @@ func (s *Service) CreateTenantWith(ctx context.Context, c Caller, tenant, name s
 // ChangeTenant renames a tenant and changes the settings of a dialect. change makes the
 // new settings from the old ones; it may run more than once. An empty name keeps the
 // current one.
-func (s *Service) ChangeTenant(ctx context.Context, c Caller, id record.TenantID, tenant, name string, change func(old secret.Bytes) (secret.Bytes, error)) (Tenant, error) {
+func (s *Service) ChangeTenant(
+	ctx context.Context, c Caller, id record.TenantID, tenant, name string, change func(old secret.Bytes) (secret.Bytes, error),
+) (Tenant, error) {
 	if err := c.authorize(OpTenantChange, id); err != nil {
 		return Tenant{}, err
 	}
@@ -92,7 +96,8 @@ func storeTenant(tx Tx, t *record.Tenant, tenant, name string, value secret.Byte
 	}
 	with.Settings[name] = value
 	if len(value) > maxSetting || len(with.Settings) > maxSettings {
-		return Tenant{}, Errorf(TooLarge, "the settings of the tenant have %d bytes; at most %d are kept", len(value), maxSetting)
+		return Tenant{}, Errorf(TooLarge, "the settings of the tenant have %d bytes; at most %d are kept",
+			len(value), maxSetting)
 	}
 	if err := tx.PutTenant(&with); err != nil {
 		return Tenant{}, orConflict(err, "there is a tenant %q already; choose another name", text.Clip(tenant))

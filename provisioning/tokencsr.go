@@ -40,7 +40,7 @@ func (s *Service) requester(tx ReadTx, t *record.Token, user string) (record.Use
 	case len(t.Holders) == 0:
 		return "", Errorf(WrongState, "token %s is not assigned to anybody; assign it first", t.ID)
 	case user == "" && len(t.Holders) > 1:
-		return "", Errorf(BadInput, "token %s has %d holders; say for whom the key is to be made", t.ID, len(t.Holders))
+		return "", Errorf(BadInput, "token %s has %d holders; name the one who gets the key", t.ID, len(t.Holders))
 	case user == "":
 		return t.Holders[0].User, nil
 	}

@@ -26,7 +26,7 @@ func (s *Service) ListTokens(ctx context.Context, c Caller, f TokenFilter) (Toke
 	if f.Cursor != "" {
 		var err error
 		if after, err = strconv.ParseUint(f.Cursor, 10, 63); err != nil {
-			return page, Errorf(BadInput, "the cursor is not one that a listing returned; leave it out to begin anew")
+			return page, Errorf(BadInput, "the cursor is not from a listing; leave it out to start over")
 		}
 	}
 	dir, err := s.directory(ctx)

@@ -107,7 +107,9 @@ func checkLabel(label string, rule LabelRule) error {
 func (s *Service) Complete(ctx context.Context, c Caller, ref TokenRef, withoutPIN bool) (Token, error) {
 	view, err := s.changeToken(ctx, c, OpTokenComplete, ref, func(t *record.Token) error {
 		if !t.UserPIN.Set() && !withoutPIN {
-			return Errorf(WrongState, "token %s has no user PIN, and cannot get one after it is complete; set one first with `vtoken token reset-pin`", t.ID)
+			return Errorf(WrongState,
+				"token %s has no user PIN, and cannot get one after it is complete; set one first with `vtoken token reset-pin`",
+				t.ID)
 		}
 		t.Complete = true
 		setActivation(t, record.Activated)
@@ -131,12 +133,16 @@ func (s *Service) DeleteToken(ctx context.Context, c Caller, ref TokenRef) error
 }
 
 // changeToken applies change to a copy of a token's record and stores it.
-func (s *Service) changeToken(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(*record.Token) error) (Token, error) {
+func (s *Service) changeToken(
+	ctx context.Context, c Caller, op Operation, ref TokenRef, change func(*record.Token) error,
+) (Token, error) {
 	return s.changeIn(ctx, c, op, ref, func(_ Tx, t *record.Token) error { return change(t) })
 }
 
 // changeIn is changeToken for changes that need the transaction.
-func (s *Service) changeIn(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error) (Token, error) {
+func (s *Service) changeIn(
+	ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error,
+) (Token, error) {
 	return s.changeFound(ctx, c, op, ref, func(tx Tx, t *record.Token) error {
 		if err := op.allowed(t, s.now()); err != nil {
 			return err
@@ -146,7 +152,9 @@ func (s *Service) changeIn(ctx context.Context, c Caller, op Operation, ref Toke
 }
 
 // changeFound is changeIn without a check of the token's state.
-func (s *Service) changeFound(ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error) (Token, error) {
+func (s *Service) changeFound(
+	ctx context.Context, c Caller, op Operation, ref TokenRef, change func(Tx, *record.Token) error,
+) (Token, error) {
 	var view Token
 	err := s.update(ctx, func(tx Tx) error {
 		t, err := s.find(tx, c, op, ref)

@@ -19,7 +19,9 @@ func (s *Service) UnlockPIN(ctx context.Context, c Caller, ref TokenRef, role pi
 }
 
 // unlockPIN unlocks a PIN and applies also to the token.
-func (s *Service) unlockPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role, also func(t *record.Token)) (Token, error) {
+func (s *Service) unlockPIN(
+	ctx context.Context, c Caller, ref TokenRef, role pin.Role, also func(t *record.Token),
+) (Token, error) {
 	var u unlocking
 	view, err := s.changeToken(ctx, c, OpTokenUnlock, ref, func(t *record.Token) error {
 		if !t.PIN(role).Set() {
@@ -88,7 +90,9 @@ const maxChallenge = 64
 // UnlockByChallenge answers the challenge of a locked token with the code that unlocks
 // it, eight decimal digits, and restores the tries of its user PIN. The code depends only
 // on the token and the challenge. Errors are those of [Service.UnlockPIN].
-func (s *Service) UnlockByChallenge(ctx context.Context, c Caller, ref TokenRef, challenge string) (secret.Bytes, Token, error) {
+func (s *Service) UnlockByChallenge(
+	ctx context.Context, c Caller, ref TokenRef, challenge string,
+) (secret.Bytes, Token, error) {
 	if err := checkName("challenge", challenge); err != nil {
 		return nil, Token{}, err
 	}

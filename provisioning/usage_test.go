@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 )
@@ -16,14 +18,11 @@ func TestUsageLimit(t *testing.T) {
 	ref := w.otpToken(provisioning.NewOTP{Seed: rfcSeed})
 	must := func(tok provisioning.Token, err error) provisioning.Token {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return tok
 	}
-	if _, err := w.core.CreateUser(ctx, w.admin, w.tenant, "bob"); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.CreateUser(ctx, w.admin, w.tenant, "bob")
+	require.NoError(t, err)
 	must(w.core.Assign(ctx, w.admin, ref, provisioning.Assign{User: "bob", Share: true}))
 	limit := func(n int) {
 		t.Helper()
@@ -50,7 +49,7 @@ func TestUsageLimit(t *testing.T) {
 		t.Errorf("uses of %d and %d", got.Holders[0].Uses, got.Holders[1].Uses)
 	}
 	var stored *record.Token
-	err := w.store.View(func(tx provisioning.ReadTx) (err error) { stored, err = tx.Token(ref.ID); return err })
+	err = w.store.View(func(tx provisioning.ReadTx) (err error) { stored, err = tx.Token(ref.ID); return err })
 	if err != nil || stored.VisibleTo(stored.Holders[0].User, w.now) || !stored.VisibleTo(stored.Holders[1].User, w.now) {
 		t.Errorf("alice sees the token, or bob does not (%v)", err)
 	}
@@ -70,9 +69,8 @@ func TestUsageLimitAtOnce(t *testing.T) {
 	w := newWorld(t)
 	ref := w.otpToken(provisioning.NewOTP{Seed: rfcSeed})
 	limit := 3
-	if _, err := w.core.SetHolder(t.Context(), w.admin, ref, "alice", provisioning.HolderChange{UsageLimit: &limit}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.core.SetHolder(t.Context(), w.admin, ref, "alice", provisioning.HolderChange{UsageLimit: &limit})
+	require.NoError(t, err)
 	var wg sync.WaitGroup
 	for i := range uint64(8) {
 		wg.Go(func() { _, _ = w.core.VerifyOTP(t.Context(), w.admin, ref, rfcCode(t, 6, i)) })

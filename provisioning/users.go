@@ -13,7 +13,9 @@ import (
 // [Service.MapUser] does, which takes the rights for both. Without any, a user of the
 // default tenant is mapped by name, if the caller may map the operating system user of
 // that name, and otherwise to nobody. A login that is taken is a Conflict.
-func (s *Service) CreateUser(ctx context.Context, c Caller, tenant record.TenantID, login string, osUsers ...string) (record.User, error) {
+func (s *Service) CreateUser(
+	ctx context.Context, c Caller, tenant record.TenantID, login string, osUsers ...string,
+) (record.User, error) {
 	if err := c.authorize(OpUserCreate, tenant); err != nil {
 		return record.User{}, err
 	}
@@ -86,7 +88,9 @@ func (s *Service) User(ctx context.Context, c Caller, tenant record.TenantID, na
 //
 // An empty list restores the default: in the default tenant, the operating system user
 // with the name of the login, if the caller may map that one. A list replaces it.
-func (s *Service) MapUser(ctx context.Context, c Caller, tenant record.TenantID, name string, osUsers []string) (record.User, error) {
+func (s *Service) MapUser(
+	ctx context.Context, c Caller, tenant record.TenantID, name string, osUsers []string,
+) (record.User, error) {
 	if err := c.authorize(OpUserMap, tenant); err != nil {
 		return record.User{}, err
 	}
@@ -115,7 +119,9 @@ func (s *Service) loginOf(ctx context.Context, tenant record.TenantID, name stri
 
 // SetUserEnabled enables or disables a user. Applications do not see the tokens of a
 // disabled user. A user who is in that state already is no error.
-func (s *Service) SetUserEnabled(ctx context.Context, c Caller, tenant record.TenantID, name string, on bool) (record.User, error) {
+func (s *Service) SetUserEnabled(
+	ctx context.Context, c Caller, tenant record.TenantID, name string, on bool,
+) (record.User, error) {
 	op := OpUserDisable
 	if on {
 		op = OpUserEnable
@@ -137,7 +143,9 @@ const maxAliases = 16
 
 // ChangeUser changes the names of a user. An alias that is the login or alias of another
 // user is a Conflict.
-func (s *Service) ChangeUser(ctx context.Context, c Caller, tenant record.TenantID, name string, change UserChange) (record.User, error) {
+func (s *Service) ChangeUser(
+	ctx context.Context, c Caller, tenant record.TenantID, name string, change UserChange,
+) (record.User, error) {
 	if err := change.check(); err != nil {
 		return record.User{}, err
 	}
@@ -211,7 +219,9 @@ func deleteBlanks(tx Tx, user record.UserID) error {
 	return nil
 }
 
-func (s *Service) changeUser(ctx context.Context, c Caller, op Operation, tenant record.TenantID, name string, change func(Tx, *record.User) error) (record.User, error) {
+func (s *Service) changeUser(
+	ctx context.Context, c Caller, op Operation, tenant record.TenantID, name string, change func(Tx, *record.User) error,
+) (record.User, error) {
 	var changed record.User
 	if err := c.authorize(op, tenant); err != nil {
 		return changed, err
@@ -250,5 +260,6 @@ func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error
 	if _, err := exists(err); err != nil {
 		return nil, err
 	}
-	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`", text.Clip(name))
+	return nil, Errorf(UserNotFound, "there is no user %q in this tenant; list them with `vtoken user list`",
+		text.Clip(name))
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -60,9 +62,7 @@ func (w *walker) create() {
 		n.UserPIN = secret.Bytes("first pin")
 	}
 	got, err := w.core.CreateToken(w.t.Context(), w.admin, n)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	m.ref.ID = got.ID
 	w.tokens = append(w.tokens, m)
 }
@@ -147,9 +147,7 @@ func (w *walker) expect(m *model, what string, got, want error) bool {
 func (w *walker) compare(m *model) {
 	w.t.Helper()
 	got, err := w.core.Token(w.t.Context(), w.admin, m.ref)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	if got.Label != m.label || got.Complete != m.complete || got.Enabled != m.enabled || got.Login != m.ref.User {
 		w.t.Fatalf("%+v, want %+v", got, *m)
 	}

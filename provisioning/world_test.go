@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/provtest"
 	"vtoken/vtoken/record"
@@ -38,9 +40,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, store: provtest.New(), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), system: provisioning.System("root")}
 	w.core = provisioning.New(w.store, w.options())
 	tenant, err := w.core.TenantNamed(t.Context(), w.system, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	w.tenant = tenant.ID
 	w.admin = provisioning.Caller{Name: "admin", Tenant: w.tenant, Role: record.RoleAdmin}
 	w.ref = w.token(4096)
@@ -70,9 +70,7 @@ func (w *world) token(maxRSABits int) provisioning.TokenRef {
 	t, err := w.core.CreateToken(w.t.Context(), w.admin, provisioning.NewToken{
 		Tenant: w.tenant, User: "alice", CreateUser: true, MaxRSABits: maxRSABits,
 	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	return provisioning.TokenRef{Tenant: w.tenant, User: "alice", ID: t.ID}
 }
 

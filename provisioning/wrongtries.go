@@ -114,12 +114,15 @@ const (
 // compareInTurn calls compare for a secret of a token at the pace of [pin.Pace]: one
 // comparison at a time, and after wrong ones with a wait, which ends with ctx. The caller
 // has checked that c may try. compare must store the try before it compares.
-func (s *Service) compareInTurn(ctx context.Context, c Caller, t *record.Token, secret Secret, compare func() (verdict, error)) error {
+func (s *Service) compareInTurn(
+	ctx context.Context, c Caller, t *record.Token, secret Secret, compare func() (verdict, error),
+) error {
 	of := paceKey{token: t.ID, secret: secret}
 	g := s.paces.join(of, s.opt.Now())
 	if g == nil {
 		s.opt.Guessed(ctx, t, secret, GuessRefused)
-		return TooSoon(time.Second, "too many tries of the %v of token %s come at the same time; try again later", secret, t.ID)
+		return TooSoon(time.Second, "too many tries of the %v of token %s come at the same time; try again later",
+			secret, t.ID)
 	}
 	defer func() { s.paces.leave(of, g, s.opt.Now()) }()
 	if err := g.enter(ctx); err != nil {

@@ -64,8 +64,8 @@ type Rollback struct {
 	Detected bool `json:"detected"`
 	// KEK is the URI of the KEK with the counter that detects it; empty is none.
 	KEK string `json:"kek,omitempty"`
-	// CounterFails is set if that counter did not answer last time. Until it does, PINs that
-	// are not in memory are not checked.
+	// CounterFails is set if that counter did not answer last time. Until it does, only PINs
+	// that were right before in this run are accepted.
 	CounterFails bool `json:"counterFails,omitempty"`
 	// AcceptedAt is when an administrator last accepted an older copy.
 	AcceptedAt *time.Time `json:"acceptedAt,omitempty"`

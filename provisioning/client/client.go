@@ -168,7 +168,8 @@ func refusal(doing string, resp *http.Response, body []byte) error {
 		}
 	}
 	if e.Detail == "" {
-		e.Detail = fmt.Sprintf("the server answered %s without saying why; check that the address is that of vtokend", resp.Status)
+		e.Detail = fmt.Sprintf("the server answered %s without saying why; check that the address is that of vtokend",
+			resp.Status)
 	}
 	return e
 }

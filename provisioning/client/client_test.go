@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect/native/nativetest"
 	"vtoken/vtoken/secret"
@@ -25,17 +27,11 @@ func serve(t *testing.T, answer http.HandlerFunc) *client.Client {
 	t.Cleanup(s.Close)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(file, text, 0o600))
 	roots, err := client.ReadRoots(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	c, err := client.HTTPS(s.URL, secret.Bytes("vtk_canary"), roots)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
 }
@@ -99,9 +95,8 @@ func TestKeyIsSent(t *testing.T) {
 		got <- r.Header.Get("Authorization")
 		io.WriteString(w, "{}")
 	})
-	if _, err := c.Status(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, err := c.Status(t.Context())
+	require.NoError(t, err)
 	if h := <-got; h != "Bearer vtk_canary" {
 		t.Errorf("Authorization: %s", h)
 	}
@@ -140,21 +135,13 @@ func TestBasePath(t *testing.T) {
 	}))
 	defer s.Close()
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
 	roots, err := client.ReadRoots(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	c, err := client.HTTPS(s.URL+"/tokens/", secret.Bytes("k"), roots)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer c.Close()
-	if err := c.RevokeAPIKey(t.Context(), "", "a/b c%"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, c.RevokeAPIKey(t.Context(), "", "a/b c%"))
 	if path := <-got; path != "/tokens/v1/apikeys/a%2Fb%20c%25" {
 		t.Errorf("path %s", path)
 	}
@@ -165,9 +152,7 @@ func TestUnreachable(t *testing.T) {
 	dir := t.TempDir()
 	dead := filepath.Join(dir, "dead")
 	l, err := net.Listen("unix", dead)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
 	for _, socket := range []string{filepath.Join(dir, "missing"), dead, dir, strings.Repeat("x", 200)} {
@@ -182,9 +167,8 @@ func TestNamesWithEverything(t *testing.T) {
 	s := nativetest.Start(t)
 	c := s.Client(t)
 	const name = `a/b?c&d=e%2F#f g"ü`
-	if _, err := c.CreateTenant(t.Context(), name); err != nil {
-		t.Fatal(err)
-	}
+	_, err := c.CreateTenant(t.Context(), name)
+	require.NoError(t, err)
 	users, err := client.All(c.Users(t.Context(), name))
 	if err != nil || len(users) != 0 {
 		t.Errorf("%v, %v", users, err)

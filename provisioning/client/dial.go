@@ -51,7 +51,9 @@ type foreignError struct {
 }
 
 func (e *foreignError) Error() string {
-	return fmt.Sprintf("it is served by the user %d, who is neither root nor you (%d): nothing was sent; to administer the daemon of that user, run this as that user", e.server, e.self)
+	return fmt.Sprintf(
+		"it is served by the user %d, who is neither root nor you (%d): nothing was sent; to administer the daemon of that user, run this as that user",
+		e.server, e.self)
 }
 
 // checkServer asks the kernel for the process that serves the connection, as
@@ -119,7 +121,9 @@ func ReadRoots(file string) (*x509.CertPool, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("read the certificates to trust: %s holds no certificate in PEM form; the daemon's own is api.crt in its data folder", file)
+		return nil, fmt.Errorf(
+			"read the certificates to trust: %s holds no certificate in PEM form; the daemon's own is api.crt in its data folder",
+			file)
 	}
 	return roots, nil
 }

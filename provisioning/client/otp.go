@@ -75,7 +75,9 @@ func (f importForm) encode() (body, error) {
 // refused rows, nothing was changed. Its time is not bounded; progress, unless it is nil,
 // is called with the number of rows done and of all rows. The caller keeps the secrets
 // and wipes them.
-func (c *Client) Import(ctx context.Context, tenant string, in api.Import, progress func(done, total int)) (*api.ImportReport, error) {
+func (c *Client) Import(
+	ctx context.Context, tenant string, in api.Import, progress func(done, total int),
+) (*api.ImportReport, error) {
 	const doing = "import"
 	c = c.patient()
 	req, err := c.request(ctx, http.MethodPost, within(tenant, path("import")), importForm(in))

@@ -33,7 +33,8 @@ func pages[T any](ctx context.Context, c *Client, doing, path string, query url.
 			}
 			if page.Next == q.Get("cursor") {
 				var zero T
-				yield(zero, fmt.Errorf("%s: %s lists in a circle; check that the address is that of vtokend", doing, c.where))
+				yield(zero, fmt.Errorf("%s: %s lists in a circle; check that the address is that of vtokend",
+					doing, c.where))
 				return
 			}
 			q.Set("cursor", page.Next)

@@ -63,7 +63,9 @@ func (c *Client) ResetPIN(ctx context.Context, id, role string, pin api.Secret) 
 
 // ChangePIN is ResetPIN with a current PIN, of the role currentRole. The caller keeps
 // both PINs and wipes them.
-func (c *Client) ChangePIN(ctx context.Context, id, role string, pin api.Secret, currentRole string, current api.Secret) error {
+func (c *Client) ChangePIN(
+	ctx context.Context, id, role string, pin api.Secret, currentRole string, current api.Secret,
+) error {
 	return c.do(ctx, fmt.Sprintf("set the %s PIN of the token %s with its %s PIN", role, id, currentRole),
 		http.MethodPost, path("tokens", id, "pin"), api.NewPIN{Role: role, PIN: pin, CurrentPIN: current, CurrentRole: currentRole}, nil)
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/directory"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
@@ -169,9 +171,7 @@ func compare(t *testing.T, rng *rand.Rand, d *directory.Directory, model map[rec
 	}
 	for {
 		hits, err := d.Search(q)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, h := range hits {
 			got = append(got, h.ID)
 		}
@@ -263,9 +263,8 @@ func BenchmarkSearch(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := d.Search(directory.Query{Tenant: "t", Where: where, OrderBy: directory.Serial, Limit: 101}); err != nil {
-					b.Fatal(err)
-				}
+				_, err := d.Search(directory.Query{Tenant: "t", Where: where, OrderBy: directory.Serial, Limit: 101})
+				require.NoError(b, err)
 			}
 		})
 	}

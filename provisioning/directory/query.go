@@ -117,13 +117,13 @@ func valueForm(f Field, value string) (string, error) {
 	case slices.Contains(timeFields, f):
 		at, err := time.Parse(time.RFC3339Nano, value)
 		if err != nil {
-			return "", fmt.Errorf("%.40q is no time such as 2026-11-26T10:00:00Z", value)
+			return "", fmt.Errorf("%.40q is not a time such as 2026-11-26T10:00:00Z", value)
 		}
 		return at.UTC().Format(timeForm), nil
 	case f == Slot:
 		n, err := strconv.ParseUint(value, 10, 32)
 		if err != nil {
-			return "", fmt.Errorf("%.40q is no slot number", value)
+			return "", fmt.Errorf("%.40q is not a slot number", value)
 		}
 		return number(n), nil
 	case f == Label:

@@ -79,7 +79,7 @@ func Parse(name string) ([]byte, error) {
 	slices.Reverse(names) // RFC 4514, section 2.1
 	der, err := asn1.Marshal(names)
 	if err != nil {
-		return nil, errors.New("the subject makes no distinguished name; check it")
+		return nil, errors.New("the subject cannot be encoded as a distinguished name; check it")
 	}
 	return der, nil
 }
@@ -96,15 +96,19 @@ func parseAttribute(s string) (a pkix.AttributeTypeAndValue, end byte, rest stri
 	}
 	oid, tag, most, ok := nameType(strings.TrimSpace(kind))
 	if !ok {
-		return a, 0, "", fmt.Errorf("the subject has a part of unknown type %q; use CN, OU, O, L, ST, C, DC, UID, E and the like, or an OID", text.Clip(strings.TrimSpace(kind)))
+		return a, 0, "", fmt.Errorf(
+			"the subject has a part of unknown type %q; use CN, OU, O, L, ST, C, DC, UID, E and the like, or an OID",
+			text.Clip(strings.TrimSpace(kind)))
 	}
 	if n := utf8.RuneCountInString(value); n == 0 || n > most {
-		return a, 0, "", fmt.Errorf("the part %s of the subject has %d characters; it can have 1 to %d", text.Clip(strings.TrimSpace(kind)), n, most)
+		return a, 0, "", fmt.Errorf("the part %s of the subject has %d characters; it can have 1 to %d",
+			text.Clip(strings.TrimSpace(kind)), n, most)
 	}
 	a = pkix.AttributeTypeAndValue{Type: oid, Value: value}
 	if tag != 0 {
 		if !fitsTag(value, tag) {
-			return a, 0, "", fmt.Errorf("the part %s of the subject has a character that it cannot have", text.Clip(strings.TrimSpace(kind)))
+			return a, 0, "", fmt.Errorf("the part %s of the subject has a character that it cannot have",
+				text.Clip(strings.TrimSpace(kind)))
 		}
 		a.Value = asn1.RawValue{Tag: tag, Bytes: []byte(value)}
 	}

@@ -60,14 +60,14 @@ func ReadSecret(w http.ResponseWriter, r *http.Request) (secret.Bytes, error) {
 	defer clear(body)
 	var text string
 	if err := (JSON{}).decode(body, &text); err != nil {
-		return nil, provisioning.Errorf(provisioning.BadInput, "the body has to be one JSON string, in double quotes")
+		return nil, provisioning.Errorf(provisioning.BadInput, "the body must be one JSON string, in double quotes")
 	}
 	return secret.Bytes(text), nil
 }
 
 func (j JSON) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if t := r.Header.Get("Content-Type"); t != "" && !j.AnyType && !isJSON(t) {
-		return nil, &httpError{http.StatusUnsupportedMediaType, "the body has to be JSON; send Content-Type: application/json"}
+		return nil, &httpError{http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json"}
 	}
 	if j.Max == 0 {
 		j.Max = maxJSON
@@ -106,7 +106,7 @@ func explainRead(err error, limit int64) error {
 	case errors.As(err, &max):
 		return tooLarge(limit)
 	}
-	return provisioning.Errorf(provisioning.BadInput, "the body broke off or is malformed; send it again")
+	return provisioning.Errorf(provisioning.BadInput, "the body is truncated or malformed; send it again")
 }
 
 func (j JSON) decode(body []byte, v any) error {
@@ -133,13 +133,16 @@ func explainJSON(err error) error {
 	const unknown = "json: unknown field " // encoding/json has no type for this error
 	switch {
 	case errors.As(err, &wrongType) && wrongType.Field != "":
-		return provisioning.Errorf(provisioning.BadInput, "the field %q cannot be a %s; it is a %s", wrongType.Field, wrongType.Value, wrongType.Type)
+		return provisioning.Errorf(provisioning.BadInput, "the field %q cannot be a %s; it is a %s",
+			wrongType.Field, wrongType.Value, wrongType.Type)
 	case strings.HasPrefix(err.Error(), unknown):
-		return provisioning.Errorf(provisioning.BadInput, "there is no field %.64s here; leave it out", strings.TrimPrefix(err.Error(), unknown))
+		return provisioning.Errorf(provisioning.BadInput, "there is no field %.64s here; leave it out",
+			strings.TrimPrefix(err.Error(), unknown))
 	case errors.Is(err, io.EOF):
 		return provisioning.Errorf(provisioning.BadInput, "the body is empty; send JSON")
 	}
-	return provisioning.Errorf(provisioning.BadInput, "the body is not the JSON that is expected here; check it against the API's document under /docs")
+	return provisioning.Errorf(provisioning.BadInput,
+		"the body is not the JSON that is expected here; check it against the API's document under /docs")
 }
 
 // checkDepth refuses deep nesting before anything is decoded.
@@ -174,7 +177,8 @@ func ReadFile(w http.ResponseWriter, r *http.Request, field string, limit int64)
 	}
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return nil, provisioning.Errorf(provisioning.BadInput, "the body has to be multipart/form-data with the file in its field %q", field)
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"the body must be multipart/form-data with the file in its field %q", field)
 	}
 	form := multipart.NewReader(http.MaxBytesReader(w, r.Body, whole), params["boundary"])
 	for range maxParts {

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
@@ -244,9 +246,7 @@ func serve(t *testing.T, l net.Listener, log io.Writer) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
 	})
 }
 
@@ -254,9 +254,7 @@ func serve(t *testing.T, l net.Listener, log io.Writer) {
 func TestAdminSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var log buffer
 	serve(t, l, &log)
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -265,14 +263,10 @@ func TestAdminSocket(t *testing.T) {
 	defer client.CloseIdleConnections()
 	for key, want := range map[string]string{"": `["me","x",""]`, goodKey: `["key","x",""]`, "vtk_bad": "401"} {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://vtoken/who/x", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		r.Header.Set("Authorization", key)
 		resp, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if got := strings.TrimSpace(string(body)); got != want && fmt.Sprint(resp.StatusCode) != want {
@@ -290,18 +284,12 @@ func secure(t *testing.T, change func(*tls.Config)) (string, *http.Client) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, err := httpkit.SelfSigned(dir, &memoryStore{}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	l, err := tls.Listen("tcp", "127.0.0.1:0", httpkit.TLSConfig(cert))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	serve(t, l, io.Discard)
 	pem, err := os.ReadFile(filepath.Join(dir, httpkit.CertFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	cc := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10}
@@ -355,9 +343,7 @@ func TestHugeUpload(t *testing.T) {
 	const head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n"
 	for _, length := range []int64{80<<20 + int64(len(head)), -1} {
 		r, err := http.NewRequestWithContext(t.Context(), "POST", "https://localhost:"+port+"/file", io.MultiReader(strings.NewReader(head), &endless{80 << 20}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		r.ContentLength = length
 		r.Header.Set("Authorization", goodKey)
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")

@@ -59,10 +59,12 @@ func (l *Limits) admitted(r *http.Request, c provisioning.Caller) error {
 	}
 	now := l.now()
 	if wait := l.credential.take(string(c.Tenant)+"\x00"+c.Name, now); wait > 0 {
-		return provisioning.TooSoon(wait, "this credential is used more often than it may be here; try again later, or ask for higher limits")
+		return provisioning.TooSoon(wait,
+			"this credential is used more often than it may be here; try again later, or ask for higher limits")
 	}
 	if wait := l.tenant.take(string(c.Tenant), now); wait > 0 {
-		return provisioning.TooSoon(wait, "the credentials of this tenant are used more often than they may be here; try again later, or ask for higher limits")
+		return provisioning.TooSoon(wait,
+			"the credentials of this tenant are used more often than they may be here; try again later, or ask for higher limits")
 	}
 	return nil
 }
@@ -74,7 +76,8 @@ func (l *Limits) failed(r *http.Request, err error) error {
 		return err
 	}
 	if wait := l.source.take(source(r.RemoteAddr), l.now()); wait > 0 {
-		return provisioning.TooSoon(wait, "too many requests without a good credential came from this address; check the credential, and try again later")
+		return provisioning.TooSoon(wait,
+			"too many requests without a good credential came from this address; check the credential, and try again later")
 	}
 	return err
 }

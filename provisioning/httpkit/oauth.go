@@ -36,7 +36,8 @@ func ReadTokenRequest(w http.ResponseWriter, r *http.Request) (TokenRequest, err
 	}
 	for name, values := range form {
 		if len(values) > 1 {
-			return TokenRequest{}, provisioning.Errorf(provisioning.BadInput, "the parameter %.64q is there more than once; send it once", name)
+			return TokenRequest{}, provisioning.Errorf(provisioning.BadInput,
+				"the parameter %.64q is there more than once; send it once", name)
 		}
 	}
 	t := TokenRequest{
@@ -61,7 +62,8 @@ func (t *TokenRequest) readBasic(r *http.Request) error {
 	id, errID := url.QueryUnescape(id)
 	key, errKey := url.QueryUnescape(key)
 	if errID != nil || errKey != nil || t.ClientID != "" && t.ClientID != id {
-		return provisioning.Errorf(provisioning.BadInput, "the Authorization header is malformed or is for another client than client_id")
+		return provisioning.Errorf(provisioning.BadInput,
+			"the Authorization header is malformed or is for another client than client_id")
 	}
 	t.ClientID, t.ClientSecret = id, secret.Bytes(key)
 	return nil

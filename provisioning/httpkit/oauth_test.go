@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/secret"
@@ -61,9 +63,7 @@ func TestTokenRequests(t *testing.T) {
 func TestWriteToken(t *testing.T) {
 	w := httptest.NewRecorder()
 	token := secret.Bytes("abc")
-	if err := httpkit.WriteToken(w, token, time.Hour, "read"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, httpkit.WriteToken(w, token, time.Hour, "read"))
 	if got := strings.TrimSpace(w.Body.String()); got != `{"access_token":"abc","token_type":"Bearer","expires_in":3600,"scope":"read"}` || string(token) == "abc" {
 		t.Errorf("%s, and %q is left", got, string(token))
 	}

@@ -73,7 +73,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case len(allowed) > 0:
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		rt.fail(w, r, &httpError{http.StatusMethodNotAllowed, "this path does not know " + r.Method + "; it knows " + strings.Join(allowed, ", ")})
+		rt.fail(w, r, &httpError{http.StatusMethodNotAllowed, "this path does not support " + r.Method + "; it supports " + strings.Join(allowed, ", ")})
 	default:
 		rt.fail(w, r, &httpError{http.StatusNotFound, "there is no such path; check the URL against the API's document under /docs"})
 	}

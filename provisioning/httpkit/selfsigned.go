@@ -63,7 +63,9 @@ func SelfSigned(dir string, store CertificateStore, now time.Time) (tls.Certific
 	}
 	defer key.Wipe()
 	if !bytes.Equal(kept, cert) {
-		return tls.Certificate{}, fmt.Errorf("the store has no key for the certificate %s; put the certificate back that the daemon made, or remove this one to have another made, or name your own with --tls-cert and --tls-key", certFile)
+		return tls.Certificate{}, fmt.Errorf(
+			"the store has no key for the certificate %s; put the certificate back that the daemon made, or remove this one to have another made, or name your own with --tls-cert and --tls-key",
+			certFile)
 	}
 	return pair(cert, key)
 }

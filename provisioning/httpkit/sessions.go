@@ -91,7 +91,8 @@ func (s *Sessions) Lifetime() time.Duration { return s.lifetime }
 // Caller returns the caller of a session by its token. An unknown token, or one whose
 // session or credential has ended, is Unauthenticated.
 func (s *Sessions) Caller(ctx context.Context, token secret.Bytes) (provisioning.Caller, error) {
-	refused := provisioning.Errorf(provisioning.Unauthenticated, "the access token is unknown or has expired; get a new one with your credential")
+	refused := provisioning.Errorf(provisioning.Unauthenticated,
+		"the access token is unknown or has expired; get a new one with your credential")
 	if len(token) == 0 || len(token) > base64.RawURLEncoding.EncodedLen(32) {
 		return provisioning.Caller{}, refused
 	}

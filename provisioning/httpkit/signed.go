@@ -94,7 +94,9 @@ const assertionFor = time.Hour
 // Client returns the credential of a client that requests an access token with an
 // assertion (RFC 7523, section 3) for one of the endpoints, and the rights of the
 // requested scopes: all where it requests none. An assertion works once.
-func (s *SignedTokens) Client(ctx context.Context, r TokenRequest, endpoints []string) (provisioning.Credential, record.Rights, error) {
+func (s *SignedTokens) Client(
+	ctx context.Context, r TokenRequest, endpoints []string,
+) (provisioning.Credential, record.Rights, error) {
 	none := provisioning.Credential{}
 	switch {
 	case r.GrantType != ClientCredentials:
@@ -123,7 +125,8 @@ func (s *SignedTokens) Client(ctx context.Context, r TokenRequest, endpoints []s
 		return none, 0, badToken(err)
 	}
 	if r.ClientID != "" && r.ClientID != id {
-		return none, 0, provisioning.Errorf(provisioning.Unauthenticated, "the client_id is not the one that the assertion is of")
+		return none, 0, provisioning.Errorf(provisioning.Unauthenticated,
+			"the client_id is not the one that the assertion is of")
 	}
 	if err := s.Replays.Use(id, claims); err != nil {
 		return none, 0, badToken(err)

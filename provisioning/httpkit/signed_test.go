@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
@@ -35,17 +36,11 @@ func jwt(t *testing.T, key *ecdsa.PrivateKey, claims string) string {
 	t.Helper()
 	options := (&jose.SignerOptions{}).WithHeader("kid", "k1").WithType("JWT")
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	jws, err := signer.Sign([]byte(claims))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	compact, err := jws.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return compact
 }
 
@@ -54,16 +49,12 @@ func signing(t *testing.T) (s *httpkit.SignedTokens, client, issuer *ecdsa.Priva
 	t.Helper()
 	now := time.Unix(1_800_000_000, 0)
 	var err error
-	if client, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	if issuer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
+	client, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	issuer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
 	set, err := jose.JSONWebKey{Key: &issuer.PublicKey, KeyID: "k1"}.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	clock := func() time.Time { return now }
 	return &httpkit.SignedTokens{
 		Signers: oneSigner{&client.PublicKey}, Dialect: "some", Now: clock, Replays: jwtauth.NewReplays(clock),

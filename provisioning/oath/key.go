@@ -68,7 +68,9 @@ type generator struct {
 func (k Key) generator() (generator, error) {
 	h, ok := hashes[k.Hash]
 	if !ok || k.Digits != 6 && k.Digits != 8 || len(k.Seed) == 0 {
-		return generator{}, fmt.Errorf("no one-time passwords are made of a seed of %d bytes with the hash %.20q and %d digits", len(k.Seed), k.Hash, k.Digits)
+		return generator{}, fmt.Errorf(
+			"no one-time passwords are made of a seed of %d bytes with the hash %.20q and %d digits",
+			len(k.Seed), k.Hash, k.Digits)
 	}
 	return generator{base32.StdEncoding.EncodeToString(k.Seed), hotp.ValidateOpts{Digits: otp.Digits(k.Digits), Algorithm: h.algorithm}}, nil
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/oath"
 	"vtoken/vtoken/secret"
 )
@@ -88,9 +90,7 @@ func TestFind(t *testing.T) {
 	k := oath.Key{Seed: seed(20), Hash: oath.SHA1, Digits: 6}
 	code := func(c uint64) secret.Bytes {
 		v, err := k.Code(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return v
 	}
 	for _, c := range []struct {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pquerna/otp"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning/oath"
 	"vtoken/vtoken/secret"
@@ -48,21 +49,15 @@ func TestPNG(t *testing.T) {
 	k := oath.Key{Seed: seed(64), Hash: oath.SHA512, Digits: 8}
 	for _, account := range []string{"anna", strings.Repeat("Ä", 50)} {
 		uri, err := oath.Enrolment{Key: k, Period: 30, Issuer: account, Account: account}.URI()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		picture, err := oath.PNG(uri)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		c, err := png.DecodeConfig(bytes.NewReader(picture))
 		if err != nil || c.Width != c.Height || c.Width < 250 || c.Width > 1000 {
 			t.Errorf("%d by %d pixels, %v", c.Width, c.Height, err)
 		}
 		file := filepath.Join(t.TempDir(), "qr.png")
-		if err := os.WriteFile(file, picture, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(file, picture, 0o600))
 		out, err := exec.Command("zbarimg", "--quiet", "--raw", file).Output()
 		if err != nil || strings.TrimSpace(string(out)) != string(uri) {
 			t.Errorf("zbarimg (install it with tools/sh/packages.sh test) read %q, %v", out, err)

@@ -76,7 +76,7 @@ func (b *Bundle) ChainBeside(present []*object.Object) ([]*object.Object, error)
 func build(t ck.Template) (*object.Object, error) {
 	o, err := object.Build(object.Source{Origin: object.Create, MinRSABits: object.MinRSABits}, t)
 	if err != nil {
-		return nil, &Error{Detail: "that makes no good object: " + err.Error(), Err: err}
+		return nil, &Error{Detail: "the object is invalid: " + err.Error(), Err: err}
 	}
 	return o, nil
 }
@@ -86,7 +86,9 @@ func build(t ck.Template) (*object.Object, error) {
 // certificate's key usage does not narrow that: it binds those who rely on the
 // certificate, and hosts check it, while a card that refuses what its owner needs cannot
 // be repaired.
-func keyTemplates(key crypto.Signer, cert *x509.Certificate, id []byte, label string) (private, public ck.Template, err error) {
+func keyTemplates(
+	key crypto.Signer, cert *x509.Certificate, id []byte, label string,
+) (private, public ck.Template, err error) {
 	if private, err = object.PrivateTemplate(key); err != nil {
 		return nil, nil, fmt.Errorf("making the template of a private key: %w", err)
 	}

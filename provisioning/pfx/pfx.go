@@ -103,7 +103,8 @@ func explain(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &over):
-		return errorf("the PFX asks for %d or more rounds of key derivation; export it again with at most %d in all", over.Wanted, over.Limit)
+		return errorf("the PFX asks for %d or more rounds of key derivation; export it again with at most %d in all",
+			over.Wanted, over.Limit)
 	}
 	return &Error{Detail: err.Error(), Err: err}
 }

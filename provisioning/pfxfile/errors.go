@@ -20,5 +20,6 @@ var (
 )
 
 func unsupported(what string) error {
-	return fmt.Errorf("the PFX is built in a way that is not supported (%s); convert it with `openssl pkcs12` and import the result", what)
+	return fmt.Errorf(
+		"the PFX is built in a way that is not supported (%s); convert it with `openssl pkcs12` and import the result", what)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
@@ -83,14 +84,14 @@ func (s *suite) pending() {
 		s.Helper()
 		s.read(func(tx provisioning.ReadTx) {
 			k, err := tx.PendingKey(made.ID)
-			s.must(err)
+			require.NoError(s, err)
 			if !bytes.Equal(k.PKCS8, []byte(key)) || k.User != u.ID || k.Tenant != s.tenant || k.Token != token || !k.ExpiresAt.Equal(made.ExpiresAt) {
 				s.Errorf("the pending key is %+v", k)
 			}
 			of, err := tx.PendingKeysOf(u.ID)
-			s.must(err)
+			require.NoError(s, err)
 			all, err := tx.PendingKeys(s.tenant)
-			s.must(err)
+			require.NoError(s, err)
 			if len(of) != 1 || len(all) != 2 || of[0].ID != made.ID || all[0].ID != made.ID || len(of[0].PKCS8)+len(all[1].PKCS8) > 0 {
 				s.Errorf("%d pending keys of the user, %d of the tenant", len(of), len(all))
 			}
@@ -108,9 +109,9 @@ func (s *suite) pending() {
 	s.write(func(tx provisioning.Tx) error { return tx.DeleteUser(other.ID) })
 	s.read(func(tx provisioning.ReadTx) {
 		_, err := tx.PendingKey(second.ID)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		all, err := tx.PendingKeys(s.tenant)
-		s.must(err)
+		require.NoError(s, err)
 		if len(all) != 0 {
 			s.Errorf("%d pending keys are left", len(all))
 		}

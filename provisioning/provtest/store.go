@@ -141,7 +141,9 @@ func (*Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes
 }
 
 // CheckPIN takes apart what HashPIN made.
-func (s *Store) CheckPIN(token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes) (right bool, bound secret.Bytes, err error) {
+func (s *Store) CheckPIN(
+	token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes,
+) (right bool, bound secret.Bytes, err error) {
 	want, _ := s.HashPIN(token, role, p, nil)
 	if len(verifier) < len(want) || !hmac.Equal(want, verifier[:len(want)]) {
 		return false, nil, nil

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -42,7 +44,7 @@ func Run(t *testing.T, open func(t testing.TB) provisioning.Store) {
 			s := &suite{TB: t, store: open(t)}
 			s.read(func(tx provisioning.ReadTx) {
 				d, err := tx.TenantByName(record.DefaultTenant)
-				s.must(err)
+				require.NoError(s, err)
 				s.tenant = d.ID
 			})
 			c.check(s)
@@ -58,34 +60,20 @@ type suite struct {
 
 const nowhere = "11111111-2222-4333-8444-555555555555"
 
-func (s *suite) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
-}
-
-func (s *suite) is(err, want error) {
-	s.Helper()
-	if !errors.Is(err, want) {
-		s.Errorf("%v, want %v", err, want)
-	}
-}
-
 func (s *suite) read(fn func(provisioning.ReadTx)) {
 	s.Helper()
-	s.must(s.store.View(func(tx provisioning.ReadTx) error { fn(tx); return nil }))
+	require.NoError(s, s.store.View(func(tx provisioning.ReadTx) error { fn(tx); return nil }))
 }
 
 func (s *suite) write(fn func(provisioning.Tx) error) {
 	s.Helper()
-	s.must(s.store.Update(fn))
+	require.NoError(s, s.store.Update(fn))
 }
 
 // refused runs an update that has to fail with want.
 func (s *suite) refused(want error, fn func(provisioning.Tx) error) {
 	s.Helper()
-	s.is(s.store.Update(fn), want)
+	require.ErrorIs(s, s.store.Update(fn), want)
 }
 
 func (s *suite) newUser(login string) *record.User {
@@ -127,17 +115,19 @@ func (s *suite) tenants() {
 	s.write(func(tx provisioning.Tx) error { again := made; return tx.PutTenant(&again) }) // nil keeps the key
 	s.read(func(tx provisioning.ReadTx) {
 		got, err := tx.Tenant(made.ID)
-		if s.must(err); string(got.ExchangeKey) != "key" || string(got.Settings["dialect"]) != "setting" {
+		require.NoError(s, err)
+		if string(got.ExchangeKey) != "key" || string(got.Settings["dialect"]) != "setting" {
 			s.Error("the exchange key or the settings did not stay")
 		}
 		all, err := tx.Tenants()
-		if s.must(err); len(all) != 2 || all[0].Name != "a second" {
+		require.NoError(s, err)
+		if len(all) != 2 || all[0].Name != "a second" {
 			s.Errorf("%d tenants", len(all))
 		}
 		_, err = tx.Tenant(nowhere)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		_, err = tx.TenantByName("nobody")
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 	})
 	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.DeleteTenant(nowhere) })
 }
@@ -159,19 +149,21 @@ func (s *suite) users() {
 	})
 	s.read(func(tx provisioning.ReadTx) {
 		got, err := tx.UserByLogin(s.tenant, "bob")
-		if s.must(err); got.ID != bob.ID || got.Enabled || fmt.Sprint(got.OSUsers) != "[bob #7]" {
+		require.NoError(s, err)
+		if got.ID != bob.ID || got.Enabled || fmt.Sprint(got.OSUsers) != "[bob #7]" {
 			s.Errorf("%+v", got)
 		}
 		all, err := tx.Users(s.tenant)
-		if s.must(err); len(all) != 2 || all[0].Login != "anna" {
+		require.NoError(s, err)
+		if len(all) != 2 || all[0].Login != "anna" {
 			s.Errorf("%d users", len(all))
 		}
 		_, err = tx.User(nowhere)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		_, err = tx.User("no id at all")
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		_, err = tx.UserByLogin(s.tenant, "Bob")
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 	})
 }
 
@@ -189,7 +181,7 @@ func (s *suite) mapped() {
 		s.Helper()
 		s.read(func(tx provisioning.ReadTx) {
 			list, err := tx.UsersMapped(spellings...)
-			s.must(err)
+			require.NoError(s, err)
 			var got []record.UserID
 			for _, u := range list {
 				got = append(got, u.ID)
@@ -208,7 +200,7 @@ func (s *suite) mapped() {
 	has([]string{"carol"}, first.ID)
 	s.read(func(tx provisioning.ReadTx) {
 		u, err := tx.User(byName.ID)
-		s.must(err)
+		require.NoError(s, err)
 		if !u.NotByName {
 			s.Error("the store forgets that a user is not mapped by name")
 		}
@@ -217,7 +209,7 @@ func (s *suite) mapped() {
 	s.write(func(tx provisioning.Tx) error { again := other; return tx.PutTenant(&again) })
 	s.read(func(tx provisioning.ReadTx) {
 		t, err := tx.Tenant(other.ID)
-		s.must(err)
+		require.NoError(s, err)
 		if !slices.Equal(t.OSUsers, other.OSUsers) {
 			s.Errorf("the policy of the tenant names %q", t.OSUsers)
 		}
@@ -235,7 +227,8 @@ func (s *suite) boundKeys() {
 	s.read(func(tx provisioning.ReadTx) {
 		for _, hash := range [][]byte{hash, certificate} {
 			got, err := tx.APIKeyByHash(hash)
-			if s.must(err); got.Dialect != "some" || got.ID != "its id" || string(got.PublicKey) != "public key" || got.Role != "view+add" {
+			require.NoError(s, err)
+			if got.Dialect != "some" || got.ID != "its id" || string(got.PublicKey) != "public key" || got.Role != "view+add" {
 				s.Errorf("%+v", got)
 			}
 		}
@@ -250,7 +243,7 @@ func (s *suite) boundKeys() {
 	s.read(func(tx provisioning.ReadTx) {
 		for _, hash := range [][]byte{hash, certificate} {
 			_, err := tx.APIKeyByHash(hash)
-			s.is(err, record.ErrNotFound)
+			require.ErrorIs(s, err, record.ErrNotFound)
 		}
 	})
 }
@@ -265,22 +258,24 @@ func (s *suite) apiKeys() {
 	})
 	s.read(func(tx provisioning.ReadTx) {
 		got, err := tx.APIKeyByHash(hash)
-		if s.must(err); got.Name != "one" || got.Tenant != s.tenant || got.Role != record.RoleView || !got.ExpiresAt.IsZero() {
+		require.NoError(s, err)
+		if got.Name != "one" || got.Tenant != s.tenant || got.Role != record.RoleView || !got.ExpiresAt.IsZero() {
 			s.Errorf("%+v", got)
 		}
 		_, err = tx.APIKeyByHash(s.store.HashAPIKey(secret.Bytes("other")))
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		_, err = tx.APIKey(s.tenant, "two")
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 	})
 	s.boundKeys()
 	s.write(func(tx provisioning.Tx) error { return tx.DeleteAPIKey(s.tenant, "one") })
 	s.refused(record.ErrNotFound, func(tx provisioning.Tx) error { return tx.DeleteAPIKey(s.tenant, "one") })
 	s.read(func(tx provisioning.ReadTx) {
 		_, err := tx.APIKeyByHash(hash)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		all, err := tx.APIKeys(s.tenant)
-		if s.must(err); len(all) != 0 {
+		require.NoError(s, err)
+		if len(all) != 0 {
 			s.Errorf("%d keys", len(all))
 		}
 	})
@@ -317,7 +312,8 @@ func (s *suite) tokens() {
 	later := s.newToken(u.ID, "later")
 	s.read(func(tx provisioning.ReadTx) {
 		list, err := tx.TokensOf(u.ID)
-		if s.must(err); len(list) != 2 || list[0].ID != chosen || list[1].ID != later.ID || list[1].Slot <= first.Slot {
+		require.NoError(s, err)
+		if len(list) != 2 || list[0].ID != chosen || list[1].ID != later.ID || list[1].Slot <= first.Slot {
 			s.Fatalf("%d tokens", len(list))
 		}
 		got := list[0]
@@ -325,7 +321,7 @@ func (s *suite) tokens() {
 			s.Errorf("%+v", got)
 		}
 		_, err = tx.Token(first.ID)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 	})
 }
 
@@ -344,17 +340,18 @@ func (s *suite) serials() {
 	s.read(func(tx provisioning.ReadTx) {
 		for _, want := range []record.Token{here, there} {
 			got, err := tx.TokenBySerial(want.Tenant, "0007")
-			if s.must(err); got.ID != want.ID {
+			require.NoError(s, err)
+			if got.ID != want.ID {
 				s.Errorf("token %s, want %s", got.ID, want.ID)
 			}
 		}
 		_, err := tx.TokenBySerial(s.tenant, "7")
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 	})
 	s.write(func(tx provisioning.Tx) error { return tx.DeleteToken(here.ID) })
 	s.read(func(tx provisioning.ReadTx) {
 		_, err := tx.TokenBySerial(s.tenant, "0007")
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 	})
 }
 
@@ -370,11 +367,13 @@ func (s *suite) groups() {
 	})
 	s.read(func(tx provisioning.ReadTx) {
 		list, err := tx.Groups(s.tenant)
-		if s.must(err); len(list) != 2 || list[0].ID != a.ID || list[1].ID != b.ID {
+		require.NoError(s, err)
+		if len(list) != 2 || list[0].ID != a.ID || list[1].ID != b.ID {
 			s.Errorf("groups %v", list)
 		}
 		got, err := tx.Group(b.ID)
-		if s.must(err); got.Name != "b" || got.Tenant != s.tenant || got.CreatedAt.IsZero() {
+		require.NoError(s, err)
+		if got.Name != "b" || got.Tenant != s.tenant || got.CreatedAt.IsZero() {
 			s.Errorf("%+v", got)
 		}
 	})
@@ -393,7 +392,7 @@ func (s *suite) pages() {
 		after := uint64(0)
 		for {
 			page, err := tx.TokensOfTenant(s.tenant, after, 3)
-			s.must(err)
+			require.NoError(s, err)
 			if len(page) == 0 {
 				break
 			}
@@ -414,7 +413,7 @@ func (s *suite) keyObject() *object.Object {
 		ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES),
 		ck.Bool(ck.CKA_TOKEN, true), ck.String(ck.CKA_LABEL, "a key"), ck.Bytes(ck.CKA_VALUE, bytes.Repeat([]byte{7}, 32)),
 	})
-	s.must(err)
+	require.NoError(s, err)
 	return o
 }
 
@@ -432,7 +431,8 @@ func (s *suite) objects() {
 	}
 	s.read(func(tx provisioning.ReadTx) {
 		list, err := tx.Objects(t.ID)
-		if s.must(err); len(list) != 2 || list[0].Label() != "a key" || list[0].Secret != nil {
+		require.NoError(s, err)
+		if len(list) != 2 || list[0].Label() != "a key" || list[0].Secret != nil {
 			s.Errorf("%v", list)
 		}
 	})
@@ -485,13 +485,13 @@ func (s *suite) deleteTenant() {
 	s.write(func(tx provisioning.Tx) error { return tx.DeleteTenant(made.ID) })
 	s.read(func(tx provisioning.ReadTx) {
 		_, err := tx.Tenant(made.ID)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		_, err = tx.User(u.ID)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		_, err = tx.Token(t.ID)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 		_, err = tx.APIKeyByHash(hash)
-		s.is(err, record.ErrNotFound)
+		require.ErrorIs(s, err, record.ErrNotFound)
 	})
 }
 
@@ -499,15 +499,15 @@ func (s *suite) deleteTenant() {
 func (s *suite) verifiers() {
 	p := secret.Bytes("1234")
 	one, err := s.store.HashPIN(nowhere, pin.User, p, nil)
-	s.must(err)
+	require.NoError(s, err)
 	two, err := s.store.HashPIN(nowhere, pin.SO, p, nil)
-	s.must(err)
+	require.NoError(s, err)
 	if len(one) == 0 || bytes.Equal(one, two) || bytes.Contains(one, p) {
 		s.Error("a verifier is not one")
 	}
 	for role, want := range map[pin.Role]bool{pin.User: true, pin.SO: false} {
 		right, bound, err := s.store.CheckPIN(nowhere, role, one, p)
-		s.must(err)
+		require.NoError(s, err)
 		if right != want || len(bound) > 0 {
 			s.Errorf("the user's PIN as the %v's: %v", role, right)
 		}
@@ -518,11 +518,11 @@ func (s *suite) verifiers() {
 // stored; the key goes with the last of them, from an empty token.
 func (s *suite) bound() {
 	public, private, err := s.store.NewBoundKey()
-	s.must(err)
+	require.NoError(s, err)
 	t := &record.Token{Tenant: s.tenant, PINBound: true}
 	s.write(func(tx provisioning.Tx) error { t.ID, t.Serial = "", ""; return tx.NewToken(t) })
 	v, err := s.store.HashPIN(t.ID, pin.User, secret.Bytes("1234"), private)
-	s.must(err)
+	require.NoError(s, err)
 	put := func(change func(*record.Token)) error {
 		return s.store.Update(func(tx provisioning.Tx) error {
 			old, err := tx.Token(t.ID)
@@ -546,11 +546,11 @@ func (s *suite) bound() {
 			s.Errorf("%s was stored", name)
 		}
 	}
-	s.must(put(set))
+	require.NoError(s, put(set))
 	right, bound, err := s.store.CheckPIN(t.ID, pin.User, v, secret.Bytes("1234"))
-	s.must(err)
+	require.NoError(s, err)
 	if !right || !bound.Equal(private) {
 		s.Error("the PIN does not open the key")
 	}
-	s.must(put(func(r *record.Token) { r.BoundKey, r.UserPIN = nil, pin.State{} }))
+	require.NoError(s, put(func(r *record.Token) { r.BoundKey, r.UserPIN = nil, pin.State{} }))
 }

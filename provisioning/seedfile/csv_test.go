@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/seedfile"
 	"vtoken/vtoken/secret"
 )
@@ -119,9 +121,7 @@ func TestDualShield(t *testing.T) {
 // Encrypted seeds are made here as the package comment says.
 func TestDualShieldEncrypted(t *testing.T) {
 	key, err := pbkdf2.Key(sha256.New, "open sesame", []byte("saltsalt"), 1000, 32)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	block, _ := aes.NewCipher(key)
 	aead, _ := cipher.NewGCM(block)
 	nonce := []byte("twelve bytes")

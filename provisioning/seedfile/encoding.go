@@ -92,7 +92,8 @@ var hashNames = map[string]string{
 func hashOf(text string) (string, error) {
 	h, ok := hashNames[strings.ReplaceAll(strings.ToUpper(strings.TrimSpace(text)), "-", "")]
 	if !ok {
-		return "", fmt.Errorf("there are no one-time passwords with the hash %.30q; the hashes are SHA1, SHA256 and SHA512", text)
+		return "", fmt.Errorf("there are no one-time passwords with the hash %.30q; the hashes are SHA1, SHA256 and SHA512",
+			text)
 	}
 	return h, nil
 }

@@ -160,7 +160,9 @@ func rsaPrice(bits int) int64 { return int64(bits) * int64(bits) * int64(bits) /
 func overWork(err error) error {
 	var over *work.OverError
 	if errors.As(err, &over) {
-		return fmt.Errorf("reading the file takes more work than one file may: divide it, or export it with fewer rounds of key derivation: %w", over)
+		return fmt.Errorf(
+			"reading the file takes more work than one file may: divide it, or export it with fewer rounds of key derivation: %w",
+			over)
 	}
 	return err
 }

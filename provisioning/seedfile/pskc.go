@@ -200,7 +200,7 @@ func pskcTime(list ...string) (time.Time, error) {
 				return at.UTC(), nil
 			}
 		}
-		return time.Time{}, errors.New("the date of expiry is no time such as 2026-12-31T00:00:00Z")
+		return time.Time{}, errors.New("the date of expiry is not a time such as 2026-12-31T00:00:00Z")
 	}
 	return time.Time{}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/seedfile"
 	"vtoken/vtoken/secret"
 )
@@ -18,9 +20,7 @@ var preShared = secret.Bytes("\x12\x34\x56\x78\x90\x12\x34\x56\x78\x90\x12\x34\x
 func figure(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "rfc6030", name+".xml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return data
 }
 

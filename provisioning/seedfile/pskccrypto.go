@@ -175,11 +175,11 @@ func (d *derivedKey) derive(b *work.Budget, password secret.Bytes) (secret.Bytes
 	}
 	rounds, err := number("iteration count", p.IterationCount, maxIterations, 0)
 	if err != nil || rounds == 0 {
-		return nil, fmt.Errorf("the iteration count is no number from 1 to %d", maxIterations)
+		return nil, fmt.Errorf("the iteration count is not a number from 1 to %d", maxIterations)
 	}
 	size, err := number("length of the key", p.KeyLength, 32, 16)
 	if err != nil || size == 0 {
-		return nil, errors.New("the length of the key is no number from 1 to 32")
+		return nil, errors.New("the length of the key is not a number from 1 to 32")
 	}
 	return b.PBKDF2(h, password, salt, int64(rounds), int(size))
 }

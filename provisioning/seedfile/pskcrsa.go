@@ -68,7 +68,8 @@ func (m *encryptionMethod) rsaOptions() (crypto.DecrypterOpts, error) {
 	}
 	hash, mask := oaepHashes[ending(m.Digest.Algorithm)], oaepHashes[ending(m.MGF.Algorithm)]
 	if hash == 0 || mask == 0 {
-		return nil, fmt.Errorf("OAEP with the hashes %.60q and %.60q is not known; SHA-1 and SHA-2 are", m.Digest.Algorithm, m.MGF.Algorithm)
+		return nil, fmt.Errorf("OAEP with the hashes %.60q and %.60q is not known; SHA-1 and SHA-2 are",
+			m.Digest.Algorithm, m.MGF.Algorithm)
 	}
 	return &rsa.OAEPOptions{Hash: hash, MGFHash: mask}, nil
 }
@@ -92,7 +93,9 @@ func (k *pskcKeys) findPrivate() error {
 	}
 	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok || key.N.BitLen() < minRSA || key.N.BitLen() > maxRSA {
-		return fmt.Errorf("the private key is no RSA key of %d to %d bits in PEM or DER, or it has a password; take that off first", minRSA, maxRSA)
+		return fmt.Errorf(
+			"the private key is no RSA key of %d to %d bits in PEM or DER, or it has a password; remove that first",
+			minRSA, maxRSA)
 	}
 	k.private = key
 	return nil

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/seedfile"
 	"vtoken/vtoken/secret"
 )
@@ -31,9 +33,7 @@ func encryptedFor(t *testing.T, key *rsa.PublicKey, method string, plain []byte)
 	} else {
 		data, err = rsa.EncryptOAEP(oaep, rand.Reader, key, plain, nil)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	hashes := ""
 	if method == "xmlenc11#rsa-oaep" {
 		hashes = `<DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><MGF Algorithm="http://www.w3.org/2009/xmlenc11#mgf1sha256"/>`
@@ -46,17 +46,11 @@ func encryptedFor(t *testing.T, key *rsa.PublicKey, method string, plain []byte)
 // that are.
 func TestPSKCForCertificate(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	inPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	wrong := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(other)})
 	six := string(figure(t, "figure6"))

@@ -126,7 +126,7 @@ func (h *dualHeader) key(b *work.Budget, encoding string, password secret.Bytes)
 	}
 	rounds, err := number("number of iterations", h.Iterations, maxIterations, defaultIterations)
 	if err != nil || rounds == 0 {
-		return nil, fmt.Errorf("the <iterations> are no number from 1 to %d", maxIterations)
+		return nil, fmt.Errorf("the <iterations> are not a number from 1 to %d", maxIterations)
 	}
 	key, err := b.PBKDF2(sha256.New, password, salt, int64(rounds), 32)
 	if err != nil {

@@ -102,7 +102,7 @@ func PBKDF2Price(iterations int64, size, hashSize int) int64 {
 // caller wipes the key.
 func (b *Budget) PBKDF2(h func() hash.Hash, password, salt []byte, iterations int64, size int) (secret.Bytes, error) {
 	if iterations < 1 || size < 1 {
-		return nil, fmt.Errorf("PBKDF2 makes no key of %d bytes with %d iterations", size, iterations)
+		return nil, fmt.Errorf("PBKDF2 cannot make a key of %d bytes with %d iterations", size, iterations)
 	}
 	prf := hmac.New(h, password)
 	n := prf.Size()

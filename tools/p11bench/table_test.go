@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // lines prints figures as a run does.
@@ -22,19 +24,13 @@ func TestTableComparesWithBaselineAndGoal(t *testing.T) {
 	base, err := read(strings.NewReader(lines("softhsm", map[string]float64{
 		"SignECDSAP256/threads=1": 20000, "CreateObject512/clients=1": 400, "ColdStart": 100,
 	})))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ours, err := read(strings.NewReader(lines("vtoken", map[string]float64{
 		"SignECDSAP256/threads=1": 10000, "CreateObject512/clients=32": 4000, "ColdStart": 500,
 	})))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var out bytes.Buffer
-	if err := write([]results{base, ours}, &out); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, write([]results{base, ours}, &out))
 	got := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
 		"| SignECDSAP256/threads=1 | 20000/s | 10000/s | 0.50 | 1.0 x | 0.50 |",

@@ -22,7 +22,8 @@ func apikeyListCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the API keys of a tenant",
-		Long:  `List the API keys of a tenant. The keys themselves are not shown: nobody has them but those they were made for.`,
+		Long: `List the API keys of a tenant. The keys themselves are not shown: the daemon does not
+have them.`,
 		Example: `  vtoken apikey list
   vtoken apikey list --tenant sales -o json`,
 		Args: arguments(),
@@ -59,7 +60,7 @@ func apikeyRevokeCommand(a *app) *cobra.Command {
 	var tenant string
 	cmd := &cobra.Command{
 		Use:     "revoke NAME",
-		Short:   "Make an API key worthless, at once",
+		Short:   "Revoke an API key immediately",
 		Example: `  vtoken apikey revoke onboarding --yes`,
 		Args:    arguments("NAME"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {

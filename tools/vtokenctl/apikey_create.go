@@ -16,7 +16,7 @@ import (
 // roles are the named roles of API keys, the least first.
 func roles() []string { return []string{"view", "edit", "admin", "system"} }
 
-// newKey is what the flags of apikey create say.
+// newKey has the flags of apikey create.
 type newKey struct {
 	tenant, role, dialect string
 	tlsDir, publicKeyFile string
@@ -46,11 +46,15 @@ func apikeyCreateCommand(a *app) *cobra.Command {
 		}),
 	}
 	addTenantFlag(cmd, &n.tenant)
-	cmd.Flags().StringVar(&n.role, "role", "admin", "`ROLE` of the key: view, edit, admin or system, or rights with commas between")
+	cmd.Flags().StringVar(&n.role, "role",
+		"admin", "`ROLE` of the key: view, edit, admin or system, or rights separated by commas")
 	cmd.Flags().DurationVar(&n.valid, "valid", 0, "`TIME` until the key expires, such as 720h (else it does not)")
-	cmd.Flags().StringVar(&n.dialect, "dialect", apiKeyDialect(), "`DIALECT` of the API that the key is for: "+orList(dialectNames(anyDialect)))
-	cmd.Flags().StringVar(&n.tlsDir, "tls", "", "`DIR` to put a TLS client certificate and its key in ("+orList(dialectNames(takesClientCertificate))+")")
-	cmd.Flags().StringVar(&n.publicKeyFile, "public-key-file", "", "`FILE` with the public key (PEM) of a client that has one ("+orList(dialectNames(takesPublicKey))+")")
+	cmd.Flags().StringVar(&n.dialect, "dialect",
+		apiKeyDialect(), "`DIALECT` of the API that the key is for: "+orList(dialectNames(anyDialect)))
+	cmd.Flags().StringVar(&n.tlsDir, "tls",
+		"", "`DIR` to put a TLS client certificate and its key in ("+orList(dialectNames(takesClientCertificate))+")")
+	cmd.Flags().StringVar(&n.publicKeyFile, "public-key-file",
+		"", "`FILE` with the public key (PEM) of a client that has one ("+orList(dialectNames(takesPublicKey))+")")
 	complete(cmd, "role", roles()...)
 	complete(cmd, "dialect", dialectNames(anyDialect)...)
 	out.addFlag(cmd)
@@ -61,13 +65,13 @@ func apikeyCreateCommand(a *app) *cobra.Command {
 // something special.
 func apikeyCreateHelp() string {
 	help := `Create an API key for the HTTPS API of the daemon, or the credential of a client
-of one of its dialects. It is printed, this one time: the daemon keeps only a hash of
-it, or the public key.
+of one of its dialects. It is printed once: the daemon keeps only a hash of it, or the
+public key.
 
 A key works in its tenant only. Its role says what it may do: "view" reads,
 "edit" also creates and changes, "admin" also deletes and manages API keys,
 "system" does everything in every tenant. Instead it can be some of the rights view,
-add, edit, remove, manage and system, with commas between.
+add, edit, remove, manage and system, separated by commas.
 
 A credential of a dialect works with that API and no other. With -o json it is what
 that vendor's clients are configured with, under the vendor's own names.`
@@ -91,7 +95,7 @@ func apikeyCreateExamples() string {
 	return examples
 }
 
-// request is what the API is asked for, but for a certificate.
+// request returns the request for the API, without a certificate.
 func (n newKey) request(cmd *cobra.Command, name string) (api.NewAPIKey, error) {
 	if n.valid < 0 {
 		return api.NewAPIKey{}, usagef(cmd, "--valid is a time from now on, such as 720h")
@@ -117,8 +121,8 @@ func (n newKey) request(cmd *cobra.Command, name string) (api.NewAPIKey, error) 
 	return request, nil
 }
 
-// create makes the key, with a client certificate where one is asked for: its files
-// are there before the daemon knows it, and gone where that fails.
+// create creates the key, with a client certificate if one is asked for. It writes the
+// certificate's files before the daemon gets it, and removes them if that fails.
 func (n newKey) create(cmd *cobra.Command, c *client.Client, request api.NewAPIKey) (*api.CreatedAPIKey, error) {
 	if n.tlsDir == "" {
 		return c.CreateAPIKey(cmd.Context(), n.tenant, request)

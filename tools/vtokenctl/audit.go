@@ -20,16 +20,16 @@ func auditCommand(a *app) *cobra.Command {
 func auditArchiveCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "archive [NUMBER]",
-		Short: "Note that old files of the audit log are kept elsewhere",
-		Long: `Tell the daemon that the lines of the audit log up to NUMBER are kept elsewhere, so that
-their files may be removed from its folder: vtoken audit verify then takes a log that
-begins with a later line for whole. Without this, files that are gone are a problem.
-NUMBER is the last line of a file, which is the one before the number in the name of the
-next file; without it, all files but the one that is written are meant.
+		Short: "Record that old files of the audit log are kept elsewhere",
+		Long: `Record that the lines of the audit log up to NUMBER are kept elsewhere, so that their
+files may be removed from its folder: vtoken audit verify then accepts a log that begins
+with a later line. Without this, missing files are a problem. NUMBER is the last line of
+a file, which is one less than the number in the name of the next file; the default is
+all files but the one that is being written.
 
-Copy the files first; this removes nothing, and cannot be undone. The audit log has a line
-that tells who did it. Where files were lost, or the store was restored without its log,
-it is how you say that you know.`,
+Copy the files first. This removes nothing, and cannot be undone; the audit log records
+who did it. Use it also to acknowledge that files were lost, or that the store was
+restored without its log.`,
 		Example: `  vtoken audit archive
   vtoken audit archive 51200`,
 		Args: cobra.MaximumNArgs(1),
@@ -46,7 +46,8 @@ it is how you say that you know.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "lines up to %d may be removed: the files audit-*.log before audit-%012d.log\n", r.Through, r.Through+1)
+			_, err = fmt.Fprintf(a.out, "lines up to %d may be removed: the files audit-*.log before audit-%012d.log\n",
+				r.Through, r.Through+1)
 			return err
 		}),
 	}

@@ -14,21 +14,22 @@ import (
 // sealedEvent is the event of a line whose record is encrypted.
 const sealedEvent = "sealed"
 
-// maxSealed bounds a record that was decrypted, in bytes. A line is shorter.
+// maxSealed bounds a decrypted record, in bytes. A line is shorter.
 const maxSealed = 64 << 10
 
-// auditor reads lines that are encrypted to an auditor's key. Without a key it leaves
-// them as they are.
+// auditor decrypts lines that are encrypted to an auditor's key. Without a key it does
+// not change them.
 type auditor struct {
 	file       string
 	identities []age.Identity
 }
 
 func (r *auditor) addFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.file, "identity", "", "`FILE` with an auditor's key (of age-keygen), to read lines that are encrypted to it (- is standard input)")
+	cmd.Flags().StringVar(&r.file, "identity",
+		"", "`FILE` with an auditor's key (of age-keygen), to read lines that are encrypted to it (- is standard input)")
 }
 
-// load reads the key, where one was named.
+// load reads the key, if one is named.
 func (r *auditor) load(a *app, cmd *cobra.Command) error {
 	if r.file == "" {
 		return nil
@@ -40,13 +41,15 @@ func (r *auditor) load(a *app, cmd *cobra.Command) error {
 	defer text.Wipe()
 	r.identities, err = age.ParseIdentities(bytes.NewReader(text))
 	if err != nil {
-		return fmt.Errorf("read --identity: %s holds no key of age (AGE-SECRET-KEY-...); one with a passphrase is decrypted first, with age -d: %w", r.file, err)
+		return fmt.Errorf(
+			"read --identity: %s holds no key of age (AGE-SECRET-KEY-...); one with a passphrase is decrypted first, with age -d: %w",
+			r.file, err)
 	}
 	return nil
 }
 
-// open returns the line as it would be if it were not encrypted, without its signature.
-// A line that is not encrypted is returned as it is. It reports whether it was.
+// open decrypts a line, without its signature. It returns a line that is not encrypted
+// unchanged, and reports whether it was encrypted.
 func (r *auditor) open(line json.RawMessage) (opened json.RawMessage, sealed bool, err error) {
 	var outer struct {
 		Event  string
@@ -71,7 +74,7 @@ func (r *auditor) open(line json.RawMessage) (opened json.RawMessage, sealed boo
 	return fmt.Appendf(nil, `{"seq":%s,"time":%s,%s,"prev":%s}`, outer.Seq, outer.Time, text[1:len(text)-1], outer.Prev), true, nil
 }
 
-// decrypt is the JSON object in a sealed line.
+// decrypt returns the JSON object in an encrypted line.
 func (r *auditor) decrypt(sealed []byte) ([]byte, error) {
 	plain, err := age.Decrypt(bytes.NewReader(sealed), r.identities...)
 	var other *age.NoIdentityMatchError

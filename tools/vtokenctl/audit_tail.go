@@ -20,7 +20,7 @@ func auditTailCommand(a *app) *cobra.Command {
 		Use:   "tail",
 		Short: "Show the newest lines of the audit log",
 		Long: `Show the newest lines of the audit log: who did what to which token and key, and
-how it ended. With -o json they are as they were written, one object a line.
+how it ended. With -o json they are printed as they were written, one object a line.
 
 Lines of a daemon with --audit-recipient are encrypted; --identity reads them. They
 then have no signature: vtoken audit verify checks that of the encrypted ones.`,
@@ -56,7 +56,7 @@ then have no signature: vtoken audit verify checks that of the encrypted ones.`,
 	}
 	out.addFlag(cmd)
 	reader.addFlag(cmd)
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines as they come")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "print new lines as they are written")
 	cmd.Flags().IntVarP(&n, "lines", "n", 20, "`NUMBER` of lines, at most 1000")
 	return cmd
 }
@@ -74,7 +74,7 @@ func (a *app) showAuditLine(out format, line json.RawMessage) error {
 	return err
 }
 
-// auditLine is what a person reads of a line.
+// auditLine has the members of a line that people read.
 type auditLine struct {
 	Time    time.Time
 	Event   string
@@ -92,9 +92,9 @@ type auditLine struct {
 	ClockBack                                                 string
 }
 
-// auditText is a line for people: when, what, how it ended, and what else there
-// is, named. Texts from outside are quoted where they are more than a word, so that none
-// looks like a field of its own.
+// auditText formats a line for people: the time, the event, the result, and the other
+// members by name. Values from outside are quoted unless they are one word, so that none
+// looks like a member of its own.
 func auditText(line json.RawMessage) (string, error) {
 	var l auditLine
 	if err := json.Unmarshal(line, &l); err != nil {

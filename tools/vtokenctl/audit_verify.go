@@ -16,14 +16,14 @@ func auditVerifyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check every line of the audit log",
-		Long: `Have the daemon check every line of its audit log: that each is signed, follows
-the one before it, that the first is number 1 or the one after those of vtoken audit
-archive, and that the newest one is there. A line that was removed, changed, added or
-moved is found. The exit code is 1 where anything is. Where the clock was set back is told.
-For a daemon that is stopped, use "vtokend audit-verify".
+		Long: `Make the daemon check every line of its audit log: that it is signed and follows the one
+before it, that the first is number 1 or follows those of vtoken audit archive, and that
+the newest one is present. It finds lines that were removed, changed, added or moved; the
+exit code is 1 then. It also reports where the clock was set back. If the daemon is
+stopped, use "vtokend audit-verify".
 
-That needs no auditor's key, also where the lines are encrypted. With --identity each
-encrypted line is decrypted besides, and one that does not open is a problem.`,
+This needs no auditor's key, even if lines are encrypted. With --identity every encrypted
+line is also decrypted, and one that cannot be is a problem.`,
 		Example: `  vtoken audit verify
   vtoken audit verify --identity auditor.key`,
 		Args: arguments(),
@@ -63,10 +63,10 @@ encrypted line is decrypted besides, and one that does not open is a problem.`,
 	return cmd
 }
 
-// mostUnreadable is how many lines that do not open are named.
-const mostUnreadable = 100
+// maxUnreadable is how many lines that cannot be decrypted are listed.
+const maxUnreadable = 100
 
-// readAll decrypts the lines that were verified, and adds those that do not open to the
+// readAll decrypts the verified lines, and adds those that cannot be decrypted to the
 // problems.
 func (r *auditor) readAll(ctx context.Context, c *client.Client, report *api.AuditReport) error {
 	if report.Lines == 0 {
@@ -79,7 +79,7 @@ func (r *auditor) readAll(ctx context.Context, c *client.Client, report *api.Aud
 			return err
 		}
 		for _, line := range lines.Items {
-			if _, _, err := r.open(line); err != nil && len(report.Problems) < mostUnreadable {
+			if _, _, err := r.open(line); err != nil && len(report.Problems) < maxUnreadable {
 				report.Problems = append(report.Problems, err.Error())
 			}
 		}

@@ -18,11 +18,11 @@ func backupCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a backup of the store",
-		Long: `Write a backup of the daemon's whole store into a new file, while clients go on:
-one consistent state, sealed as it is in the store, readable by you only. The
-daemon authenticates every record first, and the file is read back and verified
-after it was written. The KEKs are not in it: without one of them nobody restores
-or reads it, you included, so keep a recovery KEK in another place.`,
+		Long: `Write a backup of the daemon's whole store into a new file, while clients continue: one
+consistent state, encrypted as it is in the store. Only you can read the file. The daemon
+authenticates every record first, and the file is read back and verified after it is
+written. It does not contain the KEKs. Nobody, including you, can restore or read it
+without one of them, so keep a recovery KEK in another place.`,
 		Example: `  vtoken backup vtoken-2026-11-22.backup`,
 		Args:    arguments("FILE"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -36,7 +36,7 @@ or reads it, you included, so keep a recovery KEK in another place.`,
 	}
 }
 
-// writeBackup makes a backup file: under another name until it is verified.
+// writeBackup writes a backup file, under another name until it is verified.
 func writeBackup(ctx context.Context, c *client.Client, path string) (records uint64, err error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return 0, errors.Join(fmt.Errorf("%s is there already; choose another name", path), err)
@@ -63,7 +63,7 @@ func writeBackup(ctx context.Context, c *client.Client, path string) (records ui
 	if records, err = backup.Verify(f); err != nil {
 		return 0, fmt.Errorf("verify the backup: %w", err)
 	}
-	// A link fails where a rename would replace a file that came meanwhile.
+	// A link fails if the file exists by now; a rename would replace it.
 	if err := os.Link(part, path); err != nil {
 		return 0, fmt.Errorf("name the backup file: %w", err)
 	}
@@ -73,7 +73,7 @@ func writeBackup(ctx context.Context, c *client.Client, path string) (records ui
 	return records, syncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes a new name durable.
+// syncFolder makes a new file name durable.
 func syncFolder(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

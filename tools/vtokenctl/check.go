@@ -14,9 +14,9 @@ func checkCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Authenticate every record of the store",
-		Long: `Have the daemon authenticate every record of its store, while clients go on,
-and name what is damaged, changed or missing. The exit code is 1 where anything
-is. For a store with which the daemon does not start, use "vtokend check".`,
+		Long: `Make the daemon authenticate every record of its store, while clients continue, and
+report what is damaged, changed or missing. The exit code is 1 if anything is. If the
+daemon does not start with the store, use "vtokend check".`,
 		Example: `  vtoken check
   vtoken check -o json`,
 		Args: arguments(),

@@ -22,14 +22,13 @@ const (
 	clientKeyFile  = "client.key"
 )
 
-// clientCertFor is how long a client certificate is good where its credential does
-// not expire.
+// clientCertFor is the lifetime of a client certificate whose credential does not expire.
 const clientCertFor = 10 * 365 * 24 * time.Hour
 
-// newClientCertificate makes a key and a self-signed certificate for it, puts both in
-// a folder, which is made where it is not there, and returns the certificate. What is
-// there already is not overwritten. remove takes the two files away again. The daemon
-// knows the certificate itself, so that nobody has to sign it; the key stays here.
+// newClientCertificate makes a key and a self-signed certificate, and writes both to a
+// folder, which it creates if necessary. It overwrites no file. It returns the
+// certificate and remove, which deletes both files. The daemon trusts the certificate
+// itself, so nobody has to sign it; the key stays here.
 func newClientCertificate(dir, name string, expires *time.Time) (certificate string, remove func(), err error) {
 	certPEM, keyPEM, err := makeClientCertificate(name, expires)
 	if err != nil {
@@ -85,7 +84,7 @@ func makeClientCertificate(name string, expires *time.Time) (certPEM, keyPEM []b
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
-// writeNew writes a file that must not be there.
+// writeNew writes a file that must not exist.
 func writeNew(file string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {

@@ -7,19 +7,19 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// destructive are the flags of a command that cannot be undone.
+// destructive has the flags of a command that cannot be undone.
 type destructive struct {
 	yes    bool
 	dryRun bool
 }
 
 func (d *destructive) addFlags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&d.dryRun, "dry-run", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVar(&d.dryRun, "dry-run", false, "print what would be done, and do nothing")
 	cmd.Flags().BoolVarP(&d.yes, "yes", "y", false, "do not ask")
 }
 
-// confirm says what is about to be done and asks whether to go on. It returns
-// false where nothing is to be done.
+// confirm says what is about to be done and asks whether to continue. It returns false if
+// nothing is to be done.
 func (a *app) confirm(cmd *cobra.Command, d destructive, what string) (bool, error) {
 	switch {
 	case d.dryRun:

@@ -22,7 +22,7 @@ const (
 	p11SocketName   = "p11.sock"
 )
 
-// connection is where the daemon is, as the command line says.
+// connection is the address of the daemon from the command line.
 type connection struct {
 	adminSocket string
 	api         string
@@ -33,15 +33,16 @@ type connection struct {
 }
 
 func (n *connection) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&n.adminSocket, "admin-socket", "", "`PATH` of the daemon's admin socket (else VTOKEN_ADMIN_SOCKET, else the default)")
-	f.StringVar(&n.api, "api", "", "`URL` of a daemon to speak to over HTTPS instead")
+	f.StringVar(&n.adminSocket, "admin-socket",
+		"", "`PATH` of the daemon's admin socket (else VTOKEN_ADMIN_SOCKET, else the default)")
+	f.StringVar(&n.api, "api", "", "`URL` of a daemon to use over HTTPS instead")
 	f.StringVar(&n.apiKeyFile, "api-key-file", "", "`FILE` with the API key for --api (- is standard input)")
 	f.StringVar(&n.caFile, "ca-file", "", "`FILE` with the certificates to trust for --api, such as the daemon's api.crt")
 	f.SortFlags = false
 }
 
-// connect is the client of the daemon that the command line names. The daemon
-// hears nothing yet.
+// connect returns the client for the daemon that the command line names. It sends nothing
+// yet.
 func (a *app) connect(cmd *cobra.Command) (*client.Client, error) {
 	if a.conn.client != nil {
 		return a.conn.client, nil
@@ -63,7 +64,8 @@ func (a *app) open(cmd *cobra.Command) (*client.Client, error) {
 		return nil, usagef(cmd, "--api and --admin-socket exclude each other")
 	}
 	if n.apiKeyFile == "" {
-		return nil, usagef(cmd, "--api needs --api-key-file; make a key on the daemon's machine with: vtoken apikey create NAME")
+		return nil, usagef(cmd,
+			"--api needs --api-key-file; make a key on the daemon's machine with: vtoken apikey create NAME")
 	}
 	key, err := a.readSecret(cmd, "--api-key-file", n.apiKeyFile)
 	if err != nil {
@@ -88,8 +90,8 @@ func (a *app) close() {
 	}
 }
 
-// adminSocket is the path of the socket: what was asked for, else that of the
-// user's own daemon where there is one, else that of the system.
+// adminSocket returns the path of the socket: the one that is named, else that of the
+// user's own daemon if there is one, else that of the system.
 func (a *app) adminSocket() string {
 	if a.conn.adminSocket != "" {
 		return a.conn.adminSocket
@@ -100,7 +102,7 @@ func (a *app) adminSocket() string {
 	return a.defaultSocket(adminSocketName)
 }
 
-// defaultSocket is where a client looks for a socket that nobody named.
+// defaultSocket returns where clients look for a socket that is not named.
 func (a *app) defaultSocket(name string) string {
 	system := filepath.Join(systemDir, name)
 	dir := a.getenv("XDG_RUNTIME_DIR")
@@ -135,8 +137,7 @@ func (a *app) hint(err error) error {
 	return err
 }
 
-// do is the body of a command: it connects, runs, and explains what failed on
-// the way.
+// do returns the body of a command: it connects, runs, and adds hints to errors.
 func (a *app) do(run func(cmd *cobra.Command, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := a.connect(cmd)
@@ -147,8 +148,7 @@ func (a *app) do(run func(cmd *cobra.Command, c *client.Client, args []string) e
 	}
 }
 
-// usualP11Socket reports whether applications find the socket without being
-// told where it is.
+// usualP11Socket reports whether applications find the socket without configuration.
 func (a *app) usualP11Socket(socket string) bool {
 	return socket == "" || socket == a.defaultSocket(p11SocketName)
 }

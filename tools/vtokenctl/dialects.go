@@ -57,10 +57,10 @@ func takesAPIKeys(d dialect) bool           { return d.APIKeys }
 func takesClientCertificate(d dialect) bool { return d.ClientCertificate }
 func takesPublicKey(d dialect) bool         { return d.PublicKey }
 
-// apiKeyDialect is the dialect whose credentials are API keys.
+// apiKeyDialect returns the dialect whose clients use API keys.
 func apiKeyDialect() string { return dialectNames(takesAPIKeys)[0] }
 
-// orList is "a, b or c".
+// orList returns "a, b or c".
 func orList(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")

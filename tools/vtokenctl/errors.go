@@ -27,7 +27,7 @@ const (
 	exitFindings    = 5
 )
 
-// usageError is a command line that is wrong.
+// usageError is a mistake in the command line.
 type usageError struct {
 	command string
 	message string
@@ -41,7 +41,7 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{command: cmd.CommandPath(), message: fmt.Sprintf(format, args...)}
 }
 
-// hintError is an error with what to do about it.
+// hintError is an error with advice.
 type hintError struct {
 	err  error
 	hint string
@@ -50,7 +50,7 @@ type hintError struct {
 func (e *hintError) Error() string { return e.err.Error() + "; " + e.hint }
 func (e *hintError) Unwrap() error { return e.err }
 
-// explain is the sentence and the exit code of an error.
+// explain returns the sentence and the exit code of an error.
 func explain(err error) (string, int) {
 	var usage *usageError
 	var refused *client.Error
@@ -72,8 +72,8 @@ func explain(err error) (string, int) {
 	return err.Error(), exitFailed
 }
 
-// refusedSentence adds the request's id to a fault of the daemon, whose cause
-// is in its log and nowhere else.
+// refusedSentence adds the request's id to an internal error of the daemon, whose cause
+// is only in its log.
 func refusedSentence(err error, refused *client.Error) string {
 	if refused.Status >= http.StatusInternalServerError && refused.RequestID != "" {
 		return fmt.Sprintf("%v (request %s)", err, refused.RequestID)
@@ -109,7 +109,7 @@ func accessHint(socket string) string {
 		numbered(user.LookupGroupId, owner.Gid, func(g *user.Group) string { return g.Name }), me())
 }
 
-// accessRule is the sentence for a place with that mode, owner and group.
+// accessRule returns the sentence for a file with that mode, owner and group.
 func accessRule(place string, mode fs.FileMode, owner, group, me string) string {
 	if mode&0o070 == 0 {
 		return fmt.Sprintf("%s is open to the user %s only; run this as %s", place, owner, owner)
@@ -118,7 +118,7 @@ func accessRule(place string, mode fs.FileMode, owner, group, me string) string 
 		place, owner, group, group, me)
 }
 
-// numbered is the name of a user or a group, or its number where it has none.
+// numbered returns the name of a user or a group, or its number if it has none.
 func numbered[T any](lookup func(string) (*T, error), id uint32, name func(*T) string) string {
 	number := strconv.FormatUint(uint64(id), 10)
 	if found, err := lookup(number); err == nil {

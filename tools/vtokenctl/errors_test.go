@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/dialect/native/nativetest"
 )
 
@@ -41,17 +43,13 @@ func TestNoAccess(t *testing.T) {
 		{"socket", 0o755, 0, s.Socket},
 		{"folder", 0, 0o666, dir},
 	} {
-		if err := errors.Join(os.Chmod(s.Socket, x.socket), os.Chmod(dir, x.dir)); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, errors.Join(os.Chmod(s.Socket, x.socket), os.Chmod(dir, x.dir)))
 		out, code := runAsNobody(t, program, "--admin-socket", s.Socket, "status")
 		want := "open " + s.Socket + ": permission denied; " + x.wantedHintOn + " is open to the user "
 		if code != exitNotAllowed || !strings.Contains(out, want) {
 			t.Errorf("%s: exit code %d: %s", x.name, code, out)
 		}
-		if err := os.Chmod(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Chmod(dir, 0o700))
 	}
 }
 
@@ -59,22 +57,14 @@ func TestNoAccess(t *testing.T) {
 func publicCopy(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "vtoken")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	binary, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	program := filepath.Join(dir, "vtoken")
-	if err := errors.Join(os.WriteFile(program, binary, 0o755), os.Chmod(program, 0o755), os.Chmod(dir, 0o755)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, errors.Join(os.WriteFile(program, binary, 0o755), os.Chmod(program, 0o755), os.Chmod(dir, 0o755)))
 	return program
 }
 
@@ -93,8 +83,6 @@ func runAsNobody(t *testing.T, program string, args ...string) (out string, code
 	if errors.As(err, &exit) {
 		return string(said), exit.ExitCode()
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return string(said), 0
 }

@@ -9,6 +9,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
@@ -44,9 +45,7 @@ func TestExamples(t *testing.T) {
 func auditorKey(t *testing.T) string {
 	t.Helper()
 	key, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return "# created: 2026-11-30T12:00:00Z\n# public key: " + key.Recipient().String() + "\n" + key.String() + "\n"
 }
 
@@ -65,19 +64,13 @@ func runExample(t *testing.T, line string) {
 		"tokens.pskc": pskc,
 		"assign.csv":  "domain,loginName,manufacturerCode,productCode,serial,status,pin\n\"\", \"alice\", \"\", \"\", \"0001\", \"ACTIVE\", \"1234\"\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	if strings.Contains(line, exampleKey) {
 		made, err := s.Client(t).RequestCertificate(t.Context(), id, api.NewCSR{Subject: "CN=Alice", Type: "ec:P-256"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		line = strings.ReplaceAll(line, exampleKey, made.Key.ID)
-		if err := os.WriteFile(filepath.Join(dir, "alice.crt"), dialecttest.Certify(t, made.PEM), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "alice.crt"), dialecttest.Certify(t, made.PEM), 0o600))
 	}
 	cmd := exec.Command("sh", "-c", strings.ReplaceAll(line, exampleID, id))
 	cmd.Dir = dir
@@ -92,9 +85,7 @@ func runExample(t *testing.T, line string) {
 func prepare(t *testing.T, c *client.Client, line string) string {
 	ctx := t.Context()
 	check := func(err error) {
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	if !strings.Contains(line, "tenant create") {
 		_, err := c.CreateTenant(ctx, "sales")
@@ -127,17 +118,14 @@ const (
 // number 0001 and nobody's.
 func newOTPToken(t *testing.T, c *client.Client, active, free bool) string {
 	t.Helper()
-	if _, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"})
+	require.NoError(t, err)
 	n := api.NewToken{User: "alice", Inactive: !active, OTP: &api.NewOTP{SeedHex: api.Secret(rfcSeed)}}
 	if free {
 		n.User, n.Unassigned, n.Serial = "", true, "0001"
 	}
 	token, err := c.CreateToken(t.Context(), "", n)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return token.ID
 }
 
@@ -148,9 +136,7 @@ func TestHelp(t *testing.T) {
 	for _, cmd := range append([]*cobra.Command{root}, leaves(root)...) {
 		b.WriteString("-- " + cmd.CommandPath() + " --\n")
 		cmd.SetOut(&b)
-		if err := cmd.Help(); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, cmd.Help())
 	}
 	golden(t, "testdata/help.golden", b.String())
 }

@@ -20,9 +20,9 @@ func groupCreateCommand(a *app) *cobra.Command {
 	var tenant string
 	cmd := &cobra.Command{
 		Use:   "create NAME",
-		Short: "Create a group that tokens are put aside for",
-		Long: `Create a group that tokens without a holder are put aside for, with "vtoken token
-groups". Its id alone is printed.`,
+		Short: "Create a group that tokens can be reserved for",
+		Long: `Create a group that tokens without a holder can be reserved for, with "vtoken token
+groups". Only its id is printed.`,
 		Example: `  vtoken group create helpdesk`,
 		Args:    arguments("NAME"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {

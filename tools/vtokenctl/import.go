@@ -33,7 +33,7 @@ password (--password-file) or a shared key (--key-file), or for a certificate
 	return group("import", "Import files of seeds and of assignments", commands...)
 }
 
-// fileImport is what the flags of an import say.
+// fileImport has the flags of an import.
 type fileImport struct {
 	out                                   format
 	tenant                                string
@@ -41,12 +41,12 @@ type fileImport struct {
 	passwordFile, keyFile, privateKeyFile string
 }
 
-// allOrNothing is what the help of each import says.
+// allOrNothing ends the help of each import.
 const allOrNothing = `
 
-All rows are taken or none: where rows are refused, each is listed with its line and
-the reason, nothing is changed, and the exit code is 1. PINs cost some 20 ms of a
-processor each.`
+All rows are imported or none. If rows are refused, each is listed with its line and the
+reason, nothing is changed, and the exit code is 1. Each PIN takes some 20 ms of a
+processor.`
 
 func importFileCommand(a *app, name, short, what, example string) *cobra.Command {
 	var n fileImport
@@ -62,21 +62,24 @@ func importFileCommand(a *app, name, short, what, example string) *cobra.Command
 		}),
 	}
 	addTenantFlag(cmd, &n.tenant)
-	cmd.Flags().BoolVar(&n.request.DryRun, "dry-run", false, "only tell what would be refused")
+	cmd.Flags().BoolVar(&n.request.DryRun, "dry-run", false, "only print what would be refused")
 	cmd.Flags().BoolVar(&n.request.Inactive, "inactive", false, "leave the activation of tokens that get a holder for later")
 	switch name {
 	case "assignments":
 		n.request.Format = "assign"
-		cmd.Flags().BoolVar(&n.request.Share, "share", false, "make users further holders of tokens that are held")
+		cmd.Flags().BoolVar(&n.request.Share, "share", false, "add users to the holders of tokens that are held")
 	case "pskc":
-		cmd.Flags().StringVar(&n.privateKeyFile, "private-key-file", "", "`FILE` with the RSA key (PEM, without a password) of the certificate that the file is encrypted for")
-		cmd.Flags().StringVar(&n.keyFile, "key-file", "", "`FILE` with the key of an encrypted file in hexadecimal digits")
+		cmd.Flags().StringVar(&n.privateKeyFile, "private-key-file",
+			"", "`FILE` with the RSA key (PEM, without a password) of the certificate that the file is encrypted for")
+		cmd.Flags().StringVar(&n.keyFile, "key-file", "", "`FILE` with the key of an encrypted file, in hexadecimal")
 	}
 	if name == "pskc" || name == "xml" {
-		cmd.Flags().StringVar(&n.passwordFile, "password-file", "", "`FILE` with the password of an encrypted file (- is standard input)")
+		cmd.Flags().StringVar(&n.passwordFile, "password-file",
+			"", "`FILE` with the password of an encrypted file (- is standard input)")
 	} else {
-		cmd.Flags().StringVar(&n.request.Charset, "charset", "", "character set of the file, such as iso-8859-1 (else utf-8)")
-		cmd.Flags().BoolVar(&n.request.CreateUsers, "create-users", false, "make users that there are not")
+		cmd.Flags().StringVar(&n.request.Charset, "charset",
+			"", "character set of the file, such as iso-8859-1 (else utf-8)")
+		cmd.Flags().BoolVar(&n.request.CreateUsers, "create-users", false, "create users that do not exist")
 	}
 	n.out.addFlag(cmd)
 	return cmd
@@ -127,7 +130,7 @@ func (a *app) readHex(cmd *cobra.Command, flag, file string) (api.Secret, error)
 	return key, nil
 }
 
-// tellImport writes the ids of what was made, or why rows are refused.
+// tellImport prints the ids of the new tokens, or why rows are refused.
 func (a *app) tellImport(report *api.ImportReport, n fileImport, file string) error {
 	if n.out == formatJSON {
 		if err := writeJSON(a.out, report); err != nil {
@@ -142,7 +145,8 @@ func (a *app) tellImport(report *api.ImportReport, n fileImport, file string) er
 			}
 			fmt.Fprintf(a.err, "%s: %s\n", printable(where), printable(r.Reason))
 		}
-		return fmt.Errorf("%s refused, and nothing was changed", count(refused, "row")+map[bool]string{true: " is", false: " are"}[refused == 1])
+		return fmt.Errorf("%s refused, and nothing was changed",
+			count(refused, "row")+map[bool]string{true: " is", false: " are"}[refused == 1])
 	}
 	if n.out == formatJSON {
 		return nil
@@ -159,7 +163,7 @@ func (a *app) tellImport(report *api.ImportReport, n fileImport, file string) er
 	return nil
 }
 
-// bar shows how far something is, on a terminal.
+// bar shows progress on a terminal.
 type bar struct {
 	w io.Writer // nil where nobody sees it
 }

@@ -38,7 +38,7 @@ func kekListCommand(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List the KEKs, and try whether each opens the store",
 		Long: `List the KEKs, and try whether each opens the store now. A recovery passphrase
-whose file is locked away does not, and that is as it should be.`,
+whose file is locked away does not, as intended.`,
 		Example: `  vtoken kek list
   vtoken kek list -o json`,
 		Args: arguments(),
@@ -100,17 +100,17 @@ func kekAddCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add URI",
 		Short: "Add a KEK: another way to open the store",
-		Long: `Add a KEK, while clients go on. It opens the store from then on, as well as those
-that are there. It is tried before it is taken.
+		Long: `Add a KEK, while clients continue. From then on it opens the store, as the other KEKs
+do. It is tried before it is added.
 
-For a recovery passphrase, have it made, or write it into a file that only the
-daemon's user may read, add it, print the file or move it to a place that a fire in
-the machine room does not reach.
+To add a recovery passphrase, have one generated, or write it to a file that only the
+daemon's user may read. Then print the file, or move it to a place that survives a fire
+in the machine room.
 
-What stands in the store alone is not obeyed at a start: a KEK that loads a module,
-connects, or reads a file outside of the data folder also has to be in the daemon's
-configuration. The command prints the line. To open a store with it, start the daemon with
---kek passphrase:file=FILE.`,
+The daemon does not rely on the store alone when it starts: a KEK that loads a module,
+connects, or reads a file outside of the data folder must also be in the daemon's
+configuration. The command prints the line. To open a store with a recovery passphrase,
+start the daemon with --kek passphrase:file=FILE.`,
 		Example: `  vtoken kek add 'tpm2:device=/dev/tpmrm0?pcrs=7'
   vtoken kek add --generate passphrase:file=/run/vtoken/recovery.words
   vtoken kek add --generate 'pkcs11:token=hsm;object=vtoken?module-path=/usr/lib/hsm.so&pin-source=file:/etc/vtoken/hsm.pin'`,
@@ -126,11 +126,13 @@ configuration. The command prints the line. To open a store with it, start the d
 			if _, err := fmt.Fprintln(a.out, k.ID); err != nil || k.Configure == "" {
 				return err
 			}
-			_, err = fmt.Fprintf(a.err, "The daemon uses it at its next start only where its configuration names it:\n%s\n", printable(k.Configure))
+			_, err = fmt.Fprintf(a.err, "The daemon uses it at its next start only where its configuration names it:\n%s\n",
+				printable(k.Configure))
 			return err
 		}),
 	}
-	cmd.Flags().BoolVar(&generate, "generate", false, "make the key in the HSM first, which cannot leave it (AES; with type=private in the URI RSA), or the file of a passphrase")
+	cmd.Flags().BoolVar(&generate, "generate",
+		false, "first generate the key in the HSM, which it cannot leave (AES, or RSA with type=private in the URI), or the file of a passphrase")
 	out.addFlag(cmd)
 	return cmd
 }
@@ -139,12 +141,12 @@ func kekRemoveCommand(a *app) *cobra.Command {
 	var d destructive
 	cmd := &cobra.Command{
 		Use:   "remove ID|URI",
-		Short: "Remove a KEK: it does not open the store any more",
-		Long: `Remove a KEK. It stays where it is, in the TPM, the HSM or its file, and still
-opens older copies and backups of the store, so destroy it there: the key file in
-the data folder, if it was the KEK of a new store. What is left in the store file
-of what it unwrapped is overwritten. The last KEK, and the last one that opens the
-store at this moment, cannot be removed.`,
+		Short: "Remove a KEK, so that it no longer opens the store",
+		Long: `Remove a KEK from the store. The key itself stays in the TPM, the HSM or its file, and
+still opens older copies and backups of the store, so destroy it there; for the KEK of a
+new store, that is the key file in the data folder. What the KEK could unwrap is
+overwritten in the store file. The last KEK, and the last one that opens the store now,
+cannot be removed.`,
 		Example: `  vtoken kek remove file:kek.key --yes`,
 		Args:    arguments("ID|URI"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -174,14 +176,14 @@ func kekRotateCommand(a *app) *cobra.Command {
 	var out format
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Give the store a new root key",
-		Long: `Give the store a new root key, wrapped anew for every KEK, while clients go on.
-All KEKs have to be at hand for that, the file of a recovery passphrase as well.
-The keys of tenants follow in the background, also after a stop of the daemon;
-"vtoken kek list" tells how many are left. PINs, API keys and the keys on tokens
-stay as they are.
+		Short: "Replace the root key of the store",
+		Long: `Replace the root key of the store, and wrap the new one for every KEK, while clients
+continue. All KEKs must be available, including the file of a recovery passphrase. The
+keys of tenants are wrapped again in the background, even across restarts of the daemon;
+"vtoken kek list" shows how many are left. PINs, API keys and the keys on tokens do not
+change.
 
-Do it after a KEK was removed that somebody else may have.`,
+Do this after removing a KEK that somebody else may have.`,
 		Example: `  vtoken kek rotate`,
 		Args:    arguments(),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {

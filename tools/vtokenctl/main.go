@@ -39,8 +39,7 @@ func run(ctx context.Context, args []string, a *app) int {
 	return code
 }
 
-// app is what the commands share: the process around them and the flags that
-// every command has.
+// app is what all commands share: the process around them and the global flags.
 type app struct {
 	in     *os.File
 	out    io.Writer

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 var update = flag.Bool("update", false, "write the files on file anew")
@@ -14,14 +16,10 @@ var update = flag.Bool("update", false, "write the files on file anew")
 func golden(t *testing.T, file, made string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(made), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(file, []byte(made), 0o644))
 	}
 	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if made != string(want) {
 		t.Errorf("%s is not current; look at the difference after: go test ./tools/vtokenctl -update", file)
 	}

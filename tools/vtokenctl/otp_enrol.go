@@ -11,10 +11,10 @@ import (
 	"vtoken/provisioning/client"
 )
 
-// once is what the help of both commands says.
-const once = `The seed leaves the daemon this once: afterwards the token is confined, until
-"vtoken token release", and it stays where it is for good when the token is
-activated (vtoken otp sync --activate). That of a hardware token never leaves.`
+// seedOnceHelp ends the help of both commands.
+const seedOnceHelp = `The seed leaves the daemon only once: afterwards the token is confined, until "vtoken
+token release". After the token is activated (vtoken otp sync --activate), its seed never
+leaves again. That of a hardware token never leaves.`
 
 func otpURICommand(a *app) *cobra.Command {
 	var e api.NewEnrolment
@@ -23,7 +23,8 @@ func otpURICommand(a *app) *cobra.Command {
 		Use:   "uri ID",
 		Short: "Print the seed of a new token as an otpauth:// URI, once",
 		Long: `Print the seed of a token that is not activated yet as an otpauth:// URI, which
-authenticator apps take. ` + once,
+authenticator apps read.
+` + seedOnceHelp,
 		Example: `  vtoken otp uri 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --issuer "Example Ltd" --png alice.png`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -31,7 +32,7 @@ authenticator apps take. ` + once,
 		}),
 	}
 	addEnrolFlags(cmd, &e)
-	cmd.Flags().StringVar(&png, "png", "", "`FILE` to write the QR code to as well")
+	cmd.Flags().StringVar(&png, "png", "", "`FILE` to write the QR code to, too")
 	return cmd
 }
 
@@ -42,7 +43,8 @@ func otpQRCommand(a *app) *cobra.Command {
 		Use:   "qr ID --png FILE",
 		Short: "Write the seed of a new token as a QR code, once",
 		Long: `Write the seed of a token that is not activated yet as a QR code for authenticator
-apps, a picture that its owner alone can read. ` + once,
+apps, an image that only you can read.
+` + seedOnceHelp,
 		Example: `  vtoken otp qr 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --png alice.png`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -53,17 +55,17 @@ apps, a picture that its owner alone can read. ` + once,
 		}),
 	}
 	addEnrolFlags(cmd, &e)
-	cmd.Flags().StringVar(&png, "png", "", "`FILE` to write, which there is not yet")
+	cmd.Flags().StringVar(&png, "png", "", "`FILE` to write, which must not exist")
 	return cmd
 }
 
 func addEnrolFlags(cmd *cobra.Command, e *api.NewEnrolment) {
-	cmd.Flags().StringVar(&e.Issuer, "issuer", "", "`NAME` of who gives the token (else that of the tenant)")
+	cmd.Flags().StringVar(&e.Issuer, "issuer", "", "`NAME` of the issuer (else that of the tenant)")
 	cmd.Flags().StringVar(&e.Account, "account", "", "`NAME` that the app shows (else the holder's login)")
-	cmd.Flags().StringVar(&e.Device, "device", "", "`NAME` of the device that it goes to; the same one may ask again")
+	cmd.Flags().StringVar(&e.Device, "device", "", "`NAME` of the device that gets it, which may ask again")
 }
 
-// enrol opens the file first: the seed is not had twice.
+// enrol opens the file first, because the seed cannot be read twice.
 func (a *app) enrol(cmd *cobra.Command, c *client.Client, id string, e api.NewEnrolment, png string, uri bool) (err error) {
 	var file *os.File
 	if png != "" {
@@ -102,10 +104,10 @@ func otpSyncCommand(a *app) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "sync ID",
-		Short: "Synchronise a token by two one-time passwords in a row",
-		Long: `Find out where the counter or the clock of a token is, by two one-time passwords
-that it made one after the other: up to 1000 passwords ahead, or 120 time steps
-either way. With --activate the activation of the token ends as well.
+		Short: "Synchronise a token by two consecutive one-time passwords",
+		Long: `Find the counter or the clock drift of a token by two consecutive one-time passwords: up
+to 1000 passwords ahead, or 120 time steps either way. With --activate, also end the
+activation of the token.
 
 The two are read from --codes-file, one a line, or asked for.`,
 		Example: `  vtoken otp sync 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --codes-file alice.codes --activate`,
@@ -120,8 +122,9 @@ The two are read from --codes-file, one a line, or asked for.`,
 			return err
 		}),
 	}
-	cmd.Flags().BoolVar(&codes.Activate, "activate", false, "end the activation of the token as well")
-	cmd.Flags().StringVar(&file, "codes-file", "", "`FILE` with the two passwords (- is standard input; else they are asked for)")
+	cmd.Flags().BoolVar(&codes.Activate, "activate", false, "also end the activation of the token")
+	cmd.Flags().StringVar(&file, "codes-file",
+		"", "`FILE` with the two passwords (- is standard input; else they are asked for)")
 	return cmd
 }
 

@@ -69,7 +69,7 @@ func writeTable(w io.Writer, heading []string, rows [][]string) error {
 	return t.Flush()
 }
 
-// writeFields writes names and values, one pair a line.
+// writeFields writes names and values, one pair per line.
 func writeFields(w io.Writer, fields [][2]string) error {
 	shown := make([][2]string, len(fields))
 	for i, f := range fields {
@@ -78,7 +78,7 @@ func writeFields(w io.Writer, fields [][2]string) error {
 	return writePairs(w, shown)
 }
 
-// writePairs is writeFields for values that are quoted already where they have to be.
+// writePairs is writeFields for values that are quoted where necessary.
 func writePairs(w io.Writer, pairs [][2]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range pairs {
@@ -87,9 +87,9 @@ func writePairs(w io.Writer, pairs [][2]string) error {
 	return t.Flush()
 }
 
-// isPlain reports whether a character shows as what it is: it does not rewrite the
-// terminal, change the direction of writing, stay unseen, or look like an ASCII digit or
-// blank without being one. provisioning/names.go refuses the others in new names.
+// isPlain reports whether a character is displayed as itself: it does not control the
+// terminal, change the direction of writing, stay invisible, or look like an ASCII digit
+// or blank. provisioning/names.go refuses the others in new names.
 func isPlain(r rune) bool {
 	switch {
 	case r == ' ' || '0' <= r && r <= '9':
@@ -100,8 +100,8 @@ func isPlain(r rune) bool {
 	return !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// printable makes a text that somebody else chose fit for a terminal: each character that
-// is not plain is written as Go and JSON write it, such as \u202e.
+// printable makes text from outside fit for a terminal: characters that are not plain are
+// escaped as in Go and JSON, such as \u202e.
 func printable(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) }) < 0 {
 		return s
@@ -126,14 +126,15 @@ func printable(s string) string {
 	return b.String()
 }
 
-// quoted is printable in double quotes, with a backslash before each quote and backslash of
-// the text, so that one sees where the text ends.
+// quoted returns printable text in double quotes, with quotes and backslashes escaped, so
+// that the end of the text is visible.
 func quoted(s string) string {
 	return `"` + printable(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
 }
 
-// cell is a text as a column of a table or the value of a field: as it is where it cannot
-// be taken for more than one column or for "-", which means nothing; else quoted.
+// cell returns text as a column of a table or the value of a field: unchanged if it
+// cannot be taken for several columns or for "-", which means nothing, and otherwise
+// quoted.
 func cell(s string) string {
 	switch {
 	case s == "":
@@ -144,7 +145,7 @@ func cell(s string) string {
 	return s
 }
 
-// word is a text as the value of name=value in a line: as it is where it is one word.
+// word returns text as the value of name=value in a line: unchanged if it is one word.
 func word(s string) string {
 	if s == "" || strings.ContainsAny(s, ` "\`) || printable(s) != s {
 		return quoted(s)
@@ -152,7 +153,7 @@ func word(s string) string {
 	return s
 }
 
-// date is a time as listings show it.
+// date formats a time for listings.
 func date(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -160,7 +161,7 @@ func date(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// count is a number of things.
+// count formats a number of things.
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -19,8 +19,8 @@ type paste struct {
 	socket  string // where the daemon serves PKCS#11
 }
 
-// pasteText is what people paste. The PIN is asked for by each program; it is
-// in none of the lines.
+// pasteText is the template of what people paste. It contains no PIN: each program asks
+// for it.
 const pasteText = `
 {{if .Closed}}# Applications do not see this token now: {{.Closed}}.
 
@@ -102,6 +102,8 @@ func (a *app) writePaste(w io.Writer, p paste) error {
 	return t.Execute(w, a.pasteFields(p))
 }
 
+// pasteFields are the values in pasteText, quoted for the shell except for the "raw"
+// ones.
 func (a *app) pasteFields(p paste) pasteFields {
 	socket := p.socket
 	if socket == "" {
@@ -134,7 +136,7 @@ func (a *app) pasteFields(p paste) pasteFields {
 	return f
 }
 
-// closed is why applications do not see a token, or empty.
+// closed returns why applications do not see a token, or an empty string.
 func closed(t *api.Token) string {
 	switch {
 	case !t.Complete:
@@ -148,8 +150,8 @@ func closed(t *api.Token) string {
 // moduleName is the file name of the PKCS#11 module.
 const moduleName = "vtoken-pkcs11.so"
 
-// findModule is the path of the PKCS#11 module: the one asked for, else the one
-// that was built or installed with this program, else its name alone.
+// findModule returns the path of the PKCS#11 module: the one that is named, else the one
+// that was built or installed with this program, else only its name.
 func findModule(asked string) string {
 	if asked != "" {
 		return absolute(asked)
@@ -166,13 +168,13 @@ func findModule(asked string) string {
 		filepath.Join(dir, "../lib64/pkcs11", moduleName))
 }
 
-// findKitClient is the path of p11-kit's client module.
+// findKitClient returns the path of p11-kit's client module.
 func findKitClient() string {
 	const name = "p11-kit-client.so"
 	return firstThatIs(name, "/usr/lib/*/pkcs11/"+name, "/usr/lib/pkcs11/"+name, "/usr/lib64/pkcs11/"+name)
 }
 
-// firstThatIs is the first file that matches one of the patterns, else name.
+// firstThatIs returns the first file that matches one of the patterns, else name.
 func firstThatIs(name string, patterns ...string) string {
 	for _, p := range patterns {
 		if found, err := filepath.Glob(p); err == nil && len(found) > 0 {
@@ -189,7 +191,7 @@ func absolute(path string) string {
 	return path
 }
 
-// shellQuote makes s one word of a POSIX shell, as it is where that is safe.
+// shellQuote makes s one word of a POSIX shell. It does not change s if that is safe.
 func shellQuote(s string) string {
 	s = printable(s)
 	safe := func(r rune) bool {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"vtoken/provisioning/api"
@@ -26,22 +27,14 @@ import (
 func terminal(t *testing.T) (keyboard, screen *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { keyboard.Close() })
 	fd := int(keyboard.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	screen, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { screen.Close() })
 	return keyboard, screen
 }
@@ -55,20 +48,16 @@ func TestPromptShowsNothing(t *testing.T) {
 	said, done := startAt(t, screen, "--admin-socket", s.Socket, "token", "reset-pin", id)
 	for _, prompt := range []string{"New user PIN: ", "New user PIN again: "} {
 		readUntil(t, said, prompt)
-		if _, err := keyboard.WriteString("12345678\n"); err != nil {
-			t.Fatal(err)
-		}
+		_, err := keyboard.WriteString("12345678\n")
+		require.NoError(t, err)
 	}
 	rest, err := io.ReadAll(said)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if err := <-done; err != nil {
 		t.Fatalf("%v: %s", err, rest)
 	}
-	if _, err := screen.WriteString("end"); err != nil {
-		t.Fatal(err)
-	}
+	_, err = screen.WriteString("end")
+	require.NoError(t, err)
 	if shown := readUntil(t, keyboard, "end"); strings.ContainsAny(shown, "12345678") {
 		t.Errorf("the terminal showed %q", shown)
 	}
@@ -84,9 +73,7 @@ func startAt(t *testing.T, screen *os.File, args ...string) (said *command, done
 	cmd := exec.Command("vtoken", args...)
 	r, w := io.Pipe()
 	cmd.Stdin, cmd.Stderr, cmd.Stdout = screen, w, w
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
 	go func() {
 		err := cmd.Wait()
@@ -114,9 +101,7 @@ func TestInterruptedPrompt(t *testing.T) {
 		_, screen := terminal(t)
 		said, done := startAt(t, screen, args...)
 		readUntil(t, said, prompt)
-		if err := said.process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, said.process.Signal(os.Interrupt))
 		rest, err := io.ReadAll(said)
 		if err != nil || !strings.Contains(string(rest), "vtoken: interrupted\n") {
 			t.Errorf("%s: it says %q (%v)", prompt, rest, err)
@@ -138,13 +123,10 @@ func TestInterruptedPrompt(t *testing.T) {
 // newToken is the id of a new token of a new user alice, with a PIN.
 func newToken(t *testing.T, c *client.Client) string {
 	t.Helper()
-	if _, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"})
+	require.NoError(t, err)
 	token, err := c.CreateToken(t.Context(), "", api.NewToken{User: "alice", UserPIN: api.Secret("first PIN"), SOPIN: api.Secret("so-87654321")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return token.ID
 }
 

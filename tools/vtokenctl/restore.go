@@ -10,24 +10,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// restoreHelp is what "vtoken restore --help" says.
-const restoreHelp = `Make the store of a data folder from a backup, on this machine, while no daemon
-runs on the folder. The folder has no store yet; other files in it stay. The work
-is done by vtokend itself, which reads its own configuration: run this as the
-user that the daemon runs as, and name another folder or KEK with the flags.
+// restoreHelp is the help of "vtoken restore".
+const restoreHelp = `Restore the store of a data folder from a backup, on this machine, while no daemon runs
+on the folder. The folder must not have a store; other files in it stay. vtokend does
+the work and reads its own configuration: run this as the daemon's user, and use the
+flags for another folder or KEK.
 
-One of the KEKs of the backup has to open here. Every record is authenticated and
-compared with the backup before the store is put in place. Slots, labels, objects
-and counters are as they were.
+One of the KEKs of the backup must open here. Every record is authenticated and compared
+with the backup before the store is put in place. Slots, labels, objects and counters
+are those of the backup.
 
-A backup of a store with a TPM is an older copy to the TPM's counter, as soon as a
-PIN was tried since, and is refused: whoever restores it gets back wrong PIN tries,
-old PINs, and what was deleted. With --accept-rollback it is restored nevertheless.
+If the store uses a TPM, its backup is older than the TPM's counter as soon as a PIN was
+tried since, and is refused, because restoring it brings back PIN tries, old PINs and
+deleted objects. With --accept-rollback it is restored nevertheless.
 
-The restore is recorded in the audit log, which goes on after the line that was its
-newest when the backup was made, or after the newest one that is in the folder. Where
-lines of before are not there, vtoken audit verify says so until vtoken audit archive is
-told that they are kept elsewhere.`
+The restore is recorded in the audit log, which continues after the line that was its
+newest when the backup was made, or after the newest one in the folder. If older lines
+are missing, vtoken audit verify reports that until vtoken audit archive records that
+they are kept elsewhere.`
 
 func restoreCommand(a *app) *cobra.Command {
 	var daemon string
@@ -35,7 +35,7 @@ func restoreCommand(a *app) *cobra.Command {
 	var accept bool
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Make the store of a data folder from a backup",
+		Short: "Restore the store of a data folder from a backup",
 		Long:  restoreHelp,
 		Example: `  vtoken restore vtoken-2026-11-22.backup
   vtoken restore vtoken-2026-11-22.backup --data-dir /srv/vtoken --kek passphrase:file=/root/recovery`,
@@ -65,12 +65,12 @@ func restoreCommand(a *app) *cobra.Command {
 		},
 	}
 	flags.addFlags(cmd)
-	cmd.Flags().BoolVar(&accept, "accept-rollback", false, "restore also what is older than the counter of a TPM")
+	cmd.Flags().BoolVar(&accept, "accept-rollback", false, "restore even a backup that is older than the counter of a TPM")
 	cmd.Flags().StringVar(&daemon, "vtokend", "", "`PATH` of the daemon's program (else the one that is installed)")
 	return cmd
 }
 
-// daemonFlags are the flags that are passed on to the daemon's program.
+// daemonFlags are passed on to vtokend.
 type daemonFlags struct {
 	config, dataDir, auditDir string
 	keks                      []string
@@ -99,8 +99,8 @@ func (d *daemonFlags) list() (args []string) {
 	return args
 }
 
-// daemonProgram finds vtokend: the one that was named, else the one that came
-// with this program, else the one in PATH.
+// daemonProgram finds vtokend: the one that is named, else the one that is installed with
+// this program, else the one in PATH.
 func daemonProgram(named string) (string, error) {
 	if named != "" {
 		return named, nil

@@ -8,18 +8,18 @@ import (
 	"vtoken/vtoken/version"
 )
 
-// newRoot is the whole command line. The list of commands is here and in the
-// groups (tenant.go, user.go, apikey.go, token.go, kek.go).
+// newRoot returns the whole command line. The commands are listed here and in the groups
+// (tenant.go, user.go, apikey.go, token.go, kek.go).
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vtoken",
 		Short: "Administer virtual smart cards",
 		Long: `vtoken administers the virtual smart cards (tokens) of a vtokend: it creates
 tokens for users, imports keys and certificates from PFX files, sets labels and
-PINs, and tells what to paste into the applications that use a token.
+PINs, and shows what to paste into the applications that use a token.
 
-It speaks to the daemon of this machine over its admin socket, or with --api to
-one anywhere over HTTPS.`,
+It talks to the daemon of this machine over its admin socket, or with --api to
+a daemon anywhere over HTTPS.`,
 		Example: `  vtoken status
   vtoken user create alice
   vtoken token create --user alice --label "Alice's card" --user-pin-file alice.pin
@@ -56,11 +56,11 @@ one anywhere over HTTPS.`,
 	return root
 }
 
-// helpCommand is "vtoken help COMMAND", for those who type it that way.
+// helpCommand is "vtoken help COMMAND".
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:    "help [COMMAND]",
-		Short:  "Tell about a command",
+		Short:  "Show the help of a command",
 		Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
@@ -72,15 +72,15 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// group is a command that only holds others.
+// group returns a command that only has subcommands.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short}
 	g.AddCommand(commands...)
 	return g
 }
 
-// finish gives every command below cmd the same manners: a wrong command line
-// is a usage error, and a group called alone says what it holds.
+// finish makes every command below cmd behave alike: mistakes in the command line are
+// usage errors, and a group without a subcommand lists its subcommands.
 func finish(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usagef(c, "%v", err) })
 	cmd.Flags().SortFlags = false
@@ -116,8 +116,8 @@ func runGroup(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "there is no command %q", args[0])
 }
 
-// arguments are the positional arguments that a command takes, by the names
-// that its help gives them.
+// arguments returns the check of the positional arguments, which have these names in the
+// help.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
@@ -134,8 +134,8 @@ func completionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Write the completions for a shell",
-		Long: `Write what lets a shell complete the commands and flags of vtoken: for bash, zsh
-or fish. Packages put it where the shell looks. To do so by hand, write it to
+		Long: `Write the script with which bash, zsh or fish completes the commands and flags of
+vtoken. Packages install it. To install it by hand, write it to
 ~/.local/share/bash-completion/completions/vtoken for bash, to _vtoken in a
 folder of $fpath for zsh, to ~/.config/fish/completions/vtoken.fish for fish.`,
 		Example: `  vtoken completion bash > vtoken.bash

@@ -14,8 +14,7 @@ import (
 	"vtoken/provisioning/api"
 )
 
-// maxSecret is the greatest size of a file with a PIN, a password or an API
-// key, in bytes.
+// maxSecret is the maximal size of a file with a PIN, a password or an API key, in bytes.
 const maxSecret = 4096
 
 // readSecret reads a secret from a file; "-" is standard input. It removes one newline at
@@ -54,10 +53,10 @@ func checkSecret(flag, from string, r io.Reader) (api.Secret, error) {
 	return b, nil
 }
 
-// interactive reports whether a person sits at standard input.
+// interactive reports whether standard input is a terminal.
 func (a *app) interactive() bool { return term.IsTerminal(int(a.in.Fd())) }
 
-// prompt asks for a secret at the terminal, without showing it.
+// prompt asks for a secret at the terminal, without echo.
 func (a *app) prompt(ctx context.Context, what string) (api.Secret, error) {
 	restore, err := noEcho(int(a.in.Fd()))
 	if err != nil {
@@ -93,8 +92,8 @@ func (a *app) promptNew(ctx context.Context, what string) (api.Secret, error) {
 	return first, nil
 }
 
-// noEcho stops a terminal from showing what is typed, until restore. That is
-// done before anything is asked, so that not even a fast typist is shown.
+// noEcho turns off the echo of a terminal until restore. Call it before the prompt, so
+// that nothing typed early is shown.
 func noEcho(fd int) (restore func(), err error) {
 	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
@@ -121,8 +120,7 @@ func (a *app) ask(ctx context.Context, what string) (api.Secret, error) {
 	return line, nil
 }
 
-// typed is the next line that is typed, unless the command is interrupted
-// before.
+// typed returns the next line from the terminal, unless the command is interrupted first.
 func (a *app) typed(ctx context.Context) ([]byte, error) {
 	type answer struct {
 		line []byte
@@ -159,9 +157,11 @@ func readLine(r io.Reader) ([]byte, error) {
 	}
 }
 
-// secretFrom reads a secret from the file that a flag names, or asks for it
-// where no flag was given and a person is there.
-func (a *app) secretFrom(cmd *cobra.Command, flag, file, what string, ask func(context.Context, string) (api.Secret, error)) (api.Secret, error) {
+// secretFrom reads a secret from the file that a flag names. Without the flag it asks for
+// it, if there is a terminal.
+func (a *app) secretFrom(
+	cmd *cobra.Command, flag, file, what string, ask func(context.Context, string) (api.Secret, error),
+) (api.Secret, error) {
 	switch {
 	case file != "":
 		return a.readSecret(cmd, flag, file)

@@ -14,7 +14,7 @@ func statusCommand(a *app) *cobra.Command {
 	var out format
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell whether the daemon runs, and where it listens",
+		Short: "Show whether the daemon runs, and where it listens",
 		Example: `  vtoken status
   vtoken status -o json`,
 		Args: arguments(),
@@ -55,7 +55,8 @@ func statusFields(s *api.Status) [][2]string {
 	return append(fields, [2]string{"You are", s.Caller.Name + ", role " + s.Caller.Role})
 }
 
-// recovery says whether there is a way back when machine, TPM and HSM are gone.
+// recovery says whether the store can be opened when the machine, the TPM and the HSM are
+// lost.
 func recovery(there bool) string {
 	if there {
 		return "by a passphrase"
@@ -63,7 +64,7 @@ func recovery(there bool) string {
 	return "none: when the KEKs are lost, so is every key (vtoken kek add --generate passphrase:file=FILE)"
 }
 
-// olderCopies says what becomes of an older copy of the data folder.
+// olderCopies says what happens to an older copy of the data folder.
 func olderCopies(r *api.Rollback) string {
 	text := "of the data folder are not detected: no KEK counts that can be asked; a TPM does (vtoken kek add tpm2:...)"
 	if r.Detected {

@@ -29,8 +29,8 @@ func tenantCreateCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a tenant",
-		Long: `Create a tenant: an organisation's part of the store, with users, tokens and
-API keys of its own, under a key of its own. Its id is printed.`,
+		Long: `Create a tenant: an organisation's part of the store, with its own users, tokens, API
+keys and encryption key. Its id is printed.`,
 		Example: `  vtoken tenant create sales
   vtoken tenant create research -o json`,
 		Args: arguments("NAME"),
@@ -84,22 +84,21 @@ func tenantPolicyCommand(a *app) *cobra.Command {
 	flags := []string{"pin-bound", "os-users", "no-os-users", "max-objects", "max-objects-per-user"}
 	cmd := &cobra.Command{
 		Use:   "policy TENANT [POLICY]",
-		Short: "Say what new tokens of a tenant are like, and how much tokens hold",
-		Long: `Say which algorithms new tokens of a tenant offer, as "vtoken token policy" says
-it of one token, and whether they are PIN-bound, as "vtoken token create" makes
-one (--pin-bound=false: no longer). Tokens that there are stay as they are.
+		Short: "Set the policies and quotas of a tenant",
+		Long: `Set the algorithms that new tokens of a tenant offer, as "vtoken token policy" does for
+one token, and whether they are PIN-bound, as with "vtoken token create"
+(--pin-bound=false ends that). Existing tokens do not change.
 
-With --os-users say which operating system users the tenant's own administrators may
-map to its users, in place of those said before: names and '#UID's with commas
-between them, or '*' for all but root. In the tenant "default" the users that they
-create are then mapped by name, if that name is among them. One that another tenant
-has is refused to them all the same. What is mapped already stays. Only an
-administrator of the machine says this.
+--os-users sets the operating system users that the tenant's own administrators may map
+to its users, in place of the current ones: names and '#UID's separated by commas, or
+'*' for all but root. In the tenant "default", users that they create are then mapped
+by name, if that name is among these. They cannot map one that another tenant has.
+Existing maps stay. Only an administrator of the machine may set this.
 
-The quotas are for all tokens of the tenant: how many objects one holds, and how
-many all tokens hold that one user owns. There are 8 KiB for each object, and 16
-MiB at least. Where it is used up, applications get CKR_DEVICE_MEMORY. What is
-there stays, also where it is more. 0 is the default.`,
+The quotas apply to all tokens of the tenant: how many objects one token may hold, and
+how many all tokens of one owner may. There are 8 KiB for each object, and at least 16
+MiB. When a quota is exhausted, applications get CKR_DEVICE_MEMORY. Existing objects
+stay, even above the quota. 0 is the default.`,
 		Example: `  vtoken tenant policy sales modern
   vtoken tenant policy sales --pin-bound
   vtoken tenant policy sales --os-users alice,bob,'#1001'
@@ -140,11 +139,12 @@ there stays, also where it is more. 0 is the default.`,
 			return nil
 		}),
 	}
-	cmd.Flags().StringSliceVar(&osUsers, "os-users", nil, "operating system users, `NAME`s and '#UID's, that the tenant's administrators may map")
-	cmd.Flags().BoolVar(&none, "no-os-users", false, "let the tenant's administrators map nobody, as at first")
-	cmd.Flags().BoolVar(&bound, "pin-bound", false, "let private keys of new tokens open with their PINs only")
-	cmd.Flags().Uint64Var(&objects, "max-objects", 0, "let a token hold so many objects (10000 by default)")
-	cmd.Flags().Uint64Var(&perUser, "max-objects-per-user", 0, "let all tokens that a user owns hold so many (20000 by default)")
+	cmd.Flags().StringSliceVar(&osUsers, "os-users",
+		nil, "operating system users, `NAME`s and '#UID's, that the tenant's administrators may map")
+	cmd.Flags().BoolVar(&none, "no-os-users", false, "let the tenant's administrators map nobody, which is the default")
+	cmd.Flags().BoolVar(&bound, "pin-bound", false, "make new tokens PIN-bound: only their PINs open their private keys")
+	cmd.Flags().Uint64Var(&objects, "max-objects", 0, "maximal number of objects on a token (0 is 10000)")
+	cmd.Flags().Uint64Var(&perUser, "max-objects-per-user", 0, "maximal number of objects on all tokens of an owner (0 is 20000)")
 	return cmd
 }
 
@@ -154,9 +154,9 @@ func tenantDeleteCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete TENANT",
 		Short: "Delete a tenant for good",
-		Long: `Delete a tenant, given by name or id, with its users and API keys. A tenant
-that has tokens is refused unless --with-tokens is given; then their keys are
-gone too, and nothing brings them back. The tenant "default" stays.`,
+		Long: `Delete a tenant, by name or id, with its users and API keys. A tenant with tokens is
+refused unless --with-tokens is given; then their keys are deleted too, and cannot be
+recovered. The tenant "default" cannot be deleted.`,
 		Example: `  vtoken tenant delete sales --dry-run
   vtoken tenant delete sales --with-tokens --yes`,
 		Args: arguments("TENANT"),
@@ -172,11 +172,11 @@ gone too, and nothing brings them back. The tenant "default" stays.`,
 		}),
 	}
 	d.addFlags(cmd)
-	cmd.Flags().BoolVar(&withTokens, "with-tokens", false, "delete its tokens too, with all keys on them")
+	cmd.Flags().BoolVar(&withTokens, "with-tokens", false, "also delete its tokens, with all their keys")
 	return cmd
 }
 
-// tenantContents says what goes with a tenant.
+// tenantContents says what is deleted with a tenant.
 func tenantContents(cmd *cobra.Command, c *client.Client, tenant string) (string, error) {
 	users, err := client.All(c.Users(cmd.Context(), tenant))
 	if err != nil {

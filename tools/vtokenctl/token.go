@@ -40,7 +40,7 @@ func tokenCommand(a *app) *cobra.Command {
 	)
 }
 
-// tokenState is the state of a token in a few words.
+// tokenState returns the state of a token in a few words.
 func tokenState(t *api.Token) string {
 	activated := t.Activation == "activated"
 	switch {
@@ -64,7 +64,7 @@ func tokenState(t *api.Token) string {
 	return "ready"
 }
 
-// pinState is the state of a PIN in a few words.
+// pinState returns the state of a PIN in a few words.
 func pinState(p api.PINStatus) string {
 	switch {
 	case !p.Set:
@@ -94,8 +94,8 @@ func tokenLabelCommand(a *app) *cobra.Command {
 		Use:   "label ID TEXT",
 		Short: "Set the label of a token",
 		Long: `Set the label of a token that is not complete yet. PKCS#11 applications show its
-first 32 bytes. Applications that know the token by its old label have to be
-told; those that know it by the URI of "vtoken token show" go on.`,
+first 32 bytes. Applications that are configured with the old label must be changed;
+those with the URI of "vtoken token show" are not affected.`,
 		Example: `  vtoken token label 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 "Alice, signing"`,
 		Args:    arguments("ID", "TEXT"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -109,10 +109,10 @@ func tokenUnlockCommand(a *app) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
 		Use:   "unlock ID",
-		Short: "Allow tries of a PIN again",
-		Long: `Start the count of wrong tries of a PIN anew, on complete tokens too. The PIN and
-what is on the token stay as they are. It takes the right to manage, and is done three
-times in 24 hours for each PIN: then set another one (vtoken token reset-pin).`,
+		Short: "Restore the tries of a PIN",
+		Long: `Restore all tries of a PIN, on complete tokens too. The PIN and the contents of the token
+do not change. This takes the right to manage, and works three times in 24 hours for
+each PIN; after that, set another PIN (vtoken token reset-pin).`,
 		Example: `  vtoken token unlock 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -120,7 +120,7 @@ times in 24 hours for each PIN: then set another one (vtoken token reset-pin).`,
 			return err
 		}),
 	}
-	cmd.Flags().StringVar(&role, "role", "user", "whose PIN, the `ROLE` user or so")
+	cmd.Flags().StringVar(&role, "role", "user", "`ROLE` of the PIN: user or so")
 	complete(cmd, "role", "user", "so")
 	return cmd
 }
@@ -130,8 +130,8 @@ func tokenCompleteCommand(a *app) *cobra.Command {
 		Use:   "complete ID",
 		Short: "End the provisioning of a token",
 		Long: `End the provisioning of a token: its user's applications see it from now on, and
-administrators no longer change its keys, certificates, PINs and label. There is
-no way back.`,
+administrators can no longer change its keys, certificates, PINs and label. This cannot
+be undone.`,
 		Example: `  vtoken token complete 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -146,8 +146,8 @@ func tokenEnableCommand(a *app, on bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "disable ID",
 		Short: "Hide a token from applications",
-		Long: `Hide a token from applications, until "vtoken token enable". What is on it stays
-as it is.`,
+		Long: `Hide a token from applications, until "vtoken token enable". Its contents do not
+change.`,
 		Example: `  vtoken token disable 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -165,12 +165,11 @@ as it is.`,
 func tokenPolicyCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "policy ID POLICY",
-		Short: "Say which algorithms a token offers",
-		Long: `Say which algorithms a token offers: "modern" (the default; SHA-1 signatures are
-verified and no longer made; no MD5, DES and 3DES), "legacy" (everything, for
-software that cannot be changed yet), or PKCS#11 mechanisms by name with commas
-between them. An empty POLICY is the tenant's. It holds at once, for complete
-tokens too.`,
+		Short: "Set the algorithms that a token offers",
+		Long: `Set the algorithms that a token offers: "modern" (the default; it verifies SHA-1
+signatures but does not make them; no MD5, DES and 3DES), "legacy" (everything, for
+software that cannot be changed yet), or names of PKCS#11 mechanisms separated by
+commas. An empty POLICY is the tenant's. It applies at once, to complete tokens too.`,
 		Example: `  vtoken token policy 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 legacy
   vtoken token policy 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 CKM_ECDSA,CKM_ECDSA_SHA256`,
 		Args: arguments("ID", "POLICY"),
@@ -186,8 +185,8 @@ func tokenDeleteCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete ID",
 		Short: "Delete a token for good",
-		Long: `Delete a token with all keys and certificates on it. Nothing brings them back; to
-take a token out of use for a while, disable it.`,
+		Long: `Delete a token with all its keys and certificates. They cannot be recovered. To take a
+token out of use for a while, disable it.`,
 		Example: `  vtoken token delete 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --dry-run
   vtoken token delete 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --yes`,
 		Args: arguments("ID"),

@@ -9,7 +9,7 @@ import (
 	"vtoken/provisioning/client"
 )
 
-// pinFiles are the flags that say where PINs come from.
+// pinFiles are the flags with files of PINs.
 type pinFiles struct{ user, so string }
 
 func (p *pinFiles) addFlags(cmd *cobra.Command) {
@@ -33,7 +33,7 @@ func (p *pinFiles) read(a *app, cmd *cobra.Command) (user, so api.Secret, err er
 	return user, so, nil
 }
 
-// tokenCreation is what the flags of "token create" say.
+// tokenCreation has the flags of "token create".
 type tokenCreation struct {
 	out     format
 	tenant  string
@@ -48,21 +48,21 @@ func tokenCreateCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --user NAME",
 		Short: "Create a token for a user",
-		Long: `Create a token for a user. Its id alone is printed on standard output; what to
-do next is told on standard error.
+		Long: `Create a token for a user. Only its id is printed on standard output; standard error says
+what to do next.
 
 Applications do not see the token until it is complete: import keys with "vtoken
-token import", then call "vtoken token complete". With --complete it is so from
+token import", then call "vtoken token complete". With --complete it is complete from
 the start: an empty card that its user fills with pkcs11-tool and the like.
 
-There is no default PIN. Without --user-pin-file the token has none, and needs
-one (vtoken token reset-pin) before it is complete. PINs are read from files or
-standard input; one newline at their end does not count.
+There is no default PIN. Without --user-pin-file the token has none, and needs one
+(vtoken token reset-pin) before it can be completed. PINs are read from files or standard
+input; one newline at the end is ignored.
 
-The private keys of a PIN-bound token (--pin-bound) open with its PINs only: not
-even the administrator of this machine can use them, nor give the token another
-PIN, without the user PIN or the SO PIN. If both are lost, so are the keys. It is
-so from the start or never. "vtoken tenant policy" makes all new tokens so.`,
+Only the PINs of a PIN-bound token (--pin-bound) open its private keys: without the user
+PIN or the SO PIN, not even the administrator of this machine can use them or set
+another PIN. If both PINs are lost, so are the keys. A token cannot become PIN-bound
+later. "vtoken tenant policy" makes all new tokens of a tenant PIN-bound.`,
 		Example: `  vtoken token create --user alice --label "Alice's card" --user-pin-file alice.pin
   vtoken token create --user alice --label empty --user-pin-file alice.pin --so-pin-file so.pin --complete
   vtoken token create --user alice --user-pin-file alice.pin --so-pin-file so.pin --pin-bound`,
@@ -70,15 +70,16 @@ so from the start or never. "vtoken tenant policy" makes all new tokens so.`,
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error { return a.createToken(cmd, c, n) }),
 	}
 	cmd.Flags().StringVar(&n.request.User, "user", "", "`NAME` of the user who holds the token: login or id")
-	cmd.Flags().BoolVar(&n.request.Unassigned, "unassigned", false, "make a token that waits for a holder (vtoken token assign)")
+	cmd.Flags().BoolVar(&n.request.Unassigned, "unassigned",
+		false, "create a token without a holder (see vtoken token assign)")
 	cmd.Flags().StringVar(&n.request.Serial, "serial", "", "`NUMBER` of the token (else one is made)")
 	cmd.Flags().StringVar(&n.request.Label, "label", "", "`TEXT` that applications show (else the serial number)")
 	addTenantFlag(cmd, &n.tenant)
 	n.pins.addFlags(cmd)
-	cmd.Flags().BoolVar(&n.request.Complete, "complete", false, "make it complete from the start")
-	cmd.Flags().BoolVar(&n.request.PINBound, "pin-bound", false, "let its private keys open with its PINs only")
-	cmd.Flags().StringVar(&n.module, "module", "", "`PATH` of vtoken-pkcs11.so in what is told (else where it is found)")
-	cmd.Flags().BoolVarP(&n.quiet, "quiet", "q", false, "do not tell what to do next")
+	cmd.Flags().BoolVar(&n.request.Complete, "complete", false, "create a complete token")
+	cmd.Flags().BoolVar(&n.request.PINBound, "pin-bound", false, "make it PIN-bound: only its PINs open its private keys")
+	cmd.Flags().StringVar(&n.module, "module", "", "`PATH` of vtoken-pkcs11.so for the next steps (else where it is found)")
+	cmd.Flags().BoolVarP(&n.quiet, "quiet", "q", false, "do not print the next steps")
 	n.out.addFlag(cmd)
 	return cmd
 }
@@ -105,14 +106,14 @@ func (a *app) createToken(cmd *cobra.Command, c *client.Client, n tokenCreation)
 	return a.tellNext(cmd, c, t, n.module)
 }
 
-// tellNext says on standard error what to do with a new token.
+// tellNext prints the next steps with a new token to standard error.
 func (a *app) tellNext(cmd *cobra.Command, c *client.Client, t *api.Token, module string) error {
 	status, err := c.Status(cmd.Context())
 	if err != nil {
 		return nil // the token is made, and its id is told: that is what counts
 	}
 	if t.User == "" {
-		_, err := fmt.Fprintf(a.err, "\n# Give the token to somebody.\nvtoken token assign %s --user NAME\n", t.ID)
+		_, err := fmt.Fprintf(a.err, "\n# Assign the token to a user.\nvtoken token assign %s --user NAME\n", t.ID)
 		return err
 	}
 	if !t.Complete {

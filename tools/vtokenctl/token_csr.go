@@ -10,8 +10,8 @@ import (
 	"vtoken/provisioning/client"
 )
 
-// maxCertificates is the greatest certificate file that is read, in bytes. The
-// daemon has the last word.
+// maxCertificates is the maximal size of a certificate file, in bytes. The daemon has its
+// own limit.
 const maxCertificates = 1 << 20
 
 func tokenCSRCommand(a *app) *cobra.Command {
@@ -24,8 +24,8 @@ func tokenCSRCommand(a *app) *cobra.Command {
 		Long: `Make a key pair for the holder of a token that is not complete yet, and print the
 request for its certificate (PKCS #10) in PEM. The key's id is on standard error.
 
-The key waits in the daemon, sealed, for 7 days. "vtoken token put-cert" puts it on
-the token with the certificate that the CA issued. 16 keys of a user wait at a time;
+The key waits in the daemon, encrypted, for 7 days. "vtoken token put-cert" puts it on
+the token with the certificate that the CA issued. At most 16 keys of a user can wait;
 "vtoken user keys" lists them.`,
 		Example: `  vtoken token csr 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --subject "CN=Alice,O=Example" --type ec:P-256 --san email:alice@example.com`,
 		Args:    arguments("ID"),
@@ -49,9 +49,10 @@ the token with the certificate that the CA issued. 16 keys of a user wait at a t
 		}),
 	}
 	cmd.Flags().StringVar(&n.Subject, "subject", "", "distinguished `NAME` (RFC 4514) with a CN")
-	cmd.Flags().StringVar(&n.Type, "type", "rsa:2048", "`TYPE` of the key: rsa:2048, rsa:3072, rsa:4096, ec:P-256 or ec:P-384")
+	cmd.Flags().StringVar(&n.Type, "type",
+		"rsa:2048", "`TYPE` of the key: rsa:2048, rsa:3072, rsa:4096, ec:P-256 or ec:P-384")
 	cmd.Flags().StringArrayVar(&names, "san", nil, "alternative `NAME`, email:ADDRESS or upn:NAME (repeatable)")
-	cmd.Flags().StringVar(&n.User, "user", "", "`NAME` of the holder for whom it is: login or id (else the only one)")
+	cmd.Flags().StringVar(&n.User, "user", "", "`NAME` of the holder who gets the key: login or id (else the only one)")
 	complete(cmd, "type", "rsa:2048", "rsa:3072", "rsa:4096", "ec:P-256", "ec:P-384")
 	out.addFlag(cmd)
 	return cmd
@@ -81,11 +82,11 @@ func tokenPutCertCommand(a *app) *cobra.Command {
 		Short: "Store the certificate that was issued for a key",
 		Long: `Store the certificate that the CA issued for a request of "vtoken token csr" on a
 token that is not complete yet, with the key that waits for it (--key), its public
-key and the chain, all or nothing. Without --key it is the certificate of a key that
-the token has. The serial numbers of the certificates are printed, one a line, the
+key and the chain, all or nothing. Without --key the certificate is for a key that the
+token has. The serial numbers of the certificates are printed, one a line, the
 key's own first.
 
-The file is PEM, with the chain behind the certificate where there is one.`,
+The file is PEM. The chain, if there is one, follows the certificate.`,
 		Example: `  vtoken token put-cert 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --key 0e8b2c51-93d4-4f0e-8f5b-6a1d7c2e4b90 --cert alice.crt`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {

@@ -11,8 +11,8 @@ import (
 	"vtoken/provisioning/client"
 )
 
-// maxPFX is the greatest PFX file that is read, in bytes. The daemon has the
-// last word; this only keeps a wrong file name from being sent.
+// maxPFX is the maximal size of a PFX file, in bytes. The daemon has its own limit; this
+// one keeps other files from being sent by mistake.
 const maxPFX = 4 << 20
 
 func tokenImportCommand(a *app) *cobra.Command {
@@ -42,12 +42,13 @@ The password is read from --pfx-password-file, or asked for.`,
 		}),
 	}
 	cmd.Flags().StringVar(&file, "pfx", "", "PFX `FILE` to import")
-	cmd.Flags().StringVar(&passwordFile, "pfx-password-file", "", "`FILE` with its password (- is standard input; else it is asked for)")
+	cmd.Flags().StringVar(&passwordFile, "pfx-password-file",
+		"", "`FILE` with its password (- is standard input; else it is asked for)")
 	out.addFlag(cmd)
 	return cmd
 }
 
-// showImported prints what was stored, and what may surprise on standard error.
+// showImported prints what was stored, and warnings to standard error.
 func (a *app) showImported(out format, done *api.Imported) error {
 	for _, w := range done.Warnings {
 		fmt.Fprintf(a.err, "vtoken: note: %s\n", printable(w))

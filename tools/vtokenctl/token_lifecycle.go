@@ -15,16 +15,16 @@ func tokenAssignCommand(a *app) *cobra.Command {
 	var d destructive
 	cmd := &cobra.Command{
 		Use:   "assign ID --user NAME",
-		Short: "Give a token to a user",
-		Long: `Give a token that nobody holds to a user. With --share the user gets a token that
-others hold as well, with --take the others lose it.
+		Short: "Assign a token to a user",
+		Long: `Assign a token that nobody holds to a user. With --share the user holds it together with
+others; with --take the others lose it.
 
-A card that comes to somebody else than its last holder is emptied first: its keys
-and PINs were that person's. With --keep they stay, which only an administrator
-may say. A token for one-time passwords keeps its seed and loses its PIN.
+A card that goes to another user than its last holder is emptied first: its keys and
+PINs belonged to that person. --keep keeps them, and is for administrators only. A token
+for one-time passwords keeps its seed and loses its PIN.
 
-Where there are keys, sharing a token takes the right to manage, and giving it away
-emptied the right to remove.`,
+If the token has keys, sharing it takes the right to manage, and emptying it the right
+to remove.`,
 		Example: `  vtoken token assign 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user bob --share
   vtoken token assign 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user bob --take --yes`,
 		Args: arguments("ID"),
@@ -42,9 +42,9 @@ emptied the right to remove.`,
 		}),
 	}
 	cmd.Flags().StringVar(&to.User, "user", "", "`NAME` of the user: login, alias or id")
-	cmd.Flags().BoolVar(&to.Share, "share", false, "one more holder of a token that is held")
-	cmd.Flags().BoolVar(&to.Take, "take", false, "take it from those who hold it")
-	cmd.Flags().BoolVar(&to.KeepKeys, "keep", false, "leave keys and PINs on a card that changes hands")
+	cmd.Flags().BoolVar(&to.Share, "share", false, "add the user to the holders of a token")
+	cmd.Flags().BoolVar(&to.Take, "take", false, "take the token from its holders")
+	cmd.Flags().BoolVar(&to.KeepKeys, "keep", false, "keep the keys and PINs of a card that changes hands")
 	cmd.Flags().BoolVar(&to.Inactive, "inactive", false, "leave its activation for later")
 	d.addFlags(cmd)
 	return cmd
@@ -55,8 +55,8 @@ func tokenUnassignCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unassign ID",
 		Short: "Take a token from its holders",
-		Long: `Take a token from a user, or from all who hold it. What is on it stays as it is,
-and nobody can use it, until "vtoken token assign".`,
+		Long: `Take a token from a user, or from all its holders. Its contents stay, and nobody can use
+them until "vtoken token assign".`,
 		Example: `  vtoken token unassign 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -64,7 +64,7 @@ and nobody can use it, until "vtoken token assign".`,
 			return err
 		}),
 	}
-	cmd.Flags().StringVar(&user, "user", "", "only from the user of this `NAME`: login, alias or id")
+	cmd.Flags().StringVar(&user, "user", "", "`NAME` of the one user to take it from: login, alias or id")
 	return cmd
 }
 
@@ -73,9 +73,9 @@ func tokenActivateCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "activate ID",
 		Short: "End the activation of a token",
-		Long: `End the activation of a token, so that its holder's applications see it: with the
-code of "vtoken token activation-code", or without one on your word that the token
-is in its holder's hands.`,
+		Long: `End the activation of a token, so that its holder's applications see it: with the code
+of "vtoken token activation-code", or without one if you know that the holder has the
+token.`,
 		Example: `  vtoken token activate 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -100,9 +100,9 @@ func tokenActivationCodeCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "activation-code ID",
 		Short: "Begin the activation of a token",
-		Long: `Begin the activation of a token, or begin it anew, and print the code that ends it.
-It is shown this once. Until the activation has ended, applications do not see the
-token. Five wrong codes end it as well.`,
+		Long: `Begin the activation of a token, or restart it, and print the code that ends it. The code
+is shown once. Until the activation has ended, applications do not see the token. Five
+wrong codes cancel it.`,
 		Example: `  vtoken token activation-code 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --lasts 24h`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -115,15 +115,15 @@ token. Five wrong codes end it as well.`,
 			return err
 		}),
 	}
-	cmd.Flags().DurationVar(&lasts, "lasts", 5*time.Minute, "how long the code lasts, from 1m to 720h")
+	cmd.Flags().DurationVar(&lasts, "lasts", 5*time.Minute, "lifetime of the code, from 1m to 720h")
 	return cmd
 }
 
 func tokenExpireCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "expire ID TIME",
-		Short: "Set when a token ends",
-		Long: `Set when a token ends. From then on applications do not see it. TIME is as in
+		Short: "Set when a token expires",
+		Long: `Set when a token expires. Applications do not see an expired token. TIME is such as
 2027-01-31T12:00:00Z, or "never".`,
 		Example: `  vtoken token expire 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 2099-01-31T12:00:00Z
   vtoken token expire 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 never`,
@@ -143,7 +143,7 @@ func tokenExpireCommand(a *app) *cobra.Command {
 func tokenConfineCommand(a *app, confined bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "release ID",
-		Short:   "Let a soft token be downloaded again",
+		Short:   "Open the download of a soft token",
 		Example: `  vtoken token release 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -152,7 +152,7 @@ func tokenConfineCommand(a *app, confined bool) *cobra.Command {
 		}),
 	}
 	if confined {
-		cmd.Use, cmd.Short = "confine ID", "Let a soft token be downloaded no more"
+		cmd.Use, cmd.Short = "confine ID", "Close the download of a soft token"
 		cmd.Example = `  vtoken token confine 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10`
 	}
 	return cmd
@@ -163,8 +163,8 @@ func tokenDeceaseCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "decease ID",
 		Short: "End a token for good and keep its record",
-		Long: `End a token for good. What is on it is destroyed; that there was such a token stays
-to be read, until "vtoken token delete".`,
+		Long: `End a token for good. Its contents are destroyed; its record stays until "vtoken token
+delete".`,
 		Example: `  vtoken token decease 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --yes`,
 		Args:    arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -183,9 +183,9 @@ to be read, until "vtoken token delete".`,
 func tokenGroupsCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "groups ID [GROUP-ID]...",
-		Short: "Put a token that nobody holds aside for groups",
-		Long: `Set the groups that a token without a holder is put aside for, by the ids of
-"vtoken group list". Without any it is for everybody.`,
+		Short: "Reserve a token without a holder for groups",
+		Long: `Set the groups that a token without a holder is reserved for, by the ids of "vtoken
+group list". Without any it is available to everybody.`,
 		Example: `  vtoken token groups $(vtoken token create --unassigned)`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {

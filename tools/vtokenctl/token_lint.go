@@ -24,13 +24,13 @@ func tokenLintCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint ID",
 		Short: "Look for what applications stumble over on a token",
-		Long: `Look for what makes applications refuse a token, or overlook keys on it: keys
-without a certificate, what shares a CKA_ID or a label, certificates that have
-expired or are another key's, and the like. For each finding, say what Java,
-OpenSSH, NSS, GnuTLS and OpenSSL (its engine, and so nginx) make of it, and what
-to do. The exit code is 5 where there are findings.
+		Long: `Look for what makes applications refuse a token, or overlook keys on it: keys without a
+certificate, objects that share a CKA_ID or a label, certificates that have expired or
+belong to another key, and the like. For each finding, say what Java, OpenSSH, NSS,
+GnuTLS and OpenSSL (its engine, and so nginx) do with it, and what to do about it. The
+exit code is 5 if there are findings.
 
-Nothing of this takes a PIN: it reads what is stored beside the keys.`,
+This takes no PIN: it reads what is stored beside the keys.`,
 		Example: `  vtoken token lint 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10
   vtoken token lint 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 -o json`,
 		Args: arguments("ID"),

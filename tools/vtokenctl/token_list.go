@@ -35,7 +35,7 @@ applications can use it, or "activation pending", "unassigned", "PIN locked",
 		}),
 	}
 	cmd.Flags().StringVar(&filter.User, "user", "", "only tokens of the user of this `NAME`: login or id")
-	cmd.Flags().StringVar(&filter.Label, "label", "", "only tokens whose whole label is this `TEXT`")
+	cmd.Flags().StringVar(&filter.Label, "label", "", "only tokens with exactly this label (`TEXT`)")
 	addTenantFlag(cmd, &tenant)
 	out.addFlag(cmd)
 	return cmd
@@ -64,9 +64,9 @@ func tokenSearchCommand(a *app) *cobra.Command {
 	var most int
 	cmd := &cobra.Command{
 		Use:   "search",
-		Short: "Find tokens by what they are",
-		Long: `Find tokens by what they are. A condition is "FIELD OPERATOR VALUE", or
-"FIELD exists" and "FIELD notExists"; all have to hold.
+		Short: "Find tokens by their properties",
+		Long: `Find tokens by their properties. A condition is "FIELD OPERATOR VALUE", "FIELD exists" or
+"FIELD notExists"; all conditions must hold.
 
 Fields: serial, label, kind (card, otp), manufacturer, model, repository, hardware,
 activation (new, pending, activated), state (unassigned, new, pending, active,
@@ -92,10 +92,11 @@ like (with % for any characters).`,
 			return a.writeTokens(tokens, out)
 		}),
 	}
-	cmd.Flags().StringArrayVar(&where, "where", nil, "`CONDITION` that tokens fit (repeatable)")
-	cmd.Flags().StringVar(&search.OrderBy, "order-by", "serial", "`FIELD` to sort by: serial, label, state, createdAt, lastUsedAt, expiresAt or slot")
-	cmd.Flags().BoolVar(&search.Descending, "descending", false, "the greatest first")
-	cmd.Flags().IntVar(&most, "most", 1000, "`NUMBER` of tokens to list at most")
+	cmd.Flags().StringArrayVar(&where, "where", nil, "`CONDITION` that tokens must meet (repeatable)")
+	cmd.Flags().StringVar(&search.OrderBy, "order-by",
+		"serial", "`FIELD` to sort by: serial, label, state, createdAt, lastUsedAt, expiresAt or slot")
+	cmd.Flags().BoolVar(&search.Descending, "descending", false, "sort in descending order")
+	cmd.Flags().IntVar(&most, "most", 1000, "maximal `NUMBER` of tokens to list")
 	addTenantFlag(cmd, &tenant)
 	out.addFlag(cmd)
 	return cmd
@@ -107,7 +108,7 @@ func parseCriterion(text string) (api.Criterion, bool) {
 	return api.Criterion{Field: field, Operator: operator, Value: value}, ok && valued == !strings.HasSuffix(strings.ToLower(operator), "exists")
 }
 
-// searchTokens reads pages until there are enough.
+// searchTokens reads pages until it has enough tokens.
 func searchTokens(cmd *cobra.Command, c *client.Client, tenant string, s api.Search, most int) ([]api.Token, error) {
 	found := []api.Token{}
 	for {

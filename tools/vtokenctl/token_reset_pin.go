@@ -13,24 +13,25 @@ func tokenResetPINCommand(a *app) *cobra.Command {
 	var fresh, current pinFiles
 	cmd := &cobra.Command{
 		Use:   "reset-pin ID",
-		Short: "Set the PINs of a token anew",
-		Long: `Set the user PIN, the SO PIN or both of a token that is not complete yet. What is
-on the token stays. Without a file, a new user PIN is asked for.
+		Short: "Set the PINs of a token",
+		Long: `Set the user PIN, the SO PIN or both of a token that is not complete yet. The contents of
+the token stay. Without a file, a new user PIN is asked for.
 
-With the SO PIN that the token has (--current-so-pin-file) that goes for every
-token, as it does for applications (C_InitPIN). A PIN-bound token that has a PIN
-needs one of its PINs, unless you have set the first just now: only they open its
-keys. A wrong one counts as a try.
+With the current SO PIN (--current-so-pin-file) this works for every token, as it does
+for applications (C_InitPIN). A PIN-bound token with a PIN needs one of its PINs, unless
+you have just set the first one: only its PINs open its keys. A wrong one counts as a
+try.
 
-Otherwise a complete token's PIN is its user's own; "vtoken token unlock" helps
-where it was typed wrongly too often.`,
+Otherwise only its user can set the PIN of a complete token; "vtoken token unlock" helps
+after too many wrong tries.`,
 		Example: `  vtoken token reset-pin 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user-pin-file alice.pin
   vtoken token reset-pin 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --so-pin-file so.pin
   vtoken token reset-pin 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 --user-pin-file alice.pin --current-so-pin-file so.pin`,
 		Args: arguments("ID"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if current.user != "" && current.so != "" {
-				return usagef(cmd, "one PIN that the token has is enough: give --current-so-pin-file or --current-user-pin-file")
+				return usagef(cmd,
+					"one PIN that the token has is enough: give --current-so-pin-file or --current-user-pin-file")
 			}
 			user, so, err := fresh.read(a, cmd)
 			if err == nil && user == nil && so == nil {
@@ -50,8 +51,9 @@ where it was typed wrongly too often.`,
 		}),
 	}
 	fresh.addFlags(cmd)
-	cmd.Flags().StringVar(&current.so, "current-so-pin-file", "", "`FILE` with the SO PIN that the token has (- is standard input)")
-	cmd.Flags().StringVar(&current.user, "current-user-pin-file", "", "`FILE` with the user PIN that the token has (- is standard input)")
+	cmd.Flags().StringVar(&current.so, "current-so-pin-file", "", "`FILE` with the current SO PIN (- is standard input)")
+	cmd.Flags().StringVar(&current.user, "current-user-pin-file",
+		"", "`FILE` with the current user PIN (- is standard input)")
 	return cmd
 }
 
@@ -61,7 +63,7 @@ type rolePIN struct {
 	pin  api.Secret
 }
 
-// current reads the PIN that a token has.
+// current reads the current PIN of a token.
 func (p *pinFiles) current(a *app, cmd *cobra.Command) (with rolePIN, err error) {
 	switch {
 	case p.user != "":
@@ -74,9 +76,9 @@ func (p *pinFiles) current(a *app, cmd *cobra.Command) (with rolePIN, err error)
 	return with, err
 }
 
-// resetPINs sets those PINs that there are, with a PIN that the token has where
-// that is given. The role of that one comes last. Where none is given and both are
-// set, the second is set with the first if the token is PIN-bound.
+// resetPINs sets the given PINs, with a current PIN if one is given. The PIN of that role
+// is set last. Without a current PIN, if both are set and the token is PIN-bound, the
+// first new PIN authorizes the second.
 func resetPINs(ctx context.Context, c *client.Client, id string, fresh []rolePIN, with rolePIN) error {
 	if fresh[0].role == with.role {
 		fresh[0], fresh[1] = fresh[1], fresh[0]

@@ -11,7 +11,7 @@ import (
 	"vtoken/provisioning/client"
 )
 
-// tokenDetails is what "token show -o json" writes.
+// tokenDetails is the output of "token show -o json".
 type tokenDetails struct {
 	*api.Token
 	Objects []api.Object `json:"objects"`
@@ -22,9 +22,9 @@ func tokenShowCommand(a *app) *cobra.Command {
 	var module string
 	cmd := &cobra.Command{
 		Use:   "show ID",
-		Short: "Show a token, what is on it, and how to use it",
-		Long: `Show a token, the objects on it, and lines to paste that use it from
-pkcs11-tool, OpenSSL, ssh and p11-kit.`,
+		Short: "Show a token, its objects, and how to use it",
+		Long: `Show a token, the objects on it, and lines to paste for using it with pkcs11-tool,
+OpenSSL, ssh and p11-kit.`,
 		Example: `  vtoken token show 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10
   vtoken token show 5b0b1f6e-6b7e-4a7e-9f0b-2f3d1c9a8e10 -o json`,
 		Args: arguments("ID"),
@@ -90,7 +90,7 @@ func (a *app) writeToken(t *api.Token, objects []api.Object) error {
 	return writeTable(a.out, []string{"OBJECT", "LABEL", "ID", "KIND"}, objectRows(objects))
 }
 
-// holders are the logins of all who hold a token.
+// holders returns the logins of all holders of a token.
 func holders(t *api.Token) string {
 	var logins []string
 	for _, h := range t.Holders {
@@ -120,7 +120,7 @@ func objectRows(objects []api.Object) [][]string {
 	return rows
 }
 
-// objectKind is the type of a key, or whose a certificate is and until when.
+// objectKind returns the type of a key, or the owner and expiry of a certificate.
 func objectKind(o api.Object) string {
 	switch {
 	case o.KeyType != "" && o.Bits > 0:
@@ -133,7 +133,7 @@ func objectKind(o api.Object) string {
 	return o.Subject
 }
 
-// passwords is how a token makes one-time passwords, in a few words.
+// passwords describes the one-time passwords of a token in a few words.
 func passwords(o *api.OTP) string {
 	text := fmt.Sprintf("%s with %s, %d digits", strings.ToUpper(o.Type), o.Hash, o.Digits)
 	if o.Period > 0 {

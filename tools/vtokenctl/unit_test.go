@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning/api"
 )
@@ -67,13 +68,9 @@ func TestDefaultSocket(t *testing.T) {
 	a := &app{getenv: func(name string) string { return env[name] }}
 	want := "/run/vtoken/admin.sock"
 	if os.Geteuid() != 0 {
-		if err := os.Mkdir(dir+"/vtoken", 0o700); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Mkdir(dir+"/vtoken", 0o700))
 		want = dir + "/vtoken/admin.sock"
-		if err := os.WriteFile(want, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(want, nil, 0o600))
 	}
 	if got := a.adminSocket(); got != want {
 		t.Errorf("default: %s, want %s", got, want)
@@ -94,9 +91,7 @@ func TestUnusualSocket(t *testing.T) {
 	a := &app{getenv: func(string) string { return "" }}
 	var b strings.Builder
 	p := paste{token: &api.Token{URI: "pkcs11:serial=1"}, module: "/m/my module.so", socket: "/tmp/it's/p11.sock"}
-	if err := a.writePaste(&b, p); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, a.writePaste(&b, p))
 	for _, want := range []string{
 		`export VTOKEN_P11_SOCKET='/tmp/it'\''s/p11.sock'`,
 		`ssh-keygen -D '/m/my module.so'`,

@@ -33,11 +33,10 @@ func userCreateCommand(a *app) *cobra.Command {
 		Short: "Create a user",
 		Long: `Create a user, who can then hold tokens. Its id is printed.
 
-In the tenant "default" the tokens of a user are seen by the operating system
-user of the same name. Another one is set with --os-user, here or later with
-"vtoken user map". Both are for administrators of the machine, and for those of the
-tenant as far as "vtoken tenant policy --os-users" lets them; a user that they make
-otherwise is mapped to nobody.`,
+In the tenant "default", the operating system user of the same name sees the tokens of a
+user. Set another one with --os-user, or later with "vtoken user map". Administrators of
+the machine may do both, and those of the tenant as far as "vtoken tenant policy
+--os-users" allows; other users that they create are mapped to nobody.`,
 		Example: `  vtoken user create alice
   vtoken user create alice --tenant sales --os-user alice --os-user '#1001'
   vtoken user create bob -o json`,
@@ -55,7 +54,8 @@ otherwise is mapped to nobody.`,
 		}),
 	}
 	addTenantFlag(cmd, &tenant)
-	cmd.Flags().StringArrayVar(&osUsers, "os-user", nil, "operating system user, a `NAME` or '#UID', who sees the user's tokens (repeatable)")
+	cmd.Flags().StringArrayVar(&osUsers, "os-user",
+		nil, "operating system user, a `NAME` or '#UID', who sees the user's tokens (repeatable)")
 	out.addFlag(cmd)
 	return cmd
 }
@@ -89,7 +89,7 @@ func userListCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// osUsersOf is the map of a user as the table has it.
+// osUsersOf returns the map of a user for the table.
 func osUsersOf(u api.User) string {
 	if u.NotByName {
 		return "nobody"
@@ -111,18 +111,18 @@ func userMapCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "map LOGIN",
 		Short: "Set the operating system users who see a user's tokens",
-		Long: `Set the operating system users whose processes see the tokens of a user, in
-place of those set before. The kernel tells the daemon who a process is; nothing
-that the process says counts.
+		Long: `Set the operating system users whose processes see the tokens of a user, in place of the
+current ones. The daemon identifies a process by its peer credentials from the kernel,
+and not by what the process says.
 
-With --default the map is as at first: in the tenant "default" the operating
-system user of the same name, in other tenants nobody.
+--default restores the initial map: in the tenant "default" the operating system user of
+the same name, in other tenants nobody.
 
-An operating system user who is mapped to several users sees the tokens of all of
-them, and makes new ones for the first: the one of the same name, else the oldest.
+An operating system user who is mapped to several users sees the tokens of all of them,
+and creates new ones for the first: the one of the same name, else the oldest.
 
-An administrator of the machine maps anybody. Those of a tenant map who is named in
-"vtoken tenant policy --os-users" and belongs to no other tenant.`,
+An administrator of the machine may map anybody; a tenant's own administrators those that
+"vtoken tenant policy --os-users" names and that belong to no other tenant.`,
 		Example: `  vtoken user map alice --os-user alice --os-user www-data
   vtoken user map alice --os-user '#1001'
   vtoken user map alice --default`,
@@ -137,7 +137,7 @@ An administrator of the machine maps anybody. Those of a tenant map who is named
 		}),
 	}
 	cmd.Flags().StringArrayVar(&osUsers, "os-user", nil, "operating system user, a `NAME` or '#UID' (repeatable)")
-	cmd.Flags().BoolVar(&none, "default", false, "go back to the default")
+	cmd.Flags().BoolVar(&none, "default", false, "restore the default")
 	addTenantFlag(cmd, &tenant)
 	return cmd
 }
@@ -148,8 +148,8 @@ func userChangeCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "change LOGIN",
 		Short: "Set the domain and the aliases of a user",
-		Long: `Set the domain of a user, as some provisioning systems name it, and the aliases
-that the user is found by, in place of those set before.`,
+		Long: `Set the domain of a user, as some provisioning systems call it, and the aliases of the
+user, in place of the current ones.`,
 		Example: `  vtoken user change alice --domain example.com --alias alice@example.com`,
 		Args:    arguments("LOGIN"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -203,8 +203,8 @@ func userKeysCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys LOGIN",
 		Short: "List the keys of a user that wait for certificates",
-		Long: `List the keys of "vtoken token csr" that wait for their certificates, and those that
-got them lately.`,
+		Long: `List the keys of "vtoken token csr" that wait for their certificates, and those that got
+them recently.`,
 		Example: `  vtoken user keys alice`,
 		Args:    arguments("LOGIN"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -253,8 +253,8 @@ func userEnableCommand(a *app, on bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "disable LOGIN",
 		Short: "Hide a user's tokens from applications",
-		Long: `Hide all tokens of a user from applications, until "vtoken user enable". The
-tokens and what is on them stay as they are.`,
+		Long: `Hide all tokens of a user from applications, until "vtoken user enable". The tokens and
+their contents do not change.`,
 		Example: `  vtoken user disable alice`,
 		Args:    arguments("LOGIN"),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, args []string) error {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/dialect/all"
@@ -18,9 +20,7 @@ import (
 func TestIndex(t *testing.T) {
 	core := provisioning.New(provtest.New(), provisioning.Options{})
 	list, err := all.New(all.Names(), core, &httpkit.Kit{Keys: core, URL: "https://localhost"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	mux := http.NewServeMux()
 	for _, d := range list {
 		dialect.Mount(mux, d)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -24,17 +26,11 @@ func newForeign(t testing.TB, s *Server) foreign {
 	t.Helper()
 	ctx, system := t.Context(), provisioning.System("test")
 	tenant, err := s.Core.CreateTenant(ctx, system, "foreign tenant")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	token, err := s.Core.CreateToken(ctx, system, provisioning.NewToken{Tenant: tenant.ID, User: "foreign.user", CreateUser: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	user, err := s.Core.User(ctx, system, tenant.ID, "foreign.user")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return foreign{tenant.ID, user, token}
 }
 
@@ -50,9 +46,7 @@ func (f *foreign) remove(t testing.TB, s *Server) {
 		}
 		return tx.DeleteTenant(f.tenant)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }
 
 // Names of the keys that are made for bad requests.
@@ -149,9 +143,7 @@ func badKeys(s *Server) []BadCredential {
 func (s *Server) foreignTenant() record.TenantID {
 	s.t.Helper()
 	tenant, err := s.Core.TenantNamed(s.t.Context(), provisioning.System("test"), "foreign tenant")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, err)
 	return tenant.ID
 }
 
@@ -165,8 +157,6 @@ func (s *Server) keyOnce(name string, tenant record.TenantID, role record.Role, 
 		}
 		return tx.PutAPIKey(&record.APIKey{Tenant: tenant, Name: name, Role: role, Hash: s.Store.HashAPIKey(key), CreatedAt: time.Now(), ExpiresAt: expires})
 	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, err)
 	return string(key)
 }

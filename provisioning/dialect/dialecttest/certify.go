@@ -11,6 +11,8 @@ import (
 	"math/big"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Certify issues a certificate for a request in PEM, as a CA of the test's own
@@ -18,9 +20,7 @@ import (
 func Certify(t testing.TB, request string) []byte {
 	t.Helper()
 	chain, err := certify([]byte(request))
-	if err != nil {
-		t.Fatalf("issuing a certificate: %v", err)
-	}
+	require.NoError(t, err, "issuing a certificate")
 	return chain
 }
 

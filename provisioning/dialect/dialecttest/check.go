@@ -17,6 +17,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/secret"
 )
@@ -77,8 +78,6 @@ func (s *Server) find(r *http.Request) (*routers.Route, map[string]string, error
 func Seal(t testing.TB, key *rsa.PublicKey, v secret.Bytes) string {
 	t.Helper()
 	sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, key, v, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return base64.StdEncoding.EncodeToString(sealed)
 }

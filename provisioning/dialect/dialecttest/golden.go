@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"golang.org/x/tools/txtar"
 
 	"vtoken/provisioning/dialect"
@@ -57,9 +58,7 @@ func eachScene(t *testing.T, make dialect.New, known func(*Server) map[string]st
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			s := New(t, make)
 			sc := &scene{t: t, server: s, known: map[string]string{"tenant": string(s.Tenant), "key": s.Key}}
 			if known != nil {
@@ -164,9 +163,7 @@ func (sc *scene) message(name string, data []byte) message {
 func (m *message) setForm(t testing.TB) {
 	t.Helper()
 	body, contentType, err := m.form.encode()
-	if err != nil {
-		t.Fatalf("building a form: %v", err)
-	}
+	require.NoError(t, err, "building a form")
 	m.body = body
 	m.header.Set("Content-Type", contentType)
 }
@@ -175,9 +172,7 @@ func (m *message) setForm(t testing.TB) {
 func (m *message) request(t testing.TB) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), m.method, "https://localhost"+m.target, strings.NewReader(m.body))
-	if err != nil {
-		t.Fatalf("%s %s: %v", m.method, m.target, err)
-	}
+	require.NoError(t, err, "%s %s", m.method, m.target)
 	maps.Copy(r.Header, m.header)
 	r.RequestURI = m.target
 	return r
@@ -187,9 +182,7 @@ func (sc *scene) form(arguments string) *formFile {
 	sc.t.Helper()
 	field, file, _ := strings.Cut(arguments, " ")
 	data, err := os.ReadFile(filepath.FromSlash(file))
-	if err != nil {
-		sc.t.Fatal(err)
-	}
+	require.NoError(sc.t, err)
 	return &formFile{field, filepath.Base(file), data}
 }
 
@@ -198,9 +191,7 @@ func (sc *scene) certified(arguments string) *formFile {
 	sc.t.Helper()
 	field, name, _ := strings.Cut(arguments, " ")
 	var request string
-	if err := json.Unmarshal([]byte(`"`+sc.known[name]+`"`), &request); err != nil {
-		sc.t.Fatalf("%s was captured as no request: %v", name, err)
-	}
+	require.NoError(sc.t, json.Unmarshal([]byte(`"`+sc.known[name]+`"`), &request), "%s was captured as no request", name)
 	return &formFile{field, "signed.pem", Certify(sc.t, request)}
 }
 
@@ -210,13 +201,9 @@ func (sc *scene) split(name, text string) (line string, header http.Header, body
 	r := bufio.NewReader(strings.NewReader(text + "\n\n"))
 	tr := textproto.NewReader(r)
 	line, err := tr.ReadLine()
-	if err != nil {
-		sc.t.Fatalf("%s: %v", name, err)
-	}
+	require.NoError(sc.t, err, "%s", name)
 	mime, err := tr.ReadMIMEHeader()
-	if err != nil {
-		sc.t.Fatalf("%s: headers: %v", name, err)
-	}
+	require.NoError(sc.t, err, "%s: headers", name)
 	rest, _ := io.ReadAll(r)
 	return line, http.Header(mime), strings.TrimRight(string(rest), "\n")
 }
@@ -245,9 +232,7 @@ func (sc *scene) compare(name string, answer *http.Response, want []byte) {
 	sc.t.Helper()
 	line, header, body := sc.split(name, string(want))
 	got, err := io.ReadAll(answer.Body)
-	if err != nil {
-		sc.t.Fatal(err)
-	}
+	require.NoError(sc.t, err)
 	if line != strconv.Itoa(answer.StatusCode) {
 		sc.t.Errorf("%s: status %d, want %s\n%s", name, answer.StatusCode, line, got)
 		return

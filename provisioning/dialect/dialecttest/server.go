@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect"
@@ -60,9 +61,7 @@ func New(t testing.TB, make dialect.New) *Server {
 	s.Handler = kit.Wrap(httpkit.Exact(mux))
 
 	tenant, err := s.Core.TenantNamed(t.Context(), provisioning.System("test"), record.DefaultTenant)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	s.Tenant = tenant.ID
 	s.Key = s.NewKey(s.Tenant, record.RoleAdmin)
 	s.routes = routesOf(t, Document(t, s.Dialect))
@@ -74,9 +73,7 @@ func (s *Server) NewKey(tenant record.TenantID, role record.Role) string {
 	s.t.Helper()
 	name := string(role) + " for tests"
 	_, key, err := s.Core.CreateAPIKey(s.t.Context(), provisioning.System("test"), tenant, provisioning.NewAPIKey{Name: name, Role: role})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, err)
 	return string(key)
 }
 
@@ -86,9 +83,7 @@ func (s *Server) NewCredential(n provisioning.NewAPIKey) (provisioning.APIKey, s
 	s.t.Helper()
 	n.Dialect = s.Dialect.Name()
 	k, key, err := s.Core.CreateAPIKey(s.t.Context(), provisioning.System("test"), s.Tenant, n)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, err)
 	return k, string(key)
 }
 
@@ -96,21 +91,15 @@ func (s *Server) NewCredential(n provisioning.NewAPIKey) (provisioning.APIKey, s
 func Document(t testing.TB, d dialect.Dialect) *openapi3.T {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData(d.OpenAPI())
-	if err != nil {
-		t.Fatalf("reading the document of %s: %v", d.Name(), err)
-	}
-	if err := doc.Validate(context.Background()); err != nil {
-		t.Fatalf("the document of %s: %v", d.Name(), err)
-	}
+	require.NoError(t, err, "reading the document of %s", d.Name())
+	require.NoError(t, doc.Validate(context.Background()), "the document of %s", d.Name())
 	return doc
 }
 
 func routesOf(t testing.TB, doc *openapi3.T) routers.Router {
 	t.Helper()
 	r, err := legacy.NewRouter(doc)
-	if err != nil {
-		t.Fatalf("the paths in the document: %v", err)
-	}
+	require.NoError(t, err, "the paths in the document")
 	return r
 }
 
@@ -119,9 +108,7 @@ func routesOf(t testing.TB, doc *openapi3.T) routers.Router {
 func (s *Server) Do(r *http.Request) *http.Response {
 	s.t.Helper()
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, err)
 	described := r.Clone(r.Context())
 	described.Body = io.NopCloser(bytes.NewReader(body))
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -166,9 +153,7 @@ func (l *Log) String() string {
 func (s *Server) seal(text string) string {
 	s.t.Helper()
 	key, err := s.Core.ExchangeKey(s.t.Context(), provisioning.System("test"), s.Tenant)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, err)
 	return Seal(s.t, key, secret.Bytes(text))
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/vtoken/record"
@@ -18,16 +20,12 @@ import (
 func call(t testing.TB, s *dialecttest.Server, token, method, body string, want int) map[string]any {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/das5/rest/"+method, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+token)
 	answer := s.Do(r)
 	b, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var out struct {
 		Error  int
 		Result any
@@ -45,9 +43,7 @@ func access(t testing.TB, s *dialecttest.Server, role record.Role) string {
 	k, key := s.NewCredential(provisioning.NewAPIKey{Name: "agent " + string(role), Kind: provisioning.SharedSecret, Role: role})
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {k.ID}, "client_secret": {key}}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/das5/rest/oauth/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	var out struct {
 		Token string `json:"access_token"`

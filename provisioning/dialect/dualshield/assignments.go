@@ -76,7 +76,8 @@ func holderChange(a attrs) (change provisioning.HolderChange, err error) {
 		suspended := state == statusDisabled
 		change.Suspended, change.PIN.Unlock = &suspended, !suspended
 	default:
-		return change, provisioning.Errorf(provisioning.BadInput, "an assignment is set to ACTIVE or DISABLED, not to %.40q", state)
+		return change, provisioning.Errorf(provisioning.BadInput, "an assignment is set to ACTIVE or DISABLED, not to %.40q",
+			state)
 	}
 	for name, to := range map[string]**time.Time{"starts": &change.Starts, "expires": &change.Expires} {
 		if *to, err = a.date(name); err != nil {
@@ -92,7 +93,8 @@ func holderChange(a attrs) (change provisioning.HolderChange, err error) {
 		return change, err
 	}
 	if never, err := a.flag("pinneverexpires"); err != nil || never != nil && !*never {
-		return change, cmp.Or(err, error(provisioning.Errorf(provisioning.NotSupported, "PINs do not expire here; ask for another one with mustChangePin")))
+		return change, cmp.Or(err, error(provisioning.Errorf(provisioning.NotSupported,
+			"PINs do not expire here; ask for another one with mustChangePin")))
 	}
 	if _, there := a["pin"]; there {
 		text, err := a.digits("pin")
@@ -178,7 +180,8 @@ func checkChannel(a attrs) error {
 		return err
 	}
 	if _, there := a["channel"]; there && !slices.Contains([]string{"SMS", "SMTP", "TWITTER", "TELEPHONE"}, channel) {
-		return provisioning.Errorf(provisioning.BadInput, "there is no channel %.40q; the channels are SMS, SMTP, TWITTER and TELEPHONE", channel)
+		return provisioning.Errorf(provisioning.BadInput,
+			"there is no channel %.40q; the channels are SMS, SMTP, TWITTER and TELEPHONE", channel)
 	}
 	return nil
 }
@@ -208,7 +211,8 @@ func (d *Dialect) sortAssignments(in *call) (any, error) {
 	}
 	list, ok := in.body["ids"].([]any)
 	if !ok || len(list) == 0 || len(list) > maxSort {
-		return nil, provisioning.Errorf(provisioning.BadInput, "ids is a list of the ids of assignments, at most %d", maxSort)
+		return nil, provisioning.Errorf(provisioning.BadInput, "ids is a list of the ids of assignments, at most %d",
+			maxSort)
 	}
 	order := make([]provisioning.HolderRef, len(list))
 	for i, item := range list {

@@ -95,7 +95,8 @@ func (d *Dialect) parts(in *call) ([]map[string]any, error) {
 	rows := []map[string]any{}
 	for seen := 0; ; seen += search.Limit {
 		if seen >= maxAssignments {
-			return nil, provisioning.Errorf(provisioning.BadInput, "more than %d tokens match; match by a user or a token as well", maxAssignments)
+			return nil, provisioning.Errorf(provisioning.BadInput,
+				"more than %d tokens match; match by a user or a token as well", maxAssignments)
 		}
 		page, err := d.core.SearchTokens(in.ctx, in.caller, search)
 		if err != nil {
@@ -147,7 +148,8 @@ func (d *Dialect) partSearch(in *call) (partSearch, error) {
 		}
 		value, err := kind.parse(t.value)
 		if err != nil || !kind.allows(t.op) {
-			return q, provisioning.Errorf(provisioning.BadInput, "%s is not matched with %.10q and %.40q", t.name, t.op, t.value)
+			return q, provisioning.Errorf(provisioning.BadInput, "%s is not matched with %.10q and %.40q",
+				t.name, t.op, t.value)
 		}
 		q.own = append(q.own, condition{t.name, kind, t.op, value})
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/dualshield"
@@ -47,14 +49,10 @@ func (w *world) answer(method, body string) (out struct {
 }) {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "https://localhost/das5/rest/"+method, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+w.known["access"])
-	if err := json.NewDecoder(w.Do(r).Body).Decode(&out); err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, json.NewDecoder(w.Do(r).Body).Decode(&out))
 	return out
 }
 
@@ -215,9 +213,8 @@ func TestSearchManyParts(t *testing.T) {
 	for i := range rows {
 		rows[i] = provisioning.ImportRow{Serial: fmt.Sprintf("%05d", i), User: "john.smith", OTP: provisioning.NewOTP{Seed: secret.Bytes("12345678901234567890")}}
 	}
-	if _, err := w.Core.ImportTokens(t.Context(), provisioning.System("test"), w.Tenant, rows, provisioning.BatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.Core.ImportTokens(t.Context(), provisioning.System("test"), w.Tenant, rows, provisioning.BatchOptions{})
+	require.NoError(t, err)
 	got := w.call("tokenAssignment/search", `{"max": 2, "offset": 1005, "return": ["token.serial"]}`, 0)
 	want := []any{map[string]any{"token.serial": "01005"}, map[string]any{"token.serial": "01006"}}
 	if got["total"] != float64(many) || !reflect.DeepEqual(got["rows"], want) {
@@ -240,9 +237,7 @@ func TestReturnObjects(t *testing.T) {
 			continue
 		}
 		var expected map[string]any
-		if err := json.Unmarshal([]byte(want), &expected); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, json.Unmarshal([]byte(want), &expected))
 		if got := w.get("1", wanted); !reflect.DeepEqual(got, expected) {
 			t.Errorf("%s: %v", wanted, got)
 		}

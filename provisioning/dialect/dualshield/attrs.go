@@ -88,7 +88,8 @@ func (a attrs) only(names ...string) error {
 		if slices.Contains(names, name) {
 			continue
 		}
-		return provisioning.Errorf(provisioning.BadInput, "there is no attribute %.60q here; there are %s", name, strings.Join(names, ", "))
+		return provisioning.Errorf(provisioning.BadInput, "there is no attribute %.60q here; there are %s",
+			name, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -103,7 +104,8 @@ func (a attrs) text(names ...string) (first string, err error) {
 		}
 		text, ok := v.(string)
 		if !ok {
-			return "", provisioning.Errorf(provisioning.BadInput, "the attribute %s is a text, not a %s", names[i], kindOf(v))
+			return "", provisioning.Errorf(provisioning.BadInput, "the attribute %s is a text, not a %s",
+				names[i], kindOf(v))
 		}
 		first = text
 	}
@@ -166,7 +168,8 @@ func (a attrs) date(name string) (*time.Time, error) {
 	}
 	at, err := parseDate(text)
 	if !ok || err != nil {
-		return nil, provisioning.Errorf(provisioning.BadInput, "the attribute %s is a date such as 2026-11-26T10:00:00Z", name)
+		return nil, provisioning.Errorf(provisioning.BadInput, "the attribute %s is a date such as 2026-11-26T10:00:00Z",
+			name)
 	}
 	return &at, nil
 }
@@ -178,5 +181,5 @@ func parseDate(text string) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%.40q is no date", text)
+	return time.Time{}, fmt.Errorf("%.40q is not a date", text)
 }

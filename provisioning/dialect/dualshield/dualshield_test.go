@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/dualshield"
@@ -26,9 +28,7 @@ func known(t testing.TB) func(s *dialecttest.Server) map[string]string {
 			if err == nil {
 				_, err = s.Core.ChangeUser(ctx, admin, s.Tenant, login, provisioning.UserChange{Domain: &domain})
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			out[name] = string(u.ID)
 		}
 		k, key := s.NewCredential(provisioning.NewAPIKey{Name: "own", Kind: provisioning.SharedSecret})

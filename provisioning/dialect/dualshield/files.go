@@ -100,7 +100,8 @@ func ofProduct(a attrs, f *seedfile.File) error {
 		}
 		for _, t := range f.Tokens {
 			if own := of(t); want != "" && own != want {
-				return provisioning.Errorf(provisioning.BadInput, "the file has %.40q for %s, and not %.40q", own, names[i], want)
+				return provisioning.Errorf(provisioning.BadInput, "the file has %.40q for %s, and not %.40q",
+					own, names[i], want)
 			}
 		}
 	}
@@ -154,5 +155,6 @@ func refused(err error, report provisioning.BatchReport) error {
 		}
 		lines = append(lines, p.String())
 	}
-	return provisioning.Errorf(provisioning.KindOf(err), "nothing was changed, for these rows are refused: %s", strings.Join(lines, "; "))
+	return provisioning.Errorf(provisioning.KindOf(err), "nothing was changed, for these rows are refused: %s",
+		strings.Join(lines, "; "))
 }

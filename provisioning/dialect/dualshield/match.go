@@ -25,7 +25,8 @@ func (c *call) match() ([]triple, error) {
 }
 
 func parseMatch(v any) ([]triple, error) {
-	bad := provisioning.Errorf(provisioning.BadInput, `match is a list of triples such as [["serial", "=", "1001"]], at most %d`, maxMatch)
+	bad := provisioning.Errorf(provisioning.BadInput,
+		`match is a list of triples such as [["serial", "=", "1001"]], at most %d`, maxMatch)
 	switch v := v.(type) {
 	case map[string]any:
 		flat, err := flatten(v)
@@ -102,7 +103,9 @@ var searchFields = map[string]directory.Field{
 
 // criteria converts triples to criteria for tokens. Names of token attributes begin with
 // prefix, such as "token." in a search for assignments.
-func (d *Dialect) criteria(ctx context.Context, c provisioning.Caller, match []triple, prefix string) ([]directory.Criterion, error) {
+func (d *Dialect) criteria(
+	ctx context.Context, c provisioning.Caller, match []triple, prefix string,
+) ([]directory.Criterion, error) {
 	var list []directory.Criterion
 	user := attrs{}
 	for _, t := range match {

@@ -11,7 +11,9 @@ import (
 
 // user finds the user that attributes below prefix name: by id, or by login and domain.
 // named is false if they name none.
-func (d *Dialect) user(ctx context.Context, c provisioning.Caller, a attrs, prefix string) (u record.User, named bool, err error) {
+func (d *Dialect) user(
+	ctx context.Context, c provisioning.Caller, a attrs, prefix string,
+) (u record.User, named bool, err error) {
 	at := func(names ...string) string {
 		for i := range names {
 			names[i] = prefix + names[i]
@@ -60,7 +62,8 @@ func (d *Dialect) token(c provisioning.Caller, a attrs, prefix string) (provisio
 		return ref, err
 	}
 	if id == "" && ref.Serial == "" {
-		return ref, provisioning.Errorf(provisioning.BadInput, "the token is not named; give %sid or %sserial", prefix, prefix)
+		return ref, provisioning.Errorf(provisioning.BadInput, "the token is not named; give %sid or %sserial",
+			prefix, prefix)
 	}
 	if id != "" {
 		if ref.ID, err = provisioning.ParseID[record.TokenID]("token", id); err != nil {

@@ -97,7 +97,8 @@ func productOf(a attrs) (product, error) {
 			return p, nil
 		}
 	}
-	return product{}, provisioning.Errorf(provisioning.BadInput, "there is no product %.40q; the products are %s", id, strings.Join(productIDs(), ", "))
+	return product{}, provisioning.Errorf(provisioning.BadInput, "there is no product %.40q; the products are %s",
+		id, strings.Join(productIDs(), ", "))
 }
 
 func productIDs() []string {
@@ -218,7 +219,8 @@ func tokenChange(a attrs) (change provisioning.TokenChange, err error) {
 	case state == statusDeceased:
 		change.Deceased = true
 	default:
-		err = provisioning.Errorf(provisioning.BadInput, "a token's status is ACTIVE, DISABLED or DECEASED, not %.40q", state)
+		err = provisioning.Errorf(provisioning.BadInput, "a token's status is ACTIVE, DISABLED or DECEASED, not %.40q",
+			state)
 	}
 	return change, err
 }
@@ -247,7 +249,8 @@ func (d *Dialect) deleteToken(in *call) (any, error) {
 		_, err = d.core.Unassign(in.ctx, in.caller, ref, string(u.ID))
 		return nil, err
 	case in.has("user"):
-		return nil, provisioning.Errorf(provisioning.BadInput, "the user is not named; give id, or domain.name and loginName")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"the user is not named; give id, or domain.name and loginName")
 	}
 	return nil, d.core.DeleteToken(in.ctx, in.caller, ref)
 }
@@ -315,7 +318,8 @@ func (d *Dialect) syncToken(in *call) (any, error) {
 	}
 	first, second, ok := strings.Cut(both, ",")
 	if !ok {
-		return nil, provisioning.Errorf(provisioning.BadInput, "credential is two one-time passwords with a comma between them")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"credential is two one-time passwords with a comma between them")
 	}
 	_, err = d.core.SyncOTP(in.ctx, in.caller, ref, provisioning.TextCode(strings.TrimSpace(first)), provisioning.TextCode(strings.TrimSpace(second)))
 	return nil, err
@@ -352,5 +356,6 @@ func (d *Dialect) retrieveCredential(in *call) (any, error) {
 	if _, err := d.core.Token(in.ctx, in.caller, ref); err != nil {
 		return nil, err
 	}
-	return nil, provisioning.Errorf(provisioning.NotSupported, "credentials do not leave the server; use token/getDownloadUrl while the token is new, or tokenAssignment/set for a PIN")
+	return nil, provisioning.Errorf(provisioning.NotSupported,
+		"credentials do not leave the server; use token/getDownloadUrl while the token is new, or tokenAssignment/set for a PIN")
 }

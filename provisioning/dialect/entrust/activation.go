@@ -28,7 +28,8 @@ func activationTypes(asked []string) ([]string, error) {
 	}
 	for _, a := range asked {
 		if !slices.Contains(allTypes, a) {
-			return nil, provisioning.Errorf(provisioning.BadInput, "there is no activation type %.40q; the types are CLASSIC, ONLINE and OFFLINE", a)
+			return nil, provisioning.Errorf(provisioning.BadInput,
+				"there is no activation type %.40q; the types are CLASSIC, ONLINE and OFFLINE", a)
 		}
 	}
 	return asked, nil
@@ -49,7 +50,8 @@ func decodeSeed(text secret.Text) (secret.Bytes, error) {
 		return nil, provisioning.Errorf(provisioning.BadInput, "the secret is not Base32")
 	}
 	if len(seed) < minSecret || len(seed) > maxSecret {
-		return nil, provisioning.Errorf(provisioning.BadInput, "the secret has %d bytes; it needs %d to %d", len(seed), minSecret, maxSecret)
+		return nil, provisioning.Errorf(provisioning.BadInput, "the secret has %d bytes; it needs %d to %d",
+			len(seed), minSecret, maxSecret)
 	}
 	return seed, nil
 }
@@ -101,7 +103,9 @@ func (d *Dialect) startActivation(w http.ResponseWriter, r *http.Request, c prov
 }
 
 // seed activates a token with the seed that its holder's app has.
-func (d *Dialect) seed(w http.ResponseWriter, r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, text secret.Text) error {
+func (d *Dialect) seed(
+	w http.ResponseWriter, r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, text secret.Text,
+) error {
 	if typeOf(t) != googleToken {
 		return errNotGoogle
 	}
@@ -121,7 +125,9 @@ var errNotGoogle = provisioning.Errorf(provisioning.BadInput, "a secret is for t
 
 // enrol adds the link with the seed while the seed may leave: once, and never after a
 // device had it.
-func (d *Dialect) enrol(r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, qr bool, out *activateResult) error {
+func (d *Dialect) enrol(
+	r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, qr bool, out *activateResult,
+) error {
 	if !t.Can(provisioning.OpTokenSeed) {
 		return nil
 	}

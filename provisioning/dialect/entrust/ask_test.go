@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/dialect/dialecttest"
 )
 
@@ -16,9 +18,7 @@ import (
 func ask(t testing.TB, s *dialecttest.Server, session, method, path, body string, want int, out any) http.Header {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "https://localhost/api/web/v1/"+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	if session != "" {
 		r.Header.Set("Authorization", session)

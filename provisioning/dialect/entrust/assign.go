@@ -62,14 +62,17 @@ const maxSerial = 100
 
 // assign assigns a hardware token. It checks a response of the token, if there is one,
 // before it changes anything.
-func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, in assignParms) error {
+func (d *Dialect) assign(
+	w http.ResponseWriter, r *http.Request, c provisioning.Caller, ref provisioning.TokenRef, t provisioning.Token, in assignParms,
+) error {
 	if kind := in.TokenType; kind != nil && !slices.Contains(types, *kind) {
 		return provisioning.Errorf(provisioning.BadInput, "there is no token type %.40q", *kind)
 	} else if kind != nil && *kind != typeOf(t) {
 		return provisioning.Errorf(provisioning.TokenNotFound, "there is no token of type %s with that serial number", *kind)
 	}
 	if len(in.SerialNumber) > maxSerial {
-		return provisioning.Errorf(provisioning.BadInput, "serialNumber has %d characters; it has at most %d", len(in.SerialNumber), maxSerial)
+		return provisioning.Errorf(provisioning.BadInput, "serialNumber has %d characters; it has at most %d",
+			len(in.SerialNumber), maxSerial)
 	}
 	if _, err := d.core.User(r.Context(), c.WithView(), c.Tenant, in.UserID); err != nil {
 		return err
@@ -107,14 +110,16 @@ func (d *Dialect) unassign(w http.ResponseWriter, r *http.Request, c provisionin
 // its secret.
 func softOnly(t provisioning.Token, done string) error {
 	if isHardware(t) {
-		return provisioning.Errorf(provisioning.NotSupported, "token %s is a hardware token, which is assigned and keeps its secret, and is not %s", t.ID, done)
+		return provisioning.Errorf(provisioning.NotSupported,
+			"token %s is a hardware token, which is assigned and keeps its secret, and is not %s", t.ID, done)
 	}
 	return nil
 }
 
 func hardwareOnly(t provisioning.Token, done string) error {
 	if !isHardware(t) {
-		return provisioning.Errorf(provisioning.NotSupported, "token %s is a soft token, which is created for its user and deleted, not %s", t.ID, done)
+		return provisioning.Errorf(provisioning.NotSupported,
+			"token %s is a soft token, which is created for its user and deleted, not %s", t.ID, done)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/entrust"
@@ -24,9 +26,7 @@ func known(t testing.TB) func(s *dialecttest.Server) map[string]string {
 		ctx, admin := t.Context(), provisioning.System("test")
 		must := func(err error) {
 			t.Helper()
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 		}
 		k, key := s.NewCredential(provisioning.NewAPIKey{Name: "app", Kind: provisioning.SharedSecret})
 		u, err := s.Core.CreateUser(ctx, admin, s.Tenant, "john")
@@ -158,9 +158,7 @@ func TestSecretAtActivation(t *testing.T) {
 		t.Errorf("state %s", made.State)
 	}
 	code, err := oath.Key{Seed: secret.Bytes(seed), Hash: oath.SHA1, Digits: 6}.Code(uint64(time.Now().Unix() / 30))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ref := provisioning.TokenRef{ID: record.TokenID(made.ID)}
 	if _, err := s.Core.VerifyOTP(t.Context(), provisioning.System("test"), ref, provisioning.Code{Text: code}); err != nil {
 		t.Errorf("the password of the new seed: %v", err)
@@ -178,9 +176,7 @@ func TestWebSession(t *testing.T) {
 	path := "https://localhost/api/web/v1/tokens/sernum/none"
 	for name, want := range map[string]int{"both": 404, "header": 401, "cookie": 401} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if name != "cookie" {
 			r.Header.Set("Authorization", out.AuthToken)
 		}

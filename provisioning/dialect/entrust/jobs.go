@@ -67,7 +67,8 @@ func (j *jobs) get(c provisioning.Caller, list, id string, now time.Time) (*job,
 	defer j.mu.Unlock()
 	one := j.jobs[id]
 	if one == nil || one.tenant != c.Tenant || one.list != list || now.Sub(one.finished) > keepJobs {
-		return nil, provisioning.Errorf(provisioning.TokenNotFound, "there is no such search, or its result was kept for its %v; start it anew", keepJobs)
+		return nil, provisioning.Errorf(provisioning.TokenNotFound,
+			"there is no such search, or its result was kept for %v and deleted; start it again", keepJobs)
 	}
 	return one, nil
 }

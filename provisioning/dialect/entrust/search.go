@@ -29,7 +29,9 @@ type attribute struct {
 }
 
 // values returns the attribute of a field whose values are the core's, in another form.
-func values(field directory.Field, form func(string) (string, bool)) func(directory.Operator, string) ([]directory.Criterion, bool) {
+func values(
+	field directory.Field, form func(string) (string, bool),
+) func(directory.Operator, string) ([]directory.Criterion, bool) {
 	return func(op directory.Operator, value string) ([]directory.Criterion, bool) {
 		value, ok := form(value)
 		return []directory.Criterion{{Field: field, Op: op, Value: value}}, ok
@@ -186,14 +188,15 @@ func (l list) criteria(by searchByAttribute) ([]directory.Criterion, error) {
 		return nil, provisioning.Errorf(provisioning.BadInput, "tokens are not searched by %.40q here", by.Name)
 	}
 	if !slices.Contains(a.operators, by.Operator) {
-		return nil, provisioning.Errorf(provisioning.BadInput, "the operator of %s is one of %v, not %.40q", by.Name, a.operators, by.Operator)
+		return nil, provisioning.Errorf(provisioning.BadInput, "the operator of %s is one of %v, not %.40q",
+			by.Name, a.operators, by.Operator)
 	}
 	if by.Value == nil {
 		return nil, provisioning.Errorf(provisioning.BadInput, "there is no value to compare %s with", by.Name)
 	}
 	list, ok := a.criteria(operators[by.Operator], *by.Value)
 	if !ok {
-		return nil, provisioning.Errorf(provisioning.BadInput, "%.40q is no value of %s", *by.Value, by.Name)
+		return nil, provisioning.Errorf(provisioning.BadInput, "%.40q is not a value of %s", *by.Value, by.Name)
 	}
 	return list, nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/entrust"
@@ -146,9 +148,7 @@ func tokensOfAllKinds(t testing.TB, s *dialecttest.Server) {
 				if err == nil && j == 3 && a == record.Activated {
 					_, err = s.Core.Decease(ctx, admin, provisioning.TokenRef{ID: made.ID})
 				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, err)
 			}
 		}
 	}

@@ -34,7 +34,9 @@ func ref(r *http.Request, c provisioning.Caller) (provisioning.TokenRef, error) 
 }
 
 // look reads the token in the path, for a caller who may do op.
-func (d *Dialect) look(r *http.Request, c provisioning.Caller, op provisioning.Operation) (provisioning.TokenRef, provisioning.Token, error) {
+func (d *Dialect) look(
+	r *http.Request, c provisioning.Caller, op provisioning.Operation,
+) (provisioning.TokenRef, provisioning.Token, error) {
 	ref, err := ref(r, c)
 	if err == nil {
 		err = d.core.Allowed(c, op, c.Tenant)
@@ -74,7 +76,8 @@ func (d *Dialect) createToken(w http.ResponseWriter, r *http.Request, c provisio
 		return provisioning.Errorf(provisioning.BadInput, "there is no token type %.40q", kind)
 	}
 	if kind != softToken && kind != googleToken {
-		return provisioning.Errorf(provisioning.NotSupported, "only soft tokens are created (%s, %s); tokens of type %s are loaded and assigned", softToken, googleToken, kind)
+		return provisioning.Errorf(provisioning.NotSupported,
+			"only soft tokens are created (%s, %s); tokens of type %s are loaded and assigned", softToken, googleToken, kind)
 	}
 	id, err := provisioning.ParseID[record.UserID]("user", r.PathValue("userid"))
 	if err != nil {
@@ -184,14 +187,16 @@ func (d *Dialect) changeState(w http.ResponseWriter, r *http.Request, c provisio
 	}
 	all := []string{stateNew, stateActivating, stateActive, stateInactive, stateUnassigned}
 	if !slices.Contains(all, in.State) {
-		return provisioning.Errorf(provisioning.BadInput, "there is no state %.40q; a token becomes %s or %s", in.State, stateActive, stateInactive)
+		return provisioning.Errorf(provisioning.BadInput, "there is no state %.40q; a token becomes %s or %s",
+			in.State, stateActive, stateInactive)
 	}
 	ref, _, err := d.look(r, c, provisioning.OpTokenEnable)
 	if err != nil {
 		return err
 	}
 	if in.State != stateActive && in.State != stateInactive {
-		return provisioning.Errorf(provisioning.WrongState, "a token goes from %s to %s and back, not to %s", stateActive, stateInactive, in.State)
+		return provisioning.Errorf(provisioning.WrongState, "a token goes from %s to %s and back, not to %s",
+			stateActive, stateInactive, in.State)
 	}
 	rule := provisioning.EnableRule{Held: true, Activated: true, Change: true}
 	if _, err := d.core.SetEnabled(r.Context(), c, ref, in.State == stateActive, rule); err != nil {

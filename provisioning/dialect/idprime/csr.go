@@ -76,25 +76,29 @@ func (t *csrTemplate) request() (provisioning.NewCSR, error) {
 	n := provisioning.NewCSR{Subject: t.SubjectDistinguishedName}
 	var ok bool
 	if t.GenerateKeyPairAlgorithm != "" && t.GenerateKeyPairAlgorithm != rsaEncryption {
-		return n, provisioning.Errorf(provisioning.NotSupported, "generateKeyPairAlgorithm has to be %s: only RSA keys are made here", rsaEncryption)
+		return n, provisioning.Errorf(provisioning.NotSupported,
+			"generateKeyPairAlgorithm has to be %s: only RSA keys are made here", rsaEncryption)
 	}
 	if n.RSABits, ok = keySizes[t.RSAKeySize]; !ok {
-		return n, provisioning.Errorf(provisioning.BadInput, `rsaKeySize has to be "2048", "3072" or "4096"`)
+		return n, provisioning.Errorf(provisioning.BadInput, `rsaKeySize must be "2048", "3072" or "4096"`)
 	}
 	if n.Signature, ok = signAlgorithms[t.SignAlgorithm]; !ok && t.SignAlgorithm != "" {
-		return n, provisioning.Errorf(provisioning.NotSupported, "this signAlgorithm is not known; use 1.2.840.113549.1.1.11 (SHA-256 with RSA)")
+		return n, provisioning.Errorf(provisioning.NotSupported,
+			"this signAlgorithm is not known; use 1.2.840.113549.1.1.11 (SHA-256 with RSA)")
 	}
 	for _, usage := range t.KeyUsage {
 		flag, ok := keyUsages[usage]
 		if !ok {
-			return n, provisioning.Errorf(provisioning.BadInput, "there is no keyUsage %d; it is some of 1, 8, 16, 32, 64, 128 and 32768", usage)
+			return n, provisioning.Errorf(provisioning.BadInput,
+				"there is no keyUsage %d; it is some of 1, 8, 16, 32, 64, 128 and 32768", usage)
 		}
 		n.KeyUsage |= flag
 	}
 	for _, usage := range t.ExtendedKeyUsage {
 		oid, ok := extendedKeyUsages[usage]
 		if !ok {
-			return n, provisioning.Errorf(provisioning.BadInput, "there is no extendedKeyUsage %.40q here; see the API's document for those that there are", usage)
+			return n, provisioning.Errorf(provisioning.BadInput,
+				"there is no extendedKeyUsage %.40q here; see the API's document for those that there are", usage)
 		}
 		if !slices.ContainsFunc(n.ExtKeyUsage, oid.Equal) {
 			n.ExtKeyUsage = append(n.ExtKeyUsage, oid)
@@ -124,7 +128,8 @@ func altNames(text string) (emails, upns []string, err error) {
 				upns = append(upns, strings.TrimSpace(upn))
 			}
 		default:
-			return nil, nil, provisioning.Errorf(provisioning.BadInput, "subjectAlternativeName is parts such as email:john@example.com and otherName:msUPN;UTF8:john@example.com, with commas between")
+			return nil, nil, provisioning.Errorf(provisioning.BadInput,
+				"subjectAlternativeName is parts such as email:john@example.com and otherName:msUPN;UTF8:john@example.com, with commas between")
 		}
 	}
 	return emails, upns, nil
@@ -205,7 +210,8 @@ func expiry(r *http.Request) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, values[0])
 	if err != nil || len(values) > 1 {
-		return time.Time{}, provisioning.Errorf(provisioning.BadInput, "expiresAt has to be one time such as %s", strconv.Quote("2030-01-31T00:00:00Z"))
+		return time.Time{}, provisioning.Errorf(provisioning.BadInput, "expiresAt must be one time such as %s",
+			strconv.Quote("2030-01-31T00:00:00Z"))
 	}
 	return at, nil
 }

@@ -123,7 +123,9 @@ func (d *Dialect) importPFX(w http.ResponseWriter, r *http.Request, c provisioni
 func (d *Dialect) password(r *http.Request, c provisioning.Caller, tenant record.TenantID) (secret.Bytes, error) {
 	text := r.Header.Get(headerPassword)
 	if text == "" {
-		return nil, provisioning.Errorf(provisioning.BadInput, "the header %s is missing or empty; send the PFX password in it, a PFX without one is not imported", headerPassword)
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"the header %s is missing or empty; send the PFX password in it, a PFX without one is not imported",
+			headerPassword)
 	}
 	encrypted, err := flag(r, headerEncrypted)
 	if err != nil {
@@ -271,7 +273,8 @@ func roleOf(name string) (pin.Role, provisioning.PINRule, error) {
 	case roleAdmin:
 		return pin.SO, provisioning.PINRule{MinLen: adminPIN, MaxLen: adminPIN, Hex: true}, nil
 	}
-	return 0, provisioning.PINRule{}, provisioning.Errorf(provisioning.RoleNotFound, "there is no such role; the roles are User and Admin")
+	return 0, provisioning.PINRule{}, provisioning.Errorf(provisioning.RoleNotFound,
+		"there is no such role; the roles are User and Admin")
 }
 
 // flag parses a header that is true, false or absent.
@@ -282,7 +285,7 @@ func flag(r *http.Request, header string) (bool, error) {
 	case "", "false":
 		return false, nil
 	}
-	return false, provisioning.Errorf(provisioning.BadInput, "the header %s has to be true or false", header)
+	return false, provisioning.Errorf(provisioning.BadInput, "the header %s must be true or false", header)
 }
 
 func noContent(w http.ResponseWriter) error {

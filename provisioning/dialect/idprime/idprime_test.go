@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/idprime"
@@ -61,18 +63,14 @@ func (w *world) path(rest string) string { return w.user("alice", "Tokens/"+w.to
 func (w *world) ask(method, path, body string, header http.Header) (status int, answer []byte) {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, "https://localhost"+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	r.Header.Set("Authorization", w.Key)
 	for k, v := range header {
 		r.Header[k] = v
 	}
 	resp := w.Do(r)
 	answer, err = io.ReadAll(resp.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	require.NoError(w.t, err)
 	return resp.StatusCode, answer
 }
 
@@ -107,9 +105,8 @@ func form(t testing.TB, field, file string, more ...string) (string, http.Header
 	data := []byte(file)
 	if strings.HasSuffix(file, ".p12") {
 		var err error
-		if data, err = os.ReadFile("../../testdata/pfx/" + file); err != nil {
-			t.Fatal(err)
-		}
+		data, err = os.ReadFile("../../testdata/pfx/" + file)
+		require.NoError(t, err)
 	}
 	var b bytes.Buffer
 	m := multipart.NewWriter(&b)
@@ -180,9 +177,7 @@ func TestStatuses(t *testing.T) {
 			}
 			tenant := string(w.Tenant)
 			other, err := w.Core.CreateTenant(t.Context(), provisioning.System("test"), "other")
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			before := w.Store.Commits()
 			// 401: no key, a wrong one, one of another tenant, one that may not.
 			foreign := with("Authorization", w.NewKey(other.ID, record.RoleAdmin))
@@ -311,9 +306,7 @@ func TestResetPin(t *testing.T) {
 	hex48 := strings.Repeat("0aB9", 12)
 	sealed := func(v string) string {
 		key, err := w.Core.ExchangeKey(t.Context(), provisioning.System("test"), w.Tenant)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return fmt.Sprintf("%q", dialecttest.Seal(t, key, secret.Bytes(v)))
 	}
 	encrypted := with("X-IDPrimeVirtual-IsNewPasswordEncrypted", "true", "Content-Type", "application/json")

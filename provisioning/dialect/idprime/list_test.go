@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 )
@@ -14,9 +16,8 @@ func TestListOfOthers(t *testing.T) {
 	w := newWorld(t)
 	for _, n := range []provisioning.NewToken{{}, {Kind: record.KindOTP, OTP: &provisioning.NewOTP{}}} {
 		n.Tenant, n.User = w.Tenant, "alice"
-		if _, err := w.Core.CreateToken(t.Context(), provisioning.System("test"), n); err != nil {
-			t.Fatal(err)
-		}
+		_, err := w.Core.CreateToken(t.Context(), provisioning.System("test"), n)
+		require.NoError(t, err)
 	}
 	_, body := w.ask("GET", "/IDPrimeVirtual/Provisioning/V2.0/Tenants/"+string(w.Tenant)+"/Users/alice/Tokens", "", nil)
 	if bytes.Count(body, []byte(`"maxRsaKeySize":8192`)) != 2 {

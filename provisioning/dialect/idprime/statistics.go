@@ -99,7 +99,7 @@ func queryNumber(query url.Values, name string, none, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(values[0])
 	if err != nil || len(values) > 1 || n < 1 || n > most || strconv.Itoa(n) != values[0] {
-		return 0, provisioning.Errorf(provisioning.BadInput, "%s has to be one number from 1 to %d", name, most)
+		return 0, provisioning.Errorf(provisioning.BadInput, "%s must be one number from 1 to %d", name, most)
 	}
 	return n, nil
 }

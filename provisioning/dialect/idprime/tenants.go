@@ -87,17 +87,21 @@ func (d *Dialect) systemTenant(r *http.Request, c provisioning.Caller) (record.T
 		return "", err
 	}
 	if !c.May(record.MaySystem) {
-		return "", provisioning.Errorf(provisioning.Forbidden, "this needs a key of role system; make one with `vtoken apikey create --role system`")
+		return "", provisioning.Errorf(provisioning.Forbidden,
+			"this needs a key of role system; make one with `vtoken apikey create --role system`")
 	}
 	system, err := d.core.TenantNamed(r.Context(), c, record.DefaultTenant)
 	if err == nil && system.ID != id {
-		err = provisioning.Errorf(provisioning.TenantNotFound, "%s is not the system tenant; that is the tenant %q", id, record.DefaultTenant)
+		err = provisioning.Errorf(provisioning.TenantNotFound, "%s is not the system tenant; that is the tenant %q",
+			id, record.DefaultTenant)
 	}
 	return system.ID, err
 }
 
 // readTenant reads the body that creates or updates a tenant.
-func (d *Dialect) readTenant(w http.ResponseWriter, r *http.Request, c provisioning.Caller, system record.TenantID) (tenantChange, error) {
+func (d *Dialect) readTenant(
+	w http.ResponseWriter, r *http.Request, c provisioning.Caller, system record.TenantID,
+) (tenantChange, error) {
 	var change tenantChange
 	encrypted, err := flag(r, headerSecretEncrypted)
 	if err != nil {
@@ -107,7 +111,7 @@ func (d *Dialect) readTenant(w http.ResponseWriter, r *http.Request, c provision
 		return change, err
 	}
 	if change.TenantType != "" && !slices.Contains(tenantTypes, change.TenantType) {
-		return change, provisioning.Errorf(provisioning.BadInput, "tenantType has to be one of %v", tenantTypes)
+		return change, provisioning.Errorf(provisioning.BadInput, "tenantType must be one of %v", tenantTypes)
 	}
 	if err := change.checkLengths(); err != nil {
 		return change, err
@@ -232,7 +236,9 @@ func (d *Dialect) listTenants(w http.ResponseWriter, r *http.Request, c provisio
 }
 
 // tenant returns a tenant with its settings.
-func (d *Dialect) tenant(r *http.Request, c provisioning.Caller, id record.TenantID) (provisioning.Tenant, storedTenant, error) {
+func (d *Dialect) tenant(
+	r *http.Request, c provisioning.Caller, id record.TenantID,
+) (provisioning.Tenant, storedTenant, error) {
 	t, text, err := d.core.TenantSettings(r.Context(), c, id, Name)
 	if err != nil {
 		return t, storedTenant{}, err

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/vtoken/record"
 )
@@ -16,12 +18,9 @@ func TestTenantSecret(t *testing.T) {
 	path := "/IDPrimeVirtual/SystemTenant/V1/Tenants/" + string(w.Tenant)
 	w.want(200, 0, "POST", path, `{"tenantName":"Sales","idpClientSecret":"secret canary","isSksMode":true}`, with("Content-Type", "application/json"))
 	made, err := w.Core.TenantNamed(t.Context(), provisioning.System("test"), "Sales")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Core.SetTenantPolicy(t.Context(), provisioning.System("test"), made.ID, "legacy"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	_, err = w.Core.SetTenantPolicy(t.Context(), provisioning.System("test"), made.ID, "legacy")
+	require.NoError(t, err)
 	_, body := w.ask("GET", "/IDPrimeVirtual/SystemTenant/V1/Tenants/"+string(made.ID)+"/Configuration", "", nil)
 	if text := string(body) + w.Log.String(); strings.Contains(text, "canary") || !strings.Contains(text, `"hasIdpClientSecret":true`) || !strings.Contains(text, `"isSksMode":true`) {
 		t.Error(text)

@@ -21,7 +21,8 @@ func (h *Handler) dialectNamed(name string) (*dialect.Description, error) {
 	i := slices.IndexFunc(all, func(d dialect.Description) bool { return d.Name == name })
 	switch {
 	case i < 0:
-		return nil, provisioning.Errorf(provisioning.BadInput, "there is no dialect of that name; there are %s", strings.Join(names(all), ", "))
+		return nil, provisioning.Errorf(provisioning.BadInput, "there is no dialect of that name; there are %s",
+			strings.Join(names(all), ", "))
 	case all[i].Credential.Kind == provisioning.BearerKey:
 		return nil, nil
 	}
@@ -40,7 +41,8 @@ func names(list []dialect.Description) (names []string) {
 func (h *Handler) complete(n *provisioning.NewAPIKey, in api.NewAPIKey, d *dialect.Description) (err error) {
 	if in.Certificate != "" && (d == nil || !d.Credential.ClientCertificate) {
 		able := slices.DeleteFunc(slices.Clone(h.info.AllDialects), func(d dialect.Description) bool { return !d.Credential.ClientCertificate })
-		return provisioning.Errorf(provisioning.BadInput, "only credentials of %s have a TLS client certificate; leave it out", strings.Join(names(able), ", "))
+		return provisioning.Errorf(provisioning.BadInput,
+			"only credentials of %s have a TLS client certificate; leave it out", strings.Join(names(able), ", "))
 	}
 	if n.Certificate, err = fromPEM(in.Certificate, "CERTIFICATE"); err != nil {
 		return err
@@ -61,7 +63,8 @@ func fromPEM(text, kind string) ([]byte, error) {
 	}
 	block, rest := pem.Decode([]byte(text))
 	if block == nil || block.Type != kind || strings.TrimSpace(string(rest)) != "" {
-		return nil, provisioning.Errorf(provisioning.BadInput, "one PEM block of the type %s is expected here, and nothing else", kind)
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"one PEM block of the type %s is expected here, and nothing else", kind)
 	}
 	return block.Bytes, nil
 }

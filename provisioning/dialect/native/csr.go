@@ -34,7 +34,8 @@ func (h *Handler) requestCertificate(r *request) (any, error) {
 	}
 	n, ok := keyTypes[in.Type]
 	if !ok {
-		return nil, provisioning.Errorf(provisioning.BadInput, "the type of a key is rsa:2048, rsa:3072, rsa:4096, ec:P-256 or ec:P-384")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"the type of a key is rsa:2048, rsa:3072, rsa:4096, ec:P-256 or ec:P-384")
 	}
 	n.Subject, n.Emails, n.UPNs = in.Subject, in.Emails, in.UPNs
 	made, err := h.core.TokenCSR(r.ctx, r.caller, ref, in.User, n)

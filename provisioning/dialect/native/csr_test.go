@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect/dialecttest"
@@ -15,8 +17,11 @@ import (
 func certificateRequests(t *testing.T, c *client.Client) {
 	t.Helper()
 	ctx := t.Context()
-	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})).ID
-	made := must[*api.CSR](t)(c.RequestCertificate(ctx, id, api.NewCSR{Subject: "CN=Bob", Type: "ec:P-256", Emails: []string{"bob@example.com"}}))
+	token, err := c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})
+	require.NoError(t, err)
+	id := token.ID
+	made, err := c.RequestCertificate(ctx, id, api.NewCSR{Subject: "CN=Bob", Type: "ec:P-256", Emails: []string{"bob@example.com"}})
+	require.NoError(t, err)
 	if made.Key.Type != "ec:P-256" || !strings.HasPrefix(made.PEM, "-----BEGIN CERTIFICATE REQUEST-----\n") {
 		t.Errorf("%+v", made)
 	}
@@ -24,11 +29,15 @@ func certificateRequests(t *testing.T, c *client.Client) {
 	if _, err := c.StoreCertificate(ctx, id, api.NewCertificate{PEM: chain}); kindOf(err) != "badInput" {
 		t.Errorf("without its key: %v", err)
 	}
-	if got := must[*api.Imported](t)(c.StoreCertificate(ctx, id, api.NewCertificate{Key: made.Key.ID, PEM: chain})); len(got.SerialNumbers) != 2 || got.SerialNumbers[0] != "1EAF" {
+	got, err := c.StoreCertificate(ctx, id, api.NewCertificate{Key: made.Key.ID, PEM: chain})
+	require.NoError(t, err)
+	if len(got.SerialNumbers) != 2 || got.SerialNumbers[0] != "1EAF" {
 		t.Errorf("%+v", got)
 	}
-	other := must[*api.CSR](t)(c.RequestCertificate(ctx, id, api.NewCSR{Subject: "CN=Bob", Type: "ec:P-384", User: "bob"}))
-	keys := must[[]api.PendingKey](t)(client.All(c.PendingKeys(ctx, "sales", "bob")))
+	other, err := c.RequestCertificate(ctx, id, api.NewCSR{Subject: "CN=Bob", Type: "ec:P-384", User: "bob"})
+	require.NoError(t, err)
+	keys, err := client.All(c.PendingKeys(ctx, "sales", "bob"))
+	require.NoError(t, err)
 	places := map[string]string{}
 	for _, k := range keys {
 		places[k.ID] = k.Token
@@ -36,11 +45,11 @@ func certificateRequests(t *testing.T, c *client.Client) {
 	if len(places) != 2 || places[made.Key.ID] != id || places[other.Key.ID] != "" {
 		t.Errorf("%+v", keys)
 	}
-	done(t, c.DeletePendingKey(ctx, "sales", "bob", other.Key.ID))
+	require.NoError(t, c.DeletePendingKey(ctx, "sales", "bob", other.Key.ID))
 	if err := c.DeletePendingKey(ctx, "sales", "bob", other.Key.ID); kindOf(err) != "keyNotFound" {
 		t.Errorf("deleted twice: %v", err)
 	}
-	done(t, c.DeleteToken(ctx, id))
+	require.NoError(t, c.DeleteToken(ctx, id))
 }
 
 // TestRequestsRefused asks for keys that nobody could store.
@@ -48,12 +57,20 @@ func TestRequestsRefused(t *testing.T) {
 	s := nativetest.Start(t)
 	c := s.Client(t)
 	for _, login := range []string{"alice", "bob", "carol"} {
-		must[*api.User](t)(c.CreateUser(t.Context(), "", api.NewUser{Login: login}))
+		_, err := c.CreateUser(t.Context(), "", api.NewUser{Login: login})
+		require.NoError(t, err)
 	}
-	free := must[*api.Token](t)(c.CreateToken(t.Context(), "", api.NewToken{Unassigned: true})).ID
-	shared := must[*api.Token](t)(c.CreateToken(t.Context(), "", api.NewToken{User: "alice"})).ID
-	must[*api.Token](t)(c.Assign(t.Context(), shared, api.Assign{User: "bob", Share: true}))
-	sealed := must[*api.Token](t)(c.CreateToken(t.Context(), "", api.NewToken{User: "alice", UserPIN: api.Secret("12345678"), Complete: true})).ID
+	freeToken, err := c.CreateToken(t.Context(), "", api.NewToken{Unassigned: true})
+	require.NoError(t, err)
+	free := freeToken.ID
+	sharedToken, err := c.CreateToken(t.Context(), "", api.NewToken{User: "alice"})
+	require.NoError(t, err)
+	shared := sharedToken.ID
+	_, err = c.Assign(t.Context(), shared, api.Assign{User: "bob", Share: true})
+	require.NoError(t, err)
+	sealedToken, err := c.CreateToken(t.Context(), "", api.NewToken{User: "alice", UserPIN: api.Secret("12345678"), Complete: true})
+	require.NoError(t, err)
+	sealed := sealedToken.ID
 	for _, x := range []struct {
 		name, token string
 		n           api.NewCSR
@@ -70,5 +87,6 @@ func TestRequestsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %s", x.name, err, x.kind)
 		}
 	}
-	must[*api.CSR](t)(c.RequestCertificate(t.Context(), shared, api.NewCSR{Subject: "CN=x", Type: "ec:P-256", User: "bob"}))
+	_, err = c.RequestCertificate(t.Context(), shared, api.NewCSR{Subject: "CN=x", Type: "ec:P-256", User: "bob"})
+	require.NoError(t, err)
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
@@ -84,20 +86,13 @@ func served(t *testing.T) (mux http.Handler, token, key string) {
 	system := provisioning.System("test")
 	kit := &httpkit.Kit{Keys: core, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	tenant, err := core.TenantNamed(t.Context(), system, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := core.CreateUser(t.Context(), system, tenant.ID, "alice"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	_, err = core.CreateUser(t.Context(), system, tenant.ID, "alice")
+	require.NoError(t, err)
 	made, err := core.CreateToken(t.Context(), system, provisioning.NewToken{Tenant: tenant.ID, User: "alice"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, secret, err := core.CreateAPIKey(t.Context(), system, tenant.ID, provisioning.NewAPIKey{Name: "key", Role: record.RoleSystem})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	served := http.NewServeMux()
 	New(core, kit, Info{Keeper: emptyStore{}, Audit: emptyLog{}, KEKs: emptyStore{}, Metrics: func(io.Writer) error { return nil }}).Mount(served)
 	return kit.Wrap(served), string(made.ID), string(secret)

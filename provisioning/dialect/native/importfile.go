@@ -53,7 +53,9 @@ func (h *Handler) importFile(r *request) (any, error) {
 }
 
 // runImport reads the file and imports it.
-func (h *Handler) runImport(r *request, tenant record.TenantID, in api.Import, progress func(done, total int)) (provisioning.BatchReport, error) {
+func (h *Handler) runImport(
+	r *request, tenant record.TenantID, in api.Import, progress func(done, total int),
+) (provisioning.BatchReport, error) {
 	o := provisioning.BatchOptions{DryRun: in.DryRun, CreateUsers: in.CreateUsers, Share: in.Share, Progress: progress}
 	if !in.Inactive {
 		o.Activation = record.Activated
@@ -117,7 +119,8 @@ func tellEvents(w io.Writer, run func(progress func(done, total int)) (api.Impor
 func readImport(r *request) (in api.Import, err error) {
 	mediaType, params, err := mime.ParseMediaType(r.http.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return in, provisioning.Errorf(provisioning.BadInput, "the body is a form (multipart/form-data) with the fields format and file")
+		return in, provisioning.Errorf(provisioning.BadInput,
+			"the body is a form (multipart/form-data) with the fields format and file")
 	}
 	form := multipart.NewReader(r.http.Body, params["boundary"])
 	seen := map[string]bool{}
@@ -139,7 +142,8 @@ func readImport(r *request) (in api.Import, err error) {
 		}
 	}
 	if len(in.File) == 0 || in.Format == "" {
-		return in, provisioning.Errorf(provisioning.BadInput, "the form needs a file in its field file, and its format in the field format")
+		return in, provisioning.Errorf(provisioning.BadInput,
+			"the form needs a file in its field file, and its format in the field format")
 	}
 	return in, nil
 }

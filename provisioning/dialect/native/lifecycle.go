@@ -38,7 +38,8 @@ func (h *Handler) changeHolder(r *request) (any, error) {
 		return nil, err
 	}
 	if in.NoStart && in.Starts != nil || in.NoEnd && in.Expires != nil {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a bound is either given or taken away; leave one of them out")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"a bound is either given or taken away; leave one of them out")
 	}
 	change := provisioning.HolderChange{
 		Suspended: in.Suspended, Starts: in.Starts, Expires: in.Expires, UsageLimit: in.UsageLimit, Priority: in.Priority,

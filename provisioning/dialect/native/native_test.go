@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect/native/nativetest"
@@ -27,25 +29,15 @@ func kindOf(err error) string {
 	return fmt.Sprintf("none (%v)", err)
 }
 
-// must returns a function that takes the results of a call and gives back the
-// first, so that a test reads as the story it tells.
-func must[T any](t *testing.T) func(T, error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
 // TestLifeOfAToken goes through everything that an administrator does with one
 // token.
 func TestLifeOfAToken(t *testing.T) {
 	s := nativetest.Start(t)
 	c, ctx := s.Client(t), t.Context()
-	user := must[*api.User](t)(c.CreateUser(ctx, "", api.NewUser{Login: "alice"}))
-	token := must[*api.Token](t)(c.CreateToken(ctx, "", api.NewToken{User: "alice", Label: "Alice's card"}))
+	user, err := c.CreateUser(ctx, "", api.NewUser{Login: "alice"})
+	require.NoError(t, err)
+	token, err := c.CreateToken(ctx, "", api.NewToken{User: "alice", Label: "Alice's card"})
+	require.NoError(t, err)
 	if token.Complete || !token.Enabled || token.UserPIN.Set || token.UserID != user.ID || token.User != "alice" {
 		t.Errorf("new token: %+v", token)
 	}
@@ -65,11 +57,13 @@ func TestLifeOfAToken(t *testing.T) {
 	importPFX(t, c, token.ID)
 
 	label := "Alice, signing"
-	token = must[*api.Token](t)(c.ChangeToken(ctx, token.ID, api.TokenChange{Label: &label}))
+	token, err = c.ChangeToken(ctx, token.ID, api.TokenChange{Label: &label})
+	require.NoError(t, err)
 	if token.Label != label {
 		t.Errorf("label %q", token.Label)
 	}
-	token = must[*api.Token](t)(c.CompleteToken(ctx, token.ID))
+	token, err = c.CompleteToken(ctx, token.ID)
+	require.NoError(t, err)
 	if !token.Complete || !token.UserPIN.Set {
 		t.Errorf("complete token: %+v", token)
 	}
@@ -90,7 +84,8 @@ func importPFX(t *testing.T, c *client.Client, id string) {
 	if _, err := c.ImportPFX(ctx, id, file, api.Secret("wrong")); kindOf(err) != "badInput" {
 		t.Errorf("wrong password: %v", err)
 	}
-	done := must[*api.Imported](t)(c.ImportPFX(ctx, id, file, api.Secret("password")))
+	done, err := c.ImportPFX(ctx, id, file, api.Secret("password"))
+	require.NoError(t, err)
 	if want := []string{nativetest.LeafSerial, nativetest.CASerial}; !slices.Equal(done.SerialNumbers, want) {
 		t.Errorf("serial numbers %v, want %v", done.SerialNumbers, want)
 	}
@@ -98,11 +93,13 @@ func importPFX(t *testing.T, c *client.Client, id string) {
 		t.Errorf("the same key again: %v", err)
 	}
 
-	certificates := must[[]api.Certificate](t)(client.All(c.Certificates(ctx, id)))
+	certificates, err := client.All(c.Certificates(ctx, id))
+	require.NoError(t, err)
 	if len(certificates) != 2 || !certificates[0].HasKey || certificates[0].Subject != "CN=alice" || certificates[0].ID != done.ID {
 		t.Errorf("certificates: %+v", certificates)
 	}
-	objects := must[[]api.Object](t)(client.All(c.Objects(ctx, id)))
+	objects, err := client.All(c.Objects(ctx, id))
+	require.NoError(t, err)
 	classes := map[string]int{}
 	for _, o := range objects {
 		classes[o.Class]++
@@ -137,7 +134,8 @@ func checkSealed(t *testing.T, c *client.Client, id string) {
 // checkSwitch switches a token off and on, twice each.
 func checkSwitch(t *testing.T, c *client.Client, id string) {
 	for _, on := range []bool{false, false, true, true} {
-		token := must[*api.Token](t)(c.ChangeToken(t.Context(), id, api.TokenChange{Enabled: &on}))
+		token, err := c.ChangeToken(t.Context(), id, api.TokenChange{Enabled: &on})
+		require.NoError(t, err)
 		if token.Enabled != on {
 			t.Errorf("enabled is %v, want %v", token.Enabled, on)
 		}
@@ -147,21 +145,26 @@ func checkSwitch(t *testing.T, c *client.Client, id string) {
 func TestTenantsAndUsers(t *testing.T) {
 	s := nativetest.Start(t)
 	c, ctx := s.Client(t), t.Context()
-	sales := must[*api.Tenant](t)(c.CreateTenant(ctx, "sales"))
+	sales, err := c.CreateTenant(ctx, "sales")
+	require.NoError(t, err)
 	if _, err := c.CreateTenant(ctx, "sales"); kindOf(err) != "conflict" {
 		t.Errorf("second tenant of one name: %v", err)
 	}
-	must[*api.User](t)(c.CreateUser(ctx, sales.ID, api.NewUser{Login: "bob", OSUsers: []string{"bob", "#1001"}}))
+	_, err = c.CreateUser(ctx, sales.ID, api.NewUser{Login: "bob", OSUsers: []string{"bob", "#1001"}})
+	require.NoError(t, err)
 	if _, err := c.CreateUser(ctx, "sales", api.NewUser{Login: "carol", OSUsers: []string{"#x"}}); kindOf(err) != "badInput" {
 		t.Errorf("a uid that is none: %v", err)
 	}
-	users := must[[]api.User](t)(client.All(c.Users(ctx, "sales")))
+	users, err := client.All(c.Users(ctx, "sales"))
+	require.NoError(t, err)
 	if len(users) != 1 || !slices.Equal(users[0].OSUsers, []string{"bob", "#1001"}) {
 		t.Errorf("users of sales: %+v", users)
 	}
 	off, none := false, []string{}
-	bob := must[*api.User](t)(c.ChangeUser(ctx, "sales", "bob", api.UserChange{OSUsers: &none}))
-	bob2 := must[*api.User](t)(c.ChangeUser(ctx, "sales", bob.ID, api.UserChange{Enabled: &off}))
+	bob, err := c.ChangeUser(ctx, "sales", "bob", api.UserChange{OSUsers: &none})
+	require.NoError(t, err)
+	bob2, err := c.ChangeUser(ctx, "sales", bob.ID, api.UserChange{Enabled: &off})
+	require.NoError(t, err)
 	if len(bob.OSUsers) != 0 || bob2.Enabled {
 		t.Errorf("changed: %+v %+v", bob, bob2)
 	}
@@ -175,8 +178,10 @@ func TestTenantsAndUsers(t *testing.T) {
 		t.Errorf("token for nobody: %v", err)
 	}
 	on := true
-	must[*api.User](t)(c.ChangeUser(ctx, "sales", "bob", api.UserChange{Enabled: &on}))
-	must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob"}))
+	_, err = c.ChangeUser(ctx, "sales", "bob", api.UserChange{Enabled: &on})
+	require.NoError(t, err)
+	_, err = c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})
+	require.NoError(t, err)
 	if err := c.DeleteTenant(ctx, "sales", false); kindOf(err) != "wrongState" {
 		t.Errorf("delete a tenant with tokens: %v", err)
 	}
@@ -235,17 +240,23 @@ func roleCases(token string) []roleCase {
 func TestRoles(t *testing.T) {
 	s := nativetest.Start(t)
 	admin, ctx := s.Client(t), t.Context()
-	must[*api.Tenant](t)(admin.CreateTenant(ctx, "sales"))
-	must[*api.User](t)(admin.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
-	tenant := must[*api.Tenant](t)(admin.ChangeTenant(ctx, "sales", api.TenantChange{OSUsers: &[]string{"bob"}}))
+	_, err := admin.CreateTenant(ctx, "sales")
+	require.NoError(t, err)
+	_, err = admin.CreateUser(ctx, "sales", api.NewUser{Login: "bob"})
+	require.NoError(t, err)
+	tenant, err := admin.ChangeTenant(ctx, "sales", api.TenantChange{OSUsers: &[]string{"bob"}})
+	require.NoError(t, err)
 	if !slices.Equal(tenant.OSUsers, []string{"bob"}) {
 		t.Errorf("the tenant's operating system users are %q", tenant.OSUsers)
 	}
-	token := must[*api.Token](t)(admin.CreateToken(ctx, "sales", api.NewToken{User: "bob"}))
+	token, err := admin.CreateToken(ctx, "sales", api.NewToken{User: "bob"})
+	require.NoError(t, err)
 	clients := map[string]*client.Client{}
 	for _, role := range []string{"view", "edit", "admin"} {
-		key := must[*api.CreatedAPIKey](t)(admin.CreateAPIKey(ctx, "sales", api.NewAPIKey{Name: role, Role: role}))
-		clients[role] = must[*client.Client](t)(client.HTTPS(s.URL, key.Key.Bytes(), roots(t, s)))
+		key, err := admin.CreateAPIKey(ctx, "sales", api.NewAPIKey{Name: role, Role: role})
+		require.NoError(t, err)
+		clients[role], err = client.HTTPS(s.URL, key.Key.Bytes(), roots(t, s))
+		require.NoError(t, err)
 		t.Cleanup(clients[role].Close)
 	}
 	for _, op := range roleCases(token.ID) {
@@ -257,11 +268,13 @@ func TestRoles(t *testing.T) {
 			}
 		}
 	}
-	tenants := must[[]api.Tenant](t)(client.All(clients["view"].Tenants(ctx)))
+	tenants, err := client.All(clients["view"].Tenants(ctx))
+	require.NoError(t, err)
 	if len(tenants) != 1 || tenants[0].Name != "sales" {
 		t.Errorf("tenants that a key of sales sees: %+v", tenants)
 	}
-	status := must[*api.Status](t)(clients["view"].Status(ctx))
+	status, err := clients["view"].Status(ctx)
+	require.NoError(t, err)
 	if status.DataDir != "" || status.AdminSocket != "" || status.Clients != nil || status.Rollback != nil || status.Caller.Name != "view" {
 		t.Errorf("status for a key: %+v", status)
 	}
@@ -288,8 +301,10 @@ func TestPages(t *testing.T) {
 	const n = 7
 	for i := range n {
 		login := fmt.Sprintf("user%d", i)
-		must[*api.User](t)(c.CreateUser(ctx, "", api.NewUser{Login: login}))
-		must[*api.Token](t)(c.CreateToken(ctx, "", api.NewToken{User: login, Label: login}))
+		_, err := c.CreateUser(ctx, "", api.NewUser{Login: login})
+		require.NoError(t, err)
+		_, err = c.CreateToken(ctx, "", api.NewToken{User: login, Label: login})
+		require.NoError(t, err)
 	}
 	for _, path := range []string{"/v1/users", "/v1/tokens"} {
 		for limit := 1; limit <= n+1; limit++ {
@@ -312,7 +327,8 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
-	one := must[[]api.Token](t)(client.All(c.Tokens(ctx, "", client.TokenFilter{Label: "user3"})))
+	one, err := client.All(c.Tokens(ctx, "", client.TokenFilter{Label: "user3"}))
+	require.NoError(t, err)
 	if len(one) != 1 || one[0].User != "user3" {
 		t.Errorf("filtered: %+v", one)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
@@ -20,81 +21,119 @@ import (
 func TestEveryOperation(t *testing.T) {
 	s := nativetest.Start(t)
 	c, ctx := s.Client(t), t.Context()
-	document := must[[]byte](t)(os.ReadFile("openapi.yaml"))
+	document, err := os.ReadFile("openapi.yaml")
+	require.NoError(t, err)
 	if status, served := raw(t, s, http.MethodGet, "/docs/native/openapi.yaml", "", nil); status != http.StatusOK || !bytes.Equal(served, document) {
 		t.Errorf("the document is served as %d, %d bytes", status, len(served))
 	}
 
-	must[*api.Status](t)(c.Status(ctx))
+	_, err = c.Status(ctx)
+	require.NoError(t, err)
 	if status, text := raw(t, s, http.MethodGet, "/v1/metrics", "", nil); status != http.StatusOK || string(text) != nativetest.Metrics {
 		t.Errorf("the metrics are served as %d, %q", status, text)
 	}
-	must[*api.Check](t)(c.Check(ctx))
-	kek := must[*api.KEK](t)(c.AddKEK(ctx, api.NewKEK{URI: "passphrase:file=/words"}))
-	must[[]api.KEK](t)(client.All(c.KEKs(ctx)))
-	done(t, c.RemoveKEK(ctx, kek.ID))
-	must[*api.Rotation](t)(c.Rotate(ctx))
-	must[*api.Rotation](t)(c.Rotation(ctx))
-	if lines := must[*api.AuditLines](t)(c.Audit(ctx, client.AuditQuery{Limit: 2})); len(lines.Items) != 2 || lines.Last != 3 {
+	_, err = c.Check(ctx)
+	require.NoError(t, err)
+	kek, err := c.AddKEK(ctx, api.NewKEK{URI: "passphrase:file=/words"})
+	require.NoError(t, err)
+	_, err = client.All(c.KEKs(ctx))
+	require.NoError(t, err)
+	require.NoError(t, c.RemoveKEK(ctx, kek.ID))
+	_, err = c.Rotate(ctx)
+	require.NoError(t, err)
+	_, err = c.Rotation(ctx)
+	require.NoError(t, err)
+	lines, err := c.Audit(ctx, client.AuditQuery{Limit: 2})
+	require.NoError(t, err)
+	if len(lines.Items) != 2 || lines.Last != 3 {
 		t.Errorf("the last two of three lines: %v", lines)
 	}
-	must[*api.AuditReport](t)(c.VerifyAudit(ctx))
-	must[*api.AuditArchive](t)(c.ArchiveAudit(ctx, 2))
+	_, err = c.VerifyAudit(ctx)
+	require.NoError(t, err)
+	_, err = c.ArchiveAudit(ctx, 2)
+	require.NoError(t, err)
 	var file bytes.Buffer
-	done(t, c.Backup(ctx, &file))
+	require.NoError(t, c.Backup(ctx, &file))
 	if file.String() != nativetest.Backup {
 		t.Errorf("the backup is %q", file.String())
 	}
-	must[*api.Tenant](t)(c.CreateTenant(ctx, "sales"))
-	must[[]api.Tenant](t)(client.All(c.Tenants(ctx)))
+	_, err = c.CreateTenant(ctx, "sales")
+	require.NoError(t, err)
+	_, err = client.All(c.Tenants(ctx))
+	require.NoError(t, err)
 	get(t, s, "/v1/tenants/sales", http.StatusOK, &api.Tenant{})
 	legacy := "legacy"
-	if tenant := must[*api.Tenant](t)(c.ChangeTenant(ctx, "sales", api.TenantChange{Policy: &legacy})); tenant.Policy != "legacy" {
+	tenant, err := c.ChangeTenant(ctx, "sales", api.TenantChange{Policy: &legacy})
+	require.NoError(t, err)
+	if tenant.Policy != "legacy" {
 		t.Errorf("the policy of the tenant is %q", tenant.Policy)
 	}
 	yes := true
-	if tenant := must[*api.Tenant](t)(c.ChangeTenant(ctx, "sales", api.TenantChange{PINBound: &yes})); !tenant.PINBound || tenant.Policy != "legacy" {
+	tenant, err = c.ChangeTenant(ctx, "sales", api.TenantChange{PINBound: &yes})
+	require.NoError(t, err)
+	if !tenant.PINBound || tenant.Policy != "legacy" {
 		t.Errorf("the tenant is %+v", tenant)
 	}
-	must[*api.User](t)(c.CreateUser(ctx, "sales", api.NewUser{Login: "bob"}))
-	must[[]api.User](t)(client.All(c.Users(ctx, "sales")))
+	_, err = c.CreateUser(ctx, "sales", api.NewUser{Login: "bob"})
+	require.NoError(t, err)
+	_, err = client.All(c.Users(ctx, "sales"))
+	require.NoError(t, err)
 	get(t, s, "/v1/users/bob?tenant=sales", http.StatusOK, &api.User{})
 	on, label := true, "label"
-	must[*api.User](t)(c.ChangeUser(ctx, "sales", "bob", api.UserChange{Enabled: &on}))
-	key := must[*api.CreatedAPIKey](t)(c.CreateAPIKey(ctx, "sales", api.NewAPIKey{Name: "key"}))
-	must[[]api.APIKey](t)(client.All(c.APIKeys(ctx, "sales")))
-	done(t, c.RevokeAPIKey(ctx, "sales", "key"))
+	_, err = c.ChangeUser(ctx, "sales", "bob", api.UserChange{Enabled: &on})
+	require.NoError(t, err)
+	key, err := c.CreateAPIKey(ctx, "sales", api.NewAPIKey{Name: "key"})
+	require.NoError(t, err)
+	_, err = client.All(c.APIKeys(ctx, "sales"))
+	require.NoError(t, err)
+	require.NoError(t, c.RevokeAPIKey(ctx, "sales", "key"))
 
 	lifecycle(t, c)
 	certificateRequests(t, c)
 	oneTimePasswords(t, c, s.Log.String)
-	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})).ID
-	must[[]api.Token](t)(client.All(c.Tokens(ctx, "sales", client.TokenFilter{})))
-	must[*api.Token](t)(c.Token(ctx, id))
-	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Label: &label}))
+	token, err := c.CreateToken(ctx, "sales", api.NewToken{User: "bob"})
+	require.NoError(t, err)
+	id := token.ID
+	_, err = client.All(c.Tokens(ctx, "sales", client.TokenFilter{}))
+	require.NoError(t, err)
+	_, err = c.Token(ctx, id)
+	require.NoError(t, err)
+	_, err = c.ChangeToken(ctx, id, api.TokenChange{Label: &label})
+	require.NoError(t, err)
 	list := "CKM_ECDSA"
-	if token := must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Policy: &list})); token.Policy != list {
+	token, err = c.ChangeToken(ctx, id, api.TokenChange{Policy: &list})
+	require.NoError(t, err)
+	if token.Policy != list {
 		t.Errorf("the policy is %q", token.Policy)
 	}
-	must[*api.Imported](t)(c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary")))
-	if found := must[*api.Lint](t)(c.Lint(ctx, id)); found.Findings == nil || len(found.Findings) > 0 || found.Unseen == nil {
+	_, err = c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary"))
+	require.NoError(t, err)
+	found, err := c.Lint(ctx, id)
+	require.NoError(t, err)
+	if found.Findings == nil || len(found.Findings) > 0 || found.Unseen == nil {
 		t.Errorf("a token with a PFX on it: %+v", found)
 	}
-	must[*api.Imported](t)(c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary")))
-	found := must[*api.Lint](t)(c.Lint(ctx, id))
+	_, err = c.ImportPFX(ctx, id, nativetest.PFX(t, "PFX canary"), api.Secret("PFX canary"))
+	require.NoError(t, err)
+	found, err = c.Lint(ctx, id)
+	require.NoError(t, err)
 	if i := slices.IndexFunc(found.Findings, func(f api.Finding) bool { return f.Rule == "shared-certificate-label" }); i < 0 {
 		t.Errorf("two certificates of one label: %+v", found)
 	} else if f := found.Findings[i]; f.Affects[0].Consumer != "Java" || len(f.Objects) != 2 || f.Objects[0].Class != "certificate" || f.Objects[0].URI == "" {
 		t.Errorf("the finding is %+v", f)
 	}
-	done(t, c.ResetPIN(ctx, id, "user", api.Secret("PIN canary")))
-	done(t, c.ChangePIN(ctx, id, "so", api.Secret("SO PIN canary"), "user", api.Secret("PIN canary")))
-	must[*api.Token](t)(c.Unlock(ctx, id, "user"))
-	must[*api.Token](t)(c.CompleteToken(ctx, id))
-	must[[]api.Certificate](t)(client.All(c.Certificates(ctx, id)))
-	must[[]api.Object](t)(client.All(c.Objects(ctx, id)))
-	done(t, c.DeleteToken(ctx, id))
-	done(t, c.DeleteTenant(ctx, "sales", false))
+	require.NoError(t, c.ResetPIN(ctx, id, "user", api.Secret("PIN canary")))
+	require.NoError(t, c.ChangePIN(ctx, id, "so", api.Secret("SO PIN canary"), "user", api.Secret("PIN canary")))
+	_, err = c.Unlock(ctx, id, "user")
+	require.NoError(t, err)
+	_, err = c.CompleteToken(ctx, id)
+	require.NoError(t, err)
+	_, err = client.All(c.Certificates(ctx, id))
+	require.NoError(t, err)
+	_, err = client.All(c.Objects(ctx, id))
+	require.NoError(t, err)
+	require.NoError(t, c.DeleteToken(ctx, id))
+	require.NoError(t, c.DeleteTenant(ctx, "sales", false))
 
 	for _, secret := range []string{"PFX canary", "PIN canary", string(key.Key)} {
 		if strings.Contains(s.Log.String(), secret) {
@@ -105,7 +144,8 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("the log does not name the token:\n%s", s.Log)
 	}
 
-	doc := must[*openapi3.T](t)(openapi3.NewLoader().LoadFromData(document))
+	doc, err := openapi3.NewLoader().LoadFromData(document)
+	require.NoError(t, err)
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {
 			if !s.Served(operation.OperationID) {
@@ -115,56 +155,71 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-func done(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // lifecycle has a token go from hand to hand.
 func lifecycle(t *testing.T, c *client.Client) {
 	t.Helper()
 	ctx := t.Context()
-	group := must[*api.Group](t)(c.CreateGroup(ctx, "sales", "spare"))
-	must[[]api.Group](t)(client.All(c.Groups(ctx, "sales")))
+	group, err := c.CreateGroup(ctx, "sales", "spare")
+	require.NoError(t, err)
+	_, err = client.All(c.Groups(ctx, "sales"))
+	require.NoError(t, err)
 	aliases := []string{"cary"}
-	must[*api.User](t)(c.CreateUser(ctx, "sales", api.NewUser{Login: "carol"}))
-	if u := must[*api.User](t)(c.ChangeUser(ctx, "sales", "carol", api.UserChange{Aliases: &aliases})); u.Aliases[0] != "cary" {
+	_, err = c.CreateUser(ctx, "sales", api.NewUser{Login: "carol"})
+	require.NoError(t, err)
+	u, err := c.ChangeUser(ctx, "sales", "carol", api.UserChange{Aliases: &aliases})
+	require.NoError(t, err)
+	if u.Aliases[0] != "cary" {
 		t.Errorf("the aliases are %v", u.Aliases)
 	}
-	id := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{
+	token, err := c.CreateToken(ctx, "sales", api.NewToken{
 		Unassigned: true, Serial: "000123", Product: &api.Product{Manufacturer: "DN", Model: "MT", Hardware: true}, Groups: []string{group.ID},
-	})).ID
-	found := must[*api.SearchPage](t)(c.SearchTokens(ctx, "sales", api.Search{
-		Where: []api.Criterion{{Field: "serial", Operator: "endsWith", Value: "123"}, {Field: "group", Value: group.ID}}, OrderBy: "createdAt",
-	}))
+	})
+	require.NoError(t, err)
+	id := token.ID
+	found, err := c.SearchTokens(ctx, "sales", api.Search{
+		Where:   []api.Criterion{{Field: "serial", Operator: "endsWith", Value: "123"}, {Field: "group", Value: group.ID}},
+		OrderBy: "createdAt",
+	})
+	require.NoError(t, err)
 	if len(found.Items) != 1 || found.Items[0].ID != id || found.Items[0].Holders == nil {
 		t.Errorf("found %+v", found)
 	}
-	code := must[*api.Token](t)(c.Assign(ctx, id, api.Assign{User: "cary", Inactive: true})).Activation
+	assigned, err := c.Assign(ctx, id, api.Assign{User: "cary", Inactive: true})
+	require.NoError(t, err)
+	code := assigned.Activation
 	if code != "new" {
 		t.Errorf("activation %q", code)
 	}
-	activation := must[*api.Activation](t)(c.StartActivation(ctx, id, 60))
-	if got := must[*api.Token](t)(c.FinishActivation(ctx, id, activation.Code)); got.Activation != "activated" || got.User != "carol" {
+	activation, err := c.StartActivation(ctx, id, 60)
+	require.NoError(t, err)
+	got, err := c.FinishActivation(ctx, id, activation.Code)
+	require.NoError(t, err)
+	if got.Activation != "activated" || got.User != "carol" {
 		t.Errorf("activated: %+v", got)
 	}
 	suspended := true
-	must[*api.Token](t)(c.ChangeHolder(ctx, id, "carol", api.HolderChange{Suspended: &suspended, NoEnd: true}))
-	must[*api.Token](t)(c.ClearPIN(ctx, id, "user"))
+	_, err = c.ChangeHolder(ctx, id, "carol", api.HolderChange{Suspended: &suspended, NoEnd: true})
+	require.NoError(t, err)
+	_, err = c.ClearPIN(ctx, id, "user")
+	require.NoError(t, err)
 	end, confined := "2099-01-01T00:00:00Z", true
-	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{ExpiresAt: &end}))
-	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Confined: &confined}))
-	must[*api.Token](t)(c.Unassign(ctx, id, ""))
+	_, err = c.ChangeToken(ctx, id, api.TokenChange{ExpiresAt: &end})
+	require.NoError(t, err)
+	_, err = c.ChangeToken(ctx, id, api.TokenChange{Confined: &confined})
+	require.NoError(t, err)
+	_, err = c.Unassign(ctx, id, "")
+	require.NoError(t, err)
 	none := []string{}
-	must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Groups: &none}))
-	if got := must[*api.Token](t)(c.ChangeToken(ctx, id, api.TokenChange{Deceased: &suspended})); !got.Deceased || len(got.Actions) != 1 {
+	_, err = c.ChangeToken(ctx, id, api.TokenChange{Groups: &none})
+	require.NoError(t, err)
+	got, err = c.ChangeToken(ctx, id, api.TokenChange{Deceased: &suspended})
+	require.NoError(t, err)
+	if !got.Deceased || len(got.Actions) != 1 {
 		t.Errorf("deceased: %+v", got)
 	}
-	done(t, c.DeleteToken(ctx, id))
-	done(t, c.DeleteUser(ctx, "sales", "cary"))
-	done(t, c.DeleteGroup(ctx, "sales", group.ID))
+	require.NoError(t, c.DeleteToken(ctx, id))
+	require.NoError(t, c.DeleteUser(ctx, "sales", "cary"))
+	require.NoError(t, c.DeleteGroup(ctx, "sales", group.ID))
 }
 
 // oneTimePasswords has a token enrolled, activated and verified, and others
@@ -173,50 +228,63 @@ func oneTimePasswords(t *testing.T, c *client.Client, log func() string) {
 	t.Helper()
 	ctx := t.Context()
 	const seed = "3132333435363738393031323334353637383930"
-	made := must[*api.Token](t)(c.CreateToken(ctx, "sales", api.NewToken{User: "bob", Inactive: true, OTP: &api.NewOTP{SeedHex: api.Secret(seed)}}))
+	made, err := c.CreateToken(ctx, "sales", api.NewToken{User: "bob", Inactive: true, OTP: &api.NewOTP{SeedHex: api.Secret(seed)}})
+	require.NoError(t, err)
 	if made.Kind != "otp" || made.OTP == nil || made.OTP.Type != "hotp" || made.Activation != "new" {
 		t.Fatalf("%+v", made)
 	}
-	e := must[*api.Enrolment](t)(c.EnrolOTP(ctx, made.ID, api.NewEnrolment{Issuer: "Example"}))
+	e, err := c.EnrolOTP(ctx, made.ID, api.NewEnrolment{Issuer: "Example"})
+	require.NoError(t, err)
 	if !strings.HasPrefix(string(e.URI), "otpauth://hotp/Example:bob?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&") || !bytes.HasPrefix(e.PNG, []byte("\x89PNG")) {
 		t.Errorf("enrolled with %q", []byte(e.URI))
 	}
 	if _, err := c.EnrolOTP(ctx, made.ID, api.NewEnrolment{}); err == nil {
 		t.Error("the seed left twice")
 	}
-	if got := must[*api.Token](t)(c.SyncOTP(ctx, made.ID, api.Codes{First: api.Secret("755224"), Next: api.Secret("287082"), Activate: true})); got.Activation != "activated" {
+	got, err := c.SyncOTP(ctx, made.ID, api.Codes{First: api.Secret("755224"), Next: api.Secret("287082"), Activate: true})
+	require.NoError(t, err)
+	if got.Activation != "activated" {
 		t.Errorf("%+v", got)
 	}
-	if got := must[*api.Token](t)(c.VerifyOTP(ctx, made.ID, api.Code{Code: api.Secret("359152"), User: "bob"})); got.OTP.Counter != 3 || got.LastUsedAt == nil {
+	got, err = c.VerifyOTP(ctx, made.ID, api.Code{Code: api.Secret("359152"), User: "bob"})
+	require.NoError(t, err)
+	if got.OTP.Counter != 3 || got.LastUsedAt == nil {
 		t.Errorf("%+v", got.OTP)
 	}
 	if _, err := c.VerifyOTP(ctx, made.ID, api.Code{Code: api.Secret("359152")}); err == nil || !strings.Contains(err.Error(), "used already") {
 		t.Errorf("a password that was used: %v", err)
 	}
-	must[*api.Token](t)(c.ResetOTP(ctx, made.ID, nil))
-	done(t, c.DeleteToken(ctx, made.ID))
+	_, err = c.ResetOTP(ctx, made.ID, nil)
+	require.NoError(t, err)
+	require.NoError(t, c.DeleteToken(ctx, made.ID))
 
 	in := api.Import{File: []byte("serial,seed,loginName\nI1," + seed + ",bob\nI2," + seed + ",\nI3,x,\n"), ImportOptions: api.ImportOptions{Format: "csv"}}
-	report := must[*api.ImportReport](t)(c.Import(ctx, "sales", in, nil))
+	report, err := c.Import(ctx, "sales", in, nil)
+	require.NoError(t, err)
 	if len(report.Refused) != 1 || report.Refused[0].Line != 4 || len(report.Done) != 0 {
 		t.Errorf("%+v", report)
 	}
 	in.File = in.File[:bytes.Index(in.File, []byte("I3"))]
 	in.DryRun = true
-	if report = must[*api.ImportReport](t)(c.Import(ctx, "sales", in, nil)); len(report.Done) != 2 || report.Done[0].ID != "" {
+	report, err = c.Import(ctx, "sales", in, nil)
+	require.NoError(t, err)
+	if len(report.Done) != 2 || report.Done[0].ID != "" {
 		t.Errorf("a dry run: %+v", report)
 	}
 	in.DryRun = false
-	report = must[*api.ImportReport](t)(c.Import(ctx, "sales", in, nil))
+	report, err = c.Import(ctx, "sales", in, nil)
+	require.NoError(t, err)
 	if len(report.Done) != 2 || report.Done[1].Serial != "I2" {
 		t.Errorf("%+v", report)
 	}
 	assign := api.Import{File: []byte("loginName,serial\nbob,I2\n"), ImportOptions: api.ImportOptions{Format: "assign"}}
-	if got := must[*api.ImportReport](t)(c.Import(ctx, "sales", assign, nil)); len(got.Done) != 1 {
-		t.Errorf("%+v", got)
+	assignedRows, err := c.Import(ctx, "sales", assign, nil)
+	require.NoError(t, err)
+	if len(assignedRows.Done) != 1 {
+		t.Errorf("%+v", assignedRows)
 	}
 	for _, row := range report.Done {
-		done(t, c.DeleteToken(ctx, row.ID))
+		require.NoError(t, c.DeleteToken(ctx, row.ID))
 	}
 	if _, err := c.Import(ctx, "sales", api.Import{File: []byte("x"), ImportOptions: api.ImportOptions{Format: "pskc"}}, nil); err == nil || !strings.Contains(err.Error(), "no PSKC") {
 		t.Errorf("what is no PSKC: %v", err)

@@ -39,7 +39,8 @@ func listedByPlace[In, Out any](r *request, all []In, to func(In) Out) (any, err
 	from := 0
 	if text := r.query("cursor"); text != "" {
 		if from, err = strconv.Atoi(text); err != nil || from < 0 {
-			return nil, provisioning.Errorf(provisioning.BadInput, "the cursor is not one that a listing returned; leave it out to begin anew")
+			return nil, provisioning.Errorf(provisioning.BadInput,
+				"the cursor is not from a listing; leave it out to start over")
 		}
 	}
 	all = all[min(from, len(all)):]
@@ -68,7 +69,8 @@ func (r *request) limit() (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > api.MaxPage {
-		return 0, provisioning.Errorf(provisioning.BadInput, "the query parameter limit is a number from 1 to %d", api.MaxPage)
+		return 0, provisioning.Errorf(provisioning.BadInput, "the query parameter limit is a number from 1 to %d",
+			api.MaxPage)
 	}
 	return n, nil
 }

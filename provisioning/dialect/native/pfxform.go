@@ -19,7 +19,8 @@ const maxPassword = 1024
 func readPFX(r *request) (file []byte, password api.Secret, err error) {
 	mediaType, params, err := mime.ParseMediaType(r.http.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return nil, nil, provisioning.Errorf(provisioning.BadInput, "the body is a form (multipart/form-data) with the fields pfx and password")
+		return nil, nil, provisioning.Errorf(provisioning.BadInput,
+			"the body is a form (multipart/form-data) with the fields pfx and password")
 	}
 	form := multipart.NewReader(r.http.Body, params["boundary"])
 	for {
@@ -36,7 +37,8 @@ func readPFX(r *request) (file []byte, password api.Secret, err error) {
 		case name == "password" && password == nil:
 			password, err = readPart(part, maxPassword)
 		default:
-			err = provisioning.Errorf(provisioning.BadInput, "the form has the fields pfx and password, once each, and no others")
+			err = provisioning.Errorf(provisioning.BadInput,
+				"the form has the fields pfx and password, once each, and no others")
 		}
 		if err != nil {
 			return nil, password, err
@@ -64,7 +66,8 @@ func readPart(part *multipart.Part, most int64) ([]byte, error) {
 func brokenForm(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return provisioning.Errorf(provisioning.TooLarge, "the body has more than the %d bytes that are accepted here", tooLarge.Limit)
+		return provisioning.Errorf(provisioning.TooLarge, "the body has more than the %d bytes that are accepted here",
+			tooLarge.Limit)
 	}
 	return provisioning.Errorf(provisioning.BadInput, "the form broke off or is malformed; send it again")
 }

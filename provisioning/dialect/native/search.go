@@ -38,7 +38,8 @@ func (h *Handler) searchTokens(r *request) (any, error) {
 func field(name string) (directory.Field, error) {
 	f, ok := directory.FieldNamed(name)
 	if !ok {
-		return f, provisioning.Errorf(provisioning.BadInput, "there is no field %.40q to search by; the fields are %s", name, strings.Join(directory.FieldNames(), ", "))
+		return f, provisioning.Errorf(provisioning.BadInput, "there is no field %.40q to search by; the fields are %s",
+			name, strings.Join(directory.FieldNames(), ", "))
 	}
 	return f, nil
 }
@@ -54,7 +55,8 @@ func (h *Handler) criterion(r *request, tenant record.TenantID, c api.Criterion)
 		op, ok = directory.OperatorNamed(c.Operator)
 	}
 	if !ok {
-		return directory.Criterion{}, provisioning.Errorf(provisioning.BadInput, "there is no operator %.40q; the operators are %s", c.Operator, strings.Join(directory.OperatorNames(), ", "))
+		return directory.Criterion{}, provisioning.Errorf(provisioning.BadInput,
+			"there is no operator %.40q; the operators are %s", c.Operator, strings.Join(directory.OperatorNames(), ", "))
 	}
 	out := directory.Criterion{Field: f, Op: op, Value: c.Value, Values: c.Values}
 	if f == directory.Holder && c.Value != "" {

@@ -26,7 +26,8 @@ func (r *request) system(what string) error {
 	if r.caller.Role == record.RoleSystem {
 		return nil
 	}
-	return provisioning.Errorf(provisioning.Forbidden, "role %q may not %s; use the admin socket, or an API key of role %q", r.caller.Role, what, record.RoleSystem)
+	return provisioning.Errorf(provisioning.Forbidden, "role %q may not %s; use the admin socket, or an API key of role %q",
+		r.caller.Role, what, record.RoleSystem)
 }
 
 func (h *Handler) checkStore(r *request) (any, error) {

@@ -66,7 +66,8 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 func (h *Handler) tenantInPath(r *request) (provisioning.Tenant, error) {
 	name := r.path("tenant")
 	if name == "" {
-		return provisioning.Tenant{}, provisioning.Errorf(provisioning.TenantNotFound, "the path names no tenant; put its name or id at the end")
+		return provisioning.Tenant{}, provisioning.Errorf(provisioning.TenantNotFound,
+			"the path names no tenant; put its name or id at the end")
 	}
 	return h.core.TenantNamed(r.ctx, r.caller, name)
 }

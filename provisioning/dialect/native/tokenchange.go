@@ -52,7 +52,8 @@ func (h *Handler) tokenChange(r *request, in api.TokenChange) (tokenChange, erro
 	})
 	add(in.Deceased != nil && *in.Deceased, func(t ref) (token, error) { return core.Decease(ctx, c, t) })
 	if len(asked) != 1 {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a token names one thing: give label, enabled, policy, expiresAt, confined, groups or deceased (true)")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"a change of a token names one thing: give label, enabled, policy, expiresAt, confined, groups or deceased (true)")
 	}
 	return asked[0], nil
 }
@@ -64,7 +65,8 @@ func parseEnd(text *string) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, *text)
 	if err != nil {
-		return at, provisioning.Errorf(provisioning.BadInput, "expiresAt is no time such as 2026-11-26T10:00:00Z; empty is none")
+		return at, provisioning.Errorf(provisioning.BadInput,
+			"expiresAt is not a time such as 2026-11-26T10:00:00Z; empty is none")
 	}
 	return at, nil
 }

@@ -52,7 +52,8 @@ func (h *Handler) changeUser(r *request) (any, error) {
 		}
 	}
 	if given != 1 {
-		return nil, provisioning.Errorf(provisioning.BadInput, "a change of a user names one thing: give enabled, or osUsers, or domain and aliases")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"a change of a user names one thing: give enabled, or osUsers, or domain and aliases")
 	}
 	tenant, err := h.tenant(r)
 	if err != nil {

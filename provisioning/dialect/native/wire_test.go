@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect/native/nativetest"
@@ -18,7 +20,9 @@ import (
 
 func roots(t *testing.T, s *nativetest.Server) *x509.CertPool {
 	t.Helper()
-	return must[*x509.CertPool](t)(client.ReadRoots(s.CAFile))
+	pool, err := client.ReadRoots(s.CAFile)
+	require.NoError(t, err)
+	return pool
 }
 
 // raw sends a request on the admin socket as it is given.
@@ -29,13 +33,17 @@ func raw(t *testing.T, s *nativetest.Server, method, path, mediaType string, bod
 		return d.DialContext(ctx, "unix", s.Socket)
 	}}
 	defer transport.CloseIdleConnections()
-	req := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), method, "http://localhost"+path, body))
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+path, body)
+	require.NoError(t, err)
 	if mediaType != "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
-	resp := must[*http.Response](t)(transport.RoundTrip(req))
+	resp, err := transport.RoundTrip(req)
+	require.NoError(t, err)
 	defer resp.Body.Close()
-	return resp.StatusCode, must[[]byte](t)(io.ReadAll(resp.Body))
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, answer
 }
 
 func get(t *testing.T, s *nativetest.Server, path string, status int, into any) {
@@ -44,17 +52,18 @@ func get(t *testing.T, s *nativetest.Server, path string, status int, into any) 
 	if got != status {
 		t.Fatalf("%s: %d %s", path, got, body)
 	}
-	if err := json.Unmarshal(body, into); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(body, into))
 }
 
 // TestBadRequests sends what no client of ours would.
 func TestBadRequests(t *testing.T) {
 	s := nativetest.Start(t)
 	c := s.Client(t)
-	must[*api.User](t)(c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"}))
-	id := must[*api.Token](t)(c.CreateToken(t.Context(), "", api.NewToken{User: "alice"})).ID
+	_, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"})
+	require.NoError(t, err)
+	token, err := c.CreateToken(t.Context(), "", api.NewToken{User: "alice"})
+	require.NoError(t, err)
+	id := token.ID
 	const unknown = "00000000-0000-4000-8000-000000000000"
 	form := "multipart/form-data; boundary=x"
 	for _, x := range []struct {
@@ -116,7 +125,9 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s: the answer tells the PIN: %s", x.name, body)
 		}
 	}
-	if n := len(must[[]api.Token](t)(client.All(c.Tokens(t.Context(), "", client.TokenFilter{})))); n != 1 {
+	tokens, err := client.All(c.Tokens(t.Context(), "", client.TokenFilter{}))
+	require.NoError(t, err)
+	if n := len(tokens); n != 1 {
 		t.Errorf("%d tokens afterwards, want 1", n)
 	}
 }
@@ -125,9 +136,12 @@ func TestBadRequests(t *testing.T) {
 func TestUpload(t *testing.T) {
 	s := nativetest.Start(t)
 	c := s.Client(t)
-	must[*api.User](t)(c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"}))
-	id := must[*api.Token](t)(c.CreateToken(t.Context(), "", api.NewToken{User: "alice"})).ID
-	_, err := c.ImportPFX(t.Context(), id, bytes.Repeat([]byte{1}, 2<<20), api.Secret("p"))
+	_, err := c.CreateUser(t.Context(), "", api.NewUser{Login: "alice"})
+	require.NoError(t, err)
+	token, err := c.CreateToken(t.Context(), "", api.NewToken{User: "alice"})
+	require.NoError(t, err)
+	id := token.ID
+	_, err = c.ImportPFX(t.Context(), id, bytes.Repeat([]byte{1}, 2<<20), api.Secret("p"))
 	if kindOf(err) != "tooLarge" {
 		t.Errorf("2 MiB: %v", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/securid"
@@ -25,16 +27,12 @@ func known(t testing.TB) func(s *dialecttest.Server) map[string]string {
 		ctx, admin := t.Context(), provisioning.System("test")
 		c := newClient(t, s, "help desk", record.RoleAdmin)
 		u, err := s.Core.CreateUser(ctx, admin, s.Tenant, "john")
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		_, err = s.Core.CreateToken(ctx, admin, provisioning.NewToken{
 			Tenant: s.Tenant, Unassigned: true, Serial: "000123456789", Kind: record.KindOTP, UserPIN: secret.Bytes("1234"),
 			Product: record.Product{Model: "SID700", Hardware: true}, OTP: &provisioning.NewOTP{Period: 60},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return map[string]string{"user": string(u.ID), "jwt": c.token(t), "assertion": c.assertion(t, "one")}
 	}
 }
@@ -82,9 +80,7 @@ func lookup(t testing.TB, s *dialecttest.Server, bearer string) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/AdminInterface/restapi/v1/sidTokens/lookup",
 		strings.NewReader(`{"tokenSerialNumber": "000123456789"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+bearer)
 	return s.Do(r).StatusCode
@@ -151,9 +147,7 @@ func TestAssertions(t *testing.T) {
 	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, "https://localhost/AdminInterface/restapi/v1/users/"+k["user"]+"/sidTokens/assign",
 		strings.NewReader(`{"tokenSerialNumber": "000123456789"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+token)
 	if got := s.Do(r).StatusCode; got != http.StatusForbidden {
@@ -179,9 +173,7 @@ func TestAssertions(t *testing.T) {
 func access(t testing.TB, s *dialecttest.Server, form url.Values, want int) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/AdminInterface/restapi/oauth/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer := s.Do(r)
 	body, err := io.ReadAll(answer.Body)
@@ -191,8 +183,6 @@ func access(t testing.TB, s *dialecttest.Server, form url.Values, want int) stri
 	var out struct {
 		Token string `json:"access_token"`
 	}
-	if err := json.Unmarshal(body, &out); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(body, &out))
 	return out.Token
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/vtoken/record"
@@ -28,9 +30,7 @@ func newClient(t testing.TB, s *dialecttest.Server, name string, role record.Rol
 	k, text := s.NewCredential(provisioning.NewAPIKey{Name: name, Kind: provisioning.Signer, Role: role})
 	block, _ := pem.Decode([]byte(text))
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return client{k.ID, key}
 }
 
@@ -39,17 +39,13 @@ func (c client) sign(t testing.TB, header, claims map[string]any) string {
 	t.Helper()
 	part := func(v map[string]any) string {
 		b, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	input := part(header) + "." + part(claims)
 	sum := sha256.Sum256([]byte(input))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, c.key, crypto.SHA256, sum[:])
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 

@@ -46,7 +46,8 @@ func statusOf(t provisioning.Token) string {
 // named returns the token with a serial number, in the caller's tenant.
 func named(c provisioning.Caller, serial string) (provisioning.TokenRef, error) {
 	if serial == "" || len(serial) > maxSerial {
-		return provisioning.TokenRef{}, provisioning.Errorf(provisioning.BadInput, "tokenSerialNumber has 1 to %d characters", maxSerial)
+		return provisioning.TokenRef{}, provisioning.Errorf(provisioning.BadInput,
+			"tokenSerialNumber has 1 to %d characters", maxSerial)
 	}
 	return provisioning.TokenRef{Tenant: c.Tenant, Serial: serial}, nil
 }
@@ -69,7 +70,9 @@ func (d *Dialect) userOf(r *http.Request, c provisioning.Caller, op provisioning
 
 // held returns the token with a serial number that the user in the path holds: WrongState
 // if nobody holds it, TokenNotFound if another user does.
-func (d *Dialect) held(r *http.Request, c provisioning.Caller, op provisioning.Operation, serial string) (provisioning.TokenRef, record.User, error) {
+func (d *Dialect) held(
+	r *http.Request, c provisioning.Caller, op provisioning.Operation, serial string,
+) (provisioning.TokenRef, record.User, error) {
 	u, err := d.userOf(r, c, op)
 	if err != nil {
 		return provisioning.TokenRef{}, u, err
@@ -120,7 +123,9 @@ func (d *Dialect) assign(w http.ResponseWriter, r *http.Request, c provisioning.
 
 // nameOf returns the label that a token gets with its user: the serial number if the
 // request has none. A complete card keeps its own then, for which it returns "".
-func (d *Dialect) nameOf(r *http.Request, c provisioning.Caller, in assignRequest, ref provisioning.TokenRef) (string, error) {
+func (d *Dialect) nameOf(
+	r *http.Request, c provisioning.Caller, in assignRequest, ref provisioning.TokenRef,
+) (string, error) {
 	if in.Name != nil {
 		if *in.Name == "" || len([]rune(*in.Name)) > maxName {
 			return "", provisioning.Errorf(provisioning.BadInput, "tokenName has 1 to %d characters", maxName)

@@ -86,7 +86,9 @@ func (c *call) windows(o *provisioning.NewOTP, kind int) error {
 	case err != nil:
 		return err
 	case drift < 0 || drift > provisioning.MaxWindow || kind == otpHOTP && drift != 0:
-		return refuse(codeDrift, "a timeDrift of %d is out of bounds: it is for passwords by time, 1 to %d steps, or 0 for the default", drift, provisioning.MaxWindow)
+		return refuse(codeDrift,
+			"a timeDrift of %d is out of bounds: it is for passwords by time, 1 to %d steps, or 0 for the default",
+			drift, provisioning.MaxWindow)
 	case kind == otpHOTP:
 		o.Window = size
 	case size == 0:
@@ -113,7 +115,8 @@ func (c *call) seed() (secret.Bytes, error) {
 	var n int
 	switch {
 	case len(text) > 0 && len(text64) > 0:
-		return nil, provisioning.Errorf(provisioning.BadInput, "the secret key is there twice; give secretKeyHex or secretKeyHexBase64")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"the secret key is there twice; give secretKeyHex or secretKeyHexBase64")
 	case len(text) > 0:
 		seed = make(secret.Bytes, hex.DecodedLen(len(text)))
 		n, err = hex.Decode(seed, text)
@@ -123,7 +126,8 @@ func (c *call) seed() (secret.Bytes, error) {
 	}
 	if err != nil {
 		seed.Wipe()
-		return nil, provisioning.Errorf(provisioning.BadInput, "the secret key is not of the form that its field says: hexadecimal, or base64")
+		return nil, provisioning.Errorf(provisioning.BadInput,
+			"the secret key is not of the form that its field says: hexadecimal, or base64")
 	}
 	return seed[:n], nil
 }

@@ -105,7 +105,8 @@ func (f fields) code(name string) (provisioning.Code, error) {
 	text := unquoted(v)
 	n, err := strconv.ParseUint(text, 10, 32)
 	if !there || err != nil {
-		return provisioning.Code{}, provisioning.Errorf(provisioning.BadInput, "the field %s is missing, or no one-time password", name)
+		return provisioning.Code{}, provisioning.Errorf(provisioning.BadInput,
+			"the field %s is missing, or no one-time password", name)
 	}
 	if v[0] == '"' {
 		return provisioning.TextCode(text), nil

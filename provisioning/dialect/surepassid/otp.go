@@ -67,13 +67,15 @@ func (d *Dialect) enrol(in *call, e provisioning.Enrolment) (provisioning.Enroll
 		return provisioning.Enrolled{}, err
 	}
 	if id == "" {
-		return provisioning.Enrolled{}, refuse(codeNoDevice, "the device is not named; give the deviceId that add_oath_device answered")
+		return provisioning.Enrolled{}, refuse(codeNoDevice,
+			"the device is not named; give the deviceId that add_oath_device answered")
 	}
 	if ref.User, err = in.fields.text("username"); err != nil {
 		return provisioning.Enrolled{}, err
 	}
 	if ref.ID, err = provisioning.ParseID[record.TokenID]("token", id); err != nil {
-		return provisioning.Enrolled{}, provisioning.Errorf(provisioning.TokenNotFound, "there is no token %.60q there; list the tokens and check the id", id)
+		return provisioning.Enrolled{}, provisioning.Errorf(provisioning.TokenNotFound,
+			"there is no token %.60q there; list the tokens and check the id", id)
 	}
 	d.note(in, ref)
 	out, err := d.core.EnrolOTP(in.ctx, in.caller, ref, e)

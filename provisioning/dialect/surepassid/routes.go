@@ -85,7 +85,8 @@ func (d *Dialect) call(r *http.Request, in fields, name string) (answer, error) 
 	}
 	m, ok := d.methods()[name]
 	if !ok {
-		return answer{}, provisioning.Errorf(provisioning.BadInput, "there is no method %.60q here; the API's document under /docs has the types", name)
+		return answer{}, provisioning.Errorf(provisioning.BadInput,
+			"there is no method %.60q here; the API's document under /docs has the types", name)
 	}
 	if err := in.only(append(common(), m.fields...)); err != nil {
 		return answer{}, err

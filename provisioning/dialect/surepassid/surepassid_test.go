@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/dialect/dialecttest"
 	"vtoken/provisioning/dialect/surepassid"
@@ -26,14 +28,11 @@ func known(t testing.TB) func(s *dialecttest.Server) map[string]string {
 		ctx, admin := t.Context(), provisioning.System("test")
 		s.Succeeds = succeeds
 		for _, login := range []string{"Mandy", "John"} {
-			if _, err := s.Core.CreateUser(ctx, admin, s.Tenant, login); err != nil {
-				t.Fatal(err)
-			}
+			_, err := s.Core.CreateUser(ctx, admin, s.Tenant, login)
+			require.NoError(t, err)
 		}
 		card, err := s.Core.CreateToken(ctx, admin, provisioning.NewToken{Tenant: s.Tenant, Unassigned: true, Serial: "CARD0001", Kind: record.KindCard})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		account, key := newAccount(s, record.RoleAdmin)
 		return map[string]string{"account": account, "accountKey": key, "card": string(card.ID)}
 	}
@@ -106,9 +105,7 @@ func refused(c dialecttest.Class, status int, _ http.Header, body []byte) error 
 func ask(t testing.TB, s *dialecttest.Server, body string, want int) map[string]any {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/AuthServer/REST/U2F/U2FServer.aspx", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // curl's own
 	r.RemoteAddr = "192.0.2.1:1234"
 	w := httptest.NewRecorder()
@@ -216,9 +213,7 @@ func TestEveryMethod(t *testing.T) {
 	var all strings.Builder
 	for _, file := range files {
 		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		all.Write(b)
 	}
 	if len(types) == 0 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stretchr/testify/require"
+
 	p "vtoken/provisioning"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -124,7 +126,7 @@ var illegal = map[string]func(t *record.Token, objects int) bool{
 func (w *walk) legal(m *token) {
 	w.t.Helper()
 	var t *record.Token
-	w.must(w.store.View(func(tx p.ReadTx) (err error) { t, err = tx.Token(record.TokenID(m.id)); return err }))
+	require.NoError(w.t, w.store.View(func(tx p.ReadTx) (err error) { t, err = tx.Token(record.TokenID(m.id)); return err }))
 	n := len(w.store.ObjectsOf(t.ID))
 	for what, is := range illegal {
 		if is(t, n) {
@@ -145,9 +147,9 @@ func (w *walk) legal(m *token) {
 func (w *walk) compareAll() {
 	w.t.Helper()
 	page, err := w.core.SearchTokens(w.t.Context(), w.admin, p.TokenSearch{Tenant: w.tenant, Limit: p.MaxPage})
-	w.must(err)
+	require.NoError(w.t, err)
 	listed, err := w.core.ListTokens(w.t.Context(), w.admin, p.TokenFilter{Tenant: w.tenant, Limit: p.MaxPage})
-	w.must(err)
+	require.NoError(w.t, err)
 	if len(page.Tokens) != len(w.tokens) || len(listed.Tokens) != len(w.tokens) {
 		w.t.Errorf("%d tokens found and %d listed, want %d", len(page.Tokens), len(listed.Tokens), len(w.tokens))
 	}

@@ -227,11 +227,11 @@ func (w *walk) hold(kind, before int) held {
 		n.Kind, n.OTP = record.KindOTP, &p.NewOTP{}
 	}
 	t, err := w.core.CreateToken(ctx, system, n)
-	w.must(err)
+	require.NoError(w.t, err)
 	ref := p.TokenRef{ID: t.ID}
 	if kind == keyedCard {
 		_, err := w.core.ImportPFX(ctx, system, ref, w.keys.pfx, secret.Bytes(password))
-		w.must(err)
+		require.NoError(w.t, err)
 	}
 	switch before {
 	case left:
@@ -242,9 +242,9 @@ func (w *walk) hold(kind, before int) held {
 			_, err = w.core.SetHolder(ctx, system, ref, w.logins[1], p.HolderChange{Suspended: &off})
 		}
 	}
-	w.must(err)
+	require.NoError(w.t, err)
 	t, err = w.core.Token(ctx, system, ref)
-	w.must(err)
+	require.NoError(w.t, err)
 	return held{t, w}
 }
 

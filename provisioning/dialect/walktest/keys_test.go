@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	p "vtoken/provisioning"
 	"vtoken/provisioning/dialect/native/nativetest"
 	"vtoken/vtoken/ck"
@@ -36,21 +38,15 @@ type keys struct {
 func newKeys(t testing.TB) keys {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(77), Subject: pkix.Name{CommonName: "walker"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return keys{nativetest.PFX(t, password), pkcs8, der}
 }
 
@@ -61,14 +57,14 @@ func (w *walk) pending(user string) record.KeyID {
 		ID: record.KeyID(guid(w.rng.Uint64())), Tenant: w.tenant, User: record.UserID(user), PKCS8: w.keys.pkcs8,
 		CreatedAt: w.now, ExpiresAt: w.now.AddDate(1, 0, 0),
 	}
-	w.must(w.store.Update(func(tx p.Tx) error { fresh := k; return tx.PutPendingKey(&fresh) }))
+	require.NoError(w.t, w.store.Update(func(tx p.Tx) error { fresh := k; return tx.PutPendingKey(&fresh) }))
 	return k.ID
 }
 
 // forget removes a pending key, on a token or not.
 func (w *walk) forget(id record.KeyID) {
 	w.t.Helper()
-	w.must(w.store.Update(func(tx p.Tx) error { return tx.DeletePendingKey(id) }))
+	require.NoError(w.t, w.store.Update(func(tx p.Tx) error { return tx.DeletePendingKey(id) }))
 }
 
 func objectID(t p.Token) object.ID { return object.ID(t.OTP.Key) }
@@ -77,7 +73,7 @@ func objectID(t p.Token) object.ID { return object.ID(t.OTP.Key) }
 func (w *walk) secret(name, dialect string) string {
 	w.t.Helper()
 	_, key, err := w.core.CreateAPIKey(w.t.Context(), p.System("test"), w.tenant, p.NewAPIKey{Name: name, Role: w.role, Dialect: dialect})
-	w.must(err)
+	require.NoError(w.t, err)
 	return string(key)
 }
 
@@ -86,16 +82,16 @@ func securidEnter(w *walk) string {
 	k, text := w.credential("securid", p.Signer)
 	block, _ := pem.Decode([]byte(text))
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	w.must(err)
+	require.NoError(w.t, err)
 	claims := map[string]any{"sub": k.ID, "aud": url + "/AdminInterface/restapi/v1", "iat": w.now.Unix(), "exp": w.now.Add(time.Hour).Unix()}
 	part := func(v map[string]any) string {
 		b, err := json.Marshal(v)
-		w.must(err)
+		require.NoError(w.t, err)
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	input := part(map[string]any{"typ": "JWT", "alg": "RS256"}) + "." + part(claims)
 	sum := sha256.Sum256([]byte(input))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-	w.must(err)
+	require.NoError(w.t, err)
 	return "Bearer " + input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	p "vtoken/provisioning"
 	"vtoken/provisioning/dialect"
 	"vtoken/provisioning/httpkit"
@@ -74,18 +76,18 @@ func newWalkAs(t *testing.T, rng *rand.Rand, role record.Role) *walk {
 	}})
 	system := p.System("test")
 	tenant, err := w.core.TenantNamed(t.Context(), system, record.DefaultTenant)
-	w.must(err)
+	require.NoError(w.t, err)
 	w.tenant = tenant.ID
 	w.admin = p.Caller{Name: "admin", Tenant: w.tenant, Role: record.RoleAdmin}
 	for i := range 5 {
 		login := fmt.Sprintf("user%d", i)
 		u, err := w.core.CreateUser(t.Context(), system, w.tenant, login)
-		w.must(err)
+		require.NoError(w.t, err)
 		w.users[login] = &user{login, string(u.ID), true}
 		w.logins = append(w.logins, login)
 	}
 	group, err := w.core.CreateGroup(t.Context(), system, w.tenant, "spare")
-	w.must(err)
+	require.NoError(w.t, err)
 	w.group = string(group.ID)
 	w.keys = newKeys(t)
 	kit := &httpkit.Kit{Keys: w.core, URL: url, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return start }}
@@ -106,18 +108,11 @@ func newWalkAs(t *testing.T, rng *rand.Rand, role record.Role) *walk {
 	return w
 }
 
-func (w *walk) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // credential makes a credential for a dialect.
 func (w *walk) credential(dialect string, kind p.CredentialKind) (p.APIKey, string) {
 	w.t.Helper()
 	k, key, err := w.core.CreateAPIKey(w.t.Context(), p.System("test"), w.tenant, p.NewAPIKey{Name: "walk " + dialect, Kind: kind, Role: w.role, Dialect: dialect})
-	w.must(err)
+	require.NoError(w.t, err)
 	return k, string(key)
 }
 
@@ -158,9 +153,9 @@ func (w *walk) ask(authorization, method, path string, body any) (status int, an
 		var buf bytes.Buffer
 		f := multipart.NewWriter(&buf)
 		part, err := f.CreateFormFile(b.field, "file")
-		w.must(err)
+		require.NoError(w.t, err)
 		_, _ = part.Write(b.file)
-		w.must(f.Close())
+		require.NoError(w.t, f.Close())
 		text, kind = buf.Bytes(), f.FormDataContentType()
 		for name, value := range b.header {
 			r.Header.Set(name, value)
@@ -168,7 +163,7 @@ func (w *walk) ask(authorization, method, path string, body any) (status int, an
 	default:
 		var err error
 		text, err = json.Marshal(body)
-		w.must(err)
+		require.NoError(w.t, err)
 	}
 	if body != nil {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
@@ -235,7 +230,7 @@ func (w *walk) add(id string, m token) {
 	m.bound = m.bound || w.bindsNew && !m.otp
 	if m.otp {
 		set, err := w.store.OpenSecret(got.ID, objectID(got), nil)
-		w.must(err)
+		require.NoError(w.t, err)
 		m.seed = bytes.Clone(set.Get(ckaValue))
 	}
 	w.tokens = append(w.tokens, &m)

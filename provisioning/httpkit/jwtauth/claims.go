@@ -73,7 +73,7 @@ func (i *Instant) UnmarshalJSON(b []byte) error {
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(seconds) || seconds < 0 || seconds > maxSeconds || strings.ContainsAny(text, "xX_iI+") {
-		return fmt.Errorf("%.32q is no time in seconds since 1970", text)
+		return fmt.Errorf("%.32q is not a time in seconds since 1970", text)
 	}
 	i.Time = time.Unix(int64(seconds), 0).UTC()
 	return nil

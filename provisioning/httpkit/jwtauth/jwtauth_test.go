@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // at is the time of these tests.
@@ -47,9 +49,7 @@ func sign(t testing.TB, header, payload string, key crypto.Signer) string {
 		r, s, failed := ecdsa.Sign(rand.Reader, k, sum[:])
 		signature, err = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), failed
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return input + "." + encode(signature)
 }
 
@@ -135,9 +135,7 @@ func TestForged(t *testing.T) {
 	head, rest, _ := strings.Cut(good, ".")
 	body, signature, _ := strings.Cut(rest, ".")
 	der, err := x509.MarshalPKIXPublicKey(&k.rsa.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	hs256 := func(secret []byte) string {
 		input := base64.RawURLEncoding.EncodeToString([]byte(`{"typ":"JWT","alg":"HS256"}`)) + "." + body
 		mac := hmac.New(sha256.New, secret)
@@ -171,9 +169,7 @@ func TestForged(t *testing.T) {
 		}
 	}
 	parsed, err := Parse(good)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for range 3 { // the same token may be used again
 		if _, err := parsed.Verify(&k.rsa.PublicKey, legacy, at); err != nil {
 			t.Error(err)
@@ -210,13 +206,9 @@ func TestElliptic(t *testing.T) {
 
 func TestSmallKeys(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, key := range []crypto.PublicKey{&small.PublicKey, &p384.PublicKey, nil, "x"} {
 		if AlgorithmOf(key) != "" {
 			t.Errorf("a %T is for %s", key, AlgorithmOf(key))
@@ -258,9 +250,7 @@ func TestReplaysAreBounded(t *testing.T) {
 	}
 	for client := range 10 {
 		for n := range 1000 {
-			if err := use(fmt.Sprint(client), n); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, use(fmt.Sprint(client), n))
 		}
 		if err := use(fmt.Sprint(client), 1000); err == nil {
 			t.Fatal("no bound for a client")

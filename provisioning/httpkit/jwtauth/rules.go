@@ -33,7 +33,7 @@ func (t *Token) Verify(key crypto.PublicKey, r Rules, now time.Time) (Claims, er
 		return Claims{}, fmt.Errorf("the token is signed with %s; sign it with %v", t.header().Algorithm, r.Algorithms)
 	}
 	if typ, _ := t.header().ExtraHeaders["typ"].(string); r.Type != "" && typ != r.Type {
-		return Claims{}, fmt.Errorf("the typ of the token is %.32q; it has to be %q", typ, r.Type)
+		return Claims{}, fmt.Errorf("the typ of the token is %.32q; it must be %q", typ, r.Type)
 	}
 	if err := t.signed(key); err != nil {
 		return Claims{}, err
@@ -51,9 +51,9 @@ func (r Rules) checkTimes(c Claims, now time.Time) error {
 	case !now.Before(c.ExpiresAt.Add(Skew)):
 		return errors.New("the token has expired; sign a new one")
 	case c.NotBefore != nil && now.Add(Skew).Before(c.NotBefore.Time):
-		return errors.New("the token is not good yet; check the clock of whoever signed it")
+		return errors.New("the token is not valid yet; check the clock of its signer")
 	case c.IssuedAt != nil && now.Add(Skew).Before(c.IssuedAt.Time):
-		return errors.New("the token is from the future; check the clock of whoever signed it")
+		return errors.New("the token is from the future; check the clock of its signer")
 	case r.MaxAge == 0:
 		return nil
 	case c.IssuedAt == nil:
@@ -73,5 +73,5 @@ func (r Rules) checkParties(c Claims) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the token is for somebody else; its aud has to be one of %q", r.Audiences)
+	return fmt.Errorf("the token is for another audience; its aud must be one of %q", r.Audiences)
 }

@@ -35,7 +35,7 @@ func FromURL(address string, transport http.RoundTripper) func(context.Context) 
 	}
 	return func(ctx context.Context) ([]byte, error) {
 		if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" {
-			return nil, errors.New("the address of the key set has to begin with https://")
+			return nil, errors.New("the address of the key set must begin with https://")
 		}
 		request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, address, nil)
 		if err != nil {

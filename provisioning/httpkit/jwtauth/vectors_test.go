@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // The examples of RFC 7515, appendix A: the payload of all, and the keys of A.2 (RSA)
@@ -37,9 +39,7 @@ func TestPublishedVectors(t *testing.T) {
 		{rfcRS256, "A.2", RS256, "A.3"}, {rfcES256, "A.3", ES256, "A.2"},
 	} {
 		token, err := Parse(c.token)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if err := token.signed(rfcKey(t, c.kid)); err != nil {
 			t.Errorf("%s: %v", c.algorithm, err)
 		}

@@ -16,7 +16,9 @@ type AuditLog struct{}
 func (AuditLog) Newest() uint64 { return 3 }
 
 // Lines are some of the three.
-func (AuditLog) Lines(_ context.Context, after uint64, limit int, _ time.Duration) (list []json.RawMessage, last uint64, err error) {
+func (AuditLog) Lines(
+	_ context.Context, after uint64, limit int, _ time.Duration,
+) (list []json.RawMessage, last uint64, err error) {
 	for last = after; last < 3 && len(list) < limit; last++ {
 		list = append(list, json.RawMessage(fmt.Sprintf(
 			`{"seq":%d,"time":"2026-11-22T10:00:00Z","event":"login","result":"CKR_PIN_INCORRECT","process":{"uid":1000,"pid":42,"exe":"/usr/bin/ssh"},"label":"Card","role":"user","locked":true}`, last+1)))

@@ -12,6 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/stretchr/testify/require"
 )
 
 // maxChecked is the greatest body that is held against the document, in bytes.
@@ -21,13 +22,9 @@ const maxChecked = 4 << 20
 // it describes, and a request that it does not describe never succeeds.
 func (s *Server) check(t testing.TB, document []byte, next http.Handler) http.Handler {
 	doc, err := openapi3.NewLoader().LoadFromData(document)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	router, err := legacy.NewRouter(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, params, err := router.FindRoute(r)
 		if err != nil || r.ContentLength > maxChecked {
@@ -68,7 +65,9 @@ func (s *Server) Served(operation string) bool {
 	return s.served[operation]
 }
 
-func checkExchange(t testing.TB, r *http.Request, body []byte, route *routers.Route, params map[string]string, answer *httptest.ResponseRecorder) {
+func checkExchange(
+	t testing.TB, r *http.Request, body []byte, route *routers.Route, params map[string]string, answer *httptest.ResponseRecorder,
+) {
 	asked := r.Clone(context.Background())
 	asked.Body = io.NopCloser(bytes.NewReader(body))
 	options := &openapi3filter.Options{

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
@@ -88,9 +90,7 @@ func Start(t testing.TB) *Server {
 
 func (s *Server) serveSocket(t testing.TB, server *http.Server) {
 	l, err := net.Listen("unix", s.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {
@@ -109,9 +109,7 @@ func (s *Server) serveHTTPS(t testing.TB, handler http.Handler) {
 	t.Cleanup(server.Close)
 	s.URL = server.URL
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(s.CAFile, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(s.CAFile, text, 0o600))
 }
 
 // Log collects what is logged.
@@ -145,9 +143,7 @@ func (s *Server) Client(t testing.TB) *client.Client {
 // which may have 107 bytes in all.
 func shortDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("", "native")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
@@ -26,17 +27,13 @@ func PFX(t testing.TB, password string) []byte {
 	ca := newCertificate(t, template("Test CA", 0x0CA0), nil, caKey, caKey)
 	leaf := newCertificate(t, template("alice", 0x1A2B3C), ca, key, caKey)
 	file, err := pkcs12.Modern.Encode(key, leaf, []*x509.Certificate{ca}, password)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return file
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return key
 }
 
@@ -54,12 +51,8 @@ func newCertificate(t testing.TB, c, parent *x509.Certificate, key, signer *ecds
 		parent = c
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	made, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return made
 }
