@@ -60,6 +60,12 @@ func (k keks) Rotate(ctx context.Context) error { return kekError(k.store.Rotate
 
 func (k keks) RotationLeft() (int, error) { return k.store.RotationLeft() }
 
+func (k keks) RenewKeys(ctx context.Context, tenant record.TenantID) error {
+	return kekError(k.store.RenewKeys(ctx, tenant))
+}
+
+func (k keks) RenewalLeft() (int, error) { return k.store.RenewalLeft() }
+
 // kekError converts an error about KEKs for callers of the API. The texts name files and
 // devices of the machine, which only callers of RoleSystem get to see.
 func kekError(err error) error {

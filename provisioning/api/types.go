@@ -38,8 +38,10 @@ type Status struct {
 	P11Socket   string `json:"p11Socket,omitempty"`
 	AdminSocket string `json:"adminSocket,omitempty"`
 	// API is the URL of the HTTPS listener, empty where there is none.
-	API      string   `json:"api,omitempty"`
-	DataDir  string   `json:"dataDir,omitempty"`
+	API     string `json:"api,omitempty"`
+	DataDir string `json:"dataDir,omitempty"`
+	// Store is the id of the store, for callers of role system.
+	Store    string   `json:"store,omitempty"`
 	Dialects []string `json:"dialects"`
 	// Clients counts the connected PKCS#11 applications and their sessions, for callers
 	// of role system.
@@ -178,6 +180,17 @@ type Rotation struct {
 	// Left counts the keys that are not wrapped under the new root key yet; it is 0 if no
 	// rotation is running.
 	Left int `json:"left"`
+	// Tenants counts the tenants whose records are not all under their new keys yet.
+	Tenants int `json:"tenants,omitempty"`
+}
+
+// NewKeys says which keys of the store to replace, besides the root key or instead of it.
+type NewKeys struct {
+	// All replaces the root key, and the keys of all tenants and tokens.
+	All bool
+	// Tenant replaces the keys of one tenant and of its tokens, and not the root key. It is
+	// a name or an id.
+	Tenant string
 }
 
 // Token is a virtual smart card.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/url"
 
 	"vtoken/provisioning/api"
 )
@@ -26,10 +27,21 @@ func (c *Client) RemoveKEK(ctx context.Context, id string) error {
 	return c.patient().do(ctx, fmt.Sprintf("remove the KEK %s", id), http.MethodDelete, path("keks", id), nil, nil)
 }
 
-// Rotate replaces the root key of the store. The keys below it are wrapped again in the
-// background; Rotation says how many are left.
-func (c *Client) Rotate(ctx context.Context) (*api.Rotation, error) {
-	return send[api.Rotation](ctx, c.patient(), "rotate the root key", http.MethodPost, path("rotation"), nil)
+// Rotate replaces the root key of the store, or what keys says. What is under the old keys
+// follows in the background; Rotation says how much is left.
+func (c *Client) Rotate(ctx context.Context, keys api.NewKeys) (*api.Rotation, error) {
+	query := url.Values{}
+	if keys.All {
+		query.Set("all", "true")
+	}
+	if keys.Tenant != "" {
+		query.Set("tenant", keys.Tenant)
+	}
+	to := path("rotation")
+	if len(query) > 0 {
+		to += "?" + query.Encode()
+	}
+	return send[api.Rotation](ctx, c.patient(), "replace keys of the store", http.MethodPost, to, nil)
 }
 
 // Rotation returns the progress of the rotation of the root key.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -242,6 +243,53 @@ func TestHSMGone(t *testing.T) {
 	require.NoError(t, os.WriteFile(pin, []byte("1234567\n"), 0o600))
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))
+}
+
+// TestNewKeysWhileClientsSign replaces the keys of all tenants and tokens, and kills the
+// daemon while what is under the old keys is sealed again: no signature fails before, the
+// next start goes on, and everything opens.
+func TestNewKeysWhileClientsSign(t *testing.T) {
+	d := start(t)
+	works(t, d)
+	for i := range 3 {
+		vtoken(t, d, "tenant", "create", fmt.Sprintf("tenant-%d", i))
+		for range 5 {
+			vtoken(t, d, "token", "create", "--unassigned", "--tenant", fmt.Sprintf("tenant-%d", i))
+		}
+	}
+	before := vtoken(t, d, "token", "list", "--tenant", "tenant-1")
+	var ends atomic.Bool
+	var signed atomic.Int64
+	var clients sync.WaitGroup
+	for i := range 4 {
+		clients.Go(func() {
+			for !ends.Load() {
+				if _, err := signature(d, filepath.Join(d.Dir, fmt.Sprint("digest", i))); err != nil {
+					t.Error(err)
+					return
+				}
+				signed.Add(1)
+			}
+		})
+	}
+	for range 3 {
+		vtoken(t, d, "kek", "rotate", "--all")
+		require.Eventually(t, func() bool {
+			return !strings.Contains(vtoken(t, d, "kek", "list"), "left.")
+		}, time.Minute, 20*time.Millisecond)
+	}
+	ends.Store(true)
+	clients.Wait()
+	require.Positive(t, signed.Load())
+	vtoken(t, d, "kek", "rotate", "--tenant", "tenant-1")
+	require.NoError(t, d.Kill())
+	require.NoError(t, d.Start())
+	require.Eventually(t, func() bool {
+		return !strings.Contains(vtoken(t, d, "kek", "list"), "left.")
+	}, time.Minute, 20*time.Millisecond)
+	require.NoError(t, sign(d, "01", harness.PIN))
+	require.Equal(t, before, vtoken(t, d, "token", "list", "--tenant", "tenant-1"))
+	vtoken(t, d, "check")
 }
 
 // TestRotationWhileClientsSign rotates the root key again and again beside

@@ -54,14 +54,14 @@ whose file is locked away does not, as intended.`,
 			if err != nil {
 				return err
 			}
-			return a.showKEKs(list, rotation.Left)
+			return a.showKEKs(list, *rotation)
 		}),
 	}
 	out.addFlag(cmd)
 	return cmd
 }
 
-func (a *app) showKEKs(list []api.KEK, left int) error {
+func (a *app) showKEKs(list []api.KEK, rotation api.Rotation) error {
 	var rows [][]string
 	for _, k := range list {
 		rows = append(rows, []string{k.ID, k.Kind, kekState(k), date(k.CreatedAt), k.URI})
@@ -78,8 +78,11 @@ func (a *app) showKEKs(list []api.KEK, left int) error {
 		fmt.Fprintln(a.out, "There is no recovery passphrase: when these KEKs are lost, so is every key.")
 		fmt.Fprintln(a.out, "Add one, and lock its file away: vtoken kek add --generate passphrase:file=FILE")
 	}
-	if left > 0 {
+	if left := rotation.Left; left > 0 {
 		fmt.Fprintf(a.out, "A rotation of the root key is under way: %s left.\n", count(left, "key"))
+	}
+	if left := rotation.Tenants; left > 0 {
+		fmt.Fprintf(a.out, "Records are being sealed under new keys: %s left.\n", count(left, "tenant"))
 	}
 	return nil
 }
@@ -174,30 +177,47 @@ cannot be removed.`,
 
 func kekRotateCommand(a *app) *cobra.Command {
 	var out format
+	var keys api.NewKeys
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Replace the root key of the store",
+		Short: "Replace the root key of the store, or the keys below it",
 		Long: `Replace the root key of the store, and wrap the new one for every KEK, while clients
 continue. All KEKs must be available, including the file of a recovery passphrase. The
 keys of tenants are wrapped again in the background, even across restarts of the daemon;
 "vtoken kek list" shows how many are left. PINs, API keys and the keys on tokens do not
 change.
 
-Do this after removing a KEK that somebody else may have.`,
-		Example: `  vtoken kek rotate`,
-		Args:    arguments(),
+Do this after removing a KEK that somebody else may have.
+
+Somebody who has read the memory of the daemon has keys of tenants and tokens as well, and
+the root key does not replace those. --all replaces the keys of all tenants and tokens
+besides the root key, and --tenant those of one tenant. Everything under them is sealed
+again in the background.`,
+		Example: `  vtoken kek rotate
+  vtoken kek rotate --all
+  vtoken kek rotate --tenant sales`,
+		Args: arguments(),
 		RunE: a.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-			r, err := c.Rotate(cmd.Context())
+			if keys.All && keys.Tenant != "" {
+				return usagef(cmd, "give --all or --tenant, and not both")
+			}
+			r, err := c.Rotate(cmd.Context(), keys)
 			if err != nil {
 				return err
 			}
 			if out == formatJSON {
 				return writeJSON(a.out, r)
 			}
-			_, err = fmt.Fprintln(a.out, "The root key is new; the keys of tenants follow in the background.")
+			said := "The root key is new; the keys of tenants follow in the background."
+			if keys.All || keys.Tenant != "" {
+				said = "The keys are new; what is under the old ones follows in the background."
+			}
+			_, err = fmt.Fprintln(a.out, said)
 			return err
 		}),
 	}
+	cmd.Flags().BoolVar(&keys.All, "all", false, "replace the keys of all tenants and tokens as well")
+	cmd.Flags().StringVar(&keys.Tenant, "tenant", "", "replace the keys of this `TENANT` and of its tokens, and not the root key")
 	out.addFlag(cmd)
 	return cmd
 }

@@ -42,6 +42,7 @@ func statusFields(s *api.Status) [][2]string {
 		{"API", s.API},
 		{"Dialects", strings.Join(s.Dialects, ", ")},
 		{"Data", s.DataDir},
+		{"Store", s.Store},
 	}
 	if c := s.Clients; c != nil {
 		fields = append(fields, [2]string{"In use", fmt.Sprintf("%d applications, %d sessions", c.Applications, c.Sessions)})

@@ -68,6 +68,8 @@ func (emptyStore) Add(context.Context, api.NewKEK) (api.KEK, error) { return api
 func (emptyStore) Remove(context.Context, string) (string, error)   { return "", nil }
 func (emptyStore) Rotate(context.Context) error                     { return nil }
 func (emptyStore) RotationLeft() (int, error)                       { return 0, nil }
+func (emptyStore) RenewKeys(context.Context, record.TenantID) error { return nil }
+func (emptyStore) RenewalLeft() (int, error)                        { return 0, nil }
 
 // emptyLog is an audit log with nothing in it.
 type emptyLog struct{}

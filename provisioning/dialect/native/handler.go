@@ -21,7 +21,9 @@ type Info struct {
 	P11Socket string
 	// AdminSocket and DataDir are shown only to callers of RoleSystem.
 	AdminSocket, DataDir string
-	API                  string // URL of the HTTPS listener, or empty
+	// Store is the id of the store, shown likewise.
+	Store string
+	API   string // URL of the HTTPS listener, or empty
 	// Dialects are the names of those that are served, and AllDialects those that
 	// credentials can be made for.
 	Dialects    []string
@@ -123,7 +125,7 @@ func (h *Handler) readStatus(r *request) (any, error) {
 		Caller:   api.Caller{Name: r.caller.Name, Role: string(r.caller.Role), Tenant: string(r.caller.Tenant)},
 	}
 	if r.caller.Role == record.RoleSystem {
-		s.AdminSocket, s.DataDir, s.Caller.Tenant = h.info.AdminSocket, h.info.DataDir, ""
+		s.AdminSocket, s.DataDir, s.Store, s.Caller.Tenant = h.info.AdminSocket, h.info.DataDir, h.info.Store, ""
 		if h.info.Clients != nil {
 			clients := h.info.Clients()
 			s.Clients = &clients

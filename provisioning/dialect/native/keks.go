@@ -3,8 +3,10 @@ package native
 import (
 	"context"
 
+	"vtoken/provisioning"
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/httpkit"
+	"vtoken/vtoken/record"
 )
 
 // KEKs manages the key-encryption keys of the store. Errors are those of package
@@ -22,6 +24,11 @@ type KEKs interface {
 	Rotate(ctx context.Context) error
 	// RotationLeft counts the keys that a rotation has not reached yet.
 	RotationLeft() (int, error)
+	// RenewKeys replaces the keys of a tenant and of its tokens, or of all tenants where
+	// tenant is empty. It fails with WrongState while that is running.
+	RenewKeys(ctx context.Context, tenant record.TenantID) error
+	// RenewalLeft counts the tenants whose records are not all under their new keys yet.
+	RenewalLeft() (int, error)
 }
 
 func (h *Handler) listKEKs(r *request) (any, error) {
@@ -73,14 +80,40 @@ func (h *Handler) rotate(r *request) (any, error) {
 	if err := r.system("rotate the root key"); err != nil {
 		return nil, err
 	}
+	all, one := r.query("all"), r.query("tenant")
+	switch {
+	case all != "" && all != "true" && all != "false":
+		return nil, provisioning.Errorf(provisioning.BadInput, "all is true or false, and not %.40q", all)
+	case all == "true" && one != "":
+		return nil, provisioning.Errorf(provisioning.BadInput, "the keys of one tenant are replaced, or of all: give all or tenant")
+	}
+	var tenant record.TenantID
+	if one != "" {
+		t, err := h.core.TenantNamed(r.ctx, r.caller, one)
+		if err != nil {
+			return nil, err
+		}
+		tenant = t.ID
+	}
 	r.slow()
-	if err := h.info.KEKs.Rotate(r.ctx); err != nil {
-		return nil, err
+	if one == "" {
+		if err := h.info.KEKs.Rotate(r.ctx); err != nil {
+			return nil, err
+		}
+	}
+	if one != "" || all == "true" {
+		if err := h.info.KEKs.RenewKeys(r.ctx, tenant); err != nil {
+			return nil, err
+		}
 	}
 	return h.rotation()
 }
 
 func (h *Handler) rotation() (any, error) {
 	left, err := h.info.KEKs.RotationLeft()
-	return api.Rotation{Left: left}, err
+	if err != nil {
+		return nil, err
+	}
+	tenants, err := h.info.KEKs.RenewalLeft()
+	return api.Rotation{Left: left, Tenants: tenants}, err
 }

@@ -14,6 +14,7 @@ import (
 	"vtoken/provisioning/api"
 	"vtoken/provisioning/client"
 	"vtoken/provisioning/dialect/native/nativetest"
+	"vtoken/vtoken/record"
 )
 
 // TestEveryOperation has every operation of the document succeed, and the
@@ -39,8 +40,18 @@ func TestEveryOperation(t *testing.T) {
 	_, err = client.All(c.KEKs(ctx))
 	require.NoError(t, err)
 	require.NoError(t, c.RemoveKEK(ctx, kek.ID))
-	_, err = c.Rotate(ctx)
+	_, err = c.Rotate(ctx, api.NewKeys{})
 	require.NoError(t, err)
+	all, err := c.Rotate(ctx, api.NewKeys{All: true})
+	require.NoError(t, err)
+	require.Equal(t, api.Rotation{Left: 3, Tenants: 2}, *all)
+	one, err := c.Rotate(ctx, api.NewKeys{Tenant: record.DefaultTenant})
+	require.NoError(t, err)
+	require.Equal(t, 1, one.Tenants)
+	for _, wrong := range []api.NewKeys{{All: true, Tenant: record.DefaultTenant}, {Tenant: "nobody's"}} {
+		_, err = c.Rotate(ctx, wrong)
+		require.Error(t, err)
+	}
 	_, err = c.Rotation(ctx)
 	require.NoError(t, err)
 	lines, err := c.Audit(ctx, client.AuditQuery{Limit: 2})

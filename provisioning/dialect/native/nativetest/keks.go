@@ -11,14 +11,16 @@ import (
 
 	"vtoken/provisioning"
 	"vtoken/provisioning/api"
+	"vtoken/vtoken/record"
 )
 
 // keks are KEKs without a store: every URI is good that has a colon, and
 // "tpm2:unix=" is never there.
 type keks struct {
-	mu   sync.Mutex
-	list []api.KEK
-	left int
+	mu      sync.Mutex
+	list    []api.KEK
+	left    int
+	tenants int
 }
 
 func newKEKs() *keks {
@@ -73,6 +75,22 @@ func (k *keks) Rotate(context.Context) error {
 	defer k.mu.Unlock()
 	k.left = 3
 	return nil
+}
+
+func (k *keks) RenewKeys(_ context.Context, tenant record.TenantID) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tenants = 2
+	if tenant != "" {
+		k.tenants = 1
+	}
+	return nil
+}
+
+func (k *keks) RenewalLeft() (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.tenants, nil
 }
 
 func (k *keks) RotationLeft() (int, error) {
