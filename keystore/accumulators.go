@@ -40,6 +40,10 @@ func (tx *Tx) accumulator(b schema.Bucket) (*accumulator, error) {
 	if a := tx.sums[b]; a != nil {
 		return a, nil
 	}
+	if a := tx.s.staged.sums[b]; tx.w != nil && a != nil {
+		own := *a
+		return tx.keepAccumulator(b, &own), nil
+	}
 	blob, err := tx.get(schema.KeyAccumulator(thisNode, b))
 	if err != nil {
 		return nil, err
@@ -60,11 +64,15 @@ func (tx *Tx) openAccumulator(b schema.Bucket, blob []byte) (a *accumulator, err
 		}
 		a.sum = parseSum(plain)
 	}
+	return tx.keepAccumulator(b, a), nil
+}
+
+func (tx *Tx) keepAccumulator(b schema.Bucket, a *accumulator) *accumulator {
 	if tx.sums == nil {
 		tx.sums = make(map[schema.Bucket]*accumulator, 8)
 	}
 	tx.sums[b] = a
-	return a, nil
+	return a
 }
 
 // loadAccumulators reads the accumulators of many buckets.
@@ -86,10 +94,18 @@ func (tx *Tx) loadAccumulators(first, end schema.Bucket) error {
 	})
 }
 
-// flushSums writes the accumulators that changed, and the head of the node.
-func (tx *Tx) flushSums() error {
-	for _, b := range slices.Sorted(maps.Keys(tx.sums)) {
-		a := tx.sums[b]
+// stagedSums are the accumulators and the head that the updates of one commit changed.
+// They are written once, when the last of them is done. Only the update that runs uses them.
+type stagedSums struct {
+	sums map[schema.Bucket]*accumulator
+	node *node
+}
+
+// stageSums leaves the accumulators that changed, and the head of the node, for the end of
+// the commit.
+func (tx *Tx) stageSums() error {
+	staged := &tx.s.staged
+	for b, a := range tx.sums {
 		if !a.dirty {
 			continue
 		}
@@ -98,33 +114,64 @@ func (tx *Tx) flushSums() error {
 			return err
 		}
 		n.dirty = true
-		key := schema.KeyAccumulator(thisNode, b)
-		if a.stored != nil {
-			n.sum = n.sum.minus(element(tx.s.sys.sum, key, a.stored))
+		if staged.sums == nil {
+			staged.sums = make(map[schema.Bucket]*accumulator, 8)
 		}
-		if a.sum == (sum{}) { // nothing is left in the bucket
-			if err := tx.erase(key); err != nil {
-				return err
-			}
-			continue
-		}
-		blob, err := tx.s.sys.header.Seal(placeAccumulator(b), a.version+1, a.sum.append(make([]byte, 0, sumSize)))
-		if err != nil {
-			return err
-		}
-		n.sum = n.sum.plus(element(tx.s.sys.sum, key, blob))
-		if err := tx.write(key, blob); err != nil {
-			return err
-		}
+		staged.sums[b] = a
 	}
 	if n := tx.node; n != nil && n.dirty {
-		blob, err := tx.s.sys.header.Seal(placeNode(), n.version+1, n.encode())
-		if err != nil {
-			return err
-		}
-		return tx.write(schema.KeyNode(thisNode), blob)
+		staged.node = n
 	}
 	return nil
+}
+
+// beginCommit forgets what was staged for a commit that failed.
+func (s *Store) beginCommit() { s.staged = stagedSums{} }
+
+// endCommit writes what was staged.
+func (s *Store) endCommit(w kv.Writer) error {
+	n := s.staged.node
+	if n == nil {
+		return nil
+	}
+	tx := &Tx{s: s, r: w, w: atEnd{w}}
+	for _, b := range slices.Sorted(maps.Keys(s.staged.sums)) {
+		if err := tx.writeAccumulator(n, b, s.staged.sums[b]); err != nil {
+			return err
+		}
+	}
+	blob, err := s.sys.header.Seal(placeNode(), n.version+1, n.encode())
+	if err != nil {
+		return err
+	}
+	if err := tx.write(schema.KeyNode(thisNode), blob); err != nil {
+		return err
+	}
+	s.known.stage(tx.wrote)
+	return nil
+}
+
+// atEnd is the transaction of a commit whose updates are done.
+type atEnd struct{ kv.Writer }
+
+func (atEnd) OnCommit(func())       {}
+func (atEnd) OnFailure(func(error)) {}
+
+// writeAccumulator writes an accumulator, and changes the sum over all of them.
+func (tx *Tx) writeAccumulator(n *node, b schema.Bucket, a *accumulator) error {
+	key := schema.KeyAccumulator(thisNode, b)
+	if a.stored != nil {
+		n.sum = n.sum.minus(element(tx.s.sys.sum, key, a.stored))
+	}
+	if a.sum == (sum{}) { // nothing is left in the bucket
+		return tx.erase(key)
+	}
+	blob, err := tx.s.sys.header.Seal(placeAccumulator(b), a.version+1, a.sum.append(make([]byte, 0, sumSize)))
+	if err != nil {
+		return err
+	}
+	n.sum = n.sum.plus(element(tx.s.sys.sum, key, blob))
+	return tx.write(key, blob)
 }
 
 // node is the head of what a node wrote.
@@ -153,6 +200,11 @@ func (n *node) encode() []byte {
 // loadNode reads the head of this node once in a transaction.
 func (tx *Tx) loadNode() (*node, error) {
 	if tx.node != nil {
+		return tx.node, nil
+	}
+	if n := tx.s.staged.node; tx.w != nil && n != nil {
+		own := *n
+		tx.node = &own
 		return tx.node, nil
 	}
 	blob, err := tx.get(schema.KeyNode(thisNode))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -257,16 +258,19 @@ func (tx *Tx) stage() {
 		return
 	}
 	k := tx.s.known
-	k.mu.Lock()
-	if k.pending == nil {
-		k.pending = make(map[uint64]uint64, len(tx.wrote))
-	}
-	for h, v := range tx.wrote {
-		k.pending[h] = v
-	}
-	k.mu.Unlock()
+	k.stage(tx.wrote)
 	tx.w.OnCommit(k.committed)
 	tx.w.OnFailure(k.failed)
+}
+
+// stage adds what was written to what the next commit makes known.
+func (k *known) stage(wrote map[uint64]uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.pending == nil {
+		k.pending = make(map[uint64]uint64, len(wrote))
+	}
+	maps.Copy(k.pending, wrote)
 }
 
 // committed remembers what was staged. The first update of a commit does it for all.

@@ -166,7 +166,11 @@ func (s *Store) migrateVersion1(w kv.Tx) error {
 	if err := tx.putStore(); err != nil {
 		return err
 	}
-	return tx.flush()
+	s.beginCommit()
+	if err := tx.flush(); err != nil {
+		return err
+	}
+	return s.endCommit(w)
 }
 
 // dropKept removes the files of older versions that were kept before a time.

@@ -92,6 +92,7 @@ type Store struct {
 	renewals background // seals records under new keys of tenants
 	scrubs   background // overwrites what was deleted
 	patrols  patrol     // verifies all the time
+	staged   stagedSums // of the commit that is under way
 	known    *known
 	alarms   alarms
 
@@ -119,6 +120,7 @@ func (s *Store) path() string { return filepath.Join(s.options.Dir, storeFile) }
 func newStore(db *kv.DB, o Options) *Store {
 	s := &Store{db: db, log: o.Log, options: o, known: newKnown(), argon: make(chan struct{}, maxArgon())}
 	db.Observe(s.committed)
+	db.Around(s.beginCommit, s.endCommit)
 	s.names.lookup = o.LookupUser
 	if s.names.lookup == nil {
 		s.names.lookup = lookupUser

@@ -54,9 +54,12 @@ func TestStoreWalk(t *testing.T) {
 		for _, what := range storeSteps {
 			require.Positive(t, w.seen[what.name], "nothing of: %s", what.name)
 		}
-		for _, what := range []string{"failed", "killed before the commit", "killed after the commit", "older copy refused", "record refused", "token refused", "buckets refused", "refused in use", "older copy of what nobody minds"} {
+		for _, what := range []string{"failed", "killed before the commit", "killed after the commit", "older copy refused", "record refused", "token refused", "buckets refused", "refused in use"} {
 			require.Positive(t, w.seen[what], "nothing of: %s", what)
 		}
+	}
+	if ops >= 1000000 { // an older copy of which nothing was taken away since is rare
+		require.Positive(t, w.seen["older copy of what nobody minds"])
 	}
 }
 

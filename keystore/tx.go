@@ -53,7 +53,7 @@ func (tx *Tx) flush() error {
 			return err
 		}
 	}
-	if err := tx.flushSums(); err != nil {
+	if err := tx.stageSums(); err != nil {
 		return err
 	}
 	if changes := tx.changes; len(changes) > 0 {

@@ -23,6 +23,8 @@ type DB struct {
 	lead chan struct{} // holds one value while somebody leads
 
 	observe func(updates int, took time.Duration, err error)
+	begin   func()
+	end     func(Writer) error
 }
 
 // Group puts group commit on top of an engine, which belongs to the DB then.
@@ -31,6 +33,11 @@ func Group(e Engine) *DB { return &DB{engine: e, lead: make(chan struct{}, 1)} }
 // Observe has fn told of every commit from now on: how many updates shared it,
 // how long it took, and how it ended. It is called before the first update.
 func (db *DB) Observe(fn func(updates int, took time.Duration, err error)) { db.observe = fn }
+
+// Around has begin called before the first update of each commit runs, and end after the
+// last one, to write what they have in common once. Where end fails, so does the commit. It
+// is called before the first update.
+func (db *DB) Around(begin func(), end func(Writer) error) { db.begin, db.end = begin, end }
 
 // View runs fn on the newest committed snapshot and returns its error.
 func (db *DB) View(fn func(Reader) error) error { return db.engine.View(fn) }
@@ -106,6 +113,9 @@ func (db *DB) commit(group []*call) {
 	begun, wrote := time.Now(), 0
 	err := db.engine.Update(func(w Writer) error {
 		wrote = 0
+		if db.begin != nil {
+			db.begin()
+		}
 		for _, c := range group {
 			tx := &savepoint{Writer: w}
 			c.run(tx)
@@ -122,6 +132,9 @@ func (db *DB) commit(group []*call) {
 		}
 		if wrote == 0 {
 			return errNothing
+		}
+		if db.end != nil {
+			return db.end(w)
 		}
 		return nil
 	})
