@@ -32,7 +32,7 @@ func kekJSON(k keystore.KEK) api.KEK {
 	kind, _, _ := strings.Cut(k.URI, ":")
 	out := api.KEK{
 		ID: k.ID, URI: k.URI, Kind: kind, Recovery: k.Recovery, CreatedAt: k.Created,
-		Ready: k.Err == nil, Protects: k.Status.Protects, Configure: k.Configure,
+		Ready: k.Err == nil, Protects: k.Status.Protects, Configure: k.Configure, OtherCounters: k.OtherCounters,
 	}
 	if k.Err != nil {
 		out.Problem = k.Err.Error()

@@ -12,6 +12,7 @@ import (
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // ErrKEK is returned for a change of the KEKs that would leave nobody to open
@@ -30,6 +31,8 @@ type KEK struct {
 	Configure string
 	// Status is what the provider says, where Err is nil.
 	Status kek.Status
+	// OtherCounters names the counters in the KEK's hardware that the store does not use.
+	OtherCounters []string
 	// Err is why the KEK does not open the store now. For a recovery KEK whose
 	// file is locked away that is as it should be.
 	Err error
@@ -84,7 +87,7 @@ func (s *Store) probe(ctx context.Context, r recipient) KEK {
 	uris, k.Err = s.options.candidates(r, obeyReading)
 	for _, uri := range uris {
 		if k.Err = s.opens(ctx, uri, r); k.Err == nil {
-			k.Status, k.Err = s.status(ctx, uri)
+			k.Status, k.OtherCounters, k.Err = s.status(ctx, uri)
 			break
 		}
 	}
@@ -107,13 +110,32 @@ func (s *Store) opens(ctx context.Context, uri string, r recipient) error {
 	return nil
 }
 
-func (s *Store) status(ctx context.Context, uri string) (st kek.Status, err error) {
+func (s *Store) status(ctx context.Context, uri string) (st kek.Status, others []string, err error) {
 	p, err := openProvider(ctx, s.options, uri, firstUse{})
 	if err != nil {
-		return st, err
+		return st, nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	return p.Status(ctx)
+	if st, err = p.Status(ctx); err != nil {
+		return st, nil, err
+	}
+	others, err = s.otherCounters(ctx, p)
+	return st, others, err
+}
+
+// otherCounters are the counters in a KEK's hardware that the store does not use.
+func (s *Store) otherCounters(ctx context.Context, p kek.Provider) ([]string, error) {
+	lister, can := p.(kek.CounterLister)
+	if !can {
+		return nil, nil
+	}
+	row, _, err := s.generation()
+	if err != nil {
+		return nil, err
+	}
+	mine := secret.Bytes(row.Name)
+	defer mine.Wipe()
+	return lister.OtherCounters(ctx, mine)
 }
 
 // AddKEK makes a recipient for a KEK, which can open the store from then on.

@@ -202,6 +202,10 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	g.started.Store(true)
 	g.rounds.Go(g.atLeisure)
 	o.Log.Info("older copies of the data folder are found out", "kek", row.URI)
+	if others, err := s.otherCounters(ctx, g.provider); err == nil && len(others) > 0 {
+		o.Log.Warn("the KEK has counters that this store does not use: of other stores on this machine, or left by stores that are gone; where there are no others, remove them (tpm2_nvundefine)",
+			"kek", row.URI, "counters", others)
+	}
 	return nil
 }
 

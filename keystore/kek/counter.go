@@ -35,3 +35,11 @@ type Counter interface {
 	// RemoveCounter removes the counter.
 	RemoveCounter(ctx context.Context, name secret.Bytes) error
 }
+
+// CounterLister is what a [Counter] has, too, where it can tell which counters its
+// hardware has. It is found by type assertion.
+type CounterLister interface {
+	// OtherCounters names the counters of the kind that this program makes, but for the
+	// one with the given name: those of other stores, and those that nobody uses any more.
+	OtherCounters(ctx context.Context, mine secret.Bytes) ([]string, error)
+}

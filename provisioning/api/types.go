@@ -163,6 +163,8 @@ type KEK struct {
 	Ready    bool   `json:"ready"`
 	Problem  string `json:"problem,omitempty"`
 	Protects string `json:"protects,omitempty"` // from whom, in a sentence
+	// OtherCounters names the counters in the KEK's hardware that the store does not use.
+	OtherCounters []string `json:"otherCounters,omitempty"`
 	// Configure is the line that the daemon's configuration needs to use the KEK at its
 	// next start.
 	Configure string `json:"configure,omitempty"`

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -70,6 +71,10 @@ func (a *app) showKEKs(list []api.KEK, rotation api.Rotation) error {
 		return err
 	}
 	for _, k := range list {
+		if len(k.OtherCounters) > 0 {
+			fmt.Fprintf(a.out, "%s has counters that this store does not use: %s.\n", printable(k.URI), printable(strings.Join(k.OtherCounters, ", ")))
+			fmt.Fprintln(a.out, "Other stores on this machine may; where there are none, remove them with tpm2_nvundefine.")
+		}
 		if !k.Ready {
 			fmt.Fprintf(a.out, "%s: %s\n", printable(k.URI), printable(k.Problem))
 		}

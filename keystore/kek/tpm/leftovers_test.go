@@ -4,8 +4,11 @@ import (
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/stretchr/testify/require"
 
+	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/kektest/swtpm"
+	"vtoken/vtoken/secret"
 )
 
 // What programs left that were killed does not keep the next one out.
@@ -51,4 +54,56 @@ func TestLeftovers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOtherCounters: the counters that are there are named, but for one's own, and so are
+// more than one answer of the TPM holds. An NV index of another program is none of them.
+func TestOtherCounters(t *testing.T) {
+	tpm := start(t, swtpm.New)
+	p := mustOpen(t, tpm.URI())
+	others, err := p.OtherCounters(t.Context(), nil)
+	must(t, err)
+	require.Empty(t, others)
+	mine, _ := newCounter(t, p)
+	want := map[string]bool{}
+	var names []secret.Bytes
+	for range 3 {
+		name, _ := newCounter(t, p)
+		c, err := parseCounter(name)
+		must(t, err)
+		want[c.String()] = true
+		names = append(names, name)
+	}
+	command(t, tpm, func(c *conn) error {
+		_, err := tpm2.NVDefineSpace{
+			AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)},
+			PublicInfo: tpm2.New2B(tpm2.TPMSNVPublic{
+				NVIndex: firstHandle + 7, NameAlg: tpm2.TPMAlgSHA256, DataSize: 8,
+				Attributes: tpm2.TPMANV{OwnerWrite: true, OwnerRead: true, NT: tpm2.TPMNTOrdinary},
+			}),
+		}.Execute(c)
+		return err
+	})
+	listed := func(mine secret.Bytes) map[string]bool {
+		t.Helper()
+		others, err := p.OtherCounters(t.Context(), mine)
+		must(t, err)
+		got := map[string]bool{}
+		for _, name := range others {
+			got[name] = true
+		}
+		require.Len(t, got, len(others))
+		return got
+	}
+	require.Equal(t, want, listed(mine))
+	must(t, p.RemoveCounter(t.Context(), names[0]))
+	gone, err := parseCounter(names[0])
+	must(t, err)
+	delete(want, gone.String())
+	require.Equal(t, want, listed(mine))
+	_, err = p.OtherCounters(t.Context(), secret.Bytes("no name"))
+	require.ErrorIs(t, err, kek.ErrNoCounter)
+	must(t, tpm.Stop())
+	_, err = p.OtherCounters(t.Context(), mine)
+	require.ErrorIs(t, err, kek.ErrUnavailable)
 }
