@@ -10,6 +10,7 @@
 //	2  the command line is wrong
 //	3  no daemon answers
 //	4  not allowed: the socket, the API key or its role
+//	5  token lint has findings
 //
 // PINs, passwords and keys come from files, standard input or a prompt, never
 // from arguments, which every user of the machine can read.
