@@ -63,7 +63,7 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", kit.NotFound())
-	own := native.New(core, kit.For("native"), native.Info{
+	own := native.New(core, kit.ForDialect("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir, Store: d.store.ID(),
 		API: d.publicURL, Dialects: d.cfg.Dialects, AllDialects: all.Descriptions(), Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(), KEKs: keks{d.store},

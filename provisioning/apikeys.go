@@ -44,11 +44,11 @@ func (s *Service) CreateAPIKey(
 			return err
 		}
 		_, err := tx.APIKey(tenant, n.Name)
-		there, err := exists(err)
+		found, err := exists(err)
 		if err != nil {
 			return err
 		}
-		if there {
+		if found {
 			return Errorf(Conflict, "there is an API key %q already; revoke it first or choose another name",
 				text.Clip(n.Name))
 		}

@@ -47,7 +47,7 @@ func (s *Service) Assign(ctx context.Context, c Caller, ref TokenRef, a Assign) 
 }
 
 // assign makes a user the holder of t. It deletes objects of the token where the token
-// has to be emptied, and leaves storing t to the caller.
+// must be emptied, and leaves storing t to the caller.
 func (s *Service) assign(tx Tx, c Caller, t *record.Token, a Assign) error {
 	u, err := userOf(tx, t.Tenant, a.User)
 	if err != nil {

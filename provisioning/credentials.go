@@ -100,9 +100,9 @@ func (s *Service) findKey(ctx context.Context, dialect string, hash []byte) (Cre
 		k, err = tx.APIKeyByHash(hash)
 		return err
 	})
-	if there, err := exists(err); err != nil {
+	if found, err := exists(err); err != nil {
 		return Credential{}, err
-	} else if !there || !s.isUsable(k, dialect, hash) {
+	} else if !found || !s.isUsable(k, dialect, hash) {
 		return Credential{}, unknownCredential(dialect)
 	}
 	c := Credential{

@@ -82,9 +82,9 @@ func (s *Service) SetGroups(ctx context.Context, c Caller, ref TokenRef, groups 
 func existingGroups(tx ReadTx, groups []record.GroupID) (list []record.GroupID, err error) {
 	for _, id := range groups {
 		_, err := tx.Group(id)
-		if there, err := exists(err); err != nil {
+		if found, err := exists(err); err != nil {
 			return nil, err
-		} else if there {
+		} else if found {
 			list = append(list, id)
 		}
 	}
@@ -97,8 +97,8 @@ func asksForDeletedGroup(tx ReadTx, where []directory.Criterion) (bool, error) {
 		if c.Field != directory.Group || c.Op != directory.Equals {
 			continue
 		}
-		there, err := existingGroups(tx, []record.GroupID{record.GroupID(c.Value)})
-		if err != nil || len(there) == 0 {
+		found, err := existingGroups(tx, []record.GroupID{record.GroupID(c.Value)})
+		if err != nil || len(found) == 0 {
 			return true, err
 		}
 	}
@@ -112,9 +112,9 @@ func checkGroups(tx ReadTx, tenant record.TenantID, groups []record.GroupID) err
 	}
 	for _, id := range groups {
 		g, err := tx.Group(id)
-		if there, err := exists(err); err != nil {
+		if found, err := exists(err); err != nil {
 			return err
-		} else if !there || g.Tenant != tenant {
+		} else if !found || g.Tenant != tenant {
 			return Errorf(GroupNotFound, "there is no group %.40s in this tenant; list them with `vtoken group list`", id)
 		}
 	}

@@ -51,11 +51,11 @@ func (c Caller) mayMap(tx ReadTx, tenant *record.Tenant, list ...osUser) error {
 			return Errorf(Forbidden, "the policy of tenant %q does not name the operating system user %q, and only an administrator of the machine maps it then, or adds it with `vtoken tenant policy --os-users`",
 				text.Clip(tenant.Name), text.Clip(u[0]))
 		}
-		there, err := tx.UsersMapped(u...)
+		found, err := tx.UsersMapped(u...)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(there, func(other *record.User) bool { return other.Tenant != tenant.ID }) {
+		if slices.ContainsFunc(found, func(other *record.User) bool { return other.Tenant != tenant.ID }) {
 			return Errorf(Forbidden,
 				"the operating system user %q belongs to another tenant; only an administrator of the machine maps it to users of two",
 				text.Clip(u[0]))
@@ -78,7 +78,7 @@ func (s *Service) naming(ctx context.Context, c Caller, tenant record.TenantID, 
 	var policy []string
 	err := s.view(ctx, func(tx ReadTx) error {
 		t, err := tx.Tenant(tenant)
-		if there, err := exists(err); err != nil || !there || t.Name != record.DefaultTenant {
+		if found, err := exists(err); err != nil || !found || t.Name != record.DefaultTenant {
 			return err
 		}
 		policy = t.OSUsers

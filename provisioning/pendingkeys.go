@@ -57,9 +57,9 @@ func (s *Service) DeletePendingKey(
 // pendingKey returns a key of the tenant that has not expired, with its private key.
 func (s *Service) pendingKey(tx ReadTx, tenant record.TenantID, id record.KeyID) (*record.PendingKey, error) {
 	k, err := tx.PendingKey(id)
-	if there, err := exists(err); err != nil {
+	if found, err := exists(err); err != nil {
 		return nil, err
-	} else if !there || k.Tenant != tenant || !s.now().Before(k.ExpiresAt) {
+	} else if !found || k.Tenant != tenant || !s.now().Before(k.ExpiresAt) {
 		return nil, noPendingKey(id)
 	}
 	return k, nil

@@ -53,7 +53,7 @@ func (s *Service) bindNew(ctx context.Context, n NewToken) (bool, error) {
 	bound := false
 	err := s.view(ctx, func(tx ReadTx) error {
 		t, err := tx.Tenant(n.Tenant)
-		if there, err := exists(err); !there {
+		if found, err := exists(err); !found {
 			return err
 		}
 		bound = t.PINBound

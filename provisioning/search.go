@@ -107,9 +107,9 @@ func (s *Service) readHits(tx ReadTx, hits []directory.Hit, yield func(Token) bo
 	users := map[record.UserID]*record.User{}
 	for _, hit := range hits {
 		t, err := tx.Token(hit.ID)
-		if there, err := exists(err); err != nil {
+		if found, err := exists(err); err != nil {
 			return err
-		} else if !there {
+		} else if !found {
 			continue
 		}
 		view, err := s.tokenView(tx, t, users)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vtoken/provisioning/pace"
 	"vtoken/provisioning/text"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
@@ -24,7 +25,7 @@ type Service struct {
 	finder finder
 	fresh  freshKeys
 
-	paces tryPaces
+	paces pace.Paces[paceKey]
 }
 
 // Options configure the core. The zero value is valid.

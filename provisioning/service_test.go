@@ -51,9 +51,7 @@ func TestTenants(t *testing.T) {
 	_, err = w.core.CreateToken(ctx, w.system, provisioning.NewToken{Tenant: made.ID, User: "u", CreateUser: true})
 	require.NoError(t, err)
 	wantKind(t, w.core.DeleteTenant(ctx, w.system, made.ID, false), provisioning.WrongState)
-	if err := w.core.DeleteTenant(ctx, w.system, made.ID, true); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, w.core.DeleteTenant(ctx, w.system, made.ID, true))
 	_, err = w.core.Tenant(ctx, w.system, made.ID)
 	wantKind(t, err, provisioning.TenantNotFound)
 }
@@ -224,9 +222,7 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%+v (%v)", got, err)
 		}
 	}
-	if err := w.core.DeleteToken(ctx, w.admin, w.ref); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, w.core.DeleteToken(ctx, w.admin, w.ref))
 	wantKind(t, w.core.DeleteToken(ctx, w.admin, w.ref), provisioning.TokenNotFound)
 }
 

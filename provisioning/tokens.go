@@ -206,9 +206,9 @@ func (s *Service) find(tx ReadTx, c Caller, op Operation, ref TokenRef) (*record
 		}
 	}
 	t, err := ref.read(tx)
-	if there, err := exists(err); err != nil {
+	if found, err := exists(err); err != nil {
 		return nil, err
-	} else if !there || isBlank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
+	} else if !found || isBlank(t) || !c.sees(t.Tenant) || ref.Tenant != "" && t.Tenant != ref.Tenant || holder != "" && t.Assignment(holder) == nil {
 		return nil, Errorf(TokenNotFound, "there is no token %s there; list the tokens and check the id", ref)
 	}
 	return t, nil

@@ -13,7 +13,7 @@ import (
 
 // UnlockPIN restores all tries of a role's PIN and keeps the PIN, on complete tokens too.
 // It is WrongState if no PIN is set, and RateLimited more often than [pin.MaxUnlocks]
-// times a day, whoever asks: otherwise a PIN could be guessed by unlocking it repeatedly.
+// times a day, for all callers: otherwise a PIN could be guessed by unlocking it repeatedly.
 func (s *Service) UnlockPIN(ctx context.Context, c Caller, ref TokenRef, role pin.Role) (Token, error) {
 	return s.unlockPIN(ctx, c, ref, role, nil)
 }

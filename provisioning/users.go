@@ -251,7 +251,7 @@ func userOf(tx ReadTx, tenant record.TenantID, name string) (*record.User, error
 		return nil, err
 	}
 	u, err := tx.UserByLogin(tenant, name)
-	if there, err := exists(err); there || err != nil {
+	if found, err := exists(err); found || err != nil {
 		return u, err
 	}
 	if u, err = tx.User(record.UserID(strings.ToLower(name))); err == nil && u.Tenant == tenant {

@@ -291,7 +291,7 @@ type TokenChange struct {
 	Deceased *bool `json:"deceased,omitempty"`
 }
 
-// NewPIN sets a PIN anew; the wrong tries are counted anew.
+// NewPIN sets a PIN and restores all its tries.
 type NewPIN struct {
 	// Role is user or so.
 	Role string `json:"role"`

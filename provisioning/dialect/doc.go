@@ -1,6 +1,6 @@
-// Package dialect is what a vendor's provisioning API has to be to be served: a
-// name, routes and a document. Each is a package below this one that decodes
-// requests, calls the provisioning core and encodes answers, and that never
-// imports another dialect. Package dialect/all has the one list of them, package
-// dialecttest the suite that each has to pass.
+// Package dialect defines what a vendor's provisioning API needs to be served: a
+// description, routes and a document. Each dialect is a package below this one that decodes
+// requests, calls the provisioning core and encodes answers, and that never imports another
+// dialect. Package dialect/all has the list of all of them, package dialecttest the suite
+// that each must pass.
 package dialect

@@ -110,7 +110,7 @@ func (t *tenant) index(e *entry, of func(Field) bool) {
 		// Slots are given out in order, so most come last.
 		if n := len(set); n == 0 || set[n-1] < slot {
 			t.sets[k] = append(set, slot)
-		} else if i, there := slices.BinarySearch(set, slot); !there {
+		} else if i, found := slices.BinarySearch(set, slot); !found {
 			t.sets[k] = slices.Insert(set, i, slot)
 		}
 	}
@@ -127,11 +127,11 @@ func (t *tenant) unindex(e *entry, of func(Field) bool) {
 	}
 	for k := range e.keys(of) {
 		set := t.sets[k]
-		i, there := slices.BinarySearch(set, uint32(e.slot))
+		i, found := slices.BinarySearch(set, uint32(e.slot))
 		switch {
-		case there && len(set) == 1:
+		case found && len(set) == 1:
 			delete(t.sets, k)
-		case there:
+		case found:
 			t.sets[k] = slices.Delete(set, i, i+1)
 		}
 	}

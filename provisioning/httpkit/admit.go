@@ -12,9 +12,9 @@ import (
 // Authorization header.
 type Authentication func(r *http.Request) (provisioning.Caller, error)
 
-// By returns the kit for a dialect that finds its callers by auth, instead of by API keys
+// WithAuthentication returns the kit for a dialect that finds its callers by auth, instead of by API keys
 // and the admin socket.
-func (k *Kit) By(auth Authentication) *Kit {
+func (k *Kit) WithAuthentication(auth Authentication) *Kit {
 	of := *k
 	of.auth = auth
 	return &of

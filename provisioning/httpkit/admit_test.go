@@ -34,7 +34,7 @@ func byName(kit *httpkit.Kit) http.Handler {
 		return provisioning.Caller{Name: user, Tenant: record.TenantID("t" + tenant), Role: record.RoleView}, nil
 	}
 	kit.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	kit = kit.By(func(r *http.Request) (provisioning.Caller, error) { return find(string(httpkit.Bearer(r))) })
+	kit = kit.WithAuthentication(func(r *http.Request) (provisioning.Caller, error) { return find(string(httpkit.Bearer(r))) })
 	tell := func(w http.ResponseWriter, r *http.Request, c provisioning.Caller) error {
 		return httpkit.WriteJSON(w, 200, c.Name+r.Header.Get("Authorization"))
 	}

@@ -16,7 +16,7 @@ type Auditor interface {
 	Begin(operation, requestID string) (end func(Call), err error)
 }
 
-// Call is an API call, as it is recorded.
+// Call is the record of an API call.
 type Call struct {
 	RequestID string
 	// Operation is the method and the route, such as "POST /v1/tokens".

@@ -11,7 +11,7 @@
 // panics and writes the log line; it goes once around everything. [Router] finds the
 // route, and then the caller: by an API key in the Authorization header, with or without
 // "Bearer", or by the peer credentials of the process at the other end of the admin socket.
-// A dialect whose callers authenticate otherwise sets that with [Kit.By]; if their
+// A dialect whose callers authenticate otherwise sets that with [Kit.WithAuthentication]; if their
 // credential is in the body, its routes are open and their handlers call [Kit.Admit]. Both
 // count against the [Limits] of the installation. The tokens that a caller gets for its
 // credential are in [Sessions]. The handler gets the caller and answers or returns an

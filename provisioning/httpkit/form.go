@@ -13,7 +13,7 @@ import (
 func ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || t != "application/x-www-form-urlencoded" {
-		return nil, &httpError{http.StatusUnsupportedMediaType, "the body has to be a form; send Content-Type: application/x-www-form-urlencoded"}
+		return nil, &httpError{http.StatusUnsupportedMediaType, "the body must be a form; send Content-Type: application/x-www-form-urlencoded"}
 	}
 	body, err := readAll(w, r, maxJSON)
 	if err != nil {

@@ -243,9 +243,7 @@ func serve(t *testing.T, l net.Listener, log io.Writer) {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
+		require.NoError(t, s.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
 	})
 }

@@ -57,8 +57,8 @@ type Kit struct {
 	auth    Authentication // how its callers are found, nil is by API keys and the admin socket
 }
 
-// For returns the kit for the routes of a dialect.
-func (k *Kit) For(dialect string) *Kit {
+// ForDialect returns the kit for the routes of a dialect.
+func (k *Kit) ForDialect(dialect string) *Kit {
 	of := *k
 	of.dialect = dialect
 	return &of

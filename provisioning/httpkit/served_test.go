@@ -32,7 +32,7 @@ func TestServed(t *testing.T) {
 	boom := func(http.ResponseWriter, *http.Request, provisioning.Caller) error { panic("boom") }
 	cut := func(http.ResponseWriter, *http.Request, provisioning.Caller) error { panic(http.ErrAbortHandler) }
 	mux := http.NewServeMux()
-	mux.Handle("/a/", kit.For("one").Router([]httpkit.Route{
+	mux.Handle("/a/", kit.ForDialect("one").Router([]httpkit.Route{
 		{Method: "GET", Path: "/a/{id}", Serve: ok}, {Method: "POST", Path: "/a/boom", Serve: boom}, {Method: "POST", Path: "/a/cut", Serve: cut},
 		{Method: "GET", Path: "/a/quiet/status", Serve: ok, Quiet: true},
 	}, httpkit.Problems(httpkit.StatusTable{provisioning.Unauthenticated: 401})))

@@ -100,9 +100,9 @@ func (s *SignedTokens) Client(
 	none := provisioning.Credential{}
 	switch {
 	case r.GrantType != ClientCredentials:
-		return none, 0, &OAuthError{"unsupported_grant_type", "the grant_type has to be client_credentials"}
+		return none, 0, &OAuthError{"unsupported_grant_type", "the grant_type must be client_credentials"}
 	case r.AssertionType != JWTBearer:
-		return none, 0, &OAuthError{"invalid_request", "the client_assertion_type has to be " + JWTBearer}
+		return none, 0, &OAuthError{"invalid_request", "the client_assertion_type must be " + JWTBearer}
 	}
 	rights, err := s.rights(r.Scope)
 	if err != nil {

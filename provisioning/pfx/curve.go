@@ -20,7 +20,7 @@ var readCurves = []string{
 // onUnknownCurve reports whether PKCS #8 holds an EC key whose named curve crypto/x509
 // does not know. The library has no error value for it.
 func onUnknownCurve(der []byte) bool {
-	var info struct { // RFC 5958, section 2, as far as it is read
+	var info struct { // RFC 5958, section 2, in part
 		Version   int
 		Algorithm pkix.AlgorithmIdentifier
 		Key       []byte

@@ -1,6 +1,5 @@
-// Package provtest is for tests of what stands on the provisioning core: a store
-// in memory that behaves as the contract of provisioning.Store allows, which is
-// harsher than the real one is on most days. It runs every update twice and
-// throws the first away, and fails when told to. [Run] is the suite that every
-// such store has to pass.
+// Package provtest is for tests of packages above the provisioning core. It has a store in
+// memory that behaves as the contract of provisioning.Store allows, more harshly than the
+// real one usually does: it runs every update twice, discards the first, and fails on
+// request. [Run] is the suite that every such store must pass.
 package provtest

@@ -71,8 +71,8 @@ func (t *tx) DeletePendingKey(id record.KeyID) error {
 	return nil
 }
 
-// pending keys are found by user and tenant, keep their key until it is taken
-// away, and go with their user.
+// pending checks that pending keys are found by user and tenant, keep their private key
+// until it is removed, and are deleted with their user.
 func (s *suite) pending() {
 	u, other := s.newUser("anna"), s.newUser("otto")
 	made := record.PendingKey{Tenant: s.tenant, User: u.ID, PKCS8: secret.Bytes("private key"), ExpiresAt: time.Now().Add(time.Hour).UTC().Truncate(time.Second)}

@@ -20,7 +20,7 @@ import (
 type Store struct {
 	mu   sync.Mutex
 	data state
-	// fail is what the next commits fail with, nil for none.
+	// fail is the error of the next commits, nil for none.
 	fail error
 	// commits counts the updates that were committed.
 	commits  int
@@ -43,7 +43,7 @@ type state struct {
 	objects map[record.TokenID][]*object.Object
 }
 
-// New is a store with the default tenant in it.
+// New returns a store with the default tenant.
 func New() *Store {
 	s := &Store{data: state{
 		tenants: map[record.TenantID]record.Tenant{},
@@ -73,14 +73,14 @@ func (s *Store) FillDisk() {
 	s.Fail(ck.Errorf(ck.CKR_DEVICE_MEMORY, "writing the store: no space left on device"))
 }
 
-// Commits is the number of updates that were committed.
+// Commits returns the number of committed updates.
 func (s *Store) Commits() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.commits
 }
 
-// View runs fn on what is committed.
+// View runs fn on the committed state.
 func (s *Store) View(fn func(provisioning.ReadTx) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *Store) View(fn func(provisioning.ReadTx) error) error {
 	return fn(&tx{&snapshot})
 }
 
-// Update runs fn twice, each time on a copy of what is committed, and keeps the
+// Update runs fn twice, each time on a copy of the committed state, and commits the
 // second if fn succeeded.
 func (s *Store) Update(fn func(provisioning.Tx) error) error {
 	s.mu.Lock()
@@ -118,7 +118,7 @@ func (s *Store) Watch(fn func([]record.Change)) {
 	s.watchers = append(s.watchers, fn)
 }
 
-// changesOf are the tokens that differ.
+// changesOf returns the tokens that differ.
 func changesOf(old, now state) []record.Change {
 	var list []record.Change
 	for id, t := range now.tokens {
@@ -134,13 +134,13 @@ func changesOf(old, now state) []record.Change {
 	return list
 }
 
-// HashPIN is a verifier that is bound to token and role like a real one, but
-// fast. The key of a PIN-bound token stands behind it as it is.
+// HashPIN makes a verifier that is bound to the token and the role like a real one, but
+// fast. It contains the key of a PIN-bound token in plain.
 func (*Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Bytes) ([]byte, error) {
 	return append(mac(fmt.Sprintf("PIN %s %v ", token, role), p), bound...), nil
 }
 
-// CheckPIN takes apart what HashPIN made.
+// CheckPIN checks a verifier of HashPIN.
 func (s *Store) CheckPIN(
 	token record.TokenID, role pin.Role, verifier []byte, p secret.Bytes,
 ) (right bool, bound secret.Bytes, err error) {
@@ -151,7 +151,7 @@ func (s *Store) CheckPIN(
 	return true, secret.Bytes(verifier[len(want):]).Clone(), nil
 }
 
-// NewBoundKey is a key pair whose public key is a hash of the private one.
+// NewBoundKey makes a key pair whose public key is a hash of the private one.
 func (*Store) NewBoundKey() (public []byte, private secret.Bytes, err error) {
 	private = make(secret.Bytes, 32)
 	_, _ = rand.Read(private)
@@ -159,7 +159,9 @@ func (*Store) NewBoundKey() (public []byte, private secret.Bytes, err error) {
 }
 
 // PresentBoundKey knows no key but the present one.
-func (s *Store) PresentBoundKey(token record.TokenID, private secret.Bytes) (public []byte, present secret.Bytes, ok bool) {
+func (s *Store) PresentBoundKey(
+	token record.TokenID, private secret.Bytes,
+) (public []byte, present secret.Bytes, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.data.tokens[token]
@@ -169,8 +171,8 @@ func (s *Store) PresentBoundKey(token record.TokenID, private secret.Bytes) (pub
 	return t.BoundKey, private.Clone(), true
 }
 
-// HasPIN tells whether p is the token's PIN and, of a PIN-bound token, opens the
-// key that its secrets are sealed to.
+// HasPIN reports whether p is the token's PIN and, for a PIN-bound token, opens the key
+// of its secrets.
 func (s *Store) HasPIN(token record.TokenID, role pin.Role, p secret.Bytes) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +184,7 @@ func (s *Store) HasPIN(token record.TokenID, role pin.Role, p secret.Bytes) bool
 	return right && (!t.PINBound || hmac.Equal(mac("public key ", bound), t.BoundKey))
 }
 
-// Tries sets the count of wrong tries of a token's PIN, as the engine would.
+// Tries sets the count of wrong tries of a token's PIN, as the engine does.
 func (s *Store) Tries(token record.TokenID, role pin.Role, failed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,10 +205,10 @@ func (s *Store) OpenSecret(token record.TokenID, id object.ID, _ secret.Bytes) (
 	return nil, notFound("object", id)
 }
 
-// HashAPIKey is a keyed hash.
+// HashAPIKey returns a keyed hash.
 func (*Store) HashAPIKey(key secret.Bytes) []byte { return mac("API key ", key) }
 
-// ObjectsOf are the objects of a token with their secrets.
+// ObjectsOf returns the objects of a token with their secrets.
 func (s *Store) ObjectsOf(token record.TokenID) []*object.Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()

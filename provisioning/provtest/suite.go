@@ -18,8 +18,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Run checks that a store keeps the contract of provisioning.Store. open makes
-// an empty one with the default tenant in it.
+// Run checks that a store meets the contract of provisioning.Store. open returns an empty
+// one with the default tenant.
 func Run(t *testing.T, open func(t testing.TB) provisioning.Store) {
 	for _, c := range []struct {
 		name  string
@@ -70,7 +70,7 @@ func (s *suite) write(fn func(provisioning.Tx) error) {
 	require.NoError(s, s.store.Update(fn))
 }
 
-// refused runs an update that has to fail with want.
+// refused runs an update that must fail with want.
 func (s *suite) refused(want error, fn func(provisioning.Tx) error) {
 	s.Helper()
 	require.ErrorIs(s, s.store.Update(fn), want)
@@ -325,7 +325,7 @@ func (s *suite) tokens() {
 	})
 }
 
-// serials: a serial number is unique in its tenant and found there.
+// serials checks that a serial number is unique in its tenant and found there.
 func (s *suite) serials() {
 	other := record.Tenant{Name: "other"}
 	s.write(func(tx provisioning.Tx) error { other.ID = ""; return tx.PutTenant(&other) })
@@ -406,7 +406,7 @@ func (s *suite) pages() {
 	})
 }
 
-// keyObject is a private key with a secret to look after.
+// keyObject returns a private key with a secret.
 func (s *suite) keyObject() *object.Object {
 	s.Helper()
 	o, err := object.Build(object.Source{}, ck.Template{
@@ -439,8 +439,8 @@ func (s *suite) objects() {
 	s.write(func(tx provisioning.Tx) error { return tx.DeleteToken(t.ID) })
 }
 
-// allOrNothing: an update that fails leaves nothing, and sees its own writes
-// while it runs.
+// allOrNothing checks that a failed update changes nothing, and that an update sees its
+// own writes.
 func (s *suite) allOrNothing() {
 	u, canary := s.newUser("anna"), errors.New("given up")
 	s.refused(canary, func(tx provisioning.Tx) error {
@@ -495,7 +495,7 @@ func (s *suite) deleteTenant() {
 	})
 }
 
-// verifiers are bound to token and role.
+// verifiers checks that verifiers are bound to the token and the role.
 func (s *suite) verifiers() {
 	p := secret.Bytes("1234")
 	one, err := s.store.HashPIN(nowhere, pin.User, p, nil)
@@ -514,8 +514,8 @@ func (s *suite) verifiers() {
 	}
 }
 
-// bound: the PINs of a PIN-bound token open its key, and only with it can they be
-// stored; the key goes with the last of them, from an empty token.
+// bound checks that the PINs of a PIN-bound token open its key, that they can only be
+// stored with it, and that the key is deleted with the last of them, from an empty token.
 func (s *suite) bound() {
 	public, private, err := s.store.NewBoundKey()
 	require.NoError(s, err)

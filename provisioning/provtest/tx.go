@@ -248,7 +248,7 @@ func (t *tx) PutToken(v *record.Token) error {
 	return nil
 }
 
-// checkBound is what the keystore asks of PIN-bound tokens.
+// checkBound checks the keystore's rules for PIN-bound tokens.
 func (t *tx) checkBound(old, v *record.Token) error {
 	changed := len(old.BoundKey) > 0 && !bytes.Equal(old.BoundKey, v.BoundKey)
 	pins := 0
@@ -300,7 +300,7 @@ func (t *tx) PutObject(token record.TokenID, o *object.Object) error {
 	return nil
 }
 
-// checkQuota is what the keystore asks of a new object, but for bytes.
+// checkQuota checks the keystore's quota for a new object, without its bytes.
 func (t *tx) checkQuota(token record.TokenID) error {
 	of := t.d.tokens[token]
 	q := t.d.tenants[of.Tenant].Quota

@@ -21,9 +21,8 @@ func describe(v any) string { return fmt.Sprintf("%+v", v) }
 
 func TestCSV(t *testing.T) {
 	const file = "\ufeff# a comment\r\nSerial Number; no\n"
-	if _, err := seedfile.Read(t.Context(), seedfile.CSV, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), "not known") {
-		t.Error(err)
-	}
+	_, err := seedfile.Read(t.Context(), seedfile.CSV, []byte(file), seedfile.Options{})
+	require.ErrorContains(t, err, "not known")
 	f, err := seedfile.Read(t.Context(), seedfile.CSV, []byte("\ufeff"+`Serial_Number, "Seed", algorithm, digits, period, counter, window, manufacturerCode, productCode, description, loginName, domain, pin, expires
 1, 3132333435363738393031323334353637383930, HMAC-SHA512, 8, 60, , 3, DN, "ST, two", "a ""token""", anna, example, 0042, 2031-02-03T04:05:06Z
 # a comment
@@ -159,8 +158,7 @@ func TestDualShieldBrokenFiles(t *testing.T) {
 		"the hash":           strings.Replace(good, "HmacSHA256", "HmacMD5", 1),
 		"broken off":         good[:len(good)-9],
 	} {
-		if _, err := seedfile.Read(t.Context(), seedfile.SeedXML, []byte(file), seedfile.Options{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
-		}
+		_, err := seedfile.Read(t.Context(), seedfile.SeedXML, []byte(file), seedfile.Options{})
+		require.ErrorContains(t, err, want)
 	}
 }

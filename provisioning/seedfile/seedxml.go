@@ -14,8 +14,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// dualHeader is the header of seed XML.
-type dualHeader struct {
+// xmlHeader is the header of seed XML.
+type xmlHeader struct {
 	ManufacturerCode string `xml:"manufacturerCode"`
 	ProductCode      string `xml:"productCode"`
 	Encode           string `xml:"encode"`
@@ -29,18 +29,18 @@ type dualHeader struct {
 	Iterations       string `xml:"iterations"`
 }
 
-// dualToken is a token of seed XML.
-type dualToken struct {
+// xmlToken is a token of seed XML.
+type xmlToken struct {
 	Serial      string `xml:"serial"`
 	Seed        chars  `xml:"seed"`
 	Description string `xml:"description"`
 	Counter     string `xml:"counter"`
 }
 
-// dualReader reads one file.
-type dualReader struct {
+// xmlReader reads one file.
+type xmlReader struct {
 	file     File
-	header   *dualHeader
+	header   *xmlHeader
 	pattern  Token  // what all tokens have in common
 	encoding string // of the seeds
 	aead     cipher.AEAD
@@ -49,7 +49,7 @@ type dualReader struct {
 
 func readSeedXML(b *work.Budget, data []byte, o Options) (*File, error) {
 	doc := newDocument(data)
-	r := &dualReader{file: File{budget: b}}
+	r := &xmlReader{file: File{budget: b}}
 	err := doc.elements(func(start xml.StartElement) error {
 		switch name := start.Name.Local; {
 		case !r.root && name != "data":
@@ -58,7 +58,7 @@ func readSeedXML(b *work.Budget, data []byte, o Options) (*File, error) {
 			r.root = true
 			return nil
 		case name == "header":
-			r.header = &dualHeader{}
+			r.header = &xmlHeader{}
 			if err := doc.DecodeElement(r.header, &start); err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func readSeedXML(b *work.Budget, data []byte, o Options) (*File, error) {
 }
 
 // prepare reads the header. An error there is one of the whole file.
-func (r *dualReader) prepare(password secret.Bytes) (err error) {
+func (r *xmlReader) prepare(password secret.Bytes) (err error) {
 	h := r.header
 	r.pattern = Token{Manufacturer: strings.TrimSpace(h.ManufacturerCode), Model: strings.TrimSpace(h.ProductCode)}
 	if r.encoding = strings.ToUpper(strings.TrimSpace(h.Encode)); r.encoding == "" {
@@ -113,7 +113,7 @@ func (r *dualReader) prepare(password secret.Bytes) (err error) {
 const defaultIterations = 100_000
 
 // key returns the key of the seeds; see the package comment.
-func (h *dualHeader) key(b *work.Budget, encoding string, password secret.Bytes) (cipher.AEAD, error) {
+func (h *xmlHeader) key(b *work.Budget, encoding string, password secret.Bytes) (cipher.AEAD, error) {
 	if len(password) == 0 {
 		return nil, errors.New("the file is encrypted with a password; give it")
 	}
@@ -140,10 +140,10 @@ func (h *dualHeader) key(b *work.Budget, encoding string, password secret.Bytes)
 	return cipher.NewGCM(block)
 }
 
-func (r *dualReader) read(doc *document, start xml.StartElement) error {
+func (r *xmlReader) read(doc *document, start xml.StartElement) error {
 	t := r.pattern
 	t.Line = doc.line()
-	var in dualToken
+	var in xmlToken
 	if err := doc.DecodeElement(&in, &start); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (r *dualReader) read(doc *document, start xml.StartElement) error {
 	return r.file.add(t, err)
 }
 
-func (r *dualReader) fill(t *Token, in *dualToken) (err error) {
+func (r *xmlReader) fill(t *Token, in *xmlToken) (err error) {
 	if t.Counter, err = number("counter", in.Counter, 1<<63-1, 0); err != nil {
 		return err
 	}

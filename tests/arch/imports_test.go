@@ -67,6 +67,8 @@ var layers = [...]layer{
 		of: []string{"provisioning/text"}},
 	{name: "distinguished names are text", only: true,
 		of: []string{"provisioning/dn"}, may: []string{"provisioning/text"}},
+	{name: "the pace of tries knows no secret and no token", only: true,
+		of: []string{"provisioning/pace"}, may: []string{"vtoken/pin"}},
 	{name: "what is in a PFX makes objects, and knows no token",
 		of:    []string{"provisioning/pfx"},
 		may:   []string{"provisioning/pfxfile", "provisioning/text", "provisioning/work", "vtoken/ck", "vtoken/object", "vtoken/secret"},
@@ -75,7 +77,7 @@ var layers = [...]layer{
 		of: []string{"provisioning/lint"}, may: []string{"provisioning/text", "vtoken/ck", "vtoken/object"}, never: []string{"net/http"}},
 	{name: "the provisioning core knows no HTTP and no dialect",
 		of: []string{"provisioning"}, may: []string{
-			"provisioning/directory", "provisioning/dn", "provisioning/lint", "provisioning/oath", "provisioning/pfx",
+			"provisioning/directory", "provisioning/dn", "provisioning/lint", "provisioning/oath", "provisioning/pace", "provisioning/pfx",
 			"provisioning/seedfile", "provisioning/text", "vtoken/ck", "vtoken/object", "vtoken/pin", "vtoken/policy", "vtoken/record", "vtoken/secret", "vtoken/mech"},
 		never: []string{"net/http", "go.etcd.io/bbolt", "vtoken/vtoken"}},
 	{name: "the directory of tokens knows records",

@@ -44,7 +44,7 @@ func New(names []string, core *provisioning.Service, kit *httpkit.Kit) ([]dialec
 		if i < 0 {
 			return nil, fmt.Errorf("there is no dialect %q; there are %s", name, strings.Join(Names(), ", "))
 		}
-		made = append(made, all[i].New(core, kit.For(name)))
+		made = append(made, all[i].New(core, kit.ForDialect(name)))
 	}
 	return made, nil
 }

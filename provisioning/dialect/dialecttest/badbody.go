@@ -8,10 +8,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// tenMB is more than any body may have.
+// tenMB is larger than any accepted body.
 const tenMB = 10 << 20
 
-// bodies are bad bodies of a request.
+// bodies returns bad bodies of a request.
 func (b *bad) bodies(op *operation, m message) []badCase {
 	if op.RequestBody == nil || op.RequestBody.Value == nil {
 		return nil
@@ -49,7 +49,7 @@ func (b *bad) bodies(op *operation, m message) []badCase {
 	return append(list, b.fields(m, schema, good)...)
 }
 
-// fields are unknown and foreign things in the fields of an object.
+// fields returns objects with unknown and foreign things in their fields.
 func (b *bad) fields(m message, schema *openapi3.Schema, good any) []badCase {
 	object, ok := good.(map[string]any)
 	if !ok {
@@ -70,7 +70,7 @@ func (b *bad) fields(m message, schema *openapi3.Schema, good any) []badCase {
 	return list
 }
 
-// forms are bad multipart forms.
+// forms returns bad multipart forms.
 func (b *bad) forms(m message) []badCase {
 	var list []badCase
 	for name, f := range map[string]formFile{
@@ -107,13 +107,13 @@ func (m message) withType(mediaType string) message {
 	return m
 }
 
-// cutShort is a text without its last character that matters.
+// cutShort removes the last significant character.
 func cutShort(text string) string {
 	text = strings.TrimSpace(text)
 	return text[:max(0, len(text)-1)]
 }
 
-// jsonSchema is the schema of a JSON body, nil where it has none.
+// jsonSchema returns the schema of a JSON body, or nil.
 func jsonSchema(body *openapi3.RequestBody) *openapi3.Schema {
 	for _, name := range []string{"application/json", "text/json"} {
 		if t := body.Content[name]; t != nil && t.Schema != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// operation is what the document says of a request.
+// operation is the document's description of a request.
 type operation struct {
 	*openapi3.Operation
 	id     string
@@ -23,7 +23,7 @@ type operation struct {
 	open   bool // for everybody
 }
 
-// operation finds a request in the document, nil where it is not.
+// operation finds a request in the document, or returns nil.
 func (b *bad) operation(m message) *operation {
 	route, values, err := b.server.find(m.request(b.t))
 	if err != nil {
@@ -36,7 +36,7 @@ func (b *bad) operation(m message) *operation {
 	}
 }
 
-// parameters are those of the operation and of its path.
+// parameters returns those of the operation and of its path.
 func (op *operation) parameters(in string) []*openapi3.Parameter {
 	var list []*openapi3.Parameter
 	for _, p := range slices.Concat(op.item.Parameters, op.Parameters) {
@@ -113,8 +113,7 @@ func (b *bad) refused(c Class, status int, header http.Header, body []byte) erro
 	return nil
 }
 
-// plain leaves out of an answer what may differ: ids of requests, and the values
-// that were asked for.
+// plain removes from an answer what may differ: request ids, and the requested values.
 func plain(body []byte, values ...string) string {
 	text := requestID.ReplaceAllString(string(bytes.ToLower(body)), "")
 	for _, v := range values {
@@ -123,7 +122,7 @@ func plain(body []byte, values ...string) string {
 	return text
 }
 
-// verbs are the methods that the path does not have.
+// verbs returns the methods that the path does not have.
 func (b *bad) verbs(m message) []badCase {
 	var list []badCase
 	for _, verb := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
@@ -136,7 +135,7 @@ func (b *bad) verbs(m message) []badCase {
 	return list
 }
 
-// paths are bad values in the path.
+// paths returns bad values in the path.
 func (b *bad) paths(op *operation, m message) []badCase {
 	var list []badCase
 	for _, p := range op.parameters(openapi3.ParameterInPath) {
@@ -151,7 +150,7 @@ func (b *bad) paths(op *operation, m message) []badCase {
 	return list
 }
 
-// withSegment is the message with another value in a segment of its path.
+// withSegment returns the message with another value in a segment of its path.
 func (m message) withSegment(template, name, value string) message {
 	raw, query, _ := strings.Cut(m.target, "?")
 	segments, want := strings.Split(raw, "/"), strings.Split(template, "/")
@@ -167,7 +166,7 @@ func (m message) withSegment(template, name, value string) message {
 	return m
 }
 
-// queries are bad values in the query, and required ones that are missing.
+// queries returns bad values in the query, and leaves out required ones.
 func (b *bad) queries(op *operation, m message) []badCase {
 	var list []badCase
 	for _, p := range op.parameters(openapi3.ParameterInQuery) {
@@ -189,8 +188,7 @@ func (b *bad) queries(op *operation, m message) []badCase {
 	return list
 }
 
-// headers are bad values of the operation's headers, and required ones that are
-// missing.
+// headers returns bad values of the operation's headers, and leaves out required ones.
 func (b *bad) headers(op *operation, m message) []badCase {
 	var list []badCase
 	for _, p := range op.parameters(openapi3.ParameterInHeader) {

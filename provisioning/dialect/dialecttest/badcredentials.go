@@ -15,7 +15,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// foreign is a tenant that nobody of the default tenant is to learn of.
+// foreign is a tenant that nobody of the default tenant may learn about.
 type foreign struct {
 	tenant record.TenantID
 	user   record.User
@@ -34,8 +34,8 @@ func newForeign(t testing.TB, s *Server) foreign {
 	return foreign{tenant.ID, user, token}
 }
 
-// remove takes away the tenant and the keys that were made for bad requests, so
-// that a list in the good one does not have them.
+// remove deletes the tenant and the keys that were made for bad requests, so that lists
+// in the good request do not contain them.
 func (f *foreign) remove(t testing.TB, s *Server) {
 	t.Helper()
 	err := s.Store.Update(func(tx provisioning.Tx) error {
@@ -56,7 +56,7 @@ const (
 	keyForeign = "bad foreign"
 )
 
-// things is what parameters and fields of common names name, in lower case.
+// things returns what parameters and fields with common names refer to, in lower case.
 func things(name string) string {
 	switch strings.ToLower(name) {
 	case "tenantid":
@@ -87,8 +87,8 @@ func (f *foreign) of(thing string) (unknown, foreign string) {
 	return "", ""
 }
 
-// strangers are things that do not exist, and the same of another tenant, which
-// are answered alike.
+// strangers returns things that do not exist, and things of another tenant, which must be
+// answered alike.
 func (b *bad) strangers(c Class, name, good string, with func(string) message) []badCase {
 	thing, ok := b.o.Things[name]
 	if !ok {
@@ -102,7 +102,7 @@ func (b *bad) strangers(c Class, name, good string, with func(string) message) [
 	return []badCase{first, {class: c, name: "foreign " + name, send: with(foreign), twin: &first, value: foreign, other: unknown}}
 }
 
-// credentials are the request without a good credential.
+// credentials returns the request without a good credential.
 func (b *bad) credentials(op *operation, m message) []badCase {
 	if op.open {
 		return nil
@@ -121,7 +121,7 @@ func (b *bad) credentials(op *operation, m message) []badCase {
 	return list
 }
 
-// badKeys are API keys in Authorization that are none, or not enough.
+// badKeys returns invalid or insufficient API keys in Authorization.
 func badKeys(s *Server) []BadCredential {
 	set := func(name, value string) BadCredential {
 		return BadCredential{Name: name, Spoil: func(r *http.Request) { r.Header.Set("Authorization", value) }}
@@ -139,7 +139,7 @@ func badKeys(s *Server) []BadCredential {
 	}
 }
 
-// foreignTenant is the tenant that newForeign made.
+// foreignTenant returns the tenant of newForeign.
 func (s *Server) foreignTenant() record.TenantID {
 	s.t.Helper()
 	tenant, err := s.Core.TenantNamed(s.t.Context(), provisioning.System("test"), "foreign tenant")
@@ -147,7 +147,7 @@ func (s *Server) foreignTenant() record.TenantID {
 	return tenant.ID
 }
 
-// keyOnce is an API key of that name, made at its first use.
+// keyOnce returns an API key of that name, made on first use.
 func (s *Server) keyOnce(name string, tenant record.TenantID, role record.Role, expires time.Time) string {
 	s.t.Helper()
 	key := secret.Bytes(provisioning.APIKeyPrefix + strings.ReplaceAll(name, " ", "-") + string(tenant))

@@ -27,7 +27,7 @@ const (
 	State      Class = "state"
 )
 
-// statusesOf are the statuses that a class has where the dialect says nothing.
+// statusesOf returns the default statuses of a class.
 func statusesOf(c Class) []int {
 	switch c {
 	case Credential:
@@ -44,49 +44,48 @@ func statusesOf(c Class) []int {
 	return []int{400, 401, 403, 404, 409, 413, 414, 415, 422, 431, 501}
 }
 
-// BadInputOptions say how a dialect differs from the ordinary. The zero value is
-// a dialect with API keys in the header Authorization and statuses of HTTP.
+// BadInputOptions say how a dialect differs from the default: API keys in the header
+// Authorization, and the statuses of HTTP.
 type BadInputOptions struct {
-	// Known is what the archives know from their beginning, as for [RunWith].
+	// Known are names that archives can use from the start, as for [RunWith].
 	Known func(*Server) map[string]string
-	// Accepted names what is not wrong here, with the reason: patterns of
-	// [path.Match] for "operationId/case", such as "createToken/unknown userId".
-	// These requests are not sent.
+	// Accepted names requests that are valid here, with the reason: patterns of
+	// [path.Match] for "operationId/case", such as "createToken/unknown userId". They are
+	// not sent.
 	Accepted map[string]string
-	// Counts are operations whose refusals may write: a count of wrong tries.
+	// Counts are operations that may write when they refuse: a count of wrong tries.
 	Counts []string
-	// Once are operations that the state they lead to forbids.
+	// Once are operations that cannot be repeated in the state after them.
 	Once []string
-	// Reads are operations other than GET that the role view may do, Manages those
-	// with GET that it may not.
+	// Reads are operations other than GET that the role view allows, Manages those with
+	// GET that it does not.
 	Reads, Manages []string
-	// Credentials are bad credentials in the place of the good ones of a request;
-	// nil is bad API keys in Authorization.
+	// Credentials are bad credentials for a request; nil is bad API keys in
+	// Authorization.
 	Credentials func(*Server) []BadCredential
-	// Statuses are those of a class in place of the ordinary ones.
+	// Statuses replace the default ones of a class.
 	Statuses map[Class][]int
-	// Refused checks that an answer refuses, in a dialect whose status does not
-	// say so; nil goes by the status.
+	// Refused checks that an answer is a refusal, in a dialect whose status does not show
+	// it; nil goes by the status.
 	Refused func(c Class, status int, header http.Header, body []byte) error
-	// Things says what a parameter or field of that name names: "tenant", "user",
+	// Things says what a parameter or field of that name refers to: "tenant", "user",
 	// "token", "serial", or "" for nothing. Names such as tenantId are known.
 	Things map[string]string
 }
 
-// BadCredential spoils the credential of a request.
+// BadCredential makes the credential of a request bad.
 type BadCredential struct {
 	Name string
-	// Writes marks one that may read and not write.
+	// Writes marks a credential that may read but not write.
 	Writes bool
 	Spoil  func(*http.Request)
 }
 
-// BadInput plays the golden exchanges, and before each request that is to
-// succeed it sends every bad form of it that the document knows to be bad. Each
-// has to be refused in the dialect's form with a request id and without a change
-// of the core; the good request then still succeeds, so it was the bad part that
-// was refused. A thing of another tenant has to be answered as one that does not
-// exist.
+// BadInput plays the golden exchanges. Before each request that is to succeed, it sends
+// every bad form of it that the document forbids. Each must be refused in the dialect's
+// form, with a request id and without a change of the core. Then the good request must
+// still succeed, which shows that the bad part was refused. Things of other tenants must
+// be answered like things that do not exist.
 func BadInput(t *testing.T, make dialect.New, o BadInputOptions) {
 	t.Helper()
 	tried := map[string]map[Class]int{}
@@ -127,7 +126,7 @@ type badCase struct {
 	name  string
 	send  message
 	spoil func(*http.Request) // nil is nothing
-	// twin is the case that has to be answered alike, with other in place of value.
+	// twin is the case that must be answered alike, with other in place of value.
 	twin         *badCase
 	value, other string
 }
@@ -149,7 +148,7 @@ func (b *bad) statuses(c Class) []int {
 	return statusesOf(c)
 }
 
-// again sends a request a second time that works once only.
+// again repeats a request that must work only once.
 func (b *bad) again(name string, m message) {
 	op := b.operation(m)
 	if op == nil || !slices.Contains(b.o.Once, op.id) {

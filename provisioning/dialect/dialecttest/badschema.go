@@ -9,7 +9,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// named is a bad value with what is wrong with it.
+// named is a bad value and its name.
 type named[T any] struct {
 	name  string
 	value T
@@ -33,7 +33,7 @@ func refuses(s *openapi3.Schema, v any) bool {
 	return s.VisitJSON(v, openapi3.EnableFormatValidation(), openapi3.VisitAsRequest()) != nil
 }
 
-// badTexts are the texts that a schema forbids, in a path, query or header.
+// badTexts returns the strings that a schema forbids, in a path, query or header.
 func badTexts(s *openapi3.Schema) []named[string] {
 	var list []named[string]
 	for _, c := range candidates(s) {
@@ -61,8 +61,8 @@ func badTexts(s *openapi3.Schema) []named[string] {
 	return list
 }
 
-// badValues are forms of a good value that the schema forbids: the value itself
-// of another kind or size, and everything inside of it.
+// badValues returns forms of a good value that the schema forbids: other kinds and sizes
+// of the value and of everything inside it.
 func badValues(s *openapi3.Schema, good any) []named[any] {
 	var list []named[any]
 	for _, c := range candidates(s) {
@@ -79,7 +79,7 @@ func badValues(s *openapi3.Schema, good any) []named[any] {
 	return list
 }
 
-// badObjects are an object with fields missing, bad or too many.
+// badObjects returns an object with missing, bad or additional fields.
 func badObjects(s *openapi3.Schema, good map[string]any) []named[any] {
 	var list []named[any]
 	add := func(name string, change func(map[string]any)) {
@@ -105,7 +105,7 @@ func badObjects(s *openapi3.Schema, good map[string]any) []named[any] {
 	return list
 }
 
-// badArrays are an array with one bad item, or too many.
+// badArrays returns an array with a bad item, or with too many items.
 func badArrays(s *openapi3.Schema, good []any) []named[any] {
 	var list []named[any]
 	if s.Items == nil || s.Items.Value == nil {

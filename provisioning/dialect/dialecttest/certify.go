@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Certify issues a certificate for a request in PEM, as a CA of the test's own
-// would, and returns it in PEM with the CA's behind it.
+// Certify issues a certificate for a request in PEM, as a CA of the test, and returns it
+// in PEM, followed by the CA's.
 func Certify(t testing.TB, request string) []byte {
 	t.Helper()
 	chain, err := certify([]byte(request))

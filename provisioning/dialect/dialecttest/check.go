@@ -57,8 +57,8 @@ func (s *Server) check(r *http.Request, status int, header http.Header, body []b
 	return nil
 }
 
-// find is the document's operation for a request. The segments of the path are
-// compared as they are encoded, because a value may have a slash in it.
+// find returns the document's operation for a request. It compares the segments of the
+// path in their encoded form, because a value may contain a slash.
 func (s *Server) find(r *http.Request) (*routers.Route, map[string]string, error) {
 	encoded := r.Clone(r.Context())
 	encoded.URL = &url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.URL.EscapedPath()}

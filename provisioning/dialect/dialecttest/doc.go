@@ -1,9 +1,8 @@
-// Package dialecttest is the suite that every dialect has to pass.
+// Package dialecttest is the suite that every dialect must pass.
 //
-// A [Server] is a dialect on a core in memory, behind everything that a real
-// server puts around it. Every exchange with it is checked against the
-// dialect's OpenAPI document: each answer has to be one that the document
-// promises, and a request that the document forbids must not succeed.
+// A [Server] is a dialect on a core in memory, behind everything that a real server puts
+// around it. Every exchange with it is checked against the dialect's OpenAPI document: the
+// document must allow each answer, and a request that it forbids must not succeed.
 //
 // [Run] plays the golden exchanges in testdata/*.txtar. An archive is a scene:
 // pairs of files NAME.request and NAME.response, played in order on a fresh

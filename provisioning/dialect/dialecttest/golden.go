@@ -23,14 +23,14 @@ import (
 	"vtoken/provisioning/dialect"
 )
 
-// Run plays every archive in testdata. Together they have to use every operation
-// of the dialect's document with success.
+// Run plays every archive in testdata. Together they must use every operation of the
+// dialect's document successfully.
 func Run(t *testing.T, make dialect.New) {
 	RunWith(t, make, nil)
 }
 
-// RunWith is Run with more that the archives know from their beginning, beside
-// {{tenant}} and {{key}}: such as a credential of the dialect's own kind.
+// RunWith is Run with more names than {{tenant}} and {{key}}, such as a credential of the
+// dialect's own kind.
 func RunWith(t *testing.T, make dialect.New, known func(*Server) map[string]string) {
 	served := map[string]bool{}
 	var d dialect.Dialect

@@ -104,7 +104,7 @@ func routesOf(t testing.TB, doc *openapi3.T) routers.Router {
 }
 
 // Do asks and checks the exchange against the document. A path that the document
-// does not have has to be refused.
+// does not have must be refused.
 func (s *Server) Do(r *http.Request) *http.Response {
 	s.t.Helper()
 	body, err := io.ReadAll(r.Body)

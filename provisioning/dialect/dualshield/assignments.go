@@ -96,7 +96,7 @@ func holderChange(a attrs) (change provisioning.HolderChange, err error) {
 		return change, cmp.Or(err, error(provisioning.Errorf(provisioning.NotSupported,
 			"PINs do not expire here; ask for another one with mustChangePin")))
 	}
-	if _, there := a["pin"]; there {
+	if _, found := a["pin"]; found {
 		text, err := a.digits("pin")
 		if err != nil {
 			return change, err
@@ -179,7 +179,7 @@ func checkChannel(a attrs) error {
 	if err != nil {
 		return err
 	}
-	if _, there := a["channel"]; there && !slices.Contains([]string{"SMS", "SMTP", "TWITTER", "TELEPHONE"}, channel) {
+	if _, found := a["channel"]; found && !slices.Contains([]string{"SMS", "SMTP", "TWITTER", "TELEPHONE"}, channel) {
 		return provisioning.Errorf(provisioning.BadInput,
 			"there is no channel %.40q; the channels are SMS, SMTP, TWITTER and TELEPHONE", channel)
 	}

@@ -44,7 +44,7 @@ func (d *Dialect) searchAssignments(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, there := lookup(assignmentNames, page.by); page.by != "" && !there {
+	if _, found := lookup(assignmentNames, page.by); page.by != "" && !found {
 		return nil, provisioning.Errorf(provisioning.BadInput, "assignments are not sorted by %.40q", page.by)
 	}
 	rows, err := d.parts(in)

@@ -98,8 +98,8 @@ func (a attrs) only(names ...string) error {
 // strings.
 func (a attrs) text(names ...string) (first string, err error) {
 	for i := len(names) - 1; i >= 0; i-- {
-		v, there := a[names[i]]
-		if !there {
+		v, found := a[names[i]]
+		if !found {
 			continue
 		}
 		text, ok := v.(string)
@@ -131,8 +131,8 @@ func (a attrs) need(names ...string) (string, error) {
 
 // number returns an integer of 0 or more, or nil.
 func (a attrs) number(name string) (*int, error) {
-	v, there := a[name]
-	if !there {
+	v, found := a[name]
+	if !found {
 		return nil, nil
 	}
 	n, ok := v.(float64)
@@ -145,8 +145,8 @@ func (a attrs) number(name string) (*int, error) {
 
 // flag returns a boolean, or nil.
 func (a attrs) flag(name string) (*bool, error) {
-	v, there := a[name]
-	if !there {
+	v, found := a[name]
+	if !found {
 		return nil, nil
 	}
 	is, ok := v.(bool)
@@ -158,8 +158,8 @@ func (a attrs) flag(name string) (*bool, error) {
 
 // date returns a date, or nil where it is absent. An empty string is the zero time.
 func (a attrs) date(name string) (*time.Time, error) {
-	v, there := a[name]
-	if !there {
+	v, found := a[name]
+	if !found {
 		return nil, nil
 	}
 	text, ok := v.(string)

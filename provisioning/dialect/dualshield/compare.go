@@ -77,8 +77,8 @@ func compareValues(a, b any) int {
 	return cmp.Compare(a.(string), b.(string))
 }
 
-func rank(is bool) int {
-	if is {
+func rank(b bool) int {
+	if b {
 		return 1
 	}
 	return 0

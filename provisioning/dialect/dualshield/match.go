@@ -110,7 +110,7 @@ func (d *Dialect) criteria(
 	user := attrs{}
 	for _, t := range match {
 		name, ours := strings.CutPrefix(t.name, prefix)
-		if rest, is := strings.CutPrefix(t.name, "user."); is {
+		if rest, ok := strings.CutPrefix(t.name, "user."); ok {
 			if t.op != "=" {
 				return nil, provisioning.Errorf(provisioning.BadInput, "users are matched with =, not with %.10q", t.op)
 			}

@@ -102,8 +102,8 @@ func (c *call) only(names ...string) error {
 
 // has reports whether a member is present, even if it is null.
 func (c *call) has(name string) bool {
-	_, there := c.body[name]
-	return there
+	_, found := c.body[name]
+	return found
 }
 
 // attrs is the member "attrs" in dotted form.
@@ -113,7 +113,7 @@ func (c *call) attrs() (attrs, error) { return flattenList(c.body["attrs"]) }
 func (c *call) some(names ...string) attrs {
 	a := attrs{}
 	for _, name := range names {
-		if v, there := c.body[name]; there {
+		if v, found := c.body[name]; found {
 			a[name] = v
 		}
 	}

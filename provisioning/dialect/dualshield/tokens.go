@@ -200,14 +200,14 @@ func tokenChange(a attrs) (change provisioning.TokenChange, err error) {
 	if err = a.only("status", "description"); err != nil {
 		return change, err
 	}
-	if _, there := a["description"]; there {
+	if _, found := a["description"]; found {
 		label, err := a.text("description")
 		if err != nil {
 			return change, err
 		}
 		change.Label = &label
 	}
-	if _, there := a["status"]; !there {
+	if _, found := a["status"]; !found {
 		return change, nil
 	}
 	state, err := a.text("status")

@@ -99,7 +99,7 @@ func tellEvents(w io.Writer, run func(progress func(done, total int)) (api.Impor
 			return
 		}
 		last, told = time.Now(), true
-		_ = lines.Encode(api.ImportEvent{Done: done, Total: total}) // whoever no longer reads it misses nothing
+		_ = lines.Encode(api.ImportEvent{Done: done, Total: total}) // a client that has left misses nothing
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
 		}

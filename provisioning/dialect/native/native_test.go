@@ -48,9 +48,7 @@ func TestLifeOfAToken(t *testing.T) {
 	if _, err := c.CompleteToken(ctx, token.ID); kindOf(err) != "wrongState" {
 		t.Errorf("complete without a PIN: %v", err)
 	}
-	if err := c.ResetPIN(ctx, token.ID, "user", api.Secret("12345678")); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, c.ResetPIN(ctx, token.ID, "user", api.Secret("12345678")))
 	if !s.Store.HasPIN(record.TokenID(token.ID), pin.User, secret.Bytes("12345678")) {
 		t.Error("the PIN is not the one that was set")
 	}
@@ -70,9 +68,7 @@ func TestLifeOfAToken(t *testing.T) {
 	checkSealed(t, c, token.ID)
 	checkSwitch(t, c, token.ID)
 
-	if err := c.DeleteToken(ctx, token.ID); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, c.DeleteToken(ctx, token.ID))
 	if _, err := c.Token(ctx, token.ID); kindOf(err) != "tokenNotFound" {
 		t.Errorf("deleted token: %v", err)
 	}
@@ -185,9 +181,7 @@ func TestTenantsAndUsers(t *testing.T) {
 	if err := c.DeleteTenant(ctx, "sales", false); kindOf(err) != "wrongState" {
 		t.Errorf("delete a tenant with tokens: %v", err)
 	}
-	if err := c.DeleteTenant(ctx, "sales", true); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, c.DeleteTenant(ctx, "sales", true))
 	if _, err := client.All(c.Users(ctx, "sales")); kindOf(err) != "tenantNotFound" {
 		t.Errorf("users of a tenant that is gone: %v", err)
 	}
@@ -283,9 +277,7 @@ func TestRoles(t *testing.T) {
 
 // checkRevoked revokes the key "edit" of sales, which c holds.
 func checkRevoked(t *testing.T, admin, c *client.Client) {
-	if err := admin.RevokeAPIKey(t.Context(), "sales", "edit"); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, admin.RevokeAPIKey(t.Context(), "sales", "edit"))
 	if err := admin.RevokeAPIKey(t.Context(), "sales", "edit"); kindOf(err) != "keyNotFound" {
 		t.Errorf("revoke it again: %v", err)
 	}

@@ -55,7 +55,7 @@ type Dialect struct {
 // New makes the dialect on a core.
 func New(core *provisioning.Service, kit *httpkit.Kit) dialect.Dialect {
 	d := &Dialect{core: core, sessions: httpkit.NewSessions(core, lifetime, kit.Now), signed: signedTokens(core, kit)}
-	d.kit = kit.By(d.caller)
+	d.kit = kit.WithAuthentication(d.caller)
 	return d
 }
 

@@ -25,7 +25,7 @@ func (d *Dialect) note(in *call, ref provisioning.TokenRef) {
 	}
 }
 
-// serial returns the token that psn names, whoever holds it.
+// serial returns the token that psn names, for any holder.
 func (c *call) serial() (provisioning.TokenRef, error) {
 	ref := provisioning.TokenRef{Tenant: c.caller.Tenant}
 	psn, err := c.fields.text("psn")

@@ -61,8 +61,8 @@ func (f fields) only(names []string) error {
 
 // text returns a string field, empty where it is absent.
 func (f fields) text(name string) (string, error) {
-	v, there := f[name]
-	if !there {
+	v, found := f[name]
+	if !found {
 		return "", nil
 	}
 	var text string
@@ -74,8 +74,8 @@ func (f fields) text(name string) (string, error) {
 
 // secret is text for a secret. The caller wipes it.
 func (f fields) secret(name string) (secret.Bytes, error) {
-	v, there := f[name]
-	if !there {
+	v, found := f[name]
+	if !found {
 		return nil, nil
 	}
 	var text secret.Text
@@ -87,8 +87,8 @@ func (f fields) secret(name string) (secret.Bytes, error) {
 
 // number returns an integer field, also in a string; 0 where it is absent.
 func (f fields) number(name string) (int, error) {
-	v, there := f[name]
-	if !there {
+	v, found := f[name]
+	if !found {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(unquoted(v))
@@ -101,10 +101,10 @@ func (f fields) number(name string) (int, error) {
 // code returns a field that is a one-time password: a string, or a number, which has lost
 // its leading zeros.
 func (f fields) code(name string) (provisioning.Code, error) {
-	v, there := f[name]
+	v, found := f[name]
 	text := unquoted(v)
 	n, err := strconv.ParseUint(text, 10, 32)
-	if !there || err != nil {
+	if !found || err != nil {
 		return provisioning.Code{}, provisioning.Errorf(provisioning.BadInput,
 			"the field %s is missing, or no one-time password", name)
 	}
@@ -117,9 +117,9 @@ func (f fields) code(name string) (provisioning.Code, error) {
 // pin returns a PIN, from a string or a number; nil where it is absent, empty or 0. The
 // caller wipes it.
 func (f fields) pin(name string) (secret.Bytes, error) {
-	v, there := f[name]
+	v, found := f[name]
 	text := unquoted(v)
-	if !there || text == "" || text == "0" {
+	if !found || text == "" || text == "0" {
 		return nil, nil
 	}
 	if _, err := strconv.ParseUint(text, 10, 64); err != nil {

@@ -95,7 +95,7 @@ func newWalkAs(t *testing.T, rng *rand.Rand, role record.Role) *walk {
 	for _, d := range dialects {
 		d := d
 		if d.make != nil {
-			dialect.Mount(mux, d.make(w.core, kit.For(d.name)))
+			dialect.Mount(mux, d.make(w.core, kit.ForDialect(d.name)))
 		}
 		w.dialects = append(w.dialects, &d)
 	}

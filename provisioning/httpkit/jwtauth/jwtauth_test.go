@@ -220,9 +220,7 @@ func TestReplays(t *testing.T) {
 	now := at
 	r := NewReplays(func() time.Time { return now })
 	c := Claims{ID: "1", ExpiresAt: &Instant{at.Add(time.Minute)}}
-	if err := r.Use("a", c); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, r.Use("a", c))
 	if err := r.Use("b", c); err != nil {
 		t.Errorf("another client's: %v", err)
 	}

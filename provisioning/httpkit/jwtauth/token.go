@@ -62,7 +62,7 @@ func (t *Token) signed(key crypto.PublicKey) error {
 		return fmt.Errorf("the token is signed with %s and its key is for %s", t.header().Algorithm, algorithm)
 	}
 	for _, name := range []jose.HeaderKey{"crit", "b64"} {
-		if _, there := t.header().ExtraHeaders[name]; there {
+		if _, found := t.header().ExtraHeaders[name]; found {
 			return fmt.Errorf("the token has the header %s, which changes what the others mean; leave it out", name)
 		}
 	}

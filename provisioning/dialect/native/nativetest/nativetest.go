@@ -35,7 +35,7 @@ import (
 type Server struct {
 	Store *provtest.Store
 	Core  *provisioning.Service
-	// Socket is the admin socket: whoever connects is an administrator.
+	// Socket is the admin socket: everybody who connects is an administrator.
 	Socket string
 	// URL is the HTTPS address, and CAFile its certificate.
 	URL, CAFile string
