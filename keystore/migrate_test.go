@@ -452,3 +452,24 @@ func TestRestoreOldBackup(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
+
+// TestForeignStoreUnderHSM puts a whole store in place that somebody else made, with a root
+// key that is wrapped under the very same RSA key of an HSM: its public half is enough for
+// that. The KEK opens it, and it is refused for its id.
+func TestForeignStoreUnderHSM(t *testing.T) {
+	hsm, err := oldHSM()
+	require.NoError(t, err)
+	uri := "pkcs11:token=kek;object=rsa;type=private;id=%01%02" + hsm
+	mine, theirs := options(tempDir(t)), options(tempDir(t))
+	mine.KEKs, theirs.KEKs = []string{uri}, []string{uri}
+	s := openWith(t, mine)
+	mine.Pinned = s.ID()
+	closeStore(t, s)
+	closeStore(t, openWith(t, mine))
+	closeStore(t, openWith(t, theirs))
+	data, err := os.ReadFile(filepath.Join(theirs.Dir, storeFile))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(mine.Dir, storeFile), data, 0o600))
+	_, err = Open(t.Context(), mine)
+	require.ErrorIs(t, err, ErrForeign)
+}
