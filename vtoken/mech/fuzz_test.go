@@ -10,7 +10,7 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// FuzzParseKey: a stored object of any content gives a key or a code (S45), and
+// FuzzParseKey: a stored object of any content gives a key or a code, and
 // what gives a key can be used.
 func FuzzParseKey(f *testing.F) {
 	rsaKey, ecPriv := testRSA(), ecKey(f, elliptic.P256())

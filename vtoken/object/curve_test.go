@@ -50,7 +50,7 @@ func curveNamed(t *testing.T, name string) object.Curve {
 }
 
 // The encodings of EC keys are the same to the byte, by whatever form the curve,
-// the number and the point come (C07).
+// the number and the point come.
 func TestCurveEncodings(t *testing.T) {
 	for _, v := range publishedKeys() {
 		c := curveNamed(t, v.curve)
