@@ -4,6 +4,8 @@ import (
 	"crypto/elliptic"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -69,9 +71,7 @@ func TestTemplatesOfClients(t *testing.T) {
 func TestCopyToSession(t *testing.T) {
 	o := build(t, privateTemplate(t, testRSA()), on(ck.CKA_TOKEN))
 	c, err := o.Copy(ck.Template{off(ck.CKA_TOKEN)}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if c.Token() || !c.Sensitive() || c.Extractable() || !c.Private() {
 		t.Errorf("the copy is %v", c.Attrs)
 	}
