@@ -85,7 +85,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	known.keep(store.ID(), log)
 	process.LockMemory(log)
 	if !process.OverwritesFreed() {
-		log.Warn("what is freed of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
+		log.Warn("freed memory of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
 	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0)}
 	d.users = newUsers(d.turns)
@@ -153,7 +153,7 @@ func delayIn(ctx context.Context) func(context.Context, time.Duration) error {
 // fails, that listing tries again.
 func (d *daemon) warm(ctx context.Context, core *provisioning.Service) {
 	if err := core.Warm(ctx); err != nil && ctx.Err() == nil {
-		d.log.Warn("listing the tokens ahead failed", "error", err)
+		d.log.Warn("loading the token directory failed", "error", err)
 	}
 }
 
@@ -165,7 +165,7 @@ const sweepEvery = time.Hour
 func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
 	for ctx.Err() == nil {
 		if err := core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
-			d.log.Warn("removing keys whose certificates did not come failed; it is tried again in an hour", "error", err)
+			d.log.Warn("removing expired pending keys failed; trying again in an hour", "error", err)
 		}
 		d.sweeper.Note() // it has read keys that wait
 		wait(ctx, ctx, sweepEvery)

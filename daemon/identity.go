@@ -90,7 +90,7 @@ func (known identity) keep(id string, log *slog.Logger) {
 		return
 	}
 	if err := writePin(known.file, id); err != nil {
-		log.Warn("the id of the store is not pinned, so that another store in its place is not found out", "file", known.file, "error", err)
+		log.Warn("the id of the store is not pinned, so another store in its place will not be detected", "file", known.file, "error", err)
 		return
 	}
 	log.Info("pinned the id of the store; another one in its place is refused", "file", known.file, "id", id)

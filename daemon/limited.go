@@ -38,7 +38,7 @@ func newLimited(l config.Limits, files int, log *slog.Logger) limited {
 	connections := min(l.MaxConnections, room*3/4)
 	api := min(l.APIConnections, room-connections)
 	if connections < l.MaxConnections || api < l.APIConnections {
-		log.Warn("fewer connections than --max-connections and --api-connections say, as the process may open too few files; raise LimitNOFILE",
+		log.Warn("allowing fewer connections than --max-connections and --api-connections, because the process may open too few files; raise LimitNOFILE",
 			"files", files, "connections", connections, "api_connections", api)
 	}
 	const mib = 1 << 20
@@ -57,7 +57,7 @@ func newLimited(l config.Limits, files int, log *slog.Logger) limited {
 func openFiles(log *slog.Logger) int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		log.Warn("it is not known how many files may be open, 1024 is taken", "error", err)
+		log.Warn("cannot read the limit of open files, assuming 1024", "error", err)
 		return 1024
 	}
 	return int(min(limit.Cur, 1<<20))

@@ -36,7 +36,7 @@ func reportStart(path string, err error, log *slog.Logger) {
 		return
 	}
 	if err := metrics.WriteStart(path, startResult(err), time.Now()); err != nil {
-		log.Warn("nobody is told by --metrics-file how the start went", "error", err)
+		log.Warn("cannot write --metrics-file", "error", err)
 	}
 }
 

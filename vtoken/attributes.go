@@ -196,7 +196,7 @@ func (c *Client) SetAttributeValue(h ck.SessionHandle, obj ck.ObjectHandle, t ck
 		return tx.PutObject(s.token().id, next)
 	})
 	if errors.Is(err, record.ErrNotFound) {
-		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
+		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object has been destroyed in the meantime: %w", err)
 	}
 	return err
 }

@@ -72,11 +72,11 @@ func (s *session) saltKey(p ck.Parameter, d *mech.Descriptor) (*object.Object, e
 	case err != nil:
 		return nil, err
 	case o.Class() != ck.CKO_SECRET_KEY:
-		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "the salt is a key of class %v and has to be a secret key", o.Class())
+		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "the salt is a key of class %v; it must be a secret key", o.Class())
 	case !o.Bool(ck.CKA_DERIVE):
-		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "CKA_DERIVE of the key that is the salt is false")
+		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "the salt key's CKA_DERIVE is false")
 	case !o.Allows(d.Type):
-		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key that is the salt do not list %v", d.Type)
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "the salt key's CKA_ALLOWED_MECHANISMS do not list %v", d.Type)
 	}
 	return o, nil
 }

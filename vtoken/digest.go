@@ -84,7 +84,7 @@ func (s *session) digestKey(op *operation, key ck.ObjectHandle) error {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
 	if o.Class() != ck.CKO_SECRET_KEY || o.Sensitive() || !o.Extractable() {
-		return ck.Errorf(ck.CKR_KEY_INDIGESTIBLE, "only secret keys that may be read can be digested")
+		return ck.Errorf(ck.CKR_KEY_INDIGESTIBLE, "only secret keys that can be read can be digested")
 	}
 	k, err := s.liveKey(key, o)
 	if err != nil {

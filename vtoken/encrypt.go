@@ -153,7 +153,7 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 // cipherFits is fitsBuffer for the output of an Update.
 func (op *operation) cipherFits(in []byte, buf ck.Buffer) (answer ck.Output, done bool, err error) {
 	if op.cipher.kept != nil {
-		return ck.Output{}, true, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits to be fetched with a longer buffer")
+		return ck.Output{}, true, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits for a call with a longer buffer")
 	}
 	return fitsBuffer(op.cipher.UpdateLen(len(in)), buf)
 }
@@ -169,7 +169,7 @@ func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Outp
 		return ck.Output{}, err
 	}
 	if r := op.cipher.kept; r != nil && !op.multi {
-		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the result of a one-part call waits to be fetched by it")
+		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the result of a one-part call waits for that call")
 	}
 	bound := func() int { return op.cipher.FinalLen(0) }
 	return s.finish(k, op, nil, buf, bound, op.cipher.Final)

@@ -29,7 +29,7 @@ func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 		left = s.find(otp)
 	}
 	if len(left) > maxSearchResults {
-		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%d objects match; search for less at a time", len(left))
+		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "%d objects match; use a narrower search", len(left))
 	}
 	weight := 8 * cap(left)
 	if err := s.Reserve(weight); err != nil {

@@ -142,7 +142,7 @@ func (s *session) withinSize(pub ck.Template) error {
 		return ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "this token takes RSA keys of up to %d bits", limit)
 	}
 	if least := rec.Policy.MinRSABits(false); bits < least {
-		return ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "the token's algorithm policy wants RSA keys of %d bits and more", least)
+		return ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "the token's algorithm policy requires RSA keys of at least %d bits", least)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (s *session) logIn(user ck.UserType, p secret.Bytes) error {
 func (c *Client) LoginUser(h ck.SessionHandle, user ck.UserType, p secret.Bytes, username []byte) error {
 	return c.performPIN(h, Event{Act: ActLogin, User: user}, func(s *session, _ *Event) error {
 		if len(username) > 0 {
-			return ck.Errorf(ck.CKR_USER_TYPE_INVALID, "the token knows no user names; log in without one")
+			return ck.Errorf(ck.CKR_USER_TYPE_INVALID, "the token has no user names; log in without one")
 		}
 		return s.logIn(user, p)
 	})
@@ -102,7 +102,7 @@ func (s *session) mayLoginLocked(role pin.Role) error {
 	case l != nil:
 		return ck.Errorf(ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "the %v is logged in; log out first", l.role)
 	case role == pin.SO && len(a.sessions) > a.writable:
-		return ck.Errorf(ck.CKR_SESSION_READ_ONLY_EXISTS, "the SO logs in only where no read-only session is open")
+		return ck.Errorf(ck.CKR_SESSION_READ_ONLY_EXISTS, "the SO can log in only if no read-only session is open")
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	}
 	t := s.token()
 	if !bytes.Equal(t.record().PIN(role).Verifier, p.verifier) {
-		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
+		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN has been changed in the meantime", role)
 	}
 	l := &login{role: role}
 	l.fresh.Store(true)

@@ -152,7 +152,7 @@ func (c *Client) cipherNext(h ck.SessionHandle, k kind, p *ck.MessageParams, in 
 	case err != nil:
 		return ck.Output{}, err
 	case flags&^ck.CKF_END_OF_MESSAGE != 0:
-		return ck.Output{}, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "%#x are no flags of a part; there is CKF_END_OF_MESSAGE alone", flags)
+		return ck.Output{}, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "%#x: the only flag of a message part is CKF_END_OF_MESSAGE", flags)
 	}
 	if err := op.checkMessageParameter(p); err != nil {
 		return ck.Output{}, err
@@ -182,7 +182,7 @@ func (c *Client) cipherNext(h ck.SessionHandle, k kind, p *ck.MessageParams, in 
 // checkMessageParameter refuses a parameter of another mechanism.
 func (op *operation) checkMessageParameter(p *ck.MessageParams) error {
 	if p.Mechanism != op.mechanism.Type {
-		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "the parameter of a message is one of %v, not of %v", p.Mechanism, op.mechanism.Type)
+		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "the message parameter is for %v, the operation uses %v", p.Mechanism, op.mechanism.Type)
 	}
 	return nil
 }
@@ -204,7 +204,7 @@ func (m *messageCipher) update(in []byte) error {
 func (op *operation) startMessage(k kind, p *ck.MessageParams, aad []byte) error {
 	m := op.message.cipher
 	if p.TagBits%8 != 0 || p.TagBits > 128 {
-		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a tag of %d bits; it has whole bytes, and 128 bits at most", p.TagBits)
+		return ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a tag of %d bits; it must have whole bytes and at most 128 bits", p.TagBits)
 	}
 	if k == messageEncrypting {
 		nonce, err := m.nonces.next(*p)
@@ -229,7 +229,7 @@ func (op *operation) startMessage(k kind, p *ck.MessageParams, aad []byte) error
 func (op *operation) endMessage(k kind, p *ck.MessageParams, in []byte) ([]byte, error) {
 	m := op.message.cipher
 	if p.TagBits != m.tagBits || uint64(len(p.Tag))*8 != m.tagBits {
-		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a place of %d bytes for a tag of %d bits", len(p.Tag), m.tagBits)
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a buffer of %d bytes for a tag of %d bits", len(p.Tag), m.tagBits)
 	}
 	if err := m.update(in); err != nil {
 		return nil, err

@@ -33,12 +33,12 @@ func (g *nonces) next(p ck.MessageParams) ([]byte, error) {
 	bits := 8 * uint64(len(p.Nonce))
 	switch {
 	case p.Generator != f.Generator:
-		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all messages of an operation have one generator of nonces")
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all messages of an operation must use the same nonce generator")
 	case p.Generator == ck.CKG_NO_GENERATE:
 		g.first = &ck.MessageParams{Generator: p.Generator}
 		return p.Nonce, nil
 	case p.FixedBits != f.FixedBits || len(p.Nonce) != len(f.Nonce):
-		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all generated nonces of an operation have one length and number of fixed bits")
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "all generated nonces of an operation must have the same length and number of fixed bits")
 	case p.FixedBits >= bits:
 		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a nonce of %d bits with %d fixed ones leaves none to generate", bits, p.FixedBits)
 	}
@@ -54,11 +54,11 @@ func (g *nonces) generate(p ck.MessageParams, first []byte, free uint64) ([]byte
 	random := p.Generator == ck.CKG_GENERATE_RANDOM || p.Generator == ck.CKG_GENERATE && free >= minRandomBits
 	switch {
 	case p.Generator > ck.CKG_GENERATE_COUNTER_XOR:
-		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%#x is no generator of nonces", p.Generator)
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "%#x is not a nonce generator", p.Generator)
 	case random && free < minRandomBits:
-		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a random nonce has %d free bits at least, not %d", minRandomBits, free)
+		return nil, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a random nonce needs at least %d free bits, not %d", minRandomBits, free)
 	case random && g.made == maxRandomNonces, free < 64 && g.made>>free != 0:
-		return nil, ck.Errorf(ck.CKR_TOKEN_RESOURCE_EXCEEDED, "the operation has no nonce left; begin another, with another key or other fixed bits")
+		return nil, ck.Errorf(ck.CKR_TOKEN_RESOURCE_EXCEEDED, "the operation has no nonces left; start another one with another key or other fixed bits")
 	}
 	value := make([]byte, len(p.Nonce))
 	if random {

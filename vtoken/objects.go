@@ -46,9 +46,9 @@ func (s *session) object(h ck.ObjectHandle) (*object.Object, error) {
 func (s *session) mayWrite(o *object.Object) error {
 	switch {
 	case o.Token() && !s.writable:
-		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "token objects are changed in a read-write session")
+		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "token objects can be changed only in a read-write session")
 	case o.Private() && !s.isUser():
-		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "private objects need the user to be logged in")
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "private objects require the user to be logged in")
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func (s *session) update(fn func(tx Tx) error) error {
 			return asRemoved(err, "changing objects")
 		}
 		if !r.Usable(s.engine().opts.Now()) || !r.Initialized {
-			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token was switched off")
+			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token has been disabled")
 		}
 		return fn(tx)
 	})
@@ -265,7 +265,7 @@ func (s *session) openSecrets(h ck.ObjectHandle, o *object.Object) (*object.Obje
 	defer bound.Wipe()
 	set, err := s.engine().store.OpenSecret(s.token().id, object.ID(h), bound)
 	if errors.Is(err, record.ErrNotFound) {
-		return nil, ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
+		return nil, ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object has been destroyed in the meantime: %w", err)
 	}
 	if err != nil {
 		return nil, err
@@ -303,7 +303,7 @@ func (s *session) destroyObject(obj ck.ObjectHandle, o *object.Object) error {
 	}
 	err := s.update(func(tx Tx) error { return tx.DeleteObject(s.token().id, object.ID(obj)) })
 	if errors.Is(err, record.ErrNotFound) {
-		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object was destroyed meanwhile: %w", err)
+		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the object has been destroyed in the meantime: %w", err)
 	}
 	return err
 }

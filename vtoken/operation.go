@@ -127,7 +127,7 @@ func (s *session) begin(k kind, m ck.Mechanism, key ck.ObjectHandle) error {
 			return err
 		}
 		if !op.key.acquire() {
-			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
+			return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key has been destroyed or logged out in the meantime")
 		}
 		defer op.key.release()
 		material, op.long = op.key.key, op.key.key.Heavy()
@@ -151,7 +151,7 @@ func (s *session) mechanism(m ck.Mechanism, use ck.Flags) (*mech.Descriptor, err
 		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v is not supported", m.Type)
 	}
 	if !d.Info().Flags.Has(use) {
-		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v does not do this", m.Type)
+		return nil, ck.Errorf(ck.CKR_MECHANISM_INVALID, "%v does not support this operation", m.Type)
 	}
 	return d, s.token().record().Policy.Check(m, use)
 }
@@ -161,7 +161,7 @@ func (s *session) mechanism(m ck.Mechanism, use ck.Flags) (*mech.Descriptor, err
 // (Yubico/yubico-piv-tool#582).
 func (s *session) ensureIdle(k kind) error {
 	if op := s.ops[k]; op != nil && !op.waits && !op.isCancelled() {
-		return ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the session has such an operation; end it first")
+		return ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the session already has such an operation; end it first")
 	}
 	s.ops[k] = nil
 	return nil
@@ -180,7 +180,7 @@ func (s *session) usableKey(h ck.ObjectHandle, usage ck.AttributeType, d *mech.D
 	case !o.Bool(usage):
 		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED, "the key's %v is false", usage)
 	case s.tooSmall(o, usage):
-		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "the token's algorithm policy wants a larger RSA key for %v", usage)
+		return nil, ck.Errorf(ck.CKR_KEY_SIZE_RANGE, "the token's algorithm policy requires a larger RSA key for %v", usage)
 	case usage != ck.CKA_DERIVE && o.Class() == ck.CKO_SECRET_KEY && o.KeepsResults():
 		return nil, ck.Errorf(ck.CKR_KEY_FUNCTION_NOT_PERMITTED,
 			"a secret key whose CKA_DERIVE_TEMPLATE keeps derived keys sensitive does nothing but derive: a MAC made with it is a derived key in clear")
@@ -206,7 +206,7 @@ func (s *session) visibleKey(h ck.ObjectHandle) (*object.Object, error) {
 	case !s.sees(o):
 		return nil, ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key is private; log in first")
 	case !o.IsKey():
-		return nil, ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the object is no key")
+		return nil, ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the object is not a key")
 	}
 	return o, nil
 }

@@ -84,7 +84,7 @@ func (s *session) saveOne(k kind, op *operation) (one savedOperation, err error)
 	case ck.RSAPkcsPssParams:
 		one.PSS = &p
 	default:
-		return one, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "an operation of %v with its parameter is not saved", op.mechanism.Type)
+		return one, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "an operation of %v with this parameter cannot be saved", op.mechanism.Type)
 	}
 	if op.key != nil {
 		o := s.spaceOf(op.handle).get(op.handle)
@@ -105,7 +105,7 @@ func (op *operation) save() ([]byte, error) {
 	if saver := op.saver(); saver != nil {
 		return saver.Save()
 	}
-	return nil, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "an operation of %v is not saved", op.mechanism.Type)
+	return nil, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "an operation of %v cannot be saved", op.mechanism.Type)
 }
 
 func (op *operation) restore(state []byte) error {
@@ -166,7 +166,7 @@ func (s *session) checkSavedKeys(saved []savedOperation, named ...ck.ObjectHandl
 		switch {
 		case h == ck.InvalidHandle:
 		case !keyed:
-			return ck.Errorf(ck.CKR_KEY_NOT_NEEDED, "the state is of a digest, which has no key")
+			return ck.Errorf(ck.CKR_KEY_NOT_NEEDED, "the state is a digest's, which has no key")
 		case !slices.ContainsFunc(saved, func(one savedOperation) bool { return one.Key == h }):
 			return ck.Errorf(ck.CKR_KEY_CHANGED, "the key is not the one that the state was saved with")
 		}

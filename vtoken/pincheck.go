@@ -22,7 +22,7 @@ import (
 func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error) {
 	e, peer := c.engine, c.peer
 	if len(p) == 0 {
-		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is not empty", role)
+		return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN cannot be empty", role)
 	}
 	t.pinMu[role].Lock()
 	defer t.pinMu[role].Unlock()
@@ -53,7 +53,7 @@ func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error
 	case tried.Locked():
 		e.endLogins(t, role)
 		c.listener.Did(Event{Act: ActLockPIN, Slot: t.slot, Token: t.record(), User: userOf(role), PINLocked: true})
-		return proof{}, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it has to be reset", role)
+		return proof{}, ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN was wrong and is locked now; it must be reset", role)
 	}
 	e.rememberWrong(t, role, peer, tried.Verifier, p)
 	return proof{}, ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN is wrong; %d tries are left", role, tried.TriesLeft())
@@ -127,7 +127,7 @@ func (e *Engine) clearTries(t *token, role pin.Role, verifier []byte) error {
 	return e.changeToken(t.id, func(r *record.Token) error {
 		state := r.PIN(role)
 		if !bytes.Equal(state.Verifier, verifier) {
-			return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
+			return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN has been changed in the meantime", role)
 		}
 		*state = state.Right()
 		if role == pin.User {
@@ -146,7 +146,7 @@ func (e *Engine) changeToken(id record.TokenID, change func(r *record.Token) err
 			return asRemoved(err, "changing a token")
 		}
 		if !r.Usable(e.opts.Now()) {
-			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token was switched off")
+			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the token has been disabled")
 		}
 		r = r.Clone()
 		if err := change(r); err != nil {

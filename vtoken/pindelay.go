@@ -21,7 +21,7 @@ func (c *Client) waitBeforeTry(t *token, role pin.Role) error {
 	wait, ok := w.pace.Turn(e.opts.Now())
 	switch {
 	case !ok:
-		return ck.Errorf(ck.CKR_FUNCTION_FAILED, "too many tries of the %v PIN wait already, after wrong ones", role)
+		return ck.Errorf(ck.CKR_FUNCTION_FAILED, "too many tries of the %v PIN are waiting already after wrong ones", role)
 	case wait == 0:
 		return nil
 	}

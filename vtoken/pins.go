@@ -106,7 +106,7 @@ func (c *Client) prepareSameSOPIN(t *token, soPIN secret.Bytes) (set func(*recor
 
 // errPINChanged returns the error of a change whose PIN was replaced in the meantime.
 func errPINChanged(role pin.Role) error {
-	return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was changed meanwhile", role)
+	return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN has been changed in the meantime", role)
 }
 
 // newSOVerifier makes a verifier of the SO PIN and, for a PIN-bound token, a new key that the
@@ -165,7 +165,7 @@ func (c *Client) InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error {
 
 func (s *session) initPIN(newPIN secret.Bytes) error {
 	if s.state() != ck.CKS_RW_SO_FUNCTIONS {
-		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "only the SO sets the user PIN; log in as SO in a read-write session")
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "only the SO can set the user PIN; log in as SO in a read-write session")
 	}
 	t := s.token()
 	bound := t.secrets.boundKey() // the SO's PIN opened it
@@ -188,7 +188,7 @@ func (c *Client) SetPIN(h ck.SessionHandle, oldPIN, newPIN secret.Bytes) error {
 
 func (s *session) setPIN(role pin.Role, oldPIN, newPIN secret.Bytes) error {
 	if !s.writable {
-		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "a PIN is changed in a read-write session")
+		return ck.Errorf(ck.CKR_SESSION_READ_ONLY, "a PIN can be changed only in a read-write session")
 	}
 	c, t := s.attachment.client, s.token()
 	if err := t.record().PIN(role).Policy.Check(newPIN); err != nil {
@@ -212,7 +212,7 @@ func (c *Client) storePIN(t *token, role pin.Role, newPIN secret.Bytes, old proo
 		return err
 	}
 	if t.record().PINBound && len(old.bound) == 0 {
-		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the login ended meanwhile, and with it the key that the new PIN is to open")
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the login has ended in the meantime, and with it the key for the new PIN")
 	}
 	var verifier []byte
 	err := c.inTurn(func(func() error) (err error) {

@@ -25,7 +25,7 @@ func (c *Client) GenerateRandom(h ck.SessionHandle, n uint64) ([]byte, error) {
 		return nil, err
 	}
 	if n > maxRandom {
-		return nil, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "at most %d random bytes are given at a time, not %d", maxRandom, n)
+		return nil, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "at most %d random bytes can be generated at a time, not %d", maxRandom, n)
 	}
 	b := make([]byte, n)
 	if _, err := rand.Read(b); err != nil {

@@ -116,7 +116,7 @@ func TestTokenChangesReachApplications(t *testing.T) {
 	require.NoError(w.t, err)
 	require.Equal(t, ck.CKF_REMOVABLE_DEVICE, slot.Flags, "slot flags %x without a token", slot.Flags)
 	if got := slots(t, c); len(got) != 0 {
-		t.Errorf("slots %v after the token was switched off", got)
+		t.Errorf("slots %v after the token has been disabled", got)
 	}
 
 	require.NoError(w.t, w.store.ChangeToken(w.bob.ID, func(r *record.Token) { r.Enabled = true }))

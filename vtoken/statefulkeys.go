@@ -34,7 +34,7 @@ func (s *session) commitAdvance(key ck.ObjectHandle, part mech.Stateful) error {
 	now := s.engine().opts.Now()
 	o := s.spaceOf(key).get(key)
 	if o == nil {
-		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key was destroyed meanwhile")
+		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key has been destroyed in the meantime")
 	}
 	if next, err := part.Advance(o.Attrs, now); err != nil || len(next) == 0 {
 		return err
@@ -55,7 +55,7 @@ func (s *session) commitAdvance(key ck.ObjectHandle, part mech.Stateful) error {
 		return tx.PutObject(s.token().id, o.Advanced(next))
 	})
 	if errors.Is(err, record.ErrNotFound) {
-		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key was destroyed meanwhile: %w", err)
+		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key has been destroyed in the meantime: %w", err)
 	}
 	return err
 }
@@ -66,7 +66,7 @@ func (a *attachment) advance(h ck.ObjectHandle, part mech.Stateful, now time.Tim
 	defer a.mu.Unlock()
 	o := a.objects.get(h)
 	if o == nil {
-		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key was destroyed meanwhile")
+		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "the key has been destroyed in the meantime")
 	}
 	next, err := part.Advance(o.Attrs, now)
 	if err != nil {

@@ -52,7 +52,7 @@ func canceled(err error) error {
 	if err == nil {
 		return nil
 	}
-	return ck.Errorf(ck.CKR_FUNCTION_CANCELED, "the application has gone: %w", err)
+	return ck.Errorf(ck.CKR_FUNCTION_CANCELED, "the application is gone: %w", err)
 }
 
 // Cancel ends what the application waits for, and its slow work, as far as that can be

@@ -155,7 +155,7 @@ func (s *session) useKeyOnce(k *liveKey, o *object.Object, use func(*mech.Key) e
 	case op.login != nil && op.login.ended.Load():
 		return ck.CKR_USER_NOT_LOGGED_IN
 	case !k.acquire():
-		return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key was destroyed or logged out meanwhile")
+		return ck.Errorf(ck.CKR_KEY_HANDLE_INVALID, "the key has been destroyed or logged out in the meantime")
 	}
 	defer k.release()
 	return use(k.key)

@@ -25,7 +25,7 @@ func (s *session) wrapAuthenticated(p *ck.WrapParams, wrapping, key ck.ObjectHan
 		return answer, err
 	}
 	if uint64(len(p.Tag))*8 != p.TagBits {
-		return ck.Output{}, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a place of %d bytes for a tag of %d bits", len(p.Tag), p.TagBits)
+		return ck.Output{}, ck.Errorf(ck.CKR_MECHANISM_PARAM_INVALID, "a buffer of %d bytes for a tag of %d bits", len(p.Tag), p.TagBits)
 	}
 	p.Nonce, p.Tag = used.Nonce, wrapped[n:]
 	return output(wrapped[:n:n]), nil

@@ -108,7 +108,7 @@ func (l *Log) recordInterrupted(cut []Record) error {
 			line = Record{Event: EventInterrupted, Result: "unknown", Detail: fmt.Sprintf("%d more", len(cut)-i)}
 		}
 		if err := l.writeOwn(line, false); err != nil {
-			return fmt.Errorf("tell what the last run did not finish: %w", err)
+			return fmt.Errorf("record what the last run did not finish: %w", err)
 		}
 		if i == mostCut {
 			break

@@ -71,7 +71,7 @@ func (l *Log) watchSpace() {
 		l.opt.Low(free)
 	}
 	if err != nil && !errors.Is(err, ErrFull) { // where there is no space for the line, Low was told
-		l.failed(fmt.Errorf("tell that the disk is nearly full: %w", err))
+		l.failed(fmt.Errorf("record that the disk is nearly full: %w", err))
 	}
 }
 

@@ -96,7 +96,7 @@ func (l *Log) recordGaps() error {
 			continue
 		}
 		if err := l.writeOwn(Record{Event: EventGap, Result: "missing", Detail: gap.String()}, true); err != nil {
-			return fmt.Errorf("tell that %v are missing: %w", gap, err)
+			return fmt.Errorf("record that %v are missing: %w", gap, err)
 		}
 	}
 	l.head.Missing = l.missing
@@ -133,11 +133,11 @@ func (l *Log) Archive(through uint64, by Record) (uint64, error) {
 	l.mu.Unlock()
 	switch {
 	case newest == 0:
-		err = fmt.Errorf("%w: there is no file but the one that is written now", ErrNotArchived)
+		err = fmt.Errorf("%w: there is only the current file", ErrNotArchived)
 	case through <= archived:
 		err = fmt.Errorf("%w: those up to line %d are already", ErrNotArchived, archived)
 	case !slices.Contains(ends, through):
-		err = fmt.Errorf("%w: line %d is not the last one of a file before the one that is written now; the newest such line is %d", ErrNotArchived, through, newest)
+		err = fmt.Errorf("%w: line %d is not the last line of a file before the current one; the newest such line is %d", ErrNotArchived, through, newest)
 	}
 	if err != nil {
 		by.Result = "refused"

@@ -169,7 +169,7 @@ func parseLine(line []byte, key ed25519.PublicKey) (r Record, err error) {
 	signature, ended := bytes.CutSuffix(line, []byte(sigEnd)) // first: mark and end could share a byte
 	at := bytes.LastIndex(signature, []byte(sigMark))
 	if len(line) >= MaxLine || at < 0 || !ended {
-		return r, fmt.Errorf("a line is none of the audit log")
+		return r, fmt.Errorf("line is not an audit record")
 	}
 	text := signature[at+len(sigMark):]
 	// A decoder overlooks line ends; a line has one form only.
@@ -178,7 +178,7 @@ func parseLine(line []byte, key ed25519.PublicKey) (r Record, err error) {
 		return r, fmt.Errorf("the signature of a line is wrong")
 	}
 	if err := json.Unmarshal(append(bytes.Clone(line[:at]), '}'), &r); err != nil {
-		return r, fmt.Errorf("a line does not read: %w", err)
+		return r, fmt.Errorf("parse a line: %w", err)
 	}
 	return r, nil
 }

@@ -208,7 +208,7 @@ func loopbackOnly(address string) error {
 		return fmt.Errorf("--metrics-listen %q is not HOST:PORT: %w", address, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("--metrics-listen %q is no loopback address, and the metrics are served there without TLS to everybody; "+
+		return fmt.Errorf("--metrics-listen %q is not a loopback address, and the metrics are served there without TLS to everybody; "+
 			"give 127.0.0.1:PORT, and ask for /v1/metrics at --api-listen from elsewhere", address)
 	}
 	return nil
@@ -223,7 +223,7 @@ func (c *Config) Auditors() ([]age.Recipient, error) {
 	for _, text := range c.AuditRecipients {
 		r, err := age.ParseRecipients(strings.NewReader(text))
 		if err != nil || len(r) != 1 {
-			return nil, fmt.Errorf("--audit-recipient %q is no age recipient such as age1...; make one with: age-keygen -o auditor.key", text)
+			return nil, fmt.Errorf("--audit-recipient %q is not an age recipient such as age1...; make one with: age-keygen -o auditor.key", text)
 		}
 		all = append(all, r...)
 	}

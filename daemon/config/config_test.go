@@ -99,7 +99,7 @@ func TestValidate(t *testing.T) {
 		"at most 107":          func(c *Config) { c.P11Socket = "/" + strings.Repeat("x", 107) },
 		"HOST:PORT":            func(c *Config) { c.APIListen = "localhost" },
 		"metrics-listen \"x\"": func(c *Config) { c.MetricsListen = "x" },
-		"no loopback":          func(c *Config) { c.MetricsListen = "0.0.0.0:9100" },
+		"not a loopback":       func(c *Config) { c.MetricsListen = "0.0.0.0:9100" },
 		"together":             func(c *Config) { c.TLSCert = "/x" },
 		"--api-url":            func(c *Config) { c.APIURL = "https://x/path" },
 		"https://tokens":       func(c *Config) { c.APIURL = "http://x" },

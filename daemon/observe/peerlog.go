@@ -65,7 +65,7 @@ func (l *PeerLog) Handle(ctx context.Context, r slog.Record) error {
 
 // tell writes how many lines were dropped.
 func (l *PeerLog) tell(left int) {
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "left out lines about this user, who causes too many", 0)
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "dropped log lines about this user, who causes too many", 0)
 	r.AddAttrs(slog.Int("lines", left), slog.Int("a minute", int(time.Minute/peerEvery)), slog.Int("at once", peerBurst))
 	_ = l.Handler.Handle(context.Background(), r) // there is nobody to tell
 }

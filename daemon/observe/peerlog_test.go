@@ -57,13 +57,13 @@ func TestPeerLog(t *testing.T) {
 		require.Equal(t, 1, count("asked for"))
 
 		pass(peerEvery)
-		require.Contains(t, out.String(), `msg="left out lines about this user, who causes too many" uid=62003 pid=1 lines=980`)
+		require.Contains(t, out.String(), `msg="dropped log lines about this user, who causes too many" uid=62003 pid=1 lines=980`)
 		for range 10 {
 			log.With("uid", 62003, "pid", 3).Warn("nonsense")
 		}
 		require.Equal(t, peerBurst+1, count("nonsense"), "another process of hers has no share of its own")
 		pass(time.Hour)
-		require.Equal(t, 2, count("left out"))
+		require.Equal(t, 2, count("dropped log lines"))
 		for range 1000 {
 			mallory.Warn("nonsense")
 		}

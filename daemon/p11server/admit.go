@@ -57,7 +57,7 @@ func (s *Server) makePlace(owner string) bool {
 		return false
 	}
 	victim.evicted = true
-	victim.log.Warn("ended a PKCS#11 connection that is not in use, so that another user has one: this user has most of them")
+	victim.log.Warn("ended an idle PKCS#11 connection to make room for another user: this user has the most")
 	victim.sock.Close()
 	s.opts.Places.Move(heaviest, owner, 1)
 	return true

@@ -142,7 +142,7 @@ func TestRestOfAFrameHasADeadline(t *testing.T) {
 		_, err = c.in.Next()
 		require.ErrorIs(t, err, io.EOF)
 	}
-	require.Contains(t, s.log.String(), "a part of a request only")
+	require.Contains(t, s.log.String(), "only a part of a request")
 	// A request in two parts is whole in time, and the next one has its own time.
 	for range 3 {
 		idle.add(p11rpc.CallGetInfo, nil)
@@ -222,7 +222,7 @@ func TestOneWithoutConnectionsGetsIn(t *testing.T) {
 	require.NoError(t, c.initialize(p11rpc.Magic))
 	require.Positive(t, places.Held("alice"))
 	require.LessOrEqual(t, places.State().Used, total)
-	require.Contains(t, s.log.String(), "so that another user has one")
+	require.Contains(t, s.log.String(), "to make room for another user")
 	for _, c := range append(greedy, c) {
 		c.sock.Close()
 	}

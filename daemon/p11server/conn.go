@@ -210,7 +210,7 @@ func (c *conn) runQueue(t *task) {
 // startWaiting runs a C_WaitForSlotEvent in a goroutine of its own.
 func (c *conn) startWaiting(t *task) {
 	if !c.queues.addWait() {
-		c.log.Warn("refused C_WaitForSlotEvent: too many wait on this connection already", "limit", maxWaits)
+		c.log.Warn("refused C_WaitForSlotEvent: too many are waiting on this connection already", "limit", maxWaits)
 		t.out.Error(t.code, ck.CKR_FUNCTION_FAILED)
 		return
 	}
@@ -266,9 +266,9 @@ func (c *conn) isFinished() bool {
 func (c *conn) logEnd() {
 	switch {
 	case errors.Is(c.reason, p11rpc.ErrMalformed):
-		c.log.Warn("PKCS#11 connection cut off: the client does not keep the protocol", "error", c.reason)
+		c.log.Warn("PKCS#11 connection cut off: the client violates the protocol", "error", c.reason)
 	case errors.Is(c.reason, os.ErrDeadlineExceeded):
-		c.log.Warn("PKCS#11 connection cut off: the client sent a part of a request only, or does not read its answers", "error", c.reason)
+		c.log.Warn("PKCS#11 connection cut off: the client sent only a part of a request, or does not read its answers", "error", c.reason)
 	case errors.Is(c.reason, io.EOF):
 		c.log.Debug("PKCS#11 connection closed")
 	default:

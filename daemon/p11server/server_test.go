@@ -193,7 +193,7 @@ func TestBadFrameEndsItsConnectionOnly(t *testing.T) {
 	if err := good.call(p11rpc.CallGetInfo, nil, func(d *p11rpc.Decoder) { d.Info() }); err != nil {
 		t.Errorf("another connection: %v", err)
 	}
-	if n := strings.Count(s.log.String(), "does not keep the protocol"); n != 8 {
+	if n := strings.Count(s.log.String(), "violates the protocol"); n != 8 {
 		t.Errorf("%d lines in the log about 8 connections:\n%s", n, s.log)
 	}
 }

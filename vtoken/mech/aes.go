@@ -185,7 +185,7 @@ func (c *unpaddingCipher) Final() ([]byte, error) {
 	n, good := paddingLen(block)
 	if good != 1 {
 		clear(block)
-		return nil, ck.CKR_ENCRYPTED_DATA_INVALID // one answer, whatever the fault (S18)
+		return nil, ck.CKR_ENCRYPTED_DATA_INVALID // one code for all padding errors (softhsm/SoftHSMv2#690)
 	}
 	return block[:len(block)-n], nil
 }

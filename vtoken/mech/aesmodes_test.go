@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 )
@@ -73,9 +75,7 @@ func TestCCMVectors(t *testing.T) {
 	} {
 		p := ck.CCMParams{DataLen: uint64(len(v.plain)), Nonce: v.nonce, AAD: v.aad, MACLen: v.tag}
 		enc := mustRun(t, lookup(t, ck.CKM_AES_CCM).Encrypt, k, p, pieces(v.plain)...)
-		if hex.EncodeToString(enc) != v.want {
-			t.Errorf("nonce of %d bytes: %x", len(v.nonce), enc)
-		}
+		require.Equal(t, v.want, hex.EncodeToString(enc), "nonce of %d bytes: %x", len(v.nonce), enc)
 		if dec := mustRun(t, lookup(t, ck.CKM_AES_CCM).Decrypt, k, p, pieces(enc)...); !bytes.Equal(dec, v.plain) {
 			t.Errorf("nonce of %d bytes decrypts to %x", len(v.nonce), dec)
 		}

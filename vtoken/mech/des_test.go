@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -31,9 +33,7 @@ func TestDESDecrypts(t *testing.T) {
 		if got := mustRun(t, d.Decrypt, k, v.p, pieces(unhex(t, v.enc))...); string(got) != v.text {
 			t.Errorf("%v decrypts to %q", v.m, got)
 		}
-		if d.Encrypt != nil {
-			t.Errorf("%v encrypts", v.m)
-		}
+		require.Nil(t, d.Encrypt, "%v encrypts", v.m)
 		_, err := d.Decrypt(secretKey(t, ck.CKK_AES, random(16)), v.p)
 		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
 	}
@@ -58,9 +58,7 @@ func TestDESCMACVerifies(t *testing.T) {
 			t.Errorf("%s: %v", v.data, err)
 		}
 	}
-	if lookup(t, ck.CKM_DES3_CMAC).Sign != nil {
-		t.Error("CKM_DES3_CMAC signs")
-	}
+	require.Nil(t, lookup(t, ck.CKM_DES3_CMAC).Sign, "CKM_DES3_CMAC signs")
 }
 
 func TestDESKeys(t *testing.T) {
@@ -85,9 +83,7 @@ func TestDESKeys(t *testing.T) {
 // algorithm policy would not see it.
 func TestMD5(t *testing.T) {
 	h, err := lookup(t, ck.CKM_MD5).Digest(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	h.Write([]byte("abc"))
 	if got := hex.EncodeToString(h.Sum(nil)); got != "900150983cd24fb0d6963f7d28e17f72" {
 		t.Errorf("the digest is %s", got)
@@ -98,9 +94,7 @@ func TestMD5(t *testing.T) {
 	}
 	r := testRSA()
 	sig := sign(t, ck.CKM_MD5_RSA_PKCS, privateKey(t, r), nil, []byte("old"))
-	if err := verify(t, ck.CKM_MD5_RSA_PKCS, publicKey(t, &r.PublicKey), nil, sig, []byte("old")); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, verify(t, ck.CKM_MD5_RSA_PKCS, publicKey(t, &r.PublicKey), nil, sig, []byte("old")))
 	_, err = lookup(t, ck.CKM_RSA_PKCS_PSS).Sign(privateKey(t, r), ck.RSAPkcsPssParams{HashAlg: ck.CKM_MD5, MGF: ck.CKG_MGF1_SHA1})
 	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
 	_, err = lookup(t, ck.CKM_RSA_PKCS_OAEP).Encrypt(publicKey(t, &r.PublicKey), ck.RSAPkcsOaepParams{HashAlg: ck.CKM_MD5, MGF: ck.CKG_MGF1_SHA1, Source: 1})

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -39,9 +41,7 @@ func TestEdDSAVectors(t *testing.T) {
 		schemes[v["curve"]+v["ph"]+map[bool]string{true: "ctx"}[len(params.Context) > 0]]++
 	}
 	for _, want := range []string{"edwards25519false", "edwards25519falsectx", "edwards25519true", "edwards448false", "edwards448falsectx", "edwards448true"} {
-		if schemes[want] == 0 {
-			t.Errorf("no vector of %s", want)
-		}
+		require.NotEqual(t, 0, schemes[want], "no vector of %s", want)
 	}
 }
 

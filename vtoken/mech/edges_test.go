@@ -12,6 +12,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
@@ -41,7 +43,7 @@ func keysOfAllKinds(t testing.TB) []*mech.Key {
 	return list
 }
 
-// parametersOfAllKinds has good and bad ones, zero values included (S42).
+// parametersOfAllKinds has good and bad ones, zero values included.
 func parametersOfAllKinds() []ck.Parameter {
 	return []ck.Parameter{
 		nil, ck.RawParameter(nil), ck.RawParameter(make([]byte, 16)), ck.RawParameter(make([]byte, 15)),
@@ -61,7 +63,7 @@ func parametersOfAllKinds() []ck.Parameter {
 
 // Every mechanism with every kind of key and parameter: an answer, never a
 // panic, and a key of a type that the mechanism does not list is always
-// CKR_KEY_TYPE_INCONSISTENT, or its parameter is refused before (S09).
+// CKR_KEY_TYPE_INCONSISTENT, or its parameter is refused before.
 func TestCrossProduct(t *testing.T) {
 	keys := keysOfAllKinds(t)
 	starts := 0
@@ -73,9 +75,7 @@ func TestCrossProduct(t *testing.T) {
 					switch ck.CodeOf(err) {
 					case ck.CKR_OK:
 						starts++
-						if !slices.Contains(d.KeyTypes, k.Type) {
-							t.Errorf("%v works with a key of type %v", m, k.Type)
-						}
+						require.Contains(t, d.KeyTypes, k.Type, "%v works with a key of type %v", m, k.Type)
 					case ck.CKR_KEY_TYPE_INCONSISTENT, ck.CKR_MECHANISM_PARAM_INVALID:
 					default:
 						t.Errorf("%v, key %v, parameter %#v: %v", m, k.Type, p, err)
@@ -84,9 +84,7 @@ func TestCrossProduct(t *testing.T) {
 			}
 		}
 	}
-	if starts < 100 {
-		t.Errorf("only %d operations start", starts)
-	}
+	require.GreaterOrEqual(t, starts, 100, "only %d operations start", starts)
 }
 
 // startAll starts each operation that the mechanism has and, where it starts,
@@ -136,38 +134,26 @@ func TestInfoFollowsFromFunctions(t *testing.T) {
 			ck.CKF_MESSAGE_SIGN:   d.Sign != nil && !d.Stateful && !d.OneMessage,
 			ck.CKF_MESSAGE_VERIFY: d.Verify != nil && !d.Stateful && !d.OneMessage,
 		} {
-			if i.Flags.Has(flag) != can {
-				t.Errorf("%v: flag 0x%x is %t", m, flag, !can)
-			}
+			require.Equal(t, can, i.Flags.Has(flag), "%v: flag 0x%x is %t", m, flag, !can)
 		}
 		if len(d.KeyTypes) > 0 && (i.MinKeySize == 0 || i.MaxKeySize < i.MinKeySize) {
 			t.Errorf("%v: key sizes %d to %d", m, i.MinKeySize, i.MaxKeySize)
 		}
 	}
-	if !slices.IsSorted(mech.List()) {
-		t.Error("the list is not sorted")
-	}
+	require.True(t, slices.IsSorted(mech.List()), "the list is not sorted")
 }
 
 // Keys of 1024 bits work: what they may be used for is the token's policy.
 func TestSmallRSAKeys(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	pub := publicKey(t, &small.PublicKey)
 	digest := sha256.Sum256([]byte("old"))
 	sig, err := rsa.SignPKCS1v15(nil, small, crypto.SHA256, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := verify(t, ck.CKM_SHA256_RSA_PKCS, pub, nil, sig, []byte("old")); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, verify(t, ck.CKM_SHA256_RSA_PKCS, pub, nil, sig, []byte("old")))
 	again := sign(t, ck.CKM_SHA256_RSA_PKCS, &mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: loaded(t, small)}, nil, []byte("old"))
-	if !bytes.Equal(again, sig) {
-		t.Errorf("%x, want %x", again, sig)
-	}
+	require.Equal(t, sig, again, "%x, want %x", again, sig)
 	for hash, code := range map[ck.MechanismType]ck.Error{ck.CKM_SHA256: ck.CKR_OK, ck.CKM_SHA512: ck.CKR_KEY_SIZE_RANGE} {
 		p := ck.RSAPkcsOaepParams{HashAlg: hash, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED}
 		_, err := lookup(t, ck.CKM_RSA_PKCS_OAEP).Encrypt(pub, p)
@@ -187,9 +173,7 @@ func loaded(t testing.TB, key *rsa.PrivateKey) mech.RSAPrivate {
 		Public: &key.PublicKey, D: key.D.Bytes(), P: key.Primes[0].Bytes(), Q: key.Primes[1].Bytes(),
 		Dp: crt.Dp.Bytes(), Dq: crt.Dq.Bytes(), QInv: crt.Qinv.Bytes(),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return k
 }
 
@@ -212,9 +196,7 @@ func TestDataLengths(t *testing.T) {
 
 	signing := func(m ck.MechanismType, p ck.Parameter, n int) error {
 		s, err := lookup(t, m).Sign(priv, p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if err := s.Update(make([]byte, n)); err != nil {
 			return err
 		}
@@ -256,9 +238,7 @@ func TestDataLengths(t *testing.T) {
 		{"CTR 49", ciphering(get(ck.CKM_AES_CTR).Encrypt, aes, ctr, 49), ck.CKR_DATA_LEN_RANGE},
 		{"CTR decrypt 49", ciphering(get(ck.CKM_AES_CTR).Decrypt, aes, ctr, 49), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
 	} {
-		if ck.CodeOf(c.err) != c.want {
-			t.Errorf("%s: %v, want %v", c.name, c.err, c.want)
-		}
+		require.Equal(t, c.want, ck.CodeOf(c.err), "%s: %v, want %v", c.name, c.err, c.want)
 	}
 }
 
@@ -266,12 +246,8 @@ func TestNumbersAboveTheModulus(t *testing.T) {
 	r := testRSA()
 	n := r.N.FillBytes(make([]byte, 256))
 	s, err := lookup(t, ck.CKM_RSA_X_509).Sign(privateKey(t, r), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Update(n); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, s.Update(n))
 	_, err = s.Final()
 	wantCode(t, err, ck.CKR_DATA_INVALID)
 	for _, m := range []ck.MechanismType{ck.CKM_RSA_X_509, ck.CKM_RSA_PKCS} {
@@ -286,23 +262,19 @@ func TestRawRSAIsThePowerModuloN(t *testing.T) {
 	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
 	for range 20 {
 		x, err := rand.Int(rand.Reader, r.N)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		in := x.Bytes()
 		want := new(big.Int).Exp(x, r.D, r.N).FillBytes(make([]byte, 256))
 		if got := sign(t, ck.CKM_RSA_X_509, priv, nil, in); !bytes.Equal(got, want) {
 			t.Fatal("the private operation is not the power")
 		}
 		back := mustRun(t, lookup(t, ck.CKM_RSA_X_509).Encrypt, pub, nil, want)
-		if new(big.Int).SetBytes(back).Cmp(x) != 0 {
-			t.Fatal("the public operation does not undo the private one")
-		}
+		require.Equal(t, 0, new(big.Int).SetBytes(back).Cmp(x), "the public operation does not undo the private one")
 	}
 }
 
 // Whatever is inside a ciphertext of PKCS #1 v1.5, decrypting it gives no error,
-// and the same bytes each time (S15 to S17).
+// and the same bytes each time.
 func TestPKCS1DecryptionNeverRefuses(t *testing.T) {
 	r := testRSA()
 	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
@@ -322,9 +294,7 @@ func TestPKCS1DecryptionNeverRefuses(t *testing.T) {
 	} {
 		a := mustRun(t, lookup(t, ck.CKM_RSA_PKCS).Decrypt, priv, nil, c)
 		b := mustRun(t, lookup(t, ck.CKM_RSA_PKCS).Decrypt, priv, nil, c)
-		if !bytes.Equal(a, b) {
-			t.Errorf("%s: two decryptions differ", name)
-		}
+		require.Equal(t, b, a, "%s: two decryptions differ", name)
 		if len(a) > 245 || bytes.Contains(a, bytes.Repeat([]byte{0x55}, 16)) {
 			t.Errorf("%s: the message is real, or too long", name)
 		}
@@ -339,7 +309,7 @@ func TestPKCS1DecryptionNeverRefuses(t *testing.T) {
 }
 
 // Every last byte of a CBC_PAD plaintext: good padding is taken off, bad padding
-// is one code (S18).
+// is one code.
 func TestCBCPadding(t *testing.T) {
 	k := secretKey(t, ck.CKK_AES, random(32))
 	iv := ck.RawParameter(random(16))
@@ -358,9 +328,7 @@ func TestCBCPadding(t *testing.T) {
 			}
 			enc := mustRun(t, lookup(t, ck.CKM_AES_CBC).Encrypt, k, iv, block)
 			out, err := run(t, lookup(t, ck.CKM_AES_CBC_PAD).Decrypt, k, iv, enc)
-			if ck.CodeOf(err) != want {
-				t.Errorf("padding %d, byte %d spoiled: %v", last, spoil, err)
-			}
+			require.Equal(t, want, ck.CodeOf(err), "padding %d, byte %d spoiled: %v", last, spoil, err)
 			if err == nil && len(out) != 16-last {
 				t.Errorf("padding %d: %d bytes", last, len(out))
 			}
@@ -378,9 +346,7 @@ func TestGCMReleasesNothingUnverified(t *testing.T) {
 			bad[mathrand.IntN(len(bad))] ^= 1 << mathrand.IntN(8)
 			out, err := run(t, lookup(t, ck.CKM_AES_GCM).Decrypt, k, p, pieces(bad)...)
 			wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
-			if len(out) > 0 {
-				t.Fatalf("%d bytes were put out", len(out))
-			}
+			require.LessOrEqual(t, len(out), 0, "%d bytes were put out", len(out))
 		}
 		other := p
 		other.AAD = nil
@@ -392,9 +358,7 @@ func TestGCMReleasesNothingUnverified(t *testing.T) {
 func TestGCMIsBounded(t *testing.T) {
 	k := secretKey(t, ck.CKK_AES, random(16))
 	c, err := lookup(t, ck.CKM_AES_GCM).Encrypt(k, ck.GCMParams{IV: random(12), TagBits: 128})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if _, err = c.Update(make([]byte, mech.MaxGCM)); err != nil {
 		t.Fatal(err)
 	}
@@ -412,54 +376,36 @@ func TestStreams(t *testing.T) {
 		ck.CKM_AES_CTR: ck.AESCtrParams{CounterBits: 128},
 	} {
 		enc, err := lookup(t, m).Encrypt(k, p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		dec, err := lookup(t, m).Decrypt(k, p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		in, out := sha256.New(), sha256.New()
 		for range 32 {
 			in.Write(piece)
 			c, err := enc.Update(piece)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			d, err := dec.Update(c)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			out.Write(d)
 		}
 		c, err := enc.Final()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, step := range []func() ([]byte, error){func() ([]byte, error) { return dec.Update(c) }, dec.Final} {
 			d, err := step()
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			out.Write(d)
 		}
-		if !bytes.Equal(in.Sum(nil), out.Sum(nil)) {
-			t.Errorf("%v: the stream comes back as another", m)
-		}
+		require.Equal(t, out.Sum(nil), in.Sum(nil), "%v: the stream comes back as another", m)
 	}
 }
 
 func TestParseKeyRefuses(t *testing.T) {
 	o, err := object.Build(object.Source{}, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, err = mech.ParseKey(o, provider(t))
 	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
 	tpl, err := object.PrivateTemplate(testRSA())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if o, err = object.Build(object.Source{}, tpl); err != nil {
 		t.Fatal(err)
 	}
@@ -486,9 +432,7 @@ func TestECDSADigestLengths(t *testing.T) {
 			}
 		}
 		s, err := lookup(t, ck.CKM_ECDSA).Sign(priv, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		wantCode(t, s.Update(make([]byte, 1025)), ck.CKR_DATA_LEN_RANGE)
 	}
 }
@@ -496,7 +440,5 @@ func TestECDSADigestLengths(t *testing.T) {
 // An empty number is 0, whose power is 0: no key is told anything by it.
 func TestRawRSAOfNothing(t *testing.T) {
 	sig := sign(t, ck.CKM_RSA_X_509, privateKey(t, testRSA()), nil)
-	if !bytes.Equal(sig, make([]byte, 256)) {
-		t.Errorf("the signature is %x", sig)
-	}
+	require.Equal(t, make([]byte, 256), sig, "the signature is %x", sig)
 }

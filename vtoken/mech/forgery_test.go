@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -54,7 +56,6 @@ func TestPKCS1SignatureForgeries(t *testing.T) {
 		}
 	}
 	// What CKM_RSA_PKCS signs is the same with a DigestInfo from the application.
-	if !bytes.Equal(sign(t, ck.CKM_RSA_PKCS, priv, nil, info), sign(t, ck.CKM_SHA256_RSA_PKCS, priv, nil, message)) {
-		t.Error("CKM_RSA_PKCS of a DigestInfo is not CKM_SHA256_RSA_PKCS")
-	}
+	require.Equal(t, sign(t, ck.CKM_SHA256_RSA_PKCS, priv, nil, message), sign(t, ck.CKM_RSA_PKCS, priv, nil, info),
+		"CKM_RSA_PKCS of a DigestInfo is not CKM_SHA256_RSA_PKCS")
 }

@@ -3,6 +3,8 @@ package mech_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -30,16 +32,12 @@ func TestGenerateKey(t *testing.T) {
 			tpl = append(tpl, ck.Ulong(ck.CKA_VALUE_LEN, c.len))
 		}
 		made, err := lookup(t, c.m).GenerateKey(nil, tpl, noPause)
-		if ck.CodeOf(err) != c.want {
-			t.Errorf("%v of %d bytes: %v", c.m, c.len, err)
-		}
+		require.Equal(t, c.want, ck.CodeOf(err), "%v of %d bytes: %v", c.m, c.len, err)
 		if err != nil {
 			continue
 		}
 		o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: c.m, Made: made}, tpl)
-		if err != nil {
-			t.Fatalf("%v: %v", c.m, err)
-		}
+		require.NoError(t, err, "%v: %v", c.m, err)
 		if kt, _ := o.KeyType(); kt != c.kt || !o.Bool(ck.CKA_LOCAL) || !o.Bool(ck.CKA_ALWAYS_SENSITIVE) || !o.Bool(ck.CKA_NEVER_EXTRACTABLE) {
 			t.Errorf("%v makes %v", c.m, o.Attrs)
 		}
@@ -74,9 +72,7 @@ func TestGenerateKeyPair(t *testing.T) {
 		{ck.CKM_EC_KEY_PAIR_GEN, nil, ck.CKR_TEMPLATE_INCOMPLETE},
 	} {
 		pub, priv, err := lookup(t, c.m).GenerateKeyPair(nil, c.tpl, nil, nil)
-		if ck.CodeOf(err) != c.want {
-			t.Errorf("%v with %v: %v, want %v", c.m, c.tpl, err, c.want)
-		}
+		require.Equal(t, c.want, ck.CodeOf(err), "%v with %v: %v, want %v", c.m, c.tpl, err, c.want)
 		if err != nil {
 			continue
 		}
@@ -86,9 +82,7 @@ func TestGenerateKeyPair(t *testing.T) {
 		}
 		src.Made = priv
 		o, err := object.Build(src, nil)
-		if err != nil {
-			t.Fatalf("%v: private key: %v", c.m, err)
-		}
+		require.NoError(t, err, "%v: private key: %v", c.m, err)
 		if !o.Bool(ck.CKA_WRAP_WITH_TRUSTED) || !o.Sensitive() || o.Extractable() {
 			t.Errorf("%v: private key is not guarded", c.m)
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/secret"
@@ -33,13 +35,9 @@ func rfcSeed(n int) secret.Bytes { return secret.Bytes(strings.Repeat("123456789
 func otpKey(t *testing.T, o object.OTP, seed secret.Bytes, more ...ck.Attribute) (*object.Object, *Key) {
 	t.Helper()
 	obj, err := object.Build(object.Source{}, append(object.NewOTP(o, seed, 0, "otp", []byte{1}), more...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	k, err := ParseKey(obj, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return obj, k
 }
 
@@ -48,16 +46,10 @@ func password(t *testing.T, o *object.Object, k *Key, p ck.Parameter, now time.T
 	t.Helper()
 	d, _ := Lookup(ck.CKM_HOTP)
 	s, err := d.Sign(k, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Update(nil); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, s.Update(nil))
 	next, err := s.(Stateful).Advance(o.Attrs, now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	out, err := s.Final()
 	if err != nil || len(out) != s.Len() {
 		t.Fatalf("%d bytes of %d: %v", len(out), s.Len(), err)
@@ -151,9 +143,7 @@ func TestOTPParameters(t *testing.T) {
 			tc.verify = tc.sign
 		}
 		_, err := d.Sign(k, tc.p)
-		if ck.CodeOf(err) != tc.sign {
-			t.Errorf("%s: sign: %v, want %v", name, err, tc.sign)
-		}
+		require.Equal(t, tc.sign, ck.CodeOf(err), "%s: sign: %v, want %v", name, err, tc.sign)
 		if _, err = d.Verify(k, tc.p); ck.CodeOf(err) != tc.verify {
 			t.Errorf("%s: verify: %v, want %v", name, err, tc.verify)
 		}
@@ -182,9 +172,7 @@ func TestCounterMovesOn(t *testing.T) {
 		{1<<64 - 1, nil, 0, ck.CKR_FUNCTION_REJECTED},
 	} {
 		s, err := d.Sign(k, tc.p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if _, err := s.Final(); err == nil {
 			t.Error("a password without a counter")
 		}
@@ -237,9 +225,7 @@ func TestHOTPVerifies(t *testing.T) {
 		rfc4226[3]: ck.CKR_OK, rfc4226[4]: ck.CKR_SIGNATURE_INVALID, "12345": ck.CKR_SIGNATURE_LEN_RANGE, "": ck.CKR_SIGNATURE_LEN_RANGE,
 	} {
 		v, err := d.Verify(k, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if next, err := v.(Stateful).Advance(o.Attrs, time.Time{}); err != nil || next != nil {
 			t.Fatalf("a verification changes %v, %v", next, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"crypto/rsa"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -15,13 +17,9 @@ import (
 func TestPSSEncodingAgreesWithCryptoRSA(t *testing.T) {
 	for _, bits := range []int{2048, 2049} {
 		key, err := rsa.GenerateKey(rand.Reader, bits)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		raw, err := newRawPrivate(key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, h := range hashAlgs() {
 			if h.mgf == 0 {
 				continue
@@ -33,26 +31,18 @@ func TestPSSEncodingAgreesWithCryptoRSA(t *testing.T) {
 			opts := &rsa.PSSOptions{SaltLength: 17}
 
 			ours, _, err := raw.private(v.encode(digest, salt, bits-1))
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if err := rsa.VerifyPSS(&key.PublicKey, h.hash, digest, ours, opts); err != nil {
 				t.Errorf("%v, %d bits: crypto/rsa refuses ours: %v", h.hash, bits, err)
 			}
 			theirs, err := rsa.SignPSS(rand.Reader, key, h.hash, digest, opts)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			em, _ := raw.public(theirs)
-			if !v.matches(em, digest, bits-1) {
-				t.Errorf("%v, %d bits: ours refuses crypto/rsa", h.hash, bits)
-			}
+			require.True(t, v.matches(em, digest, bits-1), "%v, %d bits: ours refuses crypto/rsa", h.hash, bits)
 			for i := range em {
 				bad := bytes.Clone(em)
 				bad[i] ^= 1
-				if v.matches(bad, digest, bits-1) {
-					t.Fatalf("byte %d does not matter", i)
-				}
+				require.False(t, v.matches(bad, digest, bits-1), "byte %d does not matter", i)
 			}
 		}
 	}
@@ -85,13 +75,9 @@ func FuzzRawSignature(f *testing.F) {
 
 func TestFaultIsNotPutOut(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	raw, err := newRawPrivate(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	raw.dp[len(raw.dp)-1] ^= 2
 	out, _, err := raw.private([]byte{2})
 	if ck.CodeOf(err) != ck.CKR_DEVICE_ERROR || out != nil {
@@ -111,29 +97,19 @@ func TestInputIsLeftAlone(t *testing.T) {
 		var outs [][]byte
 		for _, spoil := range []bool{false, true} {
 			c, err := d.Encrypt(k, p)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			in := bytes.Repeat([]byte{1}, 32)
 			a, err := c.Update(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(in, bytes.Repeat([]byte{1}, 32)) {
-				t.Errorf("%v writes to its input", m)
-			}
+			require.NoError(t, err)
+			require.Equal(t, bytes.Repeat([]byte{1}, 32), in, "%v writes to its input", m)
 			if spoil {
 				clear(in)
 			}
 			b, err := c.Final()
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			outs = append(outs, append(bytes.Clone(a), b...))
 		}
-		if !bytes.Equal(outs[0], outs[1]) {
-			t.Errorf("%v keeps its input", m)
-		}
+		require.Equal(t, outs[1], outs[0], "%v keeps its input", m)
 	}
 }
 

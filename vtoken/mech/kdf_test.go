@@ -2,8 +2,9 @@ package mech_test
 
 import (
 	"encoding/hex"
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -92,9 +93,7 @@ func TestHKDFRefuses(t *testing.T) {
 			key = secretKey(t, c.kt, random(32))
 		}
 		_, err := lookup(t, c.m).Derive(key, c.p, c.tpl)
-		if ck.CodeOf(err) != c.want {
-			t.Errorf("%s: %v, want %v", c.name, err, c.want)
-		}
+		require.Equal(t, c.want, ck.CodeOf(err), "%s: %v, want %v", c.name, err, c.want)
 	}
 }
 
@@ -136,9 +135,7 @@ func TestPBKDF2MakesKeys(t *testing.T) {
 	tpl := ck.Template{ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))}
 	d := lookup(t, ck.CKM_PKCS5_PBKD2)
 	made, err := d.GenerateKey(p, tpl, noPause)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if _, err := object.Build(object.Source{Origin: object.Generate, Mechanism: d.Type, Made: made}, tpl); err != nil {
 		t.Error(err)
 	}
@@ -189,9 +186,7 @@ func TestSP800108Vectors(t *testing.T) {
 	}
 	little := ck.PRFData{Type: ck.SP800108DKMLength, Method: ck.SP800108SumOfSegments, WidthBits: 16, LittleEndian: true}
 	a, err := derive(t, ck.CKM_SP800_108_COUNTER_KDF, k, ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{counter(8), little}}, generic(40))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	b, err := derive(t, ck.CKM_SP800_108_COUNTER_KDF, k, ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{counter(8), bytesOf([]byte{0, 2})}}, generic(40))
 	if err != nil || string(a) != string(b) {
 		t.Errorf("512 bits of two segments are not written as 00 02: %v", err)
@@ -217,7 +212,5 @@ func TestSP800108Refuses(t *testing.T) {
 	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
 	_, err = d.Derive(k, ck.SP800108Params{PRF: ck.CKM_AES_CMAC, Data: []ck.PRFData{c}}, generic(32))
 	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
-	if strings.Contains(d.Type.String(), "0x") {
-		t.Error("the mechanism has no name")
-	}
+	require.NotContains(t, d.Type.String(), "0x", "the mechanism has no name")
 }

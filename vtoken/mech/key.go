@@ -43,7 +43,7 @@ type Key struct {
 func ParseKey(o *object.Object, with Provider) (*Key, error) {
 	t, isKey := o.KeyType()
 	if !isKey {
-		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "an object of class %v is no key", o.Class())
+		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "an object of class %v is not a key", o.Class())
 	}
 	if o.Sealed() {
 		return nil, object.ErrSealed

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
@@ -13,9 +15,7 @@ import (
 func valueOf(t testing.TB, made, tpl ck.Template) []byte {
 	t.Helper()
 	o, err := object.Build(object.Source{Origin: object.Derive, Made: made}, tpl)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return o.Secret.Get(ck.CKA_VALUE)
 }
 
@@ -36,9 +36,7 @@ func TestMLKEMVectors(t *testing.T) {
 		}
 		n++
 		made, err := d.Decapsulate(keys[v["set"]], nil, unhex(t, v["ciphertext"]), generic(0))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if got := valueOf(t, made, generic(0)); hex.EncodeToString(got) != v["secret"] {
 			t.Errorf("%s: the secret is %x", v["set"], got)
 		}
@@ -58,9 +56,7 @@ func TestMLKEMRoundTrip(t *testing.T) {
 		priv, pub := pairOf(t, fromSeed(t, s, random(64)))
 		for _, tpl := range []ck.Template{aes, append(aes, ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))), generic(32)} {
 			ciphertext, made, err := d.Encapsulate(pub, nil, tpl)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if n, err := d.CiphertextLen(pub, nil); err != nil || n != len(ciphertext) {
 				t.Errorf("%s: %d bytes were told, %d came: %v", s.Name, n, len(ciphertext), err)
 			}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/mech/libcrypto"
 )
@@ -49,8 +51,6 @@ func provider(t testing.TB) mech.Provider {
 		return mech.Go{}
 	}
 	p, err := libcrypto.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return p
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 )
@@ -11,16 +13,10 @@ import (
 func signRecover(t *testing.T, m ck.MechanismType, k *mech.Key, data []byte) []byte {
 	t.Helper()
 	s, err := lookup(t, m).SignRecover(k, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Update(data); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, s.Update(data))
 	signature, err := s.Final()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return signature
 }
 

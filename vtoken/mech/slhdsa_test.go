@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
@@ -23,9 +25,7 @@ func slhdsaPair(t testing.TB) (priv, pub *mech.Key) {
 	t.Helper()
 	key := setNamed(t, "SLH-DSA-SHA2-128f").Generate()
 	public, err := key.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return privateKey(t, key), publicKey(t, public)
 }
 
@@ -34,9 +34,7 @@ func TestSLHDSAHedges(t *testing.T) {
 	fixed := sign(t, ck.CKM_SLH_DSA, priv, ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED)}, []byte("data"))
 	for _, p := range []ck.Parameter{nil, ck.SignContext{}, ck.SignContext{Hedge: uint64(ck.CKH_HEDGE_REQUIRED)}} {
 		hedged := sign(t, ck.CKM_SLH_DSA, priv, p, []byte("data"))
-		if bytes.Equal(fixed, hedged) {
-			t.Errorf("%v: the hedged signature is the deterministic one", p)
-		}
+		require.NotEqual(t, hedged, fixed, "%v: the hedged signature is the deterministic one", p)
 		if err := verify(t, ck.CKM_SLH_DSA, pub, nil, hedged, []byte("data")); err != nil {
 			t.Errorf("%v: %v", p, err)
 		}
@@ -72,13 +70,9 @@ func TestSLHDSARefuses(t *testing.T) {
 func TestSLHDSAKeyInfo(t *testing.T) {
 	der, err := base64.StdEncoding.DecodeString("MFICAQAwCwYJYIZIAWUDBAMUBECiJjvKRYYINlIxYASVI9YhZ3+tkNUetgZ6Mn4N" +
 		"HmSlASuBCex3fKpOHwJMz8+Ul9mRgFCSgPQlavKwevgCibSU")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	key, err := object.ParsePrivate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	lattice := key.(*object.LatticePrivate)
 	if lattice.Set.Name != "SLH-DSA-SHA2-128s" || lattice.Seed != nil {
 		t.Errorf("a key of %s with the seed %x", lattice.Set.Name, lattice.Seed)
@@ -87,17 +81,11 @@ func TestSLHDSAKeyInfo(t *testing.T) {
 		t.Errorf("the private key changes: %v", err)
 	}
 	pub, err := lattice.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	info, err := object.MarshalPublic(pub)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	want := append(unhex(t, "3030300b0609608648016503040314032100"), der[len(der)-32:]...)
-	if !bytes.Equal(info, want) {
-		t.Errorf("the public key is %x, want %x", info, want)
-	}
+	require.Equal(t, want, info, "the public key is %x, want %x", info, want)
 }
 
 // A seed is no attribute of these keys.

@@ -11,6 +11,8 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -25,17 +27,11 @@ func TestSLHDSAKeyVectors(t *testing.T) {
 		}
 		s, value := setNamed(t, v["set"]), unhex(t, v["private"])
 		o, err := slhdsaKey(s, value)
-		if err != nil {
-			t.Fatalf("%s: %v", s.Name, err)
-		}
+		require.NoError(t, err, "%s: %v", s.Name, err)
 		pub, err := o.PublicKey()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		tpl, err := object.PublicTemplate(pub)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if a, _ := tpl.Find(ck.CKA_VALUE); hex.EncodeToString(a.Value) != v["public"] || len(a.Value) != s.PublicLen {
 			t.Errorf("%s: another public key", s.Name)
 		}
@@ -51,9 +47,7 @@ func TestSLHDSAKeyVectors(t *testing.T) {
 		}
 		seen[s.Name] = true
 	}
-	if len(seen) != 12 {
-		t.Errorf("vectors of %d sets only", len(seen))
-	}
+	require.Len(t, seen, 12, "vectors of %d sets only", len(seen))
 }
 
 func TestSLHDSAVectors(t *testing.T) {
@@ -64,9 +58,7 @@ func TestSLHDSAVectors(t *testing.T) {
 		}
 		seen[v["set"]] = true
 		o, err := slhdsaKey(setNamed(t, v["set"]), unhex(t, v["private"]))
-		if err != nil {
-			t.Fatalf("%s: %v", v["set"], err)
-		}
+		require.NoError(t, err, "%s: %v", v["set"], err)
 		priv, pub := pairOf(t, o)
 		message, signature := unhex(t, v["message"]), unhex(t, v["signature"])
 		p := ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED), Context: unhex(t, v["context"])}
@@ -84,9 +76,7 @@ func TestSLHDSAVectors(t *testing.T) {
 		signature[len(signature)/2] ^= 1
 		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature, message), ck.CKR_SIGNATURE_INVALID)
 	}
-	if len(seen) != 12 {
-		t.Errorf("vectors of %d sets only", len(seen))
-	}
+	require.Len(t, seen, 12, "vectors of %d sets only", len(seen))
 }
 
 // Keys are generated in every set; those of the small ones take a while.
@@ -98,18 +88,14 @@ func TestSLHDSAGenerate(t *testing.T) {
 		}
 		n++
 		pub, priv, err := d.GenerateKeyPair(nil, ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, s.Number)}, nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		public, _ := pub.Find(ck.CKA_VALUE)
 		private, _ := priv.Find(ck.CKA_VALUE)
 		if len(public.Value) != s.PublicLen || !bytes.HasSuffix(private.Value, public.Value) || len(private.Value) != 2*s.PublicLen {
 			t.Errorf("%s: keys of %d and %d bytes", s.Name, len(public.Value), len(private.Value))
 		}
 	}
-	if n != 12 {
-		t.Errorf("%d sets", n)
-	}
+	require.Equal(t, 12, n, "%d sets", n)
 }
 
 // One set for each hash; the small sets sign as the others do.
@@ -120,14 +106,10 @@ func TestHashSLHDSAVectors(t *testing.T) {
 			continue
 		}
 		m, ok := ck.MechanismNamed(v["hash"])
-		if !ok {
-			t.Fatal(v["hash"])
-		}
+		require.True(t, ok, "%v", v["hash"])
 		seen[m] = true
 		o, err := slhdsaKey(setNamed(t, v["set"]), unhex(t, v["private"]))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		priv, pub := pairOf(t, o)
 		message := unhex(t, v["message"])
 		p := ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED), Context: unhex(t, v["context"])}
@@ -142,7 +124,5 @@ func TestHashSLHDSAVectors(t *testing.T) {
 		wantCode(t, verify(t, m, pub, p, signature, append(message, 0)), ck.CKR_SIGNATURE_INVALID)
 		wantCode(t, verify(t, m, pub, p, signature[1:], message), ck.CKR_SIGNATURE_LEN_RANGE)
 	}
-	if len(seen) != 10 {
-		t.Errorf("vectors of %d hashes only", len(seen))
-	}
+	require.Len(t, seen, 10, "vectors of %d hashes only", len(seen))
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -51,9 +53,7 @@ func TestWrapRoundTrip(t *testing.T) {
 					wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
 					continue
 				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, err)
 				back, err := d.Unwrap(k, p, wrapped)
 				if err != nil || !bytes.Equal(back, key) {
 					t.Errorf("%v: %d bytes come back as %d, %v", m, n, len(back), err)
@@ -96,9 +96,7 @@ func TestWrapPaddingIsChecked(t *testing.T) {
 	} {
 		iv := ck.RawParameter{0xa6, 0x59, 0x59, 0xa6, 0, 0, 0, c.length}
 		wrapped, err := lookup(t, ck.CKM_AES_KEY_WRAP).Wrap(k, iv, c.key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		_, err = lookup(t, ck.CKM_AES_KEY_WRAP_KWP).Unwrap(k, nil, wrapped)
 		wantCode(t, err, c.want)
 	}
@@ -111,9 +109,7 @@ func TestOAEPWrap(t *testing.T) {
 	p := ck.RSAPkcsOaepParams{HashAlg: ck.CKM_SHA3_256, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED}
 	key := random(32)
 	wrapped, err := d.Wrap(pub, p, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if back, err := d.Unwrap(priv, p, wrapped); err != nil || !bytes.Equal(back, key) {
 		t.Errorf("comes back as %x, %v", back, err)
 	}
@@ -133,9 +129,7 @@ func FuzzUnwrap(f *testing.F) {
 	k := secretKey(f, ck.CKK_AES, count(0, 16))
 	for _, n := range []int{1, 8, 9, 16, 33} {
 		wrapped, err := lookup(f, ck.CKM_AES_KEY_WRAP_KWP).Wrap(k, nil, count(0, n))
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		f.Add(wrapped)
 	}
 	f.Fuzz(func(t *testing.T, wrapped []byte) {

@@ -156,7 +156,7 @@ func newDraft(src Source, t ck.Template) (*draft, error) {
 	isKey := subtyp == ck.CKA_KEY_TYPE
 	isDerivedData := k.class == ck.CKO_DATA && src.Origin == Derive // CKM_HKDF_DATA
 	if src.Origin != Create && !isKey && !isDerivedData {
-		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an object of class %v is no key", d.class)
+		return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an object of class %v is not a key", d.class)
 	}
 	if isDerivedData {
 		d.given = d.given.Without(ck.CKA_VALUE_LEN) // which is for the mechanism: data has no such attribute
@@ -311,7 +311,7 @@ func (d *draft) merge(made ck.Template) error {
 	}
 	d.attrs = d.given
 	if len(d.given.Get(ck.CKA_ALLOWED_MECHANISMS)) == 0 {
-		d.attrs = d.given.Without(ck.CKA_ALLOWED_MECHANISMS) // an empty list is no list (C20)
+		d.attrs = d.given.Without(ck.CKA_ALLOWED_MECHANISMS) // an empty list means no list
 	}
 	for _, a := range m.Clone() {
 		if d.schema.rules[a.Type] == nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -185,11 +187,9 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: unique id or label is missing", c.name)
 		}
 		if c.name != "data" && !o.Attrs.Has(ck.CKA_ID) {
-			t.Errorf("%s: no id (C04)", c.name)
+			t.Errorf("%s: no id", c.name)
 		}
-		if o.Attrs.Has(ck.CKA_ALLOWED_MECHANISMS) {
-			t.Errorf("%s: allowed mechanisms are set (C20)", c.name)
-		}
+		require.False(t, o.Attrs.Has(ck.CKA_ALLOWED_MECHANISMS), "%s: allowed mechanisms are set", c.name)
 	}
 }
 
@@ -201,9 +201,7 @@ func TestHistory(t *testing.T) {
 	make := func(src object.Source, tpl ck.Template) *object.Object {
 		t.Helper()
 		o, err := object.Build(src, tpl)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return o
 	}
 	generate := object.Source{Origin: object.Generate, Mechanism: ck.CKM_AES_KEY_GEN, Made: made}
@@ -275,9 +273,7 @@ func generated(t *testing.T, more ...ck.Attribute) *object.Object {
 	t.Helper()
 	o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: ck.CKM_AES_KEY_GEN, Made: ck.Template{ck.Bytes(ck.CKA_VALUE, []byte("0123456789abcdef"))}},
 		append(ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))}, more...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return o
 }
 
@@ -286,9 +282,7 @@ func TestNormalForms(t *testing.T) {
 	key := ecKey(t, elliptic.P384())
 	want := build(t, publicTemplate(t, &key.PublicKey))
 	raw, err := key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	compressed := append([]byte{2 + raw[96]&1}, raw[1:49]...)
 	for name, point := range map[string][]byte{
 		"bare": raw, "compressed": compressed, "wrapped compressed": append([]byte{4, 49}, compressed...),
@@ -296,9 +290,7 @@ func TestNormalForms(t *testing.T) {
 		o := build(t, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_EC),
 			ck.Bytes(ck.CKA_EC_PARAMS, append([]byte{0x13, 9}, "secp384r1"...)), ck.Bytes(ck.CKA_EC_POINT, point)})
 		for _, typ := range []ck.AttributeType{ck.CKA_EC_POINT, ck.CKA_EC_PARAMS, ck.CKA_PUBLIC_KEY_INFO} {
-			if !bytes.Equal(o.Attrs.Get(typ), want.Attrs.Get(typ)) {
-				t.Errorf("%s: %v is %x", name, typ, o.Attrs.Get(typ))
-			}
+			require.Equal(t, want.Attrs.Get(typ), o.Attrs.Get(typ), "%s: %v is %x", name, typ, o.Attrs.Get(typ))
 		}
 	}
 	label := []byte("mine")
@@ -327,20 +319,12 @@ func TestRSANumbersAreRecovered(t *testing.T) {
 		append(crt[:3:3], ck.CKA_PUBLIC_EXPONENT),
 	} {
 		set, err := object.NewSet(full)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		o := build(t, ck.Template(set.Without(without...)))
 		key, err := o.PrivateKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !testRSA().PublicKey.Equal(mustPublic(t, o)) {
-			t.Errorf("without %v: another key", without)
-		}
-		if len(o.Secret) != len(want.Secret) {
-			t.Errorf("without %v: %d secret numbers", without, len(o.Secret))
-		}
+		require.NoError(t, err)
+		require.True(t, testRSA().PublicKey.Equal(mustPublic(t, o)), "without %v: another key", without)
+		require.Len(t, o.Secret, len(want.Secret), "without %v: %d secret numbers", without, len(o.Secret))
 		_ = key
 	}
 }
@@ -348,9 +332,7 @@ func TestRSANumbersAreRecovered(t *testing.T) {
 func mustPublic(t *testing.T, o *object.Object) any {
 	t.Helper()
 	pub, err := o.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return pub
 }
 

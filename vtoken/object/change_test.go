@@ -1,17 +1,18 @@
 package object_test
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
 
 // Each attribute that may be turned: from, to, by C_SetAttributeValue and by
-// C_CopyObject (S03).
+// C_CopyObject.
 func TestTransitions(t *testing.T) {
 	const (
 		free = ck.CKR_OK
@@ -67,9 +68,7 @@ func TestTransitions(t *testing.T) {
 			{"down by a copy", false, (*object.Object).Copy, r.dnCopy},
 		} {
 			o, err := c.step(start(!c.to), ck.Template{ck.Bool(r.typ, c.to)}, false)
-			if ck.CodeOf(err) != c.want {
-				t.Errorf("%v %s: %v, want %v", r.typ, c.name, err, c.want)
-			}
+			require.Equal(t, c.want, ck.CodeOf(err), "%v %s: %v, want %v", r.typ, c.name, err, c.want)
 			if err == nil && o.Bool(r.typ) != c.to {
 				t.Errorf("%v %s: it did not turn", r.typ, c.name)
 			}
@@ -104,18 +103,12 @@ func TestChange(t *testing.T) {
 	o := build(t, aesTemplate()).WithoutSecret()
 	o.ID, o.Version = 7, 3
 	c, err := o.Change(ck.Template{ck.String(ck.CKA_LABEL, "new"), ck.Bytes(ck.CKA_ID, []byte{9})}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if c.Label() != "new" || c.KeyID()[0] != 9 || c.ID != 7 || c.Version != 3 || !c.Sealed() {
 		t.Errorf("changed object is %+v", c)
 	}
-	if o.Label() != "" {
-		t.Error("the old object changed")
-	}
-	if !bytes.Equal(c.Attrs.Get(ck.CKA_UNIQUE_ID), o.Attrs.Get(ck.CKA_UNIQUE_ID)) {
-		t.Error("the unique id changed")
-	}
+	require.Equal(t, "", o.Label(), "the old object changed")
+	require.Equal(t, o.Attrs.Get(ck.CKA_UNIQUE_ID), c.Attrs.Get(ck.CKA_UNIQUE_ID), "the unique id changed")
 	for name, c := range map[string]struct {
 		t    ck.Template
 		want ck.Error
@@ -143,19 +136,13 @@ func TestCopy(t *testing.T) {
 	o := build(t, aesTemplate(ck.String(ck.CKA_LABEL, "one")))
 	o.ID, o.Version = 7, 3
 	c, err := o.Copy(ck.Template{on(ck.CKA_TOKEN)}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if c.ID != 0 || c.Version != 0 || !c.Token() || c.Label() != "one" {
 		t.Errorf("copy is %+v", c)
 	}
-	if bytes.Equal(c.Attrs.Get(ck.CKA_UNIQUE_ID), o.Attrs.Get(ck.CKA_UNIQUE_ID)) {
-		t.Error("two objects have one unique id")
-	}
+	require.NotEqual(t, o.Attrs.Get(ck.CKA_UNIQUE_ID), c.Attrs.Get(ck.CKA_UNIQUE_ID), "two objects have one unique id")
 	o.Secret.Wipe()
-	if bytes.Equal(c.Secret.Get(ck.CKA_VALUE), o.Secret.Get(ck.CKA_VALUE)) {
-		t.Error("the copy shares the secret's memory")
-	}
+	require.NotEqual(t, o.Secret.Get(ck.CKA_VALUE), c.Secret.Get(ck.CKA_VALUE), "the copy shares the secret's memory")
 	if _, err = o.WithoutSecret().Copy(nil, false); err != object.ErrSealed {
 		t.Errorf("a sealed object: %v", err)
 	}

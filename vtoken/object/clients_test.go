@@ -4,6 +4,8 @@ import (
 	"crypto/elliptic"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -64,14 +66,12 @@ func TestTemplatesOfClients(t *testing.T) {
 	}
 }
 
-// What the OpenSSL provider does to use a token key fast: a copy in the session
-// (C22). It loosens nothing.
+// OpenSSL's provider copies a token key into the session to use it faster. The copy
+// relaxes nothing.
 func TestCopyToSession(t *testing.T) {
 	o := build(t, privateTemplate(t, testRSA()), on(ck.CKA_TOKEN))
 	c, err := o.Copy(ck.Template{off(ck.CKA_TOKEN)}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if c.Token() || !c.Sensitive() || c.Extractable() || !c.Private() {
 		t.Errorf("the copy is %v", c.Attrs)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -13,9 +15,7 @@ import (
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return b
 }
 
@@ -50,7 +50,7 @@ func curveNamed(t *testing.T, name string) object.Curve {
 }
 
 // The encodings of EC keys are the same to the byte, by whatever form the curve,
-// the number and the point come (C07).
+// the number and the point come.
 func TestCurveEncodings(t *testing.T) {
 	for _, v := range publishedKeys() {
 		c := curveNamed(t, v.curve)
@@ -108,29 +108,19 @@ func TestOtherFormsOfCurves(t *testing.T) {
 func TestKeyInfoRoundTrip(t *testing.T) {
 	for _, c := range object.Curves() {
 		key, err := c.Generate()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		der, err := object.MarshalPrivate(key)
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s: %v", c.Name, err)
 		back, err := object.ParsePrivate(der)
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s: %v", c.Name, err)
 		again, err := object.MarshalPrivate(back)
 		if err != nil || !bytes.Equal(again, der) {
 			t.Errorf("%s: the private key changes: %v", c.Name, err)
 		}
 		info, err := object.MarshalPublic(c.Public(key))
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s: %v", c.Name, err)
 		pub, err := object.ParsePublic(info)
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s: %v", c.Name, err)
 		if again, err = object.MarshalPublic(pub); err != nil || !bytes.Equal(again, info) {
 			t.Errorf("%s: the public key changes: %v", c.Name, err)
 		}
@@ -143,9 +133,7 @@ func TestKeyInfoVectors(t *testing.T) {
 	pub := unhex(t, "302a300506032b657003210019bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1")
 	priv := unhex(t, "302e020100300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842")
 	key, err := object.ParsePrivate(priv)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if der, err := object.MarshalPrivate(key); err != nil || !bytes.Equal(der, priv) {
 		t.Errorf("the private key is written as %x: %v", der, err)
 	}
@@ -158,17 +146,11 @@ func TestKeyInfoVectors(t *testing.T) {
 func FuzzParseKeyInfo(f *testing.F) {
 	for _, c := range object.Curves() {
 		key, err := c.Generate()
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		priv, err := object.MarshalPrivate(key)
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		pub, err := object.MarshalPublic(c.Public(key))
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		f.Add(priv)
 		f.Add(pub)
 	}
@@ -178,9 +160,7 @@ func FuzzParseKeyInfo(f *testing.F) {
 		}
 		key := s.Generate()
 		priv, err := object.MarshalPrivate(key)
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		f.Add(priv)
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {

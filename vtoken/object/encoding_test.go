@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -21,9 +23,7 @@ func TestSetEncoding(t *testing.T) {
 		if err != nil || back == nil {
 			t.Fatalf("%v: %v", s, err)
 		}
-		if !slices.EqualFunc(s, back, ck.Attribute.Equal) {
-			t.Errorf("%v comes back as %v", s, back)
-		}
+		require.True(t, slices.EqualFunc(s, back, ck.Attribute.Equal), "%v comes back as %v", s, back)
 		for n := range min(len(b), 300) {
 			if _, err := object.ParseSet(b[:n]); !errors.Is(err, object.ErrEncoding) {
 				t.Errorf("cut off at %d: %v", n, err)
@@ -50,9 +50,7 @@ func TestSetEncodingRefuses(t *testing.T) {
 
 func TestSetMethods(t *testing.T) {
 	s, err := object.NewSet(ck.Template{ck.String(3, "c"), ck.String(1, "a"), on(ck.CKA_PRIVATE)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	w := s.With(ck.String(3, "C"), ck.String(0, "0"), ck.String(9, "i"))
 	if string(s.Get(3)) != "c" || string(w.Get(3)) != "C" || len(w) != 5 || !slices.IsSortedFunc(w, func(a, b ck.Attribute) int { return int(a.Type) - int(b.Type) }) {
 		t.Errorf("%v with more is %v", s, w)
@@ -65,17 +63,13 @@ func TestSetMethods(t *testing.T) {
 	if string(s.Get(1)) != "a" || string(c.Get(1)) == "a" {
 		t.Error("wiping a clone wipes the original, or nothing")
 	}
-	if object.Set(nil).Clone() != nil {
-		t.Error("the clone of nil, which means sealed, is not nil")
-	}
+	require.Nil(t, object.Set(nil).Clone(), "the clone of nil, which means sealed, is not nil")
 }
 
 // FuzzParseSet: what is accepted is the one form of what it says.
 func FuzzParseSet(f *testing.F) {
 	o, err := object.Build(object.Source{}, aesTemplate(ck.String(ck.CKA_LABEL, "seed")))
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	for _, s := range []object.Set{{}, o.Attrs, o.Secret} {
 		b := s.AppendBinary(nil)
 		if _, err := object.ParseSet(b); err != nil {
@@ -88,9 +82,7 @@ func FuzzParseSet(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(s.AppendBinary(nil), b) {
-			t.Fatal("a second form was accepted")
-		}
+		require.Equal(t, b, s.AppendBinary(nil), "a second form was accepted")
 	})
 }
 
@@ -99,12 +91,8 @@ func FuzzBuild(f *testing.F) {
 	key := ecKeyF(f)
 	for _, tpl := range []ck.Template{data(), aesTemplate(), key, object.CertificateTemplate([]byte{0x30, 0})} {
 		s, err := object.NewSet(tpl)
-		if err != nil {
-			f.Fatal(err)
-		}
-		if len(s) == 0 {
-			f.Fatal("an empty seed")
-		}
+		require.NoError(f, err)
+		require.NotEqual(f, 0, len(s), "an empty seed")
 		f.Add(byte(0), s.AppendBinary(nil))
 	}
 	f.Fuzz(func(t *testing.T, origin byte, b []byte) {
@@ -114,9 +102,7 @@ func FuzzBuild(f *testing.F) {
 		}
 		o, err := object.Build(object.Source{Origin: object.Origin(origin % 4)}, ck.Template(s))
 		if err != nil {
-			if ck.CodeOf(err) == ck.CKR_GENERAL_ERROR {
-				t.Fatalf("an error without a code: %v", err)
-			}
+			require.NotEqual(t, ck.CKR_GENERAL_ERROR, ck.CodeOf(err), "an error without a code: %v", err)
 			return
 		}
 		both := o.Bool(ck.CKA_WRAP) && o.Bool(ck.CKA_DECRYPT) || o.Bool(ck.CKA_UNWRAP) && o.Bool(ck.CKA_ENCRYPT)

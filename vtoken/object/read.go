@@ -8,11 +8,11 @@ import (
 // is not loaded: load it ([Object.WithSecret]) and read again.
 var ErrSealed = ck.Errorf(ck.CKR_FUNCTION_FAILED, "the object's secret attributes are not loaded")
 
-// Read is the value of an attribute, as C_GetAttributeValue answers it. A
-// secret attribute of a sensitive or unextractable key is
-// CKR_ATTRIBUTE_SENSITIVE, an attribute that the object does not have
-// CKR_ATTRIBUTE_TYPE_INVALID, which an unset CKA_ALLOWED_MECHANISMS is too
-// (C20). The caller does not change the value.
+// Read returns the value of an attribute for C_GetAttributeValue. A secret attribute of
+// a sensitive or unextractable key is CKR_ATTRIBUTE_SENSITIVE. An attribute that the object
+// does not have is CKR_ATTRIBUTE_TYPE_INVALID, and so is an unset CKA_ALLOWED_MECHANISMS:
+// OpenSSL's provider takes an empty list for "nothing allowed"
+// (openssl-projects/pkcs11-provider#217). The caller does not change the value.
 func (o *Object) Read(t ck.AttributeType) ([]byte, error) {
 	if !IsSecret(o.Class(), t) {
 		a, ok := o.Attrs.Find(t)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
@@ -69,18 +71,12 @@ func TestEmptyListIsNoList(t *testing.T) {
 // What a key gave up is for the rules alone: it is not read and not found.
 func TestOurAttributeIsHidden(t *testing.T) {
 	o, err := build(t, aesTemplate(on(ck.CKA_WRAP))).Change(ck.Template{off(ck.CKA_WRAP)}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ours := ck.CKA_VENDOR_DEFINED | 0x76540001
-	if !o.Attrs.Has(ours) {
-		t.Fatal("nothing is remembered")
-	}
+	require.True(t, o.Attrs.Has(ours), "nothing is remembered")
 	_, err = o.Read(ours)
 	wantCode(t, err, ck.CKR_ATTRIBUTE_TYPE_INVALID)
-	if o.Match(ck.Template{{Type: ours, Value: []byte{1}}}) {
-		t.Error("it is found")
-	}
+	require.False(t, o.Match(ck.Template{{Type: ours, Value: []byte{1}}}), "it is found")
 	_, err = o.Change(ck.Template{on(ck.CKA_DECRYPT)}, false)
 	wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
 }
@@ -100,9 +96,7 @@ func TestMatch(t *testing.T) {
 		{ck.Template{ck.Bytes(ck.CKA_MODULUS, nil)}, false},
 		{ck.Template{ck.Bytes(ck.CKA_VALUE, []byte("0123456789abcdef"))}, false},
 	} {
-		if o.Match(c.t) != c.want {
-			t.Errorf("%v matches: %t", c.t, !c.want)
-		}
+		require.Equal(t, c.want, o.Match(c.t), "%v matches: %t", c.t, !c.want)
 	}
 }
 
@@ -113,24 +107,18 @@ func certificate(t *testing.T) []byte {
 		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1e9, 0)}
 	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "root"}}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, issuer, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return der
 }
 
 // A certificate answers its subject, issuer and serial number whether the
-// template gives them or not, and nothing else in their place (C82).
+// template gives them or not, and nothing else in their place.
 func TestCertificate(t *testing.T) {
 	der := certificate(t)
 	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	serial, err := asn1.Marshal(parsed.SerialNumber)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	tpl := object.CertificateTemplate(der)
 	want := map[ck.AttributeType][]byte{
 		ck.CKA_SUBJECT: parsed.RawSubject, ck.CKA_ISSUER: parsed.RawIssuer, ck.CKA_SERIAL_NUMBER: serial,
@@ -160,9 +148,7 @@ func TestCertificate(t *testing.T) {
 		ck.Bytes(ck.CKA_SERIAL_NUMBER, []byte{2, 1, 1}), ck.Bytes(ck.CKA_CHECK_VALUE, []byte{1, 2, 3}),
 	} {
 		_, err := object.Build(object.Source{}, append(tpl[:3:3], a))
-		if ck.CodeOf(err) != ck.CKR_TEMPLATE_INCONSISTENT {
-			t.Errorf("%v of another certificate: %v", a.Type, err)
-		}
+		require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err), "%v of another certificate: %v", a.Type, err)
 	}
 	o := build(t, tpl)
 	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_ISSUER, parsed.RawSubject)}, false)
@@ -172,18 +158,12 @@ func TestCertificate(t *testing.T) {
 	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_VALUE, der)}, false)
 	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
 	elsewhere := build(t, object.CertificateTemplate(nil), ck.String(ck.CKA_URL, "https://x"), ck.Bytes(ck.CKA_SUBJECT, parsed.RawSubject))
-	if !bytes.Equal(elsewhere.Attrs.Get(ck.CKA_SUBJECT), parsed.RawSubject) {
-		t.Error("a certificate elsewhere has no subject")
-	}
+	require.Equal(t, parsed.RawSubject, elsewhere.Attrs.Get(ck.CKA_SUBJECT), "a certificate elsewhere has no subject")
 }
 
 func TestSize(t *testing.T) {
 	small, large := build(t, data()), build(t, data(ck.Bytes(ck.CKA_VALUE, make([]byte, 1000))))
-	if large.Size()-small.Size() != 1000 {
-		t.Errorf("sizes are %d and %d", small.Size(), large.Size())
-	}
+	require.EqualValues(t, 1000, large.Size()-small.Size(), "sizes are %d and %d", small.Size(), large.Size())
 	want := len(large.Attrs.AppendBinary(nil)) + len(large.Secret.AppendBinary(nil))
-	if large.Size() != uint64(want) {
-		t.Errorf("size is %d, the encoded form has %d", large.Size(), want)
-	}
+	require.Equal(t, uint64(want), large.Size(), "size is %d, the encoded form has %d", large.Size(), want)
 }

@@ -34,7 +34,8 @@ var storageRules = []rule{
 	{typ: ck.CKA_UNIQUE_ID, flags: readOnly},
 }
 
-// publicByDefault replaces a row of storageRules (C02).
+// publicByDefault replaces a row of storageRules for objects that OpenSSH lists before
+// it asks for a PIN.
 var publicByDefault = []rule{
 	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: boolFalse},
 }

@@ -86,7 +86,7 @@ func (s State) Try() (State, error) {
 	case !s.Set():
 		return s, ck.Errorf(ck.CKR_USER_PIN_NOT_INITIALIZED, "no PIN is set; set one first")
 	case s.Locked():
-		return s, ck.Errorf(ck.CKR_PIN_LOCKED, "the PIN is locked after %d wrong tries; it has to be reset", s.Failed)
+		return s, ck.Errorf(ck.CKR_PIN_LOCKED, "the PIN is locked after %d wrong tries; it must be reset", s.Failed)
 	}
 	s.Failed++
 	return s, nil

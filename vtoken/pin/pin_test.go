@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/vtoken/ck"
 )
 
@@ -49,9 +51,7 @@ func TestStateWalk(t *testing.T) {
 				case limit > 0:
 					left--
 				}
-				if ck.CodeOf(err) != code {
-					t.Fatalf("limit %d, %d left: %v", limit, left, err)
-				}
+				require.Equal(t, code, ck.CodeOf(err), "limit %d, %d left: %v", limit, left, err)
 				s = next
 			case 2:
 				if set && !s.Locked() {

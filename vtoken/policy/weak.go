@@ -11,7 +11,7 @@ var weak = map[ck.MechanismType]ck.Flags{
 	ck.CKM_ECDSA_SHA1:        ck.CKF_VERIFY,
 
 	// Sound, but NSS takes a token that lists it for one that opens PFX files, by
-	// unwrapping with AES-CBC, which no token here does (S11). Unlisted, NSS opens
+	// unwrapping with AES-CBC, which no token here does. Unlisted, NSS opens
 	// them itself and the import works.
 	ck.CKM_PKCS5_PBKD2: 0,
 

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/secret"
 )
@@ -26,16 +27,12 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 	for _, v := range []any{s, holder{s}, map[string]any{"pin": s}} {
 		text, err := json.Marshal(v)
-		if err == nil {
-			t.Errorf("json.Marshal(%T) wrote %s", v, text)
-		}
+		require.Error(t, err, "json.Marshal(%T) wrote %s", v, text)
 		texts = append(texts, string(text))
 	}
 	for _, text := range texts {
 		for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte(canary))} {
-			if strings.Contains(text, form) {
-				t.Errorf("%q shows the secret as %q", text, form)
-			}
+			require.NotContains(t, text, form, "%q shows the secret as %q", text, form)
 		}
 	}
 }

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/secret"
 )
@@ -27,9 +28,7 @@ func fill(text string) uintptr {
 func left(t *testing.T, run func(func())) int {
 	t.Helper()
 	mem, err := os.Open("/proc/self/mem")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer mem.Close()
 	frame := make([]byte, 4<<10)
 	var at uintptr
@@ -63,9 +62,7 @@ func TestPanicGoesOn(t *testing.T) {
 	var none []byte
 	for _, f := range []func(){func() { panic("text") }, func() { none[0] = 1 }} {
 		text, _ := caught(f).(string)
-		if !strings.Contains(text, "stack_test.go") {
-			t.Errorf("a panic does not say where it was: %q", text)
-		}
+		require.Contains(t, text, "stack_test.go", "a panic does not say where it was: %q", text)
 	}
 	if p := caught(func() {}); p != nil {
 		t.Error(p)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestTextIsNotPrinted(t *testing.T) {
@@ -27,15 +29,11 @@ func TestTextRefuses(t *testing.T) {
 	}
 	var s Text
 	for _, in := range []string{"1", "null1", "[1]", `"`} {
-		if err := json.Unmarshal([]byte(in), &s); err == nil {
-			t.Errorf("%s is read", in)
-		}
+		require.Error(t, json.Unmarshal([]byte(in), &s), "%s is read", in)
 	}
 	s = Text("1234")
 	s.Wipe()
-	if string(s) != "\x00\x00\x00\x00" {
-		t.Error("not wiped")
-	}
+	require.Equal(t, "\x00\x00\x00\x00", string(s), "not wiped")
 }
 
 // FuzzText writes and reads back every text.
@@ -45,9 +43,7 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		b, err := json.Marshal(Text(text))
-		if (err == nil) != utf8.ValidString(text) {
-			t.Fatalf("%q: %v", text, err)
-		}
+		require.Equal(t, utf8.ValidString(text), (err == nil), "%q: %v", text, err)
 		if err != nil {
 			return
 		}
