@@ -40,9 +40,11 @@ func (tx *Tx) accumulator(b schema.Bucket) (*accumulator, error) {
 	if a := tx.sums[b]; a != nil {
 		return a, nil
 	}
-	if a := tx.s.staged.sums[b]; tx.w != nil && a != nil {
-		own := *a
-		return tx.keepAccumulator(b, &own), nil
+	if tx.w != nil { // a view sees what was committed
+		if a := tx.s.staged.sums[b]; a != nil {
+			own := *a
+			return tx.keepAccumulator(b, &own), nil
+		}
 	}
 	blob, err := tx.get(schema.KeyAccumulator(thisNode, b))
 	if err != nil {
@@ -202,8 +204,8 @@ func (tx *Tx) loadNode() (*node, error) {
 	if tx.node != nil {
 		return tx.node, nil
 	}
-	if n := tx.s.staged.node; tx.w != nil && n != nil {
-		own := *n
+	if tx.w != nil && tx.s.staged.node != nil {
+		own := *tx.s.staged.node
 		tx.node = &own
 		return tx.node, nil
 	}
