@@ -98,7 +98,7 @@ func underLeaked(records map[string]string, keys []*envelope.Key) (n int) {
 func TestRenewKeys(t *testing.T) {
 	dir, want := oldStore(t, "plain")
 	withFile(t, dir, "kek.key")
-	s := open(t, dir)
+	s := quiet(t, options(dir))
 	old := leaked(t, s)
 	require.Greater(t, underLeaked(storedNow(t, s), old), 100)
 	require.NoError(t, s.RenewKeys(t.Context(), ""))
@@ -115,7 +115,7 @@ func TestRenewKeys(t *testing.T) {
 	}
 	check()
 	closeStore(t, s)
-	s = open(t, dir)
+	s = quiet(t, options(dir))
 	check()
 	closeStore(t, s)
 }

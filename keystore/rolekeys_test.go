@@ -105,7 +105,7 @@ func TestOldPINOpensNothingNew(t *testing.T) {
 	for role, other := range map[pin.Role]pin.Role{pin.User: pin.SO, pin.SO: pin.User} {
 		t.Run(role.String(), func(t *testing.T) {
 			dir := tempDir(t)
-			s := open(t, dir)
+			s := quiet(t, options(dir))
 			pins := map[pin.Role]string{pin.User: "user PIN", pin.SO: "SO PIN"}
 			tok, _ := addBound(t, s, addUser(t, s, "alice"), pins[pin.User], pins[pin.SO])
 			ids := []object.ID{addPrivate(t, s, tok.ID, "old", "hidden")}
