@@ -122,6 +122,8 @@ func reopenStateWith(t *testing.T, o Options) (lines []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	s.patrols.stop()
+	s.patrols.background = background{}
 	err = s.View(func(tx *Tx) error { return readAll(tx) })
 	if err == nil && o.lazily {
 		err = s.walkOnce()
