@@ -41,7 +41,7 @@ func (s *Store) migrate(ctx context.Context, o Options, path string, from uint32
 	if err != nil {
 		return err
 	}
-	o.Log.Warn("the store was migrated; its old file is kept, and the KEKs of its time open it. It is overwritten and removed then, and before that when a KEK is removed or the root key is rotated",
+	o.Log.Warn("the store was migrated; its old file is kept, and the KEKs of its time open it. It is overwritten and removed at the date that is given, or when a KEK is removed or the root key is rotated",
 		"kept", kept, "until", time.Now().Add(keptFor).UTC().Format(time.DateOnly))
 	return nil
 }
