@@ -44,14 +44,14 @@ type KEK struct {
 	Kind     string // the scheme of its URI
 	Recovery bool
 	Opens    bool
-	Tried    time.Time // zero where it was not tried in this run
+	Tried    time.Time // zero if it was not tried in this run
 }
 
-// Rollback says whether an older copy of the data folder is found out.
+// Rollback is the state of rollback detection.
 type Rollback struct {
-	Protected bool      // a KEK counts
-	Counts    bool      // and did so when it was last asked
-	Accepted  time.Time // when an older copy was taken as it is; zero is never
+	Protected bool      // a KEK has a counter
+	Counts    bool      // the counter answered at the last attempt
+	Accepted  time.Time // when an older store was last accepted; zero is never
 }
 
 // Watch has the metrics tell of the daemon's state. It is called once.
