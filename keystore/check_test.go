@@ -51,7 +51,8 @@ func TestCheckCounts(t *testing.T) {
 }
 
 // TestCheckFindsEveryByte flips every byte of every key and value of a store
-// that is in use, removes each and adds others: the check finds each (P20).
+// that is in use, removes each and adds others: the check finds each. A fault in its own code
+// once corrupted the store of another token (tpm2-pkcs11 1.9.1).
 func TestCheckFindsEveryByte(t *testing.T) {
 	s, engine := full(t)
 	check(t, s) // whatever this remembers must not hide anything

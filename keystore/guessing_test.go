@@ -69,9 +69,9 @@ func storeOfPIN(t *testing.T, p string, bound bool) (dir string, records map[str
 
 // TestPINOnlySealed builds the same store with one PIN and with another, from the
 // same random numbers. The only record that differs by the PIN is the token's own,
-// it is sealed, and has the same length whatever the PIN: so who has the file and
-// no KEK would have to tell apart what AES-GCM under a random key makes of the two
-// (S30).
+// it is sealed, and its length does not depend on the PIN. To test a PIN against the file
+// without the KEK is to tell apart two outputs of AES-GCM under a random key. SoftHSM's store
+// allows such guessing (softhsm/SoftHSMv2#676).
 func TestPINOnlySealed(t *testing.T) {
 	for _, bound := range []bool{false, true} {
 		_, first, _, v1, _ := storeOfPIN(t, "123456", bound)

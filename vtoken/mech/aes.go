@@ -185,7 +185,7 @@ func (c *unpaddingCipher) Final() ([]byte, error) {
 	n, good := paddingLen(block)
 	if good != 1 {
 		clear(block)
-		return nil, ck.CKR_ENCRYPTED_DATA_INVALID // one answer, whatever the fault (S18)
+		return nil, ck.CKR_ENCRYPTED_DATA_INVALID // one code for every fault: no padding oracle
 	}
 	return block[:len(block)-n], nil
 }

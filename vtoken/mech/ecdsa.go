@@ -14,7 +14,7 @@ const maxRawDigest = 1024
 
 // ecdsaMechanisms sign a digest that the application made, or hash the data
 // (sections 6.3.12 and 6.3.13). A signature is r and s, each as long as the
-// order of the curve (C07).
+// order of the curve: OpenSSH accepts nothing else.
 func ecdsaMechanisms() []*Descriptor {
 	list := []*Descriptor{ecdsaMechanism(ck.CKM_ECDSA, func() sink {
 		return &collector{max: maxRawDigest, code: ck.CKR_DATA_LEN_RANGE}

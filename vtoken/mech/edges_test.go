@@ -41,7 +41,8 @@ func keysOfAllKinds(t testing.TB) []*mech.Key {
 	return list
 }
 
-// parametersOfAllKinds has good and bad ones, zero values included (S42).
+// parametersOfAllKinds has good and bad ones. The zero values are those of p11-kit's
+// CVE-2026-2100, where a derivation without parameters crashed the server.
 func parametersOfAllKinds() []ck.Parameter {
 	return []ck.Parameter{
 		nil, ck.RawParameter(nil), ck.RawParameter(make([]byte, 16)), ck.RawParameter(make([]byte, 15)),
@@ -61,7 +62,8 @@ func parametersOfAllKinds() []ck.Parameter {
 
 // Every mechanism with every kind of key and parameter: an answer, never a
 // panic, and a key of a type that the mechanism does not list is always
-// CKR_KEY_TYPE_INCONSISTENT, or its parameter is refused before (S09).
+// CKR_KEY_TYPE_INCONSISTENT, or its parameter is refused before. A wrong key type crashed
+// SoftHSM (softhsm/SoftHSMv2#854).
 func TestCrossProduct(t *testing.T) {
 	keys := keysOfAllKinds(t)
 	starts := 0
@@ -302,7 +304,7 @@ func TestRawRSAIsThePowerModuloN(t *testing.T) {
 }
 
 // Whatever is inside a ciphertext of PKCS #1 v1.5, decrypting it gives no error,
-// and the same bytes each time (S15 to S17).
+// and the same bytes each time: anything else is an oracle (OpenSC/OpenSC#2948).
 func TestPKCS1DecryptionNeverRefuses(t *testing.T) {
 	r := testRSA()
 	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
@@ -339,7 +341,7 @@ func TestPKCS1DecryptionNeverRefuses(t *testing.T) {
 }
 
 // Every last byte of a CBC_PAD plaintext: good padding is taken off, bad padding
-// is one code (S18).
+// is one code: several codes would be a padding oracle.
 func TestCBCPadding(t *testing.T) {
 	k := secretKey(t, ck.CKK_AES, random(32))
 	iv := ck.RawParameter(random(16))

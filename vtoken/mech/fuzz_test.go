@@ -10,8 +10,8 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// FuzzParseKey: a stored object of any content gives a key or a code (S45), and
-// what gives a key can be used.
+// FuzzParseKey: a stored object of any content gives a key or a code, and a key that parses
+// can be used. openCryptoki read past the end of tampered objects (CVE-2026-40253).
 func FuzzParseKey(f *testing.F) {
 	rsaKey, ecPriv := testRSA(), ecKey(f, elliptic.P256())
 	rsaPriv, err := object.PrivateTemplate(rsaKey)

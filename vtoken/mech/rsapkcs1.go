@@ -14,7 +14,7 @@ const pkcs1Overhead = 11
 
 // rsaPKCS1Mechanisms are PKCS #1 v1.5 (RFC 8017 sections 7.2 and 8.2; PKCS#11
 // sections 6.1.6 and 6.1.9). CKM_RSA_PKCS signs any bytes that fit, a DigestInfo
-// or not (C53).
+// or not: gnupg-pkcs11-scd signs raw input (alonbl/gnupg-pkcs11-scd#45).
 func rsaPKCS1Mechanisms() []*Descriptor {
 	plain := rsaPKCS1Signature(ck.CKM_RSA_PKCS, 0, func(k int) sink {
 		return &collector{max: k - pkcs1Overhead, code: ck.CKR_DATA_LEN_RANGE}

@@ -311,7 +311,7 @@ func (d *draft) merge(made ck.Template) error {
 	}
 	d.attrs = d.given
 	if len(d.given.Get(ck.CKA_ALLOWED_MECHANISMS)) == 0 {
-		d.attrs = d.given.Without(ck.CKA_ALLOWED_MECHANISMS) // an empty list is no list (C20)
+		d.attrs = d.given.Without(ck.CKA_ALLOWED_MECHANISMS) // an empty list is no list (openssl-projects/pkcs11-provider#217)
 	}
 	for _, a := range m.Clone() {
 		if d.schema.rules[a.Type] == nil {

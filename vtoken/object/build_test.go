@@ -185,10 +185,10 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: unique id or label is missing", c.name)
 		}
 		if c.name != "data" && !o.Attrs.Has(ck.CKA_ID) {
-			t.Errorf("%s: no id (C04)", c.name)
+			t.Errorf("%s: no id", c.name)
 		}
 		if o.Attrs.Has(ck.CKA_ALLOWED_MECHANISMS) {
-			t.Errorf("%s: allowed mechanisms are set (C20)", c.name)
+			t.Errorf("%s: allowed mechanisms are set", c.name)
 		}
 	}
 }

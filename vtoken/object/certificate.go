@@ -40,8 +40,8 @@ func parseCertificate(der []byte) (f certificateFields, err error) {
 	return certificateFields{t.Subject.FullBytes, t.Issuer.FullBytes, t.Serial.FullBytes, t.SPKI.FullBytes}, nil
 }
 
-// completeCertificate fills in what the certificate itself says (C82). A
-// certificate that is elsewhere, by CKA_URL, is taken at its word.
+// completeCertificate sets the subject, issuer and serial number from CKA_VALUE: Java builds
+// chains by them. The template of a certificate that is elsewhere, by CKA_URL, is believed.
 func completeCertificate(d *draft) error {
 	value := d.attrs.Get(ck.CKA_VALUE)
 	if len(value) == 0 {

@@ -11,7 +11,7 @@ import (
 )
 
 // Each attribute that may be turned: from, to, by C_SetAttributeValue and by
-// C_CopyObject (S03).
+// C_CopyObject. Some of SoftHSM's could be turned back (softhsm/SoftHSMv2#584).
 func TestTransitions(t *testing.T) {
 	const (
 		free = ck.CKR_OK

@@ -65,7 +65,7 @@ func TestTemplatesOfClients(t *testing.T) {
 }
 
 // What the OpenSSL provider does to use a token key fast: a copy in the session
-// (C22). It loosens nothing.
+// (openssl-projects/pkcs11-provider#55). It loosens nothing.
 func TestCopyToSession(t *testing.T) {
 	o := build(t, privateTemplate(t, testRSA()), on(ck.CKA_TOKEN))
 	c, err := o.Copy(ck.Template{off(ck.CKA_TOKEN)}, false)

@@ -49,8 +49,8 @@ func curveNamed(t *testing.T, name string) object.Curve {
 	return object.Curve{}
 }
 
-// The encodings of EC keys are the same to the byte, by whatever form the curve,
-// the number and the point come (C07).
+// The encodings of EC keys are the same to the byte, in whichever form the curve,
+// the number and the point come: OpenSSH reads two forms of Ed25519 parameters only.
 func TestCurveEncodings(t *testing.T) {
 	for _, v := range publishedKeys() {
 		c := curveNamed(t, v.curve)

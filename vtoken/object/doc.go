@@ -11,7 +11,7 @@
 // # Defaults that PKCS#11 leaves to the token
 //
 //   - CKA_TOKEN is false. CKA_PRIVATE is false for certificates and public
-//     keys, so that listing needs no PIN (C02), and true for everything else.
+//     keys, so that OpenSSH lists keys without a PIN, and true for everything else.
 //   - CKA_SENSITIVE is true and CKA_EXTRACTABLE is false. A sensitive key, private or
 //     secret and however it is made, has CKA_WRAP_WITH_TRUSTED true; a template that
 //     says false is taken at its word, and any wrapping key below may then carry it off.
@@ -22,16 +22,15 @@
 //     sign and derive for EC, encrypt, decrypt, sign and verify for AES, sign,
 //     verify and derive for other secrets. Wrapping and unwrapping have to be
 //     asked for. A template that turns any usage on gets exactly those.
-//   - CKA_LABEL and CKA_ID are there and empty (C04); a label has at most 255
-//     bytes, an id at most 128.
-//   - An empty CKA_ALLOWED_MECHANISMS is an unset one (C20): other tokens answer
-//     it for keys without a list, and programs copy what they read.
+//   - CKA_LABEL and CKA_ID are there and empty; a label has at most 255 bytes, an id at
+//     most 128. OpenSSH lists no key of a token where one lacks a label or has a longer one.
+//   - An empty CKA_ALLOWED_MECHANISMS is an unset one: other tokens answer it for keys
+//     without a list, and programs copy what they read.
 //   - CKA_EC_PARAMS is the curve's OID, even where the template names the curve.
 //     CKA_EC_POINT is an OCTET STRING around the uncompressed point, or around
 //     the bytes of RFC 8032 and RFC 7748: programs expect that of Edwards and
 //     Montgomery keys too, and read it whichever edition of the standard they
-//     follow. A template may give the bare point, an OCTET STRING or a BIT STRING
-//     (C07).
+//     follow. A template may give the bare point, an OCTET STRING or a BIT STRING.
 //   - An OTP key that has a CKA_OTP_TIME_INTERVAL, or whose
 //     CKA_OTP_TIME_REQUIREMENT is not ignored, makes passwords by time (TOTP, RFC
 //     6238), else by counter. What the caller may give (the time, or the counter)
@@ -76,5 +75,5 @@
 //   - OTP keys are neither wrapped nor unwrapped, and nothing but their use moves
 //     their counter. Passwords are decimal, of 6 to 8 digits.
 //   - The subject, issuer and serial number of a certificate are those inside
-//     its CKA_VALUE (C82); a template that says otherwise is inconsistent.
+//     its CKA_VALUE; a template that says otherwise is inconsistent.
 package object

@@ -11,8 +11,9 @@ var ErrSealed = ck.Errorf(ck.CKR_FUNCTION_FAILED, "the object's secret attribute
 // Read is the value of an attribute, as C_GetAttributeValue answers it. A
 // secret attribute of a sensitive or unextractable key is
 // CKR_ATTRIBUTE_SENSITIVE, an attribute that the object does not have
-// CKR_ATTRIBUTE_TYPE_INVALID, which an unset CKA_ALLOWED_MECHANISMS is too
-// (C20). The caller does not change the value.
+// CKR_ATTRIBUTE_TYPE_INVALID, which an unset CKA_ALLOWED_MECHANISMS is too:
+// OpenSSL's provider takes an empty list for one that allows nothing
+// (openssl-projects/pkcs11-provider#217). The caller does not change the value.
 func (o *Object) Read(t ck.AttributeType) ([]byte, error) {
 	if !IsSecret(o.Class(), t) {
 		a, ok := o.Attrs.Find(t)

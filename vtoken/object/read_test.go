@@ -120,7 +120,7 @@ func certificate(t *testing.T) []byte {
 }
 
 // A certificate answers its subject, issuer and serial number whether the
-// template gives them or not, and nothing else in their place (C82).
+// template gives them or not, and nothing else in their place.
 func TestCertificate(t *testing.T) {
 	der := certificate(t)
 	parsed, err := x509.ParseCertificate(der)

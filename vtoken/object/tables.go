@@ -34,7 +34,8 @@ var storageRules = []rule{
 	{typ: ck.CKA_UNIQUE_ID, flags: readOnly},
 }
 
-// publicByDefault replaces a row of storageRules (C02).
+// publicByDefault replaces a row of storageRules: OpenSSH lists public keys and certificates
+// before any login.
 var publicByDefault = []rule{
 	{typ: ck.CKA_PRIVATE, flags: onlyUp | inCopy, def: boolFalse},
 }

@@ -10,9 +10,8 @@ var weak = map[ck.MechanismType]ck.Flags{
 	ck.CKM_SHA1_RSA_PKCS_PSS: ck.CKF_VERIFY,
 	ck.CKM_ECDSA_SHA1:        ck.CKF_VERIFY,
 
-	// Sound, but NSS takes a token that lists it for one that opens PFX files, by
-	// unwrapping with AES-CBC, which no token here does (S11). Unlisted, NSS opens
-	// them itself and the import works.
+	// Sound, but NSS has a token that lists it open PFX files, with C_UnwrapKey and
+	// AES-CBC, which this policy refuses. NSS opens them itself where it is not listed.
 	ck.CKM_PKCS5_PBKD2: 0,
 
 	ck.CKM_MD5:              0,

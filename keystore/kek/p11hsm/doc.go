@@ -8,7 +8,7 @@
 // serial and slot-id find the token, object, id and type the key; exactly one
 // key has to fit. Of the query, module-path is required and pin-source names the
 // file with the user PIN, which only its owner may open; without it nobody logs
-// in. pin-value is refused: a PIN does not belong into a command line (K11).
+// in. pin-value is refused: other users of the machine can read a command line.
 //
 // Since the module runs in the daemon, its file, once links are followed, has to
 // belong to root or to the daemon's user, and nobody else may be able to write

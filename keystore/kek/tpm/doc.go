@@ -33,8 +33,8 @@
 //
 // A KEK without auth-file is exempt from the TPM's dictionary-attack counter:
 // it neither counts there nor is locked out by others. With auth-file a wrong
-// secret counts, once for each start of the daemon. PINs of tokens never reach
-// the TPM (S34).
+// secret counts, once for each start of the daemon. PINs of tokens never reach the TPM, where
+// wrong ones would lock out its other users, such as disk encryption (irtimmer/tpm2-pk11#75).
 //
 // # Format of a wrapped key
 //
