@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -271,56 +272,46 @@ func (c *checker) exchange(id schema.ID, _ []byte) error {
 	return nil
 }
 
-func (c *checker) user(id schema.ID, value []byte) error {
-	c.report.Users++
-	u, err := c.tx.user(id)
+// indexed reads a record and checks that its index entries exist.
+func indexed[R, J any](c *checker, e *entity[R, J], id schema.ID, value []byte) (*R, error) {
+	r, err := e.read(c.tx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tenant, _, err := cutTenant(value)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.expect(c.tx.userEntries(tenant, id, u))
+	return r, c.expect(e.entries(c.tx, tenant, id, r))
+}
+
+func (c *checker) user(id schema.ID, value []byte) error {
+	c.report.Users++
+	_, err := indexed(c, &users, id, value)
+	return err
 }
 
 func (c *checker) group(id schema.ID, value []byte) error {
 	c.report.Groups++
-	g, err := c.tx.group(id)
-	if err != nil {
-		return err
-	}
-	tenant, _, err := cutTenant(value)
-	if err != nil {
-		return err
-	}
-	return c.expect(c.tx.groupEntries(tenant, id, g))
+	_, err := indexed(c, &groups, id, value)
+	return err
 }
 
-func (c *checker) pending(id schema.ID, _ []byte) error {
+func (c *checker) pending(id schema.ID, value []byte) error {
 	c.report.Pending++
-	k, err := c.tx.pendingKey(id)
-	if err != nil {
+	k, err := indexed(c, &pendingKeys, id, value)
+	if k == nil {
 		return err
 	}
 	k.PKCS8.Wipe()
-	if _, err := c.tx.User(k.User); err != nil {
-		return err
-	}
-	return c.expect(c.tx.pendingEntries(k))
+	_, missing := c.tx.User(k.User)
+	return cmp.Or(missing, err)
 }
 
 func (c *checker) apiKey(id schema.ID, value []byte) error {
 	c.report.APIKeys++
-	k, err := c.tx.apiKey(id)
-	if err != nil {
-		return err
-	}
-	tenant, _, err := cutTenant(value)
-	if err != nil {
-		return err
-	}
-	return c.expect(c.tx.keyEntries(tenant, id, k))
+	_, err := indexed(c, &apiKeys, id, value)
+	return err
 }
 
 func (c *checker) token(id schema.ID, value []byte) error {
