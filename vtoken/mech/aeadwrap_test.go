@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"vtoken/vtoken/ck"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Keys wrapped in the modes that authenticate are the published messages of
@@ -39,18 +41,18 @@ func TestAuthenticatedWrapVectors(t *testing.T) {
 				bad := bytes.Clone(wrapped)
 				bad[i] ^= 4
 				_, err := d.Unwrap(k, p, bad)
-				wantCode(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
+				require.Equal(t, ck.CKR_AEAD_DECRYPT_FAILED, ck.CodeOf(err))
 			}
 			_, err = d.Unwrap(k, p, wrapped[:3])
-			wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+			require.Equal(t, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CodeOf(err))
 		}
 		other := *v.p
 		other.AAD = []byte("another")
 		_, err = d.Unwrap(k, &other, wrapped)
-		wantCode(t, err, ck.CKR_AEAD_DECRYPT_FAILED)
+		require.Equal(t, ck.CKR_AEAD_DECRYPT_FAILED, ck.CodeOf(err))
 		for _, p := range []ck.Parameter{nil, v.p.Plain(), ck.RawParameter("12 bytes ...")} {
 			_, err = d.Wrap(k, p, plain) // the caller's own nonce
-			wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+			require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 		}
 	}
 }
@@ -60,14 +62,13 @@ func TestCCMWrapLength(t *testing.T) {
 	d, k := lookup(t, ck.CKM_AES_CCM), secretKey(t, ck.CKK_AES, random(16))
 	p := &ck.WrapParams{MessageParams: ck.MessageParams{Mechanism: ck.CKM_AES_CCM, TagBits: 128, Nonce: random(12), DataLen: 16}}
 	wrapped, err := d.Wrap(k, p, random(16))
-	if err != nil || len(wrapped) != 32 {
-		t.Fatalf("%d bytes, %v", len(wrapped), err)
-	}
+	require.NoError(t, err, "%d bytes", len(wrapped))
+	require.Len(t, wrapped, 32, "%d bytes", len(wrapped))
 	_, err = d.Wrap(k, p, random(17))
-	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+	require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err))
 	p.DataLen = 15
 	_, err = d.Unwrap(k, p, wrapped)
-	wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+	require.Equal(t, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CodeOf(err))
 }
 
 // A wrapped key has a tag that nobody finds by trying.
@@ -80,9 +81,9 @@ func TestCCMWrapTag(t *testing.T) {
 			code = ck.CKR_MECHANISM_PARAM_INVALID
 		}
 		_, err := d.Wrap(k, p, random(16))
-		wantCode(t, err, code)
+		require.Equal(t, code, ck.CodeOf(err))
 		enc := mustRun(t, d.Encrypt, k, p.Plain(), random(16))
 		_, err = d.Unwrap(k, p.Plain(), enc)
-		wantCode(t, err, code)
+		require.Equal(t, code, ck.CodeOf(err))
 	}
 }

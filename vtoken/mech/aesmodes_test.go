@@ -7,6 +7,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
+
+	"github.com/stretchr/testify/require"
 )
 
 // RFC 4493 section 4, and the examples of NIST for longer keys.
@@ -45,7 +47,7 @@ func TestCMACVectors(t *testing.T) {
 		}
 	}
 	_, err := lookup(t, ck.CKM_AES_CMAC_GENERAL).Sign(secretKey(t, ck.CKK_AES, random(16)), ck.MACGeneralParams(17))
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 }
 
 func count(from, n int) []byte {
@@ -83,7 +85,7 @@ func TestCCMVectors(t *testing.T) {
 			bad := bytes.Clone(enc)
 			bad[i] ^= 0x10
 			_, err := run(t, lookup(t, ck.CKM_AES_CCM).Decrypt, k, p, bad)
-			wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+			require.Equal(t, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CodeOf(err))
 		}
 	}
 }
@@ -97,17 +99,17 @@ func TestCCMRefuses(t *testing.T) {
 		{Nonce: count(0, 7), MACLen: 16, DataLen: mech.MaxWhole + 1}, {Nonce: count(0, 7), MACLen: 16, DataLen: 1 << 63},
 	} {
 		_, err := d.Encrypt(k, p)
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 	p := ck.CCMParams{Nonce: count(0, 12), MACLen: 16, DataLen: 5}
 	_, err := run(t, d.Encrypt, k, p, []byte("four"))
-	wantCode(t, err, ck.CKR_DATA_LEN_RANGE)
+	require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(err))
 	_, err = run(t, d.Encrypt, k, p, []byte("is six"))
-	wantCode(t, err, ck.CKR_DATA_LEN_RANGE)
+	require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(err))
 	_, err = run(t, d.Decrypt, k, p, make([]byte, 20))
-	wantCode(t, err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
+	require.Equal(t, ck.CKR_ENCRYPTED_DATA_LEN_RANGE, ck.CodeOf(err))
 	_, err = run(t, d.Decrypt, k, p, make([]byte, 22))
-	wantCode(t, err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
+	require.Equal(t, ck.CKR_ENCRYPTED_DATA_LEN_RANGE, ck.CodeOf(err))
 }
 
 // RFC 8439 section 2.8.2.
@@ -117,22 +119,20 @@ func TestChaCha20Poly1305Vector(t *testing.T) {
 	p := ck.ChaCha20Poly1305Params{Nonce: unhex(t, "070000004041424344454647"), AAD: unhex(t, "50515253c0c1c2c3c4c5c6c7")}
 	d := lookup(t, ck.CKM_CHACHA20_POLY1305)
 	enc := mustRun(t, d.Encrypt, k, p, pieces([]byte(plain))...)
-	if hex.EncodeToString(enc[:16]) != "d31a8d34648e60db7b86afbc53ef7ec2" || hex.EncodeToString(enc[len(plain):]) != "1ae10b594f09e26a7e902ecbd0600691" {
-		t.Errorf("encrypts to %x", enc)
-	}
-	if dec := mustRun(t, d.Decrypt, k, p, pieces(enc)...); string(dec) != plain {
-		t.Errorf("decrypts to %q", dec)
-	}
+	require.Equal(t, "d31a8d34648e60db7b86afbc53ef7ec2", hex.EncodeToString(enc[:16]), "encrypts to %x", enc)
+	require.Equal(t, "1ae10b594f09e26a7e902ecbd0600691", hex.EncodeToString(enc[len(plain):]), "encrypts to %x", enc)
+	dec := mustRun(t, d.Decrypt, k, p, pieces(enc)...)
+	require.Equal(t, plain, string(dec), "decrypts to %q", dec)
 	for _, i := range []int{0, 50, len(enc) - 1} {
 		bad := bytes.Clone(enc)
 		bad[i] ^= 1
 		_, err := run(t, d.Decrypt, k, p, bad)
-		wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+		require.Equal(t, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CodeOf(err))
 	}
 	_, err := run(t, d.Decrypt, k, p, enc[:15])
-	wantCode(t, err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
+	require.Equal(t, ck.CKR_ENCRYPTED_DATA_LEN_RANGE, ck.CodeOf(err))
 	for _, n := range []int{0, 8, 24} {
 		_, err := d.Encrypt(k, ck.ChaCha20Poly1305Params{Nonce: make([]byte, n)})
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
+
+	"github.com/stretchr/testify/require"
 )
 
 // BenchmarkSign is one signature from SignInit to the bytes, as the engine does
@@ -32,15 +34,10 @@ func BenchmarkSign(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				s, err := d.Sign(c.k, c.p)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if err := s.Update(c.data); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := s.Final(); err != nil {
-					b.Fatal(err)
-				}
+				require.NoError(b, err)
+				require.NoError(b, s.Update(c.data))
+				_, err = s.Final()
+				require.NoError(b, err)
 			}
 		})
 	}

@@ -7,6 +7,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // FIPS 81 (table B1), NIST SP 800-67 (appendix B.1) and SP 800-38B (appendix D.4);
@@ -35,14 +37,14 @@ func TestDESDecrypts(t *testing.T) {
 			t.Errorf("%v encrypts", v.m)
 		}
 		_, err := d.Decrypt(secretKey(t, ck.CKK_AES, random(16)), v.p)
-		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	}
 	k := secretKey(t, ck.CKK_DES3, unhex(t, triple))
 	bad := make([]byte, 16)
 	_, err := run(t, lookup(t, ck.CKM_DES3_CBC_PAD).Decrypt, k, ck.RawParameter(make([]byte, 8)), bad)
-	wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+	require.Equal(t, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CodeOf(err))
 	_, err = lookup(t, ck.CKM_DES3_CBC).Decrypt(k, ck.RawParameter(make([]byte, 16)))
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 }
 
 func TestDESCMACVerifies(t *testing.T) {
@@ -58,9 +60,7 @@ func TestDESCMACVerifies(t *testing.T) {
 			t.Errorf("%s: %v", v.data, err)
 		}
 	}
-	if lookup(t, ck.CKM_DES3_CMAC).Sign != nil {
-		t.Error("CKM_DES3_CMAC signs")
-	}
+	require.Nil(t, lookup(t, ck.CKM_DES3_CMAC).Sign, "CKM_DES3_CMAC signs")
 }
 
 func TestDESKeys(t *testing.T) {
@@ -77,7 +77,7 @@ func TestDESKeys(t *testing.T) {
 		_, err := object.Build(object.Source{}, ck.Template{
 			ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, c.kt), ck.Bytes(ck.CKA_VALUE, c.value),
 		})
-		wantCode(t, err, c.want)
+		require.Equal(t, c.want, ck.CodeOf(err))
 	}
 }
 
@@ -85,28 +85,22 @@ func TestDESKeys(t *testing.T) {
 // algorithm policy would not see it.
 func TestMD5(t *testing.T) {
 	h, err := lookup(t, ck.CKM_MD5).Digest(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	h.Write([]byte("abc"))
-	if got := hex.EncodeToString(h.Sum(nil)); got != "900150983cd24fb0d6963f7d28e17f72" {
-		t.Errorf("the digest is %s", got)
-	}
+	got := hex.EncodeToString(h.Sum(nil))
+	require.Equal(t, "900150983cd24fb0d6963f7d28e17f72", got, "the digest is %s", got)
 	k := secretKey(t, ck.CKK_MD5_HMAC, []byte("Jefe"))
-	if mac := sign(t, ck.CKM_MD5_HMAC, k, nil, []byte("what do ya want for nothing?")); hex.EncodeToString(mac) != "750c783e6ab0b503eaa86e310a5db738" {
-		t.Errorf("the MAC is %x", mac)
-	}
+	mac := sign(t, ck.CKM_MD5_HMAC, k, nil, []byte("what do ya want for nothing?"))
+	require.Equal(t, "750c783e6ab0b503eaa86e310a5db738", hex.EncodeToString(mac), "the MAC is %x", mac)
 	r := testRSA()
 	sig := sign(t, ck.CKM_MD5_RSA_PKCS, privateKey(t, r), nil, []byte("old"))
-	if err := verify(t, ck.CKM_MD5_RSA_PKCS, publicKey(t, &r.PublicKey), nil, sig, []byte("old")); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, verify(t, ck.CKM_MD5_RSA_PKCS, publicKey(t, &r.PublicKey), nil, sig, []byte("old")))
 	_, err = lookup(t, ck.CKM_RSA_PKCS_PSS).Sign(privateKey(t, r), ck.RSAPkcsPssParams{HashAlg: ck.CKM_MD5, MGF: ck.CKG_MGF1_SHA1})
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	_, err = lookup(t, ck.CKM_RSA_PKCS_OAEP).Encrypt(publicKey(t, &r.PublicKey), ck.RSAPkcsOaepParams{HashAlg: ck.CKM_MD5, MGF: ck.CKG_MGF1_SHA1, Source: 1})
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	_, err = lookup(t, ck.CKM_HKDF_DERIVE).Derive(secretKey(t, ck.CKK_HKDF, random(16)), ck.HKDFParams{Expand: true, PRF: ck.CKM_MD5}, generic(8))
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	_, err = lookup(t, ck.CKM_SP800_108_COUNTER_KDF).Derive(secretKey(t, ck.CKK_MD5_HMAC, random(16)), ck.SP800108Params{PRF: ck.CKM_MD5_HMAC}, generic(8))
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 }

@@ -9,6 +9,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func curveNamed(t testing.TB, name string) object.Curve {
@@ -30,13 +32,9 @@ func privateOn(t testing.TB, c object.Curve, value []byte) (*object.Object, *mec
 		ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, c.KeyType),
 		ck.Bytes(ck.CKA_EC_PARAMS, c.OID), ck.Bytes(ck.CKA_VALUE, value),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	k, err := mech.ParseKey(o, provider(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return o, k
 }
 
@@ -45,22 +43,17 @@ func TestSignAfterECDH(t *testing.T) {
 	for _, c := range curves(ck.CKK_EC) {
 		priv, pub := pairOn(t, c)
 		other, err := c.Generate()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		point, err := object.EncodePoint(c.Public(other))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for range 2 {
 			sig := sign(t, ck.CKM_ECDSA_SHA256, priv, nil, []byte("text"))
 			if err := verify(t, ck.CKM_ECDSA_SHA256, pub, nil, sig, []byte("text")); err != nil {
 				t.Errorf("%s: %v", c.Name, err)
 			}
 			p := ck.ECDH1DeriveParams{KDF: ck.CKD_NULL, PublicData: point}
-			if _, err := derive(t, ck.CKM_ECDH1_DERIVE, priv, p, generic(16)); err != nil {
-				t.Fatal(err)
-			}
+			_, err := derive(t, ck.CKM_ECDH1_DERIVE, priv, p, generic(16))
+			require.NoError(t, err)
 		}
 	}
 }
@@ -121,9 +114,7 @@ func TestECDHVectors(t *testing.T) {
 		_, k := privateOn(t, curveNamed(t, v.curve), unhex(t, v.private))
 		peer := unhex(t, v.peer)
 		wrapped, err := asn1.Marshal(peer)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, m := range []ck.MechanismType{ck.CKM_ECDH1_DERIVE, ck.CKM_ECDH1_COFACTOR_DERIVE} {
 			for _, data := range [][]byte{peer, wrapped} {
 				p := ck.ECDH1DeriveParams{KDF: ck.CKD_NULL, PublicData: data}
@@ -156,9 +147,7 @@ func TestECDHAgrees(t *testing.T) {
 				return ck.ECDH1DeriveParams{KDF: kdf, SharedData: shared, PublicData: o.Attrs.Get(ck.CKA_EC_POINT)}
 			}
 			here, err := derive(t, ck.CKM_ECDH1_DERIVE, a.key, p(b.object), aes)
-			if err != nil {
-				t.Fatalf("%s: %v", c.Name, err)
-			}
+			require.NoError(t, err, "%s", c.Name)
 			there, err := derive(t, ck.CKM_ECDH1_DERIVE, b.key, p(a.object), aes)
 			if err != nil || !bytes.Equal(here, there) || len(here) != 24 {
 				t.Errorf("%s with function %d: %x and %x, %v", c.Name, kdf, here, there, err)
@@ -175,13 +164,9 @@ type pair struct {
 func newPrivate(t testing.TB, c object.Curve) pair {
 	t.Helper()
 	key, err := c.Generate()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	tpl, err := object.PrivateTemplate(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	v, _ := tpl.Find(ck.CKA_VALUE)
 	o, k := privateOn(t, c, v.Value)
 	return pair{o, k}

@@ -15,6 +15,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // keysOfAllKinds is one key of each kind that there is.
@@ -86,9 +88,7 @@ func TestCrossProduct(t *testing.T) {
 			}
 		}
 	}
-	if starts < 100 {
-		t.Errorf("only %d operations start", starts)
-	}
+	require.GreaterOrEqual(t, starts, 100, "only %d operations start", starts)
 }
 
 // startAll starts each operation that the mechanism has and, where it starts,
@@ -146,39 +146,29 @@ func TestInfoFollowsFromFunctions(t *testing.T) {
 			t.Errorf("%v: key sizes %d to %d", m, i.MinKeySize, i.MaxKeySize)
 		}
 	}
-	if !slices.IsSorted(mech.List()) {
-		t.Error("the list is not sorted")
-	}
+	require.True(t, slices.IsSorted(mech.List()), "the list is not sorted")
 }
 
 // Keys of 1024 bits work: what they may be used for is the token's policy.
 func TestSmallRSAKeys(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	pub := publicKey(t, &small.PublicKey)
 	digest := sha256.Sum256([]byte("old"))
 	sig, err := rsa.SignPKCS1v15(nil, small, crypto.SHA256, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := verify(t, ck.CKM_SHA256_RSA_PKCS, pub, nil, sig, []byte("old")); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, verify(t, ck.CKM_SHA256_RSA_PKCS, pub, nil, sig, []byte("old")))
 	again := sign(t, ck.CKM_SHA256_RSA_PKCS, &mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: loaded(t, small)}, nil, []byte("old"))
-	if !bytes.Equal(again, sig) {
-		t.Errorf("%x, want %x", again, sig)
-	}
+	require.Equal(t, sig, again)
 	for hash, code := range map[ck.MechanismType]ck.Error{ck.CKM_SHA256: ck.CKR_OK, ck.CKM_SHA512: ck.CKR_KEY_SIZE_RANGE} {
 		p := ck.RSAPkcsOaepParams{HashAlg: hash, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED}
 		_, err := lookup(t, ck.CKM_RSA_PKCS_OAEP).Encrypt(pub, p)
-		wantCode(t, err, code)
+		require.Equal(t, code, ck.CodeOf(err))
 	}
 	// A key that came in by no template.
 	tiny := tinyRSA{}
 	_, err = lookup(t, ck.CKM_RSA_PKCS).Sign(&mech.Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, RSA: tiny}, nil)
-	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+	require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err))
 }
 
 // loaded is a key as the provider has it, that no template would bring in.
@@ -189,9 +179,7 @@ func loaded(t testing.TB, key *rsa.PrivateKey) mech.RSAPrivate {
 		Public: &key.PublicKey, D: key.D.Bytes(), P: key.Primes[0].Bytes(), Q: key.Primes[1].Bytes(),
 		Dp: crt.Dp.Bytes(), Dq: crt.Dq.Bytes(), QInv: crt.Qinv.Bytes(),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return k
 }
 
@@ -214,9 +202,7 @@ func TestDataLengths(t *testing.T) {
 
 	signing := func(m ck.MechanismType, p ck.Parameter, n int) error {
 		s, err := lookup(t, m).Sign(priv, p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if err := s.Update(make([]byte, n)); err != nil {
 			return err
 		}
@@ -268,19 +254,16 @@ func TestNumbersAboveTheModulus(t *testing.T) {
 	r := testRSA()
 	n := r.N.FillBytes(make([]byte, 256))
 	s, err := lookup(t, ck.CKM_RSA_X_509).Sign(privateKey(t, r), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Update(n); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, s.Update(n))
 	_, err = s.Final()
-	wantCode(t, err, ck.CKR_DATA_INVALID)
+	require.Equal(t, ck.CKR_DATA_INVALID, ck.CodeOf(err))
 	for _, m := range []ck.MechanismType{ck.CKM_RSA_X_509, ck.CKM_RSA_PKCS} {
 		_, err = run(t, lookup(t, m).Decrypt, privateKey(t, r), nil, n)
-		wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+		require.Equal(t, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CodeOf(err))
 	}
-	wantCode(t, verify(t, ck.CKM_RSA_X_509, publicKey(t, &r.PublicKey), nil, n, []byte{1}), ck.CKR_SIGNATURE_INVALID)
+	err = verify(t, ck.CKM_RSA_X_509, publicKey(t, &r.PublicKey), nil, n, []byte{1})
+	require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(err))
 }
 
 func TestRawRSAIsThePowerModuloN(t *testing.T) {
@@ -288,18 +271,13 @@ func TestRawRSAIsThePowerModuloN(t *testing.T) {
 	priv, pub := privateKey(t, r), publicKey(t, &r.PublicKey)
 	for range 20 {
 		x, err := rand.Int(rand.Reader, r.N)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		in := x.Bytes()
 		want := new(big.Int).Exp(x, r.D, r.N).FillBytes(make([]byte, 256))
-		if got := sign(t, ck.CKM_RSA_X_509, priv, nil, in); !bytes.Equal(got, want) {
-			t.Fatal("the private operation is not the power")
-		}
+		got := sign(t, ck.CKM_RSA_X_509, priv, nil, in)
+		require.Equal(t, want, got, "the private operation is not the power")
 		back := mustRun(t, lookup(t, ck.CKM_RSA_X_509).Encrypt, pub, nil, want)
-		if new(big.Int).SetBytes(back).Cmp(x) != 0 {
-			t.Fatal("the public operation does not undo the private one")
-		}
+		require.Equal(t, 0, new(big.Int).SetBytes(back).Cmp(x), "the public operation does not undo the private one")
 	}
 }
 
@@ -379,29 +357,24 @@ func TestGCMReleasesNothingUnverified(t *testing.T) {
 			bad := bytes.Clone(enc)
 			bad[mathrand.IntN(len(bad))] ^= 1 << mathrand.IntN(8)
 			out, err := run(t, lookup(t, ck.CKM_AES_GCM).Decrypt, k, p, pieces(bad)...)
-			wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
-			if len(out) > 0 {
-				t.Fatalf("%d bytes were put out", len(out))
-			}
+			require.Equal(t, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CodeOf(err))
+			require.Empty(t, out, "%d bytes were put out", len(out))
 		}
 		other := p
 		other.AAD = nil
 		_, err := run(t, lookup(t, ck.CKM_AES_GCM).Decrypt, k, other, enc)
-		wantCode(t, err, ck.CKR_ENCRYPTED_DATA_INVALID)
+		require.Equal(t, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CodeOf(err))
 	}
 }
 
 func TestGCMIsBounded(t *testing.T) {
 	k := secretKey(t, ck.CKK_AES, random(16))
 	c, err := lookup(t, ck.CKM_AES_GCM).Encrypt(k, ck.GCMParams{IV: random(12), TagBits: 128})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = c.Update(make([]byte, mech.MaxGCM)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	_, err = c.Update(make([]byte, mech.MaxGCM))
+	require.NoError(t, err)
 	_, err = c.Update([]byte{1})
-	wantCode(t, err, ck.CKR_DATA_LEN_RANGE)
+	require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(err))
 }
 
 // A long stream through the modes that have no bound: what comes out is what one
@@ -414,35 +387,23 @@ func TestStreams(t *testing.T) {
 		ck.CKM_AES_CTR: ck.AESCtrParams{CounterBits: 128},
 	} {
 		enc, err := lookup(t, m).Encrypt(k, p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		dec, err := lookup(t, m).Decrypt(k, p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		in, out := sha256.New(), sha256.New()
 		for range 32 {
 			in.Write(piece)
 			c, err := enc.Update(piece)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			d, err := dec.Update(c)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			out.Write(d)
 		}
 		c, err := enc.Final()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, step := range []func() ([]byte, error){func() ([]byte, error) { return dec.Update(c) }, dec.Final} {
 			d, err := step()
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			out.Write(d)
 		}
 		if !bytes.Equal(in.Sum(nil), out.Sum(nil)) {
@@ -453,18 +414,13 @@ func TestStreams(t *testing.T) {
 
 func TestParseKeyRefuses(t *testing.T) {
 	o, err := object.Build(object.Source{}, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, err = mech.ParseKey(o, provider(t))
-	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	tpl, err := object.PrivateTemplate(testRSA())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o, err = object.Build(object.Source{}, tpl); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	o, err = object.Build(object.Source{}, tpl)
+	require.NoError(t, err)
 	if _, err = mech.ParseKey(o.WithoutSecret(), provider(t)); err != object.ErrSealed {
 		t.Errorf("a sealed key: %v", err)
 	}
@@ -488,17 +444,13 @@ func TestECDSADigestLengths(t *testing.T) {
 			}
 		}
 		s, err := lookup(t, ck.CKM_ECDSA).Sign(priv, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantCode(t, s.Update(make([]byte, 1025)), ck.CKR_DATA_LEN_RANGE)
+		require.NoError(t, err)
+		require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(s.Update(make([]byte, 1025))))
 	}
 }
 
 // An empty number is 0, whose power is 0: no key is told anything by it.
 func TestRawRSAOfNothing(t *testing.T) {
 	sig := sign(t, ck.CKM_RSA_X_509, privateKey(t, testRSA()), nil)
-	if !bytes.Equal(sig, make([]byte, 256)) {
-		t.Errorf("the signature is %x", sig)
-	}
+	require.Equal(t, make([]byte, 256), sig, "the signature is %x", sig)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"vtoken/vtoken/ck"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Signatures whose padding is nearly right, as forgers make them of keys with
@@ -54,7 +56,6 @@ func TestPKCS1SignatureForgeries(t *testing.T) {
 		}
 	}
 	// What CKM_RSA_PKCS signs is the same with a DigestInfo from the application.
-	if !bytes.Equal(sign(t, ck.CKM_RSA_PKCS, priv, nil, info), sign(t, ck.CKM_SHA256_RSA_PKCS, priv, nil, message)) {
-		t.Error("CKM_RSA_PKCS of a DigestInfo is not CKM_SHA256_RSA_PKCS")
-	}
+	require.Equal(t, sign(t, ck.CKM_SHA256_RSA_PKCS, priv, nil, message), sign(t, ck.CKM_RSA_PKCS, priv, nil, info),
+		"CKM_RSA_PKCS of a DigestInfo is not CKM_SHA256_RSA_PKCS")
 }

@@ -8,6 +8,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // FuzzParseKey: a stored object of any content gives a key or a code, and a key that parses
@@ -15,24 +17,16 @@ import (
 func FuzzParseKey(f *testing.F) {
 	rsaKey, ecPriv := testRSA(), ecKey(f, elliptic.P256())
 	rsaPriv, err := object.PrivateTemplate(rsaKey)
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	ecTpl, err := object.PrivateTemplate(ecPriv)
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	pub, err := object.PublicTemplate(&ecPriv.PublicKey)
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	aes := ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Bytes(ck.CKA_VALUE, make([]byte, 16))}
 	otp := object.NewOTP(object.OTP{Period: 30}, make([]byte, 20), 0, "otp", nil)
 	for _, tpl := range []ck.Template{rsaPriv, ecTpl, pub, aes, otp} {
 		o, err := object.Build(object.Source{}, tpl)
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		f.Add(o.Attrs.AppendBinary(nil), o.Secret.AppendBinary(nil))
 	}
 	f.Fuzz(func(t *testing.T, attrs, secret []byte) {
@@ -46,9 +40,7 @@ func FuzzParseKey(f *testing.F) {
 		}
 		k, err := mech.ParseKey(&object.Object{Attrs: a, Secret: s}, provider(t))
 		if err != nil {
-			if ck.CodeOf(err) == ck.CKR_GENERAL_ERROR {
-				t.Fatalf("an error without a code: %v", err)
-			}
+			require.NotEqual(t, ck.CKR_GENERAL_ERROR, ck.CodeOf(err), "an error without a code: %v", err)
 			return
 		}
 		for _, m := range []ck.MechanismType{ck.CKM_ECDSA, ck.CKM_RSA_PKCS, ck.CKM_AES_ECB, ck.CKM_SHA256_HMAC, ck.CKM_HOTP} {

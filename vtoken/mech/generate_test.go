@@ -5,6 +5,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestGenerateKey(t *testing.T) {
@@ -37,9 +39,7 @@ func TestGenerateKey(t *testing.T) {
 			continue
 		}
 		o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: c.m, Made: made}, tpl)
-		if err != nil {
-			t.Fatalf("%v: %v", c.m, err)
-		}
+		require.NoError(t, err)
 		if kt, _ := o.KeyType(); kt != c.kt || !o.Bool(ck.CKA_LOCAL) || !o.Bool(ck.CKA_ALWAYS_SENSITIVE) || !o.Bool(ck.CKA_NEVER_EXTRACTABLE) {
 			t.Errorf("%v makes %v", c.m, o.Attrs)
 		}
@@ -86,9 +86,7 @@ func TestGenerateKeyPair(t *testing.T) {
 		}
 		src.Made = priv
 		o, err := object.Build(src, nil)
-		if err != nil {
-			t.Fatalf("%v: private key: %v", c.m, err)
-		}
+		require.NoError(t, err, "%v: private key", c.m)
 		if !o.Bool(ck.CKA_WRAP_WITH_TRUSTED) || !o.Sensitive() || o.Extractable() {
 			t.Errorf("%v: private key is not guarded", c.m)
 		}

@@ -9,6 +9,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // The values of RFC 4226, appendix D.
@@ -33,13 +35,9 @@ func rfcSeed(n int) secret.Bytes { return secret.Bytes(strings.Repeat("123456789
 func otpKey(t *testing.T, o object.OTP, seed secret.Bytes, more ...ck.Attribute) (*object.Object, *Key) {
 	t.Helper()
 	obj, err := object.Build(object.Source{}, append(object.NewOTP(o, seed, 0, "otp", []byte{1}), more...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	k, err := ParseKey(obj, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return obj, k
 }
 
@@ -48,20 +46,13 @@ func password(t *testing.T, o *object.Object, k *Key, p ck.Parameter, now time.T
 	t.Helper()
 	d, _ := Lookup(ck.CKM_HOTP)
 	s, err := d.Sign(k, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Update(nil); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, s.Update(nil))
 	next, err := s.(Stateful).Advance(o.Attrs, now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	out, err := s.Final()
-	if err != nil || len(out) != s.Len() {
-		t.Fatalf("%d bytes of %d: %v", len(out), s.Len(), err)
-	}
+	require.NoError(t, err, "%d bytes of %d", len(out), s.Len())
+	require.Len(t, out, s.Len(), "%d bytes of %d", len(out), s.Len())
 	return string(out), o.Advanced(next)
 }
 
@@ -73,9 +64,9 @@ func TestHOTPVectors(t *testing.T) {
 			t.Errorf("counter %d: %s, want %s", i, got, want)
 		}
 	}
-	if c, ok := object.OTPCounter(o.Attrs); !ok || c != uint64(len(rfc4226)) {
-		t.Errorf("the counter is %d after %d passwords", c, len(rfc4226))
-	}
+	c, ok := object.OTPCounter(o.Attrs)
+	require.True(t, ok, "the counter is %d after %d passwords", c, len(rfc4226))
+	require.Equal(t, uint64(len(rfc4226)), c, "the counter is %d after %d passwords", c, len(rfc4226))
 }
 
 func TestTOTPVectors(t *testing.T) {
@@ -182,9 +173,7 @@ func TestCounterMovesOn(t *testing.T) {
 		{1<<64 - 1, nil, 0, ck.CKR_FUNCTION_REJECTED},
 	} {
 		s, err := d.Sign(k, tc.p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if _, err := s.Final(); err == nil {
 			t.Error("a password without a counter")
 		}
@@ -195,9 +184,8 @@ func TestCounterMovesOn(t *testing.T) {
 			t.Errorf("%d, %v: then %x, want %d", tc.has, tc.p, a.Value, tc.then)
 		}
 	}
-	if err := errorOfUpdate(d, k); ck.CodeOf(err) != ck.CKR_DATA_LEN_RANGE {
-		t.Errorf("with data: %v", err)
-	}
+	err := errorOfUpdate(d, k)
+	require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(err), "with data: %v", err)
 }
 
 func errorOfUpdate(d *Descriptor, k *Key) error {
@@ -237,12 +225,10 @@ func TestHOTPVerifies(t *testing.T) {
 		rfc4226[3]: ck.CKR_OK, rfc4226[4]: ck.CKR_SIGNATURE_INVALID, "12345": ck.CKR_SIGNATURE_LEN_RANGE, "": ck.CKR_SIGNATURE_LEN_RANGE,
 	} {
 		v, err := d.Verify(k, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if next, err := v.(Stateful).Advance(o.Attrs, time.Time{}); err != nil || next != nil {
-			t.Fatalf("a verification changes %v, %v", next, err)
-		}
+		require.NoError(t, err)
+		next, err := v.(Stateful).Advance(o.Attrs, time.Time{})
+		require.NoError(t, err, "a verification changes %v", next)
+		require.Nil(t, next, "a verification changes %v", next)
 		if err := v.Final([]byte(value)); ck.CodeOf(err) != code {
 			t.Errorf("%q: %v, want %v", value, err, code)
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"vtoken/vtoken/ck"
+
+	"github.com/stretchr/testify/require"
 )
 
 // The encoding of PSS that is ours, against crypto/rsa, for keys whose encoded
@@ -15,13 +17,9 @@ import (
 func TestPSSEncodingAgreesWithCryptoRSA(t *testing.T) {
 	for _, bits := range []int{2048, 2049} {
 		key, err := rsa.GenerateKey(rand.Reader, bits)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		raw, err := newRawPrivate(key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, h := range hashAlgs() {
 			if h.mgf == 0 {
 				continue
@@ -33,16 +31,12 @@ func TestPSSEncodingAgreesWithCryptoRSA(t *testing.T) {
 			opts := &rsa.PSSOptions{SaltLength: 17}
 
 			ours, _, err := raw.private(v.encode(digest, salt, bits-1))
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if err := rsa.VerifyPSS(&key.PublicKey, h.hash, digest, ours, opts); err != nil {
 				t.Errorf("%v, %d bits: crypto/rsa refuses ours: %v", h.hash, bits, err)
 			}
 			theirs, err := rsa.SignPSS(rand.Reader, key, h.hash, digest, opts)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			em, _ := raw.public(theirs)
 			if !v.matches(em, digest, bits-1) {
 				t.Errorf("%v, %d bits: ours refuses crypto/rsa", h.hash, bits)
@@ -50,9 +44,7 @@ func TestPSSEncodingAgreesWithCryptoRSA(t *testing.T) {
 			for i := range em {
 				bad := bytes.Clone(em)
 				bad[i] ^= 1
-				if v.matches(bad, digest, bits-1) {
-					t.Fatalf("byte %d does not matter", i)
-				}
+				require.False(t, v.matches(bad, digest, bits-1), "byte %d does not matter", i)
 			}
 		}
 	}
@@ -85,18 +77,13 @@ func FuzzRawSignature(f *testing.F) {
 
 func TestFaultIsNotPutOut(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	raw, err := newRawPrivate(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	raw.dp[len(raw.dp)-1] ^= 2
 	out, _, err := raw.private([]byte{2})
-	if ck.CodeOf(err) != ck.CKR_DEVICE_ERROR || out != nil {
-		t.Errorf("a wrong result was put out: %v", err)
-	}
+	require.Equal(t, ck.CKR_DEVICE_ERROR, ck.CodeOf(err), "a wrong result was put out: %v", err)
+	require.Nil(t, out, "a wrong result was put out: %v", err)
 }
 
 // Ciphers must not keep what callers reuse, and not write to it.
@@ -111,14 +98,10 @@ func TestInputIsLeftAlone(t *testing.T) {
 		var outs [][]byte
 		for _, spoil := range []bool{false, true} {
 			c, err := d.Encrypt(k, p)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			in := bytes.Repeat([]byte{1}, 32)
 			a, err := c.Update(in)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if !bytes.Equal(in, bytes.Repeat([]byte{1}, 32)) {
 				t.Errorf("%v writes to its input", m)
 			}
@@ -126,9 +109,7 @@ func TestInputIsLeftAlone(t *testing.T) {
 				clear(in)
 			}
 			b, err := c.Final()
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			outs = append(outs, append(bytes.Clone(a), b...))
 		}
 		if !bytes.Equal(outs[0], outs[1]) {

@@ -2,11 +2,12 @@ package mech_test
 
 import (
 	"encoding/hex"
-	"strings"
 	"testing"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // RFC 5869 appendix A.
@@ -136,12 +137,9 @@ func TestPBKDF2MakesKeys(t *testing.T) {
 	tpl := ck.Template{ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))}
 	d := lookup(t, ck.CKM_PKCS5_PBKD2)
 	made, err := d.GenerateKey(p, tpl, noPause)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := object.Build(object.Source{Origin: object.Generate, Mechanism: d.Type, Made: made}, tpl); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, err)
+	_, err = object.Build(object.Source{Origin: object.Generate, Mechanism: d.Type, Made: made}, tpl)
+	require.NoError(t, err)
 	for _, change := range []func(*ck.PBKD2Params){
 		func(p *ck.PBKD2Params) { p.Iterations = 0 }, func(p *ck.PBKD2Params) { p.Iterations = 1 << 40 },
 		func(p *ck.PBKD2Params) { p.PRF = 0 }, func(p *ck.PBKD2Params) { p.PRF = 2 },
@@ -150,10 +148,10 @@ func TestPBKDF2MakesKeys(t *testing.T) {
 		bad := p
 		change(&bad)
 		_, err := d.GenerateKey(bad, tpl, noPause)
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 	_, err = d.GenerateKey(p, tpl[:1], noPause)
-	wantCode(t, err, ck.CKR_TEMPLATE_INCOMPLETE)
+	require.Equal(t, ck.CKR_TEMPLATE_INCOMPLETE, ck.CodeOf(err))
 }
 
 // The first is of NIST's CAVP (KDFCTR, HMAC_SHA256, counter of 8 bits before the
@@ -189,13 +187,10 @@ func TestSP800108Vectors(t *testing.T) {
 	}
 	little := ck.PRFData{Type: ck.SP800108DKMLength, Method: ck.SP800108SumOfSegments, WidthBits: 16, LittleEndian: true}
 	a, err := derive(t, ck.CKM_SP800_108_COUNTER_KDF, k, ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{counter(8), little}}, generic(40))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	b, err := derive(t, ck.CKM_SP800_108_COUNTER_KDF, k, ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: []ck.PRFData{counter(8), bytesOf([]byte{0, 2})}}, generic(40))
-	if err != nil || string(a) != string(b) {
-		t.Errorf("512 bits of two segments are not written as 00 02: %v", err)
-	}
+	require.NoError(t, err)
+	require.Equal(t, string(b), string(a), "512 bits of two segments are not written as 00 02")
 }
 
 func TestSP800108Refuses(t *testing.T) {
@@ -209,15 +204,13 @@ func TestSP800108Refuses(t *testing.T) {
 		{c, {Type: ck.SP800108DKMLength, WidthBits: 32}}, {c, {Type: ck.SP800108DKMLength, Method: 1, WidthBits: 128}},
 	} {
 		_, err := d.Derive(k, ck.SP800108Params{PRF: ck.CKM_SHA256_HMAC, Data: data}, generic(32))
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 	_, err := d.Derive(secretKey(t, ck.CKK_AES, random(16)), ck.SP800108Params{PRF: ck.CKM_AES_CMAC, Data: []ck.PRFData{c}}, generic(4096))
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID) // 256 blocks, a counter of 8 bits
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err)) // 256 blocks, a counter of 8 bits
 	_, err = d.Derive(k, ck.SP800108Params{PRF: ck.CKM_SHA256, Data: []ck.PRFData{c}}, generic(32))
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	_, err = d.Derive(k, ck.SP800108Params{PRF: ck.CKM_AES_CMAC, Data: []ck.PRFData{c}}, generic(32))
-	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
-	if strings.Contains(d.Type.String(), "0x") {
-		t.Error("the mechanism has no name")
-	}
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
+	require.NotContains(t, d.Type.String(), "0x", "the mechanism has no name")
 }

@@ -10,6 +10,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func setNamed(t testing.TB, name string) object.ParameterSet {
@@ -51,9 +53,7 @@ func fromSeed(t testing.TB, s object.ParameterSet, seed []byte) *object.Object {
 		ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, s.KeyType),
 		ck.Ulong(ck.CKA_PARAMETER_SET, s.Number), ck.Bytes(ck.CKA_SEED, seed),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return o
 }
 
@@ -61,13 +61,9 @@ func fromSeed(t testing.TB, s object.ParameterSet, seed []byte) *object.Object {
 func pairOf(t testing.TB, o *object.Object) (priv, pub *mech.Key) {
 	t.Helper()
 	priv, err := mech.ParseKey(o, provider(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	public, err := o.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return priv, publicKey(t, public)
 }
 
@@ -83,22 +79,16 @@ func TestLatticeKeyVectors(t *testing.T) {
 			t.Errorf("%s: another private key of %s", v["set"], v["seed"])
 		}
 		pub, err := o.PublicKey()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		tpl, err := object.PublicTemplate(pub)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		a, _ := tpl.Find(ck.CKA_VALUE)
 		if hash := sha256.Sum256(a.Value); hex.EncodeToString(hash[:]) != v["public"] || len(a.Value) != s.PublicLen {
 			t.Errorf("%s: another public key of %s", v["set"], v["seed"])
 		}
 		seen[v["set"]]++
 	}
-	if len(seen) != len(seededSets()) {
-		t.Errorf("vectors of %v only", seen)
-	}
+	require.Len(t, seen, len(seededSets()), "vectors of %v only", seen)
 }
 
 func TestMLDSAVectors(t *testing.T) {
@@ -119,7 +109,8 @@ func TestMLDSAVectors(t *testing.T) {
 				t.Errorf("%s without a parameter: %v", v["set"], err)
 			}
 		}
-		wantCode(t, verify(t, ck.CKM_ML_DSA, pub, ck.SignContext{Context: []byte("another")}, signature, message), ck.CKR_SIGNATURE_INVALID)
+		err := verify(t, ck.CKM_ML_DSA, pub, ck.SignContext{Context: []byte("another")}, signature, message)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(err))
 		ours := sign(t, ck.CKM_ML_DSA, priv, p, pieces(message)...)
 		if again := sign(t, ck.CKM_ML_DSA, priv, p, message); !bytes.Equal(ours, again) {
 			t.Errorf("%s: the deterministic signature changes", v["set"])
@@ -128,9 +119,7 @@ func TestMLDSAVectors(t *testing.T) {
 			t.Errorf("%s: the hedged signature is the deterministic one", v["set"])
 		}
 	}
-	if n == 0 {
-		t.Error("no vectors")
-	}
+	require.NotEqual(t, 0, n, "no vectors")
 }
 
 func TestMLDSARefuses(t *testing.T) {
@@ -141,14 +130,14 @@ func TestMLDSARefuses(t *testing.T) {
 		ck.SignContext{Context: make([]byte, 256)}, ck.SignContext{Hedge: 3}, ck.RawParameter{1}, ck.EdDSAParams{},
 	} {
 		_, err := d.Sign(priv, p)
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 	for _, k := range []*mech.Key{pub, kem, secretKey(t, ck.CKK_AES, random(16))} {
 		_, err := d.Sign(k, nil)
-		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	}
 	_, err := d.Verify(priv, nil)
-	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 }
 
 // Private keys come as a seed, as a value or as both, and have to fit together.
@@ -189,29 +178,19 @@ func TestLatticeKeyInfo(t *testing.T) {
 		key := s.Generate()
 		for _, k := range []*object.LatticePrivate{key, {Set: s, Key: key.Key}} {
 			der, err := object.MarshalPrivate(k)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			back, err := object.ParsePrivate(der)
-			if err != nil {
-				t.Fatalf("%s: %v", s.Name, err)
-			}
+			require.NoError(t, err, "%s", s.Name)
 			if again, err := object.MarshalPrivate(back); err != nil || !bytes.Equal(again, der) {
 				t.Errorf("%s: the private key changes: %v", s.Name, err)
 			}
 		}
 		pub, err := key.Public()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		info, err := object.MarshalPublic(pub)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		back, err := object.ParsePublic(info)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if again, err := object.MarshalPublic(back); err != nil || !bytes.Equal(again, info) {
 			t.Errorf("%s: the public key changes: %v", s.Name, err)
 		}
@@ -226,9 +205,7 @@ func TestLatticeGenerate(t *testing.T) {
 		d := lookup(t, generators[s.KeyType])
 		tpl := ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, s.Number)}
 		pub, priv, err := d.GenerateKeyPair(nil, tpl, nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		src := object.Source{Origin: object.Generate, Mechanism: d.Type, Made: pub}
 		if _, err := object.Build(src, tpl); err != nil {
 			t.Errorf("%s: %v", s.Name, err)
@@ -239,7 +216,7 @@ func TestLatticeGenerate(t *testing.T) {
 		}
 	}
 	_, _, err := d.GenerateKeyPair(nil, ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, uint64(4))}, nil, nil)
-	wantCode(t, err, ck.CKR_PARAMETER_SET_NOT_SUPPORTED)
+	require.Equal(t, ck.CKR_PARAMETER_SET_NOT_SUPPORTED, ck.CodeOf(err))
 	_, _, err = d.GenerateKeyPair(nil, nil, nil, nil)
-	wantCode(t, err, ck.CKR_TEMPLATE_INCOMPLETE)
+	require.Equal(t, ck.CKR_TEMPLATE_INCOMPLETE, ck.CodeOf(err))
 }

@@ -16,6 +16,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // testRSA is one key for all tests: making one takes long.
@@ -30,33 +32,18 @@ var testRSA = sync.OnceValue(func() *rsa.PrivateKey {
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return b
-}
-
-func wantCode(t testing.TB, err error, want ck.Error) {
-	t.Helper()
-	if got := ck.CodeOf(err); got != want {
-		t.Errorf("code is %v (%v), want %v", got, err, want)
-	}
 }
 
 // parsed goes the whole way from a template to a key.
 func parsed(t testing.TB, tpl ck.Template, err error) *mech.Key {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	o, err := object.Build(object.Source{}, tpl)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	k, err := mech.ParseKey(o, provider(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return k
 }
 
@@ -82,9 +69,7 @@ func secretKey(t testing.TB, kt ck.KeyType, value []byte) *mech.Key {
 func ecKey(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(c, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return key
 }
 
@@ -102,18 +87,14 @@ func curves(kt ck.KeyType) (list []object.Curve) {
 func pairOn(t testing.TB, c object.Curve) (priv, pub *mech.Key) {
 	t.Helper()
 	key, err := c.Generate()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return privateKey(t, key), publicKey(t, c.Public(key))
 }
 
 func lookup(t testing.TB, m ck.MechanismType) *mech.Descriptor {
 	t.Helper()
 	d, ok := mech.Lookup(m)
-	if !ok {
-		t.Fatalf("no mechanism %v", m)
-	}
+	require.True(t, ok, "no mechanism %v", m)
 	return d
 }
 
@@ -129,30 +110,20 @@ func pieces(data []byte) (list [][]byte) {
 func sign(t testing.TB, m ck.MechanismType, k *mech.Key, p ck.Parameter, parts ...[]byte) []byte {
 	t.Helper()
 	s, err := lookup(t, m).Sign(k, p)
-	if err != nil {
-		t.Fatalf("%v: %v", m, err)
-	}
+	require.NoError(t, err)
 	for _, part := range parts {
-		if err := s.Update(part); err != nil {
-			t.Fatalf("%v: %v", m, err)
-		}
+		require.NoError(t, s.Update(part))
 	}
 	sig, err := s.Final()
-	if err != nil {
-		t.Fatalf("%v: %v", m, err)
-	}
-	if len(sig) != s.Len() {
-		t.Errorf("%v: signature has %d bytes, told %d", m, len(sig), s.Len())
-	}
+	require.NoError(t, err)
+	require.Len(t, sig, s.Len(), "%v: signature has %d bytes, told %d", m, len(sig), s.Len())
 	return sig
 }
 
 func verify(t testing.TB, m ck.MechanismType, k *mech.Key, p ck.Parameter, sig []byte, parts ...[]byte) error {
 	t.Helper()
 	v, err := lookup(t, m).Verify(k, p)
-	if err != nil {
-		t.Fatalf("%v: %v", m, err)
-	}
+	require.NoError(t, err)
 	for _, part := range parts {
 		if err := v.Update(part); err != nil {
 			return err
@@ -167,9 +138,7 @@ type startFunc func(*mech.Key, ck.Parameter) (mech.Cipher, error)
 func run(t testing.TB, start startFunc, k *mech.Key, p ck.Parameter, parts ...[]byte) ([]byte, error) {
 	t.Helper()
 	c, err := start(k, p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var out []byte
 	for _, part := range parts {
 		want := c.UpdateLen(len(part))
@@ -184,18 +153,14 @@ func run(t testing.TB, start startFunc, k *mech.Key, p ck.Parameter, parts ...[]
 	}
 	most := c.FinalLen(0)
 	o, err := c.Final()
-	if len(o) > most {
-		t.Errorf("Final puts out %d bytes, told at most %d", len(o), most)
-	}
+	require.LessOrEqual(t, len(o), most, "Final puts out %d bytes, told at most %d", len(o), most)
 	return append(out, o...), err
 }
 
 func mustRun(t testing.TB, start startFunc, k *mech.Key, p ck.Parameter, parts ...[]byte) []byte {
 	t.Helper()
 	out, err := run(t, start, k, p, parts...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return out
 }
 
@@ -334,10 +299,11 @@ func TestSignRoundTrip(t *testing.T) {
 		}
 		flipped := bytes.Clone(sig)
 		flipped[mathrand.IntN(len(sig))] ^= 1 << mathrand.IntN(8)
-		wantCode(t, verify(t, s.m, s.pub, s.p, flipped, data), ck.CKR_SIGNATURE_INVALID)
-		wantCode(t, verify(t, s.m, s.pub, s.p, sig[1:], data), ck.CKR_SIGNATURE_LEN_RANGE)
-		wantCode(t, verify(t, s.m, s.pub, s.p, append(bytes.Clone(sig), 0), data), ck.CKR_SIGNATURE_LEN_RANGE)
-		wantCode(t, verify(t, s.m, s.pub, s.p, nil, data), ck.CKR_SIGNATURE_LEN_RANGE)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(verify(t, s.m, s.pub, s.p, flipped, data)))
+		require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(verify(t, s.m, s.pub, s.p, sig[1:], data)))
+		err := verify(t, s.m, s.pub, s.p, append(bytes.Clone(sig), 0), data)
+		require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(err))
+		require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(verify(t, s.m, s.pub, s.p, nil, data)))
 	}
 }
 
@@ -358,7 +324,8 @@ func TestPSSDigestRoundTrip(t *testing.T) {
 				other := p
 				other.SLen = salt ^ 1
 				if other.SLen <= uint64(256-h.size-2) {
-					wantCode(t, verify(t, ck.CKM_RSA_PKCS_PSS, publicKey(t, &r.PublicKey), other, sig, digest), ck.CKR_SIGNATURE_INVALID)
+					err := verify(t, ck.CKM_RSA_PKCS_PSS, publicKey(t, &r.PublicKey), other, sig, digest)
+					require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(err))
 				}
 			}
 		}
@@ -372,13 +339,9 @@ func TestCipherRoundTrip(t *testing.T) {
 			data := s.data()
 			enc := mustRun(t, d.Encrypt, s.pub, s.p, pieces(data)...)
 			dec := mustRun(t, d.Decrypt, s.priv, s.p, pieces(enc)...)
-			if !bytes.Equal(dec, data) {
-				t.Fatalf("%v: %d bytes come back as %d others", s.m, len(data), len(dec))
-			}
+			require.True(t, bytes.Equal(data, dec), "%v: %d bytes come back as %d others", s.m, len(data), len(dec))
 			whole := mustRun(t, d.Decrypt, s.priv, s.p, enc)
-			if !bytes.Equal(whole, data) {
-				t.Fatalf("%v: one part differs from many", s.m)
-			}
+			require.True(t, bytes.Equal(data, whole), "%v: one part differs from many", s.m)
 		}
 	}
 }
@@ -386,13 +349,11 @@ func TestCipherRoundTrip(t *testing.T) {
 func TestDigestRoundTrip(t *testing.T) {
 	for _, h := range hashRows() {
 		d, err := lookup(t, h.digest).Digest(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if d.Size() != h.size {
 			t.Errorf("%v has %d bytes", h.digest, d.Size())
 		}
 		_, err = lookup(t, h.digest).Digest(ck.RawParameter{1})
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 }

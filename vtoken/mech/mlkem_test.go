@@ -8,14 +8,14 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func valueOf(t testing.TB, made, tpl ck.Template) []byte {
 	t.Helper()
 	o, err := object.Build(object.Source{Origin: object.Derive, Made: made}, tpl)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return o.Secret.Get(ck.CKA_VALUE)
 }
 
@@ -36,16 +36,13 @@ func TestMLKEMVectors(t *testing.T) {
 		}
 		n++
 		made, err := d.Decapsulate(keys[v["set"]], nil, unhex(t, v["ciphertext"]), generic(0))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if got := valueOf(t, made, generic(0)); hex.EncodeToString(got) != v["secret"] {
 			t.Errorf("%s: the secret is %x", v["set"], got)
 		}
 	}
-	if n < 30 || len(keys) != 3 {
-		t.Errorf("%d vectors for %d keys", n, len(keys))
-	}
+	require.GreaterOrEqual(t, n, 30, "%d vectors for %d keys", n, len(keys))
+	require.Len(t, keys, 3, "%d vectors for %d keys", n, len(keys))
 }
 
 func TestMLKEMRoundTrip(t *testing.T) {
@@ -58,29 +55,26 @@ func TestMLKEMRoundTrip(t *testing.T) {
 		priv, pub := pairOf(t, fromSeed(t, s, random(64)))
 		for _, tpl := range []ck.Template{aes, append(aes, ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))), generic(32)} {
 			ciphertext, made, err := d.Encapsulate(pub, nil, tpl)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if n, err := d.CiphertextLen(pub, nil); err != nil || n != len(ciphertext) {
 				t.Errorf("%s: %d bytes were told, %d came: %v", s.Name, n, len(ciphertext), err)
 			}
 			here := valueOf(t, made, tpl)
-			if made, err = d.Decapsulate(priv, nil, ciphertext, tpl); err != nil {
-				t.Fatal(err)
-			}
+			made, err = d.Decapsulate(priv, nil, ciphertext, tpl)
+			require.NoError(t, err)
 			if there := valueOf(t, made, tpl); !bytes.Equal(here, there) || len(here) != 32 {
 				t.Errorf("%s: %x and %x", s.Name, here, there)
 			}
 			_, err = d.Decapsulate(priv, nil, ciphertext[1:], tpl)
-			wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+			require.Equal(t, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CodeOf(err))
 		}
 		_, _, err := d.Encapsulate(pub, nil, generic(16))
-		wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+		require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 		_, _, err = d.Encapsulate(pub, ck.RawParameter{1}, generic(32))
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 		_, _, err = d.Encapsulate(priv, nil, generic(32))
-		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 		_, err = d.Decapsulate(pub, nil, nil, generic(32))
-		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/mech/libcrypto"
+
+	"github.com/stretchr/testify/require"
 )
 
 // providerName is the provider that the tests of this package use.
@@ -49,8 +51,6 @@ func provider(t testing.TB) mech.Provider {
 		return mech.Go{}
 	}
 	p, err := libcrypto.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return p
 }

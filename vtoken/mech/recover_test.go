@@ -6,21 +6,17 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
+
+	"github.com/stretchr/testify/require"
 )
 
 func signRecover(t *testing.T, m ck.MechanismType, k *mech.Key, data []byte) []byte {
 	t.Helper()
 	s, err := lookup(t, m).SignRecover(k, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Update(data); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, s.Update(data))
 	signature, err := s.Final()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return signature
 }
 
@@ -37,23 +33,22 @@ func TestRecover(t *testing.T) {
 			t.Errorf("%d bytes are recovered as %d", len(data), len(got))
 		}
 		_, err := run(t, start, pub, nil, sig[1:])
-		wantCode(t, err, ck.CKR_SIGNATURE_LEN_RANGE)
+		require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(err))
 		bad := bytes.Clone(sig)
 		bad[100] ^= 4
 		_, err = run(t, start, pub, nil, bad)
-		wantCode(t, err, ck.CKR_SIGNATURE_INVALID)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(err))
 		_, err = run(t, start, pub, nil, bytes.Repeat([]byte{0xff}, 256))
-		wantCode(t, err, ck.CKR_SIGNATURE_INVALID)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(err))
 	}
 	raw := lookup(t, ck.CKM_RSA_X_509)
 	number := append([]byte{0}, random(255)...)
-	if got := mustRun(t, raw.VerifyRecover, pub, nil, signRecover(t, ck.CKM_RSA_X_509, priv, number)); !bytes.Equal(got, number) {
-		t.Error("the bare number is not recovered")
-	}
+	got := mustRun(t, raw.VerifyRecover, pub, nil, signRecover(t, ck.CKM_RSA_X_509, priv, number))
+	require.Equal(t, number, got, "the bare number is not recovered")
 	_, err := raw.VerifyRecover(priv, nil)
-	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	_, err = raw.VerifyRecover(pub, ck.RawParameter{1})
-	wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 }
 
 // Padding of PKCS #1 v1.5 that a forger would like to see taken: too short, of
@@ -77,6 +72,6 @@ func TestRecoverRefusesBadPadding(t *testing.T) {
 	} {
 		sig := signRecover(t, ck.CKM_RSA_X_509, priv, em)
 		_, err := run(t, lookup(t, ck.CKM_RSA_PKCS).VerifyRecover, pub, nil, sig)
-		wantCode(t, err, ck.CKR_SIGNATURE_INVALID)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(err))
 	}
 }

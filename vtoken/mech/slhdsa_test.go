@@ -8,6 +8,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // slhdsaKey is the private key of a value.
@@ -23,9 +25,7 @@ func slhdsaPair(t testing.TB) (priv, pub *mech.Key) {
 	t.Helper()
 	key := setNamed(t, "SLH-DSA-SHA2-128f").Generate()
 	public, err := key.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return privateKey(t, key), publicKey(t, public)
 }
 
@@ -50,21 +50,21 @@ func TestSLHDSARefuses(t *testing.T) {
 	d, ml := lookup(t, ck.CKM_SLH_DSA), lookup(t, ck.CKM_ML_DSA)
 	for _, p := range []ck.Parameter{ck.SignContext{Context: make([]byte, 256)}, ck.SignContext{Hedge: 3}, ck.RawParameter{1}} {
 		_, err := d.Sign(priv, p)
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 	}
 	for _, c := range []struct {
 		d *mech.Descriptor
 		k *mech.Key
 	}{{d, pub}, {d, lattice}, {d, latticePub}, {ml, priv}, {ml, pub}} {
 		_, err := c.d.Sign(c.k, nil)
-		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	}
 	for _, c := range []struct {
 		d *mech.Descriptor
 		k *mech.Key
 	}{{d, priv}, {d, latticePub}, {ml, pub}} {
 		_, err := c.d.Verify(c.k, nil)
-		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	}
 }
 
@@ -72,32 +72,22 @@ func TestSLHDSARefuses(t *testing.T) {
 func TestSLHDSAKeyInfo(t *testing.T) {
 	der, err := base64.StdEncoding.DecodeString("MFICAQAwCwYJYIZIAWUDBAMUBECiJjvKRYYINlIxYASVI9YhZ3+tkNUetgZ6Mn4N" +
 		"HmSlASuBCex3fKpOHwJMz8+Ul9mRgFCSgPQlavKwevgCibSU")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	key, err := object.ParsePrivate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	lattice := key.(*object.LatticePrivate)
-	if lattice.Set.Name != "SLH-DSA-SHA2-128s" || lattice.Seed != nil {
-		t.Errorf("a key of %s with the seed %x", lattice.Set.Name, lattice.Seed)
-	}
-	if again, err := object.MarshalPrivate(key); err != nil || !bytes.Equal(again, der) {
-		t.Errorf("the private key changes: %v", err)
-	}
+	require.Equal(t, "SLH-DSA-SHA2-128s", lattice.Set.Name,
+		"a key of %s with the seed %x", lattice.Set.Name, lattice.Seed)
+	require.Nil(t, lattice.Seed, "a key of %s with the seed %x", lattice.Set.Name, lattice.Seed)
+	again, err := object.MarshalPrivate(key)
+	require.NoError(t, err)
+	require.Equal(t, der, again, "the private key changes")
 	pub, err := lattice.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	info, err := object.MarshalPublic(pub)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	want := append(unhex(t, "3030300b0609608648016503040314032100"), der[len(der)-32:]...)
-	if !bytes.Equal(info, want) {
-		t.Errorf("the public key is %x, want %x", info, want)
-	}
+	require.Equal(t, want, info, "the public key is %x, want %x", info, want)
 }
 
 // A seed is no attribute of these keys.
@@ -106,5 +96,5 @@ func TestSLHDSANoSeed(t *testing.T) {
 		ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_SLH_DSA),
 		ck.Ulong(ck.CKA_PARAMETER_SET, ck.CKP_SLH_DSA_SHA2_128F), ck.Bytes(ck.CKA_SEED, make([]byte, 48)),
 	})
-	wantCode(t, err, ck.CKR_ATTRIBUTE_TYPE_INVALID)
+	require.Equal(t, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CodeOf(err))
 }

@@ -13,6 +13,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A private key is taken where the root in it is the one that its secrets make,
@@ -25,17 +27,11 @@ func TestSLHDSAKeyVectors(t *testing.T) {
 		}
 		s, value := setNamed(t, v["set"]), unhex(t, v["private"])
 		o, err := slhdsaKey(s, value)
-		if err != nil {
-			t.Fatalf("%s: %v", s.Name, err)
-		}
+		require.NoError(t, err, "%s", s.Name)
 		pub, err := o.PublicKey()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		tpl, err := object.PublicTemplate(pub)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if a, _ := tpl.Find(ck.CKA_VALUE); hex.EncodeToString(a.Value) != v["public"] || len(a.Value) != s.PublicLen {
 			t.Errorf("%s: another public key", s.Name)
 		}
@@ -43,17 +39,15 @@ func TestSLHDSAKeyVectors(t *testing.T) {
 			bad := bytes.Clone(value)
 			bad[0] ^= 1
 			_, err = slhdsaKey(s, bad)
-			wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+			require.Equal(t, ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CodeOf(err))
 			for _, v := range [][]byte{value[1:], append(value[:len(value):len(value)], 0)} {
 				_, err = slhdsaKey(s, v)
-				wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+				require.Equal(t, ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CodeOf(err))
 			}
 		}
 		seen[s.Name] = true
 	}
-	if len(seen) != 12 {
-		t.Errorf("vectors of %d sets only", len(seen))
-	}
+	require.Len(t, seen, 12, "vectors of %d sets only", len(seen))
 }
 
 func TestSLHDSAVectors(t *testing.T) {
@@ -64,9 +58,7 @@ func TestSLHDSAVectors(t *testing.T) {
 		}
 		seen[v["set"]] = true
 		o, err := slhdsaKey(setNamed(t, v["set"]), unhex(t, v["private"]))
-		if err != nil {
-			t.Fatalf("%s: %v", v["set"], err)
-		}
+		require.NoError(t, err, "%s", v["set"])
 		priv, pub := pairOf(t, o)
 		message, signature := unhex(t, v["message"]), unhex(t, v["signature"])
 		p := ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED), Context: unhex(t, v["context"])}
@@ -79,14 +71,14 @@ func TestSLHDSAVectors(t *testing.T) {
 		if err := verify(t, ck.CKM_SLH_DSA, pub, p, signature, pieces(message)...); err != nil {
 			t.Errorf("%s: %v", v["set"], err)
 		}
-		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, ck.SignContext{Context: []byte("another")}, signature, message), ck.CKR_SIGNATURE_INVALID)
-		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature[1:], message), ck.CKR_SIGNATURE_LEN_RANGE)
+		err = verify(t, ck.CKM_SLH_DSA, pub, ck.SignContext{Context: []byte("another")}, signature, message)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(err))
+		err = verify(t, ck.CKM_SLH_DSA, pub, p, signature[1:], message)
+		require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(err))
 		signature[len(signature)/2] ^= 1
-		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature, message), ck.CKR_SIGNATURE_INVALID)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(verify(t, ck.CKM_SLH_DSA, pub, p, signature, message)))
 	}
-	if len(seen) != 12 {
-		t.Errorf("vectors of %d sets only", len(seen))
-	}
+	require.Len(t, seen, 12, "vectors of %d sets only", len(seen))
 }
 
 // Keys are generated in every set; those of the small ones take a while.
@@ -98,18 +90,14 @@ func TestSLHDSAGenerate(t *testing.T) {
 		}
 		n++
 		pub, priv, err := d.GenerateKeyPair(nil, ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, s.Number)}, nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		public, _ := pub.Find(ck.CKA_VALUE)
 		private, _ := priv.Find(ck.CKA_VALUE)
 		if len(public.Value) != s.PublicLen || !bytes.HasSuffix(private.Value, public.Value) || len(private.Value) != 2*s.PublicLen {
 			t.Errorf("%s: keys of %d and %d bytes", s.Name, len(public.Value), len(private.Value))
 		}
 	}
-	if n != 12 {
-		t.Errorf("%d sets", n)
-	}
+	require.Equal(t, 12, n, "%d sets", n)
 }
 
 // One set for each hash; the small sets sign as the others do.
@@ -120,14 +108,10 @@ func TestHashSLHDSAVectors(t *testing.T) {
 			continue
 		}
 		m, ok := ck.MechanismNamed(v["hash"])
-		if !ok {
-			t.Fatal(v["hash"])
-		}
+		require.True(t, ok, v["hash"])
 		seen[m] = true
 		o, err := slhdsaKey(setNamed(t, v["set"]), unhex(t, v["private"]))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		priv, pub := pairOf(t, o)
 		message := unhex(t, v["message"])
 		p := ck.SignContext{Hedge: uint64(ck.CKH_DETERMINISTIC_REQUIRED), Context: unhex(t, v["context"])}
@@ -138,11 +122,9 @@ func TestHashSLHDSAVectors(t *testing.T) {
 		if err := verify(t, m, pub, p, signature, pieces(message)...); err != nil {
 			t.Errorf("%v, %s: %v", m, v["set"], err)
 		}
-		wantCode(t, verify(t, ck.CKM_SLH_DSA, pub, p, signature, message), ck.CKR_SIGNATURE_INVALID)
-		wantCode(t, verify(t, m, pub, p, signature, append(message, 0)), ck.CKR_SIGNATURE_INVALID)
-		wantCode(t, verify(t, m, pub, p, signature[1:], message), ck.CKR_SIGNATURE_LEN_RANGE)
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(verify(t, ck.CKM_SLH_DSA, pub, p, signature, message)))
+		require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(verify(t, m, pub, p, signature, append(message, 0))))
+		require.Equal(t, ck.CKR_SIGNATURE_LEN_RANGE, ck.CodeOf(verify(t, m, pub, p, signature[1:], message)))
 	}
-	if len(seen) != 10 {
-		t.Errorf("vectors of %d hashes only", len(seen))
-	}
+	require.Len(t, seen, 10, "vectors of %d hashes only", len(seen))
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"vtoken/vtoken/ck"
+
+	"github.com/stretchr/testify/require"
 )
 
 // RFC 3394 section 4 and RFC 5649 section 6.
@@ -48,12 +50,10 @@ func TestWrapRoundTrip(t *testing.T) {
 			for _, p := range []ck.Parameter{nil, ck.RawParameter(random(ivLen))} {
 				wrapped, err := d.Wrap(k, p, key)
 				if m == ck.CKM_AES_KEY_WRAP && (n < 16 || n%8 != 0) || n == 0 {
-					wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+					require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err))
 					continue
 				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, err)
 				back, err := d.Unwrap(k, p, wrapped)
 				if err != nil || !bytes.Equal(back, key) {
 					t.Errorf("%v: %d bytes come back as %d, %v", m, n, len(back), err)
@@ -61,19 +61,19 @@ func TestWrapRoundTrip(t *testing.T) {
 				bad := bytes.Clone(wrapped)
 				bad[n%len(bad)] ^= 1
 				_, err = d.Unwrap(k, p, bad)
-				wantCode(t, err, ck.CKR_WRAPPED_KEY_INVALID)
+				require.Equal(t, ck.CKR_WRAPPED_KEY_INVALID, ck.CodeOf(err))
 				_, err = d.Unwrap(k, ck.RawParameter(random(ivLen)), wrapped)
-				wantCode(t, err, ck.CKR_WRAPPED_KEY_INVALID)
+				require.Equal(t, ck.CKR_WRAPPED_KEY_INVALID, ck.CodeOf(err))
 				_, err = d.Unwrap(k, p, wrapped[:len(wrapped)-1])
-				wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+				require.Equal(t, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CodeOf(err))
 			}
 		}
 		_, err := d.Unwrap(k, nil, nil)
-		wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+		require.Equal(t, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CodeOf(err))
 		_, err = d.Wrap(k, ck.RawParameter(random(5)), random(16))
-		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
 		_, err = d.Wrap(secretKey(t, ck.CKK_GENERIC_SECRET, random(16)), nil, random(16))
-		wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 	}
 }
 
@@ -96,11 +96,9 @@ func TestWrapPaddingIsChecked(t *testing.T) {
 	} {
 		iv := ck.RawParameter{0xa6, 0x59, 0x59, 0xa6, 0, 0, 0, c.length}
 		wrapped, err := lookup(t, ck.CKM_AES_KEY_WRAP).Wrap(k, iv, c.key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		_, err = lookup(t, ck.CKM_AES_KEY_WRAP_KWP).Unwrap(k, nil, wrapped)
-		wantCode(t, err, c.want)
+		require.Equal(t, c.want, ck.CodeOf(err))
 	}
 }
 
@@ -111,21 +109,19 @@ func TestOAEPWrap(t *testing.T) {
 	p := ck.RSAPkcsOaepParams{HashAlg: ck.CKM_SHA3_256, MGF: ck.CKG_MGF1_SHA256, Source: ck.CKZ_DATA_SPECIFIED}
 	key := random(32)
 	wrapped, err := d.Wrap(pub, p, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if back, err := d.Unwrap(priv, p, wrapped); err != nil || !bytes.Equal(back, key) {
-		t.Errorf("comes back as %x, %v", back, err)
-	}
+	require.NoError(t, err)
+	back, err := d.Unwrap(priv, p, wrapped)
+	require.NoError(t, err, "comes back as %x", back)
+	require.Equal(t, key, back, "comes back as %x", back)
 	_, err = d.Wrap(pub, p, random(191))
-	wantCode(t, err, ck.CKR_KEY_SIZE_RANGE)
+	require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err))
 	_, err = d.Unwrap(priv, p, wrapped[1:])
-	wantCode(t, err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+	require.Equal(t, ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CodeOf(err))
 	wrapped[7] ^= 1
 	_, err = d.Unwrap(priv, p, wrapped)
-	wantCode(t, err, ck.CKR_WRAPPED_KEY_INVALID)
+	require.Equal(t, ck.CKR_WRAPPED_KEY_INVALID, ck.CodeOf(err))
 	_, err = d.Wrap(priv, p, key)
-	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
+	require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
 }
 
 // FuzzUnwrap: any bytes give an answer, and what unwraps wraps to the same.
@@ -133,9 +129,7 @@ func FuzzUnwrap(f *testing.F) {
 	k := secretKey(f, ck.CKK_AES, count(0, 16))
 	for _, n := range []int{1, 8, 9, 16, 33} {
 		wrapped, err := lookup(f, ck.CKM_AES_KEY_WRAP_KWP).Wrap(k, nil, count(0, n))
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		f.Add(wrapped)
 	}
 	f.Fuzz(func(t *testing.T, wrapped []byte) {

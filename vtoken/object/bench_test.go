@@ -5,6 +5,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func BenchmarkBuild(b *testing.B) {
@@ -18,9 +20,8 @@ func BenchmarkBuild(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := object.Build(object.Source{}, c.t); err != nil {
-					b.Fatal(err)
-				}
+				_, err := object.Build(object.Source{}, c.t)
+				require.NoError(b, err)
 			}
 		})
 	}
@@ -29,13 +30,10 @@ func BenchmarkBuild(b *testing.B) {
 // BenchmarkRead is what C_GetAttributeValue does for each attribute.
 func BenchmarkRead(b *testing.B) {
 	o, err := object.Build(object.Source{}, aesTemplate())
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := o.Read(ck.CKA_LABEL); err != nil {
-			b.Fatal(err)
-		}
+		_, err := o.Read(ck.CKA_LABEL)
+		require.NoError(b, err)
 	}
 }

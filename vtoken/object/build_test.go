@@ -10,6 +10,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func data(more ...ck.Attribute) ck.Template {
@@ -201,9 +203,7 @@ func TestHistory(t *testing.T) {
 	make := func(src object.Source, tpl ck.Template) *object.Object {
 		t.Helper()
 		o, err := object.Build(src, tpl)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return o
 	}
 	generate := object.Source{Origin: object.Generate, Mechanism: ck.CKM_AES_KEY_GEN, Made: made}
@@ -245,29 +245,28 @@ func TestBuildAgreesWithTheMechanism(t *testing.T) {
 		{nil, ck.CKR_TEMPLATE_INCOMPLETE},
 	} {
 		_, err := object.Build(src, c.t)
-		wantCode(t, err, c.want)
+		require.Equal(t, c.want, ck.CodeOf(err))
 	}
 }
 
 func TestTrustedIsForTheSO(t *testing.T) {
 	o, err := object.Build(object.Source{SO: true}, aesTemplate(on(ck.CKA_TRUSTED)))
-	if err != nil || !o.Bool(ck.CKA_TRUSTED) {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.True(t, o.Bool(ck.CKA_TRUSTED))
 	build(t, aesTemplate(off(ck.CKA_TRUSTED))) // to say no is no claim
 	plain := generated(t)
 	_, err = plain.Change(ck.Template{on(ck.CKA_TRUSTED)}, false)
-	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 	_, err = plain.Copy(ck.Template{on(ck.CKA_TRUSTED)}, false)
-	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
-	if o, err = plain.Change(ck.Template{on(ck.CKA_TRUSTED)}, true); err != nil || !o.Bool(ck.CKA_TRUSTED) {
-		t.Error(err)
-	}
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
+	o, err = plain.Change(ck.Template{on(ck.CKA_TRUSTED)}, true)
+	require.NoError(t, err)
+	require.True(t, o.Bool(ck.CKA_TRUSTED))
 	_, err = o.Change(ck.Template{off(ck.CKA_TRUSTED)}, false)
-	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 	// Of a key whose value somebody brought, the SO knows nothing.
 	_, err = build(t, aesTemplate()).Change(ck.Template{on(ck.CKA_TRUSTED)}, true)
-	wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 }
 
 // generated is an AES key as C_GenerateKey makes it.
@@ -275,9 +274,7 @@ func generated(t *testing.T, more ...ck.Attribute) *object.Object {
 	t.Helper()
 	o, err := object.Build(object.Source{Origin: object.Generate, Mechanism: ck.CKM_AES_KEY_GEN, Made: ck.Template{ck.Bytes(ck.CKA_VALUE, []byte("0123456789abcdef"))}},
 		append(ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))}, more...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return o
 }
 
@@ -286,9 +283,7 @@ func TestNormalForms(t *testing.T) {
 	key := ecKey(t, elliptic.P384())
 	want := build(t, publicTemplate(t, &key.PublicKey))
 	raw, err := key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	compressed := append([]byte{2 + raw[96]&1}, raw[1:49]...)
 	for name, point := range map[string][]byte{
 		"bare": raw, "compressed": compressed, "wrapped compressed": append([]byte{4, 49}, compressed...),
@@ -304,9 +299,9 @@ func TestNormalForms(t *testing.T) {
 	label := []byte("mine")
 	o := build(t, data(ck.Bytes(ck.CKA_LABEL, label), ck.Bytes(ck.CKA_TOKEN, []byte{0xff})))
 	clear(label)
-	if o.Label() != "mine" || !o.Attrs.Match(ck.Template{on(ck.CKA_TOKEN)}) {
-		t.Errorf("label %q, token %x", o.Label(), o.Attrs.Get(ck.CKA_TOKEN))
-	}
+	require.Equal(t, "mine", o.Label(), "label %q, token %x", o.Label(), o.Attrs.Get(ck.CKA_TOKEN))
+	require.True(t, o.Attrs.Match(ck.Template{on(ck.CKA_TOKEN)}),
+		"label %q, token %x", o.Label(), o.Attrs.Get(ck.CKA_TOKEN))
 	pub := publicTemplate(t, &testRSA().PublicKey)
 	pub[2].Value = append([]byte{0}, pub[2].Value...)
 	pub[3].Value = []byte{0, 1, 0, 1}
@@ -327,14 +322,10 @@ func TestRSANumbersAreRecovered(t *testing.T) {
 		append(crt[:3:3], ck.CKA_PUBLIC_EXPONENT),
 	} {
 		set, err := object.NewSet(full)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		o := build(t, ck.Template(set.Without(without...)))
 		key, err := o.PrivateKey()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if !testRSA().PublicKey.Equal(mustPublic(t, o)) {
 			t.Errorf("without %v: another key", without)
 		}
@@ -348,9 +339,7 @@ func TestRSANumbersAreRecovered(t *testing.T) {
 func mustPublic(t *testing.T, o *object.Object) any {
 	t.Helper()
 	pub, err := o.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return pub
 }
 
@@ -360,14 +349,11 @@ func TestCheckValues(t *testing.T) {
 		t.Errorf("AES: %s", got)
 	}
 	hash := sha1.Sum([]byte("abc"))
-	if got := build(t, secretTemplate(ck.CKK_GENERIC_SECRET, []byte("abc"))).Attrs.Get(ck.CKA_CHECK_VALUE); !bytes.Equal(got, hash[:3]) {
-		t.Errorf("generic: %x", got)
-	}
+	got := build(t, secretTemplate(ck.CKK_GENERIC_SECRET, []byte("abc"))).Attrs.Get(ck.CKA_CHECK_VALUE)
+	require.Equal(t, hash[:3], got, "generic: %x", got)
 	none := build(t, secretTemplate(ck.CKK_AES, make([]byte, 16), ck.Bytes(ck.CKA_CHECK_VALUE, nil)))
-	if got := none.Attrs.Get(ck.CKA_CHECK_VALUE); len(got) != 0 {
-		t.Errorf("asked for none: %x", got)
-	}
-	if n, _ := zeroes.Attrs.Ulong(ck.CKA_VALUE_LEN); n != 16 {
-		t.Errorf("length %d", n)
-	}
+	got = none.Attrs.Get(ck.CKA_CHECK_VALUE)
+	require.Empty(t, got, "asked for none: %x", got)
+	n, _ := zeroes.Attrs.Ulong(ck.CKA_VALUE_LEN)
+	require.EqualValues(t, 16, n, "length %d", n)
 }

@@ -1,13 +1,14 @@
 package object_test
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Each attribute that may be turned: from, to, by C_SetAttributeValue and by
@@ -83,9 +84,9 @@ func TestHistoryStays(t *testing.T) {
 	for _, typ := range []ck.AttributeType{ck.CKA_LOCAL, ck.CKA_ALWAYS_SENSITIVE, ck.CKA_NEVER_EXTRACTABLE} {
 		for _, v := range []bool{false, true} {
 			_, err := o.Change(ck.Template{ck.Bool(typ, v)}, true)
-			wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+			require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 			_, err = o.Copy(ck.Template{ck.Bool(typ, v)}, true)
-			wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+			require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 		}
 	}
 }
@@ -94,9 +95,9 @@ func TestAlwaysAuthenticateStays(t *testing.T) {
 	for _, v := range []bool{false, true} {
 		o := build(t, privateTemplate(t, testRSA()), ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, v))
 		_, err := o.Change(ck.Template{ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, !v)}, false)
-		wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+		require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 		_, err = o.Copy(ck.Template{ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, !v)}, false)
-		wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+		require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 	}
 }
 
@@ -104,18 +105,14 @@ func TestChange(t *testing.T) {
 	o := build(t, aesTemplate()).WithoutSecret()
 	o.ID, o.Version = 7, 3
 	c, err := o.Change(ck.Template{ck.String(ck.CKA_LABEL, "new"), ck.Bytes(ck.CKA_ID, []byte{9})}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Label() != "new" || c.KeyID()[0] != 9 || c.ID != 7 || c.Version != 3 || !c.Sealed() {
-		t.Errorf("changed object is %+v", c)
-	}
-	if o.Label() != "" {
-		t.Error("the old object changed")
-	}
-	if !bytes.Equal(c.Attrs.Get(ck.CKA_UNIQUE_ID), o.Attrs.Get(ck.CKA_UNIQUE_ID)) {
-		t.Error("the unique id changed")
-	}
+	require.NoError(t, err)
+	require.Equal(t, "new", c.Label(), "changed object is %+v", c)
+	require.EqualValues(t, 9, c.KeyID()[0], "changed object is %+v", c)
+	require.EqualValues(t, 7, c.ID, "changed object is %+v", c)
+	require.EqualValues(t, 3, c.Version, "changed object is %+v", c)
+	require.True(t, c.Sealed(), "changed object is %+v", c)
+	require.Equal(t, "", o.Label(), "the old object changed")
+	require.Equal(t, o.Attrs.Get(ck.CKA_UNIQUE_ID), c.Attrs.Get(ck.CKA_UNIQUE_ID), "the unique id changed")
 	for name, c := range map[string]struct {
 		t    ck.Template
 		want ck.Error
@@ -136,31 +133,26 @@ func TestChange(t *testing.T) {
 	}
 	fixed := build(t, data(off(ck.CKA_MODIFIABLE)))
 	_, err = fixed.Change(ck.Template{ck.String(ck.CKA_LABEL, "x")}, false)
-	wantCode(t, err, ck.CKR_ACTION_PROHIBITED)
+	require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(err))
 }
 
 func TestCopy(t *testing.T) {
 	o := build(t, aesTemplate(ck.String(ck.CKA_LABEL, "one")))
 	o.ID, o.Version = 7, 3
 	c, err := o.Copy(ck.Template{on(ck.CKA_TOKEN)}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.ID != 0 || c.Version != 0 || !c.Token() || c.Label() != "one" {
-		t.Errorf("copy is %+v", c)
-	}
-	if bytes.Equal(c.Attrs.Get(ck.CKA_UNIQUE_ID), o.Attrs.Get(ck.CKA_UNIQUE_ID)) {
-		t.Error("two objects have one unique id")
-	}
+	require.NoError(t, err)
+	require.EqualValues(t, 0, c.ID, "copy is %+v", c)
+	require.EqualValues(t, 0, c.Version, "copy is %+v", c)
+	require.True(t, c.Token(), "copy is %+v", c)
+	require.Equal(t, "one", c.Label(), "copy is %+v", c)
+	require.NotEqual(t, o.Attrs.Get(ck.CKA_UNIQUE_ID), c.Attrs.Get(ck.CKA_UNIQUE_ID), "two objects have one unique id")
 	o.Secret.Wipe()
-	if bytes.Equal(c.Secret.Get(ck.CKA_VALUE), o.Secret.Get(ck.CKA_VALUE)) {
-		t.Error("the copy shares the secret's memory")
-	}
+	require.NotEqual(t, o.Secret.Get(ck.CKA_VALUE), c.Secret.Get(ck.CKA_VALUE), "the copy shares the secret's memory")
 	if _, err = o.WithoutSecret().Copy(nil, false); err != object.ErrSealed {
 		t.Errorf("a sealed object: %v", err)
 	}
 	_, err = build(t, data(off(ck.CKA_COPYABLE))).Copy(nil, false)
-	wantCode(t, err, ck.CKR_ACTION_PROHIBITED)
+	require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(err))
 }
 
 // A family is a key and all copies that were ever made of it, with what any of
@@ -233,9 +225,9 @@ func TestNoWalkLeadsOut(t *testing.T) {
 		}
 		hid = hid || f.hides
 	}
-	if !hid || built < 500 || moved < 5000 {
-		t.Errorf("only %d keys and %d steps were walked", built, moved)
-	}
+	require.True(t, hid, "only %d keys and %d steps were walked", built, moved)
+	require.GreaterOrEqual(t, built, 500, "only %d keys and %d steps were walked", built, moved)
+	require.GreaterOrEqual(t, moved, 5000, "only %d keys and %d steps were walked", built, moved)
 }
 
 func withoutTrust(t ck.Template) ck.Template {

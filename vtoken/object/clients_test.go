@@ -6,6 +6,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // The templates that programs in wide use send are taken as they are.
@@ -69,10 +71,9 @@ func TestTemplatesOfClients(t *testing.T) {
 func TestCopyToSession(t *testing.T) {
 	o := build(t, privateTemplate(t, testRSA()), on(ck.CKA_TOKEN))
 	c, err := o.Copy(ck.Template{off(ck.CKA_TOKEN)}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Token() || !c.Sensitive() || c.Extractable() || !c.Private() {
-		t.Errorf("the copy is %v", c.Attrs)
-	}
+	require.NoError(t, err)
+	require.False(t, c.Token(), "the copy is %v", c.Attrs)
+	require.True(t, c.Sensitive(), "the copy is %v", c.Attrs)
+	require.False(t, c.Extractable(), "the copy is %v", c.Attrs)
+	require.True(t, c.Private(), "the copy is %v", c.Attrs)
 }

@@ -8,14 +8,14 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return b
 }
 
@@ -85,12 +85,10 @@ func TestCurveEncodings(t *testing.T) {
 
 func wantCurve(t *testing.T, name string, o *object.Object, oid, point []byte) {
 	t.Helper()
-	if got := o.Attrs.Get(ck.CKA_EC_PARAMS); !bytes.Equal(got, oid) {
-		t.Errorf("%s: CKA_EC_PARAMS is %x", name, got)
-	}
-	if got := o.Attrs.Get(ck.CKA_EC_POINT); !bytes.Equal(got, point) {
-		t.Errorf("%s: CKA_EC_POINT is %x", name, got)
-	}
+	got := o.Attrs.Get(ck.CKA_EC_PARAMS)
+	require.Equal(t, oid, got, "%s: CKA_EC_PARAMS is %x", name, got)
+	got = o.Attrs.Get(ck.CKA_EC_POINT)
+	require.Equal(t, point, got, "%s: CKA_EC_POINT is %x", name, got)
 }
 
 // What GnuPG's programs and pkcs11-tool give becomes the OID of RFC 8410.
@@ -108,29 +106,19 @@ func TestOtherFormsOfCurves(t *testing.T) {
 func TestKeyInfoRoundTrip(t *testing.T) {
 	for _, c := range object.Curves() {
 		key, err := c.Generate()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		der, err := object.MarshalPrivate(key)
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s", c.Name)
 		back, err := object.ParsePrivate(der)
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s", c.Name)
 		again, err := object.MarshalPrivate(back)
 		if err != nil || !bytes.Equal(again, der) {
 			t.Errorf("%s: the private key changes: %v", c.Name, err)
 		}
 		info, err := object.MarshalPublic(c.Public(key))
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s", c.Name)
 		pub, err := object.ParsePublic(info)
-		if err != nil {
-			t.Fatalf("%s: %v", c.Name, err)
-		}
+		require.NoError(t, err, "%s", c.Name)
 		if again, err = object.MarshalPublic(pub); err != nil || !bytes.Equal(again, info) {
 			t.Errorf("%s: the public key changes: %v", c.Name, err)
 		}
@@ -143,32 +131,24 @@ func TestKeyInfoVectors(t *testing.T) {
 	pub := unhex(t, "302a300506032b657003210019bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1")
 	priv := unhex(t, "302e020100300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842")
 	key, err := object.ParsePrivate(priv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if der, err := object.MarshalPrivate(key); err != nil || !bytes.Equal(der, priv) {
-		t.Errorf("the private key is written as %x: %v", der, err)
-	}
-	if der, err := object.MarshalPublic(curveNamed(t, "edwards25519").Public(key)); err != nil || !bytes.Equal(der, pub) {
-		t.Errorf("the public key is written as %x: %v", der, err)
-	}
+	require.NoError(t, err)
+	der, err := object.MarshalPrivate(key)
+	require.NoError(t, err, "the private key is written as %x", der)
+	require.Equal(t, priv, der, "the private key is written as %x", der)
+	der, err = object.MarshalPublic(curveNamed(t, "edwards25519").Public(key))
+	require.NoError(t, err, "the public key is written as %x", der)
+	require.Equal(t, pub, der, "the public key is written as %x", der)
 }
 
 // FuzzParseKeyInfo: any bytes give an answer, and what is taken can be written.
 func FuzzParseKeyInfo(f *testing.F) {
 	for _, c := range object.Curves() {
 		key, err := c.Generate()
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		priv, err := object.MarshalPrivate(key)
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		pub, err := object.MarshalPublic(c.Public(key))
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		f.Add(priv)
 		f.Add(pub)
 	}
@@ -178,21 +158,17 @@ func FuzzParseKeyInfo(f *testing.F) {
 		}
 		key := s.Generate()
 		priv, err := object.MarshalPrivate(key)
-		if err != nil {
-			f.Fatal(err)
-		}
+		require.NoError(f, err)
 		f.Add(priv)
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {
 		if key, err := object.ParsePrivate(der); err == nil {
-			if _, err := object.MarshalPrivate(key); err != nil {
-				t.Error(err)
-			}
+			_, err := object.MarshalPrivate(key)
+			require.NoError(t, err)
 		}
 		if key, err := object.ParsePublic(der); err == nil {
-			if _, err := object.MarshalPublic(key); err != nil {
-				t.Error(err)
-			}
+			_, err := object.MarshalPublic(key)
+			require.NoError(t, err)
 		}
 	})
 }

@@ -8,6 +8,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestSetEncoding(t *testing.T) {
@@ -18,9 +20,8 @@ func TestSetEncoding(t *testing.T) {
 	} {
 		b := s.AppendBinary(nil)
 		back, err := object.ParseSet(b)
-		if err != nil || back == nil {
-			t.Fatalf("%v: %v", s, err)
-		}
+		require.NoError(t, err)
+		require.NotNil(t, back)
 		if !slices.EqualFunc(s, back, ck.Attribute.Equal) {
 			t.Errorf("%v comes back as %v", s, back)
 		}
@@ -50,37 +51,32 @@ func TestSetEncodingRefuses(t *testing.T) {
 
 func TestSetMethods(t *testing.T) {
 	s, err := object.NewSet(ck.Template{ck.String(3, "c"), ck.String(1, "a"), on(ck.CKA_PRIVATE)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	w := s.With(ck.String(3, "C"), ck.String(0, "0"), ck.String(9, "i"))
-	if string(s.Get(3)) != "c" || string(w.Get(3)) != "C" || len(w) != 5 || !slices.IsSortedFunc(w, func(a, b ck.Attribute) int { return int(a.Type) - int(b.Type) }) {
-		t.Errorf("%v with more is %v", s, w)
-	}
-	if w.Without(0, 9).Has(9) || !w.Bool(ck.CKA_PRIVATE) || w.Has(7) || w.Get(7) != nil {
-		t.Error("without, bool, has or get")
-	}
+	require.Equal(t, "c", string(s.Get(3)), "%v with more is %v", s, w)
+	require.Equal(t, "C", string(w.Get(3)), "%v with more is %v", s, w)
+	require.Len(t, w, 5, "%v with more is %v", s, w)
+	require.True(t, slices.IsSortedFunc(w, func(a, b ck.Attribute) int { return int(a.Type) - int(b.Type) }),
+		"%v with more is %v", s, w)
+	require.False(t, w.Without(0, 9).Has(9), "without, bool, has or get")
+	require.True(t, w.Bool(ck.CKA_PRIVATE), "without, bool, has or get")
+	require.False(t, w.Has(7), "without, bool, has or get")
+	require.Nil(t, w.Get(7), "without, bool, has or get")
 	c := s.Clone()
 	c.Wipe()
-	if string(s.Get(1)) != "a" || string(c.Get(1)) == "a" {
-		t.Error("wiping a clone wipes the original, or nothing")
-	}
-	if object.Set(nil).Clone() != nil {
-		t.Error("the clone of nil, which means sealed, is not nil")
-	}
+	require.Equal(t, "a", string(s.Get(1)), "wiping a clone wipes the original, or nothing")
+	require.NotEqual(t, "a", string(c.Get(1)), "wiping a clone wipes the original, or nothing")
+	require.Nil(t, object.Set(nil).Clone(), "the clone of nil, which means sealed, is not nil")
 }
 
 // FuzzParseSet: what is accepted is the one form of what it says.
 func FuzzParseSet(f *testing.F) {
 	o, err := object.Build(object.Source{}, aesTemplate(ck.String(ck.CKA_LABEL, "seed")))
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	for _, s := range []object.Set{{}, o.Attrs, o.Secret} {
 		b := s.AppendBinary(nil)
-		if _, err := object.ParseSet(b); err != nil {
-			f.Fatal(err)
-		}
+		_, err := object.ParseSet(b)
+		require.NoError(f, err)
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -88,9 +84,7 @@ func FuzzParseSet(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(s.AppendBinary(nil), b) {
-			t.Fatal("a second form was accepted")
-		}
+		require.Equal(t, b, s.AppendBinary(nil), "a second form was accepted")
 	})
 }
 
@@ -99,12 +93,8 @@ func FuzzBuild(f *testing.F) {
 	key := ecKeyF(f)
 	for _, tpl := range []ck.Template{data(), aesTemplate(), key, object.CertificateTemplate([]byte{0x30, 0})} {
 		s, err := object.NewSet(tpl)
-		if err != nil {
-			f.Fatal(err)
-		}
-		if len(s) == 0 {
-			f.Fatal("an empty seed")
-		}
+		require.NoError(f, err)
+		require.NotEmpty(f, s, "an empty seed")
 		f.Add(byte(0), s.AppendBinary(nil))
 	}
 	f.Fuzz(func(t *testing.T, origin byte, b []byte) {
@@ -114,9 +104,7 @@ func FuzzBuild(f *testing.F) {
 		}
 		o, err := object.Build(object.Source{Origin: object.Origin(origin % 4)}, ck.Template(s))
 		if err != nil {
-			if ck.CodeOf(err) == ck.CKR_GENERAL_ERROR {
-				t.Fatalf("an error without a code: %v", err)
-			}
+			require.NotEqual(t, ck.CKR_GENERAL_ERROR, ck.CodeOf(err), "an error without a code: %v", err)
 			return
 		}
 		both := o.Bool(ck.CKA_WRAP) && o.Bool(ck.CKA_DECRYPT) || o.Bool(ck.CKA_UNWRAP) && o.Bool(ck.CKA_ENCRYPT)
@@ -127,9 +115,8 @@ func FuzzBuild(f *testing.F) {
 			t.Fatal("the object is not whole")
 		}
 		for _, set := range []object.Set{o.Attrs, o.Secret} {
-			if _, err := object.ParseSet(set.AppendBinary(nil)); err != nil {
-				t.Fatalf("the object cannot be stored: %v", err)
-			}
+			_, err := object.ParseSet(set.AppendBinary(nil))
+			require.NoError(t, err, "the object cannot be stored")
 		}
 	})
 }

@@ -11,6 +11,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 // testRSA is one key for all tests: making one takes long.
@@ -25,44 +27,29 @@ var testRSA = sync.OnceValue(func() *rsa.PrivateKey {
 func ecKey(t *testing.T, c elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(c, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return key
 }
 
 func privateTemplate(t *testing.T, key crypto.PrivateKey) ck.Template {
 	t.Helper()
 	tpl, err := object.PrivateTemplate(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return tpl
 }
 
 func publicTemplate(t *testing.T, key crypto.PublicKey) ck.Template {
 	t.Helper()
 	tpl, err := object.PublicTemplate(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return tpl
 }
 
 func build(t *testing.T, tpl ck.Template, more ...ck.Attribute) *object.Object {
 	t.Helper()
 	o, err := object.Build(object.Source{}, append(tpl[:len(tpl):len(tpl)], more...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return o
-}
-
-func wantCode(t *testing.T, err error, want ck.Error) {
-	t.Helper()
-	if got := ck.CodeOf(err); got != want {
-		t.Errorf("code is %v (%v), want %v", got, err, want)
-	}
 }
 
 func TestMaterialRoundTrip(t *testing.T) {
@@ -74,17 +61,13 @@ func TestMaterialRoundTrip(t *testing.T) {
 		priv := build(t, privateTemplate(t, key))
 		pub := build(t, publicTemplate(t, key.Public()))
 		back, err := priv.PrivateKey()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if !back.(interface{ Equal(crypto.PrivateKey) bool }).Equal(key) {
 			t.Errorf("%T comes back as another key", key)
 		}
 		for _, o := range []*object.Object{priv, pub} {
 			p, err := o.PublicKey()
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if !p.(interface{ Equal(crypto.PublicKey) bool }).Equal(key.Public()) {
 				t.Errorf("public key of %v is another one", o.Class())
 			}

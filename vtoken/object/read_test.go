@@ -13,6 +13,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestRead(t *testing.T) {
@@ -63,26 +65,20 @@ func TestAllowedMechanisms(t *testing.T) {
 func TestEmptyListIsNoList(t *testing.T) {
 	o := build(t, aesTemplate(ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS)))
 	_, err := o.Read(ck.CKA_ALLOWED_MECHANISMS)
-	wantCode(t, err, ck.CKR_ATTRIBUTE_TYPE_INVALID)
+	require.Equal(t, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CodeOf(err))
 }
 
 // What a key gave up is for the rules alone: it is not read and not found.
 func TestOurAttributeIsHidden(t *testing.T) {
 	o, err := build(t, aesTemplate(on(ck.CKA_WRAP))).Change(ck.Template{off(ck.CKA_WRAP)}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ours := ck.CKA_VENDOR_DEFINED | 0x76540001
-	if !o.Attrs.Has(ours) {
-		t.Fatal("nothing is remembered")
-	}
+	require.True(t, o.Attrs.Has(ours), "nothing is remembered")
 	_, err = o.Read(ours)
-	wantCode(t, err, ck.CKR_ATTRIBUTE_TYPE_INVALID)
-	if o.Match(ck.Template{{Type: ours, Value: []byte{1}}}) {
-		t.Error("it is found")
-	}
+	require.Equal(t, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CodeOf(err))
+	require.False(t, o.Match(ck.Template{{Type: ours, Value: []byte{1}}}), "it is found")
 	_, err = o.Change(ck.Template{on(ck.CKA_DECRYPT)}, false)
-	wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 }
 
 func TestMatch(t *testing.T) {
@@ -113,9 +109,7 @@ func certificate(t *testing.T) []byte {
 		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1e9, 0)}
 	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "root"}}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, issuer, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return der
 }
 
@@ -124,13 +118,9 @@ func certificate(t *testing.T) []byte {
 func TestCertificate(t *testing.T) {
 	der := certificate(t)
 	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	serial, err := asn1.Marshal(parsed.SerialNumber)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	tpl := object.CertificateTemplate(der)
 	want := map[ck.AttributeType][]byte{
 		ck.CKA_SUBJECT: parsed.RawSubject, ck.CKA_ISSUER: parsed.RawIssuer, ck.CKA_SERIAL_NUMBER: serial,
@@ -166,24 +156,18 @@ func TestCertificate(t *testing.T) {
 	}
 	o := build(t, tpl)
 	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_ISSUER, parsed.RawSubject)}, false)
-	wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err))
 	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_ISSUER, parsed.RawIssuer), ck.String(ck.CKA_LABEL, "renamed")}, false)
-	wantCode(t, err, ck.CKR_OK)
+	require.Equal(t, ck.CKR_OK, ck.CodeOf(err))
 	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_VALUE, der)}, false)
-	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+	require.Equal(t, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CodeOf(err))
 	elsewhere := build(t, object.CertificateTemplate(nil), ck.String(ck.CKA_URL, "https://x"), ck.Bytes(ck.CKA_SUBJECT, parsed.RawSubject))
-	if !bytes.Equal(elsewhere.Attrs.Get(ck.CKA_SUBJECT), parsed.RawSubject) {
-		t.Error("a certificate elsewhere has no subject")
-	}
+	require.Equal(t, parsed.RawSubject, elsewhere.Attrs.Get(ck.CKA_SUBJECT), "a certificate elsewhere has no subject")
 }
 
 func TestSize(t *testing.T) {
 	small, large := build(t, data()), build(t, data(ck.Bytes(ck.CKA_VALUE, make([]byte, 1000))))
-	if large.Size()-small.Size() != 1000 {
-		t.Errorf("sizes are %d and %d", small.Size(), large.Size())
-	}
+	require.EqualValues(t, 1000, large.Size()-small.Size(), "sizes are %d and %d", small.Size(), large.Size())
 	want := len(large.Attrs.AppendBinary(nil)) + len(large.Secret.AppendBinary(nil))
-	if large.Size() != uint64(want) {
-		t.Errorf("size is %d, the encoded form has %d", large.Size(), want)
-	}
+	require.Equal(t, uint64(want), large.Size(), "size is %d, the encoded form has %d", large.Size(), want)
 }

@@ -81,7 +81,7 @@ func TestUnlocks(t *testing.T) {
 	unlock(0)
 	unlock(6 * hour)
 	s = s.Change([]byte{2}, now)
-	unlock(6 * hour) // another PIN does not start the day anew
+	unlock(6 * hour) // another PIN does not start the day again
 	now = now.Add(-2 * hour)
 	unlock(8 * hour) // nor does a clock that is set back a little
 	now = now.Add(-365 * 24 * hour)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"vtoken/vtoken/ck"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestPolicyCheck(t *testing.T) {
@@ -49,9 +51,7 @@ func TestStateWalk(t *testing.T) {
 				case limit > 0:
 					left--
 				}
-				if ck.CodeOf(err) != code {
-					t.Fatalf("limit %d, %d left: %v", limit, left, err)
-				}
+				require.Equal(t, code, ck.CodeOf(err), "limit %d, %d left: %v", limit, left, err)
 				s = next
 			case 2:
 				if set && !s.Locked() {
@@ -70,9 +70,9 @@ func TestStateWalk(t *testing.T) {
 func check(t *testing.T, s State, set bool, limit, left int) {
 	t.Helper()
 	locked := limit > 0 && left == 0
-	if s.Set() != set || s.Locked() != locked {
-		t.Fatalf("set %v, locked %v, with %d of %d tries left", s.Set(), s.Locked(), left, limit)
-	}
+	require.Equal(t, set, s.Set(), "set %v, locked %v, with %d of %d tries left", s.Set(), s.Locked(), left, limit)
+	require.Equal(t, locked, s.Locked(),
+		"set %v, locked %v, with %d of %d tries left", s.Set(), s.Locked(), left, limit)
 	if want := left; limit > 0 && s.TriesLeft() != want || limit == 0 && s.TriesLeft() != -1 {
 		t.Fatalf("%d tries left, want %d of %d", s.TriesLeft(), left, limit)
 	}
@@ -95,17 +95,15 @@ func check(t *testing.T, s State, set bool, limit, left int) {
 func TestToBeChanged(t *testing.T) {
 	now := time.Unix(1, 0)
 	s := State{Verifier: []byte{1}, ToBeChanged: true}
-	if !s.Flags(User).Has(ck.CKF_USER_PIN_TO_BE_CHANGED) || !s.Flags(SO).Has(ck.CKF_SO_PIN_TO_BE_CHANGED) {
-		t.Error("no flag asks for a change")
-	}
+	require.True(t, s.Flags(User).Has(ck.CKF_USER_PIN_TO_BE_CHANGED), "no flag asks for a change")
+	require.True(t, s.Flags(SO).Has(ck.CKF_SO_PIN_TO_BE_CHANGED), "no flag asks for a change")
 	s = s.Change([]byte{2}, now)
-	if s.ToBeChanged || !s.ChangedAt.Equal(now) || s.Verifier[0] != 2 {
-		t.Errorf("%+v", s)
-	}
+	require.False(t, s.ToBeChanged)
+	require.True(t, s.ChangedAt.Equal(now))
+	require.EqualValues(t, 2, s.Verifier[0])
 }
 
 func TestRoleNames(t *testing.T) {
-	if User.String() != "user" || SO.String() != "SO" {
-		t.Error(User, SO)
-	}
+	require.Equal(t, "user", User.String())
+	require.Equal(t, "SO", SO.String())
 }

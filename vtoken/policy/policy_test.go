@@ -5,6 +5,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/policy"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestParse(t *testing.T) {
@@ -32,9 +34,7 @@ func TestParse(t *testing.T) {
 
 func TestUses(t *testing.T) {
 	list, err := policy.Parse("CKM_ECDSA,CKM_SHA1_RSA_PKCS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	modern, legacy := policy.Policy{}, policy.Policy{Name: policy.Legacy}
 	for _, c := range []struct {
 		policy policy.Policy

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestNothingPrintsASecret tries Go's ordinary ways from a value to a text.
@@ -43,11 +45,10 @@ func TestNothingPrintsASecret(t *testing.T) {
 func TestEqualCloneWipe(t *testing.T) {
 	a := secret.Bytes("1234")
 	b := a.Clone()
-	if !a.Equal(b) || a.Equal(secret.Bytes("1235")) || a.Equal(secret.Bytes("123")) {
-		t.Error("Equal is wrong")
-	}
+	require.True(t, a.Equal(b), "Equal is wrong")
+	require.False(t, a.Equal(secret.Bytes("1235")), "Equal is wrong")
+	require.False(t, a.Equal(secret.Bytes("123")), "Equal is wrong")
 	a.Wipe()
-	if !bytes.Equal(a, make([]byte, 4)) || string(b) != "1234" {
-		t.Errorf("after Wipe: %x, its clone %x", []byte(a), []byte(b))
-	}
+	require.True(t, bytes.Equal(a, make([]byte, 4)), "after Wipe: %x, its clone %x", []byte(a), []byte(b))
+	require.Equal(t, "1234", string(b), "after Wipe: %x, its clone %x", []byte(a), []byte(b))
 }

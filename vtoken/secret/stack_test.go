@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // fill leaves a text in a frame, and tells where.
@@ -27,27 +29,22 @@ func fill(text string) uintptr {
 func left(t *testing.T, run func(func())) int {
 	t.Helper()
 	mem, err := os.Open("/proc/self/mem")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer mem.Close()
 	frame := make([]byte, 4<<10)
 	var at uintptr
 	run(func() { at = fill("canary") })
-	if _, err := mem.ReadAt(frame, int64(at)); err != nil {
-		t.Fatal(err)
-	}
+	_, err = mem.ReadAt(frame, int64(at))
+	require.NoError(t, err)
 	return bytes.Count(frame, []byte("canary"))
 }
 
 // TestOwnStackIsCleared also does it without, to show that the test can see.
 func TestOwnStackIsCleared(t *testing.T) {
-	if n := left(t, func(f func()) { f() }); n == 0 {
-		t.Error("the test does not see what is on a stack")
-	}
-	if n := left(t, secret.OnOwnStack); n != 0 {
-		t.Errorf("%d copies are left", n)
-	}
+	n := left(t, func(f func()) { f() })
+	require.NotEqual(t, 0, n, "the test does not see what is on a stack")
+	n = left(t, secret.OnOwnStack)
+	require.Equal(t, 0, n, "%d copies are left", n)
 }
 
 func TestPanicGoesOn(t *testing.T) {
@@ -67,9 +64,7 @@ func TestPanicGoesOn(t *testing.T) {
 			t.Errorf("a panic does not say where it was: %q", text)
 		}
 	}
-	if p := caught(func() {}); p != nil {
-		t.Error(p)
-	}
+	require.Nil(t, caught(func() {}))
 }
 
 func BenchmarkOnOwnStack(b *testing.B) {

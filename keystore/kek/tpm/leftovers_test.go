@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/kek/kektest/swtpm"
 )
@@ -39,9 +40,9 @@ func TestLeftovers(t *testing.T) {
 					return nil
 				})
 				blob, err := p.Wrap(t.Context(), key())
-				must(t, err)
+				require.NoError(t, err)
 				_, err = p.Unwrap(t.Context(), blob)
-				must(t, err)
+				require.NoError(t, err)
 				at++
 				if got, err := p.IncrementCounter(t.Context(), counter); err != nil || got != at {
 					t.Errorf("the counter is at %d, not %d: %v", got, at, err)

@@ -18,17 +18,15 @@ import (
 	"vtoken/vtoken/mech"
 	"vtoken/vtoken/mech/libcrypto"
 	"vtoken/vtoken/object"
+
+	"github.com/stretchr/testify/require"
 )
 
 func open(t testing.TB) *libcrypto.Provider {
 	t.Helper()
 	p, err := libcrypto.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !p.Wipes() {
-		t.Error("libcrypto's memory is not wiped when it is freed")
-	}
+	require.NoError(t, err)
+	require.True(t, p.Wipes(), "libcrypto's memory is not wiped when it is freed")
 	return p
 }
 
@@ -43,9 +41,7 @@ func numbers(key *rsa.PrivateKey) object.RSANumbers {
 func newRSA(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return key
 }
 
@@ -81,9 +77,7 @@ func TestFaultIsNotPutOut(t *testing.T) {
 	n := numbers(key)
 	n.Dp = new(big.Int).Xor(key.Precomputed.Dp, big.NewInt(2)).Bytes()
 	k, err := open(t).RSA(n)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer k.Wipe()
 	digest := sha256.Sum256([]byte("text"))
 	s, err := k.SignPKCS1v15(crypto.SHA256, digest[:])
@@ -95,13 +89,9 @@ func TestFaultIsNotPutOut(t *testing.T) {
 // A modulus of other than whole bytes, and a key that was wiped.
 func TestOddSizeAndWiped(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2049)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	k, err := open(t).RSA(numbers(key))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	digest := sha256.Sum256([]byte("text"))
 	for _, salt := range []int{0, 32} {
 		s, err := k.SignPSS(crypto.SHA256, crypto.SHA256, salt, digest[:])
@@ -114,41 +104,31 @@ func TestOddSizeAndWiped(t *testing.T) {
 		}
 	}
 	c, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, []byte("text"), []byte("label"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	opts := &rsa.OAEPOptions{Hash: crypto.SHA256, Label: []byte("label")}
-	if out, err := k.DecryptOAEP(c, opts); err != nil || string(out) != "text" {
-		t.Errorf("OAEP: %q, %v", out, err)
-	}
+	out, err := k.DecryptOAEP(c, opts)
+	require.NoError(t, err, "OAEP: %q", out)
+	require.Equal(t, "text", string(out), "OAEP: %q", out)
 	k.Wipe()
 	k.Wipe()
-	if _, err := k.SignPKCS1v15(crypto.SHA256, digest[:]); err == nil {
-		t.Error("a wiped key signs")
-	}
-	if _, err := k.SignPSS(crypto.SHA256, crypto.SHA256, 32, digest[:]); err == nil {
-		t.Error("a wiped key signs")
-	}
-	if _, _, err := k.Private([]byte{1}); err == nil {
-		t.Error("a wiped key works")
-	}
-	if _, err := k.DecryptOAEP(c, opts); err == nil {
-		t.Error("a wiped key decrypts")
-	}
+	_, err = k.SignPKCS1v15(crypto.SHA256, digest[:])
+	require.Error(t, err, "a wiped key signs")
+	_, err = k.SignPSS(crypto.SHA256, crypto.SHA256, 32, digest[:])
+	require.Error(t, err, "a wiped key signs")
+	_, _, err = k.Private([]byte{1})
+	require.Error(t, err, "a wiped key works")
+	_, err = k.DecryptOAEP(c, opts)
+	require.Error(t, err, "a wiped key decrypts")
 }
 
 // Keys are used by many threads at once.
 func TestConcurrentUse(t *testing.T) {
 	p, r := open(t), newRSA(t)
 	rsaKey, err := p.RSA(numbers(r))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer rsaKey.Wipe()
 	e, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ecKey := onP256(t, p, e)
 	defer ecKey.Wipe()
 	digest := sha256.Sum256([]byte("text"))
@@ -173,17 +153,11 @@ func TestConcurrentUse(t *testing.T) {
 func onP256(t testing.TB, p mech.Provider, key *ecdsa.PrivateKey) mech.ECPrivate {
 	t.Helper()
 	value, err := key.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	c, ok := object.CurveOfKey(key)
-	if !ok {
-		t.Fatal("no curve")
-	}
+	require.True(t, ok, "no curve")
 	k, err := p.EC(c, value)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return k
 }
 
@@ -194,14 +168,11 @@ func TestMoreKeysThanTheSecureHeapHolds(t *testing.T) {
 	var loaded []mech.RSAPrivate
 	for range 4000 {
 		k, err := p.RSA(n)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		loaded = append(loaded, k)
 	}
-	if _, err := loaded[len(loaded)-1].SignPKCS1v15(crypto.SHA256, digest[:]); err != nil {
-		t.Error(err)
-	}
+	_, err := loaded[len(loaded)-1].SignPKCS1v15(crypto.SHA256, digest[:])
+	require.NoError(t, err)
 	for _, k := range loaded {
 		k.Wipe()
 	}
