@@ -12,9 +12,9 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// HashAPIKey is the keyed hash of an API key (HMAC-SHA256): what an APIKey
-// record has as Hash and what [Tx.APIKeyByHash] finds it by. Nobody without the
-// store's keys can test a guess against it.
+// HashAPIKey returns the keyed hash of an API key (HMAC-SHA256): the Hash of its APIKey
+// record, by which [Tx.APIKeyByHash] finds it. Without the store's keys, nobody can test a
+// guess against the hash.
 func (s *Store) HashAPIKey(key secret.Bytes) []byte { return mac(s.sys.apiKey, key) }
 
 var apiKeys = entity[record.APIKey, apiKeyJSON]{
@@ -74,7 +74,7 @@ func (tx *Tx) PutAPIKey(k *record.APIKey) error {
 		if other, taken, err := tx.first(tx.indexPrefix(schema.IndexAPIKeyHash, hash)); err != nil {
 			return err
 		} else if taken && other != id {
-			return fmt.Errorf("API key %q: another one is the same: %w", k.Name, record.ErrExists)
+			return fmt.Errorf("API key %q: another API key has the same secret or certificate: %w", k.Name, record.ErrExists)
 		}
 	}
 	return apiKeys.write(tx, tenant, id, old, k)
@@ -84,7 +84,7 @@ func (tx *Tx) keyNamePrefix(tenant schema.ID, name string) []byte {
 	return tx.indexPrefix(schema.IndexAPIKeyName, tenant[:], []byte(name))
 }
 
-// hashesOf are the hashes that an API key is found by.
+// hashesOf returns the hashes by which an API key is found.
 func hashesOf(k *record.APIKey) [][]byte {
 	if k.CertificateHash == nil {
 		return [][]byte{k.Hash}
@@ -135,8 +135,7 @@ func (tx *Tx) APIKeyByHash(hash []byte) (*record.APIKey, error) {
 	return k, err
 }
 
-// APIKeys lists the API keys of a tenant by name. A tenant that is not
-// there has none.
+// APIKeys lists the API keys of a tenant by name. A tenant that does not exist has none.
 func (tx *Tx) APIKeys(tenant record.TenantID) ([]*record.APIKey, error) {
 	tid, err := parseID("tenant", tenant)
 	if err != nil {

@@ -53,10 +53,10 @@ type checker struct {
 	ctx    context.Context
 	tx     *Tx
 	report Report
-	// index are the entries that there have to be, true once they were found.
+	// index has the entries that must exist, true once they were found.
 	index map[string]bool
-	// usages are what the tokens of users hold, as their records say, and holdings as
-	// it was found.
+	// usages has what the tokens of users hold according to the users' records, and
+	// holdings what the check counted.
 	usages, holdings map[schema.ID]record.Amount
 	// parts counts the values of objects that the tokens account for.
 	parts, found uint64
@@ -70,8 +70,8 @@ func newChecker(ctx context.Context, tx *Tx) *checker {
 	}
 }
 
-// problem notes what is wrong with a record. An error that has nothing to do
-// with records ends the check, as errEnough does.
+// problem notes what is wrong with a record. An error of another kind ends the check, and so
+// does errEnough.
 func (c *checker) problem(err error) error {
 	switch {
 	case err == nil:
@@ -129,7 +129,7 @@ func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
 func (c *checker) record(key, value []byte) error {
 	switch {
 	case string(key) == string(schema.KeyFormat()):
-		return nil // see format
+		return nil // Open reads it
 	case string(key) == string(schema.KeyStore()):
 		return c.tx.readStore()
 	case string(key) == string(schema.KeyNode(thisNode)):
@@ -190,7 +190,7 @@ func (c *checker) format() error {
 	return err
 }
 
-// expect notes the index entries that a record has to have.
+// expect notes the index entries that a record must have.
 func (c *checker) expect(keys [][]byte) error {
 	for _, key := range keys {
 		blob, err := c.tx.get(key)
@@ -335,7 +335,7 @@ func (c *checker) token(id schema.ID, value []byte) error {
 	return errors.Join(err, boundProblem(t), c.expect(entries), c.objects(t, id))
 }
 
-// boundProblem is what is wrong with the PINs of a PIN-bound token.
+// boundProblem returns what is wrong with the PINs of a PIN-bound token.
 func boundProblem(t *record.Token) error {
 	if err := checkBound(t); err != nil {
 		return tampered("%w", err)
@@ -343,8 +343,7 @@ func boundProblem(t *record.Token) error {
 	return nil
 }
 
-// objects opens every value of a token's objects, those in boxes but for the
-// box, and compares their sum.
+// objects opens the outer seal of every value of a token's objects, and compares their sum.
 func (c *checker) objects(t *record.Token, token schema.ID) error {
 	keys, err := c.tx.keysOf(token)
 	if err != nil {
@@ -430,7 +429,7 @@ func (c *checker) summary(id schema.ID, _ []byte) error {
 	return err
 }
 
-// Keys are opened anew, because those that are in use come from memory.
+// The check opens every key again, because the keys in use come from memory.
 
 func (c *checker) system(value []byte) error {
 	raw, _, err := c.tx.s.root.Open(place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), value)

@@ -115,7 +115,7 @@ func TestAcceptRollback(t *testing.T) {
 	var log bytes.Buffer
 	accepting.Log = slog.New(slog.NewTextHandler(&log, nil))
 	closeStore(t, openWith(t, accepting))
-	require.Contains(t, log.String(), "an older store was accepted", "the log says:\n%s", log.String())
+	require.Contains(t, log.String(), "accepted an older store", "the log says:\n%s", log.String())
 	rolledBackWith(t, o)
 	s = openWith(t, h.on(older))
 	defer closeStore(t, s)
@@ -198,7 +198,7 @@ func TestCounterOfRemovedKEK(t *testing.T) {
 		closeStore(t, s)
 	}
 	require.Empty(t, h.counters, "counters %v; the log says:\n%s", h.counters, log.String())
-	require.Equal(t, 2, strings.Count(log.String(), "is not found out"),
+	require.Equal(t, 2, strings.Count(log.String(), "rollback detection is off"),
 		"counters %v; the log says:\n%s", h.counters, log.String())
 }
 
@@ -278,9 +278,9 @@ func counts(t *testing.T, s *Store, uri string, token record.TokenID) {
 	require.NoError(t, try(s, token), "a PIN cannot be tried")
 }
 
-// TestCounterOfReplacedKEK: a TPM that is cleared while the daemon runs, or gives way
-// to another one, costs removing its KEK and adding it anew. That goes on while
-// clients work, and nothing is to be accepted: the store in use is the newest.
+// TestCounterOfReplacedKEK: after a TPM was cleared or replaced while the daemon runs, an
+// administrator removes its KEK and adds it again. Clients go on meanwhile, and nobody accepts a
+// rollback: the store in use is the newest.
 func TestCounterOfReplacedKEK(t *testing.T) {
 	for name, test := range map[string]struct {
 		breaks func(h *hardware)
@@ -318,8 +318,8 @@ func TestCounterOfReplacedKEK(t *testing.T) {
 	}
 }
 
-// TestCounterOfLaterKEK: where a store was accepted while its TPM was away, which
-// then came back as another one, adding its KEK anew protects the store again.
+// TestCounterOfLaterKEK: a store was accepted while its TPM was away, and another TPM is in its
+// place. Adding its KEK again protects the store.
 func TestCounterOfLaterKEK(t *testing.T) {
 	for _, uri := range []string{"hardware:1", "hardware2:1"} {
 		t.Run(uri, func(t *testing.T) {
@@ -373,9 +373,9 @@ func TestNoAlarmOfFullDisk(t *testing.T) {
 	require.NoError(t, s.guard.Swap(nil).stop())
 }
 
-// TestCopyBetweenRemoveAndAdd: the KEK that counts is removed, a copy is taken, the KEK
-// is added anew, and PINs are tried. The copy is refused however often it is started,
-// and does not touch the counter of the newest store.
+// TestCopyBetweenRemoveAndAdd: the KEK with the counter is removed, a copy is taken, the KEK is added
+// again, and PINs are tried. Every start of the copy is refused, and does not touch the counter
+// of the newest store.
 func TestCopyBetweenRemoveAndAdd(t *testing.T) {
 	h, o, s, tok := protected(t)
 	addKEK(t, s, words(t, o.Dir, "recovery"))

@@ -106,7 +106,7 @@ func checkOSUsers(what string, list []string) error {
 	return nil
 }
 
-// names are the login and the aliases of a user.
+// names returns the login and the aliases of a user.
 func names(u *record.User) []string { return append([]string{u.Login}, u.Aliases...) }
 
 // checkNames checks that no other user of the tenant has one of the user's names.
@@ -158,8 +158,7 @@ func (tx *Tx) UserByLogin(tenant record.TenantID, login string) (*record.User, e
 	return u, err
 }
 
-// Users lists the users of a tenant by login. A tenant that is not
-// there has none.
+// Users lists the users of a tenant by login. A tenant that does not exist has none.
 func (tx *Tx) Users(tenant record.TenantID) ([]*record.User, error) {
 	tid, err := parseID("tenant", tenant)
 	if err != nil {

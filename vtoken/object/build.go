@@ -394,7 +394,7 @@ func (d *draft) setHistory() {
 	if d.class == ck.CKO_PUBLIC_KEY {
 		return
 	}
-	// What is made of a password is known to whoever knows that.
+	// Anyone who knows the password knows the key.
 	always := generated && d.src.Mechanism != ck.CKM_PKCS5_PBKD2
 	never := generated
 	if d.src.Origin == Derive && d.src.Base != nil {

@@ -139,7 +139,7 @@ func TestProvider(t *testing.T) {
 				require.True(t, attribute(t, p, pkcs11.CKA_PRIVATE), "the generated key is not guarded")
 				_, err := try(t, text, true)
 				require.ErrorIs(t, err, kek.ErrUnavailable)
-				require.ErrorContains(t, err, "a key already", "generated twice")
+				require.ErrorContains(t, err, "already has a key", "generated twice")
 			}
 			blob, err := open(t, text, false).Wrap(t.Context(), key())
 			require.NoError(t, err)
@@ -251,9 +251,9 @@ func TestComesBack(t *testing.T) {
 	}
 }
 
-// TestModuleBeginsAnew has one provider make the module begin anew, under
-// another one that has a session with the same number.
-func TestModuleBeginsAnew(t *testing.T) {
+// TestModuleRestarts has one provider initialize the module again while another one has a
+// session with the same number.
+func TestModuleRestarts(t *testing.T) {
 	open(t, uri("object=first"), true)
 	open(t, uri("object=second"), true)
 	var modules Modules

@@ -168,7 +168,7 @@ func TestChangedPCR(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, got.Equal(key()), "a KEK without PCRs")
 	// The TPM itself holds to the policy, whatever is compared before it.
-	err = bound.with(t.Context(), func(pr *primary) error {
+	err = bound.usePrimary(t.Context(), func(pr *primary) error {
 		parsed, err := parseBlob(b1)
 		require.NoError(t, err)
 		return parsed.fulfilNow(pr)
@@ -261,8 +261,8 @@ func TestCancelled(t *testing.T) {
 	require.ErrorIs(t, err, kek.ErrUnavailable)
 }
 
-// TestRotationKnowsTheTPM: what was wrapped by one TPM is not wrapped anew by another
-// one that answers in its place.
+// TestRotationKnowsTheTPM: a key that one TPM wrapped is not wrapped again by another TPM that
+// answers in its place.
 func TestRotationKnowsTheTPM(t *testing.T) {
 	tpm, other := start(t, swtpm.New), start(t, swtpm.New)
 	blob, err := mustOpen(t, tpm.URI()).Wrap(t.Context(), key())
@@ -273,7 +273,7 @@ func TestRotationKnowsTheTPM(t *testing.T) {
 		p, err := Open(t.Context(), u, kek.Env{Dir: t.TempDir(), Before: blob, Log: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		if _, err := p.Wrap(t.Context(), key()); !errors.Is(err, want) {
-			t.Errorf("wrapping anew: %v, want %v", err, want)
+			t.Errorf("wrapping again: %v, want %v", err, want)
 		}
 		require.NoError(t, p.Close())
 	}

@@ -74,7 +74,7 @@ func TestNothingSecretOnTheWire(t *testing.T) {
 	b, err := parseBlob(wrapped)
 	require.NoError(t, err)
 	var unsealed []byte
-	require.NoError(t, p.with(t.Context(), func(pr *primary) (err error) {
+	require.NoError(t, p.usePrimary(t.Context(), func(pr *primary) (err error) {
 		unsealed, err = pr.unseal(b, p.auth)
 		return err
 	}))

@@ -146,7 +146,7 @@ func TestLargestFile(t *testing.T) {
 	e.db.MaxSize = 1 << 20
 	err := e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), make([]byte, 4<<20)) })
 	require.ErrorIs(t, err, kv.ErrNoSpace)
-	require.ErrorContains(t, err, "the most that one may have")
+	require.ErrorContains(t, err, "which is the limit")
 	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), make([]byte, 100)) }))
 	require.NoError(t, e.Close())
 }
