@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// In each time of alarmEach, the log has each alarm once, and so many in all.
+// The log has each alarm once in every alarmEach, and a bounded number in all.
 const (
 	alarmEach = time.Minute
 	maxAlarms = 16
 )
 
-// alarms are what was found to be changed behind the store's back.
+// alarms remembers which changes from outside the log has.
 type alarms struct {
 	mu     sync.Mutex
-	since  time.Time           // when logged was begun
-	logged map[string]struct{} // what the log has since then
+	since  time.Time           // when logged began
+	logged map[string]struct{} // alarms in the log since then
 	found  uint64
 }
 
-// alarm tells the log and Options.Tampered of an error that is [ErrTampered], and
-// leaves any other one alone.
+// alarm reports an error that is [ErrTampered] to the log and Options.Tampered. It ignores
+// every other error.
 func (s *Store) alarm(err error) {
 	if !errors.Is(err, ErrTampered) || !s.known.compares() {
-		return // what is wrong with a store that is being opened, Open returns
+		return // Open returns what is wrong with a store that it opens
 	}
 	a := &s.alarms
 	a.mu.Lock()
@@ -40,7 +40,7 @@ func (s *Store) alarm(err error) {
 	found := a.found
 	a.mu.Unlock()
 	if !quiet {
-		s.log.Error("ALARM: the store was changed from outside while it is in use, or is damaged; find out who can write the data folder, stop the daemon and restore a backup", "error", err, "found", found)
+		s.log.Error("ALARM: the store was changed from outside while it is in use, or is damaged; check who can write to the data folder, stop the daemon and restore a backup", "error", err, "found", found)
 	}
 	if tell := s.options.Tampered; tell != nil {
 		tell(err, !quiet)

@@ -9,8 +9,8 @@ import (
 	"vtoken/keystore/schema"
 )
 
-// AuditHead is the last line of the audit log that the store knows of, so that
-// a log that was cut off is found.
+// AuditHead is the last line of the audit log that the store knows of. It reveals a log that
+// was cut off.
 type AuditHead struct {
 	// Seq is the number of the line, from 1; 0 is before the first.
 	Seq uint64 `json:"seq"`
@@ -20,8 +20,7 @@ type AuditHead struct {
 	Time time.Time `json:"time"`
 	// Archived is the number up to which lines are kept elsewhere on purpose.
 	Archived uint64 `json:"archived,omitempty"`
-	// Missing are the first and last numbers of lines that are gone, and of which the log
-	// has told.
+	// Missing are the first and last numbers of lost lines that the log has reported.
 	Missing [][2]uint64 `json:"missing,omitempty"`
 }
 
@@ -47,7 +46,6 @@ func (tx *Tx) PutAuditHead(h AuditHead) error {
 	return tx.seal(tx.s.sys.header, schema.KeyAudit(), nil, placeAudit(), plain)
 }
 
-// AuditKey is the key that signs the audit log. It hangs off the system key, so
-// that it is the same after the root key was rotated and after a restore. The
-// caller wipes it.
+// AuditKey returns the key that signs the audit log. It is derived from the system key, so
+// that a rotation of the root key and a restore keep it. The caller wipes it.
 func (s *Store) AuditKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(s.sys.audit) }

@@ -21,10 +21,9 @@ import (
 var ErrStoreExists = errors.New("the data folder has a store already")
 
 // Backup writes the newest commit, in the format of package backup. It
-// authenticates all of it first, as [Store.Check] does, and writes nothing of a
-// store with problems: that is [ErrTampered]. Views and updates go on meanwhile;
-// what they change is not in the backup. While it runs, the store file grows by
-// what is written anew.
+// authenticates all of it first, as [Store.Check] does, and refuses a store with problems
+// with [ErrTampered]. Views and updates go on meanwhile; their changes are not in the backup.
+// While it runs, the store file grows by what they write.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (Report, error) {
 	var report Report
 	err := s.View(func(tx *Tx) error {
@@ -53,13 +52,13 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (Report, error) {
 	return report, err
 }
 
-// Restored is what the store of a backup knows of its audit log, so that the
-// restore can be recorded there.
+// Restored describes the audit log of a restored store, so that the restore can be recorded
+// there.
 type Restored struct {
 	AuditKey  ed25519.PrivateKey // the receiver wipes it
 	AuditHead AuditHead
-	// Accepted is set where the backup is older than its counter, or may be, and
-	// Options.AcceptRollback had it restored nevertheless.
+	// Accepted is set if the backup is, or may be, older than its counter, and
+	// Options.AcceptRollback allowed it.
 	Accepted bool
 }
 
@@ -67,16 +66,14 @@ type Restored struct {
 // nothing. The folder has no store ([ErrStoreExists]); other files in it, such
 // as the key file of a KEK, stay. Nobody runs a daemon on it.
 //
-// One of the backup's recipients has to open here with one of o.KEKs, or the key file
-// of [DefaultKEK] where there is none, else it is [ErrNoKEK]: what cannot be
-// authenticated is not restored, and no URI is used that stands in the backup only.
-// Where the backup is older than its counter, or that cannot be asked here, it
-// is [ErrRollback], unless o.AcceptRollback is set. Nothing is counted before the
-// restored store is opened, so that a drill does not disturb the store that the
-// backup is of.
-// Every record is checked as [Store.Check] does, and compared with the backup
-// after it was written. It fails with the errors of package backup for a bad
-// file, and as [Open] does.
+// One of o.KEKs, or the key file of [DefaultKEK] if there is none, must open one of the
+// backup's recipients, else Restore fails with [ErrNoKEK]: it restores nothing that it cannot
+// authenticate, and uses no URI that only the backup names. If the backup is older than its
+// counter, or the counter does not answer here, it fails with [ErrRollback], unless
+// o.AcceptRollback is set. Nothing is counted before the restored store is opened, so that a
+// drill does not disturb the store that the backup was made of. Restore checks every record
+// as [Store.Check] does, and compares it with the backup after it was written. It fails with
+// the errors of package backup for a bad file, and as [Open] does.
 func Restore(ctx context.Context, o Options, file io.ReadSeeker) (Report, error) {
 	o = o.withDefaults()
 	if o.trust = obeyNothing; len(o.KEKs) == 0 {
@@ -118,8 +115,8 @@ func restore(ctx context.Context, o Options, file io.ReadSeeker) (report Report,
 	return report, err
 }
 
-// putInPlace gives the file its name. It makes a link, and does not rename, which
-// would replace a file that came meanwhile.
+// putInPlace gives the file its name. It makes a link, because a rename would replace a file
+// that another program made meanwhile.
 func putInPlace(work, path string) error {
 	if err := errors.Join(os.Link(work, path), os.Remove(work)); err != nil {
 		return fmt.Errorf("put the restored store in place: %w", err)
@@ -166,7 +163,7 @@ func (s *Store) authenticate(ctx context.Context, o Options) (report Report, err
 	return report, s.examine(ctx, o)
 }
 
-// restored is what is told of the store to who records the restore.
+// restored returns what the recorder of a restore needs to know of the store.
 func (s *Store) restored() (r Restored, err error) {
 	err = s.View(func(tx *Tx) (err error) {
 		r.AuditHead, err = tx.AuditHead()
@@ -233,7 +230,7 @@ func rewound(file io.ReadSeeker) (*backup.Reader, error) {
 }
 
 // errDiffers is returned where the restored file is not what was written.
-var errDiffers = errors.New("what was written does not read back as it is in the backup; check the disk")
+var errDiffers = errors.New("the data read back differs from what was written; check the disk")
 
 // sameAs compares a database with a backup, record by record.
 func sameAs(db *kv.DB, file io.ReadSeeker) error {

@@ -5,10 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 
@@ -16,6 +14,8 @@ import (
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // backedUp makes a store with a record of every kind and its backup.
@@ -30,9 +30,8 @@ func backedUp(t *testing.T) (dir string, file []byte, want []string) {
 func backupOf(t *testing.T, s *Store) []byte {
 	t.Helper()
 	var file bytes.Buffer
-	if _, err := s.Backup(t.Context(), &file); err != nil {
-		t.Fatal(err)
-	}
+	_, err := s.Backup(t.Context(), &file)
+	require.NoError(t, err)
 	return file.Bytes()
 }
 
@@ -50,24 +49,18 @@ func TestRestore(t *testing.T) {
 	dir, file, want := backedUp(t)
 	o := elsewhere(t, dir)
 	report, err := Restore(t.Context(), o, bytes.NewReader(file))
-	if err != nil || report.Tokens != 2 || len(report.Problems) > 0 {
-		t.Fatal(report, err)
-	}
-	if !maps.Equal(raw(t, dir), raw(t, o.Dir)) {
-		t.Error("the restored store has other records")
-	}
+	require.NoError(t, err)
+	require.EqualValues(t, 2, report.Tokens)
+	require.Empty(t, report.Problems)
+	require.Equal(t, raw(t, o.Dir), raw(t, dir), "the restored store has other records")
 	info, err := os.Stat(filepath.Join(o.Dir, storeFile))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Error(info.Mode(), err)
-	}
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm())
 	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer closeStore(t, s)
-	if got := state(t, s); !slices.Equal(got, want) {
-		t.Errorf("%q\nwant\n%q", got, want)
-	}
+	got := state(t, s)
+	require.Equal(t, want, got)
 	var users []*record.User
 	var old []*record.Token
 	view(t, s, func(tx *Tx) error {
@@ -79,9 +72,9 @@ func TestRestore(t *testing.T) {
 		users, err = tx.Users(tenant.ID)
 		return err
 	})
-	if next := addToken(t, s, *users[0], "next"); next.Slot != old[len(old)-1].Slot+1 {
-		t.Errorf("the next token has slot %d after %d", next.Slot, old[len(old)-1].Slot)
-	}
+	next := addToken(t, s, *users[0], "next")
+	require.Equal(t, old[len(old)-1].Slot+1, next.Slot,
+		"the next token has slot %d after %d", next.Slot, old[len(old)-1].Slot)
 }
 
 // TestRestoreRefuses: a restore that fails leaves no store, and says why.
@@ -104,9 +97,7 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := elsewhere(t, dir)
 			_, err := Restore(t.Context(), o, bytes.NewReader(test.file))
-			if !errors.Is(err, test.want) {
-				t.Error(err)
-			}
+			require.ErrorIs(t, err, test.want)
 			nothingIn(t, o.Dir)
 		})
 	}
@@ -121,29 +112,22 @@ func TestRestoreRefuses(t *testing.T) {
 	})
 	t.Run("no KEK", func(t *testing.T) {
 		o := options(tempDir(t))
-		if _, err := Restore(t.Context(), o, bytes.NewReader(file)); !errors.Is(err, ErrNoKEK) {
-			t.Error(err)
-		}
+		_, err := Restore(t.Context(), o, bytes.NewReader(file))
+		require.ErrorIs(t, err, ErrNoKEK)
 		nothingIn(t, o.Dir)
 	})
 	t.Run("store there", func(t *testing.T) {
 		before := raw(t, dir)
-		if _, err := Restore(t.Context(), options(dir), bytes.NewReader(file)); !errors.Is(err, ErrStoreExists) {
-			t.Error(err)
-		}
-		if !maps.Equal(before, raw(t, dir)) {
-			t.Error("the store that was there is another")
-		}
+		_, err := Restore(t.Context(), options(dir), bytes.NewReader(file))
+		require.ErrorIs(t, err, ErrStoreExists)
+		require.Equal(t, raw(t, dir), before, "the store that was there is another")
 	})
 	t.Run("interrupted before", func(t *testing.T) {
 		o := elsewhere(t, dir)
-		if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.MkdirAll(o.Dir, 0o700))
 		write(t, filepath.Join(o.Dir, storeFile+".restoring"), "half a store", 0o600)
-		if _, err := Restore(t.Context(), o, bytes.NewReader(file)); err != nil {
-			t.Error(err)
-		}
+		_, err := Restore(t.Context(), o, bytes.NewReader(file))
+		require.NoError(t, err)
 	})
 }
 
@@ -152,36 +136,28 @@ func TestRestoreRefuses(t *testing.T) {
 func remade(t *testing.T, file []byte, prefix string, change func(value []byte) []byte) []byte {
 	t.Helper()
 	r, err := backup.NewReader(bytes.NewReader(file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var out bytes.Buffer
 	w, err := backup.NewWriter(&out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	changed := false
 	for {
 		key, value, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if !changed && bytes.HasPrefix(key, []byte(prefix)) {
 			changed = true
 			if value = change(value); value == nil {
 				continue
 			}
 		}
-		if err := w.Put(key, value); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.Put(key, value))
 	}
-	if err := w.Close(); err != nil || !changed {
-		t.Fatal("nothing was changed", err)
-	}
+	err = w.Close()
+	require.NoError(t, err)
+	require.True(t, changed, "nothing was changed")
 	return out.Bytes()
 }
 
@@ -189,9 +165,7 @@ func remade(t *testing.T, file []byte, prefix string, change func(value []byte) 
 func nothingIn(t *testing.T, dir string) {
 	t.Helper()
 	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, f := range files {
 		if f.Name() != lockFile {
 			t.Errorf("the restore left %s", f.Name())
@@ -236,13 +210,10 @@ func TestBackupWhileWriting(t *testing.T) {
 	last := object.ID(0)
 	for range 8 {
 		o := elsewhere(t, dir)
-		if _, err := Restore(t.Context(), o, bytes.NewReader(backupOf(t, s))); err != nil {
-			t.Fatal(err)
-		}
+		_, err := Restore(t.Context(), o, bytes.NewReader(backupOf(t, s)))
+		require.NoError(t, err)
 		r, err := Open(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		view(t, r, func(tx *Tx) error {
 			list, err := tx.Objects(tok.ID)
 			if err != nil || len(list)%2 != 0 {
@@ -274,7 +245,7 @@ func TestBackupRefusesDamage(t *testing.T) {
 		break
 	}
 	var out bytes.Buffer
-	if _, err := s.Backup(t.Context(), &out); !errors.Is(err, ErrTampered) || out.Len() > 0 {
-		t.Errorf("%v, %d bytes", err, out.Len())
-	}
+	_, err := s.Backup(t.Context(), &out)
+	require.ErrorIs(t, err, ErrTampered, "%v, %d bytes", err, out.Len())
+	require.Zero(t, out.Len(), "%v, %d bytes", err, out.Len())
 }

@@ -10,6 +10,8 @@ import (
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -36,9 +38,7 @@ func BenchmarkCreate(b *testing.B) {
 	})
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
-			if err := create512(s, tok.ID); err != nil {
-				b.Fatal(err)
-			}
+			require.NoError(b, create512(s, tok.ID))
 		}
 	})
 	b.Run("32writers", func(b *testing.B) {
@@ -68,12 +68,10 @@ func BenchmarkToken(b *testing.B) {
 func BenchmarkCheckPIN(b *testing.B) {
 	s := temp(b)
 	v, err := s.HashPIN("t", pin.User, secret.Bytes("1234"), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
 	for b.Loop() {
-		if ok, _, err := s.CheckPIN("t", pin.User, v, secret.Bytes("1234")); !ok || err != nil {
-			b.Fatal(ok, err)
-		}
+		ok, _, err := s.CheckPIN("t", pin.User, v, secret.Bytes("1234"))
+		require.True(b, ok)
+		require.NoError(b, err)
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// A PIN-bound token has a key pair. What is secret in its private objects is in
-// boxes for the public key, which is in the token's record; the private key is in boxes for
-// the keys of its PINs (rolekeys.go). See the package comment.
+// A PIN-bound token has a key pair. The secrets of its private objects are in boxes for the
+// public key, which is in the token's record; the private key is in boxes for the keys of its
+// PINs (rolekeys.go). See the package comment.
 
 // NewBoundKey makes the key pair of a PIN-bound token. The caller stores the
 // public key in the token's BoundKey, gives the private one to [Store.HashPIN]
@@ -26,8 +26,8 @@ func (*Store) NewBoundKey() (public []byte, private secret.Bytes, err error) {
 	return box.GenerateKey()
 }
 
-// inheritBound makes a new token PIN-bound that has no PIN yet, where the tenant
-// wants it so. One with PINs was made by somebody who had to know before.
+// inheritBound makes a new token without PINs PIN-bound, if the tenant asks for it. The maker
+// of a token with PINs has decided already.
 func (tx *Tx) inheritBound(tenant schema.ID, t *record.Token) error {
 	if t.PINBound || t.Kind == record.KindOTP || t.UserPIN.Set() || t.SOPIN.Set() {
 		return nil
@@ -40,8 +40,8 @@ func (tx *Tx) inheritBound(tenant schema.ID, t *record.Token) error {
 	return nil
 }
 
-// checkBound refuses a record that would lock its token's secrets away, or leave
-// them open.
+// checkBound refuses a record under which no PIN opens the token's secrets, or under which
+// they open without one.
 func checkBound(t *record.Token) error {
 	if !t.PINBound {
 		if len(t.BoundKey) > 0 {
@@ -73,7 +73,7 @@ func checkBound(t *record.Token) error {
 	return box.Check(t.BoundKey)
 }
 
-// boundInfo is what the box of an object is for.
+// boundInfo returns the HPKE info of the box of an object.
 func boundInfo(tenant, token schema.ID, id uint64) []byte {
 	info := append([]byte("vtoken PIN-bound secret"), tenant[:]...)
 	info = append(info, token[:]...)
@@ -83,9 +83,9 @@ func boundInfo(tenant, token schema.ID, id uint64) []byte {
 	return info
 }
 
-// boundKeyFor is the public key that the secret of an object is sealed to, nil
-// where that is for the store's keys alone: the object is not private, so that
-// it is to be used without a PIN, or the token is not bound, or has no PIN yet.
+// boundKeyFor returns the public key to which the secret of an object is sealed. It is nil if
+// the object is not private, so that it is used without a PIN, if the token is not PIN-bound,
+// or if it has no PIN yet.
 func (tx *Tx) boundKeyFor(token schema.ID, o *object.Object) ([]byte, error) {
 	if !o.Private() || len(o.Secret) == 0 {
 		return nil, nil
@@ -108,8 +108,8 @@ func (tx *Tx) note(id schema.ID, t *record.Token) {
 	tx.tokens[id] = noted{bytes.Clone(t.BoundKey), t.Owner()}
 }
 
-// sealSecret seals the secret attributes of an object, and says which part of
-// the object that is.
+// sealSecret seals the secret attributes of an object, and returns which part of the object
+// they are.
 func sealSecret(token schema.ID, keys *tokenKeys, id, version uint64, public, plain []byte) (blob []byte, part schema.Part, err error) {
 	if len(public) == 0 {
 		blob, err = keys.secret.Seal(place(keys.tenant, token, id, fieldSecret), version, plain)
@@ -152,9 +152,8 @@ func openBound(token schema.ID, keys *tokenKeys, id uint64, blob []byte, bound s
 	return plain, nil
 }
 
-// rebind seals the secrets of a token to its key, which is new. Those under an
-// older one cannot be opened here: such a key is replaced, or goes away, on an
-// empty token only.
+// rebind seals the secrets of a token to its new key. It cannot open secrets under an older
+// key: such a key is replaced or removed on an empty token only.
 func (tx *Tx) rebind(id schema.ID, old, t *record.Token) error {
 	if bytes.Equal(old.BoundKey, t.BoundKey) {
 		return nil

@@ -18,6 +18,8 @@ import (
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // hiddenOf is the secret of an object, or a hash of its box.
@@ -59,9 +61,7 @@ func setPINs(t testing.TB, s *Store, id record.TokenID, public []byte, private s
 	verifiers := map[pin.Role][]byte{}
 	for role, p := range pins {
 		v, err := s.HashPIN(id, role, secret.Bytes(p), private)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		verifiers[role] = v
 	}
 	update(t, s, func(tx *Tx) error {
@@ -82,9 +82,7 @@ func addBound(t testing.TB, s *Store, u record.User, user, so string) (record.To
 	t.Helper()
 	tok := unset(t, s, u)
 	public, private, err := s.NewBoundKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	setPINs(t, s, tok.ID, public, private, map[pin.Role]string{pin.User: user, pin.SO: so})
 	return tok, private
 }
@@ -152,19 +150,15 @@ func TestBound(t *testing.T) {
 		t.Errorf("without a PIN: %q, %v", set.Get(ck.CKA_VALUE), err)
 	}
 	_, other, err := s.NewBoundKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.OpenSecret(tok.ID, id, other); !errors.Is(err, ErrTampered) {
-		t.Errorf("with another key: %v", err)
-	}
+	require.NoError(t, err)
+	_, err = s.OpenSecret(tok.ID, id, other)
+	require.ErrorIs(t, err, ErrTampered, "with another key")
 	// What needs no login needs no PIN.
-	if set, err := s.OpenSecret(tok.ID, open, nil); err != nil || string(set.Get(ck.CKA_VALUE)) != "for everybody" {
-		t.Errorf("an object that is not private: %v", err)
-	}
-	if r := check(t, s); len(r.Problems) > 0 {
-		t.Errorf("the check: %q", r.Problems)
-	}
+	set, err := s.OpenSecret(tok.ID, open, nil)
+	require.NoError(t, err)
+	require.Equal(t, "for everybody", string(set.Get(ck.CKA_VALUE)), "an object that is not private")
+	r := check(t, s)
+	require.Empty(t, r.Problems, "the check: %q", r.Problems)
 }
 
 // Everything but the PIN: the opened store with its root key, every record, and
@@ -219,15 +213,12 @@ func TestBoundAgainstTheAdministrator(t *testing.T) {
 	})
 	// The verifier without the PIN: the sealed key opens under nothing that is there.
 	v, err := parseVerifier(stored(t, s, tok.ID).UserPIN.Verifier)
-	if err != nil || v.bound == nil {
-		t.Fatal("no sealed key: ", err)
-	}
+	require.NoError(t, err)
+	require.NotNil(t, v.bound, "no sealed key")
 	tid, _ := parseID("token", tok.ID)
 	for _, raw := range []secret.Bytes{v.hash, s.sys.pepper, s.sys.index, s.root.sealing().Raw()} {
 		k, err := envelope.NewKey(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if _, _, err := k.Open(placeBoundKey(tid, pin.User), v.bound); err == nil {
 			t.Error("the key of the token opened without the PIN")
 		}
@@ -240,9 +231,8 @@ func TestBoundNewPIN(t *testing.T) {
 	tok, private := addBound(t, s, addUser(t, s, "alice"), "user PIN", "SO PIN")
 	id := addPrivate(t, s, tok.ID, "bound", "hidden")
 	setPINs(t, s, tok.ID, stored(t, s, tok.ID).BoundKey, private, map[pin.Role]string{pin.User: "new PIN"})
-	if _, err := value(t, s, tok.ID, id, pin.User, "user PIN"); ck.CodeOf(err) != ck.CKR_PIN_INCORRECT {
-		t.Errorf("with the old PIN: %v", err)
-	}
+	_, err := value(t, s, tok.ID, id, pin.User, "user PIN")
+	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(err), "with the old PIN: %v", err)
 	for role, p := range map[pin.Role]string{pin.User: "new PIN", pin.SO: "SO PIN"} {
 		if got, err := value(t, s, tok.ID, id, role, p); err != nil || got != "hidden" {
 			t.Errorf("with the %v PIN: %q, %v", role, got, err)
@@ -259,26 +249,23 @@ func TestBoundByTheFirstPIN(t *testing.T) {
 		id := addPrivate(t, s, tok.ID, "bound", "hidden")
 		plain := addObject(t, s, tok.ID, "open", "for everybody")
 		public, private, err := s.NewBoundKey()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		v, err := s.HashPIN(tok.ID, pin.User, secret.Bytes("user PIN"), private)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for n := 1; ; n++ {
 			engine.Fail(op, n, errors.New("broken disk"))
 			err := s.Update(func(tx *Tx) error { return firstPIN(tx, tok.ID, public, v) })
 			if !engine.Hit() {
 				engine.Fail("", 0, nil)
-				if err != nil || n == 1 {
-					t.Fatalf("%s failed %d times: %v", op, n-1, err)
-				}
+				require.NoError(t, err, "%s failed %d times", op, n-1)
+				require.NotEqual(t, 1, n, "%s failed %d times", op, n-1)
 				break
 			}
-			if got, e := s.OpenSecret(tok.ID, id, nil); err == nil || e != nil || string(got.Get(ck.CKA_VALUE)) != "hidden" || stored(t, s, tok.ID).UserPIN.Set() {
-				t.Fatalf("after a failed %s: %v, %v", op, err, e)
-			}
+			got, e := s.OpenSecret(tok.ID, id, nil)
+			require.Error(t, err, "after a failed %s: %v, %v", op, err, e)
+			require.NoError(t, e, "after a failed %s: %v, %v", op, err, e)
+			require.Equal(t, "hidden", string(got.Get(ck.CKA_VALUE)), "after a failed %s: %v, %v", op, err, e)
+			require.False(t, stored(t, s, tok.ID).UserPIN.Set(), "after a failed %s: %v, %v", op, err, e)
 		}
 		if got, err := value(t, s, tok.ID, id, pin.User, "user PIN"); err != nil || got != "hidden" {
 			t.Errorf("with the PIN: %q, %v", got, err)
@@ -310,14 +297,10 @@ func TestBoundRecords(t *testing.T) {
 	u := addUser(t, s, "alice")
 	tok, _ := addBound(t, s, u, "user PIN", "SO PIN")
 	public, _, err := s.NewBoundKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	addPrivate(t, s, tok.ID, "bound", "hidden")
 	plain, err := s.HashPIN(tok.ID, pin.User, secret.Bytes("user PIN"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for name, change := range map[string]func(*record.Token){
 		"a verifier without the key": func(r *record.Token) { r.UserPIN.Verifier = plain },
 		"no longer bound":            func(r *record.Token) { r.PINBound = false },
@@ -357,14 +340,10 @@ func TestBoundRecords(t *testing.T) {
 	}
 	// Emptied, a token takes another key (C_InitToken).
 	_, private2, err := s.NewBoundKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	public2, _ := box.Public(private2)
 	v, err := s.HashPIN(tok.ID, pin.SO, secret.Bytes("SO PIN"), private2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	update(t, s, func(tx *Tx) error {
 		r, err := tx.Token(tok.ID)
 		if err != nil {
@@ -374,9 +353,9 @@ func TestBoundRecords(t *testing.T) {
 		return errors.Join(tx.DeleteObjects(tok.ID), tx.PutToken(r))
 	})
 	id := addPrivate(t, s, tok.ID, "bound", "again")
-	if got, err := value(t, s, tok.ID, id, pin.SO, "SO PIN"); err != nil || got != "again" {
-		t.Errorf("after C_InitToken: %q, %v", got, err)
-	}
+	got, err := value(t, s, tok.ID, id, pin.SO, "SO PIN")
+	require.NoError(t, err, "after C_InitToken: %q", got)
+	require.Equal(t, "again", got, "after C_InitToken: %q", got)
 }
 
 // Somebody with the root key puts a public key of his own into a record, to read
@@ -385,9 +364,7 @@ func TestBoundKeySwapped(t *testing.T) {
 	s := temp(t)
 	tok, _ := addBound(t, s, addUser(t, s, "alice"), "user PIN", "SO PIN")
 	public, _, err := s.NewBoundKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	update(t, s, func(tx *Tx) error {
 		r, err := tx.Token(tok.ID)
 		if err != nil {
@@ -397,9 +374,8 @@ func TestBoundKeySwapped(t *testing.T) {
 		return tx.PutToken(r) // there are no objects that would stop it
 	})
 	v := stored(t, s, tok.ID).UserPIN.Verifier
-	if _, _, err := s.CheckPIN(tok.ID, pin.User, v, secret.Bytes("user PIN")); !errors.Is(err, ErrTampered) {
-		t.Errorf("a login with another public key: %v", err)
-	}
+	_, _, err = s.CheckPIN(tok.ID, pin.User, v, secret.Bytes("user PIN"))
+	require.ErrorIs(t, err, ErrTampered, "a login with another public key")
 }
 
 // Tenants whose tokens are bound: those that are made without PINs are so too.
@@ -433,9 +409,8 @@ func FuzzParseVerifier(f *testing.F) {
 	bound := append(slices.Clone(plain), make([]byte, boundKeySize)...)
 	bound[0] = verifierBound
 	for _, seed := range [][]byte{plain, bound} {
-		if _, err := parseVerifier(seed); err != nil {
-			f.Fatal("no seed: ", err)
-		}
+		_, err := parseVerifier(seed)
+		require.NoError(f, err, "no seed")
 		f.Add(seed)
 	}
 	f.Add([]byte{})
@@ -444,9 +419,9 @@ func FuzzParseVerifier(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(b) != verifierHeader+len(v.salt)+len(v.hash)+len(v.bound) || !v.cost.valid() || (v.bound != nil) != (b[0] == verifierBound) {
-			t.Errorf("%x reads as a verifier", b)
-		}
+		require.Len(t, b, verifierHeader+len(v.salt)+len(v.hash)+len(v.bound), "%x reads as a verifier", b)
+		require.True(t, v.cost.valid(), "%x reads as a verifier", b)
+		require.Equal(t, b[0] == verifierBound, v.bound != nil, "%x reads as a verifier", b)
 	})
 }
 
@@ -454,12 +429,10 @@ func BenchmarkCheckBoundPIN(b *testing.B) {
 	s := temp(b)
 	tok, private := addBound(b, s, addUser(b, s, "alice"), "user PIN", "SO PIN")
 	v, err := s.HashPIN(tok.ID, pin.User, secret.Bytes("1234"), private)
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
 	for b.Loop() {
-		if ok, _, err := s.CheckPIN(tok.ID, pin.User, v, secret.Bytes("1234")); !ok || err != nil {
-			b.Fatal(ok, err)
-		}
+		ok, _, err := s.CheckPIN(tok.ID, pin.User, v, secret.Bytes("1234"))
+		require.True(b, ok)
+		require.NoError(b, err)
 	}
 }

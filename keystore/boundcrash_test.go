@@ -12,6 +12,8 @@ import (
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // numberedPIN is the PIN that a token has after so many changes.
@@ -104,25 +106,19 @@ func killAfterPINs(t *testing.T, dir string, token record.TokenID, n int) (last 
 	t.Helper()
 	cmd := child(t, "pins", dir, token)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		number, found := strings.CutPrefix(lines.Text(), "PIN ")
-		if last, err = strconv.Atoi(number); err != nil || !found {
-			t.Fatalf("it says %q", lines.Text())
-		}
+		last, err = strconv.Atoi(number)
+		require.NoError(t, err, "it says %q", lines.Text())
+		require.True(t, found, "it says %q", lines.Text())
 		if last == n {
 			_ = cmd.Process.Kill()
 		}
 	}
 	_ = cmd.Wait()
-	if last < n {
-		t.Fatal("the process ended by itself")
-	}
+	require.GreaterOrEqual(t, last, n, "the process ended by itself")
 	return last
 }

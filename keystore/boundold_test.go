@@ -7,6 +7,8 @@ import (
 
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // boundStore is a store with a PIN-bound token that an earlier version made, with
@@ -26,9 +28,7 @@ func TestOldBoundStore(t *testing.T) {
 		}
 	}
 	dir := tempDir(t)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Mkdir(dir, 0o700))
 	for _, name := range []string{storeFile, "kek.key"} {
 		copyTo(t, filepath.Join(boundStore, name), filepath.Join(dir, name), 0o600)
 	}
@@ -51,16 +51,14 @@ func TestOldBoundStore(t *testing.T) {
 		}
 		return err
 	})
-	if r := check(t, s); tokens != 1 || len(r.Problems) > 0 {
-		t.Errorf("%d tokens, %q", tokens, r.Problems)
-	}
+	r := check(t, s)
+	require.Equal(t, 1, tokens, "%d tokens, %q", tokens, r.Problems)
+	require.Empty(t, r.Problems, "%d tokens, %q", tokens, r.Problems)
 }
 
 func copyTo(t *testing.T, from, to string, mode os.FileMode) {
 	t.Helper()
 	data, err := os.ReadFile(from)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	write(t, to, string(data), mode)
 }

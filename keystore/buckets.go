@@ -8,8 +8,7 @@ import "vtoken/keystore/schema"
 // patrol.
 const wholeFile = 64 << 20
 
-// trust verifies the bucket of a key that is about to be read, unless that was done in
-// this run.
+// trust verifies the bucket of a key before the key is read, once in each run.
 func (tx *Tx) trust(key []byte) error {
 	b, summed := schema.BucketOf(key)
 	if !summed || tx.whole || tx.s.known.trusted(b) {

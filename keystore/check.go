@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,10 +53,10 @@ type checker struct {
 	ctx    context.Context
 	tx     *Tx
 	report Report
-	// index are the entries that there have to be, true once they were found.
+	// index has the entries that must exist, true once they were found.
 	index map[string]bool
-	// usages are what the tokens of users hold, as their records say, and holdings as
-	// it was found.
+	// usages has what the tokens of users hold according to the users' records, and
+	// holdings what the check counted.
 	usages, holdings map[schema.ID]record.Amount
 	// parts counts the values of objects that the tokens account for.
 	parts, found uint64
@@ -69,8 +70,8 @@ func newChecker(ctx context.Context, tx *Tx) *checker {
 	}
 }
 
-// problem notes what is wrong with a record. An error that has nothing to do
-// with records ends the check, as errEnough does.
+// problem notes what is wrong with a record. An error of another kind ends the check, and so
+// does errEnough.
 func (c *checker) problem(err error) error {
 	switch {
 	case err == nil:
@@ -128,7 +129,7 @@ func (c *checker) kinds() map[byte]func(id schema.ID, value []byte) error {
 func (c *checker) record(key, value []byte) error {
 	switch {
 	case string(key) == string(schema.KeyFormat()):
-		return nil // see format
+		return nil // Open reads it
 	case string(key) == string(schema.KeyStore()):
 		return c.tx.readStore()
 	case string(key) == string(schema.KeyNode(thisNode)):
@@ -189,7 +190,7 @@ func (c *checker) format() error {
 	return err
 }
 
-// expect notes the index entries that a record has to have.
+// expect notes the index entries that a record must have.
 func (c *checker) expect(keys [][]byte) error {
 	for _, key := range keys {
 		blob, err := c.tx.get(key)
@@ -271,56 +272,46 @@ func (c *checker) exchange(id schema.ID, _ []byte) error {
 	return nil
 }
 
-func (c *checker) user(id schema.ID, value []byte) error {
-	c.report.Users++
-	u, err := c.tx.user(id)
+// indexed reads a record and checks that its index entries exist.
+func indexed[R, J any](c *checker, e *entity[R, J], id schema.ID, value []byte) (*R, error) {
+	r, err := e.read(c.tx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tenant, _, err := cutTenant(value)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.expect(c.tx.userEntries(tenant, id, u))
+	return r, c.expect(e.entries(c.tx, tenant, id, r))
+}
+
+func (c *checker) user(id schema.ID, value []byte) error {
+	c.report.Users++
+	_, err := indexed(c, &users, id, value)
+	return err
 }
 
 func (c *checker) group(id schema.ID, value []byte) error {
 	c.report.Groups++
-	g, err := c.tx.group(id)
-	if err != nil {
-		return err
-	}
-	tenant, _, err := cutTenant(value)
-	if err != nil {
-		return err
-	}
-	return c.expect(c.tx.groupEntries(tenant, id, g))
+	_, err := indexed(c, &groups, id, value)
+	return err
 }
 
-func (c *checker) pending(id schema.ID, _ []byte) error {
+func (c *checker) pending(id schema.ID, value []byte) error {
 	c.report.Pending++
-	k, err := c.tx.pendingKey(id)
-	if err != nil {
+	k, err := indexed(c, &pendingKeys, id, value)
+	if k == nil {
 		return err
 	}
 	k.PKCS8.Wipe()
-	if _, err := c.tx.User(k.User); err != nil {
-		return err
-	}
-	return c.expect(c.tx.pendingEntries(k))
+	_, missing := c.tx.User(k.User)
+	return cmp.Or(missing, err)
 }
 
 func (c *checker) apiKey(id schema.ID, value []byte) error {
 	c.report.APIKeys++
-	k, err := c.tx.apiKey(id)
-	if err != nil {
-		return err
-	}
-	tenant, _, err := cutTenant(value)
-	if err != nil {
-		return err
-	}
-	return c.expect(c.tx.keyEntries(tenant, id, k))
+	_, err := indexed(c, &apiKeys, id, value)
+	return err
 }
 
 func (c *checker) token(id schema.ID, value []byte) error {
@@ -344,7 +335,7 @@ func (c *checker) token(id schema.ID, value []byte) error {
 	return errors.Join(err, boundProblem(t), c.expect(entries), c.objects(t, id))
 }
 
-// boundProblem is what is wrong with the PINs of a PIN-bound token.
+// boundProblem returns what is wrong with the PINs of a PIN-bound token.
 func boundProblem(t *record.Token) error {
 	if err := checkBound(t); err != nil {
 		return tampered("%w", err)
@@ -352,8 +343,7 @@ func boundProblem(t *record.Token) error {
 	return nil
 }
 
-// objects opens every value of a token's objects, those in boxes but for the
-// box, and compares their sum.
+// objects opens the outer seal of every value of a token's objects, and compares their sum.
 func (c *checker) objects(t *record.Token, token schema.ID) error {
 	keys, err := c.tx.keysOf(token)
 	if err != nil {
@@ -439,7 +429,7 @@ func (c *checker) summary(id schema.ID, _ []byte) error {
 	return err
 }
 
-// Keys are opened anew, because those that are in use come from memory.
+// The check opens every key again, because the keys in use come from memory.
 
 func (c *checker) system(value []byte) error {
 	raw, _, err := c.tx.s.root.Open(place(schema.ID{}, schema.ID{}, 0, fieldSystemKey), value)

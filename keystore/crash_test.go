@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"vtoken/vtoken/ck"
@@ -43,9 +44,7 @@ func TestMain(m *testing.M) {
 func child(t *testing.T, part, dir string, token record.TokenID) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, dir, string(token))
 	cmd.Env = append(os.Environ(), childEnv+"="+part)
 	return cmd
@@ -135,20 +134,14 @@ func TestKilled(t *testing.T) {
 func killAfter(t *testing.T, cmd *exec.Cmd, n int) (objects map[object.ID]bool, last int) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, cmd.Start())
 	objects = make(map[object.ID]bool)
 	lines := bufio.NewScanner(out)
 	for i := 0; lines.Scan(); i++ {
 		if i == n {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, cmd.Process.Kill())
 		}
 		kind, text, _ := strings.Cut(lines.Text(), " ")
 		number, err := strconv.Atoi(text)
@@ -161,9 +154,7 @@ func killAfter(t *testing.T, cmd *exec.Cmd, n int) (objects map[object.ID]bool, 
 			objects[object.ID(number)] = true
 		}
 	}
-	if err := cmd.Wait(); err == nil {
-		t.Fatal("the process ended by itself")
-	}
+	require.Error(t, cmd.Wait(), "the process ended by itself")
 	return objects, last
 }
 
@@ -176,15 +167,13 @@ func TestFullDisk(t *testing.T) {
 	addObject(t, s, tok.ID, "first", "hidden")
 	closeStore(t, s)
 	out, err := child(t, "fill", dir, tok.ID).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	require.NoError(t, err, "%s", out)
 	s = open(t, dir)
 	defer closeStore(t, s)
 	lines := state(t, s)
-	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasSuffix(l, "after space came back hidden") }) {
-		t.Errorf("the last object is missing in %d lines", len(lines))
-	}
+	last := func(line string) bool { return strings.HasSuffix(line, "after space came back hidden") }
+	require.True(t, slices.ContainsFunc(lines, last),
+		"the last object is missing in %d lines", len(lines))
 }
 
 // fill writes until the file may not grow, and checks that the refused update

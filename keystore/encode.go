@@ -15,9 +15,8 @@ import (
 	"vtoken/vtoken/policy"
 )
 
-// Records are JSON inside the seal: names are written down here, so that
-// renaming a field of a Go type changes no store. Ids and tenants are in the
-// key and the place, and not in the JSON.
+// Records are JSON inside the seal. The types here fix the names, so that renaming a field of
+// a Go type changes no store. Ids and tenants are in the key and the place, not in the JSON.
 
 type tenantJSON struct {
 	Name    string     `json:"name"`
@@ -34,8 +33,8 @@ type tenantJSON struct {
 	OSUsers []string `json:"osUsers,omitempty"`
 }
 
-// policyJSON is an algorithm policy; records from before there were such have
-// none, which is the default.
+// policyJSON is an algorithm policy. Records of earlier programs have none, which means the
+// default.
 type policyJSON struct {
 	Name       string   `json:"name"`
 	Mechanisms []uint64 `json:"mechanisms,omitempty"`
@@ -120,8 +119,8 @@ func (tx *Tx) sealJSON(k *envelope.Key, key, prefix []byte, p envelope.Place, v 
 	return tx.seal(k, key, prefix, p, plain)
 }
 
-// knowsAll refuses to write in the place of a record with members that this program does
-// not know: a newer one made them, and they would be lost.
+// knowsAll refuses to replace a record that has members unknown to this program: a newer
+// program made them, and they would be lost.
 func (tx *Tx) knowsAll(k *envelope.Key, key []byte, prefix int, p envelope.Place, v any) error {
 	old, err := tx.get(key)
 	if err != nil || len(old) < prefix {
@@ -140,7 +139,7 @@ func (tx *Tx) knowsAll(k *envelope.Key, key []byte, prefix int, p envelope.Place
 	d := json.NewDecoder(bytes.NewReader(plain))
 	d.DisallowUnknownFields()
 	if err := d.Decode(reflect.New(reflect.TypeOf(v)).Interface()); err != nil {
-		return ck.Errorf(ck.CKR_DEVICE_ERROR, "%w: %s has something that this program does not know and would drop; install the newer one again: %w", schema.ErrNewer, kindOf(key), err)
+		return ck.Errorf(ck.CKR_DEVICE_ERROR, "%w: %s has members that this program does not know and would drop; install the newer program again: %w", schema.ErrNewer, kindOf(key), err)
 	}
 	return nil
 }

@@ -15,9 +15,8 @@ var (
 	// ErrNoKEK is returned where no recipient of the store could be used. The
 	// error is a [NoKEKError].
 	ErrNoKEK = errors.New("no KEK opens the store")
-	// ErrTampered is returned for records that were changed, moved, removed,
-	// added or rolled back behind the store's back. Its code is
-	// CKR_DEVICE_ERROR.
+	// ErrTampered is returned for records that were changed, moved, removed, added or rolled
+	// back from outside. Its code is CKR_DEVICE_ERROR.
 	ErrTampered = errors.New("the store was changed from outside or is damaged")
 	// ErrFolder is returned for a data folder that cannot be used.
 	ErrFolder = errors.New("data folder cannot be used")
@@ -54,7 +53,7 @@ func (e *NoKEKError) Unwrap() []error {
 	return all
 }
 
-// tampered is an [ErrTampered] with a sentence.
+// tampered returns an [ErrTampered] that says what was changed.
 func tampered(format string, args ...any) error {
 	return ck.Errorf(ck.CKR_DEVICE_ERROR, "%w: %w; restore a backup", ErrTampered, fmt.Errorf(format, args...))
 }
@@ -72,7 +71,7 @@ func fault(err error) error {
 	}
 }
 
-// missing is record.ErrNotFound with a sentence.
+// missing returns a record.ErrNotFound that names what is missing.
 func missing(what string, id any) error { return fmt.Errorf("%s %v: %w", what, id, record.ErrNotFound) }
 
 func isMissing(err error) bool { return errors.Is(err, record.ErrNotFound) }

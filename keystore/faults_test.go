@@ -13,6 +13,8 @@ import (
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Every call of the storage fails once in every kind of update: the update says
@@ -58,22 +60,22 @@ func failOnce(t *testing.T, op kvtest.Op, n int, fn func(*Tx, record.Token, obje
 	}
 	engine.Fail(op, n, cause)
 	err := s.Update(func(tx *Tx) error { return fn(tx, tok, id) })
-	if hit := engine.Hit(); hit != (err != nil) {
-		t.Fatalf("%s %d failed: %v, the update says %v", op, n, hit, err)
-	}
+	hit := engine.Hit()
+	require.Equal(t, err != nil, hit, "%s %d failed: %v, the update says %v", op, n, hit, err)
 	if err == nil {
 		return false
 	}
-	if !errors.Is(err, cause) || ck.CodeOf(err) != code {
-		t.Errorf("%s %d: %v", op, n, err)
-	}
-	if !slices.Equal(state(t, s), before) || s.View((*Tx).verify) != nil || told != 0 {
-		t.Errorf("%s %d: something was changed", op, n)
-	}
+	require.ErrorIs(t, err, cause)
+	require.Equal(t, code, ck.CodeOf(err))
+	require.Equal(t, before, state(t, s), "%s %d: something was changed", op, n)
+	require.NoError(t, s.View((*Tx).verify), "%s %d: something was changed", op, n)
+	require.Equal(t, 0, told, "%s %d: something was changed", op, n)
 	update(t, s, func(tx *Tx) error { return fn(tx, tok, id) })
-	if err := s.View((*Tx).verify); err != nil || slices.Equal(state(t, s), before) || told != 1 {
-		t.Errorf("%s %d: it did not work when repeated: %v, told %d times", op, n, err, told)
-	}
+	err = s.View((*Tx).verify)
+	require.NoError(t, err, "%s %d: it did not work when repeated: %v, told %d times", op, n, err, told)
+	require.False(t, slices.Equal(state(t, s), before),
+		"%s %d: it did not work when repeated: %v, told %d times", op, n, err, told)
+	require.Equal(t, 1, told, "%s %d: it did not work when repeated: %v, told %d times", op, n, err, told)
 	return true
 }
 

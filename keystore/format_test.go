@@ -19,14 +19,14 @@ import (
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return v
 	}
 }
@@ -121,9 +121,8 @@ func writeToken(t *testing.T, s *keystore.Store, u record.User, bound bool) reco
 func TestFormat(t *testing.T) {
 	w := write(t)
 	records := must[map[string][]byte](t)(readFile(filepath.Join(w.dir, "vtoken.db")))
-	if saved := must[map[string][]byte](t)(readBackup(w.backup)); !maps.EqualFunc(records, saved, bytes.Equal) {
-		t.Error("the backup does not hold what the store does")
-	}
+	saved := must[map[string][]byte](t)(readBackup(w.backup))
+	require.True(t, maps.EqualFunc(records, saved, bytes.Equal), "the backup does not hold what the store does")
 	for _, scheme := range []string{"file", "passphrase"} {
 		r := must[*reader](t)(openReader(records, w.dir, scheme))
 		checkSums(t, r)
@@ -155,27 +154,24 @@ func checkSums(t *testing.T, r *reader) {
 		}
 	}
 	head := must[[]byte](t)(r.open(key, "N\x00\x00", none, none, 0, 22))
-	if of := r.sum(sumKey, func(k string) bool { return k[0] == 'D' }); len(head) != 56 || !bytes.Equal(head[:32], of) {
-		t.Errorf("the head says %x, the sum of the sums is %x", head, of)
-	}
+	of := r.sum(sumKey, func(k string) bool { return k[0] == 'D' })
+	require.Len(t, head, 56, "the head says %x, the sum of the sums is %x", head, of)
+	require.Equal(t, of, head[:32], "the head says %x, the sum of the sums is %x", head, of)
 	for i, want := range []uint64{5, 3, 257} {
 		if got := binary.BigEndian.Uint64(head[32+8*i:]); got != want {
 			t.Errorf("number %d of the head is %d", i, got)
 		}
 	}
-	if free := must[[]byte](t)(r.open(key, "R", none, none, 0, 24)); binary.BigEndian.Uint64(free) != 257 {
-		t.Errorf("the slot ids are free from %x on", free)
-	}
+	free := must[[]byte](t)(r.open(key, "R", none, none, 0, 24))
+	require.EqualValues(t, 257, binary.BigEndian.Uint64(free), "the slot ids are free from %x on", free)
 	var store struct {
 		ID             []byte
 		Reader, Writer int
 	}
-	if err := json.Unmarshal(must[[]byte](t)(r.open(key, "S", none, none, 0, 21)), &store); err != nil {
-		t.Error(err)
-	}
-	if store.Reader != 1 || store.Writer != 1 || !bytes.Equal(store.ID, derive(r.system, "store id")[:16]) {
-		t.Errorf("the store says of itself %+v", store)
-	}
+	require.NoError(t, json.Unmarshal(must[[]byte](t)(r.open(key, "S", none, none, 0, 21)), &store))
+	require.Equal(t, 1, store.Reader, "the store says of itself %+v", store)
+	require.Equal(t, 1, store.Writer, "the store says of itself %+v", store)
+	require.Equal(t, derive(r.system, "store id")[:16], store.ID, "the store says of itself %+v", store)
 }
 
 // bucket is the bucket of a key, and whether it is in one.
@@ -192,8 +188,8 @@ func bucket(key string) (int, bool) {
 	return int(binary.BigEndian.Uint16([]byte(key[from:])) >> 4), true
 }
 
-// readAll reads every record under the key that the document names, and notes the
-// index entries that there have to be.
+// readAll reads every record under the key that the document names, and notes the index entries
+// that must exist.
 func readAll(t *testing.T, r *reader, entries map[string]bool) {
 	t.Helper()
 	entry := func(kind byte, order string, to id, parts ...string) {
@@ -222,9 +218,7 @@ func readAll(t *testing.T, r *reader, entries map[string]bool) {
 				record = none
 			}
 			plain := must[[]byte](t)(r.open(k, key, tenant, record, 0, field))
-			if err := json.Unmarshal(plain, &v); err != nil {
-				t.Errorf("%q: %v", key, err)
-			}
+			require.NoError(t, json.Unmarshal(plain, &v), "%q", key)
 			return v
 		}
 		switch key[0] {
@@ -287,7 +281,7 @@ func raw(t *testing.T, text string) id {
 	return string(out)
 }
 
-// checkIndex compares the index entries with those that there have to be.
+// checkIndex compares the index entries with those that must exist.
 func checkIndex(t *testing.T, r *reader, want map[string]bool) {
 	t.Helper()
 	got := map[string]bool{}
@@ -300,9 +294,7 @@ func checkIndex(t *testing.T, r *reader, want map[string]bool) {
 			t.Errorf("index entry %q with %d bytes is not explained", key, len(value))
 		}
 	}
-	if len(got) != len(want) {
-		t.Errorf("there are %d index entries, want %d", len(got), len(want))
-	}
+	require.Len(t, got, len(want), "there are %d index entries, want %d", len(got), len(want))
 }
 
 // checkToken reads a token's objects and its PIN.
@@ -313,20 +305,17 @@ func checkToken(t *testing.T, r *reader, token record.TokenID, bound bool) {
 	sum := must[[]byte](t)(r.open(derive(key, "record"), "h"+at, tenant, at, 0, 10))
 	own := r.sum(derive(key, "sum"), func(k string) bool { return k[0] == 'o' && k[1:17] == at })
 	amount := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, 2), r.objectBytes(at))
-	if !bytes.Equal(sum, slices.Concat(own, amount)) {
-		t.Errorf("the token's sum and amount are %x, those of its objects %x and %x", sum, own, amount)
-	}
+	require.Equal(t, slices.Concat(own, amount), sum,
+		"the token's sum and amount are %x, those of its objects %x and %x", sum, own, amount)
 	var record struct{ UserPIN struct{ Verifier []byte } }
-	if err := json.Unmarshal(must[[]byte](t)(r.open(derive(key, "record"), "k"+at, tenant, at, 0, 9)), &record); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(must[[]byte](t)(r.open(derive(key, "record"), "k"+at, tenant, at, 0, 9)), &record))
 	if right, _, err := r.rightPIN(record.UserPIN.Verifier, at, 0, "another PIN"); right || err != nil {
 		t.Errorf("a wrong PIN: %v, %v", right, err)
 	}
 	right, private, err := r.rightPIN(record.UserPIN.Verifier, at, 0, userPIN)
-	if !right || err != nil || (private != nil) != bound {
-		t.Fatalf("the right PIN of a token (PIN-bound: %v): %v, %v", bound, right, err)
-	}
+	require.True(t, right, "the right PIN of a token (PIN-bound: %v): %v, %v", bound, right, err)
+	require.NoError(t, err, "the right PIN of a token (PIN-bound: %v): %v", bound, right)
+	require.Equal(t, bound, private != nil, "the right PIN of a token (PIN-bound: %v): %v", bound, right)
 	var labels []string
 	for k := range r.records {
 		if k[0] != 'o' || k[1:17] != at || k[25] != 0 {
@@ -340,9 +329,7 @@ func checkToken(t *testing.T, r *reader, token record.TokenID, bound bool) {
 		labels = append(labels, label)
 	}
 	slices.Sort(labels)
-	if !slices.Equal(labels, []string{"first", "second"}) {
-		t.Errorf("the objects are %q", labels)
-	}
+	require.Equal(t, []string{"first", "second"}, labels, "the objects are %q", labels)
 }
 
 // objectBytes is how many bytes the values of a token's objects have; an empty id is all

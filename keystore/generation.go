@@ -12,8 +12,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// generation is what the store says of its own age, to be compared with a
-// counter outside of it (see guard).
+// generation is the age of the store, which the guard compares with a counter outside of the
+// store.
 type generation struct {
 	// URI is the recipient whose KEK has the counter; empty is none.
 	URI string `json:"uri,omitempty"`
@@ -22,8 +22,8 @@ type generation struct {
 	// Number is the value of the counter, or one more while an increment is under
 	// way.
 	Number uint64 `json:"number,omitempty"`
-	// Adopt is set where an administrator accepted the store as it is while the
-	// counter could not be asked. Its value is taken over when it can.
+	// Adopt is set if an administrator accepted the store while the counter did not answer.
+	// The store takes over its value when it does.
 	Adopt bool `json:"adopt,omitempty"`
 	// Accepted is when an administrator last accepted an older store.
 	Accepted time.Time `json:"accepted,omitzero"`
@@ -57,7 +57,7 @@ func (tx *Tx) putGeneration(g generation) error {
 	return tx.seal(tx.s.sys.header, schema.KeyGeneration(), nil, placeGeneration(), plain)
 }
 
-// urgency is how soon an update has to be in the counter.
+// urgency is how soon an update must be counted.
 type urgency byte
 
 const (
@@ -66,15 +66,15 @@ const (
 	strictly                 // before it returns, or it fails
 )
 
-// count has the update counted before it returns, at the expense of an owner.
+// count has the update counted before it returns, and charges an owner.
 func (tx *Tx) count(u urgency, by owner) {
 	if u > tx.urgent {
 		tx.urgent, tx.owner = u, by
 	}
 }
 
-// tokenOwner is who pays for a change of a token: its holder, or the token itself where
-// it is shared or has none. What comes from the API is paid by the tenant.
+// tokenOwner returns who pays for a change of a token: its holder, or the token itself if it
+// has none or several. The tenant pays for changes through the API.
 func (tx *Tx) tokenOwner(t *record.Token) owner {
 	switch {
 	case tx.api:
@@ -85,8 +85,8 @@ func (tx *Tx) tokenOwner(t *record.Token) owner {
 	return owner{kind: byToken, id: string(t.ID), token: t.ID}
 }
 
-// codesOwner pays for one-time passwords and activation codes, of which a tenant may use
-// many. They leave what else the tenant has counted alone.
+// codesOwner pays for one-time passwords and activation codes. A tenant may use many of them,
+// so they have a budget apart from the tenant's other changes.
 func codesOwner(id record.TenantID) owner { return owner{kind: byCodes, id: string(id)} }
 
 // objectsOwner pays for the objects of a token.
@@ -106,8 +106,8 @@ type counting struct {
 	off    bool   // the counter cannot be asked, and it is committed anyway
 }
 
-// errUncounted ends an update that has to be run again in a round of the counter.
-var errUncounted = errors.New("the update has to be counted")
+// errUncounted ends an update that must run again in a round of the counter.
+var errUncounted = errors.New("the update must be counted")
 
 // counted is called when the function of an update is done. It begins the
 // generation, or ends the update with errUncounted and says how urgent it is.

@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	// leisure is how often changes that need no hurry are counted: at most some
-	// 9000 increments a year, of which a TPM's memory bears hundreds of
-	// thousands.
+	// leisure is how often changes that are not urgent are counted: at most some 9000
+	// increments a year. A TPM's memory bears hundreds of thousands.
 	leisure = time.Hour
 	// counterTime bounds a use of the counter.
 	counterTime = 30 * time.Second
@@ -24,9 +23,9 @@ const (
 	counterStop = 2 * time.Second
 )
 
-// guard keeps the generation of the store and a counter outside of it the same.
-// Its updates come in rounds: what arrives while a round is under way shares the
-// next one, and its one increment.
+// guard keeps the generation of the store equal to a counter outside of it.
+// Updates run in rounds: those that arrive during a round share the next one and its one
+// increment.
 type guard struct {
 	s        *Store
 	provider kek.Provider
@@ -64,17 +63,17 @@ type round struct {
 	err     error          // why they cannot be counted, or were not
 }
 
-// update runs an update in the next round. One that must be counted fails
-// without being run where the counter cannot be read, or where its owner's budget is
-// used up; any other one is counted at leisure then.
+// update runs an update in the next round. If the counter cannot be read, or the owner's
+// budget is used up, a strict update fails without being run, and any other is counted within
+// the hour.
 func (g *guard) update(fn func(*Tx) error, d demand) error {
 	if wait, last := g.budget.take(d, time.Now()); wait > 0 {
 		if last {
-			g.s.log.Warn("the counter that tells an older copy of the store is spared: its increments for one owner are used up; PINs of theirs are not checked anew, and their other changes are counted within the hour",
+			g.s.log.Warn("one owner has used up its increments of the rollback counter: its new PIN tries are refused, and its other changes are counted within the hour",
 				"owner", d.owner, "next", wait.Round(time.Second))
 		}
 		if d.urgency == strictly {
-			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "%w: PINs were tried or changed too often; one that was right before in this run of the daemon is taken, another one in %v", ErrWear, wait.Round(time.Second))
+			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "%w: PINs were tried or changed too often; a PIN that was correct before in this run of the daemon still works, others can be tried again in %v", ErrWear, wait.Round(time.Second))
 		}
 		_, err := g.s.update(fn, counting{off: true})
 		return err
@@ -88,7 +87,7 @@ func (g *guard) update(fn func(*Tx) error, d demand) error {
 	return err
 }
 
-// join enters the next round, and has it run where there was none.
+// join enters the next round, and starts it if it is the first.
 func (g *guard) join() *round {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -118,10 +117,10 @@ func (g *guard) member(r *round, fn func(*Tx) error, u urgency) error {
 	return err
 }
 
-// run is a round: it reads the counter, has the members commit the generation
-// after it, and increments. Killed between commit and increment, the store is
-// one ahead of the counter, and nobody has been told anything yet; the next
-// start catches up. Never is the counter ahead of the newest store.
+// run runs a round: it reads the counter, has the members commit the next generation, and
+// increments. If the daemon is killed between commit and increment, the store is one ahead of
+// the counter, and no update has returned yet; the next start catches up. The counter is never
+// ahead of the newest store.
 func (g *guard) run(r *round) {
 	g.turn.Lock()
 	defer g.turn.Unlock()
@@ -149,23 +148,22 @@ func (g *guard) note(err error) {
 	switch before := g.failed.Swap(err != nil); {
 	case !g.started.Load():
 	case err != nil:
-		g.s.log.Error("the counter that tells an older copy of the store does not work; PINs cannot be checked anew until it does", "error", err, "todo", todo(err))
+		g.s.log.Error("the rollback counter does not work; until it does, PINs that were not verified before in this run are refused", "error", err, "todo", todo(err))
 	case before:
-		g.s.log.Info("the counter that tells an older copy of the store works again")
+		g.s.log.Info("the rollback counter works again")
 	}
 }
 
-// todo is what an administrator does about a counter that does not work.
+// todo returns what an administrator does about a counter that does not work.
 func todo(err error) string {
 	if errors.Is(err, kek.ErrNoCounter) {
-		return "while the daemon runs: `vtoken kek remove` its KEK, and `vtoken kek add` it anew"
+		return "while the daemon runs: `vtoken kek remove` its KEK, and `vtoken kek add` it again"
 	}
 	return "make the TPM answer again, or replace its KEK: `vtoken kek remove`, `vtoken kek add`"
 }
 
-// begin returns the generation that comes next. It catches up where an
-// increment is missing, so that nothing is committed on a counter that does not
-// count.
+// begin returns the next generation. It catches up if an increment is missing, so that nothing
+// is committed while the counter does not work.
 func (g *guard) begin() (uint64, error) {
 	stored, value, err := g.compare()
 	if err == nil && stored > value {
@@ -191,7 +189,7 @@ func (g *guard) compare() (stored, value uint64, err error) {
 	return stored, value, err
 }
 
-// ageError is a store whose generation is not that of the counter.
+// ageError says that the generation of a store is not that of the counter.
 type ageError struct{ stored, counter uint64 }
 
 func (e ageError) Error() string {
@@ -207,7 +205,7 @@ func (g *guard) read() (uint64, error) {
 	return value, uncounted(err)
 }
 
-// increment brings the counter to a value.
+// increment increments the counter to a value.
 func (g *guard) increment(to uint64) error {
 	ctx, cancel := context.WithTimeout(g.ctx, counterTime)
 	defer cancel()
@@ -218,7 +216,7 @@ func (g *guard) increment(to uint64) error {
 	return uncounted(err)
 }
 
-// errCounter is that the counter does not work, rather than the store.
+// errCounter tells an error of the counter from one of the store.
 var errCounter = errors.New("count a generation of the store")
 
 func uncounted(err error) error {

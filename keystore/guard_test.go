@@ -11,6 +11,8 @@ import (
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // moment is the world at one step: the data folder, the counter, and how many
@@ -62,18 +64,14 @@ func TestKilledAtEveryStep(t *testing.T) {
 	s = openWith(t, o) // the steps of a start, too
 	h.used = func() {}
 	closeStore(t, s)
-	if len(moments) < 3*2*2 {
-		t.Fatalf("%d steps were seen", len(moments))
-	}
+	require.GreaterOrEqual(t, len(moments), 3*2*2, "%d steps were seen", len(moments))
 	refused := 0
 	for i, earlier := range moments {
 		for j, later := range moments[i:] {
 			refused += earlier.putBack(t, later, j == 0)
 		}
 	}
-	if refused == 0 {
-		t.Error("nothing was refused")
-	}
+	require.NotEqual(t, 0, refused, "nothing was refused")
 	t.Logf("%d steps, %d copies refused", len(moments), refused)
 }
 
@@ -90,9 +88,8 @@ func (m moment) putBack(t *testing.T, later moment, same bool) int {
 	}
 	defer closeStore(t, s)
 	for id, n := range later.compared {
-		if got := triesOf(t, s, id); got < n {
-			t.Fatalf("%d tries were compared, and an older copy has %d", n, got)
-		}
+		got := triesOf(t, s, id)
+		require.GreaterOrEqual(t, got, n, "%d tries were compared, and an older copy has %d", n, got)
 	}
 	return 0
 }
@@ -139,9 +136,7 @@ func TestKilledWhileCounting(t *testing.T) {
 		before := copyFolder(t, o.Dir)
 		_, last := killAfter(t, named(child(t, "try", o.Dir, tok.ID), tpm.URI()), 1+2*round)
 		if round%2 == 1 {
-			if err := errors.Join(tpm.Stop(), tpm.Start()); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, errors.Join(tpm.Stop(), tpm.Start()))
 		}
 		s := openWith(t, o)
 		got := triesOf(t, s, tok.ID)
@@ -161,19 +156,15 @@ func TestKilledWhileCounting(t *testing.T) {
 func TestCounterIsAway(t *testing.T) {
 	h, o, s, tok := protected(t)
 	h.set(func() { h.off = true })
-	if err := try(s, tok.ID); ck.CodeOf(err) != ck.CKR_DEVICE_ERROR {
-		t.Errorf("a try: %v", err)
-	}
-	if n := triesOf(t, s, tok.ID); n != 0 {
-		t.Errorf("%d tries are stored that were refused", n)
-	}
+	err := try(s, tok.ID)
+	require.Equal(t, ck.CKR_DEVICE_ERROR, ck.CodeOf(err), "a try: %v", err)
+	n := triesOf(t, s, tok.ID)
+	require.Equal(t, 0, n, "%d tries are stored that were refused", n)
 	addObject(t, s, tok.ID, "at leisure", "")
 	before := copyFolder(t, o.Dir)
 	update(t, s, changes(tok.ID)["another PIN"])
 	h.set(func() { h.off = false })
-	if err := try(s, tok.ID); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, try(s, tok.ID))
 	closeStore(t, s)
 	rolledBackWith(t, h.on(before))
 	closeStore(t, openWith(t, o))
@@ -200,9 +191,7 @@ func TestCounterFails(t *testing.T) {
 			killed, at := copyFolder(t, o.Dir), h.copy()
 			closeStore(t, openWith(t, at.on(killed)))
 			h.set(func() { fail(h, false) })
-			if err := try(s, tok.ID); err != nil {
-				t.Error(err)
-			}
+			require.NoError(t, try(s, tok.ID))
 			closeStore(t, s)
 			closeStore(t, openWith(t, o))
 			rolledBackWith(t, h.on(killed))
@@ -218,9 +207,9 @@ func TestCounterMoved(t *testing.T) {
 			h.counters[name] += 2
 		}
 	})
-	if err := try(s, tok.ID); !errors.Is(err, ErrRollback) || ck.CodeOf(err) != ck.CKR_DEVICE_ERROR {
-		t.Errorf("a try: %v", err)
-	}
+	err := try(s, tok.ID)
+	require.ErrorIs(t, err, ErrRollback)
+	require.Equal(t, ck.CKR_DEVICE_ERROR, ck.CodeOf(err), "a try: %v", err)
 	closeStore(t, s)
 	rolledBackWith(t, o)
 	h.set(func() { // and one that was set back, as none can be
@@ -242,12 +231,10 @@ func TestCountingIsSparing(t *testing.T) {
 		addObject(t, s, tok.ID, "at leisure", "")
 	}
 	closeStore(t, s)
-	if n := h.value() - start; n != 2 {
-		t.Errorf("%d increments for a start and a stop", n)
-	}
+	n := h.value() - start
+	require.EqualValues(t, 2, n, "%d increments for a start and a stop", n)
 	start = h.value()
 	closeStore(t, openWith(t, o))
-	if n := h.value() - start; n != 1 {
-		t.Errorf("%d increments for a start", n)
-	}
+	n = h.value() - start
+	require.EqualValues(t, 1, n, "%d increments for a start", n)
 }

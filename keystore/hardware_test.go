@@ -141,13 +141,11 @@ func (h *hardware) on(dir string) Options {
 func openWith(t testing.TB, o Options) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return s
 }
 
-// rolledBackWith opens a store that has to be refused, and says the log.
+// rolledBackWith opens a store that must be refused, and returns the log.
 func rolledBackWith(t testing.TB, o Options) string {
 	t.Helper()
 	var log bytes.Buffer
@@ -156,9 +154,8 @@ func rolledBackWith(t testing.TB, o Options) string {
 	if err == nil {
 		closeStore(t, s)
 	}
-	if !errors.Is(err, ErrRollback) || !bytes.Contains(log.Bytes(), []byte("ALARM")) {
-		t.Fatalf("an older copy: %v; the log says:\n%s", err, log.String())
-	}
+	require.ErrorIs(t, err, ErrRollback, "an older copy: %v; the log says:\n%s", err, log.String())
+	require.Contains(t, log.String(), "ALARM", "an older copy: %v; the log says:\n%s", err, log.String())
 	return log.String()
 }
 
@@ -167,9 +164,7 @@ func copyFolder(t testing.TB, from string) (to string) {
 	t.Helper()
 	to = tempDir(t)
 	err := errors.Join(os.CopyFS(to, os.DirFS(from)), os.Chmod(to, 0o700))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return to
 }
 
@@ -204,12 +199,13 @@ func protected(t testing.TB) (*hardware, Options, *Store, record.Token) {
 	return h, o, s, addToken(t, s, addUser(t, s, "alice"), "label")
 }
 
-// neverAhead checks that the counter is that of the store, or one behind, and that what
-// is on disk opens with the counter as it is.
+// neverAhead checks that the counter equals the generation of the store, or is one behind, and
+// that the files on disk open with the present counter.
 func neverAhead(t *testing.T, h *hardware, s *Store, what string) {
 	t.Helper()
 	var row generation
 	view(t, s, func(tx *Tx) (err error) { row, err = tx.generation(); return err })
 	value := h.value()
-	require.True(t, row.Number == value || row.Number == value+1, "%s: the counter is at %d and the store at %d", what, value, row.Number)
+	require.True(t, row.Number == value || row.Number == value+1,
+		"%s: the counter is at %d and the store at %d", what, value, row.Number)
 }

@@ -9,13 +9,13 @@ import (
 	"vtoken/keystore/schema"
 )
 
-// newID is a random id.
+// newID returns a random id.
 func newID() schema.ID { return uuid.New() }
 
-// text is the form of an id in records: a GUID in lower case with hyphens.
+// text returns an id as records have it: a GUID in lower case with hyphens.
 func text(id schema.ID) string { return uuid.UUID(id).String() }
 
-// parseID reads the one text of an id. What is no id names nothing, so it is
+// parseID parses an id in its canonical form. Any other text names no record, so it is
 // record.ErrNotFound.
 func parseID[T ~string](what string, s T) (schema.ID, error) {
 	id, err := uuid.Parse(string(s))
@@ -25,7 +25,7 @@ func parseID[T ~string](what string, s T) (schema.ID, error) {
 	return schema.ID(id), nil
 }
 
-// idOrNew reads an id, or makes one and sets it where there is none.
+// idOrNew parses an id, or sets a new one if it is empty.
 func idOrNew[T ~string](what string, s *T) (schema.ID, error) {
 	if *s == "" {
 		id := newID()
@@ -35,7 +35,7 @@ func idOrNew[T ~string](what string, s *T) (schema.ID, error) {
 	return parseID(what, *s)
 }
 
-// lengthError is an error where a length is wrong.
+// lengthError returns an error if a length is wrong.
 func lengthError(got, want int) error {
 	if got == want {
 		return nil

@@ -14,14 +14,13 @@ import (
 var (
 	// ErrForeign is returned by [Open] and [Restore] for a store of another id than
 	// Options.Pinned.
-	ErrForeign = errors.New("this is another store than the one that was here")
+	ErrForeign = errors.New("the data folder holds another store than before")
 	// ErrMissing is returned by [Open] where there was a store and is none.
 	ErrMissing = errors.New("the store is missing")
 )
 
-// ID is the id of the store. It is random, as the system key is from which it follows:
-// it stays through rotations, backups and restores, and nobody gives it to a store of
-// their own, not even who knows it.
+// ID returns the id of the store. It is derived from the random system key: rotations,
+// backups and restores keep it, and knowing it is not enough to make a store with it.
 func (s *Store) ID() string { return hex.EncodeToString(s.sys.id[:]) }
 
 // pinned compares the store with the one that is expected.
@@ -37,16 +36,15 @@ func (s *Store) pinned(o Options) error {
 	return alarm(o, o.Recognize(slices.Clone(key.Public().(ed25519.PublicKey))))
 }
 
-// alarm logs a store of somebody else.
+// alarm logs that the store is not the expected one.
 func alarm(o Options, err error) error {
 	if errors.Is(err, ErrForeign) {
-		o.Log.Error("ALARM: another store is in the place of the one that was here", "reason", err)
+		o.Log.Error("ALARM: the data folder holds another store than before", "reason", err)
 	}
 	return err
 }
 
-// first decides about a data folder: whether there has to be a store, and whether there
-// may be one.
+// first checks whether the data folder must have a store, or must not have one.
 func (o Options) first() error {
 	path := filepath.Join(o.Dir, storeFile)
 	_, err := os.Lstat(path)

@@ -11,15 +11,15 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// Object ids and slot ids are never used again. Every node gives out its own: object ids
-// begin with its number, and slot ids, which are short, are taken from the store a range
-// at a time.
+// Object ids and slot ids are never reused. Every node gives out ids of its own: object ids
+// begin with the number of the node; slot ids are short, so a node takes them from the store
+// one range at a time.
 
 const (
 	// slotRange is how many slot ids a node takes at a time.
 	slotRange = 256
-	// maxSlot is the last slot id: they fit a signed 32-bit integer, which is what some
-	// applications keep them in.
+	// maxSlot is the last slot id. Slot ids fit a signed 32-bit integer, because some
+	// applications keep them in one (softhsm/SoftHSMv2#199).
 	maxSlot = 1<<31 - 1
 	// objectsOfNode is how many object ids a node has: its number is above them.
 	objectsOfNode = 1 << 46
@@ -27,7 +27,7 @@ const (
 
 func placeRanges() envelope.Place { return place(schema.ID{}, schema.ID{}, 0, fieldRanges) }
 
-// firstFreeSlot is the first slot id that no node has.
+// firstFreeSlot returns the first slot id that no node has.
 func (tx *Tx) firstFreeSlot() (uint64, error) {
 	blob, err := tx.get(schema.KeyRanges())
 	if err != nil || blob == nil {

@@ -5,18 +5,18 @@ import (
 	"vtoken/keystore/schema"
 )
 
-// An index entry is a key without a value: the kind, a keyed hash of what it
-// is found by, and the id of what is found. Entries are covered by the header's
-// sum, and the records that they lead to are compared with what was asked for.
+// An index entry is a key without a value: the kind of index, a keyed hash of what is looked
+// up, and the id of the record. Sums cover the entries, and a lookup compares the record with
+// what it looked up.
 
-// indexPrefix is the prefix of the entries for what the parts say.
+// indexPrefix returns the prefix of the entries under which the parts are looked up.
 func (tx *Tx) indexPrefix(kind schema.Index, parts ...[]byte) []byte {
 	var hash schema.ID
 	copy(hash[:], mac(tx.s.sys.index, append([][]byte{{byte(kind)}}, parts...)...))
 	return schema.IndexPrefix(kind, hash)
 }
 
-// entry is one index entry: where it is and what it adds before the id.
+// entry returns an index entry: prefix, what orders it, and the id.
 func entry(prefix, order []byte, id schema.ID) []byte {
 	key := make([]byte, 0, len(prefix)+len(order)+len(id))
 	return append(append(append(key, prefix...), order...), id[:]...)
@@ -59,7 +59,7 @@ func under[T any](tx *Tx, prefix, after []byte, limit int, read func(schema.ID) 
 	return list, nil
 }
 
-// first is the id under the prefix of a unique index, and whether there is one.
+// first returns the id under the prefix of a unique index, and whether there is one.
 func (tx *Tx) first(prefix []byte) (id schema.ID, ok bool, err error) {
 	ids, err := tx.found(prefix, nil, 1)
 	if err != nil || len(ids) == 0 {

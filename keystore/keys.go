@@ -44,9 +44,9 @@ const (
 // fieldServer is the certificate of the API.
 const fieldServer envelope.Field = 32
 
-// contents are the versions of what this program seals, where that is not the first one.
-// It reads the versions before as well, so that a record changes its version when it is
-// written next, and a new version of one kind needs no migration of the store.
+// contents are the versions of what this program seals, if not the first. It reads earlier
+// versions as well, so that a record gets the new version when it is next written, and a new
+// version of one kind needs no migration of the store.
 var contents = map[envelope.Field]uint16{
 	fieldSummary: 2, // 1 had no amounts, or had them without saying so
 }
@@ -56,7 +56,7 @@ func place(tenant, id schema.ID, object uint64, field envelope.Field) envelope.P
 	return envelope.Place{Schema: max(contents[field], 1), Tenant: tenant, Record: id, Object: object, Field: field}
 }
 
-// systemKeys are what hangs off the system key.
+// systemKeys are derived from the system key.
 type systemKeys struct {
 	header *envelope.Key
 	sum    secret.Bytes // of the sum in the header
@@ -89,8 +89,8 @@ func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
 	return keys, nil
 }
 
-// idSize is that of a store's id in bytes. It says which system key a store has, so that
-// nobody without that key makes another store of the same id.
+// idSize is the size of a store's id in bytes. It is long enough that nobody finds another
+// system key with the same id.
 const idSize = 16
 
 func (k *systemKeys) wipe() {
@@ -100,7 +100,7 @@ func (k *systemKeys) wipe() {
 	}
 }
 
-// mac is HMAC-SHA256 over parts that cannot run into each other.
+// mac returns HMAC-SHA256 over parts, each with its length.
 func mac(key secret.Bytes, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, key)
 	var length [8]byte
@@ -112,7 +112,7 @@ func mac(key secret.Bytes, parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// tokenKeys are what hangs off a token key.
+// tokenKeys are derived from a token key.
 type tokenKeys struct {
 	tenant schema.ID
 	record *envelope.Key // token record, attributes
@@ -144,7 +144,7 @@ type keyCache[K any] struct {
 	keys map[cacheID]K
 }
 
-// maxCached bounds a cache. Unwrapping anew costs about a microsecond.
+// maxCached bounds a cache. Unwrapping a key again costs about a microsecond.
 const maxCached = 8192
 
 type cacheID [envelope.Overhead - 16]byte // without the tag

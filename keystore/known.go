@@ -12,13 +12,13 @@ import (
 	"vtoken/keystore/schema"
 )
 
-// known is what the store remembers of its records while it is open. Nobody else writes
-// the file, so a record that reads otherwise than it was last read or written was
-// changed behind the store's back. It is refused before a write takes it into a sum.
+// known is what the store remembers of its records while it is open. Nobody else writes the
+// file, so a record that reads differently from when it was last read or written was changed
+// from outside. The store refuses it before a write takes it into a sum.
 //
 // Of each record there are a hash of its key and one of its value, under seeds that are
 // in memory only. An attacker can put back values that the store sealed before and no
-// others, so that a universal hash does. The records of a bucket are remembered when it is
+// others, so that a universal hash is enough. The records of a bucket are remembered when it is
 // verified, where there is room (mostKnown), and then one that is not known was added;
 // objects are when they are first read. Where there is no room, those that were read or
 // written last are remembered, and the patrol finds the others.
@@ -36,7 +36,7 @@ type known struct {
 
 	mu       sync.RWMutex
 	ready    bool            // the store was verified
-	blind    bool            // nobody knows what the last commit left
+	blind    bool            // the outcome of the last commit is unknown
 	complete bool            // every record under the header's sum is in records
 	swept    uint64          // when traces of deleted records were dropped
 	records  map[uint64]seen // by the hash of the key
@@ -95,9 +95,9 @@ type reading struct {
 // trusted reports whether a bucket was verified in this run.
 func (k *known) trusted(b schema.Bucket) bool { return k.verified[b].Load() }
 
-// trust remembers the records of buckets that were verified, and leaves those alone that
-// somebody else verified meanwhile, and then perhaps changed. What is not verified is not
-// changed, so that it does not matter how old the snapshot is that they were read in.
+// trust remembers the records of verified buckets. It skips buckets that another transaction
+// verified meanwhile, because their records may have changed since. The age of the snapshot
+// does not matter: records of unverified buckets do not change.
 func (k *known) trust(first, end schema.Bucket, read []reading) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -117,7 +117,7 @@ func (k *known) trust(first, end schema.Bucket, read []reading) {
 	}
 }
 
-// begin has records compared from now on: the store is verified.
+// begin starts to compare records, once the store is verified.
 func (k *known) begin() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -135,9 +135,9 @@ func (k *known) compares() bool {
 type answer byte
 
 const (
-	asKnown   answer = iota // or not to be compared
-	unheard                 // nothing is known of it
-	otherwise               // it is another one than it was
+	sameAsKnown answer = iota // or not to be compared
+	notKnown                  // it is not known
+	changed                   // it has changed
 )
 
 // compare compares a record that a transaction read. It remembers one that it does
@@ -151,38 +151,38 @@ func (tx *Tx) compare(key, value []byte) error {
 	k.mu.RLock()
 	a := k.look(tx, key, h, v)
 	k.mu.RUnlock()
-	if a == unheard && value != nil {
+	if a == notKnown && value != nil {
 		k.mu.Lock()
-		if a = k.look(tx, key, h, v); a == unheard && (tx.w != nil || tx.start == k.commits.Load()) {
+		if a = k.look(tx, key, h, v); a == notKnown && (tx.w != nil || tx.start == k.commits.Load()) {
 			k.keep(h, seen{v, tx.start})
 		}
 		k.mu.Unlock()
 	}
-	return k.verdict(a != otherwise, key, value)
+	return k.verdict(a != changed, key, value)
 }
 
 func (k *known) look(tx *Tx, key []byte, h, v uint64) answer {
 	if !k.ready || k.blind {
-		return asKnown
+		return sameAsKnown
 	}
 	if now, writing := k.pending[h]; writing {
 		if tx.w != nil && now != v {
-			return otherwise
+			return changed
 		}
-		return asKnown // a view may be from before the commit that is under way
+		return sameAsKnown // a view may be from before the commit that is under way
 	}
 	was, is := k.records[h]
 	switch {
 	case is && tx.w == nil && was.commit > tx.start:
-		return asKnown // changed since the view began
+		return sameAsKnown // changed since the view began
 	case is && was.value != v:
-		return otherwise
+		return changed
 	case is:
-		return asKnown
+		return sameAsKnown
 	case v != absent && k.complete && key[0] != schema.PrefixObject && (tx.w != nil || tx.start >= k.swept):
-		return otherwise
+		return changed
 	}
-	return unheard
+	return notKnown
 }
 
 func (k *known) verdict(right bool, key, value []byte) error {

@@ -13,14 +13,12 @@ import (
 	"vtoken/keystore/schema"
 )
 
-// A store of an older version is migrated when it is opened: on a copy, by a program that
-// has the old store open, with its keys. What has not changed is copied as it is, byte for
-// byte, since every sealed value says the version of its contents. The copy takes the
-// place of the old file when every record of it was authenticated and compared with the old
-// one.
+// Open migrates a store of an older version. It opens the old store and makes a copy. It copies
+// unchanged values byte for byte, since every sealed value has the version of its contents. The
+// copy replaces the old file after every record was authenticated and compared.
 
-// keptFor is how long the file of an older version is kept. It is opened by the KEKs of
-// its time, so that it goes earlier where a KEK is removed or the root key is rotated.
+// keptFor is how long the file of an older version is kept. The KEKs of that time open it, so
+// it is removed earlier if a KEK is removed or the root key is rotated.
 const keptFor = 30 * 24 * time.Hour
 
 // migrations brings stores of older versions up to date. It is given the old store.
@@ -36,12 +34,12 @@ func (s *Store) migrate(ctx context.Context, o Options, path string, from uint32
 		err = errors.Join(err, s.db.Close())
 		s.wipe()
 	}()
-	o.Log.Info("the store is of an older version and is migrated", "file", path, "version", from, "to", schema.Version)
+	o.Log.Info("migrating a store of an older version", "file", path, "version", from, "to", schema.Version)
 	kept, err := s.upgrader(ctx, path).Upgrade(from, schema.Version)
 	if err != nil {
 		return err
 	}
-	o.Log.Warn("the store was migrated; its old file is kept, and the KEKs of its time open it. It is overwritten and removed at the date that is given, or when a KEK is removed or the root key is rotated",
+	o.Log.Warn("the store was migrated; its old file, which the KEKs of that time open, is kept until the date that is given, or until a KEK is removed or the root key is rotated",
 		"kept", kept, "until", time.Now().Add(keptFor).UTC().Format(time.DateOnly))
 	return nil
 }
@@ -177,9 +175,9 @@ func (s *Store) migrateVersion1(w kv.Tx) error {
 func (s *Store) dropKept(path string, before time.Time) {
 	dropped, err := schema.Drop(path, before)
 	if len(dropped) > 0 {
-		s.log.Info("overwrote and removed what was kept of the store before it was migrated", "files", dropped)
+		s.log.Info("overwrote and removed old files of the migrated store", "files", dropped)
 	}
 	if err != nil {
-		s.log.Warn("what was kept of the store before it was migrated is still there, and the KEKs of its time open it; remove it", "error", err)
+		s.log.Warn("could not remove the old file of the migrated store, which the KEKs of that time open; remove it", "error", err)
 	}
 }

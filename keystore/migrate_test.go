@@ -212,8 +212,8 @@ func pinsOpen(t *testing.T, s *Store) {
 	require.Len(t, seen, 2)
 }
 
-// TestMigrateTampered changes single records of a store of version 1: it is refused and
-// stays as it is, as its own program would have refused it.
+// TestMigrateTampered changes single records of a store of version 1. The migration refuses it, as
+// its own program would have done, and does not change it.
 func TestMigrateTampered(t *testing.T) {
 	dir, _ := oldStore(t, "plain")
 	withFile(t, dir, "kek.key")

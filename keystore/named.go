@@ -10,9 +10,9 @@ import (
 	"vtoken/keystore/kek"
 )
 
-// Recipients lie in the clear, so that their URIs are what anybody wrote who can write
-// to the data folder. What a URI does outside of it (kek.Reach) happens only where an
-// administrator named that URI: in Options.KEKs, or to AddKEK in this run.
+// Recipients are stored in the clear, so anyone who can write to the data folder can write
+// their URIs. The store uses a URI that reaches outside of the data folder (kek.Reach) only if
+// an administrator named it: in Options.KEKs, or to AddKEK in this run.
 
 // added are the URIs that administrators gave to AddKEK in this run. It is safe for
 // concurrent use; nil has none.
@@ -46,7 +46,7 @@ func (a *added) has(uri string) bool {
 // named reports whether an administrator named the URI.
 func (o Options) named(uri string) bool { return slices.Contains(o.KEKs, uri) || o.added.has(uri) }
 
-// trust is how far a URI is obeyed that stands in the store.
+// trust is how far the store obeys a URI that it read from its file.
 type trust int
 
 const (
@@ -60,9 +60,9 @@ const (
 	obeySealed
 )
 
-// candidates are the URIs to try for a recipient: its own, as far as it is obeyed,
-// and those of the same scheme that the administrator named. Where there is none, the
-// error says what to write into the configuration.
+// candidates returns the URIs to try for a recipient: its own, if t allows it, and those of the
+// same scheme that the administrator named. If there are none, the error says what to add to
+// the configuration.
 func (o Options) candidates(r recipient, t trust) (list []string, err error) {
 	own, err := kek.Parse(r.URI)
 	if err != nil {
@@ -82,7 +82,7 @@ func (o Options) candidates(r recipient, t trust) (list []string, err error) {
 	return list, nil
 }
 
-// obeys reports whether a URI that stands in the store is used.
+// obeys reports whether the store uses a URI that it read from its file.
 func (o Options) obeys(own kek.URI, t trust) bool {
 	switch {
 	case t == obeySealed, o.named(own.String()):
@@ -104,21 +104,21 @@ func (o Options) demandsSecret(scheme string) bool {
 	})
 }
 
-// errNotNamed is that a KEK is in the store and not in the configuration.
-var errNotNamed = errors.New("it stands in the store only, which anybody may have written who can write to the data folder")
+// errNotNamed is returned for a KEK that only the store names.
+var errNotNamed = errors.New("only the store names it, and anyone who can write to the data folder could have put it there")
 
 func notNamed(uri string) error {
-	return fmt.Errorf("%w: %w; where this KEK is yours, write it into the daemon's configuration: %s, or start with --kek", kek.ErrUnavailable, errNotNamed, ConfigurationLine(uri))
+	return fmt.Errorf("%w: %w; if this KEK is yours, add it to the daemon's configuration: %s, or start with --kek", kek.ErrUnavailable, errNotNamed, ConfigurationLine(uri))
 }
 
-// ConfigurationLine is what the daemon's configuration says to name a KEK. Where there
-// are others, it is one more item of the list.
+// ConfigurationLine returns the line of the daemon's configuration that names a KEK. If the
+// configuration names others, it is one more item of their list.
 func ConfigurationLine(uri string) string {
 	return "kek: ['" + strings.ReplaceAll(uri, "'", "''") + "']"
 }
 
-// toConfigure is the line without which the next start does not use the KEK; empty
-// where it does.
+// toConfigure returns the line that the next start needs in the configuration to use the KEK,
+// empty if it needs none.
 func (o Options) toConfigure(uri string) string {
 	u, err := kek.Parse(uri)
 	if err != nil || slices.Contains(o.KEKs, uri) || u.Reach(o.Dir) == kek.Inside {

@@ -17,12 +17,11 @@ type summary struct {
 	sum sum
 	record.Amount
 	settled record.Amount // of it, what the owner's usage has
-	counted bool          // false for one of before there were amounts
+	counted bool          // false if an earlier program wrote it, without amounts
 	dirty   bool
 }
 
-// summarySize is the size of a summary. Those of before there were amounts have a sum
-// and no more.
+// summarySize is the size of a summary. Summaries of earlier programs have only a sum.
 const summarySize = sumSize + 8 + 8
 
 func (sm *summary) encode() []byte {
@@ -91,8 +90,8 @@ func (tx *Tx) putSummary(id schema.ID, sm *summary) error {
 	return tx.seal(keys.record, schema.Record(schema.PrefixSummary, id), nil, placeSummary(keys.tenant, id), sm.encode())
 }
 
-// openToken is the way to a token's objects: its keys and its summary, compared
-// with the objects that are there if that was not done before in this run.
+// openToken returns a token's keys and its summary. The first time in a run it compares the
+// summary with the objects.
 func (tx *Tx) openToken(id schema.ID) (*tokenKeys, *summary, error) {
 	keys, err := tx.keysOf(id)
 	if err != nil {
@@ -109,9 +108,8 @@ func (tx *Tx) openToken(id schema.ID) (*tokenKeys, *summary, error) {
 	return keys, sm, err
 }
 
-// walkObjects calls fn for every part of the token's objects, in order, and
-// fails where their sum is not the summary's. What fn made of them is to be
-// dropped then.
+// walkObjects calls fn for every part of the token's objects, in order. It fails if their sum is
+// not that of the summary; the caller then drops what fn made.
 func (tx *Tx) walkObjects(id schema.ID, keys *tokenKeys, sm *summary, fn func(object uint64, part schema.Part, blob []byte) error) error {
 	var got sum
 	var amount record.Amount
@@ -140,7 +138,7 @@ func (tx *Tx) walkObjects(id schema.ID, keys *tokenKeys, sm *summary, fn func(ob
 	return nil
 }
 
-// amountOf is what a part of an object counts for.
+// amountOf returns how much a part of an object counts towards a quota.
 func amountOf(part schema.Part, blob []byte) record.Amount {
 	a := record.Amount{Bytes: uint64(len(blob))}
 	if part == schema.PartPublic {

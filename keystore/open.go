@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// offerRecovery says at each start how there could be a way back.
+// offerRecovery logs at each start that a store has no recovery passphrase.
 func (s *Store) offerRecovery() error {
 	list, err := s.recipients()
 	if err == nil && !slices.ContainsFunc(list, recipient.recovery) {
@@ -141,7 +141,7 @@ func openFile(ctx context.Context, o Options, path string) (*Store, error) {
 	return s, err
 }
 
-// onFirstStart is what to do where a KEK that was named cannot be used for a new store.
+// onFirstStart returns what to do if a named KEK cannot be used for a new store.
 func (o Options) onFirstStart(err error) string {
 	if len(o.KEKs) == 0 || !errors.Is(err, kek.ErrUnavailable) {
 		return ""
@@ -175,8 +175,8 @@ func openAs(ctx context.Context, o Options, path string) (*Store, uint32, error)
 	return s, version, nil
 }
 
-// load opens the store in a database, and verifies one of this version: all of it but the
-// objects, or what there is no use without.
+// load opens the store in a database. It verifies a store of this version: all of it except the
+// objects, or, if it is large, what every use needs.
 func load(ctx context.Context, o Options, db *kv.DB, all bool) (*Store, uint32, error) {
 	var version uint32
 	var recipients []recipient
@@ -211,8 +211,8 @@ func load(ctx context.Context, o Options, db *kv.DB, all bool) (*Store, uint32, 
 	return s, version, nil
 }
 
-// createFile makes a store file under another name and gives it its own when
-// it is complete, so that there never is half a store.
+// createFile makes a store file under a temporary name and renames it when it is complete, so
+// that there is never half a store.
 func createFile(ctx context.Context, o Options, path string) error {
 	work := path + ".new"
 	if err := os.Remove(work); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -16,16 +16,14 @@ import (
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 func write(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(path, []byte(text), mode))
+	require.NoError(t, os.Chmod(path, mode))
 }
 
 func TestFirstStart(t *testing.T) {
@@ -35,9 +33,7 @@ func TestFirstStart(t *testing.T) {
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	for range 2 {
 		s, err := Open(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		view(t, s, func(tx *Tx) error {
 			list, err := tx.Tenants()
 			if err != nil || len(list) != 1 || list[0].Name != record.DefaultTenant {
@@ -47,13 +43,10 @@ func TestFirstStart(t *testing.T) {
 		})
 		closeStore(t, s)
 	}
-	if n := strings.Count(log.String(), "does not protect"); n != 1 {
-		t.Errorf("the log warns %d times of the key file:\n%s", n, log.String())
-	}
+	n := strings.Count(log.String(), "does not protect")
+	require.Equal(t, 1, n, "the log warns %d times of the key file:\n%s", n, log.String())
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || info.Mode().Perm() != 0o600 {
@@ -62,47 +55,38 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
-// A first start that was killed leaves a part of a store and a key file: the
-// next one begins anew, with the same key file.
+// A first start that was killed leaves a part of a store and a key file: the next one starts over,
+// with the same key file.
 func TestInterruptedFirstStart(t *testing.T) {
 	dir := tempDir(t)
 	closeStore(t, open(t, dir))
-	if err := os.Rename(filepath.Join(dir, storeFile), filepath.Join(dir, storeFile+".new")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Rename(filepath.Join(dir, storeFile), filepath.Join(dir, storeFile+".new")))
 	closeStore(t, open(t, dir))
 }
 
 func TestFolderRefused(t *testing.T) {
 	for _, mode := range []os.FileMode{0o750, 0o701, 0o777} {
 		dir := t.TempDir()
-		if err := os.Chmod(dir, mode); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Chmod(dir, mode))
 		if _, err := Open(t.Context(), options(dir)); !errors.Is(err, ErrFolder) || !strings.Contains(err.Error(), "chmod 700") {
 			t.Errorf("mode %o: %v", mode, err)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "", 0o600)
-	if _, err := Open(t.Context(), options(file)); !errors.Is(err, ErrFolder) {
-		t.Errorf("a file: %v", err)
-	}
+	_, err := Open(t.Context(), options(file))
+	require.ErrorIs(t, err, ErrFolder, "a file")
 	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(tempDir(t), link); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), options(link)); !errors.Is(err, ErrFolder) {
-		t.Errorf("a link to nothing: %v", err)
-	}
+	require.NoError(t, os.Symlink(tempDir(t), link))
+	_, err = Open(t.Context(), options(link))
+	require.ErrorIs(t, err, ErrFolder, "a link to nothing")
 }
 
 func TestSecondDaemon(t *testing.T) {
 	dir := tempDir(t)
 	s := open(t, dir)
-	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, kv.ErrLocked) {
-		t.Errorf("a second daemon: %v", err)
-	}
+	_, err := Open(t.Context(), options(dir))
+	require.ErrorIs(t, err, kv.ErrLocked, "a second daemon")
 	closeStore(t, s)
 	closeStore(t, open(t, dir))
 }
@@ -126,12 +110,9 @@ func TestSymlinkRefused(t *testing.T) {
 	dir := tempDir(t)
 	closeStore(t, open(t, dir))
 	path := filepath.Join(dir, storeFile)
-	if err := errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), options(dir)); err == nil {
-		t.Error("a symbolic link was followed")
-	}
+	require.NoError(t, errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path)))
+	_, err := Open(t.Context(), options(dir))
+	require.Error(t, err, "a symbolic link was followed")
 }
 
 // A store of a newer version is refused and not touched.
@@ -141,15 +122,12 @@ func TestNewerStore(t *testing.T) {
 	rewrite(t, dir, func(w kv.Writer) error { return w.Put(schema.KeyFormat(), schema.Format(schema.Version+1)) })
 	path := filepath.Join(dir, storeFile)
 	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, schema.ErrNewer) {
-		t.Errorf("a newer store: %v", err)
-	}
-	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
-		t.Errorf("a newer store was touched, %v", err)
-	}
+	require.NoError(t, err)
+	_, err = Open(t.Context(), options(dir))
+	require.ErrorIs(t, err, schema.ErrNewer, "a newer store")
+	after, err := os.ReadFile(path)
+	require.NoError(t, err, "a newer store was touched")
+	require.Equal(t, after, before, "a newer store was touched")
 }
 
 // Each KEK named at the first start opens the store by itself.
@@ -161,31 +139,22 @@ func TestRecipients(t *testing.T) {
 	o := options(dir)
 	o.KEKs = []string{"file:" + filepath.Join(keys, "key"), "passphrase:file=" + phrase}
 	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	want := state(t, s)
 	closeStore(t, s)
 	for _, gone := range []string{"key", "phrase"} {
 		path := filepath.Join(keys, gone)
-		if err := os.Rename(path, path+".away"); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Rename(path, path+".away"))
 		s, err := Open(t.Context(), o)
-		if err != nil {
-			t.Fatalf("without the %s: %v", gone, err)
-		}
+		require.NoError(t, err, "without the %s", gone)
 		if got := state(t, s); !slices.Equal(got, want) {
 			t.Errorf("without the %s: %q", gone, got)
 		}
 		closeStore(t, s)
-		if err := os.Rename(path+".away", path); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Rename(path+".away", path))
 	}
-	if _, err := os.Stat(filepath.Join(dir, "kek.key")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a key file was made beside the named KEKs: %v", err)
-	}
+	_, err = os.Stat(filepath.Join(dir, "kek.key"))
+	require.ErrorIs(t, err, os.ErrNotExist, "a key file was made beside the named KEKs")
 }
 
 // With every KEK gone the error names each with its reason, and no key file is
@@ -198,33 +167,25 @@ func TestNoKEK(t *testing.T) {
 	o := options(dir)
 	o.KEKs = []string{"file:" + key, "passphrase:file=" + phrase}
 	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	closeStore(t, s)
-	if err := os.Remove(key); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Remove(key))
 	write(t, phrase, "wrong horse\n", 0o600)
 	_, err = Open(t.Context(), o)
 	var failed *NoKEKError
-	if !errors.As(err, &failed) || !errors.Is(err, ErrNoKEK) || len(failed.Reasons) != 2 {
-		t.Fatalf("no KEK: %v", err)
-	}
-	if !errors.Is(err, kek.ErrUnavailable) || !errors.Is(err, kek.ErrWrongKey) {
-		t.Errorf("the reasons are missing: %v", err)
-	}
+	require.ErrorAs(t, err, &failed, "no KEK")
+	require.ErrorIs(t, err, ErrNoKEK)
+	require.Len(t, failed.Reasons, 2, "no KEK: %v", err)
+	require.ErrorIs(t, err, kek.ErrUnavailable)
+	require.ErrorIs(t, err, kek.ErrWrongKey, "the reasons are missing")
 	for _, part := range []string{key, phrase, "say with --kek where it is now", "compare it, letter by letter"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%s is not named: %v", part, err)
 		}
 	}
-	if strings.Contains(err.Error(), "horse") {
-		t.Errorf("the passphrase is in the error: %v", err)
-	}
-	if _, err := os.Stat(key); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the lost key file was made anew: %v", err)
-	}
+	require.NotContains(t, err.Error(), "horse", "the passphrase is in the error: %v", err)
+	_, err = os.Stat(key)
+	require.ErrorIs(t, err, os.ErrNotExist, "the lost key file was made again")
 }
 
 // A passphrase file that moved is named with --kek.
@@ -235,17 +196,12 @@ func TestMovedKEK(t *testing.T) {
 	o := options(tempDir(t))
 	o.KEKs = []string{"passphrase:file=" + phrase}
 	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	closeStore(t, s)
-	if err := os.Rename(phrase, phrase+"2"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Rename(phrase, phrase+"2"))
 	o.KEKs = []string{"passphrase:file=" + phrase + "2"}
-	if s, err = Open(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
+	s, err = Open(t.Context(), o)
+	require.NoError(t, err)
 	closeStore(t, s)
 }
 
@@ -277,25 +233,19 @@ func TestOldStores(t *testing.T) {
 		writeOldStore(t, fmt.Sprintf("schema/testdata/v%d", schema.Version))
 	}
 	folders, err := filepath.Glob("schema/testdata/v*")
-	if err != nil || len(folders) != int(schema.Version) {
-		t.Fatalf("there are stores %v, %v; want one for each version up to %d", folders, err, schema.Version)
-	}
+	require.NoError(t, err, "there are stores %v, %v; want one for each version up to %d", folders, err, schema.Version)
+	require.Len(t, folders, int(schema.Version),
+		"there are stores %v, %v; want one for each version up to %d", folders, err, schema.Version)
 	for _, folder := range folders {
 		dir := tempDir(t)
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Mkdir(dir, 0o700))
 		for _, name := range []string{storeFile, "kek.key"} {
 			data, err := os.ReadFile(filepath.Join(folder, name))
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			write(t, filepath.Join(dir, name), string(data), 0o600)
 		}
 		got, err := reopenState(t, dir)
-		if err != nil {
-			t.Fatalf("%s: %v", folder, err)
-		}
+		require.NoError(t, err, "%s", folder)
 		want, err := os.ReadFile(filepath.Join(folder, "state.txt"))
 		if err != nil || strings.Join(got, "\n")+"\n" != string(want) {
 			t.Errorf("%s: %v, it reads\n%s", folder, err, strings.Join(got, "\n"))
@@ -306,14 +256,10 @@ func TestOldStores(t *testing.T) {
 func writeOldStore(t *testing.T, to string) {
 	t.Helper()
 	dir, lines := small(t)
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.MkdirAll(to, 0o755))
 	for _, name := range []string{storeFile, "kek.key"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		write(t, filepath.Join(to, name), string(data), 0o644)
 	}
 	write(t, filepath.Join(to, "state.txt"), strings.Join(lines, "\n")+"\n", 0o644)

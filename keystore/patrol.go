@@ -17,15 +17,14 @@ type patrol struct {
 }
 
 const (
-	// patrolRecords is how many records are looked at at a time, more or less: it is half
-	// a millisecond.
+	// patrolRecords is about how many records one piece verifies, in half a millisecond.
 	patrolRecords = 512
-	// patrolShare is the part of a processor that the walk takes: one in so many. The
-	// store of a million tokens takes half an hour.
+	// patrolShare is the share of a processor that the walk takes: one in so many. A store of
+	// a million tokens takes half an hour.
 	patrolShare = 50
-	// patrolPause is how long it rests between two walks.
+	// patrolPause is the pause between two walks.
 	patrolPause = 2 * time.Second
-	// patrolWait is how long it rests after a failure that is no finding.
+	// patrolWait is the pause after an error other than a finding.
 	patrolWait = time.Minute
 )
 
@@ -39,7 +38,7 @@ func (s *Store) walkOn(ends <-chan struct{}) {
 		case errors.Is(err, kv.ErrClosed), errors.Is(err, kv.ErrBroken), errors.Is(err, errStopped):
 			return
 		case err != nil && !errors.Is(err, ErrTampered):
-			s.log.Warn("the store is not verified in the background for a while", "error", err)
+			s.log.Warn("background verification of the store failed and will be retried", "error", err)
 			wait = patrolWait
 		}
 		if !rest(ends, wait) {
@@ -63,8 +62,8 @@ func rest(ends <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// walk verifies the store once. pause is called after each piece with the time that it
-// took, and says whether to go on. A finding does not keep the rest from being looked at.
+// walk verifies the store once. It calls pause after each piece with the time that the piece
+// took; pause reports whether to go on. walk goes on after a finding.
 func (s *Store) walk(pause func(time.Duration) bool) error {
 	var found error
 	piece := func(verify func() error) error {

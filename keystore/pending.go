@@ -19,8 +19,33 @@ type pendingJSON struct {
 	Expires time.Time `json:"expires"`
 }
 
-// PutPendingKey stores a pending key, new or changed. One without an ID gets one,
-// and one without a creation time gets that. Its user has to be there.
+var pendingKeys = entity[record.PendingKey, pendingJSON]{
+	name: "pending key", prefix: schema.PrefixPending, field: fieldPending,
+	encode: func(k *record.PendingKey) pendingJSON {
+		return pendingJSON{string(k.User), k.PKCS8, string(k.Token), k.CreatedAt.UTC(), k.ExpiresAt.UTC()}
+	},
+	decode: func(id, tenant schema.ID, j pendingJSON) *record.PendingKey {
+		return &record.PendingKey{
+			ID: record.KeyID(text(id)), Tenant: record.TenantID(text(tenant)), User: record.UserID(j.User),
+			PKCS8: j.Key, Token: record.TokenID(j.Token), CreatedAt: j.Created, ExpiresAt: j.Expires,
+		}
+	},
+	tenant:  func(k *record.PendingKey) record.TenantID { return k.Tenant },
+	created: func(k *record.PendingKey) *time.Time { return &k.CreatedAt },
+	entries: func(tx *Tx, tenant, id schema.ID, k *record.PendingKey) [][]byte {
+		user, err := parseID("user", k.User)
+		if err != nil {
+			return nil // PutPendingKey stores no such key
+		}
+		return [][]byte{
+			entry(tx.indexPrefix(schema.IndexTenantPending, tenant[:]), nil, id),
+			entry(tx.indexPrefix(schema.IndexUserPending, user[:]), nil, id),
+		}
+	},
+}
+
+// PutPendingKey stores a pending key, new or changed. A key without an ID gets one, and one
+// without a creation time gets the present time. Its user must exist.
 func (tx *Tx) PutPendingKey(k *record.PendingKey) error {
 	u, err := tx.User(k.User)
 	if err != nil {
@@ -29,7 +54,7 @@ func (tx *Tx) PutPendingKey(k *record.PendingKey) error {
 	if u.Tenant != k.Tenant {
 		return missing("user", string(k.User))
 	}
-	tenant, err := parseID("tenant", k.Tenant)
+	tenant, err := tx.tenantScope(k.Tenant)
 	if err != nil {
 		return err
 	}
@@ -37,42 +62,17 @@ func (tx *Tx) PutPendingKey(k *record.PendingKey) error {
 	if err != nil {
 		return err
 	}
-	var before [][]byte
-	if old, err := tx.pendingKey(id); err == nil {
+	old, err := pendingKeys.replaced(tx, id, k, true)
+	if old != nil {
 		old.PKCS8.Wipe()
-		if old.Tenant != k.Tenant || old.User != k.User {
-			return fmt.Errorf("pending key %s is another user's: %w", k.ID, record.ErrExists)
-		}
-		before = tx.pendingEntries(old)
-	} else if !isMissing(err) {
+	}
+	switch {
+	case err != nil:
 		return err
+	case old != nil && old.User != k.User:
+		return fmt.Errorf("pending key %s belongs to another user: %w", k.ID, record.ErrExists)
 	}
-	if k.CreatedAt.IsZero() {
-		k.CreatedAt = time.Now().UTC()
-	}
-	key, err := tx.tenantKey(tenant)
-	if err != nil {
-		return err
-	}
-	row := pendingJSON{string(k.User), k.PKCS8, string(k.Token), k.CreatedAt.UTC(), k.ExpiresAt.UTC()}
-	if err := tx.sealJSON(key, schema.Record(schema.PrefixPending, id), tenant[:], place(tenant, id, 0, fieldPending), row); err != nil {
-		return err
-	}
-	return tx.reindex(before, tx.pendingEntries(k))
-}
-
-// pendingEntries are the index entries of a pending key; its ids are good.
-func (tx *Tx) pendingEntries(k *record.PendingKey) [][]byte {
-	id, err := parseID("pending key", k.ID)
-	tenant, err2 := parseID("tenant", k.Tenant)
-	user, err3 := parseID("user", k.User)
-	if cmp.Or(err, err2, err3) != nil {
-		return nil
-	}
-	return [][]byte{
-		entry(tx.indexPrefix(schema.IndexTenantPending, tenant[:]), nil, id),
-		entry(tx.indexPrefix(schema.IndexUserPending, user[:]), nil, id),
-	}
+	return pendingKeys.write(tx, tenant, id, old, k)
 }
 
 // PendingKey reads a pending key with its private key, which the caller wipes.
@@ -81,19 +81,7 @@ func (tx *Tx) PendingKey(id record.KeyID) (*record.PendingKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tx.pendingKey(kid)
-}
-
-func (tx *Tx) pendingKey(id schema.ID) (*record.PendingKey, error) {
-	var j pendingJSON
-	tenant, err := tx.openUnderTenant("pending key", schema.PrefixPending, id, fieldPending, &j)
-	if err != nil {
-		return nil, err
-	}
-	return &record.PendingKey{
-		ID: record.KeyID(text(id)), Tenant: record.TenantID(text(tenant)), User: record.UserID(j.User),
-		PKCS8: j.Key, Token: record.TokenID(j.Token), CreatedAt: j.Created, ExpiresAt: j.Expires,
-	}, nil
+	return pendingKeys.read(tx, kid)
 }
 
 // PendingKeysOf lists the pending keys of a user, the oldest first, without their
@@ -116,7 +104,7 @@ func (tx *Tx) PendingKeys(tenant record.TenantID) ([]*record.PendingKey, error) 
 }
 
 func (tx *Tx) pendingUnder(kind schema.Index, of schema.ID) ([]*record.PendingKey, error) {
-	list, err := under(tx, tx.indexPrefix(kind, of[:]), nil, 0, tx.pendingKey)
+	list, err := pendingKeys.list(tx, tx.indexPrefix(kind, of[:]))
 	if err != nil {
 		return nil, err
 	}
@@ -140,19 +128,14 @@ func (tx *Tx) DeletePendingKey(id record.KeyID) error {
 }
 
 func (tx *Tx) deletePendingKey(id schema.ID) error {
-	k, err := tx.pendingKey(id)
-	if err != nil {
-		return err
+	k, err := pendingKeys.delete(tx, id)
+	if k != nil {
+		k.PKCS8.Wipe()
 	}
-	k.PKCS8.Wipe()
-	if err := tx.reindex(tx.pendingEntries(k), nil); err != nil {
-		return err
-	}
-	tx.count(promptly, tenantOwner(k.Tenant))
-	return tx.remove(schema.Record(schema.PrefixPending, id))
+	return err
 }
 
-// deletePendingOf removes the pending keys of a user who goes.
+// deletePendingOf removes the pending keys of a user who is deleted.
 func (tx *Tx) deletePendingOf(user schema.ID) error {
 	ids, err := tx.found(tx.indexPrefix(schema.IndexUserPending, user[:]), nil, 0)
 	if err != nil {

@@ -26,8 +26,8 @@ import (
 //	bytes 26-57   Argon2id of HMAC-SHA256(pepper, token id, role, PIN)
 //	bytes 58-146  formats 2 and 3 only: a private key, sealed
 //
-// The pepper hangs off the system key, so that the verifier tells nobody
-// without it whether a PIN is right. In formats 2 and 3, Argon2id makes 64 bytes: the
+// The pepper is derived from the system key, so that nobody without that key can test a PIN
+// against a verifier. In formats 2 and 3, Argon2id makes 64 bytes: the
 // first half is compared, the second half is the sealing key. The private key is the role
 // key of the PIN in format 3 (rolekeys.go), and that of the token itself in format 2.
 const (
@@ -47,9 +47,9 @@ type pinCost struct {
 	lanes          uint8
 }
 
-// What new verifiers cost, and the bounds of what a stored one may ask for. The
-// verifiers of PIN-bound tokens cost five times as much as others, because they
-// have to hold against somebody who has the pepper.
+// New verifiers cost pinCostNow. Those of PIN-bound tokens cost pinCostBound, five times as
+// much, because they must withstand an attacker who has the pepper. A stored verifier asks for
+// pinCostMin to pinCostMax.
 var (
 	pinCostNow   = pinCost{2, 19 << 10, 1} // some 20 ms
 	pinCostBound = pinCost{3, 64 << 10, 1} // some 100 ms
@@ -175,8 +175,8 @@ func (s *Store) CheckPIN(token record.TokenID, role pin.Role, stored []byte, p s
 	return err == nil, bound, err
 }
 
-// stretch is the slow part, for a bounded number of callers at once. wide asks
-// for a sealing key behind the hash.
+// stretch runs Argon2id, for a bounded number of callers at once. With wide it also returns a
+// sealing key.
 func (s *Store) stretch(c pinCost, token record.TokenID, role pin.Role, p secret.Bytes, salt []byte, wide bool) secret.Bytes {
 	size := uint32(verifierHash)
 	if wide {

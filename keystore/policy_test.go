@@ -5,6 +5,8 @@ import (
 
 	"vtoken/vtoken/policy"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A token keeps its algorithm policy; one that has none takes its tenant's, and
@@ -12,9 +14,7 @@ import (
 func TestPolicy(t *testing.T) {
 	s := temp(t)
 	list, err := policy.Parse("CKM_ECDSA,CKM_AES_GCM")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	tenant := record.Tenant{Name: "strict", Policy: list}
 	update(t, s, func(tx *Tx) error { return tx.PutTenant(&tenant) })
 	make := func(p policy.Policy) record.TokenID {

@@ -16,6 +16,8 @@ import (
 	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // recordedWrite is one write of bbolt to its file.
@@ -40,9 +42,7 @@ type recorder struct {
 func recordWrites(t *testing.T, e *bolt.Engine, path string) *recorder {
 	t.Helper()
 	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { f.Close() })
 	r := &recorder{t: t, file: f}
 	db := reflect.ValueOf(e).Elem().FieldByName("db").Elem()
@@ -72,36 +72,24 @@ const powercutCommits = 510
 // at each boundary: the store opens, and has exactly what was acknowledged, or,
 // where the last write of a commit was done and its answer was not, that commit
 // whole. Writes that no sync separates may reach the disk in any order and in
-// part: such states are tried, too (R02, P15).
+// part: the test tries such states too. etcd-io/bbolt tests itself in the same way, with dm-flakey.
 func TestPowerCut(t *testing.T) {
 	dir := tempDir(t)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.MkdirAll(dir, 0o700))
 	o := options(dir).withDefaults()
 	path := filepath.Join(dir, storeFile)
 	root := make(secret.Bytes, 32)
 	recipients, err := wrapRoot(t.Context(), o, []string{DefaultKEK}, root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	e, err := bolt.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	db := kv.Group(e)
-	if err := initialize(db, o, root, recipients); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, initialize(db, o, root, recipients))
 	s, _, err := load(t.Context(), o, db, true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	tok := addToken(t, s, addUser(t, s, "alice"), "label 0")
 	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	states := []string{fmt.Sprint(state(t, s))}
 	rec := recordWrites(t, e, path)
 	rng := rand.New(rand.NewPCG(11, 0))
@@ -110,12 +98,10 @@ func TestPowerCut(t *testing.T) {
 		rec.commits++
 		states = append(states, fmt.Sprint(state(t, s)))
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(rec.writes); n < 3*powercutCommits {
-		t.Fatalf("only %d writes of %d commits were recorded; the recorder records nothing", n, powercutCommits)
-	}
+	require.NoError(t, s.Close())
+	n := len(rec.writes)
+	require.GreaterOrEqual(t, n, 3*powercutCommits,
+		"only %d writes of %d commits were recorded; the recorder records nothing", n, powercutCommits)
 	cutEverywhere(t, o, before, rec.writes, states)
 }
 
@@ -174,9 +160,8 @@ func cutEverywhere(t *testing.T, o Options, before []byte, writes []recordedWrit
 			opensAs(t, o, path, torn.image, states[w.commit], fmt.Sprintf("torn writes after %d of commit %d", i, w.commit+1))
 			others++
 		}
-		if last != isMeta(w) {
-			t.Fatalf("write %d of commit %d: a commit ends with its meta page and has no other", i, w.commit+1)
-		}
+		require.Equal(t, isMeta(w), last,
+			"write %d of commit %d: a commit ends with its meta page and has no other", i, w.commit+1)
 		d.write(w, len(w.data))
 		want := states[w.commit]
 		if last {
@@ -202,18 +187,13 @@ func opensAs(t *testing.T, o Options, path string, image []byte, want, when stri
 		_, err = f.Write(image)
 		err = errors.Join(err, f.Close())
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	s, err := Open(t.Context(), o)
 	if err != nil {
 		t.Errorf("%s: %v", when, err)
 		return
 	}
-	if got := fmt.Sprint(state(t, s)); got != want {
-		t.Errorf("%s: there is\n%s\nand not\n%s", when, got, want)
-	}
-	if err := s.Close(); err != nil {
-		t.Errorf("%s: %v", when, err)
-	}
+	got := fmt.Sprint(state(t, s))
+	require.Equal(t, want, got, "%s: there is\n%s\nand not\n%s", when, got, want)
+	require.NoError(t, s.Close(), "%s", when)
 }

@@ -8,12 +8,11 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// How much a token holds stands in its summary, and how much all tokens that a user
-// owns hold in a record of the user. Both change with the objects in the same commit,
-// so that nothing has to be counted, and two updates at the same time cannot exceed a
-// quota together. In a store of before, a summary says no amount until its token's
-// objects are walked through, and a user has no record until the first new object:
-// then they are counted once.
+// The summary of a token has the amount that it holds, and a record of each user the amount
+// that all tokens of the user hold. Both change in the same commit as the objects, so that
+// nothing is counted on the way, and two concurrent updates cannot exceed a quota together. In
+// a store of an earlier program, a summary has no amount until the token's objects are read,
+// and a user has no record until the first new object; then they are counted once.
 
 // usage is what the tokens that a user owns hold.
 type usage struct {
@@ -27,7 +26,7 @@ type usageJSON struct {
 	Bytes   uint64 `json:"bytes"`
 }
 
-// usageOf is the usage of a user, nil where it was not counted yet.
+// usageOf returns the usage of a user, nil if it was not counted yet.
 func (tx *Tx) usageOf(user schema.ID) (*usage, error) {
 	if u, read := tx.usages[user]; read {
 		return u, nil
@@ -68,7 +67,7 @@ func (tx *Tx) countUsage(tenant, user schema.ID) (*usage, error) {
 		}
 		_, sm, err := tx.openToken(id)
 		if errors.Is(err, ErrTampered) {
-			continue // its damage is no matter of the other tokens
+			continue // its damage does not concern the other tokens
 		}
 		if err != nil {
 			return nil, err
@@ -79,7 +78,7 @@ func (tx *Tx) countUsage(tenant, user schema.ID) (*usage, error) {
 	return tx.keepUsage(user, u), nil
 }
 
-// ownerOf is the user who owns a token, and whether there is one.
+// ownerOf returns the user who owns a token, and whether there is one.
 func (tx *Tx) ownerOf(id schema.ID) (owner schema.ID, owned bool, err error) {
 	noted, read := tx.tokens[id]
 	if !read {
@@ -95,7 +94,7 @@ func (tx *Tx) ownerOf(id schema.ID) (owner schema.ID, owned bool, err error) {
 	return owner, err == nil, err
 }
 
-// settle brings the usage of the owner up to date with what became of a token.
+// settle adds the change of a token to the usage of its owner.
 func (tx *Tx) settle(id schema.ID, sm *summary) error {
 	if sm.Amount == sm.settled {
 		return nil
@@ -135,7 +134,7 @@ func (tx *Tx) moveUsage(id schema.ID, now record.UserID) error {
 		return nil
 	}
 	_, sm, err := tx.openToken(id)
-	if errors.Is(err, ErrTampered) { // nobody knows how much it was
+	if errors.Is(err, ErrTampered) { // the old amount is unknown
 		return errors.Join(tx.forgetUsage(owner), tx.forgetUsage(next))
 	}
 	if err == nil {

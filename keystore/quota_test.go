@@ -268,8 +268,8 @@ func (s scanCounter) Scan(prefix, after []byte, fn func(key, value []byte) error
 	return s.Reader.Scan(prefix, after, fn)
 }
 
-// A store of before there were amounts: summaries of a sum alone, and no usage. What is
-// there counts from the first new object on.
+// A store of an earlier program has summaries with only a sum, and no usage. Its objects count from
+// the first new object on.
 func TestQuotaOfAnOldStore(t *testing.T) {
 	w := newQuotaWorld(t, record.Quota{Objects: 3, ObjectsPerUser: 4}, 1)
 	one, two := w.token(w.users[0]), w.token(w.users[0])

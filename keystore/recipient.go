@@ -89,8 +89,7 @@ type firstUse struct {
 	before                  []byte
 }
 
-// wrapUnder wraps the root key, and unwraps it again, because what does not come
-// back is found too late otherwise.
+// wrapUnder wraps the root key, and unwraps it again: a later failure would be too late.
 func wrapUnder(ctx context.Context, o Options, uri string, root secret.Bytes, first firstUse) (wrapped []byte, err error) {
 	p, err := openProvider(ctx, o, uri, first)
 	if err != nil {
@@ -115,8 +114,8 @@ func wrapUnder(ctx context.Context, o Options, uri string, root secret.Bytes, fi
 // machine, TPM and HSM are gone.
 func (r recipient) recovery() bool { return strings.HasPrefix(r.URI, passphrase.Scheme+":") }
 
-// inOrder has the recovery recipients last: their files are locked away, as
-// they should be, and are not missed while another KEK opens.
+// inOrder sorts the recovery recipients last: their files are usually locked away, and are not
+// needed while another KEK opens the store.
 func inOrder(list []recipient) []recipient {
 	return slices.SortedStableFunc(slices.Values(list), func(a, b recipient) int {
 		return cmp.Compare(btoi(a.recovery()), btoi(b.recovery()))
@@ -134,7 +133,7 @@ func btoi(b bool) int {
 // [ErrNoKEK].
 func unwrapRoot(ctx context.Context, o Options, recipients []recipient) (*envelope.Key, error) {
 	failed := new(NoKEKError)
-	for _, a := range turns(o, recipients) {
+	for _, a := range inTurn(o, recipients) {
 		err := a.err
 		var root secret.Bytes
 		if err == nil {
@@ -146,7 +145,7 @@ func unwrapRoot(ctx context.Context, o Options, recipients []recipient) (*envelo
 			continue
 		}
 		for _, f := range failed.Reasons {
-			o.Log.Warn("a KEK did not open the store, another one did", "kek", f.URI, "reason", f.Err)
+			o.Log.Warn("a KEK did not open the store; another KEK did", "kek", f.URI, "reason", f.Err)
 		}
 		o.Log.Info("opened the store", "kek", a.uri)
 		defer root.Wipe()
@@ -155,30 +154,30 @@ func unwrapRoot(ctx context.Context, o Options, recipients []recipient) (*envelo
 	return nil, failed
 }
 
-// turn is a try of a recipient with a URI, or why there is none.
-type turn struct {
+// candidate is a recipient with a URI to try, or the reason why there is none.
+type candidate struct {
 	recipient
 	uri string
 	err error
 }
 
-// turns are all tries in their order: what stays inside of the data folder and the
-// machine first, recovery recipients last.
-func turns(o Options, recipients []recipient) (list []turn) {
+// inTurn returns all candidates in the order in which they are tried: those that stay within the
+// data folder and the machine first, recovery recipients last.
+func inTurn(o Options, recipients []recipient) (list []candidate) {
 	for _, r := range recipients {
 		uris, err := o.candidates(r, o.trust)
 		if err != nil {
-			list = append(list, turn{r, r.URI, err})
+			list = append(list, candidate{r, r.URI, err})
 		}
 		for _, uri := range uris {
-			list = append(list, turn{r, uri, nil})
+			list = append(list, candidate{r, uri, nil})
 		}
 	}
-	late := func(a turn) int {
+	late := func(a candidate) int {
 		u, err := kek.Parse(a.uri)
 		return 2*btoi(a.recovery()) + btoi(err != nil || u.Reach(o.Dir) > kek.Inside)
 	}
-	return slices.SortedStableFunc(slices.Values(list), func(a, b turn) int { return cmp.Compare(late(a), late(b)) })
+	return slices.SortedStableFunc(slices.Values(list), func(a, b candidate) int { return cmp.Compare(late(a), late(b)) })
 }
 
 func unwrapUnder(ctx context.Context, o Options, uri string, wrapped []byte) (root secret.Bytes, err error) {

@@ -15,9 +15,9 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// ErrKEK is returned for a change of the KEKs that would leave nobody to open
-// the store, and for one that comes at the wrong time.
-var ErrKEK = errors.New("the KEKs cannot be changed so")
+// ErrKEK is returned for a change of the KEKs after which none would open the store, and for
+// one while another change is under way.
+var ErrKEK = errors.New("the KEKs cannot be changed this way")
 
 // KEK is a recipient as an administrator sees it.
 type KEK struct {
@@ -26,15 +26,15 @@ type KEK struct {
 	Created time.Time
 	// Recovery is set for a passphrase, which opens the store anywhere.
 	Recovery bool
-	// Configure is the line of the daemon's configuration without which the next
-	// start does not use the KEK; empty where it does.
+	// Configure is the line that the daemon's configuration needs so that the next start
+	// uses the KEK; empty if it needs none.
 	Configure string
 	// Status is what the provider says, where Err is nil.
 	Status kek.Status
 	// OtherCounters names the counters in the KEK's hardware that the store does not use.
 	OtherCounters []string
-	// Err is why the KEK does not open the store now. For a recovery KEK whose
-	// file is locked away that is as it should be.
+	// Err is why the KEK does not open the store now. It is expected for a recovery KEK
+	// whose file is locked away.
 	Err error
 }
 
@@ -156,7 +156,7 @@ func (s *Store) AddKEK(ctx context.Context, uri string, generate bool) (KEK, err
 		return KEK{}, fmt.Errorf("KEK %s: %w", uri, record.ErrExists)
 	}
 	if len(list) >= maxRecipients {
-		return KEK{}, fmt.Errorf("%w: there are %d, which is the most; remove one first", ErrKEK, len(list))
+		return KEK{}, fmt.Errorf("%w: there are %d, which is the limit; remove one first", ErrKEK, len(list))
 	}
 	root := s.root.sealing().Raw()
 	defer root.Wipe()
@@ -175,7 +175,7 @@ func (s *Store) AddKEK(ctx context.Context, uri string, generate bool) (KEK, err
 		s.log.Warn("the next start uses this KEK only where the configuration names it", "kek", uri, "todo", line)
 	}
 	if err := s.protectWith(ctx, r); err != nil {
-		s.log.Warn("a KEK that was added does not count; the next start tries again", "kek", uri, "reason", err)
+		s.log.Warn("could not make a rollback counter in the added KEK; the next start tries again", "kek", uri, "reason", err)
 	}
 	return s.probe(ctx, r), nil
 }

@@ -11,6 +11,8 @@ import (
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/all"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // words makes the file of a passphrase in a data folder.
@@ -23,9 +25,8 @@ func words(t *testing.T, dir, name string) (uri string) {
 func addKEK(t *testing.T, s *Store, uri string) KEK {
 	t.Helper()
 	k, err := s.AddKEK(t.Context(), uri, false)
-	if err != nil || k.Err != nil {
-		t.Fatalf("add %s: %v, %v", uri, err, k.Err)
-	}
+	require.NoError(t, err, "add %s: %v, %v", uri, err, k.Err)
+	require.NoError(t, k.Err, "add %s: %v, %v", uri, err, k.Err)
 	return k
 }
 
@@ -35,23 +36,22 @@ func TestKEKsAddRemove(t *testing.T) {
 	tok := addToken(t, s, addUser(t, s, "alice"), "label")
 	added := addKEK(t, s, words(t, dir, "one"))
 	list, err := s.KEKs(t.Context())
-	if err != nil || len(list) != 2 || list[0].URI != DefaultKEK || list[0].Recovery || !list[1].Recovery || list[1].ID != added.ID {
-		t.Fatalf("%+v, %v", list, err)
-	}
-	if list[0].Status.Kind != "file" || list[1].Status.Kind != "passphrase" || list[0].Err != nil || list[1].Err != nil {
-		t.Errorf("%+v", list)
-	}
-	if _, err := s.AddKEK(t.Context(), added.URI, false); !errors.Is(err, record.ErrExists) {
-		t.Errorf("added twice: %v", err)
-	}
-	if err := s.RemoveKEK(t.Context(), list[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, DefaultKEK, list[0].URI)
+	require.False(t, list[0].Recovery)
+	require.True(t, list[1].Recovery)
+	require.Equal(t, added.ID, list[1].ID)
+	require.Equal(t, "file", list[0].Status.Kind)
+	require.Equal(t, "passphrase", list[1].Status.Kind)
+	require.NoError(t, list[0].Err)
+	require.NoError(t, list[1].Err)
+	_, err = s.AddKEK(t.Context(), added.URI, false)
+	require.ErrorIs(t, err, record.ErrExists, "added twice")
+	require.NoError(t, s.RemoveKEK(t.Context(), list[0].ID))
 	sound(t, s, 0)
 	closeStore(t, s)
-	if err := os.Remove(filepath.Join(dir, "kek.key")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Remove(filepath.Join(dir, "kek.key")))
 	s = open(t, dir) // with the passphrase alone
 	defer closeStore(t, s)
 	view(t, s, func(tx *Tx) error { _, err := tx.Token(tok.ID); return err })
@@ -70,16 +70,13 @@ func TestKEKsRefused(t *testing.T) {
 			t.Errorf("%s: %v", uri, err)
 		}
 	}
-	if err := s.RemoveKEK(t.Context(), "none"); !errors.Is(err, record.ErrNotFound) {
-		t.Errorf("remove what is not there: %v", err)
-	}
+	require.ErrorIs(t, s.RemoveKEK(t.Context(), "none"), record.ErrNotFound, "remove what is not there")
 	list, err := s.KEKs(t.Context())
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%+v, %v", list, err)
-	}
-	if err := s.RemoveKEK(t.Context(), list[0].ID); !errors.Is(err, ErrKEK) || !strings.Contains(err.Error(), "the last one") {
-		t.Errorf("remove the last one: %v", err)
-	}
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	err = s.RemoveKEK(t.Context(), list[0].ID)
+	require.ErrorIs(t, err, ErrKEK)
+	require.ErrorContains(t, err, "the last one", "remove the last one")
 	sound(t, s, 0)
 }
 
@@ -90,16 +87,14 @@ func TestKEKRemoveWouldLockOut(t *testing.T) {
 	s := open(t, dir)
 	defer closeStore(t, s)
 	k := addKEK(t, s, words(t, dir, "one"))
-	if err := os.Remove(filepath.Join(dir, "one")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Remove(filepath.Join(dir, "one")))
 	list, err := s.KEKs(t.Context())
-	if err != nil || list[0].Err != nil || !errors.Is(list[1].Err, kek.ErrUnavailable) {
-		t.Errorf("%+v, %v", list, err)
-	}
-	if err := s.RemoveKEK(t.Context(), list[0].ID); !errors.Is(err, ErrKEK) || !strings.Contains(err.Error(), "none of the others") {
-		t.Errorf("%v", err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, list[0].Err)
+	require.ErrorIs(t, list[1].Err, kek.ErrUnavailable)
+	err = s.RemoveKEK(t.Context(), list[0].ID)
+	require.ErrorIs(t, err, ErrKEK)
+	require.ErrorContains(t, err, "none of the others")
 	if err := s.RemoveKEK(t.Context(), k.ID); err != nil { // the dead one may go
 		t.Error(err)
 	}
@@ -120,35 +115,29 @@ func TestRecipientsAreNotTried(t *testing.T) {
 		}
 	}
 	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer s.Close()
 	first := func() Recipient {
 		t.Helper()
 		list, err := s.Recipients()
-		if err != nil || len(list) != 1 {
-			t.Fatalf("%v, %v", list, err)
-		}
+		require.NoError(t, err)
+		require.Len(t, list, 1)
 		return list[0]
 	}
-	if r := first(); r.URI != DefaultKEK || r.Tried.IsZero() || !r.Opens || r.Recovery {
-		t.Errorf("after the start: %+v", r)
-	}
+	r := first()
+	require.Equal(t, DefaultKEK, r.URI, "after the start: %+v", r)
+	require.False(t, r.Tried.IsZero(), "after the start: %+v", r)
+	require.True(t, r.Opens, "after the start: %+v", r)
+	require.False(t, r.Recovery, "after the start: %+v", r)
 	before := opened["file"]
 	first()
-	if opened["file"] != before {
-		t.Error("listing the recipients opens a KEK")
-	}
-	if err := os.Rename(filepath.Join(dir, "kek.key"), filepath.Join(dir, "away")); err != nil {
-		t.Fatal(err)
-	}
-	if list, err := s.KEKs(t.Context()); err != nil || list[0].Err == nil {
-		t.Fatalf("%v, %v", list, err)
-	}
-	if r := first(); r.Opens {
-		t.Errorf("after it failed: %+v", r)
-	}
+	require.Equal(t, before, opened["file"], "listing the recipients opens a KEK")
+	require.NoError(t, os.Rename(filepath.Join(dir, "kek.key"), filepath.Join(dir, "away")))
+	list, err := s.KEKs(t.Context())
+	require.NoError(t, err)
+	require.Error(t, list[0].Err)
+	r = first()
+	require.False(t, r.Opens, "after it failed: %+v", r)
 }
 
 func TestKEKsAreBounded(t *testing.T) {
@@ -156,10 +145,9 @@ func TestKEKsAreBounded(t *testing.T) {
 	for i := 1; i < maxRecipients; i++ {
 		addKEK(t, s, "file:"+strings.Repeat("x", i))
 	}
-	if _, err := s.AddKEK(t.Context(), "file:more", false); !errors.Is(err, ErrKEK) {
-		t.Errorf("%v", err)
-	}
-	if n, err := unwrapAll(t, s); n != maxRecipients || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
+	_, err := s.AddKEK(t.Context(), "file:more", false)
+	require.ErrorIs(t, err, ErrKEK)
+	n, err := unwrapAll(t, s)
+	require.Equal(t, maxRecipients, n)
+	require.NoError(t, err)
 }

@@ -28,17 +28,11 @@ func inMemory(t testing.TB) (*Store, *kvtest.Faulty) {
 	o := options(t.TempDir())
 	root := secret.Bytes(make([]byte, 32))
 	recipients, err := wrapRoot(t.Context(), Options{Dir: o.Dir, Providers: all.Providers(), Log: discard()}, []string{DefaultKEK}, root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := initialize(db, o, root, recipients); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, initialize(db, o, root, recipients))
 	o.Log = discard()
 	s, _, err := load(t.Context(), o.withDefaults(), db, true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return s, engine
 }
 
@@ -131,9 +125,8 @@ func TestUniqueNames(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := s.Update(func(tx *Tx) error { return tx.DeleteUser(u.ID) }); !errors.Is(err, record.ErrInUse) {
-		t.Errorf("delete a user who holds a token: %v", err)
-	}
+	require.ErrorIs(t, s.Update(func(tx *Tx) error { return tx.DeleteUser(u.ID) }), record.ErrInUse,
+		"delete a user who holds a token")
 	// A name is free again when its record is gone or has another.
 	update(t, s, func(tx *Tx) error {
 		u.Login = "bob"
@@ -176,9 +169,7 @@ func TestMissing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := s.View(func(tx *Tx) error { return tx.PutUser(&u) }); err == nil {
-		t.Error("a view wrote")
-	}
+	require.Error(t, s.View(func(tx *Tx) error { return tx.PutUser(&u) }), "a view wrote")
 }
 
 // Deleting a tenant leaves nothing of it, and nothing else is touched.
@@ -203,15 +194,11 @@ func TestDeleteTenant(t *testing.T) {
 	})
 	addObject(t, s, tok.ID, "object", "hidden")
 	update(t, s, func(tx *Tx) error { return tx.DeleteTenant(tenant.ID) })
-	if after := state(t, s); !slices.Equal(before, after) {
-		t.Errorf("before %q, after %q", before, after)
-	}
-	if n, m := len(rawBefore), len(kvtest.Dump(t, engine)); n != m {
-		t.Errorf("%d keys were left", m-n)
-	}
-	if err := s.View((*Tx).verify); err != nil {
-		t.Error(err)
-	}
+	after := state(t, s)
+	require.Equal(t, after, before, "before %q, after %q", before, after)
+	n, m := len(rawBefore), len(kvtest.Dump(t, engine))
+	require.Equal(t, m, n, "%d keys were left", m-n)
+	require.NoError(t, s.View((*Tx).verify))
 }
 
 func TestTokenIDs(t *testing.T) {
@@ -252,9 +239,9 @@ func TestObjects(t *testing.T) {
 	hidden := func(want string) {
 		t.Helper()
 		set, err := s.OpenSecret(tok.ID, id, nil)
-		if err != nil || string(set.Get(ck.CKA_VALUE)) != want {
-			t.Errorf("secret %q, %v, want %q", set.Get(ck.CKA_VALUE), err, want)
-		}
+		require.NoError(t, err, "secret %q, %v, want %q", set.Get(ck.CKA_VALUE), err, want)
+		require.Equal(t, want, string(set.Get(ck.CKA_VALUE)),
+			"secret %q, %v, want %q", set.Get(ck.CKA_VALUE), err, want)
 	}
 	put := func(label string, sec object.Set) {
 		t.Helper()
@@ -279,9 +266,8 @@ func TestObjects(t *testing.T) {
 		return nil
 	})
 	update(t, s, func(tx *Tx) error { return tx.DeleteObjects(tok.ID) })
-	if _, err := s.OpenSecret(tok.ID, id, nil); !errors.Is(err, record.ErrNotFound) {
-		t.Errorf("secret of a deleted object: %v", err)
-	}
+	_, err := s.OpenSecret(tok.ID, id, nil)
+	require.ErrorIs(t, err, record.ErrNotFound, "secret of a deleted object")
 }
 
 // The feed tells every change of every update in order, and none of an update
@@ -308,31 +294,23 @@ func TestWatch(t *testing.T) {
 	id := addObject(t, s, tok.ID, "one", "hidden")
 	boom := errors.New("boom")
 	err := s.Update(func(tx *Tx) error { return errors.Join(tx.DeleteObject(tok.ID, id), boom) })
-	if !errors.Is(err, boom) {
-		t.Errorf("Update: %v", err)
-	}
+	require.ErrorIs(t, err, boom, "Update")
 	update(t, s, func(tx *Tx) error {
 		tok.Label = "new"
 		return errors.Join(tx.PutToken(&tok), tx.DeleteObjects(tok.ID))
 	})
 	update(t, s, func(tx *Tx) error { return tx.DeleteToken(tok.ID) })
 	want := []string{"token label", "object 1 one 0", "token new", "object gone 1", "token gone"}
-	if !slices.Equal(got, want) {
-		t.Errorf("told %q, want %q", got, want)
-	}
+	require.Equal(t, want, got, "told %q, want %q", got, want)
 }
 
 func TestPINs(t *testing.T) {
 	s := temp(t)
 	right := secret.Bytes("1234")
 	v, err := s.HashPIN("token", pin.User, right, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	again, _ := s.HashPIN("token", pin.User, right, nil)
-	if slices.Equal(v, again) {
-		t.Error("the same PIN gives the same verifier twice")
-	}
+	require.False(t, slices.Equal(v, again), "the same PIN gives the same verifier twice")
 	for name, c := range map[string]struct {
 		token record.TokenID
 		role  pin.Role
@@ -351,9 +329,9 @@ func TestPINs(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if got, _, err := temp(t).CheckPIN("token", pin.User, v, right); err != nil || got {
-		t.Errorf("the verifier works in another store: %v, %v", got, err)
-	}
+	got, _, err := temp(t).CheckPIN("token", pin.User, v, right)
+	require.NoError(t, err, "the verifier works in another store: %v", got)
+	require.False(t, got, "the verifier works in another store: %v", got)
 	for i := range verifierHeader {
 		bad := slices.Clone(v)
 		bad[i] ^= 0x80

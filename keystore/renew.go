@@ -8,19 +8,18 @@ import (
 	"vtoken/keystore/kek"
 )
 
-// renew counts with a new counter, of a KEK that was added, where the present one is
-// gone. It is done between two rounds.
+// renew replaces a lost counter with a new counter of an added KEK. It runs between two
+// rounds.
 func (g *guard) renew(ctx context.Context, r recipient, removed bool) error {
 	replaced, err := g.replace(ctx, r, removed)
 	if err != nil || !replaced {
 		return err
 	}
-	g.s.log.Info("older copies of the data folder are found out by a new counter", "kek", r.URI)
+	g.s.log.Info("rollback detection is active with a new counter", "kek", r.URI)
 	return g.settle()
 }
 
-// replace makes the new counter. Where the KEK of the present one was removed, that
-// one does not have to answer any more.
+// replace makes the new counter. The present counter need not answer if its KEK was removed.
 func (g *guard) replace(ctx context.Context, r recipient, removed bool) (replaced bool, err error) {
 	g.turn.Lock()
 	defer g.turn.Unlock()

@@ -13,23 +13,22 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// A rotation of the root key leaves the keys of tenants and tokens as they are: who has
-// one of those opens what is written under it later. They are renewed in two parts, as the
-// root key is. One commit gives a tenant a new key, and keeps the old one, sealed under the
-// root key. From then on records are sealed under the new one. In the background, and
-// across restarts, every record under the old one is sealed under the new one, and every
-// token gets a new key, and all that is under that; a token is one commit. The last commit
-// of a tenant removes its old key. Versions stay what they are, since nothing is changed
-// that anybody sees.
+// A rotation of the root key keeps the keys of tenants and tokens: an attacker who has one of
+// them opens what is written under it later. RenewKeys replaces them in two parts. One commit
+// gives a tenant a new key, under which new records are sealed, and keeps the old one, sealed
+// under the root key. In the background, and across restarts, the store seals every record of
+// the old key under the new one, and gives every token a new key, one token in each commit.
+// The last commit of a tenant removes its old key. The versions of records stay, since their
+// contents do not change.
 
 // renewBatch is how many records other than tokens share a commit.
 const renewBatch = 64
 
-// RenewKeys gives a tenant a new key, or every tenant where it is empty, so that the old
-// ones, and those of their tokens, open nothing that is in the store from then on. It
-// returns when records are sealed under the new keys only; those that are there are sealed
-// anew in the background ([Store.RenewalLeft]). It is [ErrKEK] where that is under way for
-// the tenant already, and record.ErrNotFound for one that is not there.
+// RenewKeys gives a tenant, or every tenant if the id is empty, a new key, so that the old keys
+// and those of its tokens open nothing that is written from then on. It returns when the store
+// seals new records under the new keys; it seals existing ones again in the background
+// ([Store.RenewalLeft]). It fails with [ErrKEK] if a renewal of the tenant is under way, and
+// with record.ErrNotFound for a tenant that does not exist.
 func (s *Store) RenewKeys(ctx context.Context, tenant record.TenantID) error {
 	s.keks.Lock()
 	defer s.keks.Unlock()
@@ -56,7 +55,7 @@ func (s *Store) RenewKeys(ctx context.Context, tenant record.TenantID) error {
 			return fmt.Errorf("store new keys of tenants: %w", err)
 		}
 	}
-	s.log.Info("the keys of tenants are new; what is under the old ones follows in the background")
+	s.log.Info("tenant keys were renewed; records are sealed under the new keys in the background")
 	s.renewals.start(s.finishRenewal)
 	return nil
 }
@@ -74,13 +73,13 @@ func (s *Store) tenantsToRenew(tenant record.TenantID) (ids []schema.ID, err err
 				_, err = tx.tenantKey(id)
 			}
 			if err == nil && len(under) > 0 && containsKey(under, schema.Record(schema.PrefixOldTenantKey, id)) {
-				err = fmt.Errorf("%w: the keys of tenant %s are being renewed; wait for the end of that", ErrKEK, text(id))
+				err = fmt.Errorf("%w: the keys of tenant %s are being renewed; wait until that is finished", ErrKEK, text(id))
 			}
 			ids = []schema.ID{id}
 			return err
 		}
 		if len(under) > 0 {
-			return fmt.Errorf("%w: the keys of %d tenants are being renewed; wait for the end of that", ErrKEK, len(under))
+			return fmt.Errorf("%w: the keys of %d tenants are being renewed; wait until that is finished", ErrKEK, len(under))
 		}
 		keys, err := tx.keysUnder([]byte{schema.PrefixTenantKey})
 		for _, key := range keys {
@@ -130,13 +129,13 @@ func (s *Store) RenewalLeft() (left int, err error) {
 	return left, err
 }
 
-// resumeRenewal goes on with what a stop of the daemon interrupted.
+// resumeRenewal resumes a renewal that a stop of the daemon interrupted.
 func (s *Store) resumeRenewal() error {
 	left, err := s.RenewalLeft()
 	if err != nil || left == 0 {
 		return err
 	}
-	s.log.Info("going on with the new keys of tenants", "left", left)
+	s.log.Info("resuming the renewal of tenant keys", "left", left)
 	s.renewals.start(s.finishRenewal)
 	return nil
 }
@@ -148,14 +147,14 @@ func (s *Store) finishRenewal(ends <-chan struct{}) {
 		err := s.renewAll(ends)
 		switch {
 		case err == nil:
-			s.log.Info("everything is under the new keys of tenants")
+			s.log.Info("the renewal of tenant keys is finished")
 			s.dropKept(s.path(), time.Time{})
 			s.scrub()
 			return
 		case errors.Is(err, errStopped), errors.Is(err, kv.ErrClosed):
 			return
 		}
-		s.log.Warn("sealing records under the new keys of tenants waits", "error", err, "for", wait)
+		s.log.Warn("the renewal of tenant keys failed and will be retried", "error", err, "for", wait)
 		if !rest(ends, wait) {
 			return
 		}
@@ -322,7 +321,7 @@ func reseal(from, to *envelope.Key, where envelope.Place, blob []byte) ([]byte, 
 	return to.Seal(where, version, plain)
 }
 
-// renewToken gives a token a new key, and seals all that is under it anew.
+// renewToken gives a token a new key, and seals everything under it again.
 func (tx *Tx) renewToken(key []byte) error {
 	id, ok := schema.RecordID(key)
 	if !ok {

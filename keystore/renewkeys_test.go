@@ -14,6 +14,7 @@ import (
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/kv/kvtest"
 	"vtoken/keystore/schema"
+	"vtoken/vtoken/object"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -93,8 +94,8 @@ func underLeaked(records map[string]string, keys []*envelope.Key) (n int) {
 }
 
 // TestRenewKeys gives all tenants new keys: everything reads as before, in the same
-// versions, with the same PINs, and nothing in the store, or in its free pages, is under a
-// key of before. It holds after a restart.
+// versions, with the same PINs, and nothing in the store, or in its free pages, is under an old
+// key. It holds after a restart.
 func TestRenewKeys(t *testing.T) {
 	dir, want := oldStore(t, "plain")
 	withFile(t, dir, "kek.key")
@@ -154,9 +155,9 @@ func TestRenewOne(t *testing.T) {
 
 func newRandomID() string { id := newID(); return text(id) }
 
-// TestRenewFails has each commit of a renewal fail in turn, and the store opened as it is
-// then: it reads as before, also while half of it is under new keys, and the next start
-// goes on. A root key that is rotated meanwhile takes the old keys along.
+// TestRenewFails has each commit of a renewal fail in turn, and opens the store in that state: it
+// reads as before, even while half of it is under new keys, and the next start goes on. A
+// rotation of the root key meanwhile keeps the old keys.
 func TestRenewFails(t *testing.T) {
 	for commit := 1; ; commit++ {
 		s, engine := inMemory(t)
@@ -220,21 +221,31 @@ func TestRenewUnderClients(t *testing.T) {
 		clients.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				label := fmt.Sprint(c, "/", i)
-				id := addObject(t, s, tok, label, "hidden")
-				set, err := s.OpenSecret(tok, id, nil)
-				require.NoError(t, err)
-				require.Len(t, set, 1)
-				mu.Lock()
-				made[label] = true
-				mu.Unlock()
-				update(t, s, func(tx *Tx) error {
-					r, err := tx.Token(tok)
-					if err != nil {
-						return err
+				o := newObject(label, "hidden")
+				err := s.Update(func(tx *Tx) error { return tx.PutObject(tok, o) })
+				if err == nil {
+					var set object.Set
+					if set, err = s.OpenSecret(tok, o.ID, nil); err == nil && len(set) != 1 {
+						err = fmt.Errorf("%s has %d secret attributes", label, len(set))
 					}
-					r.UserPIN.Failed++
-					return tx.PutToken(r)
-				})
+				}
+				if err == nil {
+					mu.Lock()
+					made[label] = true
+					mu.Unlock()
+					err = s.Update(func(tx *Tx) error {
+						r, err := tx.Token(tok)
+						if err != nil {
+							return err
+						}
+						r.UserPIN.Failed++
+						return tx.PutToken(r)
+					})
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
 			}
 		})
 	}

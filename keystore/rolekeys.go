@@ -16,15 +16,15 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Each PIN of a PIN-bound token has a key pair of its own, its role key. The private half
-// is in the verifier of the PIN, and the public half beside the token, with the private key
-// of the token in a box for it. So a PIN that is changed gets a new role key, and the token
-// a new key, without the other PIN being there: its public half is. The secrets of the
-// token are sealed anew to the new key in the same commit. Whoever has the old PIN and an
-// older copy of the store opens what is in that copy, and nothing that was written since.
+// Each PIN of a PIN-bound token has a key pair of its own, its role key. The private half is in
+// the verifier of the PIN. The public half is stored with the token, beside a box for it with
+// the private key of the token. So a changed PIN gets a new role key, and the token a new key,
+// without the other PIN: its public half is enough. The same commit seals the secrets of the
+// token to the new key. The old PIN and an older copy of the store open what is in that copy,
+// and nothing that was written since.
 //
-// The verifiers of earlier programs have the token's own key. It is the role key of such a
-// PIN from then on that the token gets another one.
+// The verifiers of earlier programs hold the token's own key. When the token gets another key,
+// the old one becomes the role key of such a PIN.
 
 // roleKey is the public half of the key of a PIN, and the private key of the token in a
 // box for it.
@@ -52,7 +52,7 @@ func placeRoleKeys(tenant, token schema.ID) envelope.Place {
 	return place(tenant, token, 0, fieldRoleKeys)
 }
 
-// roleInfo is what the box of a role key is for.
+// roleInfo returns the HPKE info of the box of a role key.
 func roleInfo(tenant, token schema.ID) []byte {
 	return append(append([]byte("vtoken PIN-bound key"), tenant[:]...), token[:]...)
 }
@@ -80,14 +80,14 @@ func (tx *Tx) putRoleKeys(id schema.ID, keys *tokenKeys, r roleKeys) error {
 	return tx.sealJSON(keys.record, key, nil, placeRoleKeys(keys.tenant, id), r)
 }
 
-// newPIN is a PIN that was hashed, and is not stored yet.
+// newPIN is a PIN that was hashed and is not stored yet.
 type newPIN struct {
 	public  []byte       // its role key
 	private secret.Bytes // the token's key that it is to open
 	wipes   *time.Timer
 }
 
-// newPINs are such by the hash of their verifiers.
+// newPINs maps the hash of a verifier to its newPIN.
 type newPINs struct {
 	mu   sync.Mutex
 	pins map[[sha256.Size]byte]*newPIN
@@ -106,7 +106,7 @@ func (n *newPINs) keep(verifier, public []byte, private secret.Bytes) {
 	n.pins[key] = &newPIN{public, private.Clone(), time.AfterFunc(newPINFor, func() { n.drop(verifier) })}
 }
 
-// get is what was kept of a verifier, or nil. The caller wipes private.
+// get returns the newPIN of a verifier, or nil. The caller wipes private.
 func (n *newPINs) get(verifier []byte) *newPIN {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -138,8 +138,8 @@ func (n *newPINs) wipe() {
 	n.pins = nil
 }
 
-// bindPINs gives the PINs of a token that are new their role keys, and the token a new key
-// where one of them takes the place of another.
+// bindPINs gives the new PINs of a token their role keys, and the token a new key if one of them
+// replaces another PIN.
 func (tx *Tx) bindPINs(id schema.ID, t, old *record.Token) error {
 	if !t.PINBound {
 		return nil
@@ -181,7 +181,7 @@ func (tx *Tx) bindPINs(id schema.ID, t, old *record.Token) error {
 	return tx.rekey(id, keys, roles, t, old, fresh, replaces)
 }
 
-// rekey does what bindPINs found to be done.
+// rekey makes the changes that bindPINs decided on.
 func (tx *Tx) rekey(id schema.ID, keys *tokenKeys, roles roleKeys, t, old *record.Token, fresh [len(pinRoles)]*newPIN, replaces bool) error {
 	var key secret.Bytes // of the token, as the callers know it
 	for _, p := range fresh {
@@ -197,7 +197,7 @@ func (tx *Tx) rekey(id schema.ID, keys *tokenKeys, roles roleKeys, t, old *recor
 		defer present.Wipe()
 		key, public = present, old.BoundKey
 	} else if !bytes.Equal(public, t.BoundKey) {
-		return fmt.Errorf("token %s: a PIN is to open another key than the token's", t.ID)
+		return fmt.Errorf("token %s: a new PIN was hashed for another key than the token's", t.ID)
 	}
 	if same := bytes.Equal(public, old.BoundKey); same && replaces {
 		for i, role := range pinRoles { // those of earlier programs open the key itself
@@ -285,8 +285,8 @@ func (tx *Tx) rebox(id schema.ID, keys *tokenKeys, private secret.Bytes, public 
 	return nil
 }
 
-// tokenKeyFor is the private key of a token that a PIN opens, of which private is what its
-// verifier has. Where the token does not have that verifier any more, it is that itself.
+// tokenKeyFor returns the private key of a token for a PIN; private is the key in the PIN's
+// verifier. It returns private if the token no longer has that verifier.
 func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte, private secret.Bytes) (key secret.Bytes, err error) {
 	public, err := box.Public(private)
 	if err != nil {
@@ -328,8 +328,8 @@ func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte
 				return tampered("read the key of token %s: %w", token, err)
 			}
 		}
-		// Somebody with the root key could have put another one there, to read what is
-		// written from then on.
+		// An attacker with the root key could have replaced it, to read what is written
+		// from then on.
 		if !bytes.Equal(t.BoundKey, opened) {
 			return tampered("token %s seals its secrets to another key than its %v PIN opens", token, role)
 		}
@@ -346,9 +346,8 @@ func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte
 	return key, nil
 }
 
-// renewedKeys are the keys that tokens got in this run in the place of others, each in a
-// box for the one before, so that a login goes on that began with that. They are in memory
-// only.
+// renewedKeys holds the keys that replaced keys of tokens in this run, each in a box for the
+// key before it, so that a login with an earlier key goes on. They are in memory only.
 type renewedKeys struct {
 	mu    sync.Mutex
 	links map[schema.ID][]keyLink
@@ -356,13 +355,13 @@ type renewedKeys struct {
 
 type keyLink struct{ old, sealed []byte }
 
-// maxLinks bounds how many of them a token has. Who is logged in for longer than so many
-// changes of PINs logs in again.
+// maxLinks bounds how many of them a token has. A login ends after more changes of PINs than
+// that.
 const maxLinks = 16
 
 func linkInfo(id schema.ID) []byte { return append([]byte("vtoken renewed key"), id[:]...) }
 
-// link remembers a new key when what it returns is called.
+// link returns a function that remembers a new key.
 func (r *renewedKeys) link(id schema.ID, old []byte, private secret.Bytes) (remember func(), err error) {
 	sealed, err := box.Seal(old, linkInfo(id), private)
 	if err != nil {
@@ -380,8 +379,8 @@ func (r *renewedKeys) link(id schema.ID, old []byte, private secret.Bytes) (reme
 	}, nil
 }
 
-// resolve is the private half of the present key of a token, for who has that or one that
-// it took the place of in this run. The caller wipes it.
+// resolve returns the private half of the present key of a token to a caller who has it or one
+// that it replaced in this run. The caller wipes it.
 func (r *renewedKeys) resolve(id schema.ID, private secret.Bytes, present []byte) (secret.Bytes, bool) {
 	if len(present) == 0 {
 		return nil, false
@@ -427,9 +426,9 @@ func (r *renewedKeys) forget(id schema.ID) {
 	delete(r.links, id)
 }
 
-// PresentBoundKey is the key pair of a PIN-bound token, for who has the private key or one
-// that it took the place of in this run; ok is false for anybody else. The caller wipes
-// the private key.
+// PresentBoundKey returns the key pair of a PIN-bound token to a caller who has the private key
+// or one that it replaced in this run; ok is false for any other. The caller wipes the private
+// key.
 func (s *Store) PresentBoundKey(token record.TokenID, private secret.Bytes) (public []byte, present secret.Bytes, ok bool) {
 	id, err := parseID("token", token)
 	if err != nil {

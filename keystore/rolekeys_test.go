@@ -98,9 +98,9 @@ func roleKeyOf(t *testing.T, s *Store, token record.TokenID, role pin.Role, p st
 	return private
 }
 
-// TestOldPINOpensNothingNew changes a PIN of a PIN-bound token. What the old PIN opens in an
-// older copy opens nothing that is in the store afterwards, old or new, whoever has the
-// root key as well. The new PIN and the other one open everything.
+// TestOldPINOpensNothingNew changes a PIN of a PIN-bound token. The key that the old PIN opens in an
+// older copy opens nothing of the store afterwards, even with the root key. The new PIN and the
+// other one open everything.
 func TestOldPINOpensNothingNew(t *testing.T) {
 	for role, other := range map[pin.Role]pin.Role{pin.User: pin.SO, pin.SO: pin.User} {
 		t.Run(role.String(), func(t *testing.T) {

@@ -14,12 +14,12 @@ import (
 // the counter of its KEK, or whose counter cannot be asked.
 var ErrRollback = errors.New("the store is an older copy")
 
-// Protection says whether an older copy of the whole store would be found out.
+// Protection says whether rollback detection is active.
 type Protection struct {
 	// KEK is the URI of the KEK that counts; empty is none, and an older copy is
 	// a store like any other.
 	KEK string
-	// Counts says whether it did when it was last asked.
+	// Counts says whether the counter worked when it was last used.
 	Counts bool
 	// Accepted is when an administrator last accepted an older store; zero is
 	// never.
@@ -61,7 +61,7 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 		case errors.Is(err, errNotStored): // the disk is full; that is no older copy
 			return err
 		case row.Adopt:
-			o.Log.Warn("an older copy of the data folder is not found out: an administrator accepted the store while its counter could not be asked, and it still cannot; where that TPM is gone, `vtoken kek remove` its KEK and `vtoken kek add` the one that is there", "kek", row.URI, "reason", err)
+			o.Log.Warn("rollback detection is off: an administrator accepted the store while its counter was unreachable, and it still is; if that TPM is gone, `vtoken kek remove` its KEK and `vtoken kek add` the new one", "kek", row.URI, "reason", err)
 			return nil
 		case !o.AcceptRollback:
 			return rolledBack(o, row, err)
@@ -75,14 +75,13 @@ func (s *Store) protect(ctx context.Context, o Options) error {
 	}
 	err = s.beginCounting(ctx, o, row, recipients)
 	if err == nil && s.guard.Load() == nil {
-		o.Log.Info("an older copy of the whole data folder is not found out, since no KEK of the store counts; a TPM does (`vtoken kek add tpm2:...`)")
+		o.Log.Info("rollback detection is off: no KEK of the store has a counter; add a TPM (`vtoken kek add tpm2:...`)")
 	}
 	return err
 }
 
-// protectWith has a KEK count that was added: where nothing counts yet, and where
-// the counter went with the KEK that this one replaces, as with a TPM that was
-// cleared. This is the newest store, because it is the one in use.
+// protectWith makes a counter in an added KEK, if the store has none yet or lost it, as with a
+// TPM that was cleared. The store in use is the newest.
 func (s *Store) protectWith(ctx context.Context, r recipient) error {
 	row, recipients, err := s.generation()
 	if err != nil {
@@ -104,8 +103,8 @@ func (s *Store) protectWith(ctx context.Context, r recipient) error {
 	return s.beginCounting(ctx, s.options, generation{Accepted: row.Accepted}, []recipient{r})
 }
 
-// examine compares the generation of a store that is restored with the counter,
-// and leaves that alone. It fails with [ErrRollback].
+// examine compares the generation of a restored store with the counter, and does not change the
+// counter. It fails with [ErrRollback].
 func (s *Store) examine(ctx context.Context, o Options) error {
 	row, _, err := s.generation()
 	if err != nil || row.URI == "" || row.Adopt {
@@ -121,7 +120,7 @@ func (s *Store) examine(ctx context.Context, o Options) error {
 	return err
 }
 
-// compareOnce compares the generation with the counter, and leaves that alone.
+// compareOnce compares the generation with the counter, and does not change the counter.
 func (s *Store) compareOnce(ctx context.Context, o Options, row generation) error {
 	g, err := s.guardOf(ctx, o, row)
 	if err != nil {
@@ -156,8 +155,8 @@ func (s *Store) generation() (row generation, recipients []recipient, err error)
 	return row, recipients, err
 }
 
-// openCounter opens the KEK of a recipient, whose URI is obeyed as far as t says. It is
-// not there, without an error, where that KEK cannot count.
+// openCounter opens the KEK of a recipient for its counter; t says how far to obey its URI. It
+// returns nil and no error if the KEK has no counters.
 func (s *Store) openCounter(ctx context.Context, o Options, r recipient, t trust) (kek.Provider, kek.Counter, error) {
 	uris, err := o.candidates(r, t)
 	if err != nil {
@@ -181,8 +180,8 @@ func (s *Store) openCounter(ctx context.Context, o Options, r recipient, t trust
 	return nil, nil, errors.Join(errs...)
 }
 
-// resume compares, and goes on counting. It counts one generation at once, so
-// that copies of what was committed at leisure before are old from now on.
+// resume compares the generation and goes on counting. It counts one generation at once, so that
+// copies with uncounted changes are old from then on.
 func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	g, err := s.guardOf(ctx, o, row)
 	if err != nil {
@@ -201,7 +200,7 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	}
 	g.started.Store(true)
 	g.rounds.Go(g.atLeisure)
-	o.Log.Info("older copies of the data folder are found out", "kek", row.URI)
+	o.Log.Info("rollback detection is active", "kek", row.URI)
 	if others, err := s.otherCounters(ctx, g.provider); err == nil && len(others) > 0 {
 		o.Log.Warn("the KEK has counters that this store does not use: of other stores on this machine, or left by stores that are gone; where there are no others, remove them (tpm2_nvundefine)",
 			"kek", row.URI, "counters", others)
@@ -209,11 +208,10 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	return nil
 }
 
-// errNotStored is that the store cannot be written, so that nothing is said of its
-// counter.
+// errNotStored is returned if the store cannot be written; it says nothing about the counter.
 var errNotStored = errors.New("store the generation at the start")
 
-// settled tells an error of the store from one of the counter.
+// settled tells errors of the store from those of the counter.
 func settled(err error) error {
 	if err == nil || errors.Is(err, errCounter) || errors.Is(err, ErrRollback) {
 		return err
@@ -228,7 +226,7 @@ func (s *Store) guardOf(ctx context.Context, o Options, row generation) (*guard,
 		return nil, err
 	}
 	if c == nil {
-		return nil, fmt.Errorf("%w: %s does not count", kek.ErrNoCounter, row.URI)
+		return nil, fmt.Errorf("%w: %s has no counter", kek.ErrNoCounter, row.URI)
 	}
 	return newGuard(s, p, c, slices.Clone(row.Name)), nil
 }
@@ -243,10 +241,10 @@ func (g *guard) adopt(row generation) error {
 	return g.s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
 }
 
-// accept stores that an administrator takes the store as it is. A counter that
-// is gone is forgotten; any other one is taken over when it can be asked.
+// accept records that an administrator accepted the store. It forgets a lost counter; the store
+// takes over the value of any other when it answers.
 func (s *Store) accept(row generation, o Options, reason error) (generation, error) {
-	o.Log.Warn("an older store was accepted as it is", "kek", row.URI, "reason", reason)
+	o.Log.Warn("accepted an older store", "kek", row.URI, "reason", reason)
 	s.accepted = true
 	row.Adopt, row.Accepted = true, time.Now().UTC()
 	if errors.Is(reason, kek.ErrNoCounter) {
@@ -255,10 +253,9 @@ func (s *Store) accept(row generation, o Options, reason error) (generation, err
 	return row, s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
 }
 
-// dismiss ends the use of the counter of a KEK that is no recipient any more. The store
-// may be a copy from between removing that KEK and adding it anew, so that it is compared
-// as every other one: the newest store may be counting with that very counter. It fails
-// with [ErrRollback].
+// dismiss ends the use of the counter of a KEK that is no longer a recipient. It compares the
+// store first: the store may be a copy from between removing that KEK and adding it again, and
+// the newest store may use that counter. It fails with [ErrRollback].
 func (s *Store) dismiss(ctx context.Context, o Options, row generation) (generation, error) {
 	if row.Adopt { // an administrator accepted the store, or the counter is being removed
 		return s.forget(ctx, o, row)
@@ -273,7 +270,7 @@ func (s *Store) dismiss(ctx context.Context, o Options, row generation) (generat
 	case !o.AcceptRollback:
 		return row, rolledBack(o, row, err)
 	default:
-		o.Log.Warn("an older store was accepted as it is", "kek", row.URI, "reason", err)
+		o.Log.Warn("accepted an older store", "kek", row.URI, "reason", err)
 		s.accepted = true
 		row.Accepted = time.Now().UTC()
 		if errors.Is(err, ErrRollback) {
@@ -292,26 +289,26 @@ func (s *Store) forget(ctx context.Context, o Options, row generation) (generati
 		err = errors.Join(c.RemoveCounter(ctx, row.Name), p.Close())
 	}
 	if err != nil && !errors.Is(err, kek.ErrNoCounter) {
-		o.Log.Warn("the counter of a KEK that was removed from the store stays where it is", "kek", row.URI, "reason", err)
+		o.Log.Warn("could not remove the counter of a KEK that was removed from the store", "kek", row.URI, "reason", err)
 	}
 	row = generation{Accepted: row.Accepted}
 	return row, s.Update(func(tx *Tx) error { return tx.putGeneration(row) })
 }
 
-// beginCounting makes a counter in the first KEK that has them. Where none has,
-// the store is not protected.
+// beginCounting makes a counter in the first KEK that has counters. If none has, the store is not
+// protected.
 func (s *Store) beginCounting(ctx context.Context, o Options, row generation, recipients []recipient) error {
 	for _, r := range recipients {
 		p, c, err := s.openCounter(ctx, o, r, obeyQuiet)
 		if c == nil { // also where the KEK cannot be used now
 			if err != nil {
-				o.Log.Debug("a KEK cannot be asked whether it counts", "kek", r.URI, "reason", err)
+				o.Log.Debug("could not ask a KEK for a counter", "kek", r.URI, "reason", err)
 			}
 			continue
 		}
 		name, value, err := c.NewCounter(ctx)
 		if err != nil {
-			o.Log.Warn("a KEK gives the store no counter", "kek", r.URI, "reason", errors.Join(err, p.Close()))
+			o.Log.Warn("could not make a counter in a KEK", "kek", r.URI, "reason", errors.Join(err, p.Close()))
 			continue
 		}
 		next := generation{URI: r.URI, Name: name, Number: value, Accepted: row.Accepted}

@@ -23,13 +23,9 @@ import (
 func softTPM(t *testing.T) *swtpm.TPM {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tpm") // short, for the socket's path
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	tpm, err := swtpm.New(dir)
-	if err != nil {
-		t.Fatal(errors.Join(err, os.RemoveAll(dir)))
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() {
 		if err := errors.Join(tpm.Stop(), os.RemoveAll(dir)); err != nil {
 			t.Error(err)
@@ -90,9 +86,7 @@ func TestOlderCopies(t *testing.T) {
 	closeStore(t, s)
 	older["before a restart"] = copyFolder(t, o.Dir)
 	closeStore(t, openWith(t, o))
-	if err := errors.Join(tpm.Stop(), tpm.Start()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, errors.Join(tpm.Stop(), tpm.Start()))
 	for name, dir := range older {
 		t.Log(name)
 		copied := o
@@ -103,9 +97,10 @@ func TestOlderCopies(t *testing.T) {
 	}
 	s = openWith(t, o)
 	defer closeStore(t, s)
-	if p, err := s.Protection(); err != nil || p.KEK != tpm.URI() || !p.Accepted.IsZero() {
-		t.Errorf("%+v, %v", p, err)
-	}
+	p, err := s.Protection()
+	require.NoError(t, err)
+	require.Equal(t, tpm.URI(), p.KEK)
+	require.True(t, p.Accepted.IsZero())
 }
 
 // An administrator's acceptance makes the older copy the newest: what was newer
@@ -113,27 +108,23 @@ func TestOlderCopies(t *testing.T) {
 func TestAcceptRollback(t *testing.T) {
 	h, o, s, tok := protected(t)
 	older := copyFolder(t, o.Dir)
-	if err := try(s, tok.ID); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, try(s, tok.ID))
 	closeStore(t, s)
 	accepting := h.on(older)
 	accepting.AcceptRollback = true
 	var log bytes.Buffer
 	accepting.Log = slog.New(slog.NewTextHandler(&log, nil))
 	closeStore(t, openWith(t, accepting))
-	if !strings.Contains(log.String(), "an older store was accepted") {
-		t.Errorf("the log says:\n%s", log.String())
-	}
+	require.Contains(t, log.String(), "accepted an older store", "the log says:\n%s", log.String())
 	rolledBackWith(t, o)
 	s = openWith(t, h.on(older))
 	defer closeStore(t, s)
-	if p, err := s.Protection(); err != nil || p.KEK != "hardware:1" || time.Since(p.Accepted) > time.Hour {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if n := len(h.counters); n != 1 {
-		t.Errorf("there are %d counters", n)
-	}
+	p, err := s.Protection()
+	require.NoError(t, err)
+	require.Equal(t, "hardware:1", p.KEK)
+	require.LessOrEqual(t, time.Since(p.Accepted), time.Hour)
+	n := len(h.counters)
+	require.Equal(t, 1, n, "there are %d counters", n)
 }
 
 // Accepted while the counter cannot be asked, the store is not protected until
@@ -160,13 +151,12 @@ func TestAcceptWithoutCounter(t *testing.T) {
 	}
 	h.set(func() { h.off = false })
 	s = openWith(t, o)
-	if p, err := s.Protection(); err != nil || p.KEK != "hardware:1" {
-		t.Errorf("%+v, %v", p, err)
-	}
+	p, err := s.Protection()
+	require.NoError(t, err)
+	require.Equal(t, "hardware:1", p.KEK)
 	closeStore(t, s)
-	if n := len(h.counters); n != 1 {
-		t.Errorf("there are %d counters", n)
-	}
+	n := len(h.counters)
+	require.Equal(t, 1, n, "there are %d counters", n)
 	rolledBackWith(t, h.on(older))
 }
 
@@ -190,13 +180,10 @@ func TestCounterIsGone(t *testing.T) {
 func TestCounterOfRemovedKEK(t *testing.T) {
 	h, o, s, tok := protected(t)
 	list, err := s.KEKs(t.Context())
-	if err != nil || len(list) != 1 {
-		t.Fatal(list, err)
-	}
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 	addKEK(t, s, words(t, o.Dir, "other"))
-	if err := s.RemoveKEK(t.Context(), list[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.RemoveKEK(t.Context(), list[0].ID))
 	closeStore(t, s)
 	var log bytes.Buffer
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -210,9 +197,9 @@ func TestCounterOfRemovedKEK(t *testing.T) {
 		}
 		closeStore(t, s)
 	}
-	if len(h.counters) != 0 || strings.Count(log.String(), "is not found out") != 2 {
-		t.Errorf("counters %v; the log says:\n%s", h.counters, log.String())
-	}
+	require.Empty(t, h.counters, "counters %v; the log says:\n%s", h.counters, log.String())
+	require.Equal(t, 2, strings.Count(log.String(), "rollback detection is off"),
+		"counters %v; the log says:\n%s", h.counters, log.String())
 }
 
 // A KEK that is added begins to count at once, beside clients.
@@ -242,13 +229,11 @@ func TestCounterOfAddedKEK(t *testing.T) {
 	addKEK(t, s, "hardware:1")
 	close(ends)
 	clients.Wait()
-	if p, err := s.Protection(); err != nil || p.KEK != "hardware:1" {
-		t.Errorf("%+v, %v", p, err)
-	}
+	p, err := s.Protection()
+	require.NoError(t, err)
+	require.Equal(t, "hardware:1", p.KEK)
 	older := copyFolder(t, o.Dir)
-	if err := try(s, tok.ID); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, try(s, tok.ID))
 	closeStore(t, s)
 	rolledBackWith(t, h.on(older))
 	o.KEKs = []string{"hardware:1"}
@@ -259,53 +244,43 @@ func TestCounterOfAddedKEK(t *testing.T) {
 func TestRestoreOlderBackup(t *testing.T) {
 	h, o, s, tok := protected(t)
 	file := backupOf(t, s)
-	if err := try(s, tok.ID); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, try(s, tok.ID))
 	closeStore(t, s)
 	to, before := h.on(tempDir(t)), h.value()
-	if _, err := Restore(t.Context(), to, bytes.NewReader(file)); !errors.Is(err, ErrRollback) {
-		t.Fatalf("restored an older backup: %v", err)
-	}
+	_, err := Restore(t.Context(), to, bytes.NewReader(file))
+	require.ErrorIs(t, err, ErrRollback, "restored an older backup")
 	to.AcceptRollback = true
-	if _, err := Restore(t.Context(), to, bytes.NewReader(file)); err != nil {
-		t.Fatal(err)
-	}
+	_, err = Restore(t.Context(), to, bytes.NewReader(file))
+	require.NoError(t, err)
 	to.AcceptRollback = false
-	if h.value() != before {
-		t.Error("a restore counts")
-	}
+	require.Equal(t, before, h.value(), "a restore counts")
 	closeStore(t, openWith(t, o)) // it was a drill
 	s = openWith(t, to)
 	defer closeStore(t, s)
-	if n := triesOf(t, s, tok.ID); n != 0 {
-		t.Errorf("the backup has %d tries", n)
-	}
+	n := triesOf(t, s, tok.ID)
+	require.Equal(t, 0, n, "the backup has %d tries", n)
 	rolledBackWith(t, o)
 }
 
 // removeKEK removes the KEK of a URI.
 func removeKEK(t *testing.T, s *Store, uri string) {
 	t.Helper()
-	if err := s.RemoveKEK(t.Context(), text(recipientOf(t, s, uri).ID)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.RemoveKEK(t.Context(), text(recipientOf(t, s, uri).ID)))
 }
 
 // counts fails where a KEK does not count, or PINs cannot be tried.
 func counts(t *testing.T, s *Store, uri string, token record.TokenID) {
 	t.Helper()
-	if p, err := s.Protection(); err != nil || p.KEK != uri || !p.Counts {
-		t.Errorf("%+v, %v; want the counter of %s", p, err, uri)
-	}
-	if err := try(s, token); err != nil {
-		t.Errorf("a PIN cannot be tried: %v", err)
-	}
+	p, err := s.Protection()
+	require.NoError(t, err, "%+v, %v; want the counter of %s", p, err, uri)
+	require.Equal(t, uri, p.KEK, "%+v, %v; want the counter of %s", p, err, uri)
+	require.True(t, p.Counts, "%+v, %v; want the counter of %s", p, err, uri)
+	require.NoError(t, try(s, token), "a PIN cannot be tried")
 }
 
-// TestCounterOfReplacedKEK: a TPM that is cleared while the daemon runs, or gives way
-// to another one, costs removing its KEK and adding it anew. That goes on while
-// clients work, and nothing is to be accepted: the store in use is the newest.
+// TestCounterOfReplacedKEK: after a TPM was cleared or replaced while the daemon runs, an
+// administrator removes its KEK and adds it again. Clients go on meanwhile, and nobody accepts a
+// rollback: the store in use is the newest.
 func TestCounterOfReplacedKEK(t *testing.T) {
 	for name, test := range map[string]struct {
 		breaks func(h *hardware)
@@ -322,16 +297,13 @@ func TestCounterOfReplacedKEK(t *testing.T) {
 			o.Providers["hardware2"] = h2.open // the map is that of the store
 			older := copyFolder(t, o.Dir)
 			h.set(func() { test.breaks(h) })
-			if err := try(s, tok.ID); (err == nil) != (name == "only the PCRs") {
-				t.Errorf("a try while the counter is away: %v", err)
-			}
+			err := try(s, tok.ID)
+			require.Equal(t, name == "only the PCRs", err == nil, "a try while the counter is away: %v", err)
 			removeKEK(t, s, "hardware:1")
 			addKEK(t, s, test.uri)
 			counts(t, s, test.uri, tok.ID)
 			later := copyFolder(t, o.Dir)
-			if err := try(s, tok.ID); err != nil {
-				t.Error(err)
-			}
+			require.NoError(t, try(s, tok.ID))
 			closeStore(t, s)
 			o.KEKs = []string{test.uri}
 			s = openWith(t, o)
@@ -339,17 +311,15 @@ func TestCounterOfReplacedKEK(t *testing.T) {
 			closeStore(t, s)
 			for _, dir := range []string{older, later} {
 				o.Dir = dir
-				if err := os.Chmod(filepath.Join(dir, "recovery"), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, os.Chmod(filepath.Join(dir, "recovery"), 0o600))
 				rolledBackWith(t, o)
 			}
 		})
 	}
 }
 
-// TestCounterOfLaterKEK: where a store was accepted while its TPM was away, which
-// then came back as another one, adding its KEK anew protects the store again.
+// TestCounterOfLaterKEK: a store was accepted while its TPM was away, and another TPM is in its
+// place. Adding its KEK again protects the store.
 func TestCounterOfLaterKEK(t *testing.T) {
 	for _, uri := range []string{"hardware:1", "hardware2:1"} {
 		t.Run(uri, func(t *testing.T) {
@@ -365,17 +335,15 @@ func TestCounterOfLaterKEK(t *testing.T) {
 				h.set(func() { h.off = false; clear(h.counters) })
 			}
 			s = openWith(t, o)
-			if p, err := s.Protection(); err != nil || p.KEK != "" {
-				t.Errorf("%+v, %v", p, err)
-			}
+			p, err := s.Protection()
+			require.NoError(t, err)
+			require.Equal(t, "", p.KEK)
 			removeKEK(t, s, "hardware:1")
 			addKEK(t, s, uri)
 			o.KEKs = []string{uri}
 			counts(t, s, uri, tok.ID)
 			older := copyFolder(t, o.Dir)
-			if err := try(s, tok.ID); err != nil {
-				t.Error(err)
-			}
+			require.NoError(t, try(s, tok.ID))
 			closeStore(t, s)
 			s = openWith(t, o)
 			counts(t, s, uri, tok.ID)
@@ -393,9 +361,7 @@ func TestNoAlarmOfFullDisk(t *testing.T) {
 	s, engine := inMemory(t)
 	s.options.Providers["hardware"] = h.open
 	addKEK(t, s, "hardware:1")
-	if err := s.guard.Swap(nil).stop(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.guard.Swap(nil).stop())
 	for _, cause := range []error{kv.ErrNoSpace, errors.New("input/output error")} {
 		engine.Fail(kvtest.OpCommit, 1, cause)
 		err := s.protect(t.Context(), s.options)
@@ -403,17 +369,13 @@ func TestNoAlarmOfFullDisk(t *testing.T) {
 			t.Errorf("with %v: %v", cause, err)
 		}
 	}
-	if err := s.protect(t.Context(), s.options); err != nil {
-		t.Error(err)
-	}
-	if err := s.guard.Swap(nil).stop(); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, s.protect(t.Context(), s.options))
+	require.NoError(t, s.guard.Swap(nil).stop())
 }
 
-// TestCopyBetweenRemoveAndAdd: the KEK that counts is removed, a copy is taken, the KEK
-// is added anew, and PINs are tried. The copy is refused however often it is started,
-// and does not touch the counter of the newest store.
+// TestCopyBetweenRemoveAndAdd: the KEK with the counter is removed, a copy is taken, the KEK is added
+// again, and PINs are tried. Every start of the copy is refused, and does not touch the counter
+// of the newest store.
 func TestCopyBetweenRemoveAndAdd(t *testing.T) {
 	h, o, s, tok := protected(t)
 	addKEK(t, s, words(t, o.Dir, "recovery"))

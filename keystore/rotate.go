@@ -49,14 +49,13 @@ func (b *background) stop() {
 	b.done.Wait()
 }
 
-// RotateRoot gives the store a new root key, so that the old one, and a KEK that
-// unwraps it, open nothing that is in the store from now on. Tenant keys stay: who
-// has them from an older copy has them for the newer one. It returns
-// when the new root key is the present one; tenant keys are sealed under it in
-// the background. Clients go on meanwhile.
+// RotateRoot gives the store a new root key, so that the old one, and a KEK that unwraps it, do
+// not open the store any more. Tenant keys stay: an attacker who has them from an older copy
+// has them for the newer one. It returns when the new root key is in use; tenant keys are
+// sealed under it in the background. Clients go on meanwhile.
 //
-// Every recipient takes part: where one cannot be used now it is [ErrKEK] and
-// nothing is changed. So it is while another rotation is under way.
+// Every recipient takes part. If one cannot be used now, or another rotation is under way, it
+// fails with [ErrKEK] and changes nothing.
 func (s *Store) RotateRoot(ctx context.Context) error {
 	s.keks.Lock()
 	defer s.keks.Unlock()
@@ -73,24 +72,24 @@ func (s *Store) RotateRoot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.wrapAnew(ctx, raw)
+	list, err := s.wrapForAll(ctx, raw)
 	if err != nil {
 		return err
 	}
 	s.root.add(fresh)
 	if err := s.Update(func(tx *Tx) error { return tx.replaceRoot(fresh, list) }); err != nil {
 		if errors.Is(err, kv.ErrBroken) {
-			return fmt.Errorf("store a new root key; nobody knows whether it or the old one is the present one, and the KEKs open either: restart the daemon, see with `vtoken status` whether a rotation is under way, and rotate again where it is not: %w", err)
+			return fmt.Errorf("store a new root key: it may or may not have been committed, and the KEKs open the store in both cases; restart the daemon, check with `vtoken status` whether a rotation is under way, and rotate again if not: %w", err)
 		}
-		return fmt.Errorf("store a new root key; the old one stays: %w", err)
+		return fmt.Errorf("store a new root key; the old one stays in use: %w", err)
 	}
-	s.log.Info("the root key was rotated; tenant keys follow in the background", "keks", len(list))
+	s.log.Info("the root key was rotated; tenant keys are rewrapped in the background", "keks", len(list))
 	s.rewrap.start(s.finishRotation)
 	return nil
 }
 
-// wrapAnew wraps a new root key for every recipient.
-func (s *Store) wrapAnew(ctx context.Context, root secret.Bytes) ([]recipient, error) {
+// wrapForAll wraps a new root key for every recipient.
+func (s *Store) wrapForAll(ctx context.Context, root secret.Bytes) ([]recipient, error) {
 	list, err := s.recipients()
 	if err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ func (s *Store) wrapAnew(ctx context.Context, root secret.Bytes) ([]recipient, e
 		r := &list[i]
 		uris, reason := s.options.candidates(*r, obeyReading)
 		for _, uri := range uris {
-			// Another URI stands in only for the same KEK in another place.
+			// Another URI is used only if it names the same KEK in another place.
 			if reason = s.opens(ctx, uri, *r); reason != nil {
 				continue
 			}
@@ -113,7 +112,7 @@ func (s *Store) wrapAnew(ctx context.Context, root secret.Bytes) ([]recipient, e
 		}
 	}
 	if len(failed) > 0 {
-		return nil, fmt.Errorf("%w: the root key is wrapped anew for every KEK, and %d cannot be used now; "+
+		return nil, fmt.Errorf("%w: every KEK must wrap the new root key, and %d cannot be used now; "+
 			"make it available (a recovery passphrase: put its file in place), or remove it: %w", ErrKEK, len(failed), errors.Join(failed...))
 	}
 	return list, nil
@@ -171,13 +170,13 @@ func (tx *Tx) underPresent(blob []byte) bool {
 	return err == nil && h.Key == tx.s.root.sealing().ID()
 }
 
-// resumeRotation goes on with a rotation that a stop of the daemon interrupted.
+// resumeRotation resumes a rotation that a stop of the daemon interrupted.
 func (s *Store) resumeRotation() error {
 	left, err := s.RotationLeft()
 	if err != nil || left == 0 {
 		return err
 	}
-	s.log.Info("going on with the rotation of the root key", "left", left)
+	s.log.Info("resuming the rotation of the root key", "left", left)
 	s.rewrap.start(s.finishRotation)
 	return nil
 }
@@ -204,7 +203,7 @@ func (s *Store) finishRotation(ends <-chan struct{}) {
 		case errors.Is(err, kv.ErrClosed):
 			return
 		}
-		s.log.Warn("the rotation of the root key waits", "error", err, "for", wait)
+		s.log.Warn("the rotation of the root key failed and will be retried", "error", err, "for", wait)
 		select {
 		case <-ends:
 			return
@@ -214,8 +213,8 @@ func (s *Store) finishRotation(ends <-chan struct{}) {
 	}
 }
 
-// rotateBatch seals some tenant keys anew. Where none is left it removes the old
-// root key, and is done.
+// rotateBatch seals some tenant keys under the present root key. If none is left, it removes the
+// old root key and reports that it is done.
 func (s *Store) rotateBatch() (done bool, err error) {
 	err = s.Update(func(tx *Tx) error {
 		keys, err := tx.underOld(rotationBatch)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +16,8 @@ import (
 	"vtoken/keystore/kv/kvtest"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // manyTenants makes tenants for more than two batches.
@@ -37,19 +38,16 @@ func manyTenants(t *testing.T, s *Store, n int) {
 func sound(t *testing.T, s *Store, left int) {
 	t.Helper()
 	report, err := s.Check(t.Context())
-	if err != nil || len(report.Problems) > 0 {
-		t.Errorf("check: %v, %q", err, report.Problems)
-	}
-	if got, err := s.RotationLeft(); err != nil || got != left {
-		t.Errorf("%d keys are left of the rotation, want %d: %v", got, left, err)
-	}
+	require.NoError(t, err, "check: %v, %q", err, report.Problems)
+	require.Empty(t, report.Problems, "check: %v, %q", err, report.Problems)
+	got, err := s.RotationLeft()
+	require.NoError(t, err, "%d keys are left of the rotation, want %d", got, left)
+	require.Equal(t, left, got, "%d keys are left of the rotation, want %d", got, left)
 }
 
 func rotate(t *testing.T, s *Store) {
 	t.Helper()
-	if err := s.RotateRoot(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.RotateRoot(t.Context()))
 	s.rewrap.done.Wait()
 }
 
@@ -61,9 +59,7 @@ func TestRotation(t *testing.T) {
 	addObject(t, s, tok.ID, "first", "hidden")
 	before, first := state(t, s), s.root.sealing().ID()
 	old, err := os.ReadFile(filepath.Join(dir, storeFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for range 3 {
 		rotate(t, s)
 		sound(t, s, 0)
@@ -74,9 +70,8 @@ func TestRotation(t *testing.T) {
 	closeStore(t, s)
 	s = open(t, dir)
 	sound(t, s, 0)
-	if !slices.Equal(state(t, s), before) || len(s.root.known) != 1 {
-		t.Errorf("after a restart, with %d root keys", len(s.root.known))
-	}
+	require.Equal(t, before, state(t, s), "after a restart, with %d root keys", len(s.root.known))
+	require.Len(t, s.root.known, 1, "after a restart, with %d root keys", len(s.root.known))
 	closeStore(t, s)
 	write(t, filepath.Join(dir, storeFile), string(old), 0o600) // an older copy opens with its own recipients
 	s = open(t, dir)
@@ -107,9 +102,7 @@ func TestRotationInterrupted(t *testing.T) {
 			t.Errorf("commit %d fails, and the rotation says %v", commit, err)
 		}
 		again, _, err := load(t.Context(), s.options, s.db, true)
-		if err != nil {
-			t.Fatalf("open after commit %d failed: %v", commit, err)
-		}
+		require.NoError(t, err, "open after commit %d failed", commit)
 		// The default tenant counts, and the old root key.
 		left := max(0, tenants+1+1-max(0, commit-2)*rotationBatch)
 		if commit == 1 {
@@ -134,9 +127,7 @@ func TestRotationWaitsForSpace(t *testing.T) {
 	manyTenants(t, s, 10)
 	engine.Fail(kvtest.OpCommit, 2, kv.ErrNoSpace)
 	rotate(t, s)
-	if !engine.Hit() {
-		t.Error("the disk was never full")
-	}
+	require.True(t, engine.Hit(), "the disk was never full")
 	sound(t, s, 0)
 }
 
@@ -144,9 +135,9 @@ func TestRotationUnderWay(t *testing.T) {
 	s, engine := inMemory(t)
 	engine.Fail(kvtest.OpCommit, 2, kv.ErrClosed)
 	rotate(t, s)
-	if err := s.RotateRoot(t.Context()); !errors.Is(err, ErrKEK) || !strings.Contains(err.Error(), "under way") {
-		t.Errorf("a second rotation: %v", err)
-	}
+	err := s.RotateRoot(t.Context())
+	require.ErrorIs(t, err, ErrKEK)
+	require.ErrorContains(t, err, "under way", "a second rotation")
 }
 
 // TestRotationBesideClients rotates while others read and write: nobody fails.
@@ -195,24 +186,18 @@ func TestRotationNeedsEveryKEK(t *testing.T) {
 	defer closeStore(t, s)
 	words := filepath.Join(dir, "words")
 	write(t, words, "correct horse battery staple", 0o600)
-	if _, err := s.AddKEK(t.Context(), "passphrase:file=words", false); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(words, words+".away"); err != nil {
-		t.Fatal(err)
-	}
+	_, err := s.AddKEK(t.Context(), "passphrase:file=words", false)
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(words, words+".away"))
 	before := s.root.sealing().ID()
-	err := s.RotateRoot(t.Context())
-	if !errors.Is(err, ErrKEK) || !strings.Contains(err.Error(), "passphrase:file=words") || s.root.sealing().ID() != before {
-		t.Errorf("without the passphrase: %v", err)
-	}
-	if err := os.Rename(words+".away", words); err != nil {
-		t.Fatal(err)
-	}
+	err = s.RotateRoot(t.Context())
+	require.ErrorIs(t, err, ErrKEK)
+	require.ErrorContains(t, err, "passphrase:file=words")
+	require.Equal(t, before, s.root.sealing().ID())
+	require.NoError(t, os.Rename(words+".away", words))
 	rotate(t, s)
-	if _, err := unwrapAll(t, s); err != nil {
-		t.Error(err)
-	}
+	_, err = unwrapAll(t, s)
+	require.NoError(t, err)
 }
 
 // TestRotationTakesNoOtherKEK rotates where --kek names another KEK of the same
@@ -223,26 +208,20 @@ func TestRotationTakesNoOtherKEK(t *testing.T) {
 	o := options(dir)
 	o.KEKs = []string{"passphrase:file=other"}
 	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer closeStore(t, s)
 	one := addKEK(t, s, words(t, dir, "one"))
 	words(t, dir, "other")
 	away := filepath.Join(dir, "one.away")
-	if err := os.Rename(filepath.Join(dir, "one"), away); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.RotateRoot(t.Context()); !errors.Is(err, ErrKEK) || !strings.Contains(err.Error(), one.URI) {
-		t.Errorf("with another passphrase in its place: %v", err)
-	}
-	if err := os.Rename(away, filepath.Join(dir, "other")); err != nil { // the same one, in that place
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Rename(filepath.Join(dir, "one"), away))
+	err = s.RotateRoot(t.Context())
+	require.ErrorIs(t, err, ErrKEK)
+	require.ErrorContains(t, err, one.URI, "with another passphrase in its place")
+	require.NoError(t, os.Rename(away, filepath.Join(dir, "other"))) // the same one, in that place
 	rotate(t, s)
-	if n, err := unwrapAll(t, s); n != 2 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
+	n, err := unwrapAll(t, s)
+	require.Equal(t, 2, n)
+	require.NoError(t, err)
 }
 
 // unwrapAll has every recipient open the store.

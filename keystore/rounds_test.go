@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -37,10 +38,12 @@ func TestRepeatedInRound(t *testing.T) {
 				r.members.Add(1)
 				other := g.member
 				var wg sync.WaitGroup
-				for range 2 {
-					wg.Go(func() { require.NoError(t, other(r, fn, promptly)) })
+				failed := make([]error, 2)
+				for i := range failed {
+					wg.Go(func() { failed[i] = other(r, fn, promptly) })
 				}
 				wg.Wait()
+				require.NoError(t, errors.Join(failed...))
 				<-r.ended
 				require.NoError(t, r.err)
 			} else {

@@ -7,10 +7,9 @@ import (
 	"vtoken/keystore/kv"
 )
 
-// scrub overwrites, in the background, what the store file still holds of records
-// that were deleted or replaced. A KEK that was removed would open the store with
-// what is left of its recipient, and a root key of before a rotation with what is
-// left of the keys under it. Each start does it as well, for a daemon that was
+// scrub overwrites, in the background, the remains of deleted and replaced records in the store
+// file. A removed KEK would open the store with the remains of its recipient, and an old root
+// key the remains of the keys under it. Each start scrubs as well, in case the daemon was
 // killed meanwhile.
 func (s *Store) scrub() { s.scrubs.start(s.scrubUntil) }
 
@@ -36,7 +35,7 @@ func (s *Store) scrubUntil(ends <-chan struct{}) {
 			at = next
 			continue
 		case !errors.Is(err, kv.ErrInUse):
-			s.log.Warn("what was deleted stays in free pages of the store file; the next start overwrites it", "error", err)
+			s.log.Warn("could not overwrite deleted records in free pages of the store file; the next start tries again", "error", err)
 			return
 		}
 		select {

@@ -10,14 +10,14 @@ import (
 
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
+
+	"github.com/stretchr/testify/require"
 )
 
 func fileHas(t *testing.T, dir, text string) bool {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, storeFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return strings.Contains(string(data), text)
 }
 
@@ -25,13 +25,9 @@ func fileHas(t *testing.T, dir, text string) bool {
 func recipientOf(t *testing.T, s *Store, uri string) recipient {
 	t.Helper()
 	list, err := s.recipients()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	i := slices.IndexFunc(list, func(r recipient) bool { return r.URI == uri })
-	if i < 0 {
-		t.Fatalf("there is no recipient %s", uri)
-	}
+	require.GreaterOrEqual(t, i, 0, "there is no recipient %s", uri)
 	return list[i]
 }
 
@@ -46,13 +42,10 @@ func TestRemovedKEKIsGone(t *testing.T) {
 	defer closeStore(t, s)
 	addKEK(t, s, words(t, dir, "words"))
 	gone := recipientOf(t, s, DefaultKEK)
-	if err := s.RemoveKEK(t.Context(), text(gone.ID)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.RemoveKEK(t.Context(), text(gone.ID)))
 	s.scrubs.done.Wait()
-	if fileHas(t, dir, gone.wrapped()) {
-		t.Error("the store file still has the root key wrapped for a KEK that was removed")
-	}
+	require.False(t, fileHas(t, dir, gone.wrapped()),
+		"the store file still has the root key wrapped for a KEK that was removed")
 }
 
 // TestRemovedKEKIsGoneAfterAKill: where the daemon is killed before it is gone, the
@@ -66,18 +59,12 @@ func TestRemovedKEKIsGoneAfterAKill(t *testing.T) {
 	update(t, s, func(tx *Tx) error { return tx.remove(schema.Record(schema.PrefixRecipient, gone.ID)) })
 	killed := copyFolder(t, dir)
 	closeStore(t, s)
-	if !fileHas(t, killed, gone.wrapped()) {
-		t.Fatal("nothing is left to be overwritten; the test tests nothing")
-	}
-	if err := os.Chmod(filepath.Join(killed, "words"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.True(t, fileHas(t, killed, gone.wrapped()), "nothing is left to be overwritten; the test tests nothing")
+	require.NoError(t, os.Chmod(filepath.Join(killed, "words"), 0o600))
 	s = open(t, killed)
 	defer closeStore(t, s)
 	s.scrubs.done.Wait()
-	if fileHas(t, killed, gone.wrapped()) {
-		t.Error("the next start leaves what a killed daemon left")
-	}
+	require.False(t, fileHas(t, killed, gone.wrapped()), "the next start leaves what a killed daemon left")
 }
 
 // TestRotatedKeyIsGone: after a rotation nothing in the store file is sealed under
@@ -90,14 +77,10 @@ func TestRotatedKeyIsGone(t *testing.T) {
 	s.scrubs.done.Wait()
 	id := s.root.sealing().ID()
 	old := string(id[:])
-	if !fileHas(t, dir, old) {
-		t.Fatal("nothing is sealed under the root key; the test tests nothing")
-	}
+	require.True(t, fileHas(t, dir, old), "nothing is sealed under the root key; the test tests nothing")
 	rotate(t, s)
 	s.scrubs.done.Wait()
-	if fileHas(t, dir, old) {
-		t.Error("the store file still has what is sealed under the root key of before")
-	}
+	require.False(t, fileHas(t, dir, old), "the store file still has data sealed under the old root key")
 }
 
 var _ kv.Engine = (*inUse)(nil)
@@ -121,7 +104,5 @@ func TestScrubWaits(t *testing.T) {
 	s := &Store{db: kv.Group(e), log: options("").withDefaults().Log}
 	s.scrub()
 	s.scrubs.done.Wait()
-	if e.scrubs != 2+3 {
-		t.Errorf("the storage was scrubbed %d times", e.scrubs)
-	}
+	require.Equal(t, 2+3, e.scrubs, "the storage was scrubbed %d times", e.scrubs)
 }

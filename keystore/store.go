@@ -27,45 +27,43 @@ type Options struct {
 	// KEKs are the KEK URIs that the administrator names. A new store gets one
 	// recipient for each; without any, the key file kek.key in the data folder.
 	// For a store that exists, they are tried for the recipients of the same scheme.
-	// What a URI does outside of the data folder and the machine's TPM (kek.Reach) is
-	// done only where it is one of these, whatever stands in the store.
+	// The store uses a URI that reaches beyond the data folder and the machine's TPM
+	// (kek.Reach) only if it is one of these, even if the store names others.
 	KEKs []string
 	// Providers opens KEK URIs by scheme.
 	Providers map[string]kek.OpenFunc
-	// Log gets what an administrator has to know about the store's files and
-	// KEKs; nil is nowhere. Views and updates log only that the store was changed
-	// behind its back.
+	// Log gets what an administrator needs to know about the store's files and KEKs; nil
+	// discards it. Views and updates log only that the store was changed from outside.
 	Log *slog.Logger
 	// LookupUser finds the name of an OS user; nil asks the system.
 	LookupUser func(uid uint32) (name string, err error)
-	// Committed is told of every commit: how many updates shared it, how long it
-	// took, and how it ended; nil is nobody.
+	// Committed is called for every commit: how many updates shared it, how long it took,
+	// and how it ended. It may be nil.
 	Committed func(updates int, took time.Duration, err error)
 	// Existing refuses a folder without a store, instead of making a new one.
 	Existing bool
-	// Pinned is the id that the store has to have ([Store.ID]); empty is any. It comes
-	// from a place that who can write to the data folder cannot write to.
+	// Pinned is the id that the store must have ([Store.ID]); empty is any. The caller keeps
+	// it where those who can write to the data folder cannot write.
 	Pinned string
-	// Recognize is told the public key of the store's audit log before anything of the
-	// store is used or changed, and refuses a store of somebody else; nil refuses none.
+	// Recognize gets the public key of the store's audit log before anything of the store
+	// is used or changed. Its error refuses the store. It may be nil.
 	Recognize func(ed25519.PublicKey) error
-	// Before says what tells that there was a store; empty is nothing. A missing store
-	// is [ErrMissing] then, unless Init is set.
+	// Before says why there must have been a store, such as a pinned id; empty is no
+	// reason. With a reason, a missing store is [ErrMissing], unless Init is set.
 	Before string
 	// Init makes a new store where there was one. It is [ErrStoreExists] where there is
 	// one.
 	Init bool
-	// AcceptRollback takes the store as it is where it is older than its counter,
-	// or where that cannot be asked. It is an administrator's decision for one
-	// time, and remembered.
+	// AcceptRollback accepts a store that is older than its counter, or whose counter does
+	// not answer. It is an administrator's decision for one start, and the store records it.
 	AcceptRollback bool
-	// Restoring is told of a store that [Restore] has authenticated and is about to
-	// put in place. Its error refuses that; done is told how it ended. Nil is nobody.
+	// Restoring is called with a store that [Restore] has authenticated and is about to put
+	// in place. Its error refuses that; done gets the outcome. It may be nil.
 	Restoring func(Restored) (done func(error), err error)
 
-	// Tampered is told of every use of the store that met a record which was changed
-	// behind its back ([ErrTampered]), and whether the log has a line for it; nil is
-	// nobody. It is quick, and does not use the store.
+	// Tampered is called for every use of the store that read a record changed from outside
+	// ([ErrTampered]), with whether the log has a line for it. It returns quickly and does
+	// not use the store. It may be nil.
 	Tampered func(reason error, logged bool)
 
 	tries   *tries        // how recipients did when they were tried
@@ -88,7 +86,7 @@ type Store struct {
 
 	options  Options    // as they were given to Open
 	keks     sync.Mutex // held while recipients or the root key change
-	rewrap   background // wraps tenant keys anew after a rotation
+	rewrap   background // wraps tenant keys after a rotation
 	renewals background // seals records under new keys of tenants
 	scrubs   background // overwrites what was deleted
 	patrols  patrol     // verifies all the time
@@ -131,7 +129,7 @@ func newStore(db *kv.DB, o Options) *Store {
 // committed hears of every commit.
 func (s *Store) committed(updates int, took time.Duration, err error) {
 	if errors.Is(err, kv.ErrReplaced) && !s.replaced.Swap(true) {
-		s.log.Error("ALARM: the store file was renamed, removed or replaced under the running daemon; nothing is changed or acknowledged any more", "error", err)
+		s.log.Error("ALARM: the store file was renamed, removed or replaced under the running daemon; the store refuses every change", "error", err)
 	}
 	if s.options.Committed != nil {
 		s.options.Committed(updates, took, err)
@@ -188,18 +186,17 @@ func (s *Store) View(fn func(tx *Tx) error) error {
 }
 
 // Update runs fn and commits what it wrote, all or nothing, to stable storage
-// before it returns. It returns the error of fn as it is. A full disk is
+// before it returns. It returns the error of fn unchanged. A full disk is
 // CKR_DEVICE_MEMORY and another fault of the storage CKR_DEVICE_ERROR; nothing
 // is changed then.
 //
-// Updates that arrive together share a commit. fn may run more than once and
-// has no effect but through tx, so it makes the records that it stores anew.
+// Updates that arrive together share a commit. fn may run more than once and must have no effect
+// except through tx, so it makes the records that it stores on each run.
 //
-// Where a KEK counts, an update with a wrong PIN try or the like is counted,
-// too, before Update returns. Where a try cannot be, it is CKR_DEVICE_ERROR, and
-// nearly always nothing is changed; a try that was stored nevertheless was not
-// compared with anything. It is [ErrWear] where whoever holds the token has used up
-// what may be counted for one user.
+// If a KEK has a counter, an update with a PIN try or the like is counted before Update returns.
+// If a try cannot be counted, Update fails with CKR_DEVICE_ERROR, and nearly always nothing is
+// changed; a PIN whose try was stored nevertheless was not compared. Update fails with
+// [ErrWear] if the owner of the token has used up its increments.
 func (s *Store) Update(fn func(tx *Tx) error) error {
 	d, err := s.update(fn, counting{})
 	if d.urgency == atLeisure {
@@ -213,8 +210,8 @@ func (s *Store) Update(fn func(tx *Tx) error) error {
 	return err
 }
 
-// UpdateByAPI is [Store.Update] for what comes from the API: what has to be counted is
-// at the expense of the tenant, and not of who holds the token.
+// UpdateByAPI is [Store.Update] for changes through the API: the tenant pays for increments of the
+// counter, not the holder of the token.
 func (s *Store) UpdateByAPI(fn func(tx *Tx) error) error {
 	return s.Update(func(tx *Tx) error {
 		tx.api = true
@@ -222,8 +219,8 @@ func (s *Store) UpdateByAPI(fn func(tx *Tx) error) error {
 	})
 }
 
-// update runs fn and commits. Where it returns an urgency, nothing was committed
-// and fn has to be run again in a round of the counter.
+// update runs fn and commits. If it returns an urgency, nothing was committed, and fn must run
+// again in a round of the counter.
 func (s *Store) update(fn func(tx *Tx) error, c counting) (demand, error) {
 	var fnErr error
 	var urgent demand
@@ -284,7 +281,7 @@ func (s *Store) tell(changes []record.Change) {
 	}
 }
 
-// unlock takes the root key and loads the keys that hang off it.
+// unlock takes the root key and loads the keys under it.
 func (s *Store) unlock(root *envelope.Key) error {
 	s.root = newRootKeys(root)
 	return s.db.View(func(r kv.Reader) error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +15,8 @@ import (
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A transaction and a store are what the engine needs.
@@ -45,9 +46,7 @@ func tempDir(t testing.TB) string { return filepath.Join(t.TempDir(), "data") }
 func open(t testing.TB, dir string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), options(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return s
 }
 
@@ -61,23 +60,17 @@ func temp(t testing.TB) *Store {
 
 func closeStore(t testing.TB, s *Store) {
 	t.Helper()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.Close())
 }
 
 func update(t testing.TB, s *Store, fn func(tx *Tx) error) {
 	t.Helper()
-	if err := s.Update(fn); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.Update(fn))
 }
 
 func view(t testing.TB, s *Store, fn func(tx *Tx) error) {
 	t.Helper()
-	if err := s.View(fn); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.View(fn))
 }
 
 // addUser makes a user of the default tenant.
@@ -215,9 +208,8 @@ func TestSurvivesReopening(t *testing.T) {
 
 	s = open(t, dir)
 	defer closeStore(t, s)
-	if after := state(t, s); !slices.Equal(before, after) {
-		t.Errorf("before:\n%q\nafter:\n%q", before, after)
-	}
+	after := state(t, s)
+	require.Equal(t, after, before, "before:\n%q\nafter:\n%q", before, after)
 	view(t, s, func(tx *Tx) error {
 		k, err := tx.APIKeyByHash(s.HashAPIKey(secret.Bytes("key")))
 		if err != nil || k.Name != "k" || string(hash) != string(k.Hash) {
@@ -229,11 +221,9 @@ func TestSurvivesReopening(t *testing.T) {
 		}
 		return nil
 	})
-	if id := addObject(t, s, tok.ID, "three", ""); id <= two {
-		t.Errorf("object id %d was used before", id)
-	}
+	id := addObject(t, s, tok.ID, "three", "")
+	require.Greater(t, id, two, "object id %d was used before", id)
 	info, err := os.Stat(dir)
-	if err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("data folder: %v, %v", info.Mode(), err)
-	}
+	require.NoError(t, err, "data folder: %v", info.Mode())
+	require.EqualValues(t, 0o700, info.Mode().Perm(), "data folder: %v", info.Mode())
 }

@@ -8,8 +8,8 @@ import (
 	"vtoken/keystore/schema"
 )
 
-// storeJSON is what a store says of itself for good. It is written when the store is made
-// or migrated.
+// storeJSON is the record of the store itself. It is written when the store is made or
+// migrated.
 type storeJSON struct {
 	// ID is that of the store ([Store.ID]).
 	ID []byte `json:"id"`

@@ -449,11 +449,13 @@ func (w *storeWalk) writeTogether() {
 		w.serial++
 		changes[i] = w.objectChange(id, fmt.Sprint("n", w.serial))
 	}
-	for _, c := range changes {
-		wg.Go(func() { require.NoError(w.t, w.s.Update(c.store), c.what) })
+	failed := make([]error, len(changes))
+	for i, c := range changes {
+		wg.Go(func() { failed[i] = w.s.Update(c.store) })
 	}
 	wg.Wait()
-	for _, c := range changes {
+	for i, c := range changes {
+		require.NoError(w.t, failed[i], c.what)
 		c.model(w.model)
 	}
 }
@@ -606,8 +608,8 @@ func (w *storeWalk) agrees() (same bool) {
 	return same
 }
 
-// counterFails has the counter not answer: what has to be counted is refused or goes on,
-// and afterwards everything works.
+// counterFails stops the counter: updates that must be counted are refused or go on, and
+// afterwards everything works.
 func (w *storeWalk) counterFails() {
 	counters := map[string]uint64{}
 	w.h.set(func() {
@@ -699,7 +701,7 @@ func (w *storeWalk) mix(p storePast, now map[string]string, take func(key string
 	return mixed, slices.Compact(differ)
 }
 
-// found opens a store that has to be refused at its opening, at a use, or by the patrol.
+// found opens a store that must be refused by Open, at a use, or by the patrol.
 func (w *storeWalk) found(mixed map[string]string, what string) {
 	top := w.h.copy()
 	err := w.open(mixed, w.o)

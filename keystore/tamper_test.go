@@ -36,9 +36,7 @@ func small(t testing.TB) (dir string, want []string) {
 	defer closeStore(t, s)
 	u := addUser(t, s, "alice-login", "osuser-name")
 	verifier, err := s.HashPIN("x", pin.User, secret.Bytes("4711-pin"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	tok := addToken(t, s, u, "card-label")
 	update(t, s, func(tx *Tx) error {
 		r, err := tx.Token(tok.ID)
@@ -92,9 +90,7 @@ func TestNothingInClear(t *testing.T) {
 	}
 	tok := serialOf(t, want)
 	data, _ := os.ReadFile(filepath.Join(dir, storeFile))
-	if bytes.Contains(data, []byte(tok)) {
-		t.Error("the serial number is in the file")
-	}
+	require.NotContains(t, string(data), string([]byte(tok)), "the serial number is in the file")
 }
 
 // serialOf finds the serial number in a state.
@@ -169,24 +165,19 @@ func TestEveryByteCounts(t *testing.T) {
 	dir, want := small(t)
 	path := filepath.Join(dir, storeFile)
 	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	end := len(bytes.TrimRight(good, "\x00")) + 64 // beyond are pages that were never used
 	found, harmless := 0, 0
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer f.Close()
 	for i := 0; i < min(end, len(good)); i++ {
 		if good[i] == 0 && i%16 != 0 && zeros(good, i) {
 			continue // the middle of unused space
 		}
 		for _, bit := range []byte{0x01, 0x80} {
-			if _, err := f.WriteAt([]byte{good[i] ^ bit}, int64(i)); err != nil {
-				t.Fatal(err)
-			}
+			_, err := f.WriteAt([]byte{good[i] ^ bit}, int64(i))
+			require.NoError(t, err)
 			got, err := reopenState(t, dir)
 			switch {
 			case err != nil:
@@ -196,18 +187,15 @@ func TestEveryByteCounts(t *testing.T) {
 			default:
 				t.Fatalf("byte %d xor %#x: wrong data came out", i, bit)
 			}
-			if _, err := f.WriteAt(good[i:i+1], int64(i)); err != nil {
-				t.Fatal(err)
-			}
+			_, err = f.WriteAt(good[i:i+1], int64(i))
+			require.NoError(t, err)
 		}
 	}
 	t.Logf("%d flips found, %d harmless", found, harmless)
-	if found < harmless/10 {
-		t.Error("hardly any flip was found")
-	}
-	if got, err := reopenState(t, dir); err != nil || !slices.Equal(got, want) {
-		t.Errorf("the store did not survive its own test: %v", err)
-	}
+	require.GreaterOrEqual(t, found, harmless/10, "hardly any flip was found")
+	got, err := reopenState(t, dir)
+	require.NoError(t, err)
+	require.Equal(t, want, got, "the store did not survive its own test")
 }
 
 // zeros reports whether all bytes around i are zero.
@@ -220,14 +208,10 @@ func TestTruncated(t *testing.T) {
 	dir, _ := small(t)
 	path := filepath.Join(dir, storeFile)
 	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	end := len(bytes.TrimRight(good, "\x00"))
 	for n := 0; n < end; n += 997 {
-		if err := os.WriteFile(path, good[:n], 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(path, good[:n], 0o600))
 		if _, err := reopenState(t, dir); !errors.Is(err, kv.ErrCorrupt) && !errors.Is(err, ErrTampered) {
 			t.Errorf("cut at %d: %v", n, err)
 		}
@@ -239,20 +223,14 @@ func TestTruncated(t *testing.T) {
 func rewrite(t *testing.T, dir string, fn func(w kv.Writer) error) {
 	t.Helper()
 	e, err := bolt.Open(filepath.Join(dir, storeFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(e.Update(fn), e.Close()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(e.Update(fn), e.Close()))
 }
 
 func raw(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	e, err := bolt.Open(filepath.Join(dir, storeFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer e.Close()
 	return kvtest.Dump(t, e)
 }
@@ -303,7 +281,7 @@ func grow(t *testing.T, dir string) (before, after map[string]string) {
 	return before, raw(t, dir)
 }
 
-// touch writes every record of a tenant anew.
+// touch writes every record of a tenant again.
 func touch(tx *Tx, tenant record.TenantID) error {
 	users, e1 := tx.Users(tenant)
 	keys, e2 := tx.APIKeys(tenant)
@@ -341,15 +319,12 @@ func recordsAlone(t *testing.T, lazily bool) {
 	o := options(dir)
 	o.lazily = lazily
 	want, err := reopenStateWith(t, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	refuse := func(what string, changed map[string]string) {
 		t.Helper()
 		setRaw(t, dir, after, changed)
-		if _, err := reopenStateWith(t, o); err == nil {
-			t.Errorf("%s was not found", what)
-		}
+		_, err := reopenStateWith(t, o)
+		require.Error(t, err, "%s was not found", what)
 		setRaw(t, dir, changed, after)
 	}
 	rolled := make(map[byte]bool)
@@ -386,9 +361,9 @@ func recordsAlone(t *testing.T, lazily bool) {
 		}
 	}
 	setRaw(t, dir, after, after)
-	if got, err := reopenState(t, dir); err != nil || !slices.Equal(got, want) {
-		t.Errorf("the store did not survive its own test: %v", err)
-	}
+	got, err := reopenState(t, dir)
+	require.NoError(t, err)
+	require.Equal(t, want, got, "the store did not survive its own test")
 }
 
 // flipID changes the first byte of the id in a key.
@@ -415,7 +390,6 @@ func TestTokenAlone(t *testing.T) {
 		}
 	}
 	setRaw(t, dir, after, changed)
-	if _, err := reopenState(t, dir); !errors.Is(err, ErrTampered) {
-		t.Errorf("a token rolled back as a whole: %v", err)
-	}
+	_, err := reopenState(t, dir)
+	require.ErrorIs(t, err, ErrTampered, "a token rolled back as a whole")
 }

@@ -10,6 +10,8 @@ import (
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/policy"
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Every field of a token comes back; a field that is added and not stored is
@@ -22,16 +24,11 @@ func TestTokenRoundTrip(t *testing.T) {
 	want.UserPIN.Policy, want.SOPIN.Policy = pin.Default, pin.Default
 	want.Policy = policy.Policy{Name: policy.Legacy}
 	b, err := json.Marshal(encodeToken(&want))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var j tokenJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		t.Fatal(err)
-	}
-	if got := j.token(id, tenant, 7); !reflect.DeepEqual(got, &want) {
-		t.Errorf("got\n%+v, want\n%+v", got, &want)
-	}
+	require.NoError(t, json.Unmarshal(b, &j))
+	got := j.token(id, tenant, 7)
+	require.True(t, reflect.DeepEqual(got, &want), "got\n%+v, want\n%+v", got, &want)
 }
 
 // fillFields gives every field a value that is not zero.
@@ -78,9 +75,7 @@ func TestOldTokenRecords(t *testing.T) {
 		`{"slot":1,"holders":[{"user":"u"}],"complete":true,"activation":"pending"}`: record.ActivationPending,
 	} {
 		var j tokenJSON
-		if err := json.Unmarshal([]byte(old), &j); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, json.Unmarshal([]byte(old), &j))
 		got := j.token(schema.ID{}, schema.ID{}, 1)
 		if got.Activation != want || got.Owner() != "u" || len(got.Holders) != 1 {
 			t.Errorf("%s: activation %q, holders %v", old, got.Activation, got.Holders)

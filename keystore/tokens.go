@@ -238,7 +238,7 @@ func (tx *Tx) TokenBySerial(tenant record.TenantID, serial string) (*record.Toke
 	return t, err
 }
 
-// storedEntries are the index entries of a token as it is stored.
+// storedEntries returns the index entries of the stored record of a token.
 func (tx *Tx) storedEntries(tenant, id schema.ID, t *record.Token) ([][]byte, error) {
 	keys, err := tx.tokenEntries(tenant, id, t)
 	if err != nil {
@@ -306,8 +306,8 @@ func (tx *Tx) token(id schema.ID) (*record.Token, error) {
 	return t, nil
 }
 
-// TokensOf lists the tokens that a user holds, by slot id. A user that is not
-// there holds none.
+// TokensOf lists the tokens that a user holds, by slot id. A user that does not exist holds
+// none.
 func (tx *Tx) TokensOf(user record.UserID) ([]*record.Token, error) {
 	uid, err := parseID("user", user)
 	if err != nil {

@@ -30,7 +30,7 @@ type Tx struct {
 	usages    map[schema.ID]*usage // of users
 	tokens    map[schema.ID]noted  // the tokens that were read
 	changes   []record.Change
-	urgent    urgency // how soon the update has to be counted
+	urgent    urgency // how soon the update must be counted
 	owner     owner   // who pays for it
 	api       bool    // it comes from the API
 }
@@ -41,7 +41,7 @@ type noted struct {
 	owner    record.UserID
 }
 
-// flush writes the sums that changed, and has the watchers told.
+// flush writes the sums that changed, and notifies the watchers on commit.
 func (tx *Tx) flush() error {
 	for id, sm := range tx.summaries {
 		if err := errors.Join(tx.settle(id, sm), tx.putSummary(id, sm)); err != nil {

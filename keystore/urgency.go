@@ -9,9 +9,9 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// What takes something away from somebody is counted before it is acknowledged: an older
-// copy of the store would give it back. The tables say what that is in each record. What
-// gives something, and what only describes, is counted at leisure.
+// A change that takes something away from somebody is counted before it is acknowledged: an
+// older copy of the store would undo it. The tables list those changes for each kind of
+// record. All other changes are counted within the hour.
 
 // loss is one way in which a change of a record takes something away.
 type loss[T any] struct {
@@ -21,8 +21,8 @@ type loss[T any] struct {
 	taken   func(was, is *T) bool
 }
 
-// urgencyOf is the most urgent loss of a change, and whether no other one than that of
-// codes is.
+// urgencyOf returns the urgency of the most urgent loss of a change, and whether only codes
+// cause it.
 func urgencyOf[T any](losses []loss[T], was, is *T) (most urgency, codes bool) {
 	for _, l := range losses {
 		if l.urgency < most || !l.taken(was, is) {
@@ -34,10 +34,10 @@ func urgencyOf[T any](losses []loss[T], was, is *T) (most urgency, codes bool) {
 	return most, codes
 }
 
-// earlier reports whether an end came nearer; zero is none.
+// earlier reports whether an expiry moved forward in time; zero is none.
 func earlier(was, is time.Time) bool { return !is.IsZero() && (was.IsZero() || is.Before(was)) }
 
-// fewer reports whether a bound came down; 0 is none.
+// fewer reports whether a limit decreased; 0 is none.
 func fewer[N int | uint64](was, is N) bool { return is != 0 && (was == 0 || is < was) }
 
 // without reports whether something is missing from a list.
@@ -45,14 +45,14 @@ func without(was, is []string) bool {
 	return slices.ContainsFunc(was, func(one string) bool { return !slices.Contains(is, one) })
 }
 
-// ofPIN reports whether something is so with one of the two PINs.
+// ofPIN returns a function that reports whether taken is true for one of the two PINs.
 func ofPIN(taken func(was, is *pin.State) bool) func(was, is *record.Token) bool {
 	return func(was, is *record.Token) bool {
 		return taken(&was.UserPIN, &is.UserPIN) || taken(&was.SOPIN, &is.SOPIN)
 	}
 }
 
-// ofHolder reports whether something is so with one of the holders.
+// ofHolder returns a function that reports whether taken is true for one of the holders.
 func ofHolder(taken func(was, is *record.Assignment) bool) func(was, is *record.Token) bool {
 	return func(was, is *record.Token) bool {
 		return slices.ContainsFunc(was.Holders, func(a record.Assignment) bool {
@@ -67,7 +67,7 @@ var tokenLosses = []loss[record.Token]{
 	{"another PIN", promptly, false, ofPIN(func(was, is *pin.State) bool {
 		return was.Set() && !bytes.Equal(was.Verifier, is.Verifier)
 	})},
-	{"a PIN that has to be changed", promptly, false, ofPIN(func(was, is *pin.State) bool { return is.ToBeChanged && !was.ToBeChanged })},
+	{"a PIN that must be changed", promptly, false, ofPIN(func(was, is *pin.State) bool { return is.ToBeChanged && !was.ToBeChanged })},
 	{"another PIN policy", promptly, false, ofPIN(func(was, is *pin.State) bool { return was.Policy != is.Policy })},
 	{"an unlocked PIN", promptly, false, ofPIN(func(was, is *pin.State) bool { return was.Unlocks != is.Unlocks })},
 	{"unlocked one-time passwords", promptly, false, func(was, is *record.Token) bool { return was.OTP.Unlocks != is.OTP.Unlocks }},
@@ -85,7 +85,7 @@ var tokenLosses = []loss[record.Token]{
 	}},
 	{"a token that is switched off", promptly, false, func(was, is *record.Token) bool { return was.Enabled && !is.Enabled }},
 	{"a token that ends", promptly, false, func(was, is *record.Token) bool { return is.Deceased && !was.Deceased }},
-	{"a token that is sealed", promptly, false, func(was, is *record.Token) bool { return is.Complete && !was.Complete }},
+	{"a token that is completed", promptly, false, func(was, is *record.Token) bool { return is.Complete && !was.Complete }},
 	{"a token that is confined", promptly, false, func(was, is *record.Token) bool { return is.Confined && !was.Confined }},
 	{"a token that was downloaded", promptly, false, func(was, is *record.Token) bool { return is.Device != was.Device }},
 	{"an earlier end", promptly, false, func(was, is *record.Token) bool { return earlier(was.ExpiresAt, is.ExpiresAt) }},

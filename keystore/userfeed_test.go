@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"vtoken/vtoken/record"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A user who comes, changes or goes is told to the watchers, so that they ask
@@ -20,9 +22,7 @@ func TestWatchersHearOfUsers(t *testing.T) {
 	update := func(fn func(tx *Tx) error) {
 		t.Helper()
 		before := len(heard)
-		if err := s.Update(fn); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, s.Update(fn))
 		if len(heard) != before+1 || heard[before] != u.ID || u.ID == "" {
 			t.Fatalf("heard of %q, want %q", heard[before:], u.ID)
 		}

@@ -18,6 +18,32 @@ const (
 	maxAliases = 16
 )
 
+var users = entity[record.User, userJSON]{
+	name: "user", prefix: schema.PrefixUser, field: fieldUser,
+	encode: func(u *record.User) userJSON {
+		return userJSON{u.Login, u.Enabled, u.CreatedAt.UTC(), u.OSUsers, u.Domain, u.Aliases, u.NotByName}
+	},
+	decode: func(id, tenant schema.ID, j userJSON) *record.User {
+		return &record.User{
+			ID: record.UserID(text(id)), Tenant: record.TenantID(text(tenant)),
+			Login: j.Login, Enabled: j.Enabled, CreatedAt: j.Created, OSUsers: j.OSUsers,
+			Domain: j.Domain, Aliases: j.Aliases, NotByName: j.NotByName,
+		}
+	},
+	tenant:  func(u *record.User) record.TenantID { return u.Tenant },
+	created: func(u *record.User) *time.Time { return &u.CreatedAt },
+	entries: func(tx *Tx, tenant, id schema.ID, u *record.User) [][]byte {
+		keys := [][]byte{entry(tx.indexPrefix(schema.IndexTenantUsers, tenant[:]), nil, id)}
+		for _, name := range names(u) {
+			keys = append(keys, entry(tx.loginPrefix(tenant, name), nil, id))
+		}
+		for _, name := range u.OSUsers {
+			keys = append(keys, entry(tx.indexPrefix(schema.IndexOSUser, []byte(name)), nil, id))
+		}
+		return keys
+	},
+}
+
 // PutUser stores a user: a new one where its ID is empty, which then gets its ID, and a
 // creation time where it has none. An ID that is not known is record.ErrNotFound. A login or
 // alias that another user of the tenant has as either is record.ErrExists. A user stays in its
@@ -26,11 +52,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if err := checkUser(u); err != nil {
 		return err
 	}
-	tenant, err := parseID("tenant", u.Tenant)
-	if err != nil {
-		return err
-	}
-	key, err := tx.tenantKey(tenant)
+	tenant, err := tx.tenantScope(u.Tenant)
 	if err != nil {
 		return err
 	}
@@ -39,29 +61,19 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.checkNames(tenant, id, u); err != nil {
+	if err := tx.checkNames(tenant.id, id, u); err != nil {
 		return err
 	}
-	var before [][]byte
-	if old, err := tx.user(id); err == nil {
-		if old.Tenant != u.Tenant {
-			return fmt.Errorf("user %s is of another tenant: %w", u.ID, record.ErrExists)
-		}
-		before = tx.userEntries(tenant, id, old)
+	old, err := users.replaced(tx, id, u, isNew)
+	if err != nil {
+		return err
+	}
+	if old != nil {
 		urgent, _ := urgencyOf(userLosses, old, u)
 		tx.count(urgent, tenantOwner(u.Tenant))
-	} else if !isNew || !isMissing(err) {
-		return err
-	}
-	if u.CreatedAt.IsZero() {
-		u.CreatedAt = time.Now().UTC()
-	}
-	row := userJSON{u.Login, u.Enabled, u.CreatedAt.UTC(), u.OSUsers, u.Domain, u.Aliases, u.NotByName}
-	if err := tx.sealJSON(key, schema.Record(schema.PrefixUser, id), tenant[:], place(tenant, id, 0, fieldUser), row); err != nil {
-		return err
 	}
 	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
-	return tx.reindex(before, tx.userEntries(tenant, id, u))
+	return users.write(tx, tenant, id, old, u)
 }
 
 func checkUser(u *record.User) error {
@@ -94,7 +106,7 @@ func checkOSUsers(what string, list []string) error {
 	return nil
 }
 
-// names are the login and the aliases of a user.
+// names returns the login and the aliases of a user.
 func names(u *record.User) []string { return append([]string{u.Login}, u.Aliases...) }
 
 // checkNames checks that no other user of the tenant has one of the user's names.
@@ -115,18 +127,6 @@ func (tx *Tx) loginPrefix(tenant schema.ID, login string) []byte {
 	return tx.indexPrefix(schema.IndexLogin, tenant[:], []byte(login))
 }
 
-// userEntries are the index entries of a user.
-func (tx *Tx) userEntries(tenant, id schema.ID, u *record.User) [][]byte {
-	keys := [][]byte{entry(tx.indexPrefix(schema.IndexTenantUsers, tenant[:]), nil, id)}
-	for _, name := range names(u) {
-		keys = append(keys, entry(tx.loginPrefix(tenant, name), nil, id))
-	}
-	for _, name := range u.OSUsers {
-		keys = append(keys, entry(tx.indexPrefix(schema.IndexOSUser, []byte(name)), nil, id))
-	}
-	return keys
-}
-
 // User reads a user.
 func (tx *Tx) User(id record.UserID) (*record.User, error) {
 	uid, err := parseID("user", id)
@@ -136,18 +136,7 @@ func (tx *Tx) User(id record.UserID) (*record.User, error) {
 	return tx.user(uid)
 }
 
-func (tx *Tx) user(id schema.ID) (*record.User, error) {
-	var j userJSON
-	tenant, err := tx.openUnderTenant("user", schema.PrefixUser, id, fieldUser, &j)
-	if err != nil {
-		return nil, err
-	}
-	return &record.User{
-		ID: record.UserID(text(id)), Tenant: record.TenantID(text(tenant)),
-		Login: j.Login, Enabled: j.Enabled, CreatedAt: j.Created, OSUsers: j.OSUsers,
-		Domain: j.Domain, Aliases: j.Aliases, NotByName: j.NotByName,
-	}, nil
-}
+func (tx *Tx) user(id schema.ID) (*record.User, error) { return users.read(tx, id) }
 
 // UserByLogin reads the user of a tenant with that login or alias.
 func (tx *Tx) UserByLogin(tenant record.TenantID, login string) (*record.User, error) {
@@ -169,8 +158,7 @@ func (tx *Tx) UserByLogin(tenant record.TenantID, login string) (*record.User, e
 	return u, err
 }
 
-// Users lists the users of a tenant by login. A tenant that is not
-// there has none.
+// Users lists the users of a tenant by login. A tenant that does not exist has none.
 func (tx *Tx) Users(tenant record.TenantID) ([]*record.User, error) {
 	tid, err := parseID("tenant", tenant)
 	if err != nil {
@@ -181,9 +169,7 @@ func (tx *Tx) Users(tenant record.TenantID) ([]*record.User, error) {
 	return list, err
 }
 
-func (tx *Tx) usersUnder(prefix []byte) ([]*record.User, error) {
-	return under(tx, prefix, nil, 0, tx.user)
-}
+func (tx *Tx) usersUnder(prefix []byte) ([]*record.User, error) { return users.list(tx, prefix) }
 
 // DeleteUser removes a user with the pending keys. One that holds tokens is record.ErrInUse.
 func (tx *Tx) DeleteUser(id record.UserID) error {
@@ -200,21 +186,13 @@ func (tx *Tx) DeleteUser(id record.UserID) error {
 }
 
 func (tx *Tx) deleteUser(id schema.ID) error {
-	u, err := tx.user(id)
-	if err != nil {
-		return err
-	}
-	tenant, err := parseID("tenant", u.Tenant)
-	if err != nil {
-		return err
-	}
 	if err := errors.Join(tx.deletePendingOf(id), tx.forgetUsage(id)); err != nil {
 		return err
 	}
-	if err := tx.reindex(tx.userEntries(tenant, id, u), nil); err != nil {
+	u, err := users.delete(tx, id)
+	if err != nil {
 		return err
 	}
-	tx.count(promptly, tenantOwner(u.Tenant))
 	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
-	return tx.remove(schema.Record(schema.PrefixUser, id))
+	return nil
 }

@@ -9,18 +9,18 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// ErrWear is returned for a PIN try that is not counted, and so not made, because its
-// owner has used up what the counter bears for them. Later it is.
-var ErrWear = errors.New("the counter of the store's KEK is spared")
+// ErrWear is returned for a PIN try that was not made because its owner has used up its
+// increments of the counter. A later try succeeds.
+var ErrWear = errors.New("the owner's increments of the rollback counter are used up")
 
-// A TPM's memory bears so many increments and no more. So each owner has a budget of
-// them: some at once, then one in a while. Whoever is over theirs waits alone.
+// A TPM's memory bears a limited number of increments. So each owner has a budget: some at
+// once, then one at intervals. An owner beyond its budget waits alone.
 
 // ownerKind is what kind of owner pays for an increment.
 type ownerKind byte
 
 const (
-	byNobody  ownerKind = iota // the store's own, at start and stop and once an hour
+	byStore   ownerKind = iota // the store itself, at start and stop and once an hour
 	byUser                     // who holds the token alone
 	byToken                    // a token that several hold, or nobody
 	byTenant                   // what comes from the API
@@ -37,7 +37,7 @@ type owner struct {
 
 // LogValue names the owner in the log.
 func (o owner) LogValue() slog.Value {
-	return slog.StringValue([...]string{byNobody: "the store", byUser: "user ", byToken: "token ", byTenant: "tenant ", byCodes: "codes of tenant ", byObjects: "objects of token "}[o.kind] + o.id)
+	return slog.StringValue([...]string{byStore: "the store", byUser: "user ", byToken: "token ", byTenant: "tenant ", byCodes: "codes of tenant ", byObjects: "objects of token "}[o.kind] + o.id)
 }
 
 // An allowance is how many increments an owner has at once, and how long one takes to
@@ -56,17 +56,17 @@ var allowances = [...]allowance{
 	byObjects: {32, time.Hour},
 }
 
-// perYear is what an owner can have counted in a year at most.
+// perYear returns the most increments of an owner in a year.
 func (a allowance) perYear() int { return a.most + int(365*24*time.Hour/a.each) }
 
-// account is what an owner has left.
+// account is the rest of an owner's budget.
 type account struct {
 	left int
 	at   time.Time // when left was counted
-	told bool      // that nothing is left
+	told bool      // the log has that nothing is left
 }
 
-// grow adds what came back.
+// grow adds the increments that came back since then.
 func (c *account) grow(a allowance, now time.Time) {
 	if n := int(now.Sub(c.at) / a.each); n > 0 {
 		c.left = min(c.left+n, a.most)
@@ -74,7 +74,7 @@ func (c *account) grow(a allowance, now time.Time) {
 	}
 }
 
-// budgets are the accounts of all owners. One that is full is not kept.
+// budgets holds the accounts of all owners, except full ones.
 type budgets struct {
 	mu       sync.Mutex
 	accounts map[accountKey]*account
@@ -93,11 +93,11 @@ func newBudgets() *budgets {
 	return &budgets{accounts: map[accountKey]*account{}, tried: map[record.TokenID]struct{}{}, sweep: firstSweep}
 }
 
-// take takes an increment from the owner's account, or says how long it takes until
-// there is one, and whether that is news. The first try of each token in a run of the
-// daemon is free, so that somebody with many tokens can log in to all of them.
+// take takes an increment from the owner's account, or returns how long the owner waits for one,
+// and whether that is to be logged. The first try of each token in a run of the daemon is free,
+// so that a user with many tokens can log in to all of them.
 func (b *budgets) take(d demand, now time.Time) (wait time.Duration, news bool) {
-	if d.owner.kind == byNobody {
+	if d.owner.kind == byStore {
 		return 0, false
 	}
 	b.mu.Lock()

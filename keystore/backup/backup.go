@@ -173,7 +173,7 @@ func (b *Reader) value(size int64) ([]byte, error) {
 	return value.Bytes(), nil
 }
 
-// end checks what stands after the last record, and answers io.EOF.
+// end checks what follows the last record, and returns io.EOF.
 func (b *Reader) end() error {
 	var count [8]byte
 	if err := b.read(count[:]); err != nil {

@@ -7,23 +7,19 @@ import (
 	"errors"
 	"io"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 func sample(t testing.TB) []byte {
 	t.Helper()
 	var file bytes.Buffer
 	w, err := NewWriter(&file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, r := range [][2]string{{"!format", "x"}, {"a", ""}, {"b", "value of b"}} {
-		if err := w.Put([]byte(r[0]), []byte(r[1])); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.Put([]byte(r[0]), []byte(r[1])))
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.Close())
 	return file.Bytes()
 }
 
@@ -33,12 +29,11 @@ func TestFormat(t *testing.T) {
 		"\x00\x07\x00\x00\x00\x01!formatx" + "\x00\x01\x00\x00\x00\x00a" + "\x00\x01\x00\x00\x00\x0abvalue of b" +
 		"\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x03")
 	sum := sha256.Sum256(want)
-	if got := sample(t); !bytes.Equal(got, append(want, sum[:]...)) {
-		t.Errorf("%q", got)
-	}
-	if n, err := Verify(bytes.NewReader(sample(t))); n != 3 || err != nil {
-		t.Errorf("%d records, %v", n, err)
-	}
+	got := sample(t)
+	require.Equal(t, append(want, sum[:]...), got, "%q", got)
+	n, err := Verify(bytes.NewReader(sample(t)))
+	require.EqualValues(t, 3, n, "%d records, %v", n, err)
+	require.NoError(t, err, "%d records", n)
 }
 
 // Every byte is flipped, the file cut off everywhere and made longer: each is
@@ -58,32 +53,24 @@ func TestEveryByteCounts(t *testing.T) {
 			t.Errorf("cut at %d: %v", i, err)
 		}
 	}
-	if _, err := Verify(bytes.NewReader(append(good, 0))); !errors.Is(err, ErrDamaged) {
-		t.Errorf("with a byte more: %v", err)
-	}
+	_, err := Verify(bytes.NewReader(append(good, 0)))
+	require.ErrorIs(t, err, ErrDamaged, "with a byte more")
 }
 
 func TestNewer(t *testing.T) {
 	newer := append([]byte(magic), binary.BigEndian.AppendUint32(nil, Version+1)...)
-	if _, err := Verify(bytes.NewReader(newer)); !errors.Is(err, ErrNewer) {
-		t.Error(err)
-	}
+	_, err := Verify(bytes.NewReader(newer))
+	require.ErrorIs(t, err, ErrNewer)
 }
 
 func TestOutOfBounds(t *testing.T) {
 	w, err := NewWriter(io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.Put(nil, nil) == nil || w.Put(make([]byte, MaxKey+1), nil) == nil {
-		t.Error("keys out of bounds are taken")
-	}
-	if err := w.Put([]byte("b"), nil); err != nil {
-		t.Fatal(err)
-	}
-	if w.Put([]byte("b"), nil) == nil || w.Put([]byte("a"), nil) == nil {
-		t.Error("keys out of order are taken")
-	}
+	require.NoError(t, err)
+	require.Error(t, w.Put(nil, nil), "keys out of bounds are taken")
+	require.Error(t, w.Put(make([]byte, MaxKey+1), nil), "keys out of bounds are taken")
+	require.NoError(t, w.Put([]byte("b"), nil))
+	require.Error(t, w.Put([]byte("b"), nil), "keys out of order are taken")
+	require.Error(t, w.Put([]byte("a"), nil), "keys out of order are taken")
 }
 
 // FuzzReader: what reads is written again as the same bytes.
@@ -99,9 +86,7 @@ func FuzzReader(f *testing.F) {
 		}
 		var again bytes.Buffer
 		w, err := NewWriter(&again)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for {
 			key, value, err := r.Next()
 			if errors.Is(err, io.EOF) {
@@ -110,12 +95,10 @@ func FuzzReader(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if err := w.Put(key, value); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, w.Put(key, value))
 		}
-		if err := w.Close(); err != nil || !bytes.Equal(again.Bytes(), file) {
-			t.Errorf("%v: %q is read, and written as %q", err, file, again.Bytes())
-		}
+		err = w.Close()
+		require.NoError(t, err, "%v: %q is read, and written as %q", err, file, again.Bytes())
+		require.Equal(t, file, again.Bytes(), "%v: %q is read, and written as %q", err, file, again.Bytes())
 	})
 }

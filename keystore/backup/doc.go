@@ -1,7 +1,6 @@
 // Package backup is the format of a backup file: the keys and values of a store
-// in the order of keys, as they are, sealed. It knows bytes only, and no keys:
-// whoever has the file has what somebody with the store file has, and opens
-// it with any one of the store's KEKs.
+// in the order of keys, still sealed. The package has no keys. The file is worth as much as
+// the store file: any one of the store's KEKs opens it.
 //
 // # Format, version 1
 //
@@ -15,7 +14,7 @@
 //	 8 bytes   number of records, big endian
 //	32 bytes   SHA-256 of everything before
 //
-// Nothing follows. The hash finds accidents, a file that was cut off most of
-// all, before there are keys. That nobody changed the records on purpose is
-// shown by the sums inside of them, when the store is opened (package keystore).
+// Nothing follows. The hash detects accidents without any key, above all a file that was cut
+// off. The sums among the records detect deliberate changes, when the store is opened
+// (package keystore).
 package backup

@@ -9,61 +9,54 @@ import (
 
 	"vtoken/keystore/box"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 func newKey(t testing.TB) ([]byte, secret.Bytes) {
 	t.Helper()
 	public, private, err := box.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return public, private
 }
 
 func TestSealOpen(t *testing.T) {
 	public, private := newKey(t)
-	if again, err := box.Public(private); err != nil || !bytes.Equal(again, public) || len(public) != box.PublicSize || len(private) != box.PrivateSize {
-		t.Fatalf("the public key of the private one: %v", err)
-	}
+	again, err := box.Public(private)
+	require.NoError(t, err)
+	require.Equal(t, public, again)
+	require.Len(t, public, box.PublicSize)
+	require.Len(t, private, box.PrivateSize, "the public key of the private one")
 	for _, n := range []int{0, 1, 500, 1 << 20} {
 		plain := bytes.Repeat([]byte{7}, n)
 		sealed, err := box.Seal(public, []byte("info"), plain)
-		if err != nil || len(sealed) != n+box.Overhead {
-			t.Fatalf("seal %d bytes: %d, %v", n, len(sealed), err)
-		}
-		if got, err := box.Open(private, []byte("info"), sealed); err != nil || !bytes.Equal(got, plain) {
-			t.Fatalf("open %d bytes: %v", n, err)
-		}
+		require.NoError(t, err, "seal %d bytes: %d", n, len(sealed))
+		require.Len(t, sealed, n+box.Overhead, "seal %d bytes: %d", n, len(sealed))
+		got, err := box.Open(private, []byte("info"), sealed)
+		require.NoError(t, err, "open %d bytes", n)
+		require.True(t, bytes.Equal(plain, got), "open %d bytes", n)
 		again, _ := box.Seal(public, []byte("info"), plain)
-		if bytes.Equal(again, sealed) {
-			t.Fatal("the same twice gives the same box")
-		}
+		require.NotEqual(t, sealed, again, "the same twice gives the same box")
 	}
-	if _, err := box.Seal(public, nil, make([]byte, box.MaxPlain+1)); err == nil {
-		t.Error("too much was sealed")
-	}
+	_, err = box.Seal(public, nil, make([]byte, box.MaxPlain+1))
+	require.Error(t, err, "too much was sealed")
 }
 
 func TestEveryBitCounts(t *testing.T) {
 	public, private := newKey(t)
 	sealed, err := box.Seal(public, []byte("info"), []byte("secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for i := range sealed {
 		bad := slices.Clone(sealed)
 		bad[i] ^= 1
-		if _, err := box.Open(private, []byte("info"), bad); !errors.Is(err, box.ErrOpen) {
-			t.Fatalf("byte %d does not count: %v", i, err)
-		}
+		_, err := box.Open(private, []byte("info"), bad)
+		require.ErrorIs(t, err, box.ErrOpen, "byte %d does not count", i)
 	}
-	if _, err := box.Open(private, []byte("infos"), sealed); !errors.Is(err, box.ErrOpen) {
-		t.Errorf("another purpose: %v", err)
-	}
+	_, err = box.Open(private, []byte("infos"), sealed)
+	require.ErrorIs(t, err, box.ErrOpen, "another purpose")
 	_, other := newKey(t)
-	if _, err := box.Open(other, []byte("info"), sealed); !errors.Is(err, box.ErrOpen) {
-		t.Errorf("another key: %v", err)
-	}
+	_, err = box.Open(other, []byte("info"), sealed)
+	require.ErrorIs(t, err, box.ErrOpen, "another key")
 	for _, n := range []int{0, 1, box.Overhead - 1, len(sealed) - 1} {
 		if _, err := box.Open(private, []byte("info"), sealed[:n]); !errors.Is(err, box.ErrOpen) {
 			t.Errorf("%d bytes: %v", n, err)
@@ -95,36 +88,25 @@ func TestSuite(t *testing.T) {
 	kem, e1 := hpke.NewKEM(0x647a)
 	kdf, e2 := hpke.NewKDF(1)
 	aead, e3 := hpke.NewAEAD(2)
-	if err := errors.Join(e1, e2, e3); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, errors.Join(e1, e2, e3))
 	key, err := kem.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	enc, sender, err := hpke.NewSender(key, kdf, aead, []byte("info"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	text, err := sender.Seal(nil, []byte("secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := box.Open(private, []byte("info"), append(enc, text...)); err != nil || string(got) != "secret" {
-		t.Errorf("%q, %v", got, err)
-	}
+	require.NoError(t, err)
+	got, err := box.Open(private, []byte("info"), append(enc, text...))
+	require.NoError(t, err, "%q", got)
+	require.Equal(t, "secret", string(got))
 }
 
 func FuzzOpen(f *testing.F) {
 	private := secret.Bytes(bytes.Repeat([]byte{9}, box.PrivateSize))
 	public, err := box.Public(private)
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	good, err := box.Seal(public, nil, []byte("seed"))
-	if err != nil || len(good) == 0 {
-		f.Fatal("no seed: ", err)
-	}
+	require.NoError(f, err)
+	require.NotEmpty(f, good, "no seed")
 	f.Add(good)
 	f.Add(good[:box.Overhead])
 	f.Add([]byte{})
@@ -140,21 +122,17 @@ func FuzzOpen(f *testing.F) {
 func BenchmarkSeal(b *testing.B) {
 	public, _ := newKey(b)
 	for b.Loop() {
-		if _, err := box.Seal(public, nil, make([]byte, 1200)); err != nil {
-			b.Fatal(err)
-		}
+		_, err := box.Seal(public, nil, make([]byte, 1200))
+		require.NoError(b, err)
 	}
 }
 
 func BenchmarkOpen(b *testing.B) {
 	public, private := newKey(b)
 	sealed, err := box.Seal(public, nil, make([]byte, 1200))
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
 	for b.Loop() {
-		if _, err := box.Open(private, nil, sealed); err != nil {
-			b.Fatal(err)
-		}
+		_, err := box.Open(private, nil, sealed)
+		require.NoError(b, err)
 	}
 }

@@ -17,13 +17,9 @@ import (
 func xaesSeal(t testing.TB, key, nonce, plain, ad []byte) []byte {
 	t.Helper()
 	block, err := aes.NewCipher(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	gcm, err := newXAES(block).derive(nonce)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return gcm.Seal(nil, nonce[12:], plain, ad)
 }
 
@@ -62,17 +58,13 @@ func TestXAESAccumulated(t *testing.T) {
 	out := make([]byte, 32)
 	_, _ = sum.Read(out)
 	const want = "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"
-	if hex.EncodeToString(out) != want {
-		t.Errorf("accumulated %x, want %s", out, want)
-	}
+	require.Equal(t, want, hex.EncodeToString(out), "accumulated %x, want %s", out, want)
 }
 
 func newKey(t testing.TB) *Key {
 	t.Helper()
 	k, err := NewKey(RandomKey())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return k
 }
 
@@ -84,20 +76,17 @@ func TestSealOpen(t *testing.T) {
 		plain := make([]byte, n)
 		_, _ = rand.Read(plain)
 		blob, err := k.Seal(place, 7, plain)
-		if err != nil || len(blob) != n+Overhead {
-			t.Fatalf("seal %d bytes: %d, %v", n, len(blob), err)
-		}
+		require.NoError(t, err, "seal %d bytes: %d", n, len(blob))
+		require.Len(t, blob, n+Overhead, "seal %d bytes: %d", n, len(blob))
 		got, version, err := k.Open(place, blob)
-		if err != nil || version != 7 || !bytes.Equal(got, plain) {
-			t.Fatalf("open %d bytes: version %d, %v", n, version, err)
-		}
-		if again, _ := k.Seal(place, 7, plain); bytes.Equal(again, blob) {
-			t.Fatal("the same twice gives the same blob")
-		}
+		require.NoError(t, err, "open %d bytes: version %d", n, version)
+		require.EqualValues(t, 7, version, "open %d bytes: version %d", n, version)
+		require.True(t, bytes.Equal(plain, got), "open %d bytes: version %d", n, version)
+		again, _ := k.Seal(place, 7, plain)
+		require.NotEqual(t, blob, again, "the same twice gives the same blob")
 	}
-	if _, err := k.Seal(place, 1, make([]byte, MaxPlain+1)); err == nil {
-		t.Error("too much was sealed")
-	}
+	_, err := k.Seal(place, 1, make([]byte, MaxPlain+1))
+	require.Error(t, err, "too much was sealed")
 }
 
 func TestPlaceBinds(t *testing.T) {
@@ -115,13 +104,12 @@ func TestPlaceBinds(t *testing.T) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
-	if _, _, err := newKey(t).Open(place, blob); !errors.Is(err, ErrKey) {
-		t.Errorf("another key: %v", err)
-	}
+	_, _, err := newKey(t).Open(place, blob)
+	require.ErrorIs(t, err, ErrKey, "another key")
 }
 
-// TestVersionOfContents: a blob says the version of its contents, which is authentic. It
-// is opened by whoever knows that version, or a newer one.
+// TestVersionOfContents: a blob authenticates the version of its contents. A program that knows
+// that version, or a newer one, opens it.
 func TestVersionOfContents(t *testing.T) {
 	k := newKey(t)
 	for _, sealed := range []uint16{1, 2, 3, 1 << 15} {
@@ -180,33 +168,28 @@ func everyBitCounts(t *testing.T, place Place) {
 	for i := range len(blob) * 8 {
 		bad := bytes.Clone(blob)
 		bad[i/8] ^= 1 << (i % 8)
-		if _, _, err := k.Open(place, bad); err == nil {
-			t.Fatalf("bit %d does not count", i)
-		}
+		_, _, err := k.Open(place, bad)
+		require.Error(t, err, "bit %d does not count", i)
 	}
 	for n := range blob {
-		if _, _, err := k.Open(place, blob[:n]); err == nil {
-			t.Fatalf("%d of %d bytes open", n, len(blob))
-		}
+		_, _, err := k.Open(place, blob[:n])
+		require.Error(t, err, "%d of %d bytes open", n, len(blob))
 	}
 }
 
 func TestDerive(t *testing.T) {
 	k := newKey(t)
 	a, b := k.Derive("a"), k.Derive("b")
-	if len(a) != KeySize || a.Equal(b) || !a.Equal(k.Derive("a")) {
-		t.Error("derived keys are not one per purpose")
-	}
-	if _, err := NewKey(a[:31]); err == nil {
-		t.Error("a short key was taken")
-	}
+	require.Len(t, a, KeySize, "derived keys are not one per purpose")
+	require.False(t, a.Equal(b), "derived keys are not one per purpose")
+	require.True(t, a.Equal(k.Derive("a")), "derived keys are not one per purpose")
+	_, err := NewKey(a[:31])
+	require.Error(t, err, "a short key was taken")
 }
 
 func FuzzOpen(f *testing.F) {
 	k, err := NewKey(bytes.Repeat([]byte{9}, KeySize))
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	good, _ := k.Seal(place, 1, []byte("seed"))
 	f.Add(good)
 	versioned := place
@@ -227,9 +210,8 @@ func BenchmarkSeal512(b *testing.B) {
 	k, plain := newKey(b), make([]byte, 512)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := k.Seal(place, 1, plain); err != nil {
-			b.Fatal(err)
-		}
+		_, err := k.Seal(place, 1, plain)
+		require.NoError(b, err)
 	}
 }
 
@@ -238,8 +220,7 @@ func BenchmarkOpen512(b *testing.B) {
 	blob, _ := k.Seal(place, 1, make([]byte, 512))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := k.Open(place, blob); err != nil {
-			b.Fatal(err)
-		}
+		_, _, err := k.Open(place, blob)
+		require.NoError(b, err)
 	}
 }

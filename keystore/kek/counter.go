@@ -10,19 +10,17 @@ import (
 // MaxCounter bounds in bytes what names a counter.
 const MaxCounter = 1024
 
-// ErrNoCounter is returned where a counter is not there any more, or another
-// one is in its place.
+// ErrNoCounter is returned for a counter that no longer exists or was replaced by another.
 var ErrNoCounter = errors.New("the counter is gone")
 
-// Counter is what a [Provider] has, too, where its hardware can count: counters
-// that nobody can set back, not even by removing one and making it anew. It is
-// found by type assertion. Counters survive the program and the machine being
-// switched off.
+// Counter is implemented by a [Provider] whose hardware has monotonic counters: nobody can set
+// one back, not even by removing it and making another. Callers use a type assertion. Counters
+// survive the end of the program and switching the machine off.
 //
-// A counter is used by its name, which NewCounter gives. The name has the
-// secret that using it takes, so it is kept sealed. It is hostile input
-// nevertheless. All methods fail with [ErrUnavailable] where the hardware does
-// not answer, and all but NewCounter with [ErrNoCounter].
+// NewCounter returns the name by which a counter is used. The name includes a secret, so the
+// store seals it; providers treat it as hostile input nevertheless. All methods fail with
+// [ErrUnavailable] if the hardware does not answer, and all but NewCounter with
+// [ErrNoCounter].
 type Counter interface {
 	// NewCounter makes a counter whose value is higher than any that a removed
 	// counter had. Its name has at most [MaxCounter] bytes.

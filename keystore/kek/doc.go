@@ -2,9 +2,9 @@
 // named by a URI that can wrap and unwrap the store's root key.
 //
 // Each provider is a folder beside this file, named after the scheme of its
-// URIs; package all has the one list of them, and package kektest the suite
-// that every provider has to pass. A provider knows nothing of the store, and
-// the store knows nothing of a provider but its URI.
+// URIs; package all has the one list of them, and package kektest the suite that every
+// provider must pass. A provider knows nothing of the store, and the store knows only the
+// URI of a provider.
 //
 // # What a KEK protects
 //

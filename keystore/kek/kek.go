@@ -53,7 +53,7 @@ type Env struct {
 	// Refused are the secrets that hardware refused in this run; nil remembers
 	// none.
 	Refused *Refusals
-	// Log gets what an administrator has to know once. It is never nil.
+	// Log gets what an administrator needs to know once. It is never nil.
 	Log *slog.Logger
 }
 

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Reach is what opening a KEK does outside of the data folder. Who can write to the
-// data folder can write a URI into it, so it decides whether a URI that stands there
-// is obeyed.
+// Reach is what opening a KEK does outside of the data folder. Anyone who can write to the data
+// folder can put a URI into the store, so the reach of a URI decides whether the store obeys
+// it.
 type Reach int
 
 // The reaches, the least first.

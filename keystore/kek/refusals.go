@@ -12,10 +12,9 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// Refusals are the secrets that hardware refused in this run of the program. Such
-// hardware counts wrong tries, so a secret that was refused once is not tried again
-// before its file was written anew. It is safe for concurrent use; nil remembers
-// nothing.
+// Refusals remembers the secrets that hardware refused in this run of the program. Such hardware
+// counts wrong tries, so a refused secret is not tried again until its file was written again.
+// It is safe for concurrent use; nil remembers nothing.
 type Refusals struct {
 	once sync.Once
 	key  [32]byte // of the hashes

@@ -1,45 +1,32 @@
 package kek
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
-// TestRefusals: a secret that was refused is not tried again, another one is, and
-// the same one is after its file was written anew.
+// TestRefusals: a refused secret is not tried again; another one is, and so is the same one after
+// its file was written again.
 func TestRefusals(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pin")
-	if err := os.WriteFile(file, []byte("wrong"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(file, []byte("wrong"), 0o600))
 	var r Refusals
 	here, there := URI{Scheme: "pkcs11", Opaque: "token=a"}, URI{Scheme: "pkcs11", Opaque: "token=b"}
 	wrong := secret.Bytes("wrong")
-	if err := r.Refused(here, file, wrong); err != nil {
-		t.Errorf("before it was tried: %v", err)
-	}
+	require.NoError(t, r.Refused(here, file, wrong), "before it was tried")
 	r.Note(here, file, wrong)
-	if err := r.Refused(here, file, wrong); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("after it was refused: %v", err)
-	}
-	if err := r.Refused(there, file, wrong); err != nil {
-		t.Errorf("for another KEK: %v", err)
-	}
-	if err := r.Refused(here, file, secret.Bytes("right")); err != nil {
-		t.Errorf("another secret: %v", err)
-	}
+	require.ErrorIs(t, r.Refused(here, file, wrong), ErrUnavailable, "after it was refused")
+	require.NoError(t, r.Refused(there, file, wrong), "for another KEK")
+	require.NoError(t, r.Refused(here, file, secret.Bytes("right")), "another secret")
 	later := time.Now().Add(time.Second)
-	if err := os.Chtimes(file, later, later); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Refused(here, file, wrong); err != nil {
-		t.Errorf("after its file was written: %v", err)
-	}
+	require.NoError(t, os.Chtimes(file, later, later))
+	require.NoError(t, r.Refused(here, file, wrong), "after its file was written")
 }
 
 // TestRefusalsAreBounded: what is remembered does not grow without end, and nil
@@ -49,12 +36,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 	for i := range 3 * maxRefusals {
 		r.Note(URI{Scheme: "pkcs11"}, "", secret.Bytes{byte(i), byte(i >> 8)})
 	}
-	if len(r.list) > maxRefusals {
-		t.Errorf("%d are remembered", len(r.list))
-	}
+	require.LessOrEqual(t, len(r.list), maxRefusals, "%d are remembered", len(r.list))
 	var none *Refusals
 	none.Note(URI{}, "", nil)
-	if err := none.Refused(URI{}, "", nil); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, none.Refused(URI{}, "", nil))
 }

@@ -9,7 +9,7 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// MaxWrapped bounds a wrapped key in bytes, whoever wrapped it.
+// MaxWrapped bounds a wrapped key of any provider in bytes.
 const MaxWrapped = 8192
 
 // Seal wraps a key with AES-256-GCM, for providers that hold a KEK of 32 bytes

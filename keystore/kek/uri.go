@@ -22,7 +22,7 @@ func Parse(s string) (URI, error) {
 		return URI{}, fmt.Errorf("%w: %d bytes long, at most %d are allowed", ErrURI, len(s), maxURI)
 	}
 	if strings.Contains(s, "pin-value=") { // RFC 7512; this error does not repeat it
-		return URI{}, fmt.Errorf("%w: a PIN does not belong into a URI, which everybody sees; write it into a file and give pin-source=file:/path", ErrURI)
+		return URI{}, fmt.Errorf("%w: a PIN does not belong in a URI, which others can read; write it into a file and give pin-source=file:/path", ErrURI)
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return URI{}, fmt.Errorf("%w: %q has a control character", ErrURI, s)
@@ -62,7 +62,7 @@ func (u URI) String() string {
 }
 
 // Attributes splits a list of name=value pairs such as "file=/path;slot=1". It
-// fails with [ErrURI] on a pair without a name and on a name that stands twice.
+// fails with [ErrURI] on a pair without a name and on a repeated name.
 func Attributes(list string) (map[string]string, error) {
 	attrs := make(map[string]string)
 	for pair := range strings.SplitSeq(list, ";") {

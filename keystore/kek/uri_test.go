@@ -4,14 +4,16 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestPINInURI: a PIN that stands in a URI is not repeated in the error.
 func TestPINInURI(t *testing.T) {
 	_, err := Parse("pkcs11:token=t;object=o?module-path=/m&pin-value=31415926")
-	if !errors.Is(err, ErrURI) || strings.Contains(err.Error(), "31415926") || !strings.Contains(err.Error(), "pin-source") {
-		t.Errorf("%v", err)
-	}
+	require.ErrorIs(t, err, ErrURI)
+	require.NotContains(t, err.Error(), "31415926")
+	require.ErrorContains(t, err, "pin-source")
 }
 
 func TestParse(t *testing.T) {

@@ -1,8 +1,8 @@
-// Package kv is the storage that the keystore stands on: flat ordered keys and
+// Package kv is the storage below the keystore: flat ordered keys and
 // byte values, read in consistent snapshots and changed in atomic, durable
 // updates. It knows nothing of what the bytes mean.
 //
-// There are two layers. An [Engine] is what a storage engine has to offer; the
+// There are two layers. An [Engine] is what a storage engine offers; the
 // folders beside this file are the engines, and package kvtest the suite that
 // each of them passes. [Group] puts one [DB] on top of an engine: it lets
 // updates that arrive together share one commit, because a commit costs a

@@ -51,7 +51,7 @@ func (db *DB) Close() error { return db.engine.Close() }
 // call is one Update.
 type call struct {
 	fn        func(Tx) error
-	done      chan struct{} // closed when err stands
+	done      chan struct{} // closed when err is set
 	err       error
 	panicked  any // what fn panicked with
 	onCommit  []func()
@@ -59,7 +59,7 @@ type call struct {
 }
 
 // Update runs fn and commits what it wrote to stable storage, or nothing where
-// fn or the commit fails. It returns the error of fn as it is.
+// fn or the commit fails. It returns the error of fn unchanged.
 func (db *DB) Update(fn func(Tx) error) error {
 	c := &call{fn: fn, done: make(chan struct{})}
 	db.mu.Lock()
@@ -150,7 +150,7 @@ func (db *DB) commit(group []*call) {
 
 func (c *call) failed() bool { return c.err != nil || c.panicked != nil }
 
-// run calls fn, anew if it must.
+// run calls fn. A group that is committed again calls it again.
 func (c *call) run(tx *savepoint) {
 	c.err, c.panicked = nil, nil
 	defer func() { c.panicked = recover() }()
@@ -222,7 +222,7 @@ func (s *savepoint) remember(key []byte) error {
 	return nil
 }
 
-// undo takes the writes back, the last one first.
+// undo reverts the writes, the last one first.
 func (s *savepoint) undo() error {
 	for _, u := range slices.Backward(s.log) {
 		var err error

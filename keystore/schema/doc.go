@@ -59,5 +59,5 @@
 // contents (package envelope), and S says which programs read and write the store.
 //
 // Version 1 had one header with the sum over everything but the objects, and both next
-// ids. Every commit wrote it, and all had to be read before anything could be used.
+// ids. Every commit wrote it, and Open read all records before any use.
 package schema

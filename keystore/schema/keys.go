@@ -2,7 +2,7 @@ package schema
 
 import "encoding/binary"
 
-// ID is a GUID as it stands in keys.
+// ID is a GUID as keys have it.
 type ID = [16]byte
 
 // The first byte of each kind of key.
@@ -128,7 +128,7 @@ func ParseObject(key []byte) (object uint64, part Part, ok bool) {
 // Index says what an index finds.
 type Index byte
 
-// The indexes. What is hashed stands behind each.
+// The indexes, each with what is hashed.
 const (
 	IndexTenantName   Index = 'n' // name
 	IndexLogin        Index = 'l' // tenant, login
@@ -137,8 +137,8 @@ const (
 	IndexAPIKeyName   Index = 'a' // tenant, name
 	IndexTenantKeys   Index = 'k' // tenant
 	IndexAPIKeyHash   Index = 'h' // hash
-	IndexHolder       Index = 'c' // user; the slot id stands before the token's id
-	IndexTenantTokens Index = 't' // tenant; the slot id stands before the token's id
+	IndexHolder       Index = 'c' // user; the slot id precedes the token's id
+	IndexTenantTokens Index = 't' // tenant; the slot id precedes the token's id
 	IndexOldSerial    Index = 's' // serial number: of tokens that were not changed since serials were unique in the store
 	IndexSerial       Index = 'S' // tenant, serial number
 	IndexTenantGroups Index = 'G' // tenant

@@ -13,6 +13,8 @@ import (
 	"vtoken/keystore/kv/kvtest"
 	"vtoken/keystore/kv/mem"
 	"vtoken/keystore/schema"
+
+	"github.com/stretchr/testify/require"
 )
 
 // The migrations of this test: 1 to 2 adds a key, 2 to 3 renames one.
@@ -42,24 +44,18 @@ func upgrader(t *testing.T) schema.Upgrader {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store.db")
 	e, err := bolt.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	err = e.Update(func(w kv.Writer) error {
 		return errors.Join(w.Put(schema.KeyFormat(), schema.Format(1)), w.Put([]byte("old"), []byte("x")))
 	})
-	if err := errors.Join(err, e.Close()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, errors.Join(err, e.Close()))
 	return schema.Upgrader{Path: path, List: migrations(), Open: openDB, Verify: func(*kv.DB) error { return nil }}
 }
 
 func dump(t *testing.T, path string) map[string]string {
 	t.Helper()
 	db, err := openDB(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer db.Close()
 	return kvtest.Dump(t, db)
 }
@@ -72,9 +68,7 @@ var (
 func files(t *testing.T, u schema.Upgrader) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(u.Path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
@@ -88,15 +82,13 @@ func TestUpgrade(t *testing.T) {
 		verified = maps.Equal(kvtest.Dump(t, db), atThree)
 		return nil
 	}
-	if _, err := u.Upgrade(1, 3); err != nil {
-		t.Fatal(err)
-	}
-	if got := dump(t, u.Path); !maps.Equal(got, atThree) || !verified {
-		t.Errorf("migrated to %q, verified: %v", got, verified)
-	}
-	if got := dump(t, u.Path+".v1"); !maps.Equal(got, atOne) {
-		t.Errorf("kept %q", got)
-	}
+	_, err := u.Upgrade(1, 3)
+	require.NoError(t, err)
+	got := dump(t, u.Path)
+	require.Equal(t, atThree, got, "migrated to %q, verified: %v", got, verified)
+	require.True(t, verified, "migrated to %q, verified: %v", got, verified)
+	got = dump(t, u.Path+".v1")
+	require.Equal(t, atOne, got, "kept %q", got)
 	if got := files(t, u); !slices.Equal(got, []string{"store.db", "store.db.v1"}) {
 		t.Errorf("files %q", got)
 	}
@@ -135,9 +127,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 		"renamed": func(u *schema.Upgrader) { u.List[1].Run = func(kv.Tx) error { panic(killed{}) } },
 		"checked": func(u *schema.Upgrader) { u.Verify = func(*kv.DB) error { panic(killed{}) } },
 		"linked": func(u *schema.Upgrader) {
-			if err := os.Link(u.Path, u.Path+".v1"); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, os.Link(u.Path, u.Path+".v1"))
 			u.Verify = func(*kv.DB) error { panic(killed{}) }
 		},
 	} {
@@ -172,18 +162,14 @@ func TestReadVersion(t *testing.T) {
 		"":                                        kv.ErrCorrupt,
 	} {
 		e := mem.New()
-		if err := e.Update(func(w kv.Writer) error { return w.Put(schema.KeyFormat(), []byte(value)) }); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put(schema.KeyFormat(), []byte(value)) }))
 		err := e.View(func(r kv.Reader) error { _, err := schema.ReadVersion(r); return err })
 		if !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", value, err, want)
 		}
 	}
 	err := mem.New().View(func(r kv.Reader) error { _, err := schema.ReadVersion(r); return err })
-	if !errors.Is(err, kv.ErrCorrupt) {
-		t.Errorf("no version: %v", err)
-	}
+	require.ErrorIs(t, err, kv.ErrCorrupt, "no version")
 }
 
 func FuzzParseObject(f *testing.F) {

@@ -47,6 +47,11 @@ var layers = [...]layer{
 		of: []string{"p11module/..."}, may: []string{"vtoken/ck", "vtoken/secret", "vtoken/p11rpc", "vtoken/version", "p11module/..."},
 		never: []string{"net/http", "vtoken/vtoken", "go.etcd.io/bbolt"}},
 
+	// Testify, which the suites use, imports net/http.
+	{name: "the suite of key-value stores knows bytes only",
+		of: []string{"keystore/kv/kvtest"}, may: []string{"keystore/kv"}},
+	{name: "the suite of KEK providers knows KEKs only",
+		of: []string{"keystore/kek/kektest/..."}, may: []string{"keystore/kek", "keystore/kek/kektest/...", "vtoken/secret"}},
 	{name: "key-value stores know bytes only",
 		of: []string{"keystore/kv/..."}, may: []string{"keystore/kv/...", "vtoken/secret"}, never: []string{"net/http", "vtoken/vtoken/ck"}},
 	{name: "KEK providers know KEKs only",

@@ -93,7 +93,7 @@ func TestOneHolderWearsNothingOut(t *testing.T) {
 		require.Less(t, time.Since(begun), 9*time.Second, "ten seconds were the wait of the shared budget")
 	}
 	require.Equal(t, "done CKR_FUNCTION_FAILED CKR_OK", attack.line(t))
-	require.Contains(t, d.Log(), "is spared")
+	require.Contains(t, d.Log(), "has used up its increments of the rollback counter")
 	require.NoError(t, d.Stop())
 	require.NoError(t, d.Start())
 }

@@ -44,9 +44,8 @@ func TestTableComparesWithBaselineAndGoal(t *testing.T) {
 }
 
 func TestReadRefusesFilesWithoutFigures(t *testing.T) {
-	if _, err := read(strings.NewReader("goos: linux\n")); err == nil {
-		t.Error("a file without benchmark lines was read")
-	}
+	_, err := read(strings.NewReader("goos: linux\n"))
+	require.Error(t, err, "a file without benchmark lines was read")
 }
 
 func TestGoalsNameMeasuredRows(t *testing.T) {
@@ -67,14 +66,13 @@ func TestPercentiles(t *testing.T) {
 		f.each = append(f.each, time.Duration(100-i))
 	}
 	f.print(&bytes.Buffer{}, "x") // sorts
-	if p50, p99 := f.percentile(50), f.percentile(99); p50 != 50 || p99 != 99 {
-		t.Errorf("p50 is %d and p99 is %d of 1..100", p50, p99)
-	}
+	p50, p99 := f.percentile(50), f.percentile(99)
+	require.EqualValues(t, 50, p50, "p50 is %d and p99 is %d of 1..100", p50, p99)
+	require.EqualValues(t, 99, p99, "p50 is %d and p99 is %d of 1..100", p50, p99)
 }
 
 func TestUsageNeedsModule(t *testing.T) {
 	err := run(nil, nil, &bytes.Buffer{}, &bytes.Buffer{})
-	if err == nil || !strings.Contains(err.Error(), "--module") {
-		t.Errorf("without a module: %v", err)
-	}
+	require.Error(t, err, "without a module: %v", err)
+	require.ErrorContains(t, err, "--module", "without a module")
 }

@@ -10,9 +10,9 @@ import (
 	"vtoken/vtoken/object"
 )
 
-// The work of one call of PBKDF2 is iterations × blocks, since it makes each block of
-// the key by all of the iterations anew. maxIterations bounds it to some seconds, during which it pauses. The
-// salt goes into each block once.
+// The work of one call of PBKDF2 is iterations × blocks, since each block of the key takes all of
+// the iterations. maxIterations bounds it to some seconds, during which it pauses. The salt goes
+// into each block once.
 const (
 	maxIterations = 10_000_000
 	maxKDFSalt    = 4096 // bytes

@@ -12,7 +12,7 @@ import (
 // it returns a message that follows from the private exponent and the
 // ciphertext alone, of a random look and length, so that an attacker who sends
 // ciphertexts cannot tell bad padding from good (draft-irtf-cfrg-rsa-guidance
-// section 7; S15 to S17). OpenSSL 3.2 and NSS do the same, to the bit.
+// section 7; CVE-2023-5992 is the attack on OpenSC). OpenSSL 3.2 and NSS do the same, to the bit.
 //
 // em and the ciphertext c have the length of the modulus; seed is SHA-256 of the
 // private exponent in that length. No branch and no index depends on em; only the length of the result

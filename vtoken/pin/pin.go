@@ -56,7 +56,7 @@ type State struct {
 	Verifier []byte
 	// Failed counts the wrong tries since the last right one.
 	Failed int
-	// Unlocks are when an administrator started the tries anew.
+	// Unlocks are the times when an administrator reset the tries.
 	Unlocks Unlocks
 	// ToBeChanged asks the holder to change the PIN (CKF_USER_PIN_TO_BE_CHANGED).
 	ToBeChanged bool

@@ -9,8 +9,7 @@ const MaxUnlocks = 3
 
 const day = 24 * time.Hour
 
-// Unlocks are when tries were started anew the last times, in Unix seconds, the newest
-// first; 0 is never.
+// Unlocks are the last times when tries were reset, in Unix seconds, the newest first; 0 is never.
 type Unlocks [MaxUnlocks]int64
 
 // Add notes one more. Where there were as many as there may be, wait is how long until
@@ -26,9 +25,9 @@ func (u Unlocks) Add(now time.Time) (next Unlocks, wait time.Duration) {
 	return next, 0
 }
 
-// Unlock is the state with the tries started anew, for an administrator who does not
-// know the PIN. One that has all its tries is left as it is. Where that was done too
-// often, wait is how long until it may be done again.
+// Unlock returns the state with the tries reset, for an administrator who does not know the PIN.
+// It does not change a state that has all its tries. If that was done too often, wait is how
+// long until it may be done again.
 func (s State) Unlock(now time.Time) (unlocked State, wait time.Duration) {
 	if s.Failed == 0 {
 		return s, 0

@@ -1,6 +1,10 @@
 package record
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 func TestParseRole(t *testing.T) {
 	for text, want := range map[string]struct {
@@ -39,7 +43,6 @@ func TestRolesOfRights(t *testing.T) {
 		}
 		seen[role] = true
 	}
-	if Rights(0).Role() != "" || Role("").Rights() != 0 {
-		t.Error("no rights are some role")
-	}
+	require.EqualValues(t, "", Rights(0).Role(), "no rights are some role")
+	require.EqualValues(t, 0, Role("").Rights(), "no rights are some role")
 }

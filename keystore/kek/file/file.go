@@ -6,9 +6,9 @@
 // The file holds one line, "vtoken-kek-1 " and 32 bytes in base64. It is made
 // when the KEK gets its first use, readable by its owner only.
 //
-// Whoever can read the file can open every copy of the store. Beside the store
-// it protects from nothing but a look at the store file alone; on another disk,
-// such as one that is not backed up, it protects the backups.
+// Anyone who can read the file can open every copy of the store. Beside the store it protects
+// only the store file alone; on another disk, such as one that is not backed up, it protects
+// the backups.
 package file
 
 import (
@@ -31,7 +31,7 @@ const (
 	keySize  = 32
 	prefix   = "vtoken-kek-1 "
 	maxFile  = 256
-	protects = "only from a look at the store without this file: whoever copies both has every key"
+	protects = "only from a copy of the store without this file: a copy of both opens every key"
 )
 
 // wrapHeader is what a wrapped key begins with.

@@ -12,6 +12,8 @@ import (
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/file"
 	"vtoken/keystore/kek/kektest"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestProvider(t *testing.T) {
@@ -27,12 +29,8 @@ func TestProvider(t *testing.T) {
 
 func write(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(path, []byte(text), mode))
+	require.NoError(t, os.Chmod(path, mode))
 }
 
 // The key file is made once, for its owner only, and the log says so once and
@@ -44,21 +42,18 @@ func TestFirstUse(t *testing.T) {
 	uri := kek.URI{Scheme: "file", Opaque: "kek.key"}
 	for range 2 {
 		p, err := file.Open(t.Context(), uri, env)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		_ = p.Close()
 	}
 	path := filepath.Join(dir, "kek.key")
 	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("key file: %v, %v", info, err)
-	}
+	require.NoError(t, err, "key file: %v", info)
+	require.EqualValues(t, 0o600, info.Mode().Perm(), "key file: %v", info)
 	text, _ := os.ReadFile(path)
 	_, key, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
-	if n := strings.Count(log.String(), "does not protect"); n != 1 || strings.Contains(log.String(), key) {
-		t.Errorf("log: %s", log.String())
-	}
+	n := strings.Count(log.String(), "does not protect")
+	require.Equal(t, 1, n, "log: %s", log.String())
+	require.NotContains(t, log.String(), key, "log: %s", log.String())
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o660} {
 		write(t, path, string(text), mode)
 		if _, err := file.Open(t.Context(), uri, env); !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), "chmod 600") {
@@ -66,11 +61,8 @@ func TestFirstUse(t *testing.T) {
 		}
 	}
 	write(t, path, string(text), 0o600)
-	if err := os.Symlink(path, filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Symlink(path, filepath.Join(dir, "link")))
 	uri.Opaque = "link"
-	if _, err := file.Open(t.Context(), uri, env); !errors.Is(err, kek.ErrUnavailable) {
-		t.Errorf("symbolic link: %v", err)
-	}
+	_, err = file.Open(t.Context(), uri, env)
+	require.ErrorIs(t, err, kek.ErrUnavailable, "symbolic link")
 }

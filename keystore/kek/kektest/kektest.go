@@ -14,6 +14,8 @@ import (
 
 	"vtoken/keystore/kek"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Case is what the suite needs to know of a provider.
@@ -46,9 +48,7 @@ func Run(t *testing.T, c Case) {
 func (c Case) open(t *testing.T, uri string) kek.Provider {
 	t.Helper()
 	p, err := c.try(t.Context(), uri, true)
-	if err != nil {
-		t.Fatalf("open %s: %v", uri, err)
-	}
+	require.NoError(t, err, "open %s", uri)
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Errorf("close: %v", err)
@@ -74,12 +74,9 @@ func key(n int) secret.Bytes {
 func wrap(t *testing.T, p kek.Provider, k secret.Bytes) []byte {
 	t.Helper()
 	blob, err := p.Wrap(t.Context(), k)
-	if err != nil {
-		t.Fatalf("wrap %d bytes: %v", len(k), err)
-	}
-	if len(blob) > kek.MaxWrapped || bytes.Contains(blob, k) {
-		t.Fatalf("the blob has %d bytes and the key in it", len(blob))
-	}
+	require.NoError(t, err, "wrap %d bytes", len(k))
+	require.LessOrEqual(t, len(blob), kek.MaxWrapped, "the blob has %d bytes and the key in it", len(blob))
+	require.NotContains(t, string(blob), string(k), "the blob has %d bytes and the key in it", len(blob))
 	return blob
 }
 
@@ -103,20 +100,17 @@ func (c Case) reopened(t *testing.T) {
 	k := key(32)
 	blob := wrap(t, c.open(t, c.URI), k)
 	p, err := c.try(t.Context(), c.URI, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer p.Close()
-	if got, err := p.Unwrap(t.Context(), blob); err != nil || !got.Equal(k) {
-		t.Errorf("after opening again: %v", err)
-	}
+	got, err := p.Unwrap(t.Context(), blob)
+	require.NoError(t, err)
+	require.True(t, got.Equal(k), "after opening again")
 }
 
 func (c Case) wrongKey(t *testing.T) {
 	blob := wrap(t, c.open(t, c.URI), key(32))
-	if _, err := c.open(t, c.Other).Unwrap(t.Context(), blob); !errors.Is(err, kek.ErrWrongKey) {
-		t.Errorf("another KEK: %v", err)
-	}
+	_, err := c.open(t, c.Other).Unwrap(t.Context(), blob)
+	require.ErrorIs(t, err, kek.ErrWrongKey, "another KEK")
 }
 
 func (c Case) changed(t *testing.T) {
@@ -176,10 +170,9 @@ func (c Case) refused(t *testing.T) {
 func (c Case) silent(t *testing.T) {
 	p := c.open(t, c.URI)
 	s, err := p.Status(t.Context())
-	if err != nil || !strings.HasPrefix(c.URI, s.Kind+":") || s.Protects == "" {
-		t.Errorf("status %+v, %v", s, err)
-	}
-	if text := fmt.Sprintf("%v %+v", p, p); len(text) > 400 {
-		t.Errorf("the provider prints %d characters", len(text))
-	}
+	require.NoError(t, err, "status %+v", s)
+	require.True(t, strings.HasPrefix(c.URI, s.Kind+":"), "status %+v", s)
+	require.NotEmpty(t, s.Protects, "status %+v", s)
+	text := fmt.Sprintf("%v %+v", p, p)
+	require.LessOrEqual(t, len(text), 400, "the provider prints %d characters", len(text))
 }

@@ -5,14 +5,12 @@
 //	pkcs11:token=kek;object=vtoken;type=private?module-path=...    an RSA key pair
 //
 // These are the URIs of RFC 7512. Of the path, token, manufacturer, model,
-// serial and slot-id find the token, object, id and type the key; exactly one
-// key has to fit. Of the query, module-path is required and pin-source names the
-// file with the user PIN, which only its owner may open; without it nobody logs
-// in. pin-value is refused: a PIN does not belong into a command line (K11).
+// serial and slot-id select the token, object, id and type the key; exactly one key must fit.
+// Of the query, module-path is required and pin-source names the file with the user PIN, which
+// only its owner may open; without it the provider does not log in. pin-value is refused: other users of the machine can read a command line.
 //
-// Since the module runs in the daemon, its file, once links are followed, has to
-// belong to root or to the daemon's user, and nobody else may be able to write
-// it.
+// Since the module runs in the daemon, its file, once links are followed, must belong to root
+// or to the daemon's user, and nobody else may be able to write it.
 //
 // # What the HSM does
 //
@@ -31,9 +29,9 @@
 //
 // # An HSM that goes away
 //
-// The module is loaded once and stays; session, login and key are found anew
-// when the HSM says that they are gone, and where that does not help the module
-// begins anew.
+// The module is loaded once. When the HSM says that session, login or key are gone, the
+// provider logs in and looks for the key again; if that does not help, it initializes the
+// module again.
 //
 // # Format of a wrapped key
 //

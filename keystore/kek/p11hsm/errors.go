@@ -21,7 +21,7 @@ var pinTrouble = map[uint]string{
 	pkcs11.CKR_USER_PIN_NOT_INITIALIZED: "the HSM's token has no user PIN yet; set one",
 }
 
-// lost are the codes after which session, login or key are to be found anew.
+// lost are the codes after which the provider logs in and looks for the key again.
 var lost = [...]uint{
 	pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED,
 	pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_TOKEN_NOT_RECOGNIZED,
@@ -42,8 +42,8 @@ func in(err error, list []uint) bool {
 	return slices.ContainsFunc(list, func(code uint) bool { return is(err, code) })
 }
 
-// gone reports whether it may help to find the key anew. CKR_GENERAL_ERROR can
-// mean that, or anything.
+// gone reports whether it may help to look for the key again. CKR_GENERAL_ERROR can mean that,
+// or anything.
 func gone(err error) bool { return in(err, lost[:]) || is(err, pkcs11.CKR_GENERAL_ERROR) }
 
 // unavailable is a [kek.ErrUnavailable] for an error that no wrapped key caused.

@@ -22,7 +22,7 @@ func (p *provider) generate() (err error) {
 	switch k, err := p.find(); {
 	case err == nil:
 		p.key = k
-		return fmt.Errorf("%w: the token has a key already that fits the URI; add it as it is, without generating one", kek.ErrUnavailable)
+		return fmt.Errorf("%w: the token already has a key that fits the URI; add it without --generate", kek.ErrUnavailable)
 	case !errors.Is(err, errNoKey):
 		return unavailable("look for the key in the HSM", err)
 	}

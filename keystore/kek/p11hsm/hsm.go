@@ -28,12 +28,12 @@ type Modules struct {
 	loaded map[string]*module
 }
 
-// module is a loaded module. It is used by one at a time, because it may have to
-// begin anew, which no other call may meet (PKCS#11 section 5.4, C_Finalize).
+// module is a loaded module. One goroutine uses it at a time, because no other call may run
+// while it is finalized and initialized again (PKCS#11 section 5.4, C_Finalize).
 type module struct {
 	*pkcs11.Ctx
 	mu     sync.Mutex
-	begins int // how often it began anew: handles from before mean nothing
+	begins int // how often it was initialized: earlier handles are invalid
 }
 
 // load loads a module, unless that was done.
@@ -118,8 +118,8 @@ func readPIN(path string) (secret.Bytes, error) {
 	return text, nil
 }
 
-// use runs fn with the key. Where the HSM says that session or key are gone,
-// they are looked for once more, and at last the module starts anew.
+// use runs fn with the key. If the HSM says that session or key are gone, it looks for them
+// once more, and at last initializes the module again.
 func (p *provider) use(fn func(*hsmKey) error) error {
 	p.module.mu.Lock()
 	defer p.module.mu.Unlock()
@@ -153,8 +153,8 @@ func (p *provider) drop() {
 	p.key = nil
 }
 
-// restart has the module begin anew, as it must when it lost its HSM for good.
-// Others who use it lose their sessions, and notice.
+// restart finalizes and initializes the module, as it must when it lost its HSM for good. Other
+// users of the module lose their sessions, and log in again.
 func (p *provider) restart() {
 	p.drop()
 	_ = p.module.Finalize() // it may not have begun

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/kektest"
@@ -72,29 +73,20 @@ func uri(path string) string { return "pkcs11:token=kek;" + path + query(softHSM
 func try(t *testing.T, text string, generate bool) (*provider, error) {
 	t.Helper()
 	u, err := kek.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	p, err := new(Modules).Open(t.Context(), u, kek.Env{Dir: t.TempDir(), Generate: generate, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { must(t, p.Close()) })
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p.(*provider), nil
 }
 
 func open(t *testing.T, text string, generate bool) *provider {
 	t.Helper()
 	p, err := try(t, text, generate)
-	must(t, err)
+	require.NoError(t, err)
 	return p
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func key() secret.Bytes { return secret.Bytes(strings.Repeat("k", 32)) }
@@ -103,7 +95,7 @@ func key() secret.Bytes { return secret.Bytes(strings.Repeat("k", 32)) }
 func attribute(t *testing.T, p *provider, kind uint) bool {
 	t.Helper()
 	got, err := p.module.GetAttributeValue(p.key.session, p.key.handle, []*pkcs11.Attribute{pkcs11.NewAttribute(kind, nil)})
-	must(t, err)
+	require.NoError(t, err)
 	return got[0].Value[0] == 1
 }
 
@@ -124,7 +116,7 @@ func aes(t *testing.T, label string, uses ...uint) {
 		}
 	}
 	_, err := p.module.GenerateKey(p.key.session, mechanism(pkcs11.CKM_AES_KEY_GEN, nil), template)
-	must(t, err)
+	require.NoError(t, err)
 }
 
 func TestProvider(t *testing.T) {
@@ -142,18 +134,16 @@ func TestProvider(t *testing.T) {
 			text := uri(c.path)
 			if c.generate {
 				p := open(t, text, true)
-				if !attribute(t, p, pkcs11.CKA_SENSITIVE) || attribute(t, p, pkcs11.CKA_EXTRACTABLE) || !attribute(t, p, pkcs11.CKA_PRIVATE) {
-					t.Error("the generated key is not guarded")
-				}
-				if _, err := try(t, text, true); !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), "a key already") {
-					t.Errorf("generated twice: %v", err)
-				}
+				require.True(t, attribute(t, p, pkcs11.CKA_SENSITIVE), "the generated key is not guarded")
+				require.False(t, attribute(t, p, pkcs11.CKA_EXTRACTABLE), "the generated key is not guarded")
+				require.True(t, attribute(t, p, pkcs11.CKA_PRIVATE), "the generated key is not guarded")
+				_, err := try(t, text, true)
+				require.ErrorIs(t, err, kek.ErrUnavailable)
+				require.ErrorContains(t, err, "already has a key", "generated twice")
 			}
 			blob, err := open(t, text, false).Wrap(t.Context(), key())
-			must(t, err)
-			if !strings.Contains(c.ways, string(blob[2])) {
-				t.Errorf("it was wrapped in way %d", blob[2])
-			}
+			require.NoError(t, err)
+			require.Contains(t, c.ways, string(blob[2]), "it was wrapped in way %d", blob[2])
 			other := "pkcs11:token=other;object=other-of-" + name + query(softHSM, "pin")
 			if strings.Contains(c.path, "private") {
 				other = strings.Replace(other, "?", ";type=private?", 1)
@@ -185,9 +175,9 @@ func missing() []string {
 // refuses opens a URI that cannot be used, and looks for words in the error.
 func refuses(t *testing.T, text, words string) {
 	t.Helper()
-	if _, err := try(t, text, false); !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), words) {
-		t.Errorf("%s: %v; want %q", text, err, words)
-	}
+	_, err := try(t, text, false)
+	require.ErrorIs(t, err, kek.ErrUnavailable)
+	require.ErrorContains(t, err, words)
 }
 
 func TestReasons(t *testing.T) {
@@ -198,25 +188,23 @@ func TestReasons(t *testing.T) {
 	aes(t, "twin", pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT)
 	aes(t, "twin2", pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT)
 	p := open(t, uri("object=twin2"), false)
-	must(t, p.module.SetAttributeValue(p.key.session, p.key.handle, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, "twin")}))
+	label := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, "twin")}
+	require.NoError(t, p.module.SetAttributeValue(p.key.session, p.key.handle, label))
 	refuses(t, uri("object=twin"), "more than one key")
 	aes(t, "useless")
-	if _, err := open(t, uri("object=useless"), false).Wrap(t.Context(), key()); !errors.Is(err, kek.ErrUnavailable) {
-		t.Errorf("a key that may do nothing: %v", err)
-	}
+	_, err := open(t, uri("object=useless"), false).Wrap(t.Context(), key())
+	require.ErrorIs(t, err, kek.ErrUnavailable, "a key that may do nothing")
 }
 
 // TestWrongPINIsTriedOnce: one wrong PIN costs one of the HSM's tries, however often
 // the KEK is opened with it; a KEK that is opened for a counter costs none.
 func TestWrongPINIsTriedOnce(t *testing.T) {
 	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", "counted", "--pin", userPIN, "--so-pin", "87654321").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	require.NoError(t, err, "%s", out)
 	file := filepath.Join(t.TempDir(), "pin")
-	must(t, os.WriteFile(file, []byte("7654321\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("7654321\n"), 0o600))
 	u, err := kek.Parse("pkcs11:token=counted;object=x?module-path=" + softHSM + "&pin-source=file:" + file)
-	must(t, err)
+	require.NoError(t, err)
 	env := kek.Env{Dir: dir(), Refused: new(kek.Refusals), Log: slog.New(slog.DiscardHandler)}
 	for i, want := range []string{"refuses the PIN", "was refused before", "was refused before"} {
 		_, err := new(Modules).Open(t.Context(), u, env)
@@ -224,60 +212,58 @@ func TestWrongPINIsTriedOnce(t *testing.T) {
 			t.Errorf("time %d: %v; want %q", i+1, err, want)
 		}
 	}
-	must(t, os.WriteFile(file, []byte(userPIN+"\n"), 0o600))
-	if _, err := new(Modules).Open(t.Context(), u, env); err == nil || !strings.Contains(err.Error(), "no key that fits") {
-		t.Errorf("with the right PIN: %v", err)
-	}
+	require.NoError(t, os.WriteFile(file, []byte(userPIN+"\n"), 0o600))
+	_, err = new(Modules).Open(t.Context(), u, env)
+	require.Error(t, err, "with the right PIN: %v", err)
+	require.ErrorContains(t, err, "no key that fits", "with the right PIN")
 	env.Count = true
-	if _, err := new(Modules).Open(t.Context(), u, env); !errors.Is(err, kek.ErrCountsNothing) {
-		t.Errorf("for a counter: %v", err)
-	}
+	_, err = new(Modules).Open(t.Context(), u, env)
+	require.ErrorIs(t, err, kek.ErrCountsNothing, "for a counter")
 }
 
 // TestKeyDeleted deletes the key while a provider has it.
 func TestKeyDeleted(t *testing.T) {
 	p := open(t, uri("object=doomed"), true)
 	blob, err := p.Wrap(t.Context(), key())
-	must(t, err)
-	must(t, p.module.DestroyObject(p.key.session, p.key.handle))
-	if _, err := p.Unwrap(t.Context(), blob); !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), "was it deleted") {
-		t.Errorf("unwrap: %v", err)
-	}
-	if _, err := p.Status(t.Context()); !errors.Is(err, kek.ErrUnavailable) {
-		t.Errorf("status: %v", err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, p.module.DestroyObject(p.key.session, p.key.handle))
+	_, err = p.Unwrap(t.Context(), blob)
+	require.ErrorIs(t, err, kek.ErrUnavailable)
+	require.ErrorContains(t, err, "was it deleted", "unwrap")
+	_, err = p.Status(t.Context())
+	require.ErrorIs(t, err, kek.ErrUnavailable, "status")
 }
 
 // TestComesBack takes the session, and the whole module, from a provider.
 func TestComesBack(t *testing.T) {
 	p := open(t, uri("object=lost"), true)
 	blob, err := p.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	for name, lose := range map[string]func() error{
 		"session": func() error { return p.module.CloseSession(p.key.session) },
 		"login":   func() error { return p.module.Logout(p.key.session) },
 		"module":  func() error { return p.module.Finalize() },
 	} {
-		must(t, lose())
+		require.NoError(t, lose())
 		if got, err := p.Unwrap(t.Context(), blob); err != nil || !got.Equal(key()) {
 			t.Errorf("after the %s was lost: %v", name, err)
 		}
 	}
 }
 
-// TestModuleBeginsAnew has one provider make the module begin anew, under
-// another one that has a session with the same number.
-func TestModuleBeginsAnew(t *testing.T) {
+// TestModuleRestarts has one provider initialize the module again while another one has a
+// session with the same number.
+func TestModuleRestarts(t *testing.T) {
 	open(t, uri("object=first"), true)
 	open(t, uri("object=second"), true)
 	var modules Modules
 	var both [2]*provider
 	for i, path := range []string{"object=first", "object=second"} {
 		u, err := kek.Parse(uri(path))
-		must(t, err)
+		require.NoError(t, err)
 		p, err := modules.Open(t.Context(), u, kek.Env{Dir: dir()})
-		must(t, err)
-		t.Cleanup(func() { must(t, p.Close()) })
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, p.Close()) })
 		both[i] = p.(*provider)
 	}
 	if both[0].module != both[1].module {
@@ -286,7 +272,7 @@ func TestModuleBeginsAnew(t *testing.T) {
 	var blobs [2][]byte
 	for i, p := range both {
 		blob, err := p.Wrap(t.Context(), key())
-		must(t, err)
+		require.NoError(t, err)
 		blobs[i] = blob
 	}
 	both[0].module.mu.Lock()

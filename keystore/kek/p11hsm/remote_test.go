@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"vtoken/keystore/kek"
+
+	"github.com/stretchr/testify/require"
 )
 
 // server is an HSM in another process: SoftHSM behind p11-kit server, which
@@ -27,8 +29,8 @@ func (s *server) start(t *testing.T) {
 	s.cmd = exec.Command("/usr/libexec/p11-kit/p11-kit-server", "--foreground", "--name", s.socket, "--provider", softHSM, "pkcs11:token=kek")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it has a process for each connection
 	out, err := s.cmd.StdoutPipe()
-	must(t, err)
-	must(t, s.cmd.Start())
+	require.NoError(t, err)
+	require.NoError(t, s.cmd.Start())
 	for lines := bufio.NewScanner(out); lines.Scan(); { // it prints its process id when it listens
 		if strings.HasPrefix(lines.Text(), "P11_KIT_SERVER_PID=") {
 			return
@@ -39,21 +41,18 @@ func (s *server) start(t *testing.T) {
 
 func (s *server) stop(t *testing.T) {
 	t.Helper()
-	must(t, syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL))
-	if err := s.cmd.Wait(); err == nil {
-		t.Error("p11-kit server ended by itself")
-	}
-	must(t, os.RemoveAll(s.socket))
+	require.NoError(t, syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL))
+	require.Error(t, s.cmd.Wait(), "p11-kit server ended by itself")
+	require.NoError(t, os.RemoveAll(s.socket))
 }
 
 // TestHSMComesBack has the HSM go away while a provider uses it.
 func TestHSMComesBack(t *testing.T) {
 	found, err := filepath.Glob("/usr/lib/*/pkcs11/p11-kit-client.so")
-	if err != nil || len(found) == 0 {
-		t.Fatalf("no p11-kit-client.so (package p11-kit-modules): %v", err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, found, "no p11-kit-client.so (package p11-kit-modules)")
 	short, err := os.MkdirTemp("", "p11") // for the socket's path
-	must(t, err)
+	require.NoError(t, err)
 	defer os.RemoveAll(short)
 	open(t, uri("object=remote;type=private"), true)
 	s := &server{socket: filepath.Join(short, "s")}
@@ -61,7 +60,7 @@ func TestHSMComesBack(t *testing.T) {
 	s.start(t)
 	p := open(t, "pkcs11:token=kek;object=remote;type=private"+query(found[0], "pin"), false)
 	blob, err := p.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	for range 2 {
 		s.stop(t)
 		if _, err := p.Unwrap(t.Context(), blob); !errors.Is(err, kek.ErrUnavailable) {

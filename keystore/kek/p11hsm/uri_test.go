@@ -1,13 +1,14 @@
 package p11hsm
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"vtoken/keystore/kek"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestParse(t *testing.T) {
@@ -17,9 +18,7 @@ func TestParse(t *testing.T) {
 		"pkcs11:serial=1;model=a%20b;manufacturer=c;id=x?module-path=/m%26.so": {serial: "1", model: "a b", manufacturer: "c", id: "x", module: "/m&.so"},
 	} {
 		u, err := kek.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if got, err := parse(u); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
@@ -31,23 +30,19 @@ func TestModuleIsChecked(t *testing.T) {
 	file := filepath.Join(dir, "m.so")
 	write := func(mode, folder os.FileMode) string {
 		for _, err := range []error{os.WriteFile(file, nil, 0o600), os.Chmod(file, mode), os.Chmod(dir, folder)} {
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 		}
 		return file
 	}
-	if _, err := checkModule(write(0o755, 0o755), "/data"); err != nil {
-		t.Error(err)
-	}
+	_, err := checkModule(write(0o755, 0o755), "/data")
+	require.NoError(t, err)
 	for _, path := range []string{write(0o775, 0o755), filepath.Join(dir, "none.so")} {
 		if _, err := checkModule(path, "/data"); !errors.Is(err, kek.ErrUnavailable) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	if _, err := checkModule(write(0o755, 0o777), "/data"); !errors.Is(err, kek.ErrUnavailable) {
-		t.Errorf("in a folder that all may write: %v", err)
-	}
+	_, err = checkModule(write(0o755, 0o777), "/data")
+	require.ErrorIs(t, err, kek.ErrUnavailable, "in a folder that all may write")
 }
 
 func FuzzURI(f *testing.F) {
@@ -76,13 +71,10 @@ func FuzzBlob(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b, err := parseBlob(in)
 		if err != nil {
-			if !errors.Is(err, kek.ErrWrongKey) {
-				t.Error(err)
-			}
+			require.ErrorIs(t, err, kek.ErrWrongKey)
 			return
 		}
-		if again := append(b.header(), b.sealed...); !bytes.Equal(again, in) {
-			t.Errorf("%x becomes %x", in, again)
-		}
+		again := append(b.header(), b.sealed...)
+		require.Equal(t, in, again, "%x becomes %x", in, again)
 	})
 }

@@ -12,16 +12,14 @@ import (
 	"vtoken/keystore/kek/kektest"
 	"vtoken/keystore/kek/passphrase"
 	"vtoken/vtoken/secret"
+
+	"github.com/stretchr/testify/require"
 )
 
 func write(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(path, []byte(text), mode))
+	require.NoError(t, os.Chmod(path, mode))
 }
 
 func TestProvider(t *testing.T) {
@@ -46,32 +44,28 @@ func TestGenerate(t *testing.T) {
 	u := kek.URI{Scheme: "passphrase", Opaque: "file=" + path}
 	env := kek.Env{Dir: t.TempDir(), Generate: true, Log: slog.New(slog.DiscardHandler)}
 	p, err := passphrase.Open(t.Context(), u, env)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	key := secret.Bytes("0123456789abcdef")
 	blob, err := p.Wrap(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	text, err := os.ReadFile(path)
 	info, statErr := os.Stat(path)
-	if err != nil || statErr != nil || len(text) != 33 || info.Mode().Perm() != 0o600 {
-		t.Fatalf("%d bytes, %v, %v, %v", len(text), info, err, statErr)
-	}
-	if _, err := passphrase.Open(t.Context(), u, env); !errors.Is(err, kek.ErrUnavailable) || !errors.Is(err, fs.ErrExist) {
-		t.Errorf("generated twice: %v", err)
-	}
-	if again, err := os.ReadFile(path); err != nil || string(again) != string(text) {
-		t.Error("the passphrase was replaced")
-	}
+	require.NoError(t, err, "%d bytes, %v, %v, %v", len(text), info, err, statErr)
+	require.NoError(t, statErr, "%d bytes, %v, %v, %v", len(text), info, err, statErr)
+	require.Len(t, text, 33, "%d bytes, %v, %v, %v", len(text), info, err, statErr)
+	require.EqualValues(t, 0o600, info.Mode().Perm(), "%d bytes, %v, %v, %v", len(text), info, err, statErr)
+	_, err = passphrase.Open(t.Context(), u, env)
+	require.ErrorIs(t, err, kek.ErrUnavailable)
+	require.ErrorIs(t, err, fs.ErrExist, "generated twice")
+	again, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(text), string(again), "the passphrase was replaced")
 	env.Generate = false
-	if p, err = passphrase.Open(t.Context(), u, env); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := p.Unwrap(t.Context(), blob); err != nil || !got.Equal(key) {
-		t.Errorf("it does not open: %v", err)
-	}
+	p, err = passphrase.Open(t.Context(), u, env)
+	require.NoError(t, err)
+	got, err := p.Unwrap(t.Context(), blob)
+	require.NoError(t, err)
+	require.True(t, got.Equal(key), "it does not open")
 }
 
 // One newline at the end does not count, whatever the editor did; more do.
@@ -81,16 +75,12 @@ func TestNewline(t *testing.T) {
 		write(t, filepath.Join(dir, "p"), text, 0o600)
 		p, err := passphrase.Open(t.Context(), kek.URI{Scheme: "passphrase", Opaque: "file=p"},
 			kek.Env{Dir: dir, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return p
 	}
 	key := secret.Bytes("0123456789abcdef")
 	blob, err := open("words").Wrap(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for text, want := range map[string]bool{"words": true, "words\n": true, "words\n\n": false, "words ": false} {
 		got, err := open(text).Unwrap(t.Context(), blob)
 		if (err == nil && got.Equal(key)) != want {
@@ -109,7 +99,7 @@ func TestGenerateInTheDataFolder(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
-	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
-		t.Errorf("%v, %v", made, err)
-	}
+	made, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, made)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/kek"
 )
@@ -79,9 +80,9 @@ func TestAdvice(t *testing.T) {
 			}
 		}
 	}
-	if err := refused("x", tpm2.TPMRCIntegrity); !errors.Is(err, kek.ErrWrongKey) || errors.Is(err, kek.ErrUnavailable) {
-		t.Error(err)
-	}
+	err := refused("x", tpm2.TPMRCIntegrity)
+	require.ErrorIs(t, err, kek.ErrWrongKey)
+	require.False(t, errors.Is(err, kek.ErrUnavailable))
 }
 
 func FuzzBlob(f *testing.F) {
@@ -91,17 +92,13 @@ func FuzzBlob(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b, err := parseBlob(in)
 		if err != nil {
-			if !errors.Is(err, kek.ErrWrongKey) {
-				t.Error(err)
-			}
+			require.ErrorIs(t, err, kek.ErrWrongKey)
 			return
 		}
-		if again := append(b.header(), b.sealed...); !bytes.Equal(again, in) {
-			t.Errorf("%x becomes %x", in, again)
-		}
-		if _, err := public(b); err != nil {
-			t.Error(err)
-		}
+		again := append(b.header(), b.sealed...)
+		require.Equal(t, in, again, "%x becomes %x", in, again)
+		_, err = public(b)
+		require.NoError(t, err)
 	})
 }
 
@@ -115,9 +112,8 @@ func FuzzURI(f *testing.F) {
 			return
 		}
 		to, err := parse(u)
-		if (err == nil) == (to.address == "" || to.network == "") || len(to.pcrs) > numPCRs {
-			t.Errorf("%q: %+v, %v", s, to, err)
-		}
+		require.NotEqual(t, to.address == "" || to.network == "", err == nil)
+		require.LessOrEqual(t, len(to.pcrs), numPCRs)
 		if err != nil && !errors.Is(err, kek.ErrURI) {
 			t.Error(err)
 		}

@@ -16,13 +16,12 @@ import (
 
 var _ kek.Counter = (*provider)(nil)
 
-// Counters are NV indices of the kind TPM2_NT_COUNTER (TPM 2.0 Part 1 section
-// 37.2.4), in the range of handles that is the owner's. What uses a counter is
-// an auth value, which is random and known to the store only, so that other
-// programs on this machine cannot count; the owner of the TPM can remove it. A
-// TPM begins a new counter above all that it ever had, so that removing one does
-// not set it back. The sessions are keyed by that auth value: an answer that is
-// not from the TPM with this counter is found out.
+// Counters are NV indices of type TPM2_NT_COUNTER (TPM 2.0 Part 1 section 37.2.4), in the
+// owner's range of handles. Using a counter takes an auth value, which is random and known
+// only to the store, so that other programs on this machine cannot increment it; the owner of
+// the TPM can remove it. A TPM starts a new counter above all that it ever had, so that
+// removing one does not set it back. The auth value keys the sessions: they detect an answer
+// that is not from the TPM with this counter.
 //
 // The name of a counter is
 //
@@ -82,8 +81,8 @@ func (c counter) public(written bool) *tpm2.TPMSNVPublic {
 	}
 }
 
-// named is the counter as it stands in commands, and authorized the same with
-// its auth value.
+// named returns the counter as a handle for commands, and authorized the same with its auth
+// value.
 func (c counter) named(written bool) (named tpm2.NamedHandle, authorized tpm2.AuthHandle, err error) {
 	name, err := tpm2.NVName(c.public(written))
 	if err != nil {
@@ -96,7 +95,7 @@ func (c counter) named(written bool) (named tpm2.NamedHandle, authorized tpm2.Au
 // NewCounter defines an NV index and increments it once, which gives it its
 // value.
 func (p *provider) NewCounter(ctx context.Context) (name secret.Bytes, value uint64, err error) {
-	err = p.with(ctx, func(pr *primary) error {
+	err = p.usePrimary(ctx, func(pr *primary) error {
 		name, err = pr.defineCounter()
 		return err
 	})
@@ -242,5 +241,5 @@ func (p *provider) connected(ctx context.Context, fn func(*conn) error) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	return c.roomy(func() error { return fn(c) })
+	return c.withFreeSlots(func() error { return fn(c) })
 }

@@ -3,10 +3,10 @@ package tpm
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/kektest/swtpm"
@@ -17,7 +17,7 @@ import (
 func newCounter(t *testing.T, p *provider) (secret.Bytes, uint64) {
 	t.Helper()
 	name, value, err := p.NewCounter(t.Context())
-	must(t, err)
+	require.NoError(t, err)
 	return name, value
 }
 
@@ -25,7 +25,7 @@ func newCounter(t *testing.T, p *provider) (secret.Bytes, uint64) {
 func value(t *testing.T, p *provider, name secret.Bytes) uint64 {
 	t.Helper()
 	v, err := p.ReadCounter(t.Context(), name)
-	must(t, err)
+	require.NoError(t, err)
 	return v
 }
 
@@ -36,44 +36,38 @@ func TestCounterCounts(t *testing.T) {
 	other, at := newCounter(t, p)
 	for n := range uint64(5) {
 		got, err := p.IncrementCounter(t.Context(), name)
-		if err != nil || got != first+n+1 || value(t, p, name) != got {
-			t.Fatalf("increment %d of a counter at %d: %d, %v", n, first, got, err)
-		}
+		require.NoError(t, err, "increment %d of a counter at %d: %d", n, first, got)
+		require.Equal(t, first+n+1, got, "increment %d of a counter at %d: %d", n, first, got)
+		require.Equal(t, got, value(t, p, name), "increment %d of a counter at %d: %d", n, first, got)
 	}
-	if got := value(t, p, other); got != at {
-		t.Errorf("another counter went from %d to %d", at, got)
-	}
-	must(t, tpm.Stop()) // as a power cut
-	if _, err := p.ReadCounter(t.Context(), name); !errors.Is(err, kek.ErrUnavailable) {
-		t.Errorf("without a TPM: %v", err)
-	}
-	must(t, tpm.Start())
-	if got := value(t, p, name); got != first+5 {
-		t.Errorf("after a restart %d, not %d", got, first+5)
-	}
+	got := value(t, p, other)
+	require.Equal(t, at, got, "another counter went from %d to %d", at, got)
+	require.NoError(t, tpm.Stop()) // as a power cut
+	_, err := p.ReadCounter(t.Context(), name)
+	require.ErrorIs(t, err, kek.ErrUnavailable, "without a TPM")
+	require.NoError(t, tpm.Start())
+	got = value(t, p, name)
+	require.Equal(t, first+5, got, "after a restart %d, not %d", got, first+5)
 	command(t, tpm, nothingLeft)
 }
 
-// Whoever has the TPM cannot set a counter back: removed and made anew, also at
-// the same handle, it goes on above.
+// The owner of the TPM cannot set a counter back: removed and made again, even at the same handle,
+// it goes on above its old value.
 func TestCounterNeverGoesBack(t *testing.T) {
 	tpm := start(t, swtpm.New)
 	p := mustOpen(t, tpm.URI())
 	name, _ := newCounter(t, p)
 	for range 3 {
 		_, err := p.IncrementCounter(t.Context(), name)
-		must(t, err)
+		require.NoError(t, err)
 	}
 	was := value(t, p, name)
 	c, err := parseCounter(name)
-	must(t, err)
-	must(t, p.RemoveCounter(t.Context(), name))
-	if _, err := p.ReadCounter(t.Context(), name); !errors.Is(err, kek.ErrNoCounter) {
-		t.Errorf("a removed counter: %v", err)
-	}
-	if err := p.RemoveCounter(t.Context(), name); !errors.Is(err, kek.ErrNoCounter) {
-		t.Errorf("remove a removed counter: %v", err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, p.RemoveCounter(t.Context(), name))
+	_, err = p.ReadCounter(t.Context(), name)
+	require.ErrorIs(t, err, kek.ErrNoCounter, "a removed counter")
+	require.ErrorIs(t, p.RemoveCounter(t.Context(), name), kek.ErrNoCounter, "remove a removed counter")
 	command(t, tpm, func(conn *conn) error { // another one at its handle, with another auth value
 		_, err := tpm2.NVDefineSpace{
 			AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)},
@@ -87,12 +81,11 @@ func TestCounterNeverGoesBack(t *testing.T) {
 	})
 	_, readErr := p.ReadCounter(t.Context(), name)
 	_, incErr := p.IncrementCounter(t.Context(), name)
-	if !errors.Is(readErr, kek.ErrNoCounter) || !errors.Is(incErr, kek.ErrNoCounter) || !strings.Contains(readErr.Error(), "the TPM was cleared") {
-		t.Errorf("another counter in its place: %v, %v", readErr, incErr)
-	}
-	if _, now := newCounter(t, p); now <= was {
-		t.Errorf("a new counter begins at %d, where one was at %d", now, was)
-	}
+	require.ErrorIs(t, readErr, kek.ErrNoCounter, "another counter in its place: %v, %v", readErr, incErr)
+	require.ErrorIs(t, incErr, kek.ErrNoCounter, "another counter in its place: %v, %v", readErr, incErr)
+	require.ErrorContains(t, readErr, "the TPM was cleared", "another counter in its place: %v, %v", readErr, incErr)
+	_, now := newCounter(t, p)
+	require.Greater(t, now, was, "a new counter begins at %d, where one was at %d", now, was)
 }
 
 func TestCounterOfClearedTPM(t *testing.T) {
@@ -103,12 +96,10 @@ func TestCounterOfClearedTPM(t *testing.T) {
 		_, err := tpm2.Clear{AuthHandle: tpm2.TPMRHLockout}.Execute(c)
 		return err
 	})
-	if _, err := p.IncrementCounter(t.Context(), name); !errors.Is(err, kek.ErrNoCounter) {
-		t.Errorf("%v", err)
-	}
-	if _, now := newCounter(t, p); now <= was {
-		t.Errorf("a new counter begins at %d, where one was at %d", now, was)
-	}
+	_, err := p.IncrementCounter(t.Context(), name)
+	require.ErrorIs(t, err, kek.ErrNoCounter)
+	_, now := newCounter(t, p)
+	require.Greater(t, now, was, "a new counter begins at %d, where one was at %d", now, was)
 }
 
 // Tries with a wrong auth value neither count for the TPM's lockout nor are kept
@@ -120,38 +111,34 @@ func TestCounterAndLockout(t *testing.T) {
 	wrong := name.Clone()
 	wrong[len(wrong)-1] ^= 1
 	for range 10 {
-		if _, err := p.IncrementCounter(t.Context(), wrong); !errors.Is(err, kek.ErrNoCounter) {
-			t.Fatalf("a wrong auth value: %v", err)
-		}
+		_, err := p.IncrementCounter(t.Context(), wrong)
+		require.ErrorIs(t, err, kek.ErrNoCounter, "a wrong auth value")
 	}
 	command(t, tpm, func(c *conn) error {
 		locked, err := lockedOut(c)
-		if locked {
-			t.Error("the TPM is locked out")
-		}
+		require.False(t, locked, "the TPM is locked out")
 		return err
 	})
-	if got := value(t, p, name); got != at {
-		t.Errorf("the counter went from %d to %d", at, got)
-	}
+	got := value(t, p, name)
+	require.Equal(t, at, got, "the counter went from %d to %d", at, got)
 }
 
 func TestCounterNames(t *testing.T) {
 	for range 100 {
 		name := newCounterName()
 		c, err := parseCounter(name)
-		if err != nil || len(c.auth) != counterAuth || bytes.IndexByte(c.auth, 0) >= 0 || len(name) > kek.MaxCounter {
-			t.Fatalf("%v, %v", c, err)
-		}
+		require.NoError(t, err)
+		require.Len(t, c.auth, counterAuth)
+		require.Less(t, bytes.IndexByte(c.auth, 0), 0)
+		require.LessOrEqual(t, len(name), kek.MaxCounter)
 	}
 }
 
 // A counter's name comes out of the store.
 func FuzzParseCounter(f *testing.F) {
 	seed := newCounterName()
-	if _, err := parseCounter(seed); err != nil {
-		f.Fatal(err)
-	}
+	_, err := parseCounter(seed)
+	require.NoError(f, err)
 	f.Add([]byte(seed))
 	f.Add([]byte(counterFormat))
 	f.Fuzz(func(t *testing.T, name []byte) {

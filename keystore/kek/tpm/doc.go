@@ -16,8 +16,8 @@
 // which the owner seed makes again each time), and the sealed object is part of
 // the wrapped key. Commands that carry the KEK are in sessions salted to the
 // primary, with encrypted parameters, and the primary's name is part of the
-// wrapped key: who listens between us and the TPM learns nothing, and who
-// answers in its place is found out.
+// wrapped key: an eavesdropper between us and the TPM learns nothing, and the sessions detect
+// another TPM.
 //
 // Clearing the TPM, or moving to another machine, makes the wrapped key
 // worthless for good; so does a changed PCR, as after an update of the
@@ -26,15 +26,15 @@
 // # Counters
 //
 // A counter (see [kek.Counter]) does stay in the TPM: it is an NV index, one for
-// each store, and survives everything but clearing the TPM. Its memory is made
-// for some hundred thousand increments, so who uses it is sparing.
+// each store, and survives everything but clearing the TPM. Its memory bears some hundred
+// thousand increments, so the store uses it sparingly.
 //
 // # Lockout
 //
 // A KEK without auth-file is exempt from the TPM's dictionary-attack counter:
 // it neither counts there nor is locked out by others. With auth-file a wrong
-// secret counts, once for each start of the daemon. PINs of tokens never reach
-// the TPM (S34).
+// secret counts, once for each start of the daemon. PINs of tokens never reach the TPM, where
+// wrong ones would lock out its other users, such as disk encryption (irtimmer/tpm2-pk11#75).
 //
 // # Format of a wrapped key
 //

@@ -6,15 +6,14 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// full are the answers of a TPM that has no room left.
+// full are the response codes of a TPM without a free slot.
 var full = [...]tpm2.TPMRC{tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCSessionHandles}
 
-// roomy runs a piece of work. A program that is killed in the middle of it leaves
-// keys and sessions in the TPM, which has room for three. The kernel's resource
-// manager removes them; behind a socket nobody does, so that it is done here when
-// there is no room left. Such a TPM serves one connection at a time, and it is
-// ours, so that what is in it belongs to nobody.
-func (c *conn) roomy(work func() error) error {
+// withFreeSlots runs work, and once more after it removed leftovers if the TPM had no free slot.
+// A program that is killed leaves keys and sessions in the TPM, which has slots for three. The
+// kernel's resource manager removes them; a software TPM behind a socket has none. It serves
+// one connection at a time, ours, so nothing in it is in use.
+func (c *conn) withFreeSlots(work func() error) error {
 	err := work()
 	if err == nil || c.managed {
 		return err

@@ -42,9 +42,9 @@ func TestLeftovers(t *testing.T) {
 					return nil
 				})
 				blob, err := p.Wrap(t.Context(), key())
-				must(t, err)
+				require.NoError(t, err)
 				_, err = p.Unwrap(t.Context(), blob)
-				must(t, err)
+				require.NoError(t, err)
 				at++
 				if got, err := p.IncrementCounter(t.Context(), counter); err != nil || got != at {
 					t.Errorf("the counter is at %d, not %d: %v", got, at, err)
@@ -62,7 +62,7 @@ func TestOtherCounters(t *testing.T) {
 	tpm := start(t, swtpm.New)
 	p := mustOpen(t, tpm.URI())
 	others, err := p.OtherCounters(t.Context(), nil)
-	must(t, err)
+	require.NoError(t, err)
 	require.Empty(t, others)
 	mine, _ := newCounter(t, p)
 	want := map[string]bool{}
@@ -70,7 +70,7 @@ func TestOtherCounters(t *testing.T) {
 	for range 3 {
 		name, _ := newCounter(t, p)
 		c, err := parseCounter(name)
-		must(t, err)
+		require.NoError(t, err)
 		want[c.String()] = true
 		names = append(names, name)
 	}
@@ -87,7 +87,7 @@ func TestOtherCounters(t *testing.T) {
 	listed := func(mine secret.Bytes) map[string]bool {
 		t.Helper()
 		others, err := p.OtherCounters(t.Context(), mine)
-		must(t, err)
+		require.NoError(t, err)
 		got := map[string]bool{}
 		for _, name := range others {
 			got[name] = true
@@ -96,14 +96,14 @@ func TestOtherCounters(t *testing.T) {
 		return got
 	}
 	require.Equal(t, want, listed(mine))
-	must(t, p.RemoveCounter(t.Context(), names[0]))
+	require.NoError(t, p.RemoveCounter(t.Context(), names[0]))
 	gone, err := parseCounter(names[0])
-	must(t, err)
+	require.NoError(t, err)
 	delete(want, gone.String())
 	require.Equal(t, want, listed(mine))
 	_, err = p.OtherCounters(t.Context(), secret.Bytes("no name"))
 	require.ErrorIs(t, err, kek.ErrNoCounter)
-	must(t, tpm.Stop())
+	require.NoError(t, tpm.Stop())
 	_, err = p.OtherCounters(t.Context(), mine)
 	require.ErrorIs(t, err, kek.ErrUnavailable)
 }

@@ -160,7 +160,7 @@ var errAuth = errors.New("the secret in auth-file is not the right one")
 func (p *primary) wrapped(b *blob) error {
 	if !bytes.Equal(p.name.Buffer, b.primary[:]) {
 		return fmt.Errorf("%w: it was wrapped by another TPM, or this one was cleared since; "+
-			"what only it could open is lost; open the store with another KEK, such as the recovery passphrase, then remove this one and add it anew", kek.ErrWrongKey)
+			"what only it could open is lost; open the store with another KEK, such as the recovery passphrase, then remove this one and add it again", kek.ErrWrongKey)
 	}
 	return nil
 }
@@ -242,5 +242,5 @@ func samePCRs(c *conn, want []pcr) error {
 		return nil
 	}
 	return fmt.Errorf("%w: PCR %s changed since the key was wrapped, as after an update of firmware or boot loader; "+
-		"open the store with another KEK, then remove this one and add it anew", kek.ErrUnavailable, strings.Join(changed, " and "))
+		"open the store with another KEK, then remove this one and add it again", kek.ErrUnavailable, strings.Join(changed, " and "))
 }

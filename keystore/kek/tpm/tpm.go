@@ -21,8 +21,8 @@ const (
 	protects    = "from everyone without this very TPM: a copied disk or backup is worthless"
 )
 
-// provider is a TPM. It connects anew for each piece of work, so that a TPM
-// that was away is there again without more ado.
+// provider is a TPM. It connects for each piece of work, so that it recovers when a TPM comes
+// back.
 type provider struct {
 	target target
 	uri    kek.URI
@@ -77,8 +77,8 @@ func readAuth(path string) (secret.Bytes, error) {
 	return base64.StdEncoding.AppendEncode(nil, sum[:24]), nil
 }
 
-// with connects, makes the primary, and runs fn.
-func (p *provider) with(ctx context.Context, fn func(*primary) error) (err error) {
+// usePrimary connects, makes the primary, and runs fn.
+func (p *provider) usePrimary(ctx context.Context, fn func(*primary) error) (err error) {
 	p.one.Lock()
 	defer p.one.Unlock()
 	c, err := dial(ctx, p.target)
@@ -86,7 +86,7 @@ func (p *provider) with(ctx context.Context, fn func(*primary) error) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	return c.roomy(func() error { return withPrimary(c, fn) })
+	return c.withFreeSlots(func() error { return withPrimary(c, fn) })
 }
 
 // Wrap seals a fresh KEK in the TPM and encrypts the key under it.
@@ -95,7 +95,7 @@ func (p *provider) Wrap(ctx context.Context, key secret.Bytes) ([]byte, error) {
 	defer fresh.Wipe()
 	_, _ = rand.Read(fresh)
 	b := &blob{auth: len(p.auth) > 0}
-	err := p.with(ctx, func(pr *primary) (err error) {
+	err := p.usePrimary(ctx, func(pr *primary) (err error) {
 		if err := p.sameTPM(pr); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (p *provider) Unwrap(ctx context.Context, wrapped []byte) (secret.Bytes, er
 	}
 	var key secret.Bytes
 	defer func() { key.Wipe() }()
-	err = p.with(ctx, func(pr *primary) (err error) {
+	err = p.usePrimary(ctx, func(pr *primary) (err error) {
 		key, err = pr.unseal(b, auth)
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/kektest"
@@ -19,43 +20,36 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // start starts a software TPM that ends with the test.
 func start(t *testing.T, with func(dir string) (*swtpm.TPM, error)) *swtpm.TPM {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tpm") // short, for the socket's path
-	must(t, err)
+	require.NoError(t, err)
 	tpm, err := with(dir)
 	t.Cleanup(func() {
 		if tpm != nil {
-			must(t, tpm.Stop())
+			require.NoError(t, tpm.Stop())
 		}
-		must(t, os.RemoveAll(dir))
+		require.NoError(t, os.RemoveAll(dir))
 	})
-	must(t, err)
+	require.NoError(t, err)
 	return tpm
 }
 
 func mustOpen(t *testing.T, uri string) *provider {
 	t.Helper()
 	u, err := kek.Parse(uri)
-	must(t, err)
+	require.NoError(t, err)
 	p, err := Open(t.Context(), u, kek.Env{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
-	must(t, err)
-	t.Cleanup(func() { must(t, p.Close()) })
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p.(*provider)
 }
 
 func secretFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "auth")
-	must(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -63,12 +57,12 @@ func secretFile(t *testing.T, text string) string {
 func command(t *testing.T, tpm *swtpm.TPM, fn func(*conn) error) {
 	t.Helper()
 	u, err := kek.Parse(tpm.URI())
-	must(t, err)
+	require.NoError(t, err)
 	to, err := parse(u)
-	must(t, err)
+	require.NoError(t, err)
 	c, err := dial(t.Context(), to)
-	must(t, err)
-	must(t, errors.Join(fn(c), c.close()))
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(fn(c), c.close()))
 }
 
 func TestProvider(t *testing.T) {
@@ -124,27 +118,24 @@ func key() secret.Bytes { return secret.Bytes(strings.Repeat("k", 32)) }
 func refuses(t *testing.T, p *provider, blob []byte, want error, words string) {
 	t.Helper()
 	_, err := p.Unwrap(t.Context(), blob)
-	if !errors.Is(err, want) || !strings.Contains(err.Error(), words) {
-		t.Errorf("%v; want %q", err, words)
-	}
+	require.ErrorIs(t, err, want)
+	require.ErrorContains(t, err, words)
 }
 
 func TestRestartKeepsAndClearLoses(t *testing.T) {
 	tpm := start(t, swtpm.New)
 	p := mustOpen(t, tpm.URI()+"?pcrs=7")
 	blob, err := p.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 
-	must(t, tpm.Stop())
+	require.NoError(t, tpm.Stop())
 	refuses(t, p, blob, kek.ErrUnavailable, "no TPM answers at")
-	if _, err := p.Status(t.Context()); !errors.Is(err, kek.ErrUnavailable) {
-		t.Errorf("status of a TPM that is off: %v", err)
-	}
-	must(t, tpm.Start())
+	_, err = p.Status(t.Context())
+	require.ErrorIs(t, err, kek.ErrUnavailable, "status of a TPM that is off")
+	require.NoError(t, tpm.Start())
 	got, err := p.Unwrap(t.Context(), blob)
-	if err != nil || !got.Equal(key()) {
-		t.Fatalf("after a restart: %v", err)
-	}
+	require.NoError(t, err)
+	require.True(t, got.Equal(key()), "after a restart")
 
 	command(t, tpm, func(c *conn) error {
 		_, err := tpm2.Clear{AuthHandle: tpm2.TPMRHLockout}.Execute(c)
@@ -157,9 +148,9 @@ func TestChangedPCR(t *testing.T) {
 	tpm := start(t, swtpm.New)
 	bound, free := mustOpen(t, tpm.URI()+"?pcrs=7+11+16"), mustOpen(t, tpm.URI())
 	b1, err := bound.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	b2, err := free.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	command(t, tpm, func(c *conn) error {
 		for _, i := range []tpm2.TPMHandle{11, 16} {
 			_, err := tpm2.PCRExtend{
@@ -173,18 +164,16 @@ func TestChangedPCR(t *testing.T) {
 		return nil
 	})
 	refuses(t, bound, b1, kek.ErrUnavailable, "PCR 11 and 16 changed")
-	if got, err := free.Unwrap(t.Context(), b2); err != nil || !got.Equal(key()) {
-		t.Errorf("a KEK without PCRs: %v", err)
-	}
+	got, err := free.Unwrap(t.Context(), b2)
+	require.NoError(t, err)
+	require.True(t, got.Equal(key()), "a KEK without PCRs")
 	// The TPM itself holds to the policy, whatever is compared before it.
-	err = bound.with(t.Context(), func(pr *primary) error {
+	err = bound.usePrimary(t.Context(), func(pr *primary) error {
 		parsed, err := parseBlob(b1)
-		must(t, err)
+		require.NoError(t, err)
 		return parsed.fulfilNow(pr)
 	})
-	if err == nil {
-		t.Error("the TPM fulfils the policy of other PCRs")
-	}
+	require.Error(t, err, "the TPM fulfils the policy of other PCRs")
 	command(t, tpm, nothingLeft)
 }
 
@@ -203,18 +192,18 @@ func TestWrongAuthCountsAndLocksOut(t *testing.T) {
 	right := mustOpen(t, tpm.URI()+"?auth-file="+secretFile(t, "right"))
 	wrong := mustOpen(t, tpm.URI()+"?auth-file="+secretFile(t, "wrong"))
 	blob, err := right.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	open, err := free.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 
 	refuses(t, free, blob, kek.ErrWrongKey, "has no auth-file")
 	for range 3 { // that many are allowed by a software TPM
 		refuses(t, wrong, blob, kek.ErrUnavailable, "the secret in auth-file is not the right one")
 	}
 	refuses(t, right, blob, kek.ErrUnavailable, "locked out")
-	if _, err := right.Status(t.Context()); !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), "locked out") {
-		t.Errorf("status: %v", err)
-	}
+	_, err = right.Status(t.Context())
+	require.ErrorIs(t, err, kek.ErrUnavailable)
+	require.ErrorContains(t, err, "locked out", "status")
 	if got, err := free.Unwrap(t.Context(), open); err != nil || !got.Equal(key()) { // what needs no auth value is not locked out
 		t.Errorf("in lockout: %v", err)
 	}
@@ -229,9 +218,9 @@ func TestWrongAuthCountsAndLocksOut(t *testing.T) {
 		}
 		return nil
 	})
-	if got, err := right.Unwrap(t.Context(), blob); err != nil || !got.Equal(key()) {
-		t.Errorf("after the lockout was cleared: %v", err)
-	}
+	got, err := right.Unwrap(t.Context(), blob)
+	require.NoError(t, err)
+	require.True(t, got.Equal(key()), "after the lockout was cleared")
 }
 
 // TestWrongAuthIsTriedOnce: where wrong secrets are remembered, one of them does
@@ -242,14 +231,14 @@ func TestWrongAuthIsTriedOnce(t *testing.T) {
 	wrong := mustOpen(t, tpm.URI()+"?auth-file="+secretFile(t, "wrong"))
 	wrong.failed = new(kek.Refusals)
 	blob, err := right.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	refuses(t, wrong, blob, kek.ErrUnavailable, "the secret in auth-file is not the right one")
 	for range 5 { // more than a software TPM allows
 		refuses(t, wrong, blob, kek.ErrUnavailable, "was refused before")
 	}
-	if got, err := right.Unwrap(t.Context(), blob); err != nil || !got.Equal(key()) {
-		t.Errorf("the right secret: %v", err)
-	}
+	got, err := right.Unwrap(t.Context(), blob)
+	require.NoError(t, err)
+	require.True(t, got.Equal(key()), "the right secret")
 }
 
 func TestOwnerPassword(t *testing.T) {
@@ -259,34 +248,33 @@ func TestOwnerPassword(t *testing.T) {
 		_, err := tpm2.HierarchyChangeAuth{AuthHandle: tpm2.TPMRHOwner, NewAuth: tpm2.TPM2BAuth{Buffer: []byte("x")}}.Execute(c)
 		return err
 	})
-	if _, err := p.Wrap(t.Context(), key()); !errors.Is(err, kek.ErrUnavailable) || !strings.Contains(err.Error(), "tpm2_changeauth") {
-		t.Errorf("%v", err)
-	}
+	_, err := p.Wrap(t.Context(), key())
+	require.ErrorIs(t, err, kek.ErrUnavailable)
+	require.ErrorContains(t, err, "tpm2_changeauth")
 }
 
 func TestCancelled(t *testing.T) {
 	p := mustOpen(t, start(t, swtpm.New).URI())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.Wrap(ctx, key()); !errors.Is(err, kek.ErrUnavailable) {
-		t.Errorf("%v", err)
-	}
+	_, err := p.Wrap(ctx, key())
+	require.ErrorIs(t, err, kek.ErrUnavailable)
 }
 
-// TestRotationKnowsTheTPM: what was wrapped by one TPM is not wrapped anew by another
-// one that answers in its place.
+// TestRotationKnowsTheTPM: a key that one TPM wrapped is not wrapped again by another TPM that
+// answers in its place.
 func TestRotationKnowsTheTPM(t *testing.T) {
 	tpm, other := start(t, swtpm.New), start(t, swtpm.New)
 	blob, err := mustOpen(t, tpm.URI()).Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	for uri, want := range map[string]error{tpm.URI(): nil, other.URI(): kek.ErrWrongKey} {
 		u, err := kek.Parse(uri)
-		must(t, err)
+		require.NoError(t, err)
 		p, err := Open(t.Context(), u, kek.Env{Dir: t.TempDir(), Before: blob, Log: slog.New(slog.DiscardHandler)})
-		must(t, err)
+		require.NoError(t, err)
 		if _, err := p.Wrap(t.Context(), key()); !errors.Is(err, want) {
-			t.Errorf("wrapping anew: %v, want %v", err, want)
+			t.Errorf("wrapping again: %v, want %v", err, want)
 		}
-		must(t, p.Close())
+		require.NoError(t, p.Close())
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"vtoken/keystore/kek/kektest/swtpm"
+
+	"github.com/stretchr/testify/require"
 )
 
 // wire is what goes between a program and its TPM, and can be listened to: an
@@ -35,7 +37,7 @@ func tap(t *testing.T, tpm *swtpm.TPM) (w *wire, socket string) {
 	t.Helper()
 	w, socket = new(wire), filepath.Join(filepath.Dir(tpm.Socket()), "tap")
 	l, err := net.Listen("unix", socket)
-	must(t, err)
+	require.NoError(t, err)
 	var pipes sync.WaitGroup
 	t.Cleanup(func() { _ = l.Close(); pipes.Wait() })
 	pipes.Go(func() {
@@ -68,24 +70,23 @@ func TestNothingSecretOnTheWire(t *testing.T) {
 	w, socket := tap(t, start(t, swtpm.New))
 	p := mustOpen(t, "tpm2:unix="+socket+"?pcrs=7&auth-file="+secretFile(t, "something secret"))
 	wrapped, err := p.Wrap(t.Context(), key())
-	must(t, err)
+	require.NoError(t, err)
 	b, err := parseBlob(wrapped)
-	must(t, err)
+	require.NoError(t, err)
 	var unsealed []byte
-	must(t, p.with(t.Context(), func(pr *primary) (err error) {
+	require.NoError(t, p.usePrimary(t.Context(), func(pr *primary) (err error) {
 		unsealed, err = pr.unseal(b, p.auth)
 		return err
 	}))
 	name, value, err := p.NewCounter(t.Context())
-	must(t, err)
-	if next, err := p.IncrementCounter(t.Context(), name); err != nil || next != value+1 {
-		t.Errorf("the counter is at %d after %d: %v", next, value, err)
-	}
+	require.NoError(t, err)
+	next, err := p.IncrementCounter(t.Context(), name)
+	require.NoError(t, err, "the counter is at %d after %d", next, value)
+	require.Equal(t, value+1, next, "the counter is at %d after %d", next, value)
 	c, err := parseCounter(name)
-	must(t, err)
-	if len(unsealed) != keySize || !w.has(b.private) {
-		t.Fatal("the wire is not listened to; the test tests nothing")
-	}
+	require.NoError(t, err)
+	require.Len(t, unsealed, keySize, "the wire is not listened to; the test tests nothing")
+	require.True(t, w.has(b.private), "the wire is not listened to; the test tests nothing")
 	for what, secret := range map[string][]byte{"KEK": unsealed, "auth value": p.auth, "counter's secret": c.auth, "root key": key()} {
 		if w.has(secret) {
 			t.Errorf("the %s went over the wire in the clear", what)

@@ -249,8 +249,8 @@ func commit(tx *bbolt.Tx) (err error) {
 	return tx.Commit()
 }
 
-// failed says what a failed commit means: the old state stands, or, where the
-// meta page of the transaction may have reached the file, nobody knows.
+// failed returns the error of a failed commit. The old state holds, unless the meta page of the
+// transaction may have reached the file: then the outcome is unknown, and the engine breaks.
 func (e *Engine) failed(id int, cause error) error {
 	cause = classify(cause)
 	tx, err := e.begin(false)
@@ -323,7 +323,7 @@ func recovered(err *error, doing string) {
 // classify wraps an error of bbolt or of the system in the kv error that it is.
 func classify(err error) error {
 	if errors.Is(err, berrors.ErrMaxSizeReached) {
-		return fmt.Errorf("%w: the store file has %d GiB, which is the most that one may have; delete tokens and objects that nobody needs, or have some tenants in another store: %w",
+		return fmt.Errorf("%w: the store file has %d GiB, which is the limit; delete unused tokens and objects, or move some tenants to another store: %w",
 			kv.ErrNoSpace, mapSize>>30, err)
 	}
 	for _, row := range errorTable {

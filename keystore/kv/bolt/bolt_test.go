@@ -13,15 +13,15 @@ import (
 
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/kvtest"
+
+	"github.com/stretchr/testify/require"
 )
 
 func create(t testing.TB) (*Engine, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store.db")
 	e, err := Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return e, path
 }
 
@@ -56,13 +56,9 @@ func grown(t testing.TB, keys int) (path string, want map[string]string) {
 			}
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, e.Close())
 	return path, want
 }
 
@@ -71,9 +67,7 @@ func TestCheckAccepts(t *testing.T) {
 	for _, keys := range []int{10, 300, 3000} {
 		path, want := grown(t, keys)
 		e, err := Open(path)
-		if err != nil {
-			t.Fatalf("%d keys: %v", keys, err)
-		}
+		require.NoError(t, err, "%d keys", keys)
 		if got := kvtest.Dump(t, e); !maps.Equal(got, want) {
 			t.Errorf("%d keys: read back other ones", keys)
 		}
@@ -113,9 +107,7 @@ func use(path string) error {
 func TestDamaged(t *testing.T) {
 	path, _ := grown(t, 300)
 	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(5, 6))
 	refused := 0
 	for range 250 {
@@ -123,27 +115,19 @@ func TestDamaged(t *testing.T) {
 		page := rng.IntN(len(bytes.TrimRight(good, "\x00"))/4096 + 1)
 		at := page*4096 + rng.IntN(200)
 		bad[at] ^= byte(1 + rng.IntN(255))
-		if err := os.WriteFile(path, bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(path, bad, 0o600))
 		if err := use(path); err != nil {
 			refused++
-			if !errors.Is(err, kv.ErrCorrupt) {
-				t.Fatalf("byte %d: %v", at, err)
-			}
+			require.ErrorIs(t, err, kv.ErrCorrupt, "byte %d", at)
 		}
 	}
-	if refused < 50 {
-		t.Errorf("only %d of 250 were refused", refused)
-	}
+	require.GreaterOrEqual(t, refused, 50, "only %d of 250 were refused", refused)
 }
 
 func FuzzCheck(f *testing.F) {
 	path, _ := grown(f, 60)
 	good, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	good = bytes.TrimRight(good, "\x00")
 	good = append(good, make([]byte, 8192)...)
 	for _, at := range []int{0, 20, 4096 + 70, 8192 + 8, 12288 + 30} {
@@ -160,29 +144,20 @@ func FuzzCheck(f *testing.F) {
 
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing: %v", err)
-	}
-	if _, err := Open(dir); err == nil {
-		t.Error("a folder was opened")
-	}
+	_, err := Open(filepath.Join(dir, "none"))
+	require.ErrorIs(t, err, fs.ErrNotExist, "missing")
+	_, err = Open(dir)
+	require.Error(t, err, "a folder was opened")
 	e, path := create(t)
-	if _, err := Create(path); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("made twice: %v", err)
-	}
-	if _, err := Open(path); !errors.Is(err, kv.ErrLocked) {
-		t.Errorf("opened twice: %v", err)
-	}
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
+	_, err = Create(path)
+	require.ErrorIs(t, err, fs.ErrExist, "made twice")
+	_, err = Open(path)
+	require.ErrorIs(t, err, kv.ErrLocked, "opened twice")
+	require.NoError(t, e.Close())
 	link := filepath.Join(dir, "link")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(link); err == nil {
-		t.Error("a symbolic link was followed")
-	}
+	require.NoError(t, os.Symlink(path, link))
+	_, err = Open(link)
+	require.Error(t, err, "a symbolic link was followed")
 }
 
 // After a commit of which nobody knows whether it reached the disk, updates are
@@ -192,29 +167,20 @@ func TestBroken(t *testing.T) {
 	defer e.Close()
 	cause := errors.New("input/output error")
 	tx, err := e.begin(false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	id := tx.ID()
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.failed(id+1, cause); errors.Is(err, kv.ErrBroken) || !errors.Is(err, cause) {
-		t.Errorf("the meta page is the old one: %v", err)
-	}
+	require.NoError(t, tx.Rollback())
+	err = e.failed(id+1, cause)
+	require.False(t, errors.Is(err, kv.ErrBroken), "the meta page is the old one: %v", err)
+	require.ErrorIs(t, err, cause, "the meta page is the old one")
 	nothing := func(kv.Writer) error { return nil }
-	if err := e.Update(nothing); err != nil {
-		t.Errorf("and updates go on: %v", err)
-	}
-	if err := e.failed(id, cause); !errors.Is(err, kv.ErrBroken) || !errors.Is(err, cause) {
-		t.Errorf("the meta page is the new one: %v", err)
-	}
-	if err := e.Update(nothing); !errors.Is(err, kv.ErrBroken) {
-		t.Errorf("and updates: %v", err)
-	}
-	if got := kvtest.Dump(t, e); len(got) != 0 {
-		t.Errorf("reading: %v", got)
-	}
+	require.NoError(t, e.Update(nothing), "and updates go on")
+	err = e.failed(id, cause)
+	require.ErrorIs(t, err, kv.ErrBroken)
+	require.ErrorIs(t, err, cause, "the meta page is the new one")
+	require.ErrorIs(t, e.Update(nothing), kv.ErrBroken, "and updates")
+	got := kvtest.Dump(t, e)
+	require.Empty(t, got, "reading: %v", got)
 }
 
 // A file that is renamed or replaced ends updates: what they wrote would not be found.
@@ -226,13 +192,9 @@ func TestFileReplaced(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "store.db")
 		e, err := Create(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		put := func() error { return e.Update(func(w kv.Writer) error { return w.Put([]byte("k"), []byte("v")) }) }
-		if err := errors.Join(put(), replace(path)); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, errors.Join(put(), replace(path)))
 		for range 2 {
 			if err := put(); !errors.Is(err, kv.ErrReplaced) || !errors.Is(err, kv.ErrBroken) {
 				t.Errorf("%s: %v", name, err)

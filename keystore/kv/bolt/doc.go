@@ -17,7 +17,7 @@
 // engine refuses all further updates with kv.ErrBroken until it is opened
 // again.
 //
-// # Both meta pages have to be good
+// # Both meta pages must be good
 //
 // bbolt keeps two meta pages and falls back to the older one where the newer
 // one is damaged, which takes back the last commit without a word. A meta page

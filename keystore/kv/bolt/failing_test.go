@@ -13,6 +13,8 @@ import (
 
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/kvtest"
+
+	"github.com/stretchr/testify/require"
 )
 
 // disk stands between bbolt and its file, and fails on demand. bbolt has no place for
@@ -29,9 +31,7 @@ type disk struct {
 func newDisk(t *testing.T, e *Engine) *disk {
 	t.Helper()
 	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { r.Close(); w.Close() })
 	db := reflect.ValueOf(e.db).Elem()
 	d := &disk{file: (**os.File)(unsafe.Pointer(db.FieldByName("file").UnsafeAddr())), bad: w}
@@ -75,15 +75,13 @@ func TestFailingDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e, path := create(t)
 			d := newDisk(t, e)
-			if err := put(e, "acknowledged"); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, put(e, "acknowledged"))
 			test.breaks(d)
 			err := put(e, "refused")
 			d.repair()
-			if err == nil || errors.Is(err, kv.ErrBroken) != test.broken || errors.Is(err, kv.ErrNoSpace) != strings.Contains(name, "full") {
-				t.Errorf("the update: %v", err)
-			}
+			require.Error(t, err, "the update: %v", err)
+			require.Equal(t, test.broken, errors.Is(err, kv.ErrBroken), "the update: %v", err)
+			require.Equal(t, strings.Contains(name, "full"), errors.Is(err, kv.ErrNoSpace), "the update: %v", err)
 			before := map[string]string{"key": "acknowledged"}
 			if got := kvtest.Dump(t, e); !maps.Equal(got, before) && !test.broken {
 				t.Errorf("there is %v", got)
@@ -94,9 +92,7 @@ func TestFailingDisk(t *testing.T) {
 				t.Errorf("an update after it: %v", err)
 			case !test.broken:
 				want = []string{"after"}
-				if err != nil {
-					t.Errorf("an update after it: %v", err)
-				}
+				require.NoError(t, err, "an update after it")
 			}
 			reopens(t, e, path, want)
 		})
@@ -106,19 +102,12 @@ func TestFailingDisk(t *testing.T) {
 // reopens looks for one of some values in a file that is opened again, and writes.
 func reopens(t *testing.T, e *Engine, path string, want []string) {
 	t.Helper()
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, e.Close())
 	e, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer e.Close()
 	got := kvtest.Dump(t, e)
-	if !strings.Contains(fmt.Sprint(want), got["key"]) || len(got) != 1 {
-		t.Errorf("opened again, there is %v, not one of %v", got, want)
-	}
-	if err := put(e, "again"); err != nil {
-		t.Error(err)
-	}
+	require.Contains(t, fmt.Sprint(want), got["key"], "opened again, there is %v, not one of %v", got, want)
+	require.Len(t, got, 1, "opened again, there is %v, not one of %v", got, want)
+	require.NoError(t, put(e, "again"))
 }

@@ -85,7 +85,7 @@ func (w writer) Scan(prefix, after []byte, fn func(key, value []byte) error) err
 type walk struct {
 	btree.MapIter[string, []byte]
 	prefix string
-	ok     bool // it stands at a key
+	ok     bool // it is at a key
 }
 
 func (w writer) from(prefix, after []byte) *walk {

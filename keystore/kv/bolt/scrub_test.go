@@ -20,9 +20,7 @@ var secretValue = []byte("what was deleted and must be gone")
 func inFile(t *testing.T, path string) int {
 	t.Helper()
 	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return bytes.Count(data, secretValue)
 }
 
@@ -44,9 +42,7 @@ func litter(t *testing.T, e *Engine) {
 			}
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	put(bytes.Repeat(secretValue, 100))
 	put(nil)
@@ -66,41 +62,28 @@ func scrubAll(e *Engine) (turns int, err error) {
 func TestScrub(t *testing.T) {
 	path, want := grown(t, 3000)
 	e, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	litter(t, e)
-	if n := inFile(t, path); n < 1000 {
-		t.Fatalf("the deleted value is in the file %d times; the test tests nothing", n)
-	}
+	n := inFile(t, path)
+	require.GreaterOrEqual(t, n, 1000, "the deleted value is in the file %d times; the test tests nothing", n)
 	turns, err := scrubAll(e)
-	if err != nil || turns < 2 {
-		t.Errorf("%d turns, %v", turns, err)
-	}
-	if n := inFile(t, path); n > 0 {
-		t.Errorf("the deleted value is in the file %d times", n)
-	}
-	if err := e.Update(func(w kv.Writer) error { return w.Put([]byte("after"), []byte("scrubbing")) }); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, err, "%d turns", turns)
+	require.GreaterOrEqual(t, turns, 2, "%d turns", turns)
+	n = inFile(t, path)
+	require.Zero(t, n, "the deleted value is in the file %d times", n)
+	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put([]byte("after"), []byte("scrubbing")) }))
 	want["after"] = "scrubbing"
 	for range 2 {
 		if got := kvtest.Dump(t, e); !maps.Equal(got, want) {
 			t.Error("scrubbing changed what is there")
 		}
-		if err := e.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if e, err = Open(path); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, e.Close())
+		e, err = Open(path)
+		require.NoError(t, err)
 	}
-	if err := e.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := e.Scrub(0); !errors.Is(err, kv.ErrClosed) {
-		t.Errorf("of a file that is closed: %v", err)
-	}
+	require.NoError(t, e.Close())
+	_, err = e.Scrub(0)
+	require.ErrorIs(t, err, kv.ErrClosed, "of a file that is closed")
 }
 
 // TestScrubBesideView: what a view of an older state reads is left alone until it
@@ -108,9 +91,7 @@ func TestScrub(t *testing.T) {
 func TestScrubBesideView(t *testing.T) {
 	e, path := create(t)
 	defer e.Close()
-	if err := e.Update(func(w kv.Writer) error { return w.Put([]byte("kept"), secretValue) }); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put([]byte("kept"), secretValue) }))
 	err := e.View(func(r kv.Reader) error {
 		if err := e.Update(func(w kv.Writer) error { return w.Delete([]byte("kept")) }); err != nil {
 			return err
@@ -124,12 +105,10 @@ func TestScrubBesideView(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := scrubAll(e); err != nil || inFile(t, path) > 0 {
-		t.Errorf("after the view: %v, the value is in the file %d times", err, inFile(t, path))
-	}
+	require.NoError(t, err)
+	_, err = scrubAll(e)
+	require.NoError(t, err, "after the view: %v, the value is in the file %d times", err, inFile(t, path))
+	require.Zero(t, inFile(t, path), "after the view: %v, the value is in the file %d times", err, inFile(t, path))
 }
 
 // TestScrubBehindTheTree overwrites what a killed commit left behind the last page.
@@ -167,7 +146,7 @@ func TestLargestFile(t *testing.T) {
 	e.db.MaxSize = 1 << 20
 	err := e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), make([]byte, 4<<20)) })
 	require.ErrorIs(t, err, kv.ErrNoSpace)
-	require.ErrorContains(t, err, "the most that one may have")
+	require.ErrorContains(t, err, "which is the limit")
 	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), make([]byte, 100)) }))
 	require.NoError(t, e.Close())
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"vtoken/keystore/kv"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Run runs the suite. open makes a new and empty engine; the suite closes it.
@@ -40,16 +42,9 @@ func Run(t *testing.T, open func(t *testing.T) kv.Engine) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func put(t *testing.T, e kv.Engine, pairs ...string) {
 	t.Helper()
-	must(t, e.Update(func(w kv.Writer) error {
+	require.NoError(t, e.Update(func(w kv.Writer) error {
 		for i := 0; i < len(pairs); i += 2 {
 			if err := w.Put([]byte(pairs[i]), []byte(pairs[i+1])); err != nil {
 				return err
@@ -65,7 +60,7 @@ func Dump(t *testing.T, e interface {
 }) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
-	must(t, e.View(func(r kv.Reader) error {
+	require.NoError(t, e.View(func(r kv.Reader) error {
 		return r.Scan(nil, nil, func(k, v []byte) error {
 			all[string(k)] = string(v)
 			return nil
@@ -75,7 +70,7 @@ func Dump(t *testing.T, e interface {
 }
 
 func basics(t *testing.T, e kv.Engine) {
-	must(t, e.Update(func(w kv.Writer) error {
+	require.NoError(t, e.Update(func(w kv.Writer) error {
 		if _, err := w.Get([]byte("a")); !errors.Is(err, kv.ErrNotFound) {
 			t.Errorf("Get of nothing: %v", err)
 		}
@@ -90,10 +85,9 @@ func basics(t *testing.T, e kv.Engine) {
 		}
 		return w.Delete([]byte("never"))
 	}))
-	if got := Dump(t, e); !maps.Equal(got, map[string]string{"a": "1", "empty": ""}) {
-		t.Errorf("stored %v", got)
-	}
-	must(t, e.View(func(r kv.Reader) error {
+	got := Dump(t, e)
+	require.Equal(t, map[string]string{"a": "1", "empty": ""}, got, "stored %v", got)
+	require.NoError(t, e.View(func(r kv.Reader) error {
 		v, err := r.Get([]byte("empty"))
 		if err != nil || len(v) != 0 {
 			t.Errorf("empty value reads %q, %v", v, err)
@@ -101,16 +95,15 @@ func basics(t *testing.T, e kv.Engine) {
 		return nil
 	}))
 	put(t, e, "a", "2")
-	must(t, e.Update(func(w kv.Writer) error { return w.Delete([]byte("empty")) }))
-	if got := Dump(t, e); !maps.Equal(got, map[string]string{"a": "2"}) {
-		t.Errorf("stored %v", got)
-	}
+	require.NoError(t, e.Update(func(w kv.Writer) error { return w.Delete([]byte("empty")) }))
+	got = Dump(t, e)
+	require.Equal(t, map[string]string{"a": "2"}, got, "stored %v", got)
 }
 
 func bounds(t *testing.T, e kv.Engine) {
 	long := bytes.Repeat([]byte("k"), kv.MaxKey)
 	big := bytes.Repeat([]byte("v"), 1<<20)
-	must(t, e.Update(func(w kv.Writer) error {
+	require.NoError(t, e.Update(func(w kv.Writer) error {
 		for _, key := range [][]byte{nil, {}, append(long, 'k')} {
 			if err := w.Put(key, nil); !errors.Is(err, kv.ErrTooLarge) {
 				t.Errorf("key of %d bytes: %v", len(key), err)
@@ -118,9 +111,8 @@ func bounds(t *testing.T, e kv.Engine) {
 		}
 		return w.Put(long, big)
 	}))
-	if got := Dump(t, e); got[string(long)] != string(big) {
-		t.Error("the longest key and a big value do not read back")
-	}
+	got := Dump(t, e)
+	require.Equal(t, string(big), got[string(long)], "the longest key and a big value do not read back")
 }
 
 func scan(t *testing.T, e kv.Engine) {
@@ -139,7 +131,7 @@ func scan(t *testing.T, e kv.Engine) {
 		{"b\xff", "", []string{"b\xff", "b\xff\xff"}},
 		{"d", "", nil},
 	}
-	must(t, e.View(func(r kv.Reader) error {
+	require.NoError(t, e.View(func(r kv.Reader) error {
 		for _, c := range cases {
 			var after []byte
 			if c.after != "" {
@@ -171,30 +163,26 @@ func rollback(t *testing.T, e kv.Engine) {
 	err := e.Update(func(w kv.Writer) error {
 		return errors.Join(w.Put([]byte("a"), []byte("2")), w.Delete([]byte("b")), w.Put([]byte("c"), nil), boom)
 	})
-	if !errors.Is(err, boom) {
-		t.Errorf("Update: %v", err)
-	}
-	if got := Dump(t, e); !maps.Equal(got, map[string]string{"a": "1", "b": "1"}) {
-		t.Errorf("after a failed update: %v", got)
-	}
+	require.ErrorIs(t, err, boom, "Update")
+	got := Dump(t, e)
+	require.Equal(t, map[string]string{"a": "1", "b": "1"}, got, "after a failed update: %v", got)
 }
 
 func snapshot(t *testing.T, e kv.Engine) {
 	put(t, e, "a", "1")
-	must(t, e.View(func(r kv.Reader) error {
+	require.NoError(t, e.View(func(r kv.Reader) error {
 		done := make(chan error)
 		go func() {
 			done <- e.Update(func(w kv.Writer) error { return w.Put([]byte("a"), []byte("2")) })
 		}()
-		must(t, <-done)
+		require.NoError(t, <-done)
 		if v, err := r.Get([]byte("a")); err != nil || string(v) != "1" {
 			t.Errorf("the snapshot changed to %q, %v", v, err)
 		}
 		return nil
 	}))
-	if got := Dump(t, e)["a"]; got != "2" {
-		t.Errorf("the next snapshot has %q", got)
-	}
+	got := Dump(t, e)["a"]
+	require.Equal(t, "2", got, "the next snapshot has %q", got)
 }
 
 // walk compares random updates with a map.
@@ -209,12 +197,12 @@ func walk(t *testing.T, e kv.Engine) {
 				key := fmt.Sprintf("%x", rng.IntN(200))
 				if rng.IntN(3) == 0 {
 					delete(next, key)
-					must(t, w.Delete([]byte(key)))
+					require.NoError(t, w.Delete([]byte(key)))
 					continue
 				}
 				value := string(bytes.Repeat([]byte{byte(rng.Int())}, rng.IntN(3000)))
 				next[key] = value
-				must(t, w.Put([]byte(key), []byte(value)))
+				require.NoError(t, w.Put([]byte(key), []byte(value)))
 			}
 			ownWrites(t, w, next, rng)
 			if fail {
@@ -222,16 +210,13 @@ func walk(t *testing.T, e kv.Engine) {
 			}
 			return nil
 		})
-		if fail != errors.Is(err, boom) {
-			t.Fatalf("Update: %v", err)
-		}
+		require.Equal(t, errors.Is(err, boom), fail, "Update: %v", err)
 		if !fail {
 			model = next
 		}
 	}
-	if got := Dump(t, e); !maps.Equal(got, model) {
-		t.Error("the engine and the model differ")
-	}
+	got := Dump(t, e)
+	require.Equal(t, model, got, "the engine and the model differ")
 }
 
 // ownWrites compares what an update reads with what it wrote before: the keys with
@@ -245,9 +230,9 @@ func ownWrites(t *testing.T, w kv.Writer, model map[string]string, rng *rand.Ran
 		if strings.HasPrefix(key, prefix) && (after == "" || key > after) {
 			want = append(want, key+"="+model[key])
 		}
-		if v, err := w.Get([]byte(key)); err != nil || string(v) != model[key] {
-			t.Fatalf("an update reads %q of its own as %d bytes, %v", key, len(v), err)
-		}
+		v, err := w.Get([]byte(key))
+		require.NoError(t, err, "an update reads %q of its own as %d bytes", key, len(v))
+		require.Equal(t, model[key], string(v), "an update reads %q of its own as %d bytes", key, len(v))
 	}
 	most := rng.IntN(2 * (len(want) + 1))
 	want = want[:min(most, len(want))]
@@ -262,19 +247,16 @@ func ownWrites(t *testing.T, w kv.Writer, model map[string]string, rng *rand.Ran
 		got = append(got, string(key)+"="+string(value))
 		return nil
 	})
-	if err != nil || !slices.Equal(got, want) {
-		t.Fatalf("an update scans %q after %q of its own: %d keys, want %d (%v)", prefix, after, len(got), len(want), err)
-	}
+	require.NoError(t, err,
+		"an update scans %q after %q of its own: %d keys, want %d", prefix, after, len(got), len(want))
+	require.True(t, slices.Equal(want, got),
+		"an update scans %q after %q of its own: %d keys, want %d", prefix, after, len(got), len(want))
 }
 
 func closed(t *testing.T, e kv.Engine) {
-	must(t, e.Close())
-	if err := e.View(func(kv.Reader) error { return nil }); !errors.Is(err, kv.ErrClosed) {
-		t.Errorf("View: %v", err)
-	}
-	if err := e.Update(func(kv.Writer) error { return nil }); !errors.Is(err, kv.ErrClosed) {
-		t.Errorf("Update: %v", err)
-	}
+	require.NoError(t, e.Close())
+	require.ErrorIs(t, e.View(func(kv.Reader) error { return nil }), kv.ErrClosed, "View")
+	require.ErrorIs(t, e.Update(func(kv.Writer) error { return nil }), kv.ErrClosed, "Update")
 }
 
 // nested views within a view and within an update see the newest commit.
@@ -289,8 +271,8 @@ func nested(t *testing.T, e kv.Engine) {
 			return err
 		})
 	}
-	must(t, e.View(func(kv.Reader) error { return inner() }))
-	must(t, e.Update(func(w kv.Writer) error {
+	require.NoError(t, e.View(func(kv.Reader) error { return inner() }))
+	require.NoError(t, e.Update(func(w kv.Writer) error {
 		return errors.Join(w.Put([]byte("a"), []byte("2")), inner())
 	}))
 }
@@ -310,9 +292,8 @@ func group(t *testing.T, e kv.Engine) {
 		})
 	}
 	wg.Wait()
-	if got := len(Dump(t, db)["n"]); got != writers*each {
-		t.Errorf("counted %d, want %d", got, writers*each)
-	}
+	got := len(Dump(t, db)["n"])
+	require.Equal(t, writers*each, got, "counted %d, want %d", got, writers*each)
 }
 
 func count(tx kv.Tx) error {
@@ -349,9 +330,9 @@ func groupErrors(t *testing.T, e kv.Engine) {
 	}
 	wg.Wait()
 	got := Dump(t, db)
-	if len(got["n"]) != 160 || len(got) != 2 || got["kept"] != "1" {
-		t.Errorf("stored %q", got)
-	}
+	require.Equal(t, 160, len(got["n"]), "stored %q", got)
+	require.Len(t, got, 2, "stored %q", got)
+	require.Equal(t, "1", got["kept"], "stored %q", got)
 }
 
 func groupPanic(t *testing.T, e kv.Engine) {
@@ -363,14 +344,13 @@ func groupPanic(t *testing.T, e kv.Engine) {
 			}
 		}()
 		_ = db.Update(func(tx kv.Tx) error {
-			must(t, tx.Put([]byte("a"), nil))
+			require.NoError(t, tx.Put([]byte("a"), nil))
 			panic("ouch")
 		})
 	}()
-	must(t, db.Update(count))
-	if got := Dump(t, db); !maps.Equal(got, map[string]string{"n": "+"}) {
-		t.Errorf("after a panic: %v", got)
-	}
+	require.NoError(t, db.Update(count))
+	got := Dump(t, db)
+	require.Equal(t, map[string]string{"n": "+"}, got, "after a panic: %v", got)
 }
 
 // groupOrder checks that commit hooks see updates in order, before Update
@@ -403,7 +383,7 @@ func groupOrder(t *testing.T, e kv.Engine) {
 		})
 	}
 	wg.Wait()
-	if len(told) != 160 || !slices.IsSorted(told) || told[len(told)-1] != 160 {
-		t.Errorf("told %v", told)
-	}
+	require.Len(t, told, 160, "told %v", told)
+	require.True(t, slices.IsSorted(told), "told %v", told)
+	require.Equal(t, 160, told[len(told)-1], "told %v", told)
 }

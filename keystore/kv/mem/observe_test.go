@@ -3,12 +3,13 @@ package mem_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/mem"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestObserve: commits are told, with how many updates shared them; what wrote
@@ -17,9 +18,7 @@ func TestObserve(t *testing.T) {
 	db := kv.Group(mem.New())
 	var told []string
 	db.Observe(func(updates int, took time.Duration, err error) {
-		if took < 0 {
-			t.Errorf("it took %v", took)
-		}
+		require.GreaterOrEqual(t, took, time.Duration(0), "it took %v", took)
 		told = append(told, fmt.Sprint(updates, " ", err))
 	})
 	put := func(w kv.Tx) error { return w.Put([]byte("a"), []byte("1")) }
@@ -37,7 +36,6 @@ func TestObserve(t *testing.T) {
 			t.Errorf("%v, want %v", err, step.want)
 		}
 	}
-	if want := []string{"1 <nil>", "1 <nil>"}; !slices.Equal(told, want) {
-		t.Errorf("told %q, want %q", told, want)
-	}
+	want := []string{"1 <nil>", "1 <nil>"}
+	require.Equal(t, want, told, "told %q, want %q", told, want)
 }

@@ -39,12 +39,9 @@ func choices(b *bytes.Buffer, root string) error {
 	return nil
 }
 
-// forReaders leaves out what means something to those who read the code only:
-// the numbers of requirements, links to names, and escapes that nothing needs.
+// forReaders removes what only readers of the code need: links to names, and escapes.
 func forReaders(text []byte) []byte {
-	requirement := regexp.MustCompile(` \([A-Z][0-9]+(, [A-Z][0-9]+)*\)`)
 	link := regexp.MustCompile(`\\\[(\w+)\]`)
-	text = requirement.ReplaceAll(text, nil)
 	text = link.ReplaceAll(text, []byte("$1"))
 	return bytes.ReplaceAll(text, []byte(`\_`), []byte(`_`))
 }
