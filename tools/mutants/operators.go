@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -185,9 +186,41 @@ func (s site) results() []ast.Expr {
 	return nil
 }
 
+// besideError reports whether the node is returned with an error: no caller looks at it.
+func (s site) besideError() bool {
+	p, ok := s.parent().(*ast.ReturnStmt)
+	results := s.results()
+	if !ok || len(results) < 2 || len(p.Results) != len(results) {
+		return false
+	}
+	last := len(results) - 1
+	return s.source(results[last]) == "error" && s.source(p.Results[last]) != "nil"
+}
+
+// isHint reports whether the node is, or is in, the capacity that a slice or map is made with.
+// It changes nothing but speed.
+func (s site) isHint() bool {
+	path := append(slices.Clone(s.above), s.node)
+	for i, n := range path[:len(path)-1] {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || s.source(call.Fun) != "make" || len(call.Args) < 2 {
+			continue
+		}
+		last := call.Args[len(call.Args)-1]
+		_, isMap := call.Args[0].(*ast.MapType)
+		if path[i+1] == ast.Node(last) && (len(call.Args) == 3 || isMap) {
+			return true
+		}
+	}
+	return false
+}
+
 // flipFlag turns true into false and back.
 func flipFlag(s site) []edit {
 	n, ok := s.node.(*ast.Ident)
+	if s.besideError() {
+		return nil
+	}
 	switch {
 	case ok && n.Name == "true":
 		return replace(n, "false")
@@ -200,7 +233,7 @@ func flipFlag(s site) []edit {
 // changeNumber adds one to an integer.
 func changeNumber(s site) []edit {
 	n, ok := s.node.(*ast.BasicLit)
-	if !ok || n.Kind != token.INT {
+	if !ok || n.Kind != token.INT || s.besideError() || s.isHint() {
 		return nil
 	}
 	value, err := strconv.ParseUint(n.Value, 0, 64)
@@ -219,6 +252,9 @@ func changeNumber(s site) []edit {
 
 // exchangeArithmetic puts the opposite operator in the place of one. Strings are left alone.
 func exchangeArithmetic(s site) []edit {
+	if s.isHint() {
+		return nil
+	}
 	switch n := s.node.(type) {
 	case *ast.BinaryExpr:
 		opposite := map[token.Token]string{

@@ -81,6 +81,21 @@ func TestOperators(t *testing.T) {
 			"g(\nh) → if false { g(\nh) }",
 		}},
 		{"log", "func (c *conn) f()", "c.log.Warn(\"full\", \"size\", 1)\nslog.Info(\"x\")", nil},
+		{"beside an error", "func f() (int, bool, error)", "return 0, false, err", []string{
+			"return 0, false, err → return 0, false, nil",
+		}},
+		{"beside no error", "func f() (int, bool, error)", "return 0, false, nil", []string{
+			"return 0, false, nil → return 1, false, nil",
+			"return 0, false, nil → return 0, true, nil",
+		}},
+		{"capacity", "func f()", "a = make([]int, n, 2*n+1)\nb = make(map[int]int, n+1)", []string{
+			"a = make([]int, n, 2*n+1) → if false { a = make([]int, n, 2*n+1) }",
+			"b = make(map[int]int, n+1) → if false { b = make(map[int]int, n+1) }",
+		}},
+		{"length", "func f() []int", "return make([]int, n+1)", []string{
+			"return make([]int, n+1) → return make([]int, n-1)",
+			"return make([]int, n+1) → return make([]int, n+2)",
+		}},
 		{"types", "func f()", "type t [4]byte", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
