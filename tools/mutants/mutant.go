@@ -11,7 +11,7 @@ type mutant struct {
 	pkg      string // import path
 	path     string // of the file on disk
 	file     string // path below the module's folder
-	function string
+	function string // with #2 for the second place in it that has the same change
 	line     int
 	from, to int
 	with     string

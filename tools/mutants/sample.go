@@ -15,12 +15,9 @@ func sample(mutants []mutant, seed uint64) []mutant {
 		mutant
 		place uint64
 	}
-	seen := make(map[key]int)
 	all := make([]placed, 0, len(mutants))
 	for _, m := range mutants {
-		k := m.key()
-		seen[k]++ // the same change twice in a function
-		sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%v\n%d", seed, k, seen[k]))
+		sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%v", seed, m.key()))
 		all = append(all, placed{m, binary.BigEndian.Uint64(sum[:])})
 	}
 	slices.SortStableFunc(all, func(a, b placed) int { return cmp.Compare(a.place, b.place) })

@@ -92,6 +92,7 @@ func mutate(file string, text []byte) ([]mutant, error) {
 		return nil, nil
 	}
 	var mutants []mutant
+	seen := make(map[key]int)
 	ast.PreorderStack(tree, nil, func(n ast.Node, above []ast.Node) bool {
 		if isLogging(n) || isDeclarationOfType(n) {
 			return false
@@ -99,7 +100,7 @@ func mutate(file string, text []byte) ([]mutant, error) {
 		at := site{text: text, base: tree.FileStart, node: n, above: above}
 		for _, o := range operators() {
 			for _, e := range o(at) {
-				mutants = append(mutants, mutant{
+				m := mutant{
 					file:     file,
 					function: enclosingFunction(append(above, n)),
 					line:     fset.Position(e.from).Line,
@@ -107,7 +108,12 @@ func mutate(file string, text []byte) ([]mutant, error) {
 					to:       int(e.to - tree.FileStart),
 					with:     e.with,
 					text:     text,
-				})
+				}
+				k := m.key()
+				if seen[k]++; seen[k] > 1 {
+					m.function = fmt.Sprintf("%s#%d", m.function, seen[k])
+				}
+				mutants = append(mutants, m)
 			}
 		}
 		return true
