@@ -54,3 +54,14 @@ func TestUnlockOfAnotherClock(t *testing.T) {
 		}
 	}
 }
+
+// A wrong PIN is remembered for five minutes, the last nanosecond of them included.
+func TestWrongIsForgotten(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var p Pace
+	require.True(t, p.Over(now))
+	p.Wrong(now)
+	require.Equal(t, now.Add(5*time.Minute), p.Until())
+	require.False(t, p.Over(now.Add(5*time.Minute)))
+	require.True(t, p.Over(now.Add(5*time.Minute+1)))
+}
