@@ -6,7 +6,7 @@
 //
 // The faults are those of [operators]: a comparison turned, a condition negated, an error
 // swallowed, a flag or a number changed, an operator of arithmetic exchanged, a statement
-// left out. Lines of a log are left alone, as are generated files.
+// left out. Lines of a log and texts of errors are left alone, as are generated files.
 //
 // A mutant is compiled with the -overlay flag of the go command, so that no file of the
 // tree is touched. It counts as noticed if a test fails, panics or hangs for three times as

@@ -344,6 +344,21 @@ func isLogging(n ast.Node) bool {
 	return false
 }
 
+// isErrorText reports whether n makes the text of an error: its arguments are for people.
+func isErrorText(n ast.Node) bool {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name == "Errorf"
+	case *ast.SelectorExpr:
+		return f.Sel.Name == "Errorf"
+	}
+	return false
+}
+
 // isDeclarationOfType reports whether n declares a type, or is the type of an array: a fault
 // there does not compile or is none.
 func isDeclarationOfType(n ast.Node) bool {

@@ -81,6 +81,9 @@ func TestOperators(t *testing.T) {
 			"g(\nh) → if false { g(\nh) }",
 		}},
 		{"log", "func (c *conn) f()", "c.log.Warn(\"full\", \"size\", 1)\nslog.Info(\"x\")", nil},
+		{"text of an error", "func f() error", "return ck.Errorf(code, \"%d of %d\", n+1, 5)", []string{
+			"return ck.Errorf(code, \"%d of %d\", n+1, 5) → _ = ck.Errorf(code, \"%d of %d\", n+1, 5); return nil",
+		}},
 		{"beside an error", "func f() (int, bool, error)", "return 0, false, err", []string{
 			"return 0, false, err → return 0, false, nil",
 		}},

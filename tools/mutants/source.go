@@ -116,7 +116,7 @@ func mutate(file string, text []byte) ([]mutant, error) {
 				mutants = append(mutants, m)
 			}
 		}
-		return true
+		return !isErrorText(n)
 	})
 	return mutants, nil
 }
