@@ -3,6 +3,8 @@ package schema_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +41,9 @@ func TestKeep(t *testing.T) {
 
 	_, err = schema.Keep(filepath.Join(dir, "none"), 1)
 	require.ErrorIs(t, err, os.ErrNotExist)
+	long := write(t, dir, strings.Repeat("x", 255), "no room for a longer name")
+	_, err = schema.Keep(long, 1)
+	require.ErrorIs(t, err, syscall.ENAMETOOLONG)
 }
 
 // What was kept before a time is overwritten and removed; links to the present store are only
@@ -100,4 +105,10 @@ func TestStepsOfUpgrade(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, count["delete"], "%v", count)
 	require.GreaterOrEqual(t, count["write"], 2, "%v", count)
+	for _, name := range []string{
+		"begin", "copy", "sync the copy", "open the copy", "change the copy", "commit", "verify the copy",
+		"keep the old file", "replace the old file", "sync the folder",
+	} {
+		require.Positive(t, count[name], name)
+	}
 }

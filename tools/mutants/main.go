@@ -15,8 +15,10 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the sample")
 	flag.IntVar(&o.count, "n", 200, "mutants to run")
 	flag.IntVar(&o.workers, "p", max(1, runtime.GOMAXPROCS(0)/2), "mutants to run at a time")
-	flag.Float64Var(&o.share, "share", 90, "share in percent that must be noticed; below it the exit status is 1")
-	flag.StringVar(&o.equivalents, "equivalent", "tools/mutants/equivalent.txt", "file with mutants that no test can notice")
+	flag.Float64Var(&o.share, "share", 90,
+		"share in percent that must be noticed; below it the exit status is 1")
+	flag.StringVar(&o.equivalents, "equivalent", "tools/mutants/equivalent.txt",
+		"file with mutants that no test can notice")
 	flag.Parse()
 	o.patterns = flag.Args()
 

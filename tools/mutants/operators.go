@@ -186,7 +186,8 @@ func (s site) results() []ast.Expr {
 	return nil
 }
 
-// besideError reports whether the node is returned with an error: no caller looks at it.
+// besideError reports whether the node is returned with an error, or with false for "there is
+// none": no caller looks at it.
 func (s site) besideError() bool {
 	p, ok := s.parent().(*ast.ReturnStmt)
 	results := s.results()
@@ -194,7 +195,11 @@ func (s site) besideError() bool {
 		return false
 	}
 	last := len(results) - 1
-	return s.source(results[last]) == "error" && s.source(p.Results[last]) != "nil"
+	if p.Results[last] == s.node {
+		return false
+	}
+	kind, value := s.source(results[last]), s.source(p.Results[last])
+	return kind == "error" && value != "nil" || kind == "bool" && value == "false"
 }
 
 // isHint reports whether the node is, or is in, the capacity that a slice or map is made with.

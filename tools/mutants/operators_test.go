@@ -91,6 +91,9 @@ func TestOperators(t *testing.T) {
 			"return 0, false, nil → return 1, false, nil",
 			"return 0, false, nil → return 0, true, nil",
 		}},
+		{"beside false", "func f() (int, bool)", "return 0, false", []string{
+			"return 0, false → return 0, true",
+		}},
 		{"capacity", "func f()", "a = make([]int, n, 2*n+1)\nb = make(map[int]int, n+1)", []string{
 			"a = make([]int, n, 2*n+1) → if false { a = make([]int, n, 2*n+1) }",
 			"b = make(map[int]int, n+1) → if false { b = make(map[int]int, n+1) }",

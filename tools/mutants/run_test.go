@@ -101,7 +101,13 @@ func TestPlayStops(t *testing.T) {
 // Tests that fail without a fault say nothing about faults.
 func TestFailingTests(t *testing.T) {
 	module(t)
-	require.NoError(t, os.WriteFile("b_test.go", []byte("package small\n\nimport \"testing\"\n\nfunc TestB(t *testing.T) { t.Fatal(\"broken\") }\n"), 0o600))
+	const text = `package small
+
+import "testing"
+
+func TestB(t *testing.T) { t.Fatal("broken") }
+`
+	require.NoError(t, os.WriteFile("b_test.go", []byte(text), 0o600))
 	packages, err := list(t.Context(), []string{"."})
 	require.NoError(t, err)
 	_, err = newRunner(t.Context(), packages)

@@ -28,11 +28,20 @@ func TestDefaultsOfOTPKeys(t *testing.T) {
 		want   func(o *object.OTP)
 		counts bool
 	}{
-		"nothing":   {nil, func(*object.OTP) {}, true},
-		"digits":    {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_LENGTH, uint64(8))}, func(o *object.OTP) { o.Digits = 8 }, true},
-		"hash":      {[]ck.Attribute{ck.String(ck.CKA_VTOKEN_OTP_HASH, "SHA512")}, func(o *object.OTP) { o.Hash = "SHA512" }, true},
-		"hash 256":  {[]ck.Attribute{ck.String(ck.CKA_VTOKEN_OTP_HASH, "SHA256")}, func(o *object.OTP) { o.Hash = "SHA256" }, true},
-		"time step": {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(86400))}, func(o *object.OTP) { o.Period = 86400 }, false},
+		"nothing": {nil, func(*object.OTP) {}, true},
+		"digits":  {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_LENGTH, uint64(8))}, func(o *object.OTP) { o.Digits = 8 }, true},
+		"hash": {
+			[]ck.Attribute{ck.String(ck.CKA_VTOKEN_OTP_HASH, "SHA512")},
+			func(o *object.OTP) { o.Hash = "SHA512" }, true,
+		},
+		"hash 256": {
+			[]ck.Attribute{ck.String(ck.CKA_VTOKEN_OTP_HASH, "SHA256")},
+			func(o *object.OTP) { o.Hash = "SHA256" }, true,
+		},
+		"time step": {
+			[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(86400))},
+			func(o *object.OTP) { o.Period = 86400 }, false,
+		},
 		"time": {
 			[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)},
 			func(o *object.OTP) { o.Time = ck.CK_OTP_PARAM_MANDATORY }, false,
@@ -66,10 +75,22 @@ func TestBadOTPKeys(t *testing.T) {
 		"too few digits":  {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_LENGTH, uint64(5))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"too many digits": {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_LENGTH, uint64(9))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"format":          {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_FORMAT, uint64(1))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		"challenge":       {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_CHALLENGE_REQUIREMENT, uint64(1))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		"PIN":             {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_PIN_REQUIREMENT, uint64(1))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		"time":            {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_REQUIREMENT, uint64(3))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		"counter":         {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, uint64(3))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"challenge": {
+			[]ck.Attribute{ck.Ulong(ck.CKA_OTP_CHALLENGE_REQUIREMENT, uint64(1))},
+			ck.CKR_ATTRIBUTE_VALUE_INVALID,
+		},
+		"PIN": {
+			[]ck.Attribute{ck.Ulong(ck.CKA_OTP_PIN_REQUIREMENT, uint64(1))},
+			ck.CKR_ATTRIBUTE_VALUE_INVALID,
+		},
+		"time": {
+			[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_REQUIREMENT, uint64(3))},
+			ck.CKR_ATTRIBUTE_VALUE_INVALID,
+		},
+		"counter": {
+			[]ck.Attribute{ck.Ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, uint64(3))},
+			ck.CKR_ATTRIBUTE_VALUE_INVALID,
+		},
 		"neither": {[]ck.Attribute{
 			ck.Ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_IGNORED),
 		}, ck.CKR_TEMPLATE_INCONSISTENT},
@@ -80,8 +101,11 @@ func TestBadOTPKeys(t *testing.T) {
 		"step of a counter": {[]ck.Attribute{
 			ck.Ulong(ck.CKA_OTP_TIME_REQUIREMENT, ck.CK_OTP_PARAM_IGNORED), ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(30)),
 		}, ck.CKR_TEMPLATE_INCONSISTENT},
-		"no step":       {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(0))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		"long step":     {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(86401))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"no step": {[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(0))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"long step": {
+			[]ck.Attribute{ck.Ulong(ck.CKA_OTP_TIME_INTERVAL, uint64(86401))},
+			ck.CKR_ATTRIBUTE_VALUE_INVALID,
+		},
 		"short counter": {[]ck.Attribute{ck.Bytes(ck.CKA_OTP_COUNTER, make([]byte, 7))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"empty counter": {[]ck.Attribute{ck.Bytes(ck.CKA_OTP_COUNTER, []byte{})}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"the time":      {[]ck.Attribute{ck.Bytes(ck.CKA_OTP_TIME, make([]byte, 14))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
@@ -107,7 +131,8 @@ func TestNewOTP(t *testing.T) {
 		require.Equal(t, want, o.Attrs.Bool(is), "%v", is)
 	}
 
-	o, err = object.Build(object.Source{}, object.NewOTP(object.OTP{Hash: "SHA256", Digits: 8, Period: 60}, seed, 7, "", nil))
+	asked := object.OTP{Hash: "SHA256", Digits: 8, Period: 60}
+	o, err = object.Build(object.Source{}, object.NewOTP(asked, seed, 7, "", nil))
 	require.NoError(t, err)
 	require.Equal(t, object.OTP{
 		Hash: "SHA256", Digits: 8, Period: 60, Time: ck.CK_OTP_PARAM_OPTIONAL, Friendly: true,

@@ -150,3 +150,51 @@ func TestKindsOfOldVersion(t *testing.T) {
 		require.Equal(t, c.now, wireKind(c.attribute, 1), "%v", c.attribute)
 	}
 }
+
+// The answer to another call is not the protocol.
+func TestAnswerToAnotherCall(t *testing.T) {
+	var e Encoder
+	e.BeginResponse(1, CallCloseSession)
+	require.NoError(t, e.End())
+	body := bytes.Clone(frameOf(t, e.Bytes()).Body)
+	var d Decoder
+	require.NoError(t, d.Response(body, CallCloseSession))
+	require.ErrorIs(t, d.Response(body, CallLogout), ErrMalformed)
+}
+
+// A list comes with all its entries, or as its length.
+func TestLists(t *testing.T) {
+	d := answerOf(t, CallGetSlotList, func(e *Encoder) { Ulongs(e, []ck.SlotID{3, 4}) })
+	list, n := UlongList[ck.SlotID](d)
+	require.NoError(t, d.Done())
+	require.Equal(t, []ck.SlotID{3, 4}, list)
+	require.Equal(t, uint64(2), n)
+
+	d = answerOf(t, CallGetSlotList, func(e *Encoder) { e.UlongCount(7) })
+	list, n = UlongList[ck.SlotID](d)
+	require.NoError(t, d.Done())
+	require.Nil(t, list)
+	require.Equal(t, uint64(7), n)
+}
+
+// Values out of the order of the signature are a mistake of the program.
+func TestOrderOfValues(t *testing.T) {
+	require.Panics(t, func() {
+		var e Encoder
+		e.BeginRequest(1, CallCloseSession)
+		e.Template(nil)
+	})
+	require.Panics(t, func() {
+		var e Encoder
+		e.BeginRequest(1, CallCloseSession)
+		_ = e.End()
+	})
+	require.Panics(t, func() {
+		d := answerOf(t, CallOpenSession, func(e *Encoder) { e.Ulong(1) })
+		d.Template()
+	})
+	require.Panics(t, func() {
+		d := answerOf(t, CallOpenSession, func(e *Encoder) { e.Ulong(1) })
+		_ = d.Done()
+	})
+}
