@@ -6,6 +6,11 @@ DESTDIR ?=
 FUZZTIME ?= 1m
 KEK     ?= file
 BASE    ?= main
+MUTANTS ?= 200
+
+# Packages whose tests make mutants asks: the core, and what speaks on the socket.
+MUTANTS_PACKAGES ?= ./vtoken/... ./keystore/... ./provisioning ./daemon/p11server ./p11module/remote
+MUTANTS_SEED     ?= 1
 
 BIN     := bin
 
@@ -24,7 +29,7 @@ RACE_SKIP := EveryByte|PowerCut|OnlySealed|BadInput|ImportMany|AgainstModel
 MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo test check soak timing build bench lint fuzz generate install deb clean packages-test packages-build
+.PHONY: FORCE help demo test check soak timing build bench lint fuzz mutants generate install deb clean packages-test packages-build
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +80,9 @@ lint: packages-build ## gofmt, go vet, staticcheck, links and names in the docum
 
 fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 	@FUZZTIME=$(FUZZTIME) tools/sh/fuzz.sh
+
+mutants: packages-test ## make small faults in the code and print those that no test notices: MUTANTS (200), MUTANTS_SEED (1), MUTANTS_PACKAGES; an hour or more
+	$(GO) run ./tools/mutants -seed $(MUTANTS_SEED) -n $(MUTANTS) $(MUTANTS_PACKAGES)
 
 soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), ATTACK_TIME (1m), WALK_TIME (1h), STORE_OPS (2000000) and STORE_TIME (1h), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s)
 	WALK_STEPS=$${WALK_STEPS:-100000} $(GO) test -count=1 -v -run TestWalk ./provisioning/dialect/walktest

@@ -45,28 +45,25 @@ func (s *Service) Decrypt(ctx context.Context, c Caller, tenant record.TenantID,
 	}
 	refused := Errorf(BadInput,
 		"the encrypted value cannot be decrypted; encrypt it with RSA-OAEP and SHA-256 under this tenant's exchange key, and send it as base64")
-	ciphertext, ok := decodeBase64(text)
-	if !ok {
-		return nil, refused
-	}
-	plain, err := rsa.DecryptOAEP(sha256.New(), nil, key, ciphertext, nil)
+	plain, err := rsa.DecryptOAEP(sha256.New(), nil, key, decodeBase64(text), nil)
 	if err != nil {
 		return nil, refused
 	}
 	return plain, nil
 }
 
-// decodeBase64 reads either alphabet, with or without padding.
-func decodeBase64(text string) ([]byte, bool) {
+// decodeBase64 reads either alphabet, with or without padding. It returns nothing, which
+// no key decrypts, where text is neither.
+func decodeBase64(text string) []byte {
 	if len(text) > maxEncrypted {
-		return nil, false
+		return nil
 	}
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
 		if v, err := enc.Strict().DecodeString(text); err == nil {
-			return v, true
+			return v
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // exchangeKey returns the tenant's key, and makes and stores one if there is none. Of two

@@ -126,20 +126,21 @@ func (p Policy) MinRSABits(verify bool) uint64 {
 // leaves.
 func (p Policy) Limit(m ck.MechanismType, info ck.MechanismInfo) ck.MechanismInfo {
 	left := p.Uses(m)
-	if left.Has(ck.CKF_SIGN) {
-		left |= ck.CKF_MESSAGE_SIGN
-	}
-	if left.Has(ck.CKF_VERIFY) {
-		left |= ck.CKF_MESSAGE_VERIFY
-	}
-	if left.Has(ck.CKF_ENCRYPT) {
-		left |= ck.CKF_MESSAGE_ENCRYPT
-	}
-	if left.Has(ck.CKF_DECRYPT) {
-		left |= ck.CKF_MESSAGE_DECRYPT
+	for use, ofMessages := range messageUses {
+		if left.Has(use) {
+			left |= ofMessages
+		}
 	}
 	info.Flags &= left | ^uses
 	return info
+}
+
+// messageUses are the uses that messages have where a mechanism has the other.
+var messageUses = map[ck.Flags]ck.Flags{
+	ck.CKF_SIGN:    ck.CKF_MESSAGE_SIGN,
+	ck.CKF_VERIFY:  ck.CKF_MESSAGE_VERIFY,
+	ck.CKF_ENCRYPT: ck.CKF_MESSAGE_ENCRYPT,
+	ck.CKF_DECRYPT: ck.CKF_MESSAGE_DECRYPT,
 }
 
 // uses are the flags of CK_MECHANISM_INFO that are uses of a mechanism.

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// module writes a module with one package and its test, and makes it the current folder.
+func module(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module small\n",
+		"a.go": `package small
+
+func Max(a, b int) int {
+	if a > b {
+		return a
+	}
+	return b
+}
+
+func Twice(s string) string { return s + s }
+
+func Count(n int) (sum int) {
+	for sum < n {
+		sum++
+	}
+	return sum
+}
+`,
+		"a_test.go": `package small
+
+import "testing"
+
+func TestMax(t *testing.T) {
+	if Max(2, 1) != 2 || Max(1, 2) != 2 || Count(3) != 3 {
+		t.Fatal()
+	}
+}
+`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	t.Chdir(dir)
+}
+
+// The tests notice that a comparison is inverted, or that a loop does not end, not that equal
+// numbers go another way, and a difference of strings does not compile.
+func TestPlay(t *testing.T) {
+	module(t)
+	packages, err := list(t.Context(), []string{"./..."})
+	require.NoError(t, err)
+	mutants, err := mutantsOf(packages)
+	require.NoError(t, err)
+	r, err := newRunner(t.Context(), packages)
+	require.NoError(t, err)
+	defer r.close()
+	r.limits["small"] = 2 * time.Second // for the loop that does not end
+
+	results, err := r.play(t.Context(), sample(mutants, 1), 100, 2)
+	require.NoError(t, err)
+	got := make(map[string]outcome)
+	for _, one := range results {
+		got[one.key().added] = one.outcome
+	}
+	require.Equal(t, map[string]outcome{
+		"if a >= b {":    survived,
+		"if a <= b {":    noticed,
+		"for sum <= n {": noticed,
+		"for sum >= n {": noticed,
+		"sum--":          noticed,
+	}, got)
+
+	text, err := os.ReadFile("a.go")
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "<=", "the tree is not touched")
+}
+
+// As many mutants are played as asked for: the first of the sample that compile.
+func TestPlayStops(t *testing.T) {
+	module(t)
+	packages, err := list(t.Context(), []string{"."})
+	require.NoError(t, err)
+	mutants, err := mutantsOf(packages)
+	require.NoError(t, err)
+	r := &runner{folder: t.TempDir(), limits: map[string]time.Duration{"small": 2 * time.Second}}
+	all, err := r.play(t.Context(), sample(mutants, 1), 100, 2)
+	require.NoError(t, err)
+	two, err := r.play(t.Context(), sample(mutants, 1), 2, 1)
+	require.NoError(t, err)
+	require.Equal(t, all[:2], two)
+}
+
+// Tests that fail without a fault say nothing about faults.
+func TestFailingTests(t *testing.T) {
+	module(t)
+	const text = `package small
+
+import "testing"
+
+func TestB(t *testing.T) { t.Fatal("broken") }
+`
+	require.NoError(t, os.WriteFile("b_test.go", []byte(text), 0o600))
+	packages, err := list(t.Context(), []string{"."})
+	require.NoError(t, err)
+	_, err = newRunner(t.Context(), packages)
+	require.ErrorContains(t, err, "broken")
+}
+
+func TestPackagesWithoutTests(t *testing.T) {
+	module(t)
+	require.NoError(t, os.Remove("a_test.go"))
+	_, err := list(t.Context(), []string{"."})
+	require.ErrorContains(t, err, "no package with tests")
+}
+
+// A run that is stopped has no result.
+func TestStopped(t *testing.T) {
+	module(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := list(ctx, []string{"."})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestReport(t *testing.T) {
+	var b strings.Builder
+	a, c := mutant{pkg: "a"}, mutant{pkg: "c"}
+	share := report(&b, []result{{c, noticed}, {a, noticed}, {a, survived}, {a, noticed}})
+	require.InDelta(t, 75, share, 0.1)
+	require.Equal(t, `
+  mutants  noticed  share  package
+        3        2   67 %  a
+        1        1  100 %  c
+        4        3   75 %  all
+`, "\n"+b.String())
+	require.Equal(t, float64(100), report(&b, nil))
+}
