@@ -168,7 +168,7 @@ func (r *runner) playOne(ctx context.Context, m mutant) (outcome, error) {
 		return 0, ctx.Err()
 	case err == nil:
 		return survived, nil
-	case strings.Contains(string(out), "[build failed]"):
+	case strings.Contains(string(out), "[build failed]"), strings.Contains(string(out), "[setup failed]"):
 		return invalid, nil
 	}
 	return noticed, nil

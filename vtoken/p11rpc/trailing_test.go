@@ -38,3 +38,11 @@ func TestErrorWithTrailingByte(t *testing.T) {
 	require.EqualError(t, d.Response(answer, CallGetInfo), "CKR_GENERAL_ERROR")
 	require.ErrorIs(t, d.Response(append(bytes.Clone(answer), 0), CallGetInfo), ErrMalformed)
 }
+
+// The number of an error is no request, whatever signature comes with it.
+func TestErrorIsNoRequest(t *testing.T) {
+	body := make([]byte, 8) // call 0, and a signature of no bytes
+	var d Decoder
+	_, err := d.Request(body)
+	require.ErrorIs(t, err, ErrMalformed)
+}
