@@ -27,6 +27,7 @@ const thisNode schema.Node = 0
 type accumulator struct {
 	sum     sum
 	stored  []byte // the sealed value; nil where there is none
+	element sum    // of the stored value, in the sum of the head; zero where it is not known
 	version uint64
 	dirty   bool
 }
@@ -55,6 +56,12 @@ func (tx *Tx) accumulator(b schema.Bucket) (*accumulator, error) {
 
 // openAccumulator opens the accumulator of a bucket; nil is one that is not there.
 func (tx *Tx) openAccumulator(b schema.Bucket, blob []byte) (a *accumulator, err error) {
+	if tx.w != nil {
+		if last := tx.s.last.sums[b]; last != nil && bytes.Equal(last.stored, blob) {
+			own := *last
+			return tx.keepAccumulator(b, &own), nil
+		}
+	}
 	a = &accumulator{stored: blob}
 	if blob != nil {
 		var plain []byte
@@ -127,6 +134,14 @@ func (tx *Tx) stageSums() error {
 	return nil
 }
 
+// lastSums are what this run wrote last, so that an update does not open what it reads as
+// it was written. Only the update that runs uses them.
+type lastSums struct {
+	sums map[schema.Bucket]*accumulator
+	head []byte // the sealed head
+	node *node
+}
+
 // beginCommit forgets what was staged for a commit that failed.
 func (s *Store) beginCommit() { s.staged = stagedSums{} }
 
@@ -149,6 +164,9 @@ func (s *Store) endCommit(w kv.Writer) error {
 	if err := tx.write(schema.KeyNode(thisNode), blob); err != nil {
 		return err
 	}
+	own := *n
+	own.version, own.dirty = n.version+1, false
+	s.last.head, s.last.node = blob, &own
 	s.known.stage(tx.wrote)
 	return nil
 }
@@ -162,17 +180,28 @@ func (atEnd) OnFailure(func(error)) {}
 // writeAccumulator writes an accumulator, and changes the sum over all of them.
 func (tx *Tx) writeAccumulator(n *node, b schema.Bucket, a *accumulator) error {
 	key := schema.KeyAccumulator(thisNode, b)
-	if a.stored != nil {
+	switch {
+	case a.stored == nil:
+	case a.element != (sum{}):
+		n.sum = n.sum.minus(a.element)
+	default:
 		n.sum = n.sum.minus(element(tx.s.sys.sum, key, a.stored))
 	}
+	last := &tx.s.last
 	if a.sum == (sum{}) { // nothing is left in the bucket
+		delete(last.sums, b)
 		return tx.erase(key)
 	}
 	blob, err := tx.s.sys.header.Seal(placeAccumulator(b), a.version+1, a.sum.append(make([]byte, 0, sumSize)))
 	if err != nil {
 		return err
 	}
-	n.sum = n.sum.plus(element(tx.s.sys.sum, key, blob))
+	e := element(tx.s.sys.sum, key, blob)
+	n.sum = n.sum.plus(e)
+	if last.sums == nil {
+		last.sums = make(map[schema.Bucket]*accumulator, 8)
+	}
+	last.sums[b] = &accumulator{sum: a.sum, stored: blob, element: e, version: a.version + 1}
 	return tx.write(key, blob)
 }
 
@@ -215,6 +244,11 @@ func (tx *Tx) loadNode() (*node, error) {
 	}
 	if blob == nil {
 		return nil, tampered("the head of the store is missing")
+	}
+	if tx.w != nil && bytes.Equal(blob, tx.s.last.head) {
+		own := *tx.s.last.node
+		tx.node = &own
+		return tx.node, nil
 	}
 	b, version, err := tx.s.sys.header.Open(placeNode(), blob)
 	if err != nil || len(b) != nodeSize {

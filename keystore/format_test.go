@@ -153,7 +153,7 @@ func checkSums(t *testing.T, r *reader) {
 			t.Errorf("bucket %d says %x, the sum of its records is %x", b, sum, of)
 		}
 	}
-	head := must[[]byte](t)(r.open(key, "N\x00\x00", none, none, 0, 22))
+	head := must[[]byte](t)(r.open(key, "C\x00\x00", none, none, 0, 22))
 	of := r.sum(sumKey, func(k string) bool { return k[0] == 'D' })
 	require.Len(t, head, 56, "the head says %x, the sum of the sums is %x", head, of)
 	require.Equal(t, of, head[:32], "the head says %x, the sum of the sums is %x", head, of)
@@ -178,7 +178,7 @@ func checkSums(t *testing.T, r *reader) {
 func bucket(key string) (int, bool) {
 	from := 1
 	switch {
-	case strings.ContainsRune("!DNo", rune(key[0])):
+	case strings.ContainsRune("!CDo", rune(key[0])):
 		return 0, false
 	case key[0] == 'i':
 		from = 2
@@ -259,7 +259,7 @@ func readAll(t *testing.T, r *reader, entries map[string]bool) {
 			if used := object(20); used.Objects != 4 || used.Bytes != r.objectBytes("") {
 				t.Errorf("the user's tokens are said to hold %d objects of %d bytes", used.Objects, used.Bytes)
 			}
-		case '!', 'B', 'D', 'N', 'R', 'S', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g', 'w': // read elsewhere, or not in this store
+		case '!', 'B', 'C', 'D', 'R', 'S', 'r', 's', 'T', 'K', 'h', 'o', 'i', 'x', 'A', 'g', 'w': // read elsewhere, or not in this store
 		default:
 			t.Errorf("record %q is not in the document", key)
 		}

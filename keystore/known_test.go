@@ -126,7 +126,7 @@ func putBackInUse(t *testing.T, lazily bool) {
 		behind(t, s, map[string][]byte{key: []byte(value)})
 		require.NoError(t, s.walkOnce(), name)
 	}
-	for _, kind := range "NDahktuxo" {
+	for _, kind := range "CDahktuxo" {
 		require.Positive(t, kinds[byte(kind)], "no record of kind %c was put back", kind)
 	}
 	require.Contains(t, log.String(), "ALARM")

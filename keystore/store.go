@@ -91,6 +91,7 @@ type Store struct {
 	scrubs   background // overwrites what was deleted
 	patrols  patrol     // verifies all the time
 	staged   stagedSums // of the commit that is under way
+	last     lastSums
 	known    *known
 	alarms   alarms
 

@@ -10,6 +10,7 @@
 //	!format                        "vtoken" and the version (4 bytes); in the clear
 //	A                              head of the audit log, sealed under the header's key
 //	B <token>                      keys of the PINs of a PIN-bound token, sealed under the token's key
+//	C <node>                       head of a node: sum over its D, next ids; sealed likewise
 //	D <node> <bucket>              sum over the records of a bucket, sealed under the header's key
 //	a <api key>                    API key, sealed under its tenant's key
 //	G <group>                      group of tokens, sealed under its tenant's key
@@ -18,7 +19,6 @@
 //	i <kind> h(what) ... <id>      index entry; the value is empty
 //	K <token>                      the token's key, sealed under its tenant's key
 //	k <token>                      token record, sealed under the token's key
-//	N <node>                       head of a node: sum over its D, next ids; sealed likewise
 //	n <user>                       what the user's tokens hold, sealed under its tenant's key
 //	o <token> <object> 0           attributes of an object, sealed under the token's key
 //	o <token> <object> 1           its secret attributes, likewise, or

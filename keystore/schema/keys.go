@@ -16,7 +16,7 @@ const (
 	PrefixToken        = 'k'
 	PrefixGeneration   = 'g'
 	PrefixGroup        = 'G'
-	PrefixNode         = 'N'
+	PrefixNode         = 'C'
 	PrefixObject       = 'o'
 	PrefixOldTenantKey = 'O'
 	PrefixPending      = 'p'
@@ -44,7 +44,7 @@ func KeyStore() []byte { return []byte{PrefixStore} }
 type Node uint16
 
 // KeyNode is the key of the head of a node: the sum over its accumulators, and the ids
-// that it gives out.
+// that it gives out. It is beside the accumulators, because they are written together.
 func KeyNode(n Node) []byte { return binary.BigEndian.AppendUint16([]byte{PrefixNode}, uint16(n)) }
 
 // KeyAccumulator is the key of the sum of what a node did in a bucket.
