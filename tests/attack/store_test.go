@@ -147,7 +147,7 @@ func TestForeignStore(t *testing.T) {
 			}
 			replaceBy(t, d, theirs)
 			require.ErrorContains(t, d.Start(named...), "exit status 4")
-			require.Contains(t, d.Log(), "ALARM: another store")
+			require.Contains(t, d.Log(), "ALARM: the data folder holds another store")
 			require.NoError(t, os.WriteFile(filepath.Join(d.DataDir, "vtoken.db"), kept, 0o600))
 			require.NoError(t, os.WriteFile(filepath.Join(d.DataDir, "kek.key"), key, 0o600))
 			require.NoError(t, d.Start(named...), "the right one is taken again")

@@ -39,7 +39,7 @@ func TestKEKsThatAreRefused(t *testing.T) {
 		{strings.Replace(uri, harness.SoftHSMModule, "/bin/true", 1), "cannot be loaded"},
 		{strings.Replace(uri, "token=hsm", "token=other", 1), "no token of the HSM fits"},
 		{uri[:strings.LastIndex(uri, "file:")+5] + secretFile("pin", "7654321\n", 0o600), "refuses the PIN"},
-		{uri + "&pin-value=1234567", "a PIN does not belong into a URI"},
+		{uri + "&pin-value=1234567", "a PIN does not belong in a URI"},
 		{"nonsense", "does not start with a scheme"},
 	} {
 		_, err := d.Vtoken("kek", "add", test.uri)
