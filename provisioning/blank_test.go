@@ -20,14 +20,12 @@ func TestBlankToken(t *testing.T) {
 	user, err := w.core.CreateUser(t.Context(), w.system, sales.ID, "bob")
 	require.NoError(t, err)
 	blank := record.Token{Tenant: sales.ID, Holders: record.HeldBy(user.ID, time.Time{}, ""), Activation: record.Activated, Complete: true, Enabled: true}
-	if err := w.store.Update(func(tx provisioning.Tx) error {
+	require.NoError(t, w.store.Update(func(tx provisioning.Tx) error {
 		fresh := blank
 		err := tx.NewToken(&fresh)
 		blank.ID = fresh.ID
 		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 
 	page, err := w.core.ListTokens(t.Context(), w.system, provisioning.TokenFilter{Tenant: sales.ID})
 	if err != nil || len(page.Tokens) != 0 || page.Next != "" {

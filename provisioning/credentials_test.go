@@ -110,9 +110,8 @@ func TestSigners(t *testing.T) {
 		t.Fatal("the key is no PEM")
 	}
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	if err != nil || key.N.BitLen() != 2048 {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.Equal(t, 2048, key.N.BitLen())
 	c, err := w.core.Signer(ctx, "some", k.ID)
 	if public, ok := c.PublicKey.(*rsa.PublicKey); err != nil || !ok || !public.Equal(&key.PublicKey) || c.Caller.Name != "jwt" {
 		t.Errorf("%+v (%v)", c, err)
@@ -130,9 +129,8 @@ func TestOwnKeys(t *testing.T) {
 	w := newWorld(t)
 	n := provisioning.NewAPIKey{Name: "jwt", Dialect: "some", Kind: provisioning.Signer, PublicKey: spki(t, elliptic.P256())}
 	k, private, err := w.core.CreateAPIKey(t.Context(), w.admin, w.tenant, n)
-	if err != nil || private != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.Nil(t, private)
 	c, err := w.core.Signer(t.Context(), "some", k.ID)
 	if _, ok := c.PublicKey.(*ecdsa.PublicKey); err != nil || !ok {
 		t.Errorf("%+v (%v)", c, err)

@@ -52,9 +52,8 @@ func TestSignAfterECDH(t *testing.T) {
 				t.Errorf("%s: %v", c.Name, err)
 			}
 			p := ck.ECDH1DeriveParams{KDF: ck.CKD_NULL, PublicData: point}
-			if _, err := derive(t, ck.CKM_ECDH1_DERIVE, priv, p, generic(16)); err != nil {
-				t.Fatal(err)
-			}
+			_, err := derive(t, ck.CKM_ECDH1_DERIVE, priv, p, generic(16))
+			require.NoError(t, err)
 		}
 	}
 }

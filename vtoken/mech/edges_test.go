@@ -359,9 +359,8 @@ func TestGCMIsBounded(t *testing.T) {
 	k := secretKey(t, ck.CKK_AES, random(16))
 	c, err := lookup(t, ck.CKM_AES_GCM).Encrypt(k, ck.GCMParams{IV: random(12), TagBits: 128})
 	require.NoError(t, err)
-	if _, err = c.Update(make([]byte, mech.MaxGCM)); err != nil {
-		t.Fatal(err)
-	}
+	_, err = c.Update(make([]byte, mech.MaxGCM))
+	require.NoError(t, err)
 	_, err = c.Update([]byte{1})
 	wantCode(t, err, ck.CKR_DATA_LEN_RANGE)
 }
@@ -406,9 +405,8 @@ func TestParseKeyRefuses(t *testing.T) {
 	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
 	tpl, err := object.PrivateTemplate(testRSA())
 	require.NoError(t, err)
-	if o, err = object.Build(object.Source{}, tpl); err != nil {
-		t.Fatal(err)
-	}
+	o, err = object.Build(object.Source{}, tpl)
+	require.NoError(t, err)
 	if _, err = mech.ParseKey(o.WithoutSecret(), provider(t)); err != object.ErrSealed {
 		t.Errorf("a sealed key: %v", err)
 	}

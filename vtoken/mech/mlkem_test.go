@@ -61,9 +61,8 @@ func TestMLKEMRoundTrip(t *testing.T) {
 				t.Errorf("%s: %d bytes were told, %d came: %v", s.Name, n, len(ciphertext), err)
 			}
 			here := valueOf(t, made, tpl)
-			if made, err = d.Decapsulate(priv, nil, ciphertext, tpl); err != nil {
-				t.Fatal(err)
-			}
+			made, err = d.Decapsulate(priv, nil, ciphertext, tpl)
+			require.NoError(t, err)
 			if there := valueOf(t, made, tpl); !bytes.Equal(here, there) || len(here) != 32 {
 				t.Errorf("%s: %x and %x", s.Name, here, there)
 			}

@@ -249,9 +249,8 @@ func TestBuildAgreesWithTheMechanism(t *testing.T) {
 
 func TestTrustedIsForTheSO(t *testing.T) {
 	o, err := object.Build(object.Source{SO: true}, aesTemplate(on(ck.CKA_TRUSTED)))
-	if err != nil || !o.Bool(ck.CKA_TRUSTED) {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.True(t, o.Bool(ck.CKA_TRUSTED))
 	build(t, aesTemplate(off(ck.CKA_TRUSTED))) // to say no is no claim
 	plain := generated(t)
 	_, err = plain.Change(ck.Template{on(ck.CKA_TRUSTED)}, false)

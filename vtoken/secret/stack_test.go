@@ -33,9 +33,8 @@ func left(t *testing.T, run func(func())) int {
 	frame := make([]byte, 4<<10)
 	var at uintptr
 	run(func() { at = fill("canary") })
-	if _, err := mem.ReadAt(frame, int64(at)); err != nil {
-		t.Fatal(err)
-	}
+	_, err = mem.ReadAt(frame, int64(at))
+	require.NoError(t, err)
 	return bytes.Count(frame, []byte("canary"))
 }
 

@@ -114,9 +114,8 @@ func form(t testing.TB, field, file string, more ...string) (string, http.Header
 	if err == nil {
 		_, err = part.Write(data)
 	}
-	if err != nil || m.Close() != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, m.Close())
 	h := with(append([]string{"Content-Type", m.FormDataContentType()}, more...)...)
 	return b.String(), h
 }

@@ -187,9 +187,8 @@ func TestElliptic(t *testing.T) {
 	r := Rules{Algorithms: []string{RS256, ES256}, Audiences: []string{"https://example.com/v1"}, Issuer: "me"}
 	payload := `{"iss":"me","client_id":"c","exp":1800000010,"aud":"https://example.com/v1","scope":"a b"}`
 	token, err := Parse(sign(t, `{"alg":"ES256","kid":"k1"}`, payload, k.ec))
-	if err != nil || token.KeyID() != "k1" {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.Equal(t, "k1", token.KeyID())
 	c, err := token.Verify(&k.ec.PublicKey, r, at)
 	if err != nil || c.ClientID != "c" || len(c.Scopes) != 2 || c.Scopes[1] != "b" {
 		t.Errorf("%+v (%v)", c, err)
