@@ -144,7 +144,7 @@ func (s *Store) resumeRenewal() error {
 // the store is closed.
 func (s *Store) finishRenewal(ends <-chan struct{}) {
 	for wait := rotationWait; ; {
-		err := s.renewAll(ends)
+		err := s.renewAll(ends, func() {})
 		switch {
 		case err == nil:
 			s.log.Info("the renewal of tenant keys is finished")
@@ -178,9 +178,15 @@ var underTenantKey = []struct {
 	{schema.PrefixTokenKey, fieldTokenKey, false},
 }
 
-// renewAll goes once over all records, and removes the old keys after it: what is written
-// meanwhile is under the new ones.
-func (s *Store) renewAll(ends <-chan struct{}) error {
+// renewAll goes once over all records, and then removes the old keys that were there when it
+// began: what is written meanwhile is under the new ones. A tenant that gets a new key after
+// that has records under its old one which renewAll has passed already. renewAll calls looked
+// after each search for records.
+func (s *Store) renewAll(ends <-chan struct{}, looked func()) error {
+	begun, err := s.oldTenantKeys()
+	if err != nil || len(begun) == 0 {
+		return err
+	}
 	for _, kind := range underTenantKey {
 		for last, done := []byte(nil), false; !done; {
 			select {
@@ -192,6 +198,7 @@ func (s *Store) renewAll(ends <-chan struct{}) error {
 			if err != nil {
 				return err
 			}
+			looked()
 			last, done = next, next == nil
 			if len(keys) == 0 {
 				continue
@@ -209,12 +216,44 @@ func (s *Store) renewAll(ends <-chan struct{}) error {
 			}
 		}
 	}
-	return s.Update(func(tx *Tx) error {
+	if err := s.removeOldTenantKeys(begun); err != nil {
+		return err
+	}
+	return s.renewAll(ends, looked) // where another renewal began meanwhile
+}
+
+// oldTenantKeys returns the ids of the old keys of tenants. A rotation of the root key may
+// seal an old key again, which then has the same id.
+func (s *Store) oldTenantKeys() (old map[schema.ID]envelope.KeyID, err error) {
+	err = s.View(func(tx *Tx) error {
+		old = map[schema.ID]envelope.KeyID{}
 		keys, err := tx.keysUnder([]byte{schema.PrefixOldTenantKey})
 		for _, key := range keys {
-			err = errors.Join(err, tx.remove(key))
+			id, _ := schema.RecordID(key)
+			k, e := tx.tenantKeyAt(schema.PrefixOldTenantKey, id)
+			if e != nil {
+				return e
+			}
+			old[id] = k.ID()
 		}
 		return err
+	})
+	return old, err
+}
+
+// removeOldTenantKeys removes old keys that are still those with the given ids.
+func (s *Store) removeOldTenantKeys(old map[schema.ID]envelope.KeyID) error {
+	return s.Update(func(tx *Tx) error {
+		for id, was := range old {
+			k, err := tx.tenantKeyAt(schema.PrefixOldTenantKey, id)
+			if err == nil && k != nil && k.ID() == was {
+				err = tx.remove(schema.Record(schema.PrefixOldTenantKey, id))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

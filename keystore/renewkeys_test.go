@@ -301,7 +301,7 @@ func TestRenewedNewerMembers(t *testing.T) {
 		return tx.replaceTenantKey(tenant)
 	})
 	require.ErrorIs(t, s.Update(func(tx *Tx) error { return tx.PutUser(&u) }), schema.ErrNewer)
-	require.NoError(t, s.renewAll(nil))
+	require.NoError(t, s.renewAll(nil, func() {}))
 	view(t, s, func(tx *Tx) error {
 		value, err := tx.get(schema.Record(schema.PrefixUser, id))
 		if err != nil {
@@ -315,4 +315,54 @@ func TestRenewedNewerMembers(t *testing.T) {
 		require.Equal(t, newer, string(plain))
 		return err
 	})
+}
+
+// TestRenewOneAfterAnother gives a tenant new keys while those of another one are being
+// renewed, in each moment of that: nobody removes an old key under which there are records.
+func TestRenewOneAfterAnother(t *testing.T) {
+	for at := range 10 {
+		s := quiet(t, options(tempDir(t)))
+		var second record.Tenant
+		update(t, s, func(tx *Tx) error {
+			second = record.Tenant{Name: "second"}
+			return tx.PutTenant(&second)
+		})
+		first := addUser(t, s, "alice")
+		addToken(t, s, first, "label")
+		update(t, s, func(tx *Tx) error {
+			return tx.PutUser(&record.User{Tenant: second.ID, Login: "bob", Enabled: true})
+		})
+		want := state(t, s)
+		replace := func(id record.TenantID) {
+			tenant, err := parseID("tenant", id)
+			require.NoError(t, err)
+			update(t, s, func(tx *Tx) error { return tx.replaceTenantKey(tenant) })
+		}
+		replace(first.Tenant)
+		updates := 0
+		s.options.Committed = func(int, time.Duration, error) { updates++ }
+		ends := make(chan struct{})
+		done := make(chan error, 1)
+		moment := make(chan struct{})
+		go func() { // after so many commits of the renewal the other tenant gets its key
+			done <- s.renewAll(ends, func() {
+				if updates >= at {
+					select {
+					case <-moment:
+					default:
+						close(moment)
+						replace(second.ID)
+					}
+				}
+			})
+		}()
+		require.NoError(t, <-done)
+		require.Equal(t, want, state(t, s), "at %d", at)
+		require.NoError(t, s.renewAll(ends, func() {}))
+		require.Equal(t, want, state(t, s), "at %d", at)
+		left, err := s.RenewalLeft()
+		require.NoError(t, err)
+		require.Zero(t, left)
+		closeStore(t, s)
+	}
 }
