@@ -156,10 +156,8 @@ func (s *Store) migrateVersion1(w kv.Tx) error {
 	if err := w.Delete(keyHeaderVersion1()); err != nil {
 		return fault(err)
 	}
-	if slot <= maxSlot {
-		if err := tx.takeSlots(tx.node, slot); err != nil {
-			return err
-		}
+	if err := tx.takeSlots(tx.node, min(slot, maxSlot+1)); err != nil {
+		return err
 	}
 	if err := tx.putStore(); err != nil {
 		return err

@@ -119,23 +119,27 @@ func (s *Store) status(ctx context.Context, uri string) (st kek.Status, others [
 	if st, err = p.Status(ctx); err != nil {
 		return st, nil, err
 	}
-	others, err = s.otherCounters(ctx, p)
-	return st, others, err
+	return st, s.otherCounters(ctx, uri, p), nil
 }
 
-// otherCounters are the counters in a KEK's hardware that the store does not use.
-func (s *Store) otherCounters(ctx context.Context, p kek.Provider) ([]string, error) {
+// otherCounters lists the counters in a KEK's hardware that the store does not use. It only
+// informs, so that a KEK that cannot tell is none that fails.
+func (s *Store) otherCounters(ctx context.Context, uri string, p kek.Provider) []string {
 	lister, can := p.(kek.CounterLister)
 	if !can {
-		return nil, nil
+		return nil
 	}
 	row, _, err := s.generation()
-	if err != nil {
-		return nil, err
+	var others []string
+	if err == nil {
+		mine := secret.Bytes(row.Name)
+		defer mine.Wipe()
+		others, err = lister.OtherCounters(ctx, mine)
 	}
-	mine := secret.Bytes(row.Name)
-	defer mine.Wipe()
-	return lister.OtherCounters(ctx, mine)
+	if err != nil {
+		s.log.Debug("the counters of a KEK cannot be listed", "kek", uri, "error", err)
+	}
+	return others
 }
 
 // AddKEK makes a recipient for a KEK, which can open the store from then on.

@@ -11,6 +11,7 @@ import (
 	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/all"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 
 	"github.com/stretchr/testify/require"
 )
@@ -150,4 +151,31 @@ func TestKEKsAreBounded(t *testing.T) {
 	n, err := unwrapAll(t, s)
 	require.Equal(t, maxRecipients, n)
 	require.NoError(t, err)
+}
+
+// secretive is hardware that does not tell which counters it has.
+type secretive struct{ *hardware }
+
+func (secretive) OtherCounters(context.Context, secret.Bytes) ([]string, error) {
+	return nil, kek.ErrUnavailable
+}
+
+// TestCountersCannotBeListed: a KEK that does not tell its counters opens the store and is
+// ready all the same.
+func TestCountersCannotBeListed(t *testing.T) {
+	h := newHardware()
+	o := h.on(tempDir(t))
+	o.Providers["hardware"] = func(ctx context.Context, u kek.URI, e kek.Env) (kek.Provider, error) {
+		_, err := h.open(ctx, u, e)
+		return secretive{h}, err
+	}
+	s := openWith(t, o)
+	defer closeStore(t, s)
+	list, err := s.KEKs(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.NoError(t, list[0].Err)
+	p, err := s.Protection()
+	require.NoError(t, err)
+	require.True(t, p.Counts)
 }

@@ -203,6 +203,7 @@ func (s *Store) renewAll(ends <-chan struct{}, looked func()) error {
 			if len(keys) == 0 {
 				continue
 			}
+			from := time.Now()
 			err = s.Update(func(tx *Tx) error {
 				for _, key := range keys {
 					if err := tx.renewRecord(key, kind.field, kind.own); err != nil {
@@ -213,6 +214,9 @@ func (s *Store) renewAll(ends <-chan struct{}, looked func()) error {
 			})
 			if err != nil {
 				return err
+			}
+			if !rest(ends, time.Since(from)) { // half of the time is for the changes of others
+				return errStopped
 			}
 		}
 	}

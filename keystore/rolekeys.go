@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -293,6 +294,7 @@ func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte
 		return nil, tampered("read the key of token %s: %w", token, err)
 	}
 	key = private.Clone()
+	stored := false
 	err = s.View(func(tx *Tx) error {
 		id, err := parseID("token", token)
 		if err != nil {
@@ -305,6 +307,7 @@ func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte
 		if err != nil || !bytes.Equal(t.PIN(role).Verifier, verifier) {
 			return err
 		}
+		stored = true
 		keys, err := tx.keysOf(id)
 		if err != nil {
 			return err
@@ -339,7 +342,10 @@ func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte
 		key.Wipe()
 		return nil, err
 	}
-	if p := s.hashed.get(verifier); p != nil { // it is not stored yet
+	if stored {
+		return key, nil
+	}
+	if p := s.hashed.get(verifier); p != nil {
 		key.Wipe()
 		key = p.private
 	}
@@ -351,6 +357,7 @@ func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte
 type renewedKeys struct {
 	mu    sync.Mutex
 	links map[schema.ID][]keyLink
+	count int // of all links
 }
 
 type keyLink struct{ old, sealed []byte }
@@ -358,6 +365,10 @@ type keyLink struct{ old, sealed []byte }
 // maxLinks bounds how many of them a token has. A login ends after more changes of PINs than
 // that.
 const maxLinks = 16
+
+// maxAllLinks bounds them for all tokens, at some 10 MiB. Beyond it those of another token
+// are forgotten.
+const maxAllLinks = 4096
 
 func linkInfo(id schema.ID) []byte { return append([]byte("vtoken renewed key"), id[:]...) }
 
@@ -374,8 +385,18 @@ func (r *renewedKeys) link(id schema.ID, old []byte, private secret.Bytes) (reme
 		if r.links == nil {
 			r.links = map[schema.ID][]keyLink{}
 		}
+		for other, list := range r.links {
+			if r.count < maxAllLinks {
+				break
+			}
+			if other != id {
+				r.count -= len(list)
+				delete(r.links, other)
+			}
+		}
 		list := append(r.links[id], l)
-		r.links[id] = list[max(0, len(list)-maxLinks):]
+		r.links[id] = slices.Clone(list[max(0, len(list)-maxLinks):])
+		r.count += len(r.links[id]) - (len(list) - 1)
 	}, nil
 }
 
@@ -423,6 +444,7 @@ func (r *renewedKeys) any(id schema.ID) bool {
 func (r *renewedKeys) forget(id schema.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.count -= len(r.links[id])
 	delete(r.links, id)
 }
 

@@ -218,3 +218,29 @@ func TestStaleVerifier(t *testing.T) {
 	require.ErrorContains(t, s.Update(setVerifier(tok.ID, pin.User, v)), "set it again")
 	keyOf(t, s, tok.ID, pin.User, "user PIN").Wipe()
 }
+
+// TestRenewedKeysAreBounded: keys of tokens whose PINs were changed do not pile up in memory.
+func TestRenewedKeysAreBounded(t *testing.T) {
+	public, private, err := box.GenerateKey()
+	require.NoError(t, err)
+	r := new(renewedKeys)
+	var last schema.ID
+	for n := range 3 * maxAllLinks / maxLinks {
+		last = schema.ID{byte(n), byte(n >> 8)}
+		link, err := r.link(last, public, private)
+		require.NoError(t, err)
+		for range maxLinks + 3 {
+			link()
+		}
+	}
+	all := 0
+	for _, list := range r.links {
+		require.LessOrEqual(t, len(list), maxLinks)
+		all += len(list)
+	}
+	require.Equal(t, all, r.count)
+	require.LessOrEqual(t, all, maxAllLinks)
+	require.True(t, r.any(last))
+	r.forget(last)
+	require.Equal(t, all-maxLinks, r.count)
+}

@@ -201,7 +201,7 @@ func (s *Store) resume(ctx context.Context, o Options, row generation) error {
 	g.started.Store(true)
 	g.rounds.Go(g.atLeisure)
 	o.Log.Info("rollback detection is active", "kek", row.URI)
-	if others, err := s.otherCounters(ctx, g.provider); err == nil && len(others) > 0 {
+	if others := s.otherCounters(ctx, row.URI, g.provider); len(others) > 0 {
 		o.Log.Warn("the KEK has counters that this store does not use: of other stores on this machine, or left by stores that are gone; where there are no others, remove them (tpm2_nvundefine)",
 			"kek", row.URI, "counters", others)
 	}

@@ -96,6 +96,15 @@ func (h *Handler) rotate(r *request) (any, error) {
 		tenant = t.ID
 	}
 	r.slow()
+	if all == "true" { // so that not one half of it is done
+		left, err := h.info.KEKs.RenewalLeft()
+		if err == nil && left > 0 {
+			err = provisioning.Errorf(provisioning.WrongState, "the keys of %d tenants are being renewed; wait until that is finished", left)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	if one == "" {
 		if err := h.info.KEKs.Rotate(r.ctx); err != nil {
 			return nil, err

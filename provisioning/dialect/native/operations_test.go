@@ -48,6 +48,8 @@ func TestEveryOperation(t *testing.T) {
 	one, err := c.Rotate(ctx, api.NewKeys{Tenant: record.DefaultTenant})
 	require.NoError(t, err)
 	require.Equal(t, 1, one.Tenants)
+	_, err = c.Rotate(ctx, api.NewKeys{All: true})
+	require.ErrorContains(t, err, "being renewed", "the root key is replaced all the same")
 	for _, wrong := range []api.NewKeys{{All: true, Tenant: record.DefaultTenant}, {Tenant: "nobody's"}} {
 		_, err = c.Rotate(ctx, wrong)
 		require.Error(t, err)
