@@ -138,7 +138,11 @@ func (s *Store) HashPIN(token record.TokenID, role pin.Role, p, bound secret.Byt
 		return nil, err
 	}
 	v = append(v, sealed...)
-	s.hashed.keep(v, public, bound)
+	next, err := s.prepare(token, role, bound)
+	if err != nil {
+		return nil, err
+	}
+	s.hashed.keep(v, public, bound, next)
 	return v, nil
 }
 

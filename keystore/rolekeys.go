@@ -85,7 +85,99 @@ func (tx *Tx) putRoleKeys(id schema.ID, keys *tokenKeys, r roleKeys) error {
 type newPIN struct {
 	public  []byte       // its role key
 	private secret.Bytes // the token's key that it is to open
+	next    *nextKey     // nil where no PIN is replaced
 	wipes   *time.Timer
+}
+
+// nextKey is the key that a token gets when a PIN is replaced, with its secrets in boxes for
+// it. Making a box takes a quarter of a millisecond, and a token may have thousands, so they
+// are made before the commit, which all others would wait for.
+type nextKey struct {
+	of      []byte // the public key that it replaces
+	public  []byte
+	private secret.Bytes
+	boxes   map[uint64]preparedBox // by object
+}
+
+// preparedBox is a box for the next key, and the hash of the stored value that it was made
+// of. An object that was changed since gets another one in the commit.
+type preparedBox struct {
+	from  [sha256.Size]byte
+	boxed []byte
+}
+
+// maxPrepared bounds the boxes of a nextKey, in bytes. Those beyond it are made in the
+// commit.
+const maxPrepared = 32 << 20
+
+func (n *nextKey) wipe() {
+	if n != nil {
+		n.private.Wipe()
+	}
+}
+
+// prepare makes the next key of a token whose PIN is to be replaced, for who has the present
+// one. It returns nil where nothing is to be prepared.
+func (s *Store) prepare(token record.TokenID, role pin.Role, bound secret.Bytes) (next *nextKey, err error) {
+	id, err := parseID("token", token)
+	if err != nil {
+		return nil, err
+	}
+	var of []byte
+	var keys *tokenKeys
+	blobs := map[uint64][]byte{}
+	err = s.View(func(tx *Tx) error {
+		t, err := tx.token(id)
+		if isMissing(err) || err == nil && !t.PIN(role).Set() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		of = t.BoundKey
+		if keys, err = tx.keysOf(id); err != nil {
+			return err
+		}
+		size := 0
+		return tx.scan(schema.Objects(id), nil, func(key, blob []byte) error {
+			number, part, _ := schema.ParseObject(key)
+			if size += len(blob); part == schema.PartBound && size <= maxPrepared {
+				blobs[number] = bytes.Clone(blob)
+			}
+			return nil
+		})
+	})
+	if err != nil || len(of) == 0 {
+		return nil, err
+	}
+	present, ok := s.renewed.resolve(id, bound, of)
+	if !ok {
+		return nil, nil
+	}
+	defer present.Wipe()
+	next = &nextKey{of: of, boxes: map[uint64]preparedBox{}}
+	if next.public, next.private, err = box.GenerateKey(); err != nil {
+		return nil, err
+	}
+	for number, blob := range blobs {
+		boxed, err := reboxed(id, keys, number, blob, present, next.public)
+		if err != nil {
+			next.wipe()
+			return nil, err
+		}
+		next.boxes[number] = preparedBox{sha256.Sum256(blob), boxed}
+	}
+	return next, nil
+}
+
+// reboxed opens the box in a stored secret and returns one for another key.
+func reboxed(id schema.ID, keys *tokenKeys, number uint64, blob []byte, private secret.Bytes, public []byte) ([]byte, error) {
+	plain, err := openBound(id, keys, number, blob, private)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	return box.Seal(public, boundInfo(keys.tenant, id, number), plain)
 }
 
 // newPINs maps the hash of a verifier to its newPIN.
@@ -97,17 +189,17 @@ type newPINs struct {
 // newPINFor bounds how long a PIN may take from being hashed to being stored.
 const newPINFor = 2 * time.Minute
 
-func (n *newPINs) keep(verifier, public []byte, private secret.Bytes) {
+func (n *newPINs) keep(verifier, public []byte, private secret.Bytes, next *nextKey) {
 	key := sha256.Sum256(verifier)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.pins == nil {
 		n.pins = map[[sha256.Size]byte]*newPIN{}
 	}
-	n.pins[key] = &newPIN{public, private.Clone(), time.AfterFunc(newPINFor, func() { n.drop(verifier) })}
+	n.pins[key] = &newPIN{public, private.Clone(), next, time.AfterFunc(newPINFor, func() { n.drop(verifier) })}
 }
 
-// get returns the newPIN of a verifier, or nil. The caller wipes private.
+// get returns the newPIN of a verifier, or nil. The caller wipes it.
 func (n *newPINs) get(verifier []byte) *newPIN {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -115,7 +207,18 @@ func (n *newPINs) get(verifier []byte) *newPIN {
 	if p == nil {
 		return nil
 	}
-	return &newPIN{public: p.public, private: p.private.Clone()}
+	own := &newPIN{public: p.public, private: p.private.Clone()}
+	if p.next != nil {
+		next := *p.next
+		next.private = next.private.Clone()
+		own.next = &next
+	}
+	return own
+}
+
+func (p *newPIN) erase() {
+	p.private.Wipe()
+	p.next.wipe()
 }
 
 func (n *newPINs) drop(verifier []byte) {
@@ -124,7 +227,7 @@ func (n *newPINs) drop(verifier []byte) {
 	defer n.mu.Unlock()
 	if p := n.pins[key]; p != nil {
 		p.wipes.Stop()
-		p.private.Wipe()
+		p.erase()
 		delete(n.pins, key)
 	}
 }
@@ -134,7 +237,7 @@ func (n *newPINs) wipe() {
 	defer n.mu.Unlock()
 	for _, p := range n.pins {
 		p.wipes.Stop()
-		p.private.Wipe()
+		p.erase()
 	}
 	n.pins = nil
 }
@@ -169,7 +272,7 @@ func (tx *Tx) bindPINs(id schema.ID, t, old *record.Token) error {
 		if p == nil {
 			continue
 		}
-		defer p.private.Wipe()
+		defer p.erase()
 		fresh[i], any = p, true
 		replaces = replaces || was.Set()
 		verifier := bytes.Clone(is.Verifier)
@@ -206,20 +309,20 @@ func (tx *Tx) rekey(id schema.ID, keys *tokenKeys, roles roleKeys, t, old *recor
 				*at = &roleKey{Public: bytes.Clone(old.BoundKey)}
 			}
 		}
-		next, private, err := box.GenerateKey()
+		next, err := nextOf(fresh, old.BoundKey)
 		if err != nil {
 			return err
 		}
-		defer private.Wipe()
+		defer next.wipe()
 		if err := tx.rebox(id, keys, key, next); err != nil {
 			return err
 		}
-		link, err := tx.s.renewed.link(id, old.BoundKey, private)
+		link, err := tx.s.renewed.link(id, old.BoundKey, next.private)
 		if err != nil {
 			return err
 		}
 		tx.w.OnCommit(link)
-		key, public = private, next
+		key, public = next.private, next.public
 	} else if !same {
 		roles = roleKeys{} // of a key that goes away
 	}
@@ -249,8 +352,20 @@ func openOnOwnStack(private secret.Bytes, info, sealed []byte) (plain secret.Byt
 	return plain, err
 }
 
+// nextOf returns the next key that was prepared for a token with a public key, or a new one
+// where a PIN was changed since.
+func nextOf(fresh [len(pinRoles)]*newPIN, of []byte) (*nextKey, error) {
+	for _, p := range fresh {
+		if p != nil && p.next != nil && bytes.Equal(p.next.of, of) {
+			return p.next, nil
+		}
+	}
+	public, private, err := box.GenerateKey()
+	return &nextKey{public: public, private: private}, err
+}
+
 // rebox seals the secrets of a token to a new key.
-func (tx *Tx) rebox(id schema.ID, keys *tokenKeys, private secret.Bytes, public []byte) error {
+func (tx *Tx) rebox(id schema.ID, keys *tokenKeys, private secret.Bytes, next *nextKey) error {
 	_, sm, err := tx.openToken(id)
 	if err != nil {
 		return err
@@ -270,16 +385,17 @@ func (tx *Tx) rebox(id schema.ID, keys *tokenKeys, private secret.Bytes, public 
 		if err != nil {
 			return tampered("read the secret of object %d: %w", number, err)
 		}
-		plain, err := openBound(id, keys, number, blob, private)
+		made := next.boxes[number]
+		if made.boxed == nil || made.from != sha256.Sum256(blob) {
+			if made.boxed, err = reboxed(id, keys, number, blob, private, next.public); err != nil {
+				return err
+			}
+		}
+		sealed, err := keys.secret.Seal(place(keys.tenant, id, number, fieldBound), h.Version, made.boxed)
 		if err != nil {
 			return err
 		}
-		sealed, part, err := sealSecret(id, keys, number, h.Version, public, plain)
-		clear(plain)
-		if err != nil {
-			return err
-		}
-		if err := tx.setPart(keys, sm, schema.Object(id, number, part), sealed); err != nil {
+		if err := tx.setPart(keys, sm, schema.Object(id, number, schema.PartBound), sealed); err != nil {
 			return err
 		}
 	}
@@ -348,6 +464,7 @@ func (s *Store) tokenKeyFor(token record.TokenID, role pin.Role, verifier []byte
 	if p := s.hashed.get(verifier); p != nil {
 		key.Wipe()
 		key = p.private
+		p.next.wipe()
 	}
 	return key, nil
 }

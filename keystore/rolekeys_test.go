@@ -244,3 +244,52 @@ func TestRenewedKeysAreBounded(t *testing.T) {
 	r.forget(last)
 	require.Equal(t, all-maxLinks, r.count)
 }
+
+// TestObjectsChangeWhileAPINDoes changes, deletes and adds objects between hashing a PIN,
+// which prepares their boxes for the next key, and storing it; and changes a PIN with one that
+// was changed itself meanwhile.
+func TestObjectsChangeWhileAPINDoes(t *testing.T) {
+	s := quiet(t, options(tempDir(t)))
+	defer closeStore(t, s)
+	tok, _ := addBound(t, s, addUser(t, s, "alice"), "user PIN", "SO PIN")
+	var ids []object.ID
+	for n := range 3 {
+		ids = append(ids, addPrivate(t, s, tok.ID, fmt.Sprint(n), "hidden"))
+	}
+	key := keyOf(t, s, tok.ID, pin.User, "user PIN")
+	v, err := s.HashPIN(tok.ID, pin.User, secret.Bytes("new PIN"), key)
+	require.NoError(t, err)
+	require.Len(t, s.hashed.get(v).next.boxes, 3)
+	update(t, s, func(tx *Tx) error {
+		o := newPrivate("0", "changed")
+		o.ID = ids[0]
+		if err := tx.PutObject(tok.ID, o); err != nil {
+			return err
+		}
+		return tx.DeleteObject(tok.ID, ids[1])
+	})
+	added := addPrivate(t, s, tok.ID, "added", "hidden too")
+	update(t, s, setVerifier(tok.ID, pin.User, v))
+	for role, p := range map[pin.Role]string{pin.User: "new PIN", pin.SO: "SO PIN"} {
+		for id, want := range map[object.ID]string{ids[0]: "changed", ids[2]: "hidden", added: "hidden too"} {
+			got, err := value(t, s, tok.ID, id, role, p)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+	}
+	require.Empty(t, opensAnything(t, s, tok.ID, key))
+
+	// The key that was prepared is for one that is not the token's any more.
+	so := keyOf(t, s, tok.ID, pin.SO, "SO PIN")
+	v, err = s.HashPIN(tok.ID, pin.SO, secret.Bytes("new SO PIN"), so)
+	require.NoError(t, err)
+	putNewPIN(t, s, tok.ID, pin.User, keyOf(t, s, tok.ID, pin.User, "new PIN"), "newest PIN")
+	update(t, s, setVerifier(tok.ID, pin.SO, v))
+	for role, p := range map[pin.Role]string{pin.User: "newest PIN", pin.SO: "new SO PIN"} {
+		got, err := value(t, s, tok.ID, added, role, p)
+		require.NoError(t, err)
+		require.Equal(t, "hidden too", got)
+	}
+	require.Empty(t, check(t, s).Problems)
+	require.Empty(t, s.hashed.pins)
+}
