@@ -16,7 +16,8 @@ import (
 	"vtoken/tests/harness"
 )
 
-// keyAnswered is how long a quick request of another API key may take meanwhile.
+// keyAnswered is how long a quick request of another API key may take meanwhile, but for one in
+// a thousand.
 const keyAnswered = 500 * time.Millisecond
 
 // TestHostileAPIKey has one API key send slow requests on 50 connections. Alice's signatures
@@ -77,11 +78,12 @@ func TestHostileAPIKey(t *testing.T) {
 	require.NotEmpty(t, took)
 	slices.Sort(took)
 	slowest := took[len(took)-1]
-	t.Logf("quiet median %v p99 %v; beside %d connections of an API key: median %v (%.1f times) p99 %v (%d signatures); another key: %d answers, median %v, slowest %v",
-		quiet.median, quiet.p99, connections, busy.median, float64(busy.median)/float64(quiet.median), busy.p99, busy.count, len(took), took[len(took)/2], slowest)
+	late := took[len(took)*999/1000] // the slowest of a longer run is slower, whatever the daemon does
+	t.Logf("quiet median %v p99 %v; beside %d connections of an API key: median %v (%.1f times) p99 %v (%d signatures); another key: %d answers, median %v, one in a thousand over %v, slowest %v",
+		quiet.median, quiet.p99, connections, busy.median, float64(busy.median)/float64(quiet.median), busy.p99, busy.count, len(took), took[len(took)/2], late, slowest)
 	require.LessOrEqual(t, float64(busy.median), stretch*busyMedian*float64(quiet.median), "the median of alice's signatures")
 	require.LessOrEqual(t, float64(busy.p99), stretch*float64(busyP99), "the 99th percentile of alice's signatures")
-	require.LessOrEqual(t, float64(slowest), stretch*float64(keyAnswered), "the answers to another API key")
+	require.LessOrEqual(t, float64(late), stretch*float64(keyAnswered), "the answers to another API key, but for one in a thousand")
 }
 
 // slowRequests are the requests of the hostile key about a token: PFX files with many

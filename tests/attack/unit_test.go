@@ -13,22 +13,12 @@ import (
 	"vtoken/tests/harness"
 )
 
-// packaged reads a file of the folder packaging.
-func packaged(t *testing.T, name string) string {
-	t.Helper()
-	root, err := harness.Root()
-	require.NoError(t, err)
-	text, err := os.ReadFile(filepath.Join(root, "packaging", name))
-	require.NoError(t, err)
-	return string(text)
-}
-
 // TestUnitIsConfined has systemd judge the unit: 2.5 of 10 with an API, 1.8 with the drop-in
 // for a daemon without a network.
 func TestUnitIsConfined(t *testing.T) {
 	dir := t.TempDir()
 	unit := filepath.Join(dir, "vtokend.service")
-	require.NoError(t, os.WriteFile(unit, []byte(packaged(t, "vtokend.service")), 0o644))
+	require.NoError(t, os.WriteFile(unit, []byte(harness.Packaged(t, "vtokend.service")), 0o644))
 	judge := func(most int) {
 		t.Helper()
 		c := exec.Command("systemd-analyze", "security", "--offline=true", fmt.Sprintf("--threshold=%d", most), "vtokend.service")
@@ -39,9 +29,9 @@ func TestUnitIsConfined(t *testing.T) {
 	}
 	judge(25)
 	require.NoError(t, os.Mkdir(unit+".d", 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(unit+".d", "no-network.conf"), []byte(packaged(t, "no-network.conf")), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(unit+".d", "no-network.conf"), []byte(harness.Packaged(t, "no-network.conf")), 0o644))
 	judge(18)
 	for _, setting := range []string{"MemoryMax=", "TasksMax=", "SystemCallFilter=", "ProtectProc=", "DeviceAllow="} {
-		require.Contains(t, packaged(t, "vtokend.service"), "\n"+setting)
+		require.Contains(t, harness.Packaged(t, "vtokend.service"), "\n"+setting)
 	}
 }

@@ -245,6 +245,30 @@ func TestHSMGone(t *testing.T) {
 	require.NoError(t, sign(d, "01", harness.PIN))
 }
 
+// signing has clients sign until stop is called, which returns how often they did. A signature
+// that fails is an error of the test.
+func signing(t *testing.T, d *harness.Daemon, clients int) (stop func() int64) {
+	var ends atomic.Bool
+	var signed atomic.Int64
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			for !ends.Load() {
+				if _, err := signature(d, filepath.Join(d.Dir, fmt.Sprint("digest", i))); err != nil {
+					t.Error(err)
+					return
+				}
+				signed.Add(1)
+			}
+		})
+	}
+	return func() int64 {
+		ends.Store(true)
+		all.Wait()
+		return signed.Load()
+	}
+}
+
 // TestNewKeysWhileClientsSign replaces the keys of all tenants and tokens, and kills the
 // daemon while what is under the old keys is sealed again: no signature fails before, the
 // next start goes on, and everything opens.
@@ -258,29 +282,14 @@ func TestNewKeysWhileClientsSign(t *testing.T) {
 		}
 	}
 	before := vtoken(t, d, "token", "list", "--tenant", "tenant-1")
-	var ends atomic.Bool
-	var signed atomic.Int64
-	var clients sync.WaitGroup
-	for i := range 4 {
-		clients.Go(func() {
-			for !ends.Load() {
-				if _, err := signature(d, filepath.Join(d.Dir, fmt.Sprint("digest", i))); err != nil {
-					t.Error(err)
-					return
-				}
-				signed.Add(1)
-			}
-		})
-	}
+	stop := signing(t, d, 4)
 	for range 3 {
 		vtoken(t, d, "kek", "rotate", "--all")
 		require.Eventually(t, func() bool {
 			return !strings.Contains(vtoken(t, d, "kek", "list"), "left.")
 		}, time.Minute, 20*time.Millisecond)
 	}
-	ends.Store(true)
-	clients.Wait()
-	require.Positive(t, signed.Load())
+	require.Positive(t, stop())
 	vtoken(t, d, "kek", "rotate", "--tenant", "tenant-1")
 	require.NoError(t, d.Kill())
 	require.NoError(t, d.Start())
@@ -303,20 +312,7 @@ func TestRotationWhileClientsSign(t *testing.T) {
 	for i := range 5 {
 		vtoken(t, d, "tenant", "create", fmt.Sprintf("tenant-%d", i))
 	}
-	var ends atomic.Bool
-	var signed atomic.Int64
-	var clients sync.WaitGroup
-	for i := range 8 {
-		clients.Go(func() {
-			for !ends.Load() {
-				if _, err := signature(d, filepath.Join(d.Dir, fmt.Sprint("digest", i))); err != nil {
-					t.Error(err)
-					return
-				}
-				signed.Add(1)
-			}
-		})
-	}
+	stop := signing(t, d, 8)
 	rotated := 0
 	for rotated < 5 && !t.Failed() {
 		switch _, err := d.Vtoken("kek", "rotate"); {
@@ -326,9 +322,7 @@ func TestRotationWhileClientsSign(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	ends.Store(true)
-	clients.Wait()
-	t.Logf("%d signatures beside %d rotations", signed.Load(), rotated)
+	t.Logf("%d signatures beside %d rotations", stop(), rotated)
 	require.NoError(t, d.Kill())
 	require.NoError(t, d.Start())
 	require.NoError(t, sign(d, "01", harness.PIN))

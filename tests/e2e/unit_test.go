@@ -16,16 +16,6 @@ import (
 	"vtoken/tests/harness"
 )
 
-// packaged reads a file of the folder packaging.
-func packaged(t *testing.T, name string) string {
-	t.Helper()
-	root, err := harness.Root()
-	require.NoError(t, err)
-	text, err := os.ReadFile(filepath.Join(root, "packaging", name))
-	require.NoError(t, err)
-	return string(text)
-}
-
 // groups are the sets of system calls that systemd knows, by name.
 func groups(t *testing.T) map[string][]string {
 	t.Helper()
@@ -126,7 +116,7 @@ func TestUnitAllowsWhatIsNeeded(t *testing.T) {
 		made[m[1]] = true
 	}
 	require.True(t, made["execve"] && made["mlockall"] && made["fchownat"] && made["fdatasync"], "the trace is one of the daemon: %v", made)
-	may := allowed(t, packaged(t, "vtokend.service"))
+	may := allowed(t, harness.Packaged(t, "vtokend.service"))
 	for _, name := range slices.Sorted(maps.Keys(made)) {
 		require.True(t, may[name] || tolerated[name] != "", "the unit refuses %s, which the daemon calls", name)
 	}
