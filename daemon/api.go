@@ -57,7 +57,8 @@ func (d *daemon) certificate() (tls.Certificate, error) {
 // HTTPS. On the admin socket callers are identified by their uid, elsewhere by an API key.
 func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
 	kit := &httpkit.Kit{
-		Keys: core, Log: d.log, Audit: observe.CallAuditor{Log: d.audit}, Served: d.metrics.Requests.Served, Forgotten: d.sweeper.Note, Admin: admins.caller,
+		Keys: core, Log: d.log, Audit: observe.CallAuditor{Log: d.audit}, Served: d.metrics.Requests.Served,
+		Forgotten: d.sweeper.Note, Admin: admins.caller,
 		Memory: d.limited.memory, Owner: func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Limits: d.limits(), URL: d.publicURL, Issuer: d.issuer(),
 	}
@@ -66,7 +67,9 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 	own := native.New(core, kit.ForDialect("native"), native.Info{
 		Version: version.String(), StartedAt: time.Now(),
 		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir, Store: d.store.ID(),
-		API: d.publicURL, Dialects: d.cfg.Dialects, AllDialects: all.Descriptions(), Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(), KEKs: keks{d.store},
+		API: d.publicURL, Dialects: d.cfg.Dialects, AllDialects: all.Descriptions(),
+		Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(),
+		KEKs:    keks{d.store},
 		Metrics: d.metrics.Write,
 		Clients: func() api.Clients {
 			u := d.engine.Usage()

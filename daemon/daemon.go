@@ -87,7 +87,10 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if !process.OverwritesFreed() {
 		log.Warn("freed memory of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
-	d := &daemon{log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4), sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0)}
+	d := &daemon{
+		log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4),
+		sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0),
+	}
 	d.users = newUsers(d.turns)
 	d.limited = newLimited(cfg.Limits, openFiles(log), log)
 	d.serving.Go(d.sweeper.Run)

@@ -115,7 +115,7 @@ func readPin(path string) (id string, err error) {
 	}
 	m := pinLine.FindSubmatch(text)
 	if m == nil {
-		return "", fmt.Errorf("read the id of the store: %s is no file with one; put it back, or remove it to have the store that is there pinned anew", path)
+		return "", fmt.Errorf("read the id of the store: %s is no file with one; put it back, or remove it to pin the store that is there", path)
 	}
 	return string(m[1]), nil
 }

@@ -286,7 +286,9 @@ func (tx *Tx) bindPINs(id schema.ID, t, old *record.Token) error {
 }
 
 // rekey makes the changes that bindPINs decided on.
-func (tx *Tx) rekey(id schema.ID, keys *tokenKeys, roles roleKeys, t, old *record.Token, fresh [len(pinRoles)]*newPIN, replaces bool) error {
+func (tx *Tx) rekey(
+	id schema.ID, keys *tokenKeys, roles roleKeys, t, old *record.Token, fresh [len(pinRoles)]*newPIN, replaces bool,
+) error {
 	var key secret.Bytes // of the token, as the callers know it
 	for _, p := range fresh {
 		if p != nil && key == nil {

@@ -125,7 +125,7 @@ func (s *Service) compareCode(ctx context.Context, c Caller, ref TokenRef, code 
 			return err
 		}
 		if !s.now().Before(t.Code.ExpiresAt) {
-			return Errorf(WrongCode, "the activation code has expired; begin the activation anew")
+			return Errorf(WrongCode, "the activation code has expired; begin the activation again")
 		}
 		if v = wrong; hmac.Equal(t.Code.Hash, s.hashCode(t.ID, code)) {
 			v = right
@@ -143,7 +143,7 @@ func (s *Service) compareCode(ctx context.Context, c Caller, ref TokenRef, code 
 		if now.Activation == record.ActivationNew {
 			s.opt.Guessed(ctx, now, ActivationCode, GuessLocked)
 		}
-		return Token{}, wrong, Errorf(WrongCode, "the activation code is wrong; check it, or begin the activation anew")
+		return Token{}, wrong, Errorf(WrongCode, "the activation code is wrong; check it, or begin the activation again")
 	}
 	return view, v, nil
 }

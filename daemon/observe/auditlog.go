@@ -39,7 +39,7 @@ func Open(cfg config.Config, s *keystore.Store, observer audit.Observer, logger 
 	o.Key, o.Head, o.Anchor, o.Observer = s.AuditKey(), headOf(known), anchorIn(s), observer
 	o.Failed = func(err error) { logger.Error("the audit log is not complete", "error", err) }
 	o.Low = func(free int64) {
-		logger.Warn("the disk of the audit log is nearly full; without space nothing is done that has to be recorded: move old files of the log away (vtoken audit archive), or make the disk larger", "folder", o.Dir, "free", free)
+		logger.Warn("the disk of the audit log is nearly full; when it is full, what must be recorded is refused: move old files of the log away (vtoken audit archive), or make the disk larger", "folder", o.Dir, "free", free)
 	}
 	log, err := audit.Open(o)
 	if err != nil {

@@ -25,7 +25,10 @@ const (
 
 // withID are the prefixes of keys that go on with an id or a hash, in order.
 var withID = func() (list [][]byte) {
-	for _, p := range []byte{PrefixAPIKey, PrefixRoleKeys, PrefixGroup, PrefixSummary, PrefixTokenKey, PrefixToken, PrefixUsage, PrefixPending, PrefixUser} {
+	for _, p := range []byte{
+		PrefixAPIKey, PrefixRoleKeys, PrefixGroup, PrefixSummary, PrefixTokenKey, PrefixToken,
+		PrefixUsage, PrefixPending, PrefixUser,
+	} {
 		list = append(list, []byte{p})
 	}
 	for _, kind := range indexes {

@@ -22,7 +22,7 @@ var rules = [...]Rule{
 			{gnuTLS, "finds no key for the certificate"},
 			{openSSL, "finds the object by its label only"},
 		},
-		Advice: "give the key, its public key and its certificate one CKA_ID: pkcs11-tool --set-id, or import them anew",
+		Advice: "give the key, its public key and its certificate one CKA_ID: pkcs11-tool --set-id, or import them again",
 		find:   (*inventory).withoutID,
 	},
 	{

@@ -183,7 +183,7 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 	require.NoError(t, chip.Start())
 	require.ErrorContains(t, sign(d, "01", "another-pin"), "CKR_DEVICE_ERROR", "a PIN without a counter")
 	out := vtoken(t, d, "status")
-	require.Contains(t, out, "which does not answer: PINs are not checked anew", "the status does not tell")
+	require.Contains(t, out, "which does not answer: new PINs are refused", "the status does not tell")
 	require.Contains(t, d.Log(), "`vtoken kek remove` its KEK, and `vtoken kek add` it again", "the log does not tell what to do")
 	vtoken(t, d, "kek", "remove", chip.URI(), "--yes")
 	vtoken(t, d, "kek", "add", chip.URI())

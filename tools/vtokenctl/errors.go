@@ -114,7 +114,7 @@ func accessRule(place string, mode fs.FileMode, owner, group, me string) string 
 	if mode&0o070 == 0 {
 		return fmt.Sprintf("%s is open to the user %s only; run this as %s", place, owner, owner)
 	}
-	return fmt.Sprintf("%s is open to the user %s and the group %s; run this with sudo, or join the group with: sudo usermod -aG %s %s (then log in anew)",
+	return fmt.Sprintf("%s is open to the user %s and the group %s; run this with sudo, or join the group with: sudo usermod -aG %s %s (then log in again)",
 		place, owner, group, group, me)
 }
 

@@ -19,8 +19,8 @@ func TestAccessRule(t *testing.T) {
 		mode os.FileMode
 		want string
 	}{
-		{0o660, "/run/s is open to the user root and the group ops; run this with sudo, or join the group with: sudo usermod -aG ops me (then log in anew)"},
-		{0o710, "/run/s is open to the user root and the group ops; run this with sudo, or join the group with: sudo usermod -aG ops me (then log in anew)"},
+		{0o660, "/run/s is open to the user root and the group ops; run this with sudo, or join the group with: sudo usermod -aG ops me (then log in again)"},
+		{0o710, "/run/s is open to the user root and the group ops; run this with sudo, or join the group with: sudo usermod -aG ops me (then log in again)"},
 		{0o600, "/run/s is open to the user root only; run this as root"},
 	} {
 		if got := accessRule("/run/s", x.mode, "root", "ops", "me"); got != x.want {

@@ -72,7 +72,7 @@ func olderCopies(r *api.Rollback) string {
 		text = "of the data folder are refused, by the counter of " + r.KEK
 	}
 	if r.CounterFails {
-		text += ", which does not answer: PINs are not checked anew until it does (vtoken kek list tells why)"
+		text += ", which does not answer: new PINs are refused until it does (vtoken kek list tells why)"
 	}
 	if r.AcceptedAt != nil {
 		text += "; one was accepted on " + date(*r.AcceptedAt)

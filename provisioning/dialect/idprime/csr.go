@@ -77,7 +77,7 @@ func (t *csrTemplate) request() (provisioning.NewCSR, error) {
 	var ok bool
 	if t.GenerateKeyPairAlgorithm != "" && t.GenerateKeyPairAlgorithm != rsaEncryption {
 		return n, provisioning.Errorf(provisioning.NotSupported,
-			"generateKeyPairAlgorithm has to be %s: only RSA keys are made here", rsaEncryption)
+			"generateKeyPairAlgorithm must be %s: only RSA keys are made here", rsaEncryption)
 	}
 	if n.RSABits, ok = keySizes[t.RSAKeySize]; !ok {
 		return n, provisioning.Errorf(provisioning.BadInput, `rsaKeySize must be "2048", "3072" or "4096"`)
