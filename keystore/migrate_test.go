@@ -375,6 +375,7 @@ func TestKeptFile(t *testing.T) {
 		_ = s.RemoveKEK(t.Context(), k.ID)
 	}
 	require.NoError(t, s.RotateRoot(t.Context()))
+	gone(kept) // and not at its end, before which the daemon may be killed
 	require.Eventually(t, func() bool { left, err := s.RotationLeft(); return err == nil && left == 0 }, time.Minute, 10*time.Millisecond)
 	closeStore(t, s)
 	gone(kept)

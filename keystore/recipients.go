@@ -202,6 +202,7 @@ func (s *Store) RemoveKEK(ctx context.Context, id string) error {
 	if err := s.opensWith(ctx, slices.Delete(list, i, i+1)); err != nil {
 		return err
 	}
+	s.dropKept(s.path(), time.Time{}) // before: a kill between would leave what the KEK opens
 	err = s.Update(func(tx *Tx) error {
 		tx.count(promptly, owner{})
 		return tx.remove(schema.Record(schema.PrefixRecipient, gone.ID))
@@ -210,7 +211,6 @@ func (s *Store) RemoveKEK(ctx context.Context, id string) error {
 		return err
 	}
 	s.log.Info("removed a KEK", "kek", gone.URI)
-	s.dropKept(s.path(), time.Time{})
 	s.scrub()
 	return nil
 }

@@ -36,6 +36,7 @@ func (s *Store) RenewKeys(ctx context.Context, tenant record.TenantID) error {
 	if err != nil {
 		return err
 	}
+	s.dropKept(s.path(), time.Time{}) // before: a kill between would leave the old keys
 	for len(ids) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -148,7 +149,6 @@ func (s *Store) finishRenewal(ends <-chan struct{}) {
 		switch {
 		case err == nil:
 			s.log.Info("the renewal of tenant keys is finished")
-			s.dropKept(s.path(), time.Time{})
 			s.scrub()
 			return
 		case errors.Is(err, errStopped), errors.Is(err, kv.ErrClosed):

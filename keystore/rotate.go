@@ -76,6 +76,7 @@ func (s *Store) RotateRoot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.dropKept(s.path(), time.Time{}) // before: a kill between would leave the old root key
 	s.root.add(fresh)
 	if err := s.Update(func(tx *Tx) error { return tx.replaceRoot(fresh, list) }); err != nil {
 		if errors.Is(err, kv.ErrBroken) {
@@ -194,7 +195,6 @@ func (s *Store) finishRotation(ends <-chan struct{}) {
 		switch {
 		case done:
 			s.log.Info("the rotation of the root key is finished")
-			s.dropKept(s.path(), time.Time{})
 			s.scrub()
 			return
 		case err == nil:
