@@ -118,6 +118,13 @@ const (
 	CallDecryptMessageBegin2
 	CallDecryptMessageNext2
 	CallWrapKeyAuthenticated
+	// CallJoin begins a connection of [Joined]: the id of the application and its ticket,
+	// answered with a [Joining]. A connection whose application is another process's, or
+	// whose ticket is wrong, is CKR_ACTION_PROHIBITED.
+	CallJoin
+	// CallResume opens sessions that an earlier daemon had, under the same handles, and
+	// gives the logins back. The answer lists the handles of those that cannot be had.
+	CallResume
 
 	// NumCalls is one more than the largest number of a call. Some below it are
 	// no calls; see [Calls].
@@ -245,6 +252,9 @@ var calls = [NumCalls]Call{
 	// Session, parameter as above, two keys, associated data, buffer. The opposite
 	// is C_UnwrapKey, with the tag at the end of the wrapped key.
 	CallWrapKeyAuthenticated: {CallWrapKeyAuthenticated, "C_WrapKeyAuthenticated", "uuuuuuayayuuayfy", "ayayay"},
+
+	CallJoin:   {CallJoin, "Join", "ayay", "u"},
+	CallResume: {CallResume, "Resume", "au", "au"},
 }
 
 // message is the request of those: session, parameter, associated data, data,
@@ -256,7 +266,7 @@ func (id CallID) Valid() bool { return id < NumCalls && calls[id].Name != "" }
 
 // in reports whether that version of the protocol has the call.
 func (id CallID) in(version byte) bool {
-	return id.Valid() && (id < CallEncapsulateKey || version == Extended)
+	return id.Valid() && (id < CallEncapsulateKey || id < CallJoin && version == Extended || version == Joined)
 }
 
 // Calls are the calls that a client may make in that version, in the order of

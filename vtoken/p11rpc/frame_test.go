@@ -110,7 +110,7 @@ type duplex struct {
 }
 
 func TestHandshake(t *testing.T) {
-	for _, tc := range []struct{ offer, agreed byte }{{0, 0}, {1, 1}, {2, 2}, {200, MaxVersion}, {Extended, Extended}, {255, Extended}} {
+	for _, tc := range []struct{ offer, agreed byte }{{0, 0}, {1, 1}, {2, 2}, {200, MaxVersion}, {Extended, Extended}, {0xf9, Extended}, {Joined, Joined}, {255, Joined}} {
 		var answer bytes.Buffer
 		v, err := Accept(duplex{bytes.NewReader([]byte{tc.offer}), &answer})
 		require.NoError(t, err, "%v", tc.offer)
@@ -136,10 +136,43 @@ func TestCallsOfOurOwn(t *testing.T) {
 		e.BeginRequest(1, CallDecapsulateKey)
 		require.NoError(t, writeAll(&e, sample(CallDecapsulateKey, calls[CallDecapsulateKey].Request, false, 1)))
 		_, err := d.Request(frameOf(t, e.Bytes()).Body)
-		require.Equal(t, version == Extended, err == nil)
+		require.Equal(t, isExtended(version), err == nil)
 	}
 	if n, all := len(Calls(MaxVersion)), len(Calls(Extended)); n != int(CallDeriveKey2) || all != n+9 {
 		t.Errorf("%d calls, and %d of the extended version", n, all)
+	}
+	require.NotContains(t, Calls(Extended), CallJoin)
+	require.Equal(t, append(Calls(Extended), CallJoin, CallResume), Calls(Joined))
+}
+
+// The sessions of a CallResume travel whole, and a list that is none is malformed.
+func TestResumedSessions(t *testing.T) {
+	frame := func(write func(e *Encoder)) *Decoder {
+		e, d := Encoder{Version: Joined}, &Decoder{Version: Joined}
+		e.BeginRequest(1, CallResume)
+		write(&e)
+		require.NoError(t, e.End())
+		_, err := d.Request(frameOf(t, e.Bytes()).Body)
+		require.NoError(t, err)
+		return d
+	}
+	for _, list := range [][]ResumedSession{
+		{},
+		{{Handle: 7, Slot: 1 << 40, Flags: 6}, {Handle: 8, Slot: 2, Flags: 4}},
+		make([]ResumedSession, MaxResumed),
+	} {
+		d := frame(func(e *Encoder) { e.ResumedSessions(list) })
+		require.Equal(t, list, d.ResumedSessions())
+		require.NoError(t, d.Done())
+	}
+	for what, write := range map[string]func(e *Encoder){
+		"a number too few": func(e *Encoder) { Ulongs(e, make([]uint64, 5)) },
+		"too many":         func(e *Encoder) { e.ResumedSessions(make([]ResumedSession, MaxResumed+1)) },
+		"a count alone":    func(e *Encoder) { e.UlongCount(3) },
+	} {
+		d := frame(write)
+		require.Nil(t, d.ResumedSessions(), what)
+		require.ErrorIs(t, d.Done(), ErrMalformed, what)
 	}
 }
 

@@ -17,22 +17,26 @@ func Offer(rw io.ReadWriter, newest byte) (version byte, err error) {
 	if _, err := io.ReadFull(rw, b[:]); err != nil {
 		return 0, fmt.Errorf("read the server's protocol version: %w", err)
 	}
-	if b[0] > newest || b[0] > MaxVersion && b[0] != Extended {
+	if b[0] > newest || b[0] > MaxVersion && !isExtended(b[0]) {
 		return 0, malformed("server chose version %d where %d was offered", b[0], newest)
 	}
 	return b[0], nil
 }
 
 // Accept is the server's half: it reads the client's version and answers with
-// the older of that and [MaxVersion], or with [Extended] to a client of ours.
+// the older of that and [MaxVersion], or with [Joined] or [Extended] to a client of
+// ours.
 func Accept(rw io.ReadWriter) (version byte, err error) {
 	var b [1]byte
 	if _, err := io.ReadFull(rw, b[:]); err != nil {
 		return 0, fmt.Errorf("read the client's protocol version: %w", err)
 	}
-	if b[0] >= Extended {
+	switch {
+	case b[0] >= Joined:
+		b[0] = Joined
+	case b[0] >= Extended:
 		b[0] = Extended
-	} else {
+	default:
 		b[0] = min(b[0], MaxVersion)
 	}
 	if _, err := rw.Write(b[:]); err != nil {

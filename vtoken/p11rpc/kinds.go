@@ -14,7 +14,7 @@ func wireKind(t ck.AttributeType, version byte) ck.ValueKind {
 	if version == 0 && (t >= ck.CKA_VENDOR_DEFINED || t == ck.CKA_DERIVE_TEMPLATE) {
 		return ck.KindBytes // types that p11-kit learned after 0.24
 	}
-	if version == Extended && ck.KindOf(t) == ck.KindTemplate {
+	if isExtended(version) && ck.KindOf(t) == ck.KindTemplate {
 		return ck.KindTemplate // p11-kit would pass on its pointers
 	}
 	return wireKinds[t]

@@ -43,7 +43,7 @@ func wireForm(t ck.MechanismType, version byte) (form, ck.ParameterKind) {
 		return formBytes, kind
 	case kind.IsFlat():
 		return formMemory, kind
-	case kind != ck.ParamUnknown && version == Extended:
+	case kind != ck.ParamUnknown && isExtended(version):
 		return formFields, kind
 	}
 	return formRefused, kind
