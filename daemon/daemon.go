@@ -37,10 +37,12 @@ type daemon struct {
 	store  *keystore.Store
 	engine *vtoken.Engine
 	p11    *p11server.Server
-	http   *http.Server
-	audit  *observe.Log
-	cfg    config.Config
-	apiURL string // where the API listens
+	// resumption is what applications need to outlive the daemon.
+	resumption *resumption
+	http       *http.Server
+	audit      *observe.Log
+	cfg        config.Config
+	apiURL     string // where the API listens
 	// publicURL is how its clients reach it.
 	publicURL string
 
@@ -115,10 +117,11 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
+	d.resumption = newResumption(cfg.P11Socket, store, d.engine, log)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: slog.New(observe.NewPeerLog(log.Handler())), Observer: d.metrics.Calls,
-		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
+		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account, Join: d.resumption.join,
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
 		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),
@@ -273,6 +276,7 @@ func (d *daemon) stop() {
 	defer cancel()
 	var both sync.WaitGroup
 	if d.p11 != nil {
+		d.resumption.stop()
 		both.Go(func() { d.warn("stopping the PKCS#11 server", d.p11.Shutdown(ctx)) })
 	}
 	if d.http != nil {

@@ -130,6 +130,7 @@ func New(store Store, opts Options) (*Engine, error) {
 		}
 	}
 	e.clock.begin(opts.Now())
+	e.handles.Store(firstHandle(opts.Now()))
 	store.Watch(e.applyChanges)
 	return e, nil
 }
@@ -153,13 +154,21 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 	if c.listener == nil {
 		c.listener = silent{}
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.calls.Store(newCalls())
 	c.events.wake = make(chan struct{}, 1)
 	c.events.closed = make(chan struct{})
 	e.mu.Lock()
 	e.clients[c] = struct{}{}
 	e.mu.Unlock()
 	return c
+}
+
+// firstHandle is where an engine begins to count handles. An engine that begins later, after
+// a restart, begins above all handles that this one gives out, unless it gives out a million
+// each second. So an application that outlives the restart finds no old handle used anew.
+func firstHandle(now time.Time) uint64 {
+	const epoch = 1735689600 // 2025, so that handles stay short
+	return uint64(max(now.Unix()-epoch, 0)) << 20
 }
 
 // wait blocks for the duration, or until ctx ends.

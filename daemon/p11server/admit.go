@@ -65,7 +65,7 @@ func (s *Server) makePlace(owner string) bool {
 
 // goesBefore reports whether c is ended rather than other.
 func (c *conn) goesBefore(other *conn) bool {
-	initialized, others := c.client.get() != nil, other.client.get() != nil
+	initialized, others := c.app.Load().get() != nil, other.app.Load().get() != nil
 	if initialized != others {
 		return others
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
@@ -24,14 +25,14 @@ const (
 	farewellTime  = 2 * time.Second
 )
 
-// conn is one connection: one application.
+// conn is one connection of an application.
 type conn struct {
 	srv        *Server
 	sock       *net.UnixConn
-	peer       record.Peer
+	peer       peer.Process
 	log        *slog.Logger
 	version    byte
-	client     application
+	app        atomic.Pointer[application]
 	purse      *meter.Purse // pays for what the connection holds
 	owner      string       // who has to answer for it
 	ownerState *owner       // with the owner's other connections
@@ -40,11 +41,10 @@ type conn struct {
 	ctx        context.Context // ends with the connection
 	cancel     context.CancelFunc
 
-	in           *p11rpc.Reader
-	polls        *pollReader
-	overlap      overlap
-	queues       sessionQueues
-	slowSessions slowSessions
+	in      *p11rpc.Reader
+	polls   *pollReader
+	overlap overlap
+	queues  sessionQueues
 
 	out      *answerWriter
 	finishMu sync.Mutex
@@ -53,8 +53,12 @@ type conn struct {
 	reason   error // why the connection ended
 }
 
-func newConn(s *Server, sock *net.UnixConn, peer record.Peer) *conn {
-	c := &conn{srv: s, sock: sock, peer: peer, log: s.log.With("uid", peer.UID, "pid", peer.PID), owner: s.opts.Owner(peer.UID), begun: time.Now()}
+func newConn(s *Server, sock *net.UnixConn, who peer.Process) *conn {
+	c := &conn{
+		srv: s, sock: sock, peer: who, log: s.log.With("uid", who.UID, "pid", who.PID),
+		owner: s.opts.Owner(who.UID), begun: time.Now(),
+	}
+	c.app.Store(new(application))
 	c.purse, _ = meter.Open(nil, 0, 0) // until it is admitted
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.queues.init()
@@ -71,10 +75,13 @@ func (c *conn) serve() {
 		return
 	}
 	c.read()
-	c.cancelCalls()
+	c.cancel()
+	if c.srv.stopsReading(c.app.Load()) {
+		c.cancelCalls()
+	}
 	c.out.leave(farewellTime)
 	c.queues.workers.Wait()
-	c.client.close()
+	c.srv.leave(c.app.Load())
 	c.logEnd()
 }
 
@@ -164,7 +171,7 @@ func (c *overlap) observe(overlap bool) {
 // slow work is finished.
 func (c *conn) cancelCalls() {
 	c.cancel()
-	if client := c.client.get(); client != nil && !c.srv.isClosing() {
+	if client := c.app.Load().get(); client != nil && !c.srv.isClosing() {
 		client.Cancel()
 	}
 }

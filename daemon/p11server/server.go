@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
@@ -32,6 +33,9 @@ type Options struct {
 	// FrameTime limits how long the rest of a request may take to arrive, and AnswerTime how
 	// long a client may leave answers unread; 0 is 30 seconds.
 	FrameTime, AnswerTime time.Duration
+	// Join registers an application that has several connections, at the first of them. Nil
+	// registers it as New's connect does.
+	Join func(Applicant) (Admission, error)
 	// Observer is told of every call; nil is nobody.
 	Observer Observer
 }
@@ -84,10 +88,14 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	owners    map[string]*owner // of conns
-	refusing  map[string]int    // connections that are being refused, by owner
-	refused   map[string]bool   // owners whose refusal stands in the log already
-	closing   bool
-	running   sync.WaitGroup // the connections
+	// applications are those that joined, by their ids; parked is how many of an owner's
+	// have no connection.
+	applications map[[p11rpc.ApplicationIDSize]byte]*application
+	parked       map[string]int
+	refusing     map[string]int  // connections that are being refused, by owner
+	refused      map[string]bool // owners whose refusal stands in the log already
+	closing      bool
+	running      sync.WaitGroup // the connections
 }
 
 // patience is the default of FrameTime and AnswerTime.
@@ -110,6 +118,9 @@ func New(connect Connect, opts Options) *Server {
 	if opts.Account == nil {
 		opts.Account = func(string) meter.Account { return nil }
 	}
+	if opts.Join == nil {
+		opts.Join = func(a Applicant) (Admission, error) { return Admission{Client: connect(peerOf(a.Process))}, nil }
+	}
 	if opts.FrameTime == 0 {
 		opts.FrameTime = patience
 	}
@@ -125,8 +136,12 @@ func New(connect Connect, opts Options) *Server {
 		listeners:  make(map[net.Listener]struct{}),
 		conns:      make(map[*conn]struct{}),
 		owners:     make(map[string]*owner),
-		refusing:   make(map[string]int),
-		refused:    make(map[string]bool),
+
+		applications: make(map[[p11rpc.ApplicationIDSize]byte]*application),
+		parked:       make(map[string]int),
+
+		refusing: make(map[string]int),
+		refused:  make(map[string]bool),
 	}
 	s.tasks.New = func() any { return new(task) }
 	return s
@@ -187,13 +202,13 @@ func (s *Server) start(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	peer, err := peerOf(sock)
+	who, err := peer.Of(sock)
 	if err != nil {
 		s.log.Error("refused a PKCS#11 connection", "error", err)
 		nc.Close()
 		return
 	}
-	c := newConn(s, sock, peer)
+	c := newConn(s, sock, who)
 	if err := s.admit(c); err != nil {
 		s.reject(c, err)
 		return
@@ -217,6 +232,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for c := range s.conns {
 		c.stopReading()
 	}
+	for _, a := range s.applications {
+		s.unparkLocked(a.joined)
+	}
 	s.mu.Unlock()
 
 	done := make(chan struct{})
@@ -237,19 +255,5 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// peerOf returns the credentials of the peer, from the kernel (SO_PEERCRED).
-func peerOf(sock *net.UnixConn) (record.Peer, error) {
-	raw, err := sock.SyscallConn()
-	if err != nil {
-		return record.Peer{}, fmt.Errorf("ask for the peer's credentials: %w", err)
-	}
-	var cred *syscall.Ucred
-	var credErr error
-	err = raw.Control(func(fd uintptr) {
-		cred, credErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-	})
-	if err = errors.Join(err, credErr); err != nil {
-		return record.Peer{}, fmt.Errorf("ask for the peer's credentials: %w", err)
-	}
-	return record.Peer{UID: cred.Uid, GID: cred.Gid, PID: cred.Pid}, nil
-}
+// peerOf returns the process as the engine knows it.
+func peerOf(p peer.Process) record.Peer { return record.Peer{UID: p.UID, GID: p.GID, PID: p.PID} }
