@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"time"
 
 	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
@@ -17,12 +16,8 @@ import (
 // a library whose descriptors were closed by its host, or that gave a slow connection up,
 // comes back to its sessions.
 
-const (
-	// parkedTime is how long an application is kept without a connection.
-	parkedTime = 30 * time.Second
-	// maxParked bounds the parked applications of one owner.
-	maxParked = 64
-)
+// maxParked bounds the parked applications of one owner.
+const maxParked = 64
 
 // Applicant is an application that joins for the first time.
 type Applicant struct {
@@ -195,7 +190,7 @@ func (s *Server) leave(a *application) {
 // joins, which ends ctx.
 func (s *Server) park(ctx context.Context, a *application) {
 	j := a.joined
-	j.process.Wait(ctx, parkedTime)
+	j.process.Wait(ctx, s.opts.AwayTime)
 	s.mu.Lock()
 	over := ctx.Err() == nil || s.closing && j.conns == 0
 	if over {

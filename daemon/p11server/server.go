@@ -33,6 +33,9 @@ type Options struct {
 	// FrameTime limits how long the rest of a request may take to arrive, and AnswerTime how
 	// long a client may leave answers unread; 0 is 30 seconds.
 	FrameTime, AnswerTime time.Duration
+	// AwayTime limits how long an application that has joined is kept without a connection
+	// while its process runs; 0 is 30 seconds.
+	AwayTime time.Duration
 	// Join registers an application that has several connections, at the first of them. Nil
 	// registers it as New's connect does.
 	Join func(Applicant) (Admission, error)
@@ -98,7 +101,7 @@ type Server struct {
 	running      sync.WaitGroup // the connections
 }
 
-// patience is the default of FrameTime and AnswerTime.
+// patience is the default of FrameTime, AnswerTime and AwayTime.
 const patience = 30 * time.Second
 
 // New makes a server that calls connect for each application.
@@ -123,6 +126,9 @@ func New(connect Connect, opts Options) *Server {
 	}
 	if opts.FrameTime == 0 {
 		opts.FrameTime = patience
+	}
+	if opts.AwayTime == 0 {
+		opts.AwayTime = patience
 	}
 	if opts.AnswerTime == 0 {
 		opts.AnswerTime = patience
