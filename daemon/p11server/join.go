@@ -170,20 +170,31 @@ func (s *Server) leave(a *application) {
 	}
 	s.mu.Lock()
 	j.conns--
-	over := j.conns == 0 && (s.closing || a.get() == nil || s.parked[j.owner] >= maxParked)
-	if over && s.applications[j.id] == a {
-		delete(s.applications, j.id)
-	}
-	if j.conns == 0 && !over {
-		var ctx context.Context
-		ctx, j.unpark = context.WithCancel(context.Background())
-		s.parked[j.owner]++
-		s.running.Go(func() { s.park(ctx, a) })
-	}
+	over := s.parkIfAlone(a)
 	s.mu.Unlock()
 	if over {
 		a.close()
 	}
+}
+
+// parkIfAlone parks an application that has no connection. over reports that it ends instead.
+// s.mu is locked.
+func (s *Server) parkIfAlone(a *application) (over bool) {
+	j := a.joined
+	switch {
+	case j.conns > 0 || j.unpark != nil || s.freezing.Load() && a.get() != nil:
+		return false
+	case s.closing || a.get() == nil || s.parked[j.owner] >= maxParked:
+		if s.applications[j.id] == a {
+			delete(s.applications, j.id)
+		}
+		return true
+	}
+	var ctx context.Context
+	ctx, j.unpark = context.WithCancel(context.Background())
+	s.parked[j.owner]++
+	s.running.Go(func() { s.park(ctx, a) })
+	return false
 }
 
 // park keeps an application until its process has ended, the time is over, or a connection

@@ -116,9 +116,11 @@ var layers = [...]layer{
 		of: []string{"provisioning/client"}, may: []string{"provisioning/api", "vtoken/secret", "vtoken/version"}, never: []string{"vtoken/vtoken", "go.etcd.io/bbolt"}},
 
 	{name: "the server of the wire joins codec and engine",
-		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
+		of: []string{"daemon/p11server"}, may: []string{"daemon/peer", "vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
 	{name: "the queue of slow work and the process know nobody",
-		of: []string{"daemon/turns", "daemon/process"}},
+		of: []string{"daemon/turns", "daemon/process", "daemon/peer"}},
+	{name: "records of logins are sealed for their process",
+		of: []string{"daemon/resume"}, may: []string{"daemon/peer", "keystore/box", "vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
 	{name: "metrics are told what to count, and ask nobody",
 		of: []string{"daemon/metrics"}, may: []string{"daemon/audit", "vtoken/ck", "vtoken/p11rpc"}},
 	{name: "what is recorded and counted is of the engine, the store and the API",
