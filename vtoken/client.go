@@ -38,6 +38,8 @@ type Client struct {
 	sessions    map[ck.SessionHandle]*session
 	attachments map[record.TokenID]*attachment
 	seen        map[ck.SlotID]struct{} // slots that the application was told of
+
+	notRestored []string // see NotRestored
 }
 
 // attachment is one application's use of one token, from its first session to its last.

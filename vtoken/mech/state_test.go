@@ -195,3 +195,24 @@ func TestForeignStates(t *testing.T) {
 		}
 	}
 }
+
+// What DES decrypts and verifies goes on, too, with the examples of des_test.go.
+func TestMovedDES(t *testing.T) {
+	k := secretKey(t, ck.CKK_DES3, unhex(t, "0123456789abcdef23456789abcdef01456789abcdef0123"))
+	d, p := lookup(t, ck.CKM_DES3_CBC_PAD), ck.RawParameter(unhex(t, "1234567890abcdef"))
+	enc := unhex(t, "843ca4e232a4d284b3b8fbfddd4d1fcd")
+	got := moveCipher(t, func() (mech.Cipher, error) { return d.Decrypt(k, p) }, pieces(enc))
+	require.Equal(t, "old data", string(got))
+
+	k = secretKey(t, ck.CKK_DES3, unhex(t, "8aa83bf8cbda10620bc1bf19fbb6cd58bc313d4a371ca8b5"))
+	begin := func() (mech.Verifier, error) { return lookup(t, ck.CKM_DES3_CMAC).Verify(k, nil) }
+	for range 10 {
+		v, err := begin()
+		require.NoError(t, err)
+		for _, part := range pieces(unhex(t, "6bc1bee22e409f96e93d7e117393172aae2d8a57")) {
+			require.NoError(t, v.Update(part))
+			v = moved(t, v, begin)
+		}
+		require.NoError(t, v.Final(unhex(t, "743ddbe0ce2dc2ed")))
+	}
+}
