@@ -21,9 +21,7 @@ func (c *Client) OnSlow(told func(h ck.SessionHandle, slow bool)) {
 	sessions := slices.Collect(maps.Values(c.sessions))
 	c.mu.RUnlock()
 	for _, s := range sessions {
-		if s.enter() == nil {
-			s.leave()
-		}
+		s.pace.tellAgain(s)
 	}
 }
 
@@ -54,6 +52,15 @@ func (p *pace) tell(s *session, slow bool) {
 	if !p.over {
 		p.slow.Store(slow)
 		s.attachment.client.onSlow(s.handle, slow)
+	}
+}
+
+// tellAgain tells somebody new that a session is slow.
+func (p *pace) tellAgain(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over && p.slow.Load() {
+		s.attachment.client.onSlow(s.handle, true)
 	}
 }
 
