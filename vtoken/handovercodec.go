@@ -6,17 +6,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"time"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
 	"vtoken/vtoken/secret"
 )
 
 // The binary form of a state: a header, and then the fields of the structures in their order.
 // A number is a varint, bytes and lists have their length before them. The header has a hash
 // of the names and types of all fields, so that a state of other structures is refused as a
-// whole. encoding/gob would leave copies of the secrets in its buffers, and compiles the types
+// whole, before anything of it is read. encoding/gob would leave copies of the secrets in its buffers, and compiles the types
 // of each stream anew, which for a thousand applications takes as long as a restart may.
 
 // ErrStateVersion is in the error for a state that another version of the engine saved.
@@ -44,13 +46,28 @@ func StateVersion() string {
 			describeType(sum, reflect.TypeOf(p))
 		}
 	}
+	for _, m := range mech.List() {
+		if d, _ := mech.Lookup(m); d.Digest != nil {
+			describeHash(sum, d)
+		}
+	}
 	return fmt.Sprintf("%d-%x", stateMeaning, sum.Sum(nil)[:8])
 }
 
 var stateVersion = StateVersion()
 
+// describeHash writes the form in which a hash saves itself, which is the Go library's own.
+func describeHash(to io.Writer, d *mech.Descriptor) {
+	h, err := d.Digest(nil)
+	if err != nil {
+		return
+	}
+	form, _ := mech.SaveHash(h) // none, where it cannot
+	fmt.Fprintf(to, "%v %x\n", d.Type, form)
+}
+
 // describeType writes the names and kinds of all that is in a type.
-func describeType(to interface{ Write([]byte) (int, error) }, t reflect.Type) {
+func describeType(to io.Writer, t reflect.Type) {
 	fmt.Fprintf(to, "%s %s\n", t.Name(), t.Kind())
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array:

@@ -3,6 +3,7 @@ package vtoken_test
 import (
 	"bytes"
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -353,4 +354,55 @@ func (w *world) engineWith(a *account) *vtoken.Engine {
 	e, err := vtoken.New(w.store, vtoken.Options{Account: func(record.Peer) meter.Account { return a }})
 	require.NoError(w.t, err)
 	return e
+}
+
+// Save waits for calls that run, with changes of the store under way, and a state that was
+// saved at any moment is a good one.
+func TestSaveWhileCallsRun(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	_, priv := w.ecPair(c, h, true)
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for range 3 {
+		s := w.session(c, rw)
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_ = c.SignInit(s, ck.Mechanism{Type: ck.CKM_ECDSA_SHA256}, priv)
+				_ = c.SignUpdate(s, []byte("data"))
+				_, _ = c.SignFinal(s, big1K)
+				if o, err := c.CreateObject(s, data("x", "v")); err == nil {
+					_ = c.DestroyObject(s, o)
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_ = w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.Label = string(rune('a' + i%26)) })
+		}
+	})
+	for range 30 {
+		state, err := c.Save()
+		require.NoError(t, err)
+		e, err := vtoken.New(storeOf(w.store), vtoken.Options{})
+		require.NoError(t, err)
+		restored, err := e.Restore(peerOf(aliceUID), state)
+		require.NoError(t, err)
+		require.Empty(t, restored.NotRestored())
+		require.Equal(t, ck.CKR_USER_ALREADY_LOGGED_IN, ck.CodeOf(restored.Login(h, ck.CKU_USER, pinOf(userPIN))))
+		restored.Close()
+	}
+	close(stop)
+	all.Wait()
 }

@@ -28,9 +28,11 @@ var kindNames = [kinds]string{
 
 // Save returns the live state of the application, for [Engine.Restore] in the next process. No
 // call of the application may be running, except for ones that wait for a slot event: Save
-// waits for the others. It changes nothing, so if the restart fails, the application goes on
-// here. Operations that cannot be saved are in [ClientState.Lost]; only HashSLH-DSA on much
-// data is one.
+// waits for calls in sessions. An event that a waiting call takes after Save is in the state,
+// too, so such a call is not answered any more, but made again in the next process.
+//
+// Save changes nothing: if the restart fails, the application goes on here. Operations that
+// cannot be saved are in [ClientState.Lost]; only HashSLH-DSA on much data is one.
 //
 // The caller wipes the state.
 func (c *Client) Save() (ClientState, error) {
