@@ -76,6 +76,8 @@ type Engine struct {
 	clock       clock
 
 	uses uses
+
+	pinStates map[record.TokenID]PINState // of the engine before, until their token is loaded; mu
 }
 
 // New makes an engine on a store and watches the store's changes. A store has one engine at a
