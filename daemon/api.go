@@ -36,7 +36,7 @@ func (d *daemon) listenAPI() (net.Listener, error) {
 		return nil, fmt.Errorf("listening for the API: %w", err)
 	}
 	d.apiURL, d.publicURL = "https://"+l.Addr().String(), publicURL(d.cfg.APIURL, l.Addr())
-	return tls.NewListener(d.limited.sources(l, d.limited.api), httpkit.TLSConfig(cert)), nil
+	return tls.NewListener(d.limited.sources(l, d.limited.api), httpkit.TLSConfig(func() *tls.Certificate { return &cert })), nil
 }
 
 // certificate returns the API's certificate: the configured one, or one that the daemon made

@@ -142,7 +142,7 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 		return 0, false, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	case !c.sees(t.record()):
 		return 0, false, ck.CKR_DEVICE_REMOVED
-	case len(c.sessions) >= c.engine.opts.MaxSessions:
+	case len(c.sessions) >= int(c.engine.maxSessions.Load()):
 		return 0, false, ck.Errorf(ck.CKR_SESSION_COUNT, "the application has %d sessions open; close some", len(c.sessions))
 	case old != nil && !writable && old.hasRole(pin.SO):
 		return 0, false, ck.Errorf(ck.CKR_SESSION_READ_WRITE_SO_EXISTS, "the SO is logged in, so only read-write sessions can be opened")

@@ -80,6 +80,9 @@ const (
 	EventBegin = "begin" // of a file
 	EventStart = "start" // of the daemon
 	EventStop  = "stop"
+	// EventReload is that the daemon read its configuration again. The detail names the
+	// settings that changed.
+	EventReload = "reload"
 	// EventLogin is the login of an application.
 	EventLogin = "login"
 	// EventGap is that lines are gone which were there.
