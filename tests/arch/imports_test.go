@@ -117,8 +117,8 @@ var layers = [...]layer{
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
-	{name: "the queue of slow work and the process know nobody",
-		of: []string{"daemon/turns", "daemon/process"}},
+	{name: "the queue of slow work, the process and the service manager know nobody",
+		of: []string{"daemon/turns", "daemon/process", "daemon/service"}},
 	{name: "metrics are told what to count, and ask nobody",
 		of: []string{"daemon/metrics"}, may: []string{"daemon/audit", "vtoken/ck", "vtoken/p11rpc"}},
 	{name: "what is recorded and counted is of the engine, the store and the API",
