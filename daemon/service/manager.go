@@ -115,7 +115,7 @@ func (m Manager) send(state string, files []*os.File) error {
 		return fmt.Errorf("telling the service manager: %w", err)
 	}
 	defer unix.Close(fd)
-	defer runtime.KeepAlive(files) // their numbers are in rights
+	defer runtime.KeepAlive(files)            // their numbers are in rights
 	to := &unix.SockaddrUnix{Name: m.address} // a leading @ is the abstract name space
 	for {
 		err := unix.Sendmsg(fd, []byte(state), rights, to, unix.MSG_NOSIGNAL)
