@@ -253,13 +253,14 @@ func (d *daemon) readyLine() string {
 }
 
 // wait returns after ctx ended or a server failed, and everything has stopped.
-func (d *daemon) wait(ctx context.Context) error {
+func (d *daemon) wait(ctx context.Context, manager service.Manager) error {
 	var err error
 	select {
 	case <-ctx.Done():
 		d.log.Info("stopping")
 	case err = <-d.failed:
 	}
+	d.warn("telling the service manager that the daemon stops", manager.Stopping())
 	d.stop()
 	return err
 }

@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, hangups <-chan os.Signal, stdout, s
 	fmt.Fprintln(stdout, d.readyLine())
 	d.warn("telling the service manager that the daemon is ready", manager.Ready(""))
 	go d.reloadOn(ctx, hangups, load, manager)
-	if err := d.wait(ctx); err != nil {
+	if err := d.wait(ctx, manager); err != nil {
 		log.Error("stopping because a listener failed", "error", err)
 		return exitFailed
 	}

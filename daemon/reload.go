@@ -69,10 +69,10 @@ func (d *daemon) reload(load func() (config.Config, error)) error {
 	}
 	apply()
 	d.cfg = next
-	d.log.Info("read the configuration again", "changed", strings.Join(changed, " "))
 	if len(restart) > 0 {
 		d.log.Warn("what changed needs a restart: " + strings.Join(restart, ", "))
 	}
+	d.log.Info("read the configuration again", "changed", strings.Join(changed, " "))
 	return nil
 }
 
