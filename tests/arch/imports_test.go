@@ -117,8 +117,8 @@ var layers = [...]layer{
 
 	{name: "the server of the wire joins codec and engine",
 		of: []string{"daemon/p11server"}, may: []string{"daemon/peer", "vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
-	{name: "the queue of slow work and the process know nobody",
-		of: []string{"daemon/turns", "daemon/process", "daemon/peer"}},
+	{name: "the queue of slow work, the process, its peers and the service manager know nobody",
+		of: []string{"daemon/turns", "daemon/process", "daemon/peer", "daemon/service"}},
 	{name: "records of logins are sealed for their process",
 		of: []string{"daemon/resume"}, may: []string{"daemon/peer", "keystore/box", "vtoken", "vtoken/..."}, never: []string{"net/http", "go.etcd.io/bbolt"}},
 	{name: "metrics are told what to count, and ask nobody",
