@@ -16,6 +16,9 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
+// short is a limit that is missed on purpose.
+const short = 100 * time.Millisecond
+
 // until waits for a condition.
 func until(what func() bool) {
 	for !what() {
@@ -170,14 +173,16 @@ func TestWaitsForTheDaemon(t *testing.T) {
 // The wait has a limit, after which the session is still good.
 func TestWaitHasALimit(t *testing.T) {
 	d := startJoined(t)
-	c := d.client(100 * time.Millisecond)
+	c := d.client(patience)
 	h := openSession(t, c)
+	c.options.Timeout = short
 	d.down()
 	for range 2 {
 		require.ErrorIs(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
 	}
 	_, err := c.WaitForSlotEvent(ck.CKF_DONT_BLOCK)
 	require.ErrorIs(t, err, ck.CKR_NO_EVENT)
+	c.options.Timeout = patience
 	d.up()
 	require.NoError(t, c.Logout(h))
 }
@@ -216,7 +221,7 @@ func TestFirstCallDoesNotWait(t *testing.T) {
 // its late answer is dropped, and the session's operations are ended before its next call.
 func TestFrozenDaemon(t *testing.T) {
 	d := startJoined(t)
-	c := d.client(200 * time.Millisecond)
+	c := d.client(patience)
 	h := openSession(t, c)
 	goOn := make(chan bool)
 	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
@@ -225,13 +230,15 @@ func TestFrozenDaemon(t *testing.T) {
 		}
 		return false
 	})
+	c.options.Timeout = short
 	err := c.EncryptInit(h, ecdsa, 3)
 	require.ErrorIs(t, err, ck.CKR_DEVICE_REMOVED)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.ErrorContains(t, err, "may still do it")
+	c.options.Timeout = patience
 	close(goOn)
 	for range 2 {
-		until(func() bool { return c.EncryptInit(h, ecdsa, 3) == nil })
+		require.NoError(t, c.EncryptInit(h, ecdsa, 3))
 		_, err = c.Encrypt(h, nil, Out{To: make([]byte, 1)})
 		require.NoError(t, err)
 	}
@@ -242,7 +249,7 @@ func TestFrozenDaemon(t *testing.T) {
 // A search that a late call may have moved is over, and so is a verification.
 func TestFrozenDaemonEndsOperations(t *testing.T) {
 	d := startJoined(t)
-	c := d.client(200 * time.Millisecond)
+	c := d.client(patience)
 	h := openSession(t, c)
 	require.NoError(t, c.FindObjectsInit(h, nil))
 	require.NoError(t, c.VerifySignatureInit(h, ecdsa, 3, []byte{1}))
@@ -250,6 +257,7 @@ func TestFrozenDaemonEndsOperations(t *testing.T) {
 		return call == p11rpc.CallLogout
 	})
 	require.ErrorIs(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
+	c.options.Timeout = patience
 	d.handle(nil)
 	_, err := c.FindObjects(h, 1)
 	require.ErrorIs(t, err, ck.CKR_OPERATION_NOT_INITIALIZED)
@@ -262,7 +270,7 @@ func TestFrozenDaemonEndsOperations(t *testing.T) {
 // session.
 func TestFrozenDaemonCutsARequest(t *testing.T) {
 	d := startJoined(t)
-	c := d.client(300 * time.Millisecond)
+	c := d.client(patience)
 	h := openSession(t, c)
 	goOn := make(chan bool)
 	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
@@ -271,10 +279,12 @@ func TestFrozenDaemonCutsARequest(t *testing.T) {
 		}
 		return false
 	})
+	c.options.Timeout = short
 	require.ErrorIs(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
 	first := c.first.Load()
 	require.ErrorIs(t, c.SeedRandom(h, make([]byte, 8<<20)), ck.CKR_DEVICE_REMOVED)
 	require.True(t, first.lost())
+	c.options.Timeout = patience
 	close(goOn)
 	require.NoError(t, c.SeedRandom(h, make([]byte, 8<<20)))
 }
@@ -350,7 +360,9 @@ func TestCloseTellsTheDaemon(t *testing.T) {
 		d.mu.Lock()
 		require.Len(t, d.apps, 1)
 		for _, app := range d.apps {
+			app.mu.Lock()
 			require.Equal(t, 1, app.finals)
+			app.mu.Unlock()
 		}
 		d.mu.Unlock()
 	}
@@ -387,6 +399,19 @@ func TestWaitForEventsOverARestart(t *testing.T) {
 	require.True(t, <-answer)
 }
 
+// A process that was stopped until after the limit takes the answer that came meanwhile.
+func TestAnswerThatCameInTime(t *testing.T) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(pair[0])
+	defer syscall.Close(pair[1])
+	past := time.Now().Add(-time.Second)
+	require.ErrorIs(t, wait(pair[0], pollIn, past), os.ErrDeadlineExceeded)
+	_, err = syscall.Write(pair[1], []byte("answer"))
+	require.NoError(t, err)
+	require.NoError(t, wait(pair[0], pollIn, past))
+}
+
 // The introduction may have been answered by a daemon whose answer was lost. Then the
 // sessions are asked for, and resumed where it has them not.
 func TestIntroductionThatIsLost(t *testing.T) {
@@ -395,10 +420,10 @@ func TestIntroductionThatIsLost(t *testing.T) {
 		c := d.client(patience)
 		h := openSession(t, c)
 		first := true
-		resumed := 0
+		var resumed atomic.Int64
 		d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, dec *p11rpc.Decoder) bool {
 			if call == p11rpc.CallResume {
-				resumed++
+				resumed.Add(1)
 			}
 			if call != p11rpc.CallJoin || !first {
 				return false
@@ -414,7 +439,7 @@ func TestIntroductionThatIsLost(t *testing.T) {
 			d.restart()
 		}
 		require.NoError(t, sign(t, c, h, 3))
-		require.Equal(t, map[bool]int{false: 1, true: 0}[has], resumed)
+		require.EqualValues(t, map[bool]int{false: 1, true: 0}[has], resumed.Load())
 	}
 }
 

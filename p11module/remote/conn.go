@@ -263,7 +263,7 @@ func (c *conn) takeLead(x *exchange) bool {
 		return false
 	}
 	c.leading = true
-	c.sock.spin.off = c.users > 1 || runtime.NumCPU() == 1
+	c.sock.spin.off = c.users > 1 || c.client.fills(runtime.NumCPU())
 	return true
 }
 
@@ -295,6 +295,9 @@ func (c *conn) lead(x *exchange, deadline time.Time) (inTime bool) {
 		if owner := c.take(frame.Code); owner != nil {
 			owner.body = append(owner.body[:0], frame.Body...)
 			owner.finish(answered)
+			if owner != x && !deadline.IsZero() && !time.Now().Before(deadline) {
+				return x.state.Load() == stateDone
+			}
 		}
 	}
 	return true

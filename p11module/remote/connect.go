@@ -200,7 +200,7 @@ func (c *Client) dial(until time.Time) (*conn, p11rpc.Joining, error) {
 		return n, how, dialError(err)
 	}
 	if first := c.first.Load(); first != nil && first.version == p11rpc.Joined {
-		return nil, 0, dialError(err)
+		return nil, 0, lostError(err)
 	}
 	for _, version := range []byte{c.newest, p11rpc.MaxVersion, 0} {
 		if version > c.newest {

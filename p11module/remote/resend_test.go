@@ -2,6 +2,7 @@ package remote
 
 import (
 	"reflect"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,7 @@ func TestResendIsWhole(t *testing.T) {
 
 // callOf finds the call that a method makes: the last before its answer.
 func callOf(t *testing.T, method int) (call p11rpc.CallID, ok bool) {
+	var last atomic.Uint32
 	d := startJoined(t)
 	c := d.client(patience)
 	h := openSession(t, c)
@@ -26,13 +28,14 @@ func callOf(t *testing.T, method int) (call p11rpc.CallID, ok bool) {
 		if got == p11rpc.CallFinalize {
 			return false
 		}
-		call, ok = got, true
+		last.Store(uint32(got))
 		f.refuse(code, errByDaemon)
 		return true
 	})
 	m := reflect.ValueOf(c).Method(method)
 	m.Call(argumentsOf(m, h))
-	return call, ok
+	call = p11rpc.CallID(last.Load())
+	return call, call != p11rpc.CallError
 }
 
 // How a daemon goes, in the middle of a call.
@@ -67,14 +70,13 @@ func TestResend(t *testing.T) {
 				d := startJoined(t)
 				c := d.client(patience)
 				h := openSession(t, c)
-				seen := 0
+				var seen atomic.Int64
 				d.handle(func(f *fakeConn, code uint32, got p11rpc.CallID, _ *p11rpc.Decoder) bool {
 					if got != call {
 						return false
 					}
-					seen++
 					switch {
-					case seen > 1 || loss.unread:
+					case seen.Add(1) > 1 || loss.unread:
 						f.refuse(code, errByDaemon)
 					case loss.restarts:
 						d.restart()
@@ -94,7 +96,7 @@ func TestResend(t *testing.T) {
 				}
 				require.ErrorIs(t, err, ck.CKR_DEVICE_REMOVED)
 				require.ErrorContains(t, err, "may have been done")
-				require.Equal(t, 1, seen)
+				require.EqualValues(t, 1, seen.Load())
 				require.NoError(t, c.SeedRandom(h, []byte{1}), "the session is not good any more")
 			})
 		}
@@ -157,15 +159,15 @@ func TestCallThatEndsDaemons(t *testing.T) {
 	d := startJoined(t)
 	c := d.client(patience)
 	h := openSession(t, c)
-	seen := 0
+	var seen atomic.Int64
 	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
 		if call != p11rpc.CallSeedRandom {
 			return false
 		}
-		seen++
+		seen.Add(1)
 		d.restart()
 		return true
 	})
 	require.ErrorIs(t, c.SeedRandom(h, nil), ck.CKR_DEVICE_REMOVED)
-	require.Equal(t, mostLosses+1, seen)
+	require.EqualValues(t, mostLosses+1, seen.Load())
 }
