@@ -39,6 +39,8 @@ type Client struct {
 	sessions    map[ck.SessionHandle]*session
 	attachments map[record.TokenID]*attachment
 	seen        map[ck.SlotID]struct{} // slots that the application was told of
+
+	notRestored []string // see NotRestored
 }
 
 // calls are the calls of an application that Cancel ends together.

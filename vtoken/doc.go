@@ -33,6 +33,17 @@
 // already, so that nobody has to ask the engine again. The daemon's audit log and metrics
 // are listeners.
 //
+// # A planned restart
+//
+// [Client.Save] and [Engine.Save] return the live state of applications and of the engine,
+// and [Engine.RestoreState] and [Engine.Restore] take it up in another process, with a new
+// engine on the same store: sessions and session objects under the same handles, logins,
+// searches, slot events and operations, in the middle of their data too. No application
+// notices. Whatever the store decides is asked again: a token that was disabled meanwhile is
+// closed, a login whose PIN was set anew has ended. What began was checked when it began, and
+// is not checked again. States of another [StateVersion] are refused as a whole, so it is
+// compared before anything is given up.
+//
 // # Choices where the standard leaves one
 //
 //   - Slots are removable, since NSS checks only such slots again, and keep their id for
@@ -94,7 +105,8 @@
 //
 // # Lock order
 //
-//	session.mu     one call at a time in a session; held across store calls
+//	session.mu     one call at a time in a session; held across store calls; Client.Save
+//	               holds those of all sessions of one application
 //	token.pinMu    one PIN check at a time for a token and role; held across store calls
 //	Engine.applyMu the store's changes, one commit at a time
 //	Engine.mu      who holds what, which tokens are loaded, which clients there are

@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,6 +54,8 @@ type Options struct {
 type Engine struct {
 	store Store
 	opts  Options
+	// maxSessions bounds the sessions of one application.
+	maxSessions atomic.Int64
 	// Keys of this process's own: of the PIN memory, and of saved operation states.
 	pinKey, stateKey [32]byte
 
@@ -76,6 +79,8 @@ type Engine struct {
 	clock       clock
 
 	uses uses
+
+	pinStates map[record.TokenID]PINState // of the engine before, until their token is loaded; mu
 }
 
 // New makes an engine on a store and watches the store's changes. A store has one engine at a
@@ -105,9 +110,6 @@ func New(store Store, opts Options) (*Engine, error) {
 	if opts.Listen == nil {
 		opts.Listen = func(record.Peer) Listener { return nil }
 	}
-	if opts.MaxSessions == 0 {
-		opts.MaxSessions = 4096
-	}
 	if opts.Account == nil {
 		opts.Account = func(record.Peer) meter.Account { return nil }
 	}
@@ -129,11 +131,18 @@ func New(store Store, opts Options) (*Engine, error) {
 			return nil, err
 		}
 	}
+	e.SetMaxSessions(cmp.Or(opts.MaxSessions, defaultMaxSessions))
 	e.clock.begin(opts.Now())
 	e.handles.Store(firstHandle(opts.Now()))
 	store.Watch(e.applyChanges)
 	return e, nil
 }
+
+// defaultMaxSessions is the default of [Options.MaxSessions].
+const defaultMaxSessions = 4096
+
+// SetMaxSessions changes how many sessions one application may open. No session is closed.
+func (e *Engine) SetMaxSessions(n int) { e.maxSessions.Store(int64(n)) }
 
 // Connect registers an application: one C_Initialize in one process. peer comes from the
 // kernel, never from the application. The caller closes the client when the application's

@@ -1,6 +1,8 @@
 package vtoken
 
 import (
+	"bytes"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
 )
@@ -15,6 +17,7 @@ type messageCipher struct {
 	// Of the message under way:
 	cipher  mech.Cipher
 	tagBits uint64
+	under   ck.Parameter // that cipher was begun with
 }
 
 func beginMessageEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
@@ -31,7 +34,7 @@ func (op *operation) beginMessageCipher(d *mech.Descriptor, begin func(*mech.Key
 	}
 	m := &messageCipher{begin: begin, parameter: d.Message}
 	return op.beginMessages(k, func(*mech.Key) error {
-		m.cipher, op.associated = nil, 0
+		m.cipher, m.under, op.associated = nil, nil, 0
 		op.message.cipher = m
 		return nil
 	})
@@ -220,7 +223,10 @@ func (op *operation) startMessage(k kind, p *ck.MessageParams, aad []byte) error
 	}
 	op.associated = weight
 	var err error
-	m.cipher, err = m.begin(op.key.key, m.parameter(*p, aad))
+	kept := *p // p and aad are the caller's again after this call
+	kept.Nonce = bytes.Clone(p.Nonce)
+	m.under = m.parameter(kept, bytes.Clone(aad))
+	m.cipher, err = m.begin(op.key.key, m.under)
 	op.metered(m.cipher)
 	return err
 }

@@ -344,20 +344,28 @@ func (w *walk) visible(a *modelApp, label string) []ck.ObjectHandle {
 // A PIN-bound token is like any other.
 func TestAgainstModel(t *testing.T) {
 	for seed := range uint64(20) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			w := &walk{world: worlds[seed%2](t), rng: rand.New(rand.NewPCG(seed, 0))}
-			w.m = &model{objects: map[ck.ObjectHandle]modelObject{}, userPIN: userPIN, enabled: true}
-			for i := range w.m.apps {
-				w.m.apps[i] = w.newApp()
-			}
-			steps := []func(*modelApp){
-				w.stepOpen, w.stepOpen, w.stepClose, w.stepLogin, w.stepLogin, w.stepLogout, w.stepPIN,
-				w.stepCreate, w.stepCreate, w.stepCreate, w.stepChange, w.stepChange, w.stepAdmin,
-			}
-			for range 1000 {
-				steps[w.rng.IntN(len(steps))](w.m.apps[w.rng.IntN(2)])
-				w.compare()
-			}
-		})
+		walkModel(t, seed)
 	}
+}
+
+// walkModel makes random steps, those of the model and others.
+func walkModel(t *testing.T, seed uint64, others ...func(*walk, *modelApp)) {
+	t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+		w := &walk{world: worlds[seed%2](t), rng: rand.New(rand.NewPCG(seed, 0))}
+		w.m = &model{objects: map[ck.ObjectHandle]modelObject{}, userPIN: userPIN, enabled: true}
+		for i := range w.m.apps {
+			w.m.apps[i] = w.newApp()
+		}
+		steps := []func(*modelApp){
+			w.stepOpen, w.stepOpen, w.stepClose, w.stepLogin, w.stepLogin, w.stepLogout, w.stepPIN,
+			w.stepCreate, w.stepCreate, w.stepCreate, w.stepChange, w.stepChange, w.stepAdmin,
+		}
+		for _, step := range others {
+			steps = append(steps, func(a *modelApp) { step(w, a) })
+		}
+		for range 1000 {
+			steps[w.rng.IntN(len(steps))](w.m.apps[w.rng.IntN(2)])
+			w.compare()
+		}
+	})
 }

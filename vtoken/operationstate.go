@@ -122,10 +122,16 @@ func (op *operation) saver() mech.Saver {
 	if op.message != nil {
 		return nil // how far its messages came is not saved
 	}
-	if saver, ok := op.signer.(mech.Saver); ok {
-		return saver
+	var saver mech.Saver
+	switch {
+	case op.signer != nil:
+		saver = op.signer
+	case op.verifier != nil:
+		saver = op.verifier
 	}
-	saver, _ := op.verifier.(mech.Saver)
+	if saver == nil || saver.Confined() {
+		return nil
+	}
 	return saver
 }
 

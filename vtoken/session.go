@@ -142,7 +142,7 @@ func (c *Client) addSession(t *token, writable bool, handle ck.SessionHandle) (h
 		return 0, false, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	case !c.sees(t.record()):
 		return 0, false, ck.CKR_DEVICE_REMOVED
-	case len(c.sessions) >= c.engine.opts.MaxSessions:
+	case len(c.sessions) >= int(c.engine.maxSessions.Load()):
 		return 0, false, ck.Errorf(ck.CKR_SESSION_COUNT, "the application has %d sessions open; close some", len(c.sessions))
 	case handle != 0 && c.sessions[handle] != nil:
 		return 0, false, ck.Errorf(ck.CKR_SESSION_HANDLE_INVALID, "the application has a session %d already", handle)

@@ -1,6 +1,8 @@
 package vtoken
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -10,10 +12,18 @@ import (
 // OnSlow has told called with a session whose calls may take long from now on, and again
 // when they no longer do: while an operation uses a key with which that is so
 // ([vtoken/vtoken/mech.Key.Heavy]), or one that commits its next state (CKM_HOTP). A closed
-// session takes no time. The call that changes it is answered after told has returned.
+// session takes no time. It is told at once of the sessions of a restored application. The call that changes it is answered after told has returned.
 // Callers use it to know of a call before they begin it, so told is set before the first
 // one. It is called under locks, and only takes note.
-func (c *Client) OnSlow(told func(h ck.SessionHandle, slow bool)) { c.onSlow = told }
+func (c *Client) OnSlow(told func(h ck.SessionHandle, slow bool)) {
+	c.onSlow = told
+	c.mu.RLock()
+	sessions := slices.Collect(maps.Values(c.sessions))
+	c.mu.RUnlock()
+	for _, s := range sessions {
+		s.pace.tellAgain(s)
+	}
+}
 
 // slow reports whether an operation of the session takes long. s.mu is locked.
 func (s *session) slow() bool {
@@ -42,6 +52,15 @@ func (p *pace) tell(s *session, slow bool) {
 	if !p.over {
 		p.slow.Store(slow)
 		s.attachment.client.onSlow(s.handle, slow)
+	}
+}
+
+// tellAgain tells somebody new that a session is slow.
+func (p *pace) tellAgain(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over && p.slow.Load() {
+		s.attachment.client.onSlow(s.handle, true)
 	}
 }
 

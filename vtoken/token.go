@@ -72,6 +72,7 @@ func (e *Engine) acquire(c *Client, id record.TokenID) (t *token, err error) {
 func newToken(e *Engine, rec *record.Token, objects []*object.Object, missed []record.Change) *token {
 	t := &token{id: rec.ID, slot: rec.Slot, objectSpace: newObjectSpace(e.seed)}
 	t.rec.Store(rec)
+	e.recallPINs(t)
 	for _, o := range objects {
 		t.objects.put(ck.ObjectHandle(o.ID), o)
 	}

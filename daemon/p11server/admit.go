@@ -78,6 +78,7 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	c.tellFrozenLocked()
 	if c.ownerState.conns--; c.ownerState.conns == 0 {
 		delete(s.owners, c.owner)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"time"
 
 	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
@@ -17,12 +16,8 @@ import (
 // a library whose descriptors were closed by its host, or that gave a slow connection up,
 // comes back to its sessions.
 
-const (
-	// parkedTime is how long an application is kept without a connection.
-	parkedTime = 30 * time.Second
-	// maxParked bounds the parked applications of one owner.
-	maxParked = 64
-)
+// maxParked bounds the parked applications of one owner.
+const maxParked = 64
 
 // Applicant is an application that joins for the first time.
 type Applicant struct {
@@ -175,27 +170,38 @@ func (s *Server) leave(a *application) {
 	}
 	s.mu.Lock()
 	j.conns--
-	over := j.conns == 0 && (s.closing || a.get() == nil || s.parked[j.owner] >= maxParked)
-	if over && s.applications[j.id] == a {
-		delete(s.applications, j.id)
-	}
-	if j.conns == 0 && !over {
-		var ctx context.Context
-		ctx, j.unpark = context.WithCancel(context.Background())
-		s.parked[j.owner]++
-		s.running.Go(func() { s.park(ctx, a) })
-	}
+	over := s.parkIfAlone(a)
 	s.mu.Unlock()
 	if over {
 		a.close()
 	}
 }
 
+// parkIfAlone parks an application that has no connection. over reports that it ends instead.
+// s.mu is locked.
+func (s *Server) parkIfAlone(a *application) (over bool) {
+	j := a.joined
+	switch {
+	case j.conns > 0 || j.unpark != nil || s.freezing.Load() && a.get() != nil:
+		return false
+	case s.closing || a.get() == nil || s.parked[j.owner] >= maxParked:
+		if s.applications[j.id] == a {
+			delete(s.applications, j.id)
+		}
+		return true
+	}
+	var ctx context.Context
+	ctx, j.unpark = context.WithCancel(context.Background())
+	s.parked[j.owner]++
+	s.running.Go(func() { s.park(ctx, a) })
+	return false
+}
+
 // park keeps an application until its process has ended, the time is over, or a connection
 // joins, which ends ctx.
 func (s *Server) park(ctx context.Context, a *application) {
 	j := a.joined
-	j.process.Wait(ctx, parkedTime)
+	j.process.Wait(ctx, s.opts.AwayTime)
 	s.mu.Lock()
 	over := ctx.Err() == nil || s.closing && j.conns == 0
 	if over {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,6 +35,9 @@ type Options struct {
 	// FrameTime limits how long the rest of a request may take to arrive, and AnswerTime how
 	// long a client may leave answers unread; 0 is 30 seconds.
 	FrameTime, AnswerTime time.Duration
+	// AwayTime limits how long an application that has joined is kept without a connection
+	// while its process runs; 0 is 30 seconds.
+	AwayTime time.Duration
 	// Join registers an application that has several connections, at the first of them. Nil
 	// registers it as New's connect does.
 	Join func(Applicant) (Admission, error)
@@ -95,10 +100,13 @@ type Server struct {
 	refusing     map[string]int  // connections that are being refused, by owner
 	refused      map[string]bool // owners whose refusal stands in the log already
 	closing      bool
+	thawed       chan struct{}  // closed when the server goes on; nil where it is not frozen
+	freezing     atomic.Bool    // the server is frozen, or is about to be
+	accepting    sync.RWMutex   // read-locked while a connection is accepted
 	running      sync.WaitGroup // the connections
 }
 
-// patience is the default of FrameTime and AnswerTime.
+// patience is the default of FrameTime, AnswerTime and AwayTime.
 const patience = 30 * time.Second
 
 // New makes a server that calls connect for each application.
@@ -123,6 +131,9 @@ func New(connect Connect, opts Options) *Server {
 	}
 	if opts.FrameTime == 0 {
 		opts.FrameTime = patience
+	}
+	if opts.AwayTime == 0 {
+		opts.AwayTime = patience
 	}
 	if opts.AnswerTime == 0 {
 		opts.AnswerTime = patience
@@ -159,13 +170,14 @@ func (s *Server) Serve(l net.Listener) error {
 	s.listeners[l] = struct{}{}
 	s.mu.Unlock()
 	for delay := time.Duration(0); ; {
-		nc, err := l.Accept()
+		err := s.acceptOne(l)
 		switch {
 		case err == nil:
 			delay = 0
-			s.start(nc)
 		case s.isClosing():
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			s.waitThawed()
 		case isScarcity(err):
 			// Connections that end give back what is missing: wait for that.
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
@@ -175,6 +187,17 @@ func (s *Server) Serve(l net.Listener) error {
 			return fmt.Errorf("accept on %v: %w", l.Addr(), err)
 		}
 	}
+}
+
+// acceptOne accepts a connection and serves it.
+func (s *Server) acceptOne(l net.Listener) error {
+	s.accepting.RLock()
+	defer s.accepting.RUnlock()
+	nc, err := l.Accept()
+	if err == nil {
+		s.start(nc)
+	}
+	return err
 }
 
 // isScarcity reports whether an error of accept(2) is temporary, because it is about one
@@ -213,6 +236,11 @@ func (s *Server) start(nc net.Conn) {
 		s.reject(c, err)
 		return
 	}
+	s.serveConn(c)
+}
+
+// serveConn serves an admitted connection in a goroutine of its own.
+func (s *Server) serveConn(c *conn) {
 	go func() {
 		defer s.running.Done()
 		defer s.forget(c)
@@ -224,6 +252,7 @@ func (s *Server) start(nc net.Conn) {
 // when all are closed. Calls that only wait end at once. If ctx ends first, it cuts off the
 // remaining connections and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.Thaw()
 	s.mu.Lock()
 	s.closing = true
 	for l := range s.listeners {

@@ -99,8 +99,18 @@ func (c *conn) doGated(g *gate, t *task) {
 	t.begun = time.Now()
 	now := t.begun.UnixNano()
 	c.used.Store(now)
+	if c.srv.freezing.Load() {
+		c.hand(t)
+		t.wipe()
+		return
+	}
 	c.srv.contention.note(c.ownerState, now)
 	if err := g.enter(c.ctx, now); err != nil {
+		if c.srv.freezing.Load() {
+			c.hand(t)
+			t.wipe()
+			return
+		}
 		t.wipe()
 		t.out.Error(t.code, ck.CKR_FUNCTION_CANCELED)
 		return
@@ -127,6 +137,11 @@ func (c *conn) answer(t *task) error {
 	err := c.handle(t)
 	if err == nil {
 		err = t.out.End()
+	}
+	if c.wasHanded(t, err) {
+		t.wipe()
+		t.out.Abandon()
+		return nil
 	}
 	t.wipe()
 	if !errors.Is(err, p11rpc.ErrMalformed) {

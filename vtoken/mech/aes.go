@@ -1,6 +1,7 @@
 package mech
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/subtle"
@@ -46,9 +47,18 @@ func aesBlockMechanisms() []*Descriptor {
 // newBlockFunc is the block cipher with a key.
 type newBlockFunc func(*Key) (cipher.Block, error)
 
-type newModeFunc func(cipher.Block, ck.Parameter) (cipher.BlockMode, error)
+type newModeFunc func(cipher.Block, ck.Parameter) (mode, error)
 
-func newMode(k *Key, p ck.Parameter, block newBlockFunc, mode newModeFunc) (cipher.BlockMode, error) {
+// mode is a mode of whole blocks whose state can be saved.
+type mode interface {
+	cipher.BlockMode
+	// chain is what the next block depends on, of the same length at all times.
+	chain() []byte
+	// resume goes on after what chain returned.
+	resume(chain []byte)
+}
+
+func newMode(k *Key, p ck.Parameter, block newBlockFunc, mode newModeFunc) (mode, error) {
 	b, err := block(k)
 	if err != nil {
 		return nil, err
@@ -77,20 +87,56 @@ func unpadMode(block newBlockFunc) func(*Key, ck.Parameter) (Cipher, error) {
 	}
 }
 
-func newCBCEncrypter(b cipher.Block, p ck.Parameter) (cipher.BlockMode, error) {
+func newCBCEncrypter(b cipher.Block, p ck.Parameter) (mode, error) {
 	iv, err := cbcIV(b, p)
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewCBCEncrypter(b, iv), nil
+	return newCBC(b, cipher.NewCBCEncrypter, iv, false), nil
 }
 
-func newCBCDecrypter(b cipher.Block, p ck.Parameter) (cipher.BlockMode, error) {
+func newCBCDecrypter(b cipher.Block, p ck.Parameter) (mode, error) {
 	iv, err := cbcIV(b, p)
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewCBCDecrypter(b, iv), nil
+	return newCBC(b, cipher.NewCBCDecrypter, iv, true), nil
+}
+
+// cbc is cipher block chaining, which remembers the last block of ciphertext.
+type cbc struct {
+	cipher.BlockMode
+	block    cipher.Block
+	start    func(b cipher.Block, iv []byte) cipher.BlockMode
+	last     []byte
+	decrypts bool
+}
+
+func newCBC(b cipher.Block, start func(cipher.Block, []byte) cipher.BlockMode, iv []byte, decrypts bool) *cbc {
+	c := &cbc{block: b, start: start, decrypts: decrypts}
+	c.resume(iv)
+	return c
+}
+
+func (c *cbc) CryptBlocks(dst, src []byte) {
+	if len(src) == 0 {
+		return
+	}
+	at := len(src) - c.BlockSize()
+	if c.decrypts {
+		copy(c.last, src[at:]) // before dst, which may be the same memory
+	}
+	c.BlockMode.CryptBlocks(dst, src)
+	if !c.decrypts {
+		copy(c.last, dst[at:len(src)])
+	}
+}
+
+func (c *cbc) chain() []byte { return c.last }
+
+func (c *cbc) resume(chain []byte) {
+	c.last = bytes.Clone(chain)
+	c.BlockMode = c.start(c.block, c.last)
 }
 
 func cbcIV(b cipher.Block, p ck.Parameter) ([]byte, error) {
@@ -110,11 +156,11 @@ type ecb struct {
 	crypt func(dst, src []byte)
 }
 
-func newECBEncrypter(b cipher.Block, p ck.Parameter) (cipher.BlockMode, error) {
+func newECBEncrypter(b cipher.Block, p ck.Parameter) (mode, error) {
 	return ecb{b, b.Encrypt}, noParameter(p)
 }
 
-func newECBDecrypter(b cipher.Block, p ck.Parameter) (cipher.BlockMode, error) {
+func newECBDecrypter(b cipher.Block, p ck.Parameter) (mode, error) {
 	return ecb{b, b.Decrypt}, noParameter(p)
 }
 
@@ -124,10 +170,13 @@ func (e ecb) CryptBlocks(dst, src []byte) {
 	}
 }
 
+func (e ecb) chain() []byte { return nil }
+func (e ecb) resume([]byte) {}
+
 // blockCipher is a Cipher over whole blocks. Data that does not end with a
 // block is an error, whose code is length.
 type blockCipher struct {
-	mode   cipher.BlockMode
+	mode   mode
 	length ck.Error
 	rest   []byte // input that is not put out yet
 	hold   int    // 1 where the last byte that came in is held back, and so its block

@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
+	"math/bits"
 
 	"vtoken/vtoken/ck"
 )
@@ -18,8 +19,10 @@ func aesCTRMechanisms() []*Descriptor {
 // ctr is a Cipher that ends before its counter repeats.
 type ctr struct {
 	cipher.Stream
-	left uint64   // bytes until the counter has been through all its values
-	code ck.Error // the answer to more than that
+	block  cipher.Block
+	params ck.AESCtrParams
+	left   uint64   // bytes until the counter has been through all its values
+	code   ck.Error // the answer to more than that
 }
 
 func newCTR(code ck.Error) func(*Key, ck.Parameter) (Cipher, error) {
@@ -35,8 +38,22 @@ func newCTR(code ck.Error) func(*Key, ck.Parameter) (Cipher, error) {
 		if params.CounterBits == 0 || params.CounterBits > 128 {
 			return nil, badParameter("a counter of %d bits; it has 1 to 128", params.CounterBits)
 		}
-		return &ctr{cipher.NewCTR(b, params.CB[:]), ctrBytes(params), code}, nil
+		return &ctr{
+			Stream: cipher.NewCTR(b, params.CB[:]), block: b, params: params, left: ctrBytes(params), code: code,
+		}, nil
 	}
+}
+
+// seek makes the key stream go on after so many bytes.
+func (c *ctr) seek(done uint64) {
+	counter := c.params.CB
+	low := binary.BigEndian.Uint64(counter[8:])
+	sum, carry := bits.Add64(low, done/aes.BlockSize, 0)
+	binary.BigEndian.PutUint64(counter[8:], sum)
+	binary.BigEndian.PutUint64(counter[:8], binary.BigEndian.Uint64(counter[:8])+carry)
+	c.Stream = cipher.NewCTR(c.block, counter[:])
+	var skipped [aes.BlockSize]byte
+	c.XORKeyStream(skipped[:done%aes.BlockSize], skipped[:done%aes.BlockSize])
 }
 
 // ctrBytes is the number of bytes until the counter, which is the low bits of

@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"hash"
+	"slices"
 
 	"vtoken/vtoken/ck"
 )
@@ -58,7 +59,7 @@ func cmacSink(k *Key, p ck.Parameter, block newBlockFunc, length func(ck.Paramet
 		return nil, 0, err
 	}
 	n, err := length(p)
-	return hashSink{newCMAC(b)}, n, err
+	return macSink{hashSink{newCMAC(b)}}, n, err
 }
 
 // cutMAC and checkMAC are what a MAC of n bytes is made and compared with.
@@ -125,6 +126,19 @@ func double(b []byte) {
 		poly = 0x1b
 	}
 	b[len(b)-1] = b[len(b)-1]<<1 ^ carry*poly
+}
+
+// MarshalBinary is the chain and the rest. It is for the next process of the daemon only.
+func (c *cmac) MarshalBinary() ([]byte, error) { return slices.Concat(c.chain, c.rest), nil }
+
+// UnmarshalBinary takes up what MarshalBinary returned.
+func (c *cmac) UnmarshalBinary(state []byte) error {
+	n := c.BlockSize()
+	if len(state) < n || len(state) > 2*n {
+		return badState("a CMAC", len(state))
+	}
+	c.chain, c.rest = slices.Clone(state[:n]), slices.Clone(state[n:])
+	return nil
 }
 
 func (c *cmac) Reset()    { clear(c.chain); c.rest = c.rest[:0] }

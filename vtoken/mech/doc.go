@@ -65,6 +65,9 @@
 //     challenges, which HOTP does not have, are ignored.
 //   - CKM_HOTP has no multi-message calls, and no state to save. CKM_HOTP_KEY_GEN
 //     makes a key as long as the hash is where the template does not say.
+//   - Every operation in parts can be saved and taken up by the next process of the daemon
+//     ([Saver]), but one: HashSLH-DSA on more than 1 MiB of data, as the library tells
+//     nobody the state of its hash. C_GetOperationState gives out less.
 //   - CKM_AES_CTR ends (CKR_DATA_LEN_RANGE) before its counter would repeat.
 //   - Mechanisms that PKCS#11 has for single-part data only, such as
 //     CKM_RSA_PKCS, take their data in pieces too.

@@ -79,6 +79,7 @@ type Descriptor struct {
 // Signer is a running signature or MAC. One-part signing is one Update and a
 // Final. A Signer is used by one goroutine at a time.
 type Signer interface {
+	Saver
 	// Len is the length of the signature in bytes, known before it is made.
 	Len() int
 	// Update adds data. A mechanism that signs a digest or a block as it is
@@ -90,6 +91,7 @@ type Signer interface {
 
 // Verifier is a running verification.
 type Verifier interface {
+	Saver
 	Update(data []byte) error
 	// Final returns nil where the signature is right, CKR_SIGNATURE_LEN_RANGE
 	// where its length cannot be, CKR_SIGNATURE_INVALID otherwise.
@@ -98,6 +100,7 @@ type Verifier interface {
 
 // Cipher is a running encryption or decryption.
 type Cipher interface {
+	Saver
 	// UpdateLen is the exact number of bytes that Update of n bytes would put
 	// out, computed without cryptography.
 	UpdateLen(n int) int

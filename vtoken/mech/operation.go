@@ -7,10 +7,13 @@ import (
 )
 
 // A sink takes the data of an operation and gives, at the end, what is signed:
-// the data itself or its hash.
+// the data itself or its hash. The last three are what [Saver] needs of it.
 type sink interface {
 	Update(data []byte) error
 	sum() []byte
+	save() ([]byte, error)
+	restore(state []byte) error
+	confined() bool
 }
 
 // hashSink hashes the data.

@@ -39,15 +39,49 @@ func slhdsaHashMechanisms() (list []*Descriptor) {
 	return list
 }
 
-// preHashSink hashes the data; the library takes the hash out of it.
-type preHashSink struct{ *slhdsa.PreHash }
+// preHashSink hashes the data; the library takes the hash out of it. The library tells the
+// state of its hash to nobody, so the data is kept, too, as long as it is short and there is
+// memory for it: then another sink can be given the same data.
+type preHashSink struct {
+	*slhdsa.PreHash
+	kept collector
+	long bool // not all is kept
+}
 
-func (s preHashSink) Update(data []byte) error {
+// maxKeptPreHash bounds the data that is kept of one operation.
+const maxKeptPreHash = 1 << 20
+
+func newPreHashSink(h *slhdsa.PreHash) *preHashSink {
+	return &preHashSink{PreHash: h, kept: collector{max: maxKeptPreHash, code: ck.CKR_STATE_UNSAVEABLE}}
+}
+
+func (s *preHashSink) Update(data []byte) error {
+	if !s.long && s.kept.Update(data) != nil {
+		clear(s.kept.data)
+		s.kept.data, s.long = nil, true
+	}
 	_, err := s.Write(data) // never fails (hash.Hash)
 	return err
 }
 
-func (preHashSink) sum() []byte { return nil }
+func (*preHashSink) sum() []byte { return nil }
+
+// Meter is of [Gatherer].
+func (s *preHashSink) Meter(m Meter) { s.kept.Meter(m) }
+
+// Held is of [Gatherer].
+func (s *preHashSink) Held() int { return s.kept.Held() }
+
+func (s *preHashSink) save() ([]byte, error) {
+	if s.long {
+		return nil, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "a HashSLH-DSA operation on more than %d bytes cannot be saved", maxKeptPreHash)
+	}
+	return s.kept.save()
+}
+
+func (s *preHashSink) restore(state []byte) error { return s.Update(state) }
+
+func (*preHashSink) confined() bool { return true }
 
 func signHashSLHDSA(k *Key, p ck.Parameter, newHash func() (*slhdsa.PreHash, error)) (Signer, error) {
 	held, _ := latticeKey(k.Private)
@@ -63,7 +97,7 @@ func signHashSLHDSA(k *Key, p ck.Parameter, newHash func() (*slhdsa.PreHash, err
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "set up HashSLH-DSA: %w", err)
 	}
-	return &signer{preHashSink{pre}, key.Scheme().SignatureSize(), func([]byte) (signature []byte, err error) {
+	return &signer{newPreHashSink(pre), key.Scheme().SignatureSize(), func([]byte) (signature []byte, err error) {
 		message, err := pre.BuildMessage()
 		if err == nil && v.Hedge == uint64(ck.CKH_DETERMINISTIC_REQUIRED) {
 			signature, err = slhdsa.SignDeterministic(&key, message, v.Context)
@@ -91,7 +125,7 @@ func verifyHashSLHDSA(k *Key, p ck.Parameter, newHash func() (*slhdsa.PreHash, e
 	if err != nil {
 		return nil, ck.Errorf(ck.CKR_FUNCTION_FAILED, "set up HashSLH-DSA: %w", err)
 	}
-	return &verifier{preHashSink{pre}, key.Scheme().SignatureSize(), func(_, signature []byte) error {
+	return &verifier{newPreHashSink(pre), key.Scheme().SignatureSize(), func(_, signature []byte) error {
 		message, err := pre.BuildMessage()
 		if err != nil {
 			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "verify with HashSLH-DSA: %w", err)

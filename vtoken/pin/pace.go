@@ -65,3 +65,15 @@ func (p *Pace) Wrong(now time.Time) {
 		p.next = next
 	}
 }
+
+// SavedPace is a [Pace] as values, for the next process.
+type SavedPace struct {
+	Wrong       int
+	Until, Next time.Time
+}
+
+// Saved returns the pace as values.
+func (p *Pace) Saved() SavedPace { return SavedPace{Wrong: p.wrong, Until: p.until, Next: p.next} }
+
+// Pace returns the pace that was saved.
+func (s SavedPace) Pace() Pace { return Pace{wrong: s.Wrong, until: s.Until, next: s.Next} }
