@@ -263,7 +263,7 @@ func (c *conn) takeLead(x *exchange) bool {
 		return false
 	}
 	c.leading = true
-	c.sock.spin.off = c.users > 1 || c.client.fills(runtime.NumCPU())
+	c.sock.spin.off = c.users > 1 || runtime.NumCPU() == 1
 	return true
 }
 

@@ -158,21 +158,6 @@ func (c *Client) grow(now time.Time) *conn {
 	return n
 }
 
-// fills reports whether calls are on as many connections as there are processors. A thread
-// that then asks again and again for its answer takes the processor from the daemon.
-func (c *Client) fills(processors int) bool {
-	busy := 1
-	if c.crowd.Load() {
-		busy = 0
-		for _, n := range c.conns() {
-			if n.busy.Load() > 0 {
-				busy++
-			}
-		}
-	}
-	return busy >= processors
-}
-
 // release ends a call on a connection that began at that time.
 func (c *Client) release(n *conn, began time.Time) {
 	n.used.Store(began.UnixNano())
