@@ -406,3 +406,22 @@ func TestSaveWhileCallsRun(t *testing.T) {
 	close(stop)
 	all.Wait()
 }
+
+// A short-lived process after a restart finds the PIN of an idle token remembered, and that of
+// a PIN-bound token only while somebody is logged in.
+func TestRightPINsGoOn(t *testing.T) {
+	for i, newWorld := range worlds {
+		w := newWorld(t)
+		c, _ := w.loggedIn(ro)
+		c.Close()
+		hashes := w.store.Hashes()
+		w.handOver()
+		w.handOver() // in which nobody used the token
+		w.loggedIn(ro)
+		require.Equal(t, hashes+i, w.store.Hashes(), worldNames[i])
+		require.NoError(t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Verifier = r.SOPIN.Verifier }))
+		w.handOver()
+		c, h := w.open(ro)
+		require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+	}
+}
