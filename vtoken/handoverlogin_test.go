@@ -300,7 +300,8 @@ func TestSearchGoesOn(t *testing.T) {
 func TestChargesGoOn(t *testing.T) {
 	w, a := metered(t, 64*mib)
 	old, h := w.loggedIn(rw)
-	gcm := ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: ck.GCMParams{IV: make([]byte, 12), IVBits: 96, AAD: make([]byte, mib), TagBits: 128}}
+	about := make([]byte, mib)
+	gcm := ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: ck.GCMParams{IV: about[:12], IVBits: 96, AAD: about, TagBits: 128}}
 	key := w.aes(old, h)
 	h2 := w.session(old, ro)
 	_, err := old.CreateObject(h2, data("large", string(bytes.Repeat([]byte("x"), mib/2)), public))
