@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"vtoken/daemon/config"
 	"vtoken/daemon/observe"
 	"vtoken/provisioning"
 	"vtoken/provisioning/api"
@@ -25,49 +27,105 @@ import (
 	"vtoken/vtoken/version"
 )
 
-// listenAPI makes the HTTPS listener.
-func (d *daemon) listenAPI() (net.Listener, error) {
-	cert, err := d.certificate()
-	if err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", d.cfg.APIListen)
-	if err != nil {
-		return nil, fmt.Errorf("listening for the API: %w", err)
-	}
-	d.apiURL, d.publicURL = "https://"+l.Addr().String(), publicURL(d.cfg.APIURL, l.Addr())
-	return tls.NewListener(d.limited.sources(l, d.limited.api), httpkit.TLSConfig(cert)), nil
-}
-
 // certificate returns the API's certificate: the configured one, or one that the daemon made
 // for itself.
-func (d *daemon) certificate() (tls.Certificate, error) {
-	if d.cfg.TLSCert != "" {
-		return tls.LoadX509KeyPair(d.cfg.TLSCert, d.cfg.TLSKey)
-	}
-	if d.cfg.Init { // the key of the certificate went with the store
-		if err := os.Remove(filepath.Join(d.cfg.DataDir, "api.crt")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return tls.Certificate{}, fmt.Errorf("remove the certificate of the store that was here: %w", err)
+func (d *daemon) certificate(cfg config.Config) (*tls.Certificate, error) {
+	if cfg.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("reading --tls-cert %s and --tls-key %s: %w", cfg.TLSCert, cfg.TLSKey, err)
 		}
+		return &cert, nil
 	}
-	return httpkit.SelfSigned(d.cfg.DataDir, certificates{d.store}, time.Now())
+	cert, err := httpkit.SelfSigned(cfg.DataDir, certificates{d.store}, time.Now())
+	return &cert, err
 }
 
-// newHTTP returns the server of the native API and the dialects, on the admin socket and over
-// HTTPS. On the admin socket callers are identified by their uid, elsewhere by an API key.
-func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*http.Server, error) {
-	kit := &httpkit.Kit{
-		Keys: core, Log: d.log, Audit: observe.CallAuditor{Log: d.audit}, Served: d.metrics.Requests.Served,
-		Forgotten: d.sweeper.Note, Admin: admins.caller,
-		Memory: d.limited.memory, Owner: func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
-		Limits: d.limits(), URL: d.publicURL, Issuer: d.issuer(),
+// forgetOldCertificate removes the certificate of the store that was here before --init: its
+// key went with that store.
+func forgetOldCertificate(cfg config.Config) error {
+	if !cfg.Init || cfg.TLSCert != "" {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(cfg.DataDir, httpkit.CertFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the certificate of the store that was here: %w", err)
+	}
+	return nil
+}
+
+// apis are the APIs that the daemon serves over HTTP, on the admin socket and over HTTPS: the
+// native one, and the dialects of the configuration, which can change.
+type apis struct {
+	core *provisioning.Service
+	kit  *httpkit.Kit
+	info native.Info
+
+	serving atomic.Pointer[apiSet]
+}
+
+// apiSet is what is served at a time.
+type apiSet struct {
+	dialects map[string]dialect.Dialect
+	handler  http.Handler
+}
+
+// ServeHTTP serves a request with the dialects of now.
+func (a *apis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.serving.Load().handler.ServeHTTP(w, r)
+}
+
+// with returns the APIs with these dialects. A dialect that is served already is kept, and
+// with it the sessions of its clients.
+func (a *apis) with(names []string) (*apiSet, error) {
+	next := &apiSet{dialects: map[string]dialect.Dialect{}}
+	info := a.info
+	info.Dialects = names
+	list := []dialect.Dialect{native.New(a.core, a.kit.ForDialect("native"), info)}
+	before := a.serving.Load()
+	for _, name := range names {
+		made, kept := before.dialect(name)
+		if !kept {
+			one, err := all.New([]string{name}, a.core, a.kit)
+			if err != nil {
+				return nil, err
+			}
+			made = one[0]
+		}
+		next.dialects[name] = made
+		list = append(list, made)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", kit.NotFound())
-	own := native.New(core, kit.ForDialect("native"), native.Info{
+	mux.Handle("/", a.kit.NotFound())
+	for _, d := range list {
+		dialect.Mount(mux, d)
+	}
+	dialect.MountIndex(mux, list)
+	next.handler = a.kit.Wrap(httpkit.Exact(mux))
+	return next, nil
+}
+
+// dialect returns a dialect that is served; s may be nil.
+func (s *apiSet) dialect(name string) (d dialect.Dialect, ok bool) {
+	if s == nil {
+		return nil, false
+	}
+	d, ok = s.dialects[name]
+	return d, ok
+}
+
+// newHTTP makes the APIs and their server. On the admin socket callers are identified by
+// their uid, elsewhere by an API key.
+func (d *daemon) newHTTP(core *provisioning.Service) error {
+	kit := &httpkit.Kit{
+		Keys: core, Log: d.log.Logger, Audit: observe.CallAuditor{Log: d.audit}, Served: d.metrics.Requests.Served,
+		Forgotten: d.sweeper.Note, Admin: d.admins.caller,
+		Memory: d.limited.memory, Owner: func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
+		Limits: d.rates, URL: d.publicURL, Issuer: d.issuer(),
+	}
+	d.apis = &apis{core: core, kit: kit, info: native.Info{
 		Version: version.String(), StartedAt: time.Now(),
-		P11Socket: d.cfg.P11Socket, AdminSocket: d.cfg.AdminSocket, DataDir: d.cfg.DataDir, Store: d.store.ID(),
-		API: d.publicURL, Dialects: d.cfg.Dialects, AllDialects: all.Descriptions(),
+		P11Socket: d.sockets.p11Path(), AdminSocket: d.sockets.adminPath(), DataDir: d.cfg.DataDir, Store: d.store.ID(),
+		API: d.publicURL, AllDialects: all.Descriptions(),
 		Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(),
 		KEKs:    keks{d.store},
 		Metrics: d.metrics.Write,
@@ -75,19 +133,15 @@ func (d *daemon) newHTTP(core *provisioning.Service, admins administrators) (*ht
 			u := d.engine.Usage()
 			return api.Clients{Applications: u.Applications, Sessions: u.Sessions}
 		},
-	})
-	dialects, err := all.New(d.cfg.Dialects, core, kit)
+	}}
+	first, err := d.apis.with(d.cfg.Dialects)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	dialects = append([]dialect.Dialect{own}, dialects...)
-	for _, dl := range dialects {
-		dialect.Mount(mux, dl)
-	}
-	dialect.MountIndex(mux, dialects)
-	server := httpkit.NewServer(kit.Wrap(httpkit.Exact(mux)), d.log)
-	server.ConnState = d.connChanged
-	return server, nil
+	d.apis.serving.Store(first)
+	d.http = httpkit.NewServer(d.apis, d.log.Logger)
+	d.http.ConnState = d.connChanged
+	return nil
 }
 
 // connChanged has the buffers of a closed connection overwritten: they contain its last
@@ -99,7 +153,7 @@ func (d *daemon) connChanged(_ net.Conn, s http.ConnState) {
 }
 
 // caller returns the administrator at the other end of the admin socket.
-func (a administrators) caller(p record.Peer) (provisioning.Caller, error) {
+func (a *administrators) caller(p record.Peer) (provisioning.Caller, error) {
 	if !a.Has(p) {
 		return provisioning.Caller{}, provisioning.Errorf(provisioning.Forbidden,
 			"user %d is no administrator here; ask for root or for a place in the daemon's --admin-group", p.UID)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"vtoken/daemon/config"
 	"vtoken/provisioning/httpkit"
 	"vtoken/provisioning/httpkit/jwtauth"
 )
@@ -15,16 +16,16 @@ const (
 	failedBurstSeconds = 20
 )
 
-// limits returns the rate limits of API callers.
-func (d *daemon) limits() *httpkit.Limits {
+// ratesOf returns the rate limits of API callers.
+func ratesOf(cfg config.Config) httpkit.Rates {
 	every := func(n, seconds int) httpkit.Rate {
 		return httpkit.Rate{PerSecond: float64(n), Burst: n * seconds}
 	}
-	return httpkit.NewLimits(httpkit.Rates{
-		Credential: every(d.cfg.APIRate, burstSeconds),
-		Tenant:     every(d.cfg.APIRateTenant, burstSeconds),
-		Failed:     every(d.cfg.APIRateFailed, failedBurstSeconds),
-	}, nil)
+	return httpkit.Rates{
+		Credential: every(cfg.APIRate, burstSeconds),
+		Tenant:     every(cfg.APIRateTenant, burstSeconds),
+		Failed:     every(cfg.APIRateFailed, failedBurstSeconds),
+	}
 }
 
 // issuer returns the authorization server whose access tokens are accepted, or nil.

@@ -3,13 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vtoken/daemon/config"
@@ -17,6 +18,7 @@ import (
 	"vtoken/daemon/observe"
 	"vtoken/daemon/p11server"
 	"vtoken/daemon/process"
+	"vtoken/daemon/service"
 	"vtoken/daemon/turns"
 	"vtoken/keystore"
 	kekall "vtoken/keystore/kek/all"
@@ -33,16 +35,26 @@ const stopWithin = 4 * time.Second
 
 // daemon is a running daemon: the store and its servers.
 type daemon struct {
-	log    *slog.Logger
+	log    *logs
 	store  *keystore.Store
 	engine *vtoken.Engine
 	p11    *p11server.Server
-	http   *http.Server
-	audit  *observe.Log
-	cfg    config.Config
-	apiURL string // where the API listens
-	// publicURL is how its clients reach it.
+	// resumption is what applications need to outlive the daemon.
+	resumption *resumption
+	http       *http.Server
+	audit      *observe.Log
+	// publicURL is how clients of the API reach it.
 	publicURL string
+	sockets   sockets
+
+	// What a reload changes; cfg is what is in effect.
+	reloading sync.Mutex
+	stopped   bool
+	cfg       config.Config
+	admins    *administrators
+	cert      atomic.Pointer[tls.Certificate] // of the API
+	rates     *httpkit.Limits
+	apis      *apis
 
 	limited limited
 	metrics *metrics.Set
@@ -57,11 +69,11 @@ type daemon struct {
 }
 
 // start opens the store and starts all servers. If it fails, it has undone everything.
-func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon, err error) {
+func start(ctx context.Context, cfg config.Config, passed service.Received, log *logs) (_ *daemon, err error) {
 	if err := process.Harden(); err != nil {
 		return nil, err
 	}
-	provider, err := newProvider(cfg.Crypto, log)
+	provider, err := newProvider(cfg.Crypto, log.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -76,30 +88,31 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 		return nil, err
 	}
 	store, err := keystore.Open(ctx, known.expect(keystore.Options{
-		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log, Committed: counts.Store.Committed,
+		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log.Logger, Committed: counts.Store.Committed,
 		Tampered: changed.Note,
 	}))
 	if err != nil {
 		return nil, err
 	}
-	known.keep(store.ID(), log)
-	process.LockMemory(log)
+	known.keep(store.ID(), log.Logger)
+	process.LockMemory(log.Logger)
 	if !process.OverwritesFreed() {
 		log.Warn("freed memory of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
 	d := &daemon{
-		log: log, store: store, cfg: cfg, metrics: counts, failed: make(chan error, 4),
+		log: log, store: store, cfg: cfg, admins: admins, metrics: counts, failed: make(chan error, 8),
+		rates:   httpkit.NewLimits(ratesOf(cfg), nil),
 		sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0),
 	}
 	d.users = newUsers(d.turns)
-	d.limited = newLimited(cfg.Limits, openFiles(log), log)
+	d.limited = newLimited(cfg.Limits, openFiles(log.Logger), log.Logger)
 	d.serving.Go(d.sweeper.Run)
 	defer func() {
 		if err != nil {
 			d.stop()
 		}
 	}()
-	if d.audit, err = observe.Open(cfg, store, counts.Audit, log, version.String()); err != nil {
+	if d.audit, err = observe.Open(cfg, store, counts.Audit, log.Logger, version.String()); err != nil {
 		return nil, err
 	}
 	d.serving.Go(func() {
@@ -115,10 +128,11 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	if err != nil {
 		return nil, err
 	}
+	d.resumption = newResumption(cfg.P11Socket, store, d.engine, log.Logger)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: slog.New(observe.NewPeerLog(log.Handler())), Observer: d.metrics.Calls,
-		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
+		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account, Join: d.resumption.join,
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
 		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),
@@ -128,7 +142,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *daemon,
 	}
 	go d.warm(ctx, core)
 	go d.sweepKeys(ctx, core)
-	return d, d.listen(core, admins)
+	return d, d.listen(core, passed)
 }
 
 // wait blocks for the duration, or until one of the contexts ends.
@@ -185,56 +199,42 @@ func (d *daemon) applications() observe.Applications {
 
 // listen makes all listeners, and then serves on them, so that a daemon that cannot have all
 // its sockets answers on none.
-func (d *daemon) listen(core *provisioning.Service, admins administrators) (err error) {
-	var made []net.Listener
+func (d *daemon) listen(core *provisioning.Service, passed service.Received) (err error) {
+	if d.sockets, err = openSockets(d.cfg, passed, d.log.Logger); err != nil {
+		return err
+	}
 	defer func() {
 		if err != nil {
-			for _, l := range made {
-				l.Close()
-			}
+			d.sockets.close()
 		}
 	}()
-	p11, admin := d.sockets()
-	for _, s := range []socket{p11, admin} {
-		l, err := s.listen()
+	if len(d.sockets.api) > 0 {
+		if err := forgetOldCertificate(d.cfg); err != nil {
+			return err
+		}
+		cert, err := d.certificate(d.cfg)
 		if err != nil {
 			return err
 		}
-		made = append(made, l)
+		d.cert.Store(cert)
+		d.publicURL = publicURL(d.cfg.APIURL, d.sockets.api[0].Addr())
 	}
-	made[1] = d.limited.admins(made[1])
-	if d.cfg.APIListen != "" {
-		l, err := d.listenAPI()
-		if err != nil {
-			return err
-		}
-		made = append(made, l)
-	}
-	if d.http, err = d.newHTTP(core, admins); err != nil {
+	if err := d.newHTTP(core); err != nil {
 		return err
 	}
 	if err := d.listenMetrics(); err != nil {
 		return err
 	}
-	serves := []func(net.Listener) error{d.p11.Serve, d.http.Serve, d.http.Serve}
-	for i, l := range made {
-		d.serve(l, serves[i])
+	for _, l := range d.sockets.p11 {
+		d.serve(l, d.p11.Serve)
+	}
+	for _, l := range d.sockets.admin {
+		d.serve(d.limited.admins(l), d.http.Serve)
+	}
+	for _, l := range d.sockets.api {
+		d.serve(d.secured(l), d.http.Serve)
 	}
 	return nil
-}
-
-// sockets returns the two Unix sockets. In a system daemon everybody may open the one for
-// applications, because the kernel identifies them; in a user's daemon it is the user's alone.
-func (d *daemon) sockets() (p11, admin socket) {
-	p11 = socket{path: d.cfg.P11Socket, mode: 0o600, dir: 0o700}
-	admin = socket{path: d.cfg.AdminSocket, mode: 0o600, dir: 0o700}
-	if os.Getuid() == 0 {
-		p11.mode, p11.dir, admin.dir = 0o666, 0o755, 0o755
-	}
-	if d.cfg.AdminGroup != "" {
-		admin.mode, admin.group = 0o660, d.cfg.AdminGroup
-	}
-	return p11, admin
 }
 
 // serve runs one server until its listener is closed.
@@ -248,31 +248,36 @@ func (d *daemon) serve(l net.Listener, serve func(net.Listener) error) {
 
 // readyLine is what the daemon prints when it is ready.
 func (d *daemon) readyLine() string {
-	line := fmt.Sprintf("vtokend ready: p11=%s admin=%s", d.cfg.P11Socket, d.cfg.AdminSocket)
-	if d.apiURL != "" {
-		line += " api=" + d.apiURL
+	line := fmt.Sprintf("vtokend ready: p11=%s admin=%s", d.sockets.p11Path(), d.sockets.adminPath())
+	if urls := d.sockets.apiURLs(); urls != "" {
+		line += " api=" + urls
 	}
 	return line
 }
 
 // wait returns after ctx ended or a server failed, and everything has stopped.
-func (d *daemon) wait(ctx context.Context) error {
+func (d *daemon) wait(ctx context.Context, manager service.Manager) error {
 	var err error
 	select {
 	case <-ctx.Done():
 		d.log.Info("stopping")
 	case err = <-d.failed:
 	}
+	d.warn("telling the service manager that the daemon stops", manager.Stopping())
 	d.stop()
 	return err
 }
 
 // stop stops everything: the servers first, so that no call meets a closed store.
 func (d *daemon) stop() {
+	d.reloading.Lock() // waits for a reload that is under way
+	d.stopped = true
+	d.reloading.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	var both sync.WaitGroup
 	if d.p11 != nil {
+		d.resumption.stop()
 		both.Go(func() { d.warn("stopping the PKCS#11 server", d.p11.Shutdown(ctx)) })
 	}
 	if d.http != nil {

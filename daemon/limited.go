@@ -15,6 +15,7 @@ import (
 
 // limited is the accounts of what clients use: memory and connections.
 type limited struct {
+	files  int // that the process may open
 	owners *budget.Owners
 	memory *budget.Ledger
 	// connections of applications, of the API over TLS, of administrators on their
@@ -31,25 +32,35 @@ const (
 	scrapeConns = 16
 )
 
-// newLimited makes the accounts. If the process may not open enough files for all connections,
-// it reduces them, those of the API first.
+// newLimited makes the accounts.
 func newLimited(l config.Limits, files int, log *slog.Logger) limited {
-	room := max(files-ownFiles-adminConns-scrapeConns, 32)
-	connections := min(l.MaxConnections, room*3/4)
-	api := min(l.APIConnections, room-connections)
-	if connections < l.MaxConnections || api < l.APIConnections {
-		log.Warn("allowing fewer connections than --max-connections and --api-connections, because the process may open too few files; raise LimitNOFILE",
-			"files", files, "connections", connections, "api_connections", api)
-	}
-	const mib = 1 << 20
-	return limited{
+	made := limited{
+		files:       files,
 		owners:      budget.NewOwners(budget.SubUIDs),
-		memory:      budget.New("bytes of memory", budget.Limits{Total: l.MaxMemory * mib, Each: l.MaxMemoryUser * mib}),
-		connections: budget.New("connections", budget.Limits{Total: connections, Each: l.MaxConnectionsUser}),
-		api:         budget.New("connections", budget.Limits{Total: api, Each: l.APIConnectionsSource}),
+		memory:      budget.New("bytes of memory", budget.Limits{}),
+		connections: budget.New("connections", budget.Limits{}),
+		api:         budget.New("connections", budget.Limits{}),
 		admin:       budget.New("connections", budget.Limits{Total: adminConns, Each: adminConns}),
 		scrape:      budget.New("connections", budget.Limits{Total: scrapeConns, Each: scrapeConns}),
 	}
+	made.set(l, log)
+	return made
+}
+
+// set changes the limits. If the process may not open enough files for all connections, it
+// reduces them, those of the API first.
+func (l limited) set(to config.Limits, log *slog.Logger) {
+	room := max(l.files-ownFiles-adminConns-scrapeConns, 32)
+	connections := min(to.MaxConnections, room*3/4)
+	api := min(to.APIConnections, room-connections)
+	if connections < to.MaxConnections || api < to.APIConnections {
+		log.Warn("allowing fewer connections than --max-connections and --api-connections, because the process may open too few files; raise LimitNOFILE",
+			"files", l.files, "connections", connections, "api_connections", api)
+	}
+	const mib = 1 << 20
+	l.memory.SetLimits(budget.Limits{Total: to.MaxMemory * mib, Each: to.MaxMemoryUser * mib})
+	l.connections.SetLimits(budget.Limits{Total: connections, Each: to.MaxConnectionsUser})
+	l.api.SetLimits(budget.Limits{Total: api, Each: to.APIConnectionsSource})
 }
 
 // openFiles is how many files the process may open. The Go runtime has raised the limit

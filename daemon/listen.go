@@ -38,12 +38,20 @@ func (s socket) listen() (*net.UnixListener, error) {
 	}
 	if err := s.open(); err != nil {
 		l.Close()
-		return nil, fmt.Errorf("setting group and mode of socket %s: %w", s.path, err)
+		return nil, err
 	}
 	return l, nil
 }
 
+// open gives the socket its group and mode.
 func (s socket) open() error {
+	if err := s.setOwner(); err != nil {
+		return fmt.Errorf("setting group and mode of socket %s: %w", s.path, err)
+	}
+	return nil
+}
+
+func (s socket) setOwner() error {
 	if s.group != "" {
 		gid, err := groupID(s.group)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 
 	"vtoken/daemon/config"
 	"vtoken/daemon/process"
+	"vtoken/daemon/service"
 	"vtoken/keystore"
 	"vtoken/provisioning/dialect/all"
 	"vtoken/vtoken/version"
@@ -29,20 +29,44 @@ const (
 )
 
 func main() {
+	_, offline := offlineCommand(os.Args[1:])
+	hangups := make(chan os.Signal, 1)
+	if !offline {
+		// No SIGHUP ends the daemon, not even one that comes while it starts again in the same
+		// process or opens its store. The first is for when it is ready.
+		signal.Ignore(syscall.SIGHUP)
+	}
 	process.OverwriteFreed()
+	if !offline {
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], hangups, os.Stdout, os.Stderr))
 }
 
-// run runs the daemon, or an offline command, until ctx ends.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// offlineCommand returns the command without a daemon that the arguments name.
+func offlineCommand(args []string) (c offline, ok bool) {
 	if len(args) > 0 {
-		if c, ok := offlineCommands()[args[0]]; ok {
-			return runOffline(ctx, c, args[0], args[1:], stdout, stderr)
-		}
+		c, ok = offlineCommands()[args[0]]
 	}
-	cfg, err := config.Load(args, os.Getuid(), os.Getenv)
+	return c, ok
+}
+
+// run runs the daemon, or an offline command, until ctx ends. Each of hangups has the daemon
+// read its configuration again.
+func run(ctx context.Context, args []string, hangups <-chan os.Signal, stdout, stderr io.Writer) int {
+	if c, ok := offlineCommand(args); ok {
+		return runOffline(ctx, c, args[0], args[1:], stdout, stderr)
+	}
+	passed, err := service.Receive(service.Environment{Get: os.Getenv, Unset: os.Unsetenv})
+	if err != nil {
+		fmt.Fprintf(stderr, "vtokend: %v\n", err)
+		return exitFailed
+	}
+	defer passed.Close()
+	load := func() (config.Config, error) { return readConfig(args) }
+	cfg, err := load()
 	if errors.Is(err, pflag.ErrHelp) {
 		return exitOK
 	}
@@ -50,29 +74,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, version.Line("vtokend"))
 		return exitOK
 	}
-	if err == nil {
-		err = cfg.Validate(all.Names())
-	}
 	if err != nil {
 		fmt.Fprintf(stderr, "vtokend: %v\nTry `vtokend --help`.\n", err)
 		return exitUsage
 	}
-	log := newLogger(cfg, stderr)
-	d, err := start(ctx, cfg, log)
-	reportStart(cfg.MetricsFile, err, log)
+	log, manager := newLogs(cfg, stderr), service.NewManager(os.Getenv)
+	d, err := start(ctx, cfg, passed, log)
+	reportStart(cfg.MetricsFile, err, log.Logger)
 	if err != nil {
 		log.Error("cannot start", "error", err)
 		return exitStatus(err)
 	}
 	fmt.Fprintln(stdout, d.readyLine())
-	if err := notify(os.Getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
-		log.Warn("cannot tell the service manager that the daemon is ready", "error", err)
-	}
-	if err := d.wait(ctx); err != nil {
+	d.warn("telling the service manager that the daemon is ready", manager.Ready(""))
+	go d.reloadOn(ctx, hangups, load, manager)
+	if err := d.wait(ctx, manager); err != nil {
 		log.Error("stopping because a listener failed", "error", err)
 		return exitFailed
 	}
 	return exitOK
+}
+
+// readConfig reads and checks the configuration.
+func readConfig(args []string) (config.Config, error) {
+	cfg, err := config.Load(args, os.Getuid(), os.Getenv)
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Validate(all.Names())
 }
 
 // exitStatus returns the exit status for an error of the store.
@@ -84,13 +113,4 @@ func exitStatus(err error) int {
 		return exitRollback
 	}
 	return exitFailed
-}
-
-func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
-	level, _ := cfg.Level() // Validate has seen it
-	opts := &slog.HandlerOptions{Level: level}
-	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
 }

@@ -24,7 +24,7 @@ func (d *daemon) listenMetrics() error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", d.metrics.Handler())
-	d.scrape = httpkit.NewServer(mux, d.log)
+	d.scrape = httpkit.NewServer(mux, d.log.Logger)
 	d.log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
 	d.serve(d.limited.sources(l, d.limited.scrape), d.scrape.Serve)
 	return nil

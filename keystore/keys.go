@@ -59,12 +59,14 @@ func place(tenant, id schema.ID, object uint64, field envelope.Field) envelope.P
 // systemKeys are derived from the system key.
 type systemKeys struct {
 	header *envelope.Key
-	sum    secret.Bytes // of the sum in the header
-	index  secret.Bytes // of the hashes in index keys
-	pepper secret.Bytes // of PINs
-	apiKey secret.Bytes // of API keys
-	audit  secret.Bytes // seed of the key that signs the audit log
-	id     [idSize]byte // of the store; not secret
+	// outside seals what lies outside of the store; see Store.SealOutside.
+	outside *envelope.Key
+	sum     secret.Bytes // of the sum in the header
+	index   secret.Bytes // of the hashes in index keys
+	pepper  secret.Bytes // of PINs
+	apiKey  secret.Bytes // of API keys
+	audit   secret.Bytes // seed of the key that signs the audit log
+	id      [idSize]byte // of the store; not secret
 }
 
 func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
@@ -79,8 +81,14 @@ func newSystemKeys(raw secret.Bytes) (*systemKeys, error) {
 	if err != nil {
 		return nil, err
 	}
+	away := k.Derive("outside of the store")
+	defer away.Wipe()
+	outside, err := envelope.NewKey(away)
+	if err != nil {
+		return nil, err
+	}
 	keys := &systemKeys{
-		header: header, sum: k.Derive("sum"), index: k.Derive("index"), pepper: k.Derive("PIN pepper"),
+		header: header, outside: outside, sum: k.Derive("sum"), index: k.Derive("index"), pepper: k.Derive("PIN pepper"),
 		apiKey: k.Derive("API key hash"), audit: k.Derive("audit signature"),
 	}
 	id := k.Derive("store id")
@@ -95,6 +103,7 @@ const idSize = 16
 
 func (k *systemKeys) wipe() {
 	k.header.Wipe()
+	k.outside.Wipe()
 	for _, b := range []secret.Bytes{k.sum, k.index, k.pepper, k.apiKey, k.audit} {
 		b.Wipe()
 	}

@@ -171,3 +171,5 @@ func (descriptors) Open() (int, error) {
 }
 
 func (descriptors) Close(fd int) { C.front_socket_close(C.int(fd)) }
+
+func (descriptors) Forget(fd int) { C.front_socket_forget(C.int(fd)) }

@@ -32,9 +32,9 @@ struct front {
 static struct front fallback; /* where there is no such page */
 static struct front *front = &fallback;
 
-/* The sockets that the Go edge holds, or -1. One, and the next while one dies. */
-#define SOCKETS 4
-static atomic_int sockets[SOCKETS] = {-1, -1, -1, -1};
+/* The sockets that the Go edge holds, or -1: at most 16, and those that die. */
+#define SOCKETS 32
+static atomic_int sockets[SOCKETS] = {[0 ... SOCKETS - 1] = -1};
 
 static void in_child(void)
 {
@@ -96,13 +96,18 @@ int front_socket_open(int *error)
 	return -1;
 }
 
-void front_socket_close(int fd)
+void front_socket_forget(int fd)
 {
 	for (int i = 0; i < SOCKETS; i++) {
 		int expected = fd;
 		if (atomic_compare_exchange_strong(&sockets[i], &expected, -1))
 			break;
 	}
+}
+
+void front_socket_close(int fd)
+{
+	front_socket_forget(fd);
 	close(fd);
 }
 

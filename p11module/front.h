@@ -25,10 +25,12 @@ void front_set_ready(int ready);
 
 /*
  * A socket of the Go edge, closed without a word in a forked child. Open returns
- * -1 (see errno) or the descriptor; what it opened goes to close.
+ * -1 (see errno) or the descriptor; what it opened goes to close, or to forget where
+ * the host has closed it.
  */
 int front_socket_open(int *error);
 void front_socket_close(int fd);
+void front_socket_forget(int fd);
 
 /* getenv, or NULL in a program that runs with more rights than its user. */
 char *front_getenv(char *name);

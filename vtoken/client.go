@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,14 +25,14 @@ type Client struct {
 	users   atomic.Pointer[[]*record.User] // nil until first asked for
 	stale   atomic.Bool                    // users have to be asked for again
 	events  slotEvents
-	owner   string          // of its slow work
-	ctx     context.Context // ends with the application
-	cancel  context.CancelFunc
+	owner   string // of its slow work
+	calls   atomic.Pointer[calls]
 	acting  sync.Mutex                // held while the users are asked for
 	holds   map[record.UserID]*holder // of the users; Engine.mu
 
 	listener Listener
 	onSlow   func(ck.SessionHandle, bool) // see OnSlow
+	logins   loginTeller
 
 	mu          sync.RWMutex
 	closed      bool
@@ -40,6 +41,17 @@ type Client struct {
 	seen        map[ck.SlotID]struct{} // slots that the application was told of
 
 	notRestored []string // see NotRestored
+}
+
+// calls are the calls of an application that Cancel ends together.
+type calls struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func newCalls() *calls {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &calls{ctx, cancel}
 }
 
 // attachment is one application's use of one token, from its first session to its last.
@@ -58,8 +70,9 @@ type attachment struct {
 
 // login is one login of one application.
 type login struct {
-	role  pin.Role
-	ended atomic.Bool
+	role     pin.Role
+	verifier [sha256.Size]byte // hash of the verifier that the PIN was compared with
+	ended    atomic.Bool
 	// fresh is true until a key that asks for the PIN at each use was used once: OpenSSH skips
 	// the context-specific login right after a login (ssh-pkcs11.c).
 	fresh atomic.Bool
@@ -80,8 +93,9 @@ func (c *Client) Close() {
 	if already {
 		return
 	}
-	c.cancel()
+	c.calls.Load().cancel() // c.closed keeps Cancel from beginning others
 	c.events.close()
+	c.logins.stop() // the end of the application is no logout
 	c.closeWhere(func(*attachment) bool { return true })
 	c.listener.Closed()
 }
@@ -238,6 +252,7 @@ func (c *Client) runCleanup(r cleanup) {
 	if r.free != nil {
 		c.engine.release(r.free)
 	}
+	c.tellLogins()
 }
 
 // closeWhere closes the sessions of the chosen attachments.

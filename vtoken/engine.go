@@ -1,6 +1,7 @@
 package vtoken
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,6 +54,8 @@ type Options struct {
 type Engine struct {
 	store Store
 	opts  Options
+	// maxSessions bounds the sessions of one application.
+	maxSessions atomic.Int64
 	// Keys of this process's own: of the PIN memory, and of saved operation states.
 	pinKey, stateKey [32]byte
 
@@ -107,9 +110,6 @@ func New(store Store, opts Options) (*Engine, error) {
 	if opts.Listen == nil {
 		opts.Listen = func(record.Peer) Listener { return nil }
 	}
-	if opts.MaxSessions == 0 {
-		opts.MaxSessions = 4096
-	}
 	if opts.Account == nil {
 		opts.Account = func(record.Peer) meter.Account { return nil }
 	}
@@ -131,10 +131,18 @@ func New(store Store, opts Options) (*Engine, error) {
 			return nil, err
 		}
 	}
+	e.SetMaxSessions(cmp.Or(opts.MaxSessions, defaultMaxSessions))
 	e.clock.begin(opts.Now())
+	e.handles.Store(firstHandle(opts.Now()))
 	store.Watch(e.applyChanges)
 	return e, nil
 }
+
+// defaultMaxSessions is the default of [Options.MaxSessions].
+const defaultMaxSessions = 4096
+
+// SetMaxSessions changes how many sessions one application may open. No session is closed.
+func (e *Engine) SetMaxSessions(n int) { e.maxSessions.Store(int64(n)) }
 
 // Connect registers an application: one C_Initialize in one process. peer comes from the
 // kernel, never from the application. The caller closes the client when the application's
@@ -155,13 +163,21 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 	if c.listener == nil {
 		c.listener = silent{}
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.calls.Store(newCalls())
 	c.events.wake = make(chan struct{}, 1)
 	c.events.closed = make(chan struct{})
 	e.mu.Lock()
 	e.clients[c] = struct{}{}
 	e.mu.Unlock()
 	return c
+}
+
+// firstHandle is where an engine begins to count handles. An engine that begins later, after
+// a restart, begins above all handles that this one gives out, unless it gives out a million
+// each second. So an application that outlives the restart finds no old handle used anew.
+func firstHandle(now time.Time) uint64 {
+	const epoch = 1735689600 // 2025, so that handles stay short
+	return uint64(max(now.Unix()-epoch, 0)) << 20
 }
 
 // wait blocks for the duration, or until ctx ends.

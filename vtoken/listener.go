@@ -49,6 +49,7 @@ const (
 	ActRead        Act = "read-key"    // C_GetAttributeValue that asks for the value of a key
 	ActSign        Act = "sign"        // each signature that was computed, right or not
 	ActLockPIN     Act = "lock-pin"    // a wrong try has locked a PIN
+	ActResume      Act = "resume"      // a login goes on after the daemon was started again
 )
 
 // Event is one act. What does not apply, or is not known yet, is empty.

@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"bytes"
+	"crypto/sha256"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -41,6 +42,7 @@ func (s *session) logIn(user ck.UserType, p secret.Bytes) error {
 	if err := c.beginLogin(s, role, proof); err != nil {
 		return err
 	}
+	c.tellLogins()
 	if role == pin.User {
 		c.engine.noteUse(s.token())
 	}
@@ -72,6 +74,7 @@ func (c *Client) Logout(h ck.SessionHandle) error {
 	keys := s.attachment.endLogin()
 	c.mu.Unlock()
 	c.engine.wipeKeys(keys)
+	c.tellLogins()
 	if !in {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
@@ -120,10 +123,11 @@ func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	if !bytes.Equal(t.record().PIN(role).Verifier, p.verifier) {
 		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN has been changed in the meantime", role)
 	}
-	l := &login{role: role}
+	l := &login{role: role, verifier: sha256.Sum256(p.verifier)}
 	l.fresh.Store(true)
 	t.secrets.addLogin(role, p)
 	s.attachment.login.Store(l)
+	c.logins.changed()
 	if role == pin.User {
 		t.mu.Lock()
 		t.userLogins++
@@ -141,6 +145,7 @@ func (a *attachment) endLogin() []*liveKey {
 	}
 	l.ended.Store(true)
 	a.login.Store(nil)
+	a.client.logins.changed()
 	defer a.client.engine.opts.Forgotten()
 	a.token.secrets.removeLogin()
 	if l.role != pin.User {
@@ -172,6 +177,7 @@ func (c *Client) endLogin(id record.TokenID, role pin.Role) {
 	}
 	c.mu.Unlock()
 	c.engine.wipeKeys(keys)
+	c.tellLogins()
 }
 
 // endLogins ends the logins of a role in all applications.

@@ -60,6 +60,20 @@ func metered(t *testing.T, limit int) (*world, *account) {
 
 const mib = 1 << 20
 
+// Another limit of sessions is for the next session: it closes none.
+func TestSetMaxSessions(t *testing.T) {
+	w, _ := metered(t, 64*mib)
+	c, h := w.loggedIn(rw)
+	w.engine.SetMaxSessions(1)
+	_, err := c.OpenSession(w.alice.Slot, rw)
+	require.Equal(t, ck.CKR_SESSION_COUNT, ck.CodeOf(err))
+	w.engine.SetMaxSessions(2)
+	second, err := c.OpenSession(w.alice.Slot, rw)
+	require.NoError(t, err)
+	require.NoError(t, c.CloseSession(second))
+	require.NoError(t, c.CloseSession(h))
+}
+
 // TestLimitsOfSessionObjects: what C_CreateObject is refused, C_SetAttributeValue,
 // C_CopyObject and the making of keys are refused as well, and nothing is charged for it.
 func TestLimitsOfSessionObjects(t *testing.T) {

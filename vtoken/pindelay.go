@@ -28,8 +28,9 @@ func (c *Client) waitBeforeTry(t *token, role pin.Role) error {
 	t.wrong[role][peer.UID] = w
 	t.pinMu[role].Unlock()
 	defer t.pinMu[role].Lock()
-	e.opts.Wait(c.ctx, wait)
-	return canceled(c.ctx.Err())
+	ctx := c.calls.Load().ctx
+	e.opts.Wait(ctx, wait)
+	return canceled(ctx.Err())
 }
 
 // checkKnownPIN checks a PIN without a comparison: one that is remembered as right returns a

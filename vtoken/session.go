@@ -124,16 +124,16 @@ func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, 
 	if err != nil {
 		return 0, err
 	}
-	h, used, err := c.addSession(t, flags.Has(ck.CKF_RW_SESSION))
+	h, used, err := c.addSession(t, flags.Has(ck.CKF_RW_SESSION), 0)
 	if !used {
 		c.engine.release(t)
 	}
 	return h, err
 }
 
-// addSession adds a session with a token that the caller acquired. used reports whether the
-// attachment took over that use.
-func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used bool, err error) {
+// addSession adds a session with a token that the caller acquired, under the handle, or under
+// a new one for 0. used reports whether the attachment took over that use.
+func (c *Client) addSession(t *token, writable bool, handle ck.SessionHandle) (h ck.SessionHandle, used bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.attachments[t.id]
@@ -142,8 +142,10 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 		return 0, false, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	case !c.sees(t.record()):
 		return 0, false, ck.CKR_DEVICE_REMOVED
-	case len(c.sessions) >= c.engine.opts.MaxSessions:
+	case len(c.sessions) >= int(c.engine.maxSessions.Load()):
 		return 0, false, ck.Errorf(ck.CKR_SESSION_COUNT, "the application has %d sessions open; close some", len(c.sessions))
+	case handle != 0 && c.sessions[handle] != nil:
+		return 0, false, ck.Errorf(ck.CKR_SESSION_HANDLE_INVALID, "the application has a session %d already", handle)
 	case old != nil && !writable && old.hasRole(pin.SO):
 		return 0, false, ck.Errorf(ck.CKR_SESSION_READ_WRITE_SO_EXISTS, "the SO is logged in, so only read-write sessions can be opened")
 	}
@@ -151,9 +153,12 @@ func (c *Client) addSession(t *token, writable bool) (h ck.SessionHandle, used b
 	if err != nil {
 		return 0, false, err
 	}
+	for handle == 0 || c.sessions[handle] != nil {
+		handle = ck.SessionHandle(c.engine.handles.Add(1))
+	}
 	a, used := c.attach(t)
 	s := &session{
-		handle:   ck.SessionHandle(c.engine.handles.Add(1)),
+		handle:   handle,
 		writable: writable, attachment: a,
 		purse: purse, weighed: sessionWeight,
 	}

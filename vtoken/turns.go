@@ -35,13 +35,14 @@ func ownerOf(p record.Peer) string { return fmt.Sprintf("uid %d", p.UID) }
 // before, the work does not run: CKR_FUNCTION_CANCELED.
 func (c *Client) inTurn(work func(pause func() error) error) error {
 	var err error
-	refused := c.engine.opts.Turns.Do(c.ctx, c.owner, func(pause func() error) {
+	ctx := c.calls.Load().ctx
+	refused := c.engine.opts.Turns.Do(ctx, c.owner, func(pause func() error) {
 		err = work(func() error { return canceled(pause()) })
 	})
 	switch {
 	case refused == nil:
 		return err
-	case c.ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return canceled(refused)
 	}
 	return ck.Errorf(ck.CKR_DEVICE_MEMORY, "waiting for a processor: %w", refused)
@@ -57,5 +58,13 @@ func canceled(err error) error {
 
 // Cancel ends what the application waits for, and its slow work, as far as that can be
 // interrupted: those calls answer CKR_FUNCTION_CANCELED. It is called when the application's
-// connection has ended; Close follows when no call is running any more.
-func (c *Client) Cancel() { c.cancel() }
+// last connection has ended. Later calls are not affected: an application may come back.
+func (c *Client) Cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.calls.Load()
+	if !c.closed {
+		c.calls.Store(newCalls())
+	}
+	now.cancel()
+}

@@ -87,7 +87,7 @@ func (l *Log) note(about Record) []byte {
 	if len(l.opt.Recipients) == 0 {
 		r.Event, r.Detail, r.Process, r.Request = about.Event, about.Detail, about.Process, about.Request
 	}
-	text, err := json.Marshal(r.clipped(maxText / 2)) // five texts, of which JSON makes six times as much
+	text, err := json.Marshal(r.clipped(MaxText / 2)) // five texts, of which JSON makes six times as much
 	if err != nil {
 		text = []byte("{}")
 	}

@@ -80,6 +80,9 @@ const (
 	EventBegin = "begin" // of a file
 	EventStart = "start" // of the daemon
 	EventStop  = "stop"
+	// EventReload is that the daemon read its configuration again. The detail names the
+	// settings that changed.
+	EventReload = "reload"
 	// EventLogin is the login of an application.
 	EventLogin = "login"
 	// EventGap is that lines are gone which were there.
@@ -96,8 +99,8 @@ const (
 // MaxLine bounds a line with its newline, in bytes. Texts are clipped to fit.
 const MaxLine = 8 << 10
 
-// maxText bounds each text in a line; JSON makes at most six bytes of one.
-const maxText = 96
+// MaxText bounds each text in a line, in bytes; JSON makes at most six bytes of one.
+const MaxText = 96
 
 // clipped returns the record with each text cut to that many bytes.
 func (r Record) clipped(most int) Record {
@@ -143,7 +146,7 @@ const sigRoom = len(sigMark) + (ed25519.SignatureSize+2)/3*4 + len(sigEnd)
 
 // body returns the record as JSON, with texts cut to fit a line.
 func (r Record) body() (body []byte, err error) {
-	for most := maxText; ; most /= 2 {
+	for most := MaxText; ; most /= 2 {
 		body, err = json.Marshal(r.clipped(most))
 		if err != nil || len(body)+sigRoom < MaxLine || most < leastText {
 			return body, err

@@ -25,7 +25,7 @@ const leastText = 24
 // one has no number yet: the signature of the line ties the two together.
 func seal(r Record, to []age.Recipient) (Record, error) {
 	r.Seq, r.Time, r.Prev = 0, time.Time{}, ""
-	for most := maxText; ; most /= 2 {
+	for most := MaxText; ; most /= 2 {
 		if most < leastText {
 			return Record{}, fmt.Errorf("encrypt a record: to %d recipients it takes more than %d bytes; name fewer", len(to), MaxLine)
 		}
@@ -64,7 +64,7 @@ func checkRecipients(to []age.Recipient) error {
 	if len(to) == 0 {
 		return nil
 	}
-	long := strings.Repeat("\x01", maxText) // the longest that JSON makes of a byte
+	long := strings.Repeat("\x01", MaxText) // the longest that JSON makes of a byte
 	_, err := seal(Record{
 		Event: long, Result: long, Caller: long, From: long, Request: long, Tenant: long, Token: long, Serial: long, Role: long, Detail: long,
 		Slot: math.MaxUint64, Locked: true,

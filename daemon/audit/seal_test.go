@@ -135,7 +135,7 @@ func TestSealedAfterClear(t *testing.T) {
 // TestSealedLinesFit: the longest record fits into a line, its texts cut where there are
 // many recipients; more recipients than that are refused at once.
 func TestSealedLinesFit(t *testing.T) {
-	long := strings.Repeat("\x01", 4*maxText)
+	long := strings.Repeat("\x01", 4*MaxText)
 	longest := Record{
 		Seq: 1<<63 - 1, Event: long, Result: long, Caller: long, From: long, Request: long, Tenant: long, Token: long, Serial: long,
 		Role: long, Detail: long, Slot: 1<<64 - 1, Locked: true, Process: &Process{UID: 1<<32 - 1, PID: 1<<31 - 1, Executable: long}, Object: &Object{Class: long, Type: long, ID: long}, Prev: strings.Repeat("0", 64),

@@ -86,6 +86,19 @@ func TestAloneHalfIsFree(t *testing.T) {
 	require.Equal(t, 1, l.State().Used)
 }
 
+// Other limits apply to the next charge; what is held stays.
+func TestSetLimits(t *testing.T) {
+	l := New("things", Limits{Total: 100, Each: 40})
+	require.NoError(t, l.Charge("alice", 40))
+	l.SetLimits(Limits{Total: 100, Each: 20})
+	require.Equal(t, 40, l.Held("alice"))
+	require.Error(t, l.Charge("alice", 1))
+	require.NoError(t, l.Charge("bob", 20))
+	l.SetLimits(Limits{Total: 200, Each: 50})
+	require.NoError(t, l.Charge("alice", 10))
+	require.Equal(t, State{Used: 70, Limit: 200, Owners: 2, Refused: 1}, l.State())
+}
+
 func TestLedgerIsSafeForConcurrentUse(t *testing.T) {
 	l := New("things", Limits{Total: 100, Each: 40})
 	var all sync.WaitGroup

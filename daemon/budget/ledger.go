@@ -11,10 +11,10 @@ type Limits struct{ Total, Each int }
 // Ledger keeps the accounts of one resource. Its methods are safe for concurrent use and do
 // not block.
 type Ledger struct {
-	what   string
-	limits Limits
+	what string
 
 	mu      sync.Mutex
+	limits  Limits
 	used    int
 	held    map[string]int // by owner; nobody is in it with 0
 	refused uint64
@@ -23,6 +23,14 @@ type Ledger struct {
 // New makes an empty ledger. what names the resource in errors, such as "bytes of memory".
 func New(what string, limits Limits) *Ledger {
 	return &Ledger{what: what, limits: limits, held: map[string]int{}}
+}
+
+// SetLimits changes the limits. Nobody loses what they hold, even where it is more than they
+// may hold from then on.
+func (l *Ledger) SetLimits(limits Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limits = limits
 }
 
 // Refusal is the error for an owner that may not have that much.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 // Config is everything that the daemon can be told. The names in the file are
 // those of the flags.
 type Config struct {
+	// File is the file that was read; empty is none.
+	File string `yaml:"-"`
 	// DataDir holds the store and, with the embedded defaults, the key file and
 	// the certificate of the API. Only the daemon's user may read it.
 	DataDir string `yaml:"data-dir"`
@@ -141,9 +144,28 @@ func (c *Config) ReadFile(path string) error {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("reading the configuration %s: %w", path, err)
+		return fmt.Errorf("reading the configuration %s: %w", path, errors.Join(err, wrongTypes(text)))
 	}
 	return nil
+}
+
+// wrongTypes names the keys whose values have a type that they cannot have: the decoder names
+// their lines only.
+func wrongTypes(text []byte) error {
+	var keys map[string]yaml.Node
+	if yaml.Unmarshal(text, &keys) != nil {
+		return nil // it is no map, which the decoder says
+	}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		var c Config
+		node := keys[key]
+		one, err := yaml.Marshal(map[string]any{key: &node})
+		if err == nil && yaml.Unmarshal(one, &c) != nil {
+			errs = append(errs, fmt.Errorf("the value of %s has the wrong type", key))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Validate checks the configuration as a whole. dialects are the names that

@@ -48,15 +48,18 @@ func (c *Config) parse(args []string, file *string) error {
 // one and the daemon runs as root.
 func (c *Config) readFile(file string, uid int) error {
 	if file != "" {
+		c.File = file
 		return c.ReadFile(file)
 	}
 	if uid != 0 {
 		return nil
 	}
-	if err := c.ReadFile(SystemConfigFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := c.ReadFile(SystemConfigFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	c.File = SystemConfigFile
+	return err
 }
 
 // flags declares the flags: each fills the field of c that it names.

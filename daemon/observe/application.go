@@ -56,6 +56,7 @@ type rule struct {
 // rules are the acts that are recorded.
 var rules = map[vtoken.Act]rule{
 	vtoken.ActLogin:       {role: true},
+	vtoken.ActResume:      {role: true},
 	vtoken.ActInitToken:   {role: true},
 	vtoken.ActInitPIN:     {role: true},
 	vtoken.ActSetPIN:      {role: true},

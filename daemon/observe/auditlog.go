@@ -112,6 +112,52 @@ func (l *Log) recordOwn(event string) error {
 	return nil
 }
 
+// Reload records that the daemon takes on another configuration. settings are the names of
+// those that changed. The caller calls end when it has done so, or could not.
+func (l *Log) Reload(settings []string) (end func(error), err error) {
+	var entries []*audit.Entry
+	var lines []audit.Record
+	for _, names := range inLines(settings) {
+		line := audit.Record{Event: audit.EventReload, Result: "ok", Detail: names}
+		e, err := l.Begin(line)
+		if err != nil {
+			for _, begun := range entries {
+				begun.Cancel()
+			}
+			return nil, fmt.Errorf("record the reload: %w", err)
+		}
+		entries, lines = append(entries, e), append(lines, line)
+	}
+	return func(err error) {
+		for i, e := range entries {
+			if err != nil {
+				lines[i].Result = "failed"
+			}
+			e.End(lines[i])
+		}
+	}, nil
+}
+
+// inLines joins names to texts that a record does not clip; at least one.
+func inLines(names []string) []string {
+	lines := []string{""}
+	for _, name := range names {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = name
+		case len(*last)+1+len(name) > audit.MaxText:
+			lines = append(lines, name)
+		default:
+			*last += " " + name
+		}
+	}
+	if len(names) == 0 {
+		lines[0] = "nothing changed"
+	}
+	return lines
+}
+
 // recordAccepted records that an older store was accepted since the last line of the audit log
 // that the store knows of. The command that did so has a line of its own, unless its log could
 // not be written or belongs to another folder.

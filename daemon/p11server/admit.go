@@ -65,7 +65,7 @@ func (s *Server) makePlace(owner string) bool {
 
 // goesBefore reports whether c is ended rather than other.
 func (c *conn) goesBefore(other *conn) bool {
-	initialized, others := c.client.get() != nil, other.client.get() != nil
+	initialized, others := c.app.Load().get() != nil, other.app.Load().get() != nil
 	if initialized != others {
 		return others
 	}
@@ -78,6 +78,7 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	c.tellFrozenLocked()
 	if c.ownerState.conns--; c.ownerState.conns == 0 {
 		delete(s.owners, c.owner)
 	}

@@ -2,49 +2,60 @@ package p11server
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"vtoken/vtoken/ck"
 )
 
-// application holds the client of a connection, from C_Initialize to C_Finalize or to the end
-// of the connection.
+// application holds a client, from C_Initialize to C_Finalize. An application of the stock
+// client has one connection and ends with it. One that joins (join.go) has several, and
+// outlives them for a while.
 type application struct {
-	mu     sync.RWMutex
-	client Client
+	client atomic.Pointer[Client] // nil where it has not begun
+	slow   slowSessions
+
+	mu     sync.Mutex
 	closed bool
+
+	joined *joined // nil for one of a single connection
 }
 
 // get returns the client, or nil.
 func (a *application) get() Client {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.client
+	if c := a.client.Load(); c != nil {
+		return *c
+	}
+	return nil
 }
 
 // begin connects the client.
-func (a *application) begin(connect func() Client) error {
+func (a *application) begin(connect func() (Client, error)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.closed:
 		return ck.CKR_DEVICE_REMOVED
-	case a.client != nil:
+	case a.client.Load() != nil:
 		return ck.CKR_CRYPTOKI_ALREADY_INITIALIZED
 	}
-	a.client = connect()
+	client, err := connect()
+	if err != nil {
+		return err
+	}
+	client.OnSlow(a.slow.note)
+	a.client.Store(&client)
 	return nil
 }
 
 // end closes the client and reports whether there was one.
 func (a *application) end() bool {
 	a.mu.Lock()
-	client := a.client
-	a.client = nil
+	client := a.client.Swap(nil)
 	a.mu.Unlock()
 	if client == nil {
 		return false
 	}
-	client.Close()
+	(*client).Close()
 	return true
 }
 

@@ -3,6 +3,7 @@ package p11server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,10 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 const (
@@ -24,14 +27,14 @@ const (
 	farewellTime  = 2 * time.Second
 )
 
-// conn is one connection: one application.
+// conn is one connection of an application.
 type conn struct {
 	srv        *Server
 	sock       *net.UnixConn
-	peer       record.Peer
+	peer       peer.Process
 	log        *slog.Logger
 	version    byte
-	client     application
+	app        atomic.Pointer[application]
 	purse      *meter.Purse // pays for what the connection holds
 	owner      string       // who has to answer for it
 	ownerState *owner       // with the owner's other connections
@@ -40,11 +43,18 @@ type conn struct {
 	ctx        context.Context // ends with the connection
 	cancel     context.CancelFunc
 
-	in           *p11rpc.Reader
-	polls        *pollReader
-	overlap      overlap
-	queues       sessionQueues
-	slowSessions slowSessions
+	// What a planned restart needs; see handover.go.
+	greeted   bool          // the handshake is over
+	froze     chan struct{} // closed when the connection is frozen or has ended; Server.mu
+	hasFrozen bool          // froze is closed; Server.mu
+	deadlines sync.Mutex    // held while a read deadline is set
+	handed    secret.Bytes  // requests for who goes on; finishMu
+	unread    secret.Bytes  // they, and what has arrived after them
+
+	in      *p11rpc.Reader
+	polls   *pollReader
+	overlap overlap
+	queues  sessionQueues
 
 	out      *answerWriter
 	finishMu sync.Mutex
@@ -53,8 +63,12 @@ type conn struct {
 	reason   error // why the connection ended
 }
 
-func newConn(s *Server, sock *net.UnixConn, peer record.Peer) *conn {
-	c := &conn{srv: s, sock: sock, peer: peer, log: s.log.With("uid", peer.UID, "pid", peer.PID), owner: s.opts.Owner(peer.UID), begun: time.Now()}
+func newConn(s *Server, sock *net.UnixConn, who peer.Process) *conn {
+	c := &conn{
+		srv: s, sock: sock, peer: who, log: s.log.With("uid", who.UID, "pid", who.PID),
+		owner: s.opts.Owner(who.UID), begun: time.Now(),
+	}
+	c.app.Store(new(application))
 	c.purse, _ = meter.Open(nil, 0, 0) // until it is admitted
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.queues.init()
@@ -66,39 +80,59 @@ func (c *conn) serve() {
 	defer c.sock.Close()
 	defer c.purse.End()
 	defer c.cancel()
-	if err := c.handshake(); err != nil {
-		c.log.Debug("PKCS#11 connection without a handshake", "error", err)
-		return
+	for c.serveUntilFrozen() {
+		c.srv.tellFrozen(c)
+		c.srv.waitThawed()
 	}
-	c.read()
-	c.cancelCalls()
-	c.out.leave(farewellTime)
+	c.cancel()
+	if c.srv.stopsReading(c.app.Load()) {
+		c.cancelCalls()
+	}
+	if c.out != nil {
+		c.out.leave(farewellTime)
+	}
 	c.queues.workers.Wait()
-	c.client.close()
+	c.srv.leave(c.app.Load())
 	c.logEnd()
 }
 
+// serveUntilFrozen serves the connection until it ends, or until the server is frozen, which
+// frozen reports.
+func (c *conn) serveUntilFrozen() (frozen bool) {
+	if !c.greeted {
+		if err := c.handshake(); err != nil {
+			if c.isFreezing(err) {
+				return true
+			}
+			c.finish(fmt.Errorf("connection without a handshake: %w", err))
+			return false
+		}
+	}
+	if err := c.readOn(); err != nil {
+		c.finish(err)
+		return false
+	}
+	if !c.read() {
+		return false
+	}
+	c.queues.workers.Wait()
+	return c.keepUnread() && !c.isFinished()
+}
+
 func (c *conn) handshake() error {
-	_ = c.sock.SetReadDeadline(time.Now().Add(handshakeTime))
+	c.setReadDeadline(time.Now().Add(handshakeTime))
 	version, err := p11rpc.Accept(c.sock)
 	if err != nil {
 		return err
 	}
-	_ = c.sock.SetReadDeadline(time.Time{})
-	raw, err := c.sock.SyscallConn()
-	if err != nil {
-		return err
-	}
-	c.version = version
-	c.polls = newPollReader(raw, c.srv.poll, c.armFrame)
-	c.out = newAnswerWriter(c.sock, raw, c.srv.opts.AnswerTime)
-	c.in = p11rpc.NewReader(c.polls)
-	return c.in.SetHost(c)
+	c.setReadDeadline(time.Time{})
+	c.greeted, c.version = true, version
+	return nil
 }
 
-// read reads requests until the connection ends. It handles a request itself, if no other
-// request is likely to wait meanwhile.
-func (c *conn) read() {
+// read reads requests until the connection ends, or until the server is frozen, which frozen
+// reports. It handles a request itself, if no other request is likely to wait meanwhile.
+func (c *conn) read() (frozen bool) {
 	t := c.srv.newTask(c.version)
 	t.purse = c.purse
 	defer c.srv.freeTask(t)
@@ -108,11 +142,19 @@ func (c *conn) read() {
 			c.flush(t)
 			c.polls.expect()
 		}
+		if c.srv.freezing.Load() {
+			frozen = true
+			break
+		}
 		f, err := c.in.Next()
 		if c.answerSkipped(t, err) {
 			continue
 		}
 		c.Begun(false)
+		if c.isFreezing(err) {
+			frozen = true
+			break
+		}
 		if err != nil {
 			c.finish(err)
 			break
@@ -133,6 +175,7 @@ func (c *conn) read() {
 		}
 	}
 	c.flush(t)
+	return frozen
 }
 
 // overlap estimates from recent requests whether calls overlap. If they do, the goroutine that
@@ -164,7 +207,7 @@ func (c *overlap) observe(overlap bool) {
 // slow work is finished.
 func (c *conn) cancelCalls() {
 	c.cancel()
-	if client := c.client.get(); client != nil && !c.srv.isClosing() {
+	if client := c.app.Load().get(); client != nil && !c.srv.isClosing() {
 		client.Cancel()
 	}
 }

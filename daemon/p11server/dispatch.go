@@ -13,6 +13,7 @@ type request struct {
 	*p11rpc.Decoder
 	out    *p11rpc.Encoder
 	client Client
+	app    *application    // the client's
 	ctx    context.Context // ends with the connection
 
 	answers *answers     // that out is of
@@ -51,6 +52,7 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallInitToken2:       {run: initToken2, slow: true, secret: true},
 	p11rpc.CallWaitForSlotEvent: {run: waitForSlotEvent, slow: true},
 
+	p11rpc.CallResume:            {run: resumeSessions, slow: true},
 	p11rpc.CallOpenSession:       {run: openSession},
 	p11rpc.CallCloseSession:      {run: onSession(Client.CloseSession)},
 	p11rpc.CallCloseAllSessions:  {run: closeAllSessions, slow: true},

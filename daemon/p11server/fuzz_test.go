@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
@@ -37,10 +38,10 @@ func FuzzHostileClient(f *testing.F) {
 		if len(in) == 0 {
 			return
 		}
-		c := newConn(s, nil, record.Peer{})
+		c := newConn(s, nil, peer.Process{})
 		defer c.cancel()
 		c.version = p11rpc.Versions()[int(in[0])%len(p11rpc.Versions())]
-		c.client.client = agreeable{}
+		c.app.Load().client.Store(new(Client(agreeable{})))
 		task := s.newTask(c.version)
 		defer s.freeTask(task)
 		body := bytes.Clone(in[1:])

@@ -207,10 +207,15 @@ type caller struct {
 
 func (s *served) dial(t testing.TB) *caller {
 	t.Helper()
+	return s.dialVersion(t, p11rpc.MaxVersion)
+}
+
+func (s *served) dialVersion(t testing.TB, version byte) *caller {
+	t.Helper()
 	nc, err := net.Dial("unix", s.path)
 	require.NoError(t, err)
 	t.Cleanup(func() { nc.Close() })
-	v, err := p11rpc.Offer(nc, p11rpc.MaxVersion)
+	v, err := p11rpc.Offer(nc, version)
 	require.NoError(t, err)
 	c := &caller{t: t, sock: nc.(*net.UnixConn), in: p11rpc.NewReader(nc), code: 0x10}
 	c.enc.Version, c.dec.Version = v, v

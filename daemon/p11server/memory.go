@@ -110,12 +110,12 @@ func (c *conn) Begun(begun bool) {
 	c.polls.begun = begun
 	if !begun && c.polls.armed {
 		c.polls.armed = false
-		_ = c.sock.SetReadDeadline(time.Time{})
+		c.setReadDeadline(time.Time{})
 	}
 }
 
 // armFrame starts the deadline for the rest of a frame.
-func (c *conn) armFrame() { _ = c.sock.SetReadDeadline(time.Now().Add(c.srv.opts.FrameTime)) }
+func (c *conn) armFrame() { c.setReadDeadline(time.Now().Add(c.srv.opts.FrameTime)) }
 
 // answerSkipped answers a frame that was refused and skipped. It reports whether err was about
 // such a frame.

@@ -46,6 +46,8 @@ type pollReader struct {
 	armed bool
 	arm   func()
 
+	first []byte // read before the socket
+
 	asked bool // again, in this Read
 	into  []byte
 	n     int
@@ -63,6 +65,12 @@ func (p *pollReader) expect() { p.expected = true }
 
 // Read implements io.Reader.
 func (p *pollReader) Read(into []byte) (int, error) {
+	if len(p.first) > 0 {
+		n := copy(into, p.first)
+		clear(p.first[:n])
+		p.first = p.first[n:]
+		return n, nil
+	}
 	p.into, p.n, p.err, p.asked = into, 0, nil, false
 	err := p.raw.Read(p.try)
 	p.into = nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
@@ -25,7 +26,7 @@ func TestRefusedCalls(t *testing.T) {
 	served := 0
 	for _, version := range p11rpc.Versions() {
 		for _, id := range p11rpc.Calls(version) {
-			if routes[id].run == nil || id == p11rpc.CallGetInfo {
+			if routes[id].run == nil || id == p11rpc.CallGetInfo || id == p11rpc.CallResume {
 				continue
 			}
 			e := p11rpc.Encoder{Version: version}
@@ -53,9 +54,10 @@ func writeValues(e *p11rpc.Encoder, sig string) {
 
 // codeOf is the code in the answer to a request.
 func codeOf(s *Server, version byte, call p11rpc.CallID, body []byte) (ck.Error, error) {
-	c := newConn(s, nil, record.Peer{})
+	c := newConn(s, nil, peer.Process{})
 	defer c.cancel()
-	c.version, c.client.client = version, refusing{}
+	c.version = version
+	c.app.Load().client.Store(new(Client(refusing{})))
 	task := s.newTask(version)
 	defer s.freeTask(task)
 	task.load(p11rpc.Frame{Code: 7, Body: body})

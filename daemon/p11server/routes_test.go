@@ -14,7 +14,7 @@ import (
 // that get PINs or keys in the clear run on a stack that is cleared.
 func TestKindsOfCalls(t *testing.T) {
 	var (
-		waits    = regexp.MustCompile(`^C_(WaitForSlotEvent|CloseAllSessions)$`)
+		waits    = regexp.MustCompile(`^C_(WaitForSlotEvent|CloseAllSessions)$|^Resume$`)
 		pins     = regexp.MustCompile(`^C_(Login|LoginUser|InitPIN|SetPIN|InitToken2?)$`)
 		logout   = regexp.MustCompile(`^C_Logout$`)
 		newKeys  = regexp.MustCompile(`^C_(GenerateKey|GenerateKeyPair|UnwrapKey|DeriveKey2?|EncapsulateKey|DecapsulateKey|CreateObject|CopyObject)$`)

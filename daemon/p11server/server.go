@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"vtoken/daemon/peer"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/meter"
 	"vtoken/vtoken/p11rpc"
@@ -32,6 +35,12 @@ type Options struct {
 	// FrameTime limits how long the rest of a request may take to arrive, and AnswerTime how
 	// long a client may leave answers unread; 0 is 30 seconds.
 	FrameTime, AnswerTime time.Duration
+	// AwayTime limits how long an application that has joined is kept without a connection
+	// while its process runs; 0 is 30 seconds.
+	AwayTime time.Duration
+	// Join registers an application that has several connections, at the first of them. Nil
+	// registers it as New's connect does.
+	Join func(Applicant) (Admission, error)
 	// Observer is told of every call; nil is nobody.
 	Observer Observer
 }
@@ -84,13 +93,20 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	owners    map[string]*owner // of conns
-	refusing  map[string]int    // connections that are being refused, by owner
-	refused   map[string]bool   // owners whose refusal stands in the log already
-	closing   bool
-	running   sync.WaitGroup // the connections
+	// applications are those that joined, by their ids; parked is how many of an owner's
+	// have no connection.
+	applications map[[p11rpc.ApplicationIDSize]byte]*application
+	parked       map[string]int
+	refusing     map[string]int  // connections that are being refused, by owner
+	refused      map[string]bool // owners whose refusal stands in the log already
+	closing      bool
+	thawed       chan struct{}  // closed when the server goes on; nil where it is not frozen
+	freezing     atomic.Bool    // the server is frozen, or is about to be
+	accepting    sync.RWMutex   // read-locked while a connection is accepted
+	running      sync.WaitGroup // the connections
 }
 
-// patience is the default of FrameTime and AnswerTime.
+// patience is the default of FrameTime, AnswerTime and AwayTime.
 const patience = 30 * time.Second
 
 // New makes a server that calls connect for each application.
@@ -110,8 +126,14 @@ func New(connect Connect, opts Options) *Server {
 	if opts.Account == nil {
 		opts.Account = func(string) meter.Account { return nil }
 	}
+	if opts.Join == nil {
+		opts.Join = func(a Applicant) (Admission, error) { return Admission{Client: connect(peerOf(a.Process))}, nil }
+	}
 	if opts.FrameTime == 0 {
 		opts.FrameTime = patience
+	}
+	if opts.AwayTime == 0 {
+		opts.AwayTime = patience
 	}
 	if opts.AnswerTime == 0 {
 		opts.AnswerTime = patience
@@ -125,8 +147,12 @@ func New(connect Connect, opts Options) *Server {
 		listeners:  make(map[net.Listener]struct{}),
 		conns:      make(map[*conn]struct{}),
 		owners:     make(map[string]*owner),
-		refusing:   make(map[string]int),
-		refused:    make(map[string]bool),
+
+		applications: make(map[[p11rpc.ApplicationIDSize]byte]*application),
+		parked:       make(map[string]int),
+
+		refusing: make(map[string]int),
+		refused:  make(map[string]bool),
 	}
 	s.tasks.New = func() any { return new(task) }
 	return s
@@ -144,13 +170,14 @@ func (s *Server) Serve(l net.Listener) error {
 	s.listeners[l] = struct{}{}
 	s.mu.Unlock()
 	for delay := time.Duration(0); ; {
-		nc, err := l.Accept()
+		err := s.acceptOne(l)
 		switch {
 		case err == nil:
 			delay = 0
-			s.start(nc)
 		case s.isClosing():
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			s.waitThawed()
 		case isScarcity(err):
 			// Connections that end give back what is missing: wait for that.
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
@@ -160,6 +187,17 @@ func (s *Server) Serve(l net.Listener) error {
 			return fmt.Errorf("accept on %v: %w", l.Addr(), err)
 		}
 	}
+}
+
+// acceptOne accepts a connection and serves it.
+func (s *Server) acceptOne(l net.Listener) error {
+	s.accepting.RLock()
+	defer s.accepting.RUnlock()
+	nc, err := l.Accept()
+	if err == nil {
+		s.start(nc)
+	}
+	return err
 }
 
 // isScarcity reports whether an error of accept(2) is temporary, because it is about one
@@ -187,17 +225,22 @@ func (s *Server) start(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	peer, err := peerOf(sock)
+	who, err := peer.Of(sock)
 	if err != nil {
 		s.log.Error("refused a PKCS#11 connection", "error", err)
 		nc.Close()
 		return
 	}
-	c := newConn(s, sock, peer)
+	c := newConn(s, sock, who)
 	if err := s.admit(c); err != nil {
 		s.reject(c, err)
 		return
 	}
+	s.serveConn(c)
+}
+
+// serveConn serves an admitted connection in a goroutine of its own.
+func (s *Server) serveConn(c *conn) {
 	go func() {
 		defer s.running.Done()
 		defer s.forget(c)
@@ -209,6 +252,7 @@ func (s *Server) start(nc net.Conn) {
 // when all are closed. Calls that only wait end at once. If ctx ends first, it cuts off the
 // remaining connections and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.Thaw()
 	s.mu.Lock()
 	s.closing = true
 	for l := range s.listeners {
@@ -216,6 +260,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	for c := range s.conns {
 		c.stopReading()
+	}
+	for _, a := range s.applications {
+		s.unparkLocked(a.joined)
 	}
 	s.mu.Unlock()
 
@@ -237,19 +284,5 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// peerOf returns the credentials of the peer, from the kernel (SO_PEERCRED).
-func peerOf(sock *net.UnixConn) (record.Peer, error) {
-	raw, err := sock.SyscallConn()
-	if err != nil {
-		return record.Peer{}, fmt.Errorf("ask for the peer's credentials: %w", err)
-	}
-	var cred *syscall.Ucred
-	var credErr error
-	err = raw.Control(func(fd uintptr) {
-		cred, credErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-	})
-	if err = errors.Join(err, credErr); err != nil {
-		return record.Peer{}, fmt.Errorf("ask for the peer's credentials: %w", err)
-	}
-	return record.Peer{UID: cred.Uid, GID: cred.Gid, PID: cred.Pid}, nil
-}
+// peerOf returns the process as the engine knows it.
+func peerOf(p peer.Process) record.Peer { return record.Peer{UID: p.UID, GID: p.GID, PID: p.PID} }

@@ -97,6 +97,8 @@ func writeZeros(e *p11rpc.Encoder, sig string) {
 			e.Buffer(ck.Buffer{Null: true})
 		case strings.HasPrefix(sig, "fu"):
 			e.UlongBuffer(0)
+		case strings.HasPrefix(sig, "au"):
+			p11rpc.Ulongs[uint64](e, nil)
 		case strings.HasPrefix(sig, "aA"):
 			e.Template(nil)
 		case strings.HasPrefix(sig, "fA"):

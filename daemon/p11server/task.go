@@ -54,7 +54,7 @@ func (c *conn) isSlow(t *task) bool {
 	if r.slow || !r.byKey {
 		return r.slow
 	}
-	return c.slowSessions.has(t.session)
+	return c.app.Load().slow.has(t.session)
 }
 
 // copyFrom takes over the request of another task, with a copy of its body.
@@ -99,8 +99,18 @@ func (c *conn) doGated(g *gate, t *task) {
 	t.begun = time.Now()
 	now := t.begun.UnixNano()
 	c.used.Store(now)
+	if c.srv.freezing.Load() {
+		c.hand(t)
+		t.wipe()
+		return
+	}
 	c.srv.contention.note(c.ownerState, now)
 	if err := g.enter(c.ctx, now); err != nil {
+		if c.srv.freezing.Load() {
+			c.hand(t)
+			t.wipe()
+			return
+		}
 		t.wipe()
 		t.out.Error(t.code, ck.CKR_FUNCTION_CANCELED)
 		return
@@ -127,6 +137,11 @@ func (c *conn) answer(t *task) error {
 	err := c.handle(t)
 	if err == nil {
 		err = t.out.End()
+	}
+	if c.wasHanded(t, err) {
+		t.wipe()
+		t.out.Abandon()
+		return nil
 	}
 	t.wipe()
 	if !errors.Is(err, p11rpc.ErrMalformed) {
@@ -163,12 +178,21 @@ func (c *conn) handle(t *task) (err error) {
 		return c.initialize(&t.dec)
 	case p11rpc.CallFinalize:
 		return c.finalize(&t.dec)
+	case p11rpc.CallJoin:
+		how, err := c.join(&t.dec)
+		if err == nil {
+			t.out.Ulong(uint64(how))
+		}
+		return err
 	}
 	run := routes[call].run
 	if run == nil {
 		return ck.CKR_FUNCTION_NOT_SUPPORTED
 	}
-	t.req = request{Decoder: &t.dec, out: &t.out.Encoder, answers: &t.out, purse: c.purse, client: c.client.get(), ctx: c.ctx}
+	app := c.app.Load()
+	t.req = request{
+		Decoder: &t.dec, out: &t.out.Encoder, answers: &t.out, purse: c.purse, app: app, client: app.get(), ctx: c.ctx,
+	}
 	if t.req.client == nil {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
@@ -188,11 +212,7 @@ func (c *conn) initialize(d *p11rpc.Decoder) error {
 	if string(magic) != p11rpc.Magic {
 		return ck.Errorf(ck.CKR_GENERAL_ERROR, "C_Initialize without the text that p11-kit clients begin with")
 	}
-	err := c.client.begin(func() Client {
-		client := c.srv.connect(c.peer)
-		client.OnSlow(c.slowSessions.note)
-		return client
-	})
+	err := c.app.Load().begin(func() (Client, error) { return c.srv.connect(peerOf(c.peer)), nil })
 	if c.ctx.Err() != nil {
 		c.cancelCalls() // it began after the end
 	}
@@ -204,7 +224,9 @@ func (c *conn) finalize(d *p11rpc.Decoder) error {
 	if err := d.Done(); err != nil {
 		return err
 	}
-	if !c.client.end() {
+	a := c.app.Load()
+	c.srv.dropApplication(a)
+	if !a.end() {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"vtoken/daemon/peer"
 	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/record"
 )
@@ -35,9 +36,10 @@ func TestTrailingByte(t *testing.T) {
 
 // answerTo has a new connection answer a request, and returns the error that ends the connection.
 func answerTo(s *Server, version byte, body []byte) error {
-	c := newConn(s, nil, record.Peer{})
+	c := newConn(s, nil, peer.Process{})
 	defer c.cancel()
-	c.version, c.client.client = version, agreeable{}
+	c.version = version
+	c.app.Load().client.Store(new(Client(agreeable{})))
 	task := s.newTask(version)
 	defer s.freeTask(task)
 	task.load(p11rpc.Frame{Code: 7, Body: body})

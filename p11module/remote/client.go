@@ -1,15 +1,16 @@
 package remote
 
 import (
-	"errors"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
+	"vtoken/vtoken/secret"
 )
 
 // Client is the daemon as one C_Initialize sees it. Its methods are the
@@ -17,17 +18,31 @@ import (
 // errors carry a CK_RV (see ck.CodeOf), CKR_CRYPTOKI_NOT_INITIALIZED after Close.
 //
 // Slices that are passed in are not kept, and nothing that is returned belongs
-// to the connection.
+// to a connection.
 type Client struct {
 	options Options
 	closed  atomic.Bool
 	closing atomic.Uint32 // futex of those that wait for a daemon
-	conn    atomic.Pointer[conn]
 
-	dialing  sync.Mutex
-	newest   byte                 // version of the protocol to offer
+	// The application that the daemon knows. The ticket proves it.
+	id     [p11rpc.ApplicationIDSize]byte
+	ticket secret.Bytes
+
+	dialing  sync.Mutex           // one thread connects
+	newest   byte                 // version of the protocol to offer; dialing
+	leaving  bool                 // Close connects once more; dialing
+	unsure   bool                 // whether the daemon has the sessions; dialing
 	unproven atomic.Pointer[conn] // the connection that is being made
+	life     atomic.Uint64        // counts the daemons that there were; 0 before the first
+	poolMu   sync.Mutex           // of those that change pool
+	pool     atomic.Pointer[[]*conn]
+	first    atomic.Pointer[conn] // of the pool, or the last that was
+	crowd    atomic.Bool          // the pool has more than one
+	swept    atomic.Int64         // when it was last searched for idle ones
+	refused  atomic.Int64         // until when no more are asked for
 
+	inits    atomic.Uint64 // counts what may change whether a SignInit is accepted
+	spare    sync.Pool     // of *exchange
 	sessions sessionTable
 }
 
@@ -37,7 +52,11 @@ func New(o Options) *Client {
 	if o.Descriptors == nil {
 		o.Descriptors = systemDescriptors{}
 	}
-	c := &Client{options: o, newest: p11rpc.Extended}
+	c := &Client{options: o, newest: p11rpc.Joined}
+	if err := c.identify(); err != nil {
+		c.newest = p11rpc.Extended // one connection, without an identity
+		c.options.Trace.note(err)
+	}
 	c.sessions.init(firstHandle())
 	return c
 }
@@ -48,28 +67,85 @@ func New(o Options) *Client {
 // descriptors open in the host.
 func firstHandle() ck.SessionHandle { return ck.SessionHandle(rand.Uint32()>>2 + 1) }
 
+// identify makes the application's id and ticket. It asks the kernel itself, because package
+// crypto/rand would leave descriptors open.
+func (c *Client) identify() error {
+	var random [p11rpc.ApplicationIDSize + p11rpc.TicketSize]byte
+	defer clear(random[:])
+	for {
+		n, err := unix.Getrandom(random[:], 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n != len(random) {
+			return ck.Errorf(ck.CKR_FUNCTION_FAILED, "ask the kernel for %d random bytes: %w", len(random), err)
+		}
+		c.id = [p11rpc.ApplicationIDSize]byte(random[:p11rpc.ApplicationIDSize])
+		c.ticket = append(secret.Bytes(nil), random[p11rpc.ApplicationIDSize:]...)
+		return nil
+	}
+}
+
 // Trace is where calls are written to, or nil.
 func (c *Client) Trace() *Trace { return c.options.Trace }
 
+// goodbye is how long Close waits for the daemon.
+const goodbye = time.Second
+
 // Close ends the client: C_Finalize. Every call under way answers
-// CKR_CRYPTOKI_NOT_INITIALIZED at once, which NSS waits for in C_WaitForSlotEvent. The daemon sees the connection
-// end, which takes everything else with it.
+// CKR_CRYPTOKI_NOT_INITIALIZED at once, which NSS waits for in C_WaitForSlotEvent. When Close
+// returns, the daemon has let go of the sessions, unless it takes longer than a second.
 func (c *Client) Close() {
 	c.closed.Store(true)
 	c.closing.Store(1)
 	futexWake(&c.closing)
-	c.giveUp()
+	var last *conn
+	alive := false
+	for _, n := range c.conns() {
+		alive = alive || !n.lost()
+		if last == nil && n.claim() {
+			last = n
+			continue
+		}
+		n.lose(errClosed())
+	}
+	if n := c.unproven.Load(); n != nil && n != last {
+		n.lose(errClosed())
+	}
 	c.dialing.Lock() // until a connection that was being made is there or is not
 	defer c.dialing.Unlock()
-	c.giveUp()
-}
-
-// giveUp ends the connection and the one that is being made.
-func (c *Client) giveUp() {
-	for _, n := range []*conn{c.conn.Load(), c.unproven.Load()} {
-		if n != nil {
+	for _, n := range c.conns() {
+		if n != last {
 			n.lose(errClosed())
 		}
+	}
+	if alive {
+		c.sayGoodbye(last)
+	}
+	c.ticket.Wipe()
+}
+
+// sayGoodbye tells the daemon that the application ends, on a connection that nobody uses. If
+// there is none, because other threads' calls were on all, the daemon gets a new one.
+func (c *Client) sayGoodbye(n *conn) {
+	until := time.Now().Add(min(goodbye, c.options.Timeout))
+	if n == nil && c.first.Load().version == p11rpc.Joined {
+		c.leaving = true
+		n, _, _ = c.dialAs(p11rpc.Joined, until)
+	}
+	if n == nil {
+		return
+	}
+	x := c.request(nil, p11rpc.CallFinalize, n.version)
+	defer x.free()
+	_ = n.ask(x, until) // the connection's end says the same
+	n.lose(errClosed())
+}
+
+// giveUp ends the connection that is being made.
+func (c *Client) giveUp() {
+	if n := c.unproven.Load(); n != nil {
+		n.lose(errClosed())
 	}
 }
 
@@ -77,101 +153,31 @@ func errClosed() error {
 	return ck.Errorf(ck.CKR_CRYPTOKI_NOT_INITIALIZED, "the library was finalized meanwhile")
 }
 
-// connected is the connection, made anew where there is none.
-func (c *Client) connected() (*conn, error) {
-	if n := c.conn.Load(); n != nil && !n.lost() && !n.hungUp() {
-		return n, nil
-	}
-	c.dialing.Lock()
-	defer c.dialing.Unlock()
-	if c.closed.Load() {
-		return nil, errClosed()
-	}
-	if n := c.conn.Load(); n != nil && !n.lost() {
-		return n, nil
-	}
-	n, err := c.dial()
-	if c.closed.Load() {
-		c.giveUp()
-		return nil, errClosed()
-	}
-	if err != nil {
-		c.options.Trace.note(err)
-		return nil, err
-	}
-	c.conn.Store(n)
-	return n, nil
-}
-
-// dial tries the newest version, and older ones where the server hangs up on
-// that, as p11-kit up to 0.24 does, or chooses one that is not known here.
-func (c *Client) dial() (*conn, error) {
-	n, err := dial(c.options, c.newest, c.starting)
-	if err == nil || c.newest == 0 || ck.CodeOf(err) != ck.CKR_GENERAL_ERROR || errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, dialError(err)
-	}
-	for _, older := range []byte{p11rpc.MaxVersion, 0} {
-		if older >= c.newest {
-			continue
+// connected is the connection of a call that needs no session, made where there is none.
+// Where wait is set, it waits for a daemon that was there before.
+func (c *Client) connected(wait bool) (*conn, error) {
+	for {
+		if c.closed.Load() {
+			return nil, errClosed()
 		}
-		n, failed := dial(c.options, older, c.starting)
-		switch {
-		case failed == nil:
-			c.newest = older
+		if n := c.first.Load(); n != nil && !n.lost() {
 			return n, nil
-		case ck.CodeOf(failed) == ck.CKR_DEVICE_MEMORY:
-			return nil, failed // it is understood, and has no room
+		}
+		until := time.Now()
+		if wait {
+			until = until.Add(c.options.Timeout)
+		}
+		if err := c.reconnect(until); err != nil {
+			return nil, err
 		}
 	}
-	return nil, dialError(err)
 }
-
-// starting notes a connection that is being made. It is given up at once where
-// Close came before.
-func (c *Client) starting(n *conn) {
-	c.unproven.Store(n)
-	if c.closed.Load() {
-		n.lose(errClosed())
-	}
-}
-
-// dialError gives the errors of the handshake a code.
-func dialError(err error) error {
-	if err != nil && ck.CodeOf(err) == ck.CKR_GENERAL_ERROR {
-		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "what listens on the socket is no daemon that we understand: %w", err)
-	}
-	return err
-}
-
-// hungUp looks whether the daemon closed an idle connection, and gives it up
-// then: calls that need no session go on with a new one.
-func (n *conn) hungUp() bool {
-	n.mu.Lock()
-	busy := n.users > 0 || n.dead != nil
-	if !busy {
-		n.users++
-	}
-	n.mu.Unlock()
-	if busy {
-		return n.lost()
-	}
-	defer n.leave()
-	var b [1]byte
-	got, _, err := syscall.Recvfrom(n.sock.fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	if err == nil && got == 0 || errors.Is(err, syscall.ECONNRESET) {
-		n.lose(lostError(errHungUp))
-		return true
-	}
-	return false
-}
-
-var errHungUp = errors.New("the daemon closed it")
 
 // begin starts a request that needs no session.
 func (c *Client) begin(call p11rpc.CallID) (*exchange, error) {
-	n, err := c.connected()
+	n, err := c.connected(true)
 	if err != nil {
 		return nil, err
 	}
-	return n.begin(call), nil
+	return c.request(nil, call, n.version), nil
 }

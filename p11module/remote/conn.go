@@ -1,35 +1,36 @@
 package remote
 
 import (
-	"io"
-	"os"
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
-	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
 
 // conn is one connection. Callers send their frames and wait; the first that
 // waits leads: it reads the socket and hands every answer to its owner until it
-// has its own, and then gives the lead to another that still waits.
+// has its own, and then gives the lead to another that still waits. Mostly there is one
+// caller (see pool.go).
 type conn struct {
-	sock        socket
-	descriptors Descriptors
-	reader      *p11rpc.Reader
-	version     byte
-	limit       time.Duration
+	client  *Client
+	sock    socket
+	reader  *p11rpc.Reader
+	version byte
+	life    uint64 // of the daemon, as the client counts them
 
-	code   atomic.Uint32 // of the last request
-	inits  atomic.Uint64 // counts what may change whether a SignInit is accepted
+	busy   atomic.Int32 // calls that took it
+	used   atomic.Int64 // when the last of them began, as of time.UnixNano
 	isDead atomic.Bool
 
-	spare   sync.Pool  // of *exchange
-	sending sync.Mutex // one frame, or several in a row, at a time
+	sending sync.Mutex    // one frame, or several in a row, at a time
+	last    atomic.Uint32 // code of the last frame that was written, or is being written
 
 	mu      sync.Mutex
+	code    uint32 // of the last request
 	pending map[uint32]*exchange
 	leading bool
 	users   int   // callers that may touch the socket
@@ -39,98 +40,21 @@ type conn struct {
 // What an exchange's state says to the thread that waits for it.
 const (
 	stateWaiting uint32 = iota
-	stateDone           // the answer is in body, or err says why there is none
+	stateDone           // the answer is in body, or fate says why there is none
 	stateLead           // nobody reads: do
 )
-
-// dial connects, agrees on a version and introduces itself. newest is the
-// version to offer; started gets the connection before it is ready, so that
-// another thread can give it up.
-func dial(o Options, newest byte, started func(*conn)) (*conn, error) {
-	fd, err := o.Descriptors.Open()
-	if err != nil {
-		return nil, ck.Errorf(ck.CKR_HOST_MEMORY, "make a socket: %w", err)
-	}
-	c := &conn{descriptors: o.Descriptors, limit: o.Timeout, pending: make(map[uint32]*exchange), users: 1}
-	defer c.leave()
-	c.sock.fd = fd
-	started(c)
-	path := o.Socket()
-	if err := connect(fd, path, o.Timeout); err != nil {
-		err = connectError(path, err)
-		c.lose(err)
-		return nil, err
-	}
-	if err := checkServer(fd, path, o.ServerUser); err != nil {
-		c.lose(err)
-		return nil, err
-	}
-	if err := c.greet(newest); err != nil {
-		c.lose(err)
-		return nil, err
-	}
-	return c, nil
-}
-
-// checkServer refuses a server that is not to hear a PIN. Who made the socket's file is
-// another question: whoever may write to the folder can put any socket there.
-func checkServer(fd int, path string, also uint32) error {
-	server, err := peerUser(fd)
-	if err != nil {
-		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "ask the kernel who serves %s: %w", path, err)
-	}
-	self := uint32(os.Geteuid())
-	if !trusts(server, self, also) {
-		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "%s is served by the user %d, who is neither root nor the user of this process (%d): "+
-			"nothing was sent; if that user's daemon is to be trusted, set VTOKEN_P11_SERVER_UID=%d", path, server, self, server)
-	}
-	return nil
-}
-
-// trusts reports whether a process of the user self may send PINs to a server that runs
-// as the user server: root and self read the memory of the process anyway.
-func trusts(server, self, also uint32) bool {
-	return server == 0 || server == self || server == also
-}
-
-// greet is the handshake and C_Initialize.
-func (c *conn) greet(newest byte) error {
-	deadline := time.Now().Add(c.limit)
-	c.sock.deadline = deadline
-	version, err := p11rpc.Offer(handshake{&c.sock, deadline}, newest)
-	if err != nil {
-		return err
-	}
-	c.version = version
-	c.reader = p11rpc.NewReader(&c.sock)
-	x := c.begin(p11rpc.CallInitialize)
-	defer x.free()
-	x.enc.Data([]byte(p11rpc.Magic))
-	x.enc.Byte(0) // no reserved argument, which is sent as an empty text
-	x.enc.Data([]byte{0})
-	if err := x.plain(); ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY {
-		return ck.Errorf(ck.CKR_DEVICE_MEMORY, "the daemon refuses the connection: this user has too many there, or makes it hold too much memory; "+
-			"end some applications, or raise --max-connections or --max-memory of vtokend, whose log says which")
-	} else if err != nil {
-		return err
-	}
-	return nil
-}
-
-// handshake is the socket as io.ReadWriter.
-type handshake struct {
-	io.Reader
-	deadline time.Time
-}
-
-func (h handshake) Write(p []byte) (int, error) {
-	return len(p), h.Reader.(*socket).write(p, h.deadline)
-}
 
 // lost reports whether the connection is of no more use.
 func (c *conn) lost() bool { return c.isDead.Load() }
 
-// lose gives the connection up: whoever waits on it is told why.
+// why is why the connection is lost.
+func (c *conn) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
+}
+
+// lose gives the connection up: whoever waits on it has no answer.
 func (c *conn) lose(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,72 +63,124 @@ func (c *conn) lose(why error) {
 	}
 	c.dead = why
 	c.isDead.Store(true)
-	shutdown(c.sock.fd) // wakes the thread that reads
+	if c.sock.ours() {
+		shutdown(c.sock.fd) // wakes the thread that reads
+	}
+	// The kernel says so if and only if the daemon left something unread, and that is the
+	// end of what was written last.
+	unread := errors.Is(why, syscall.ECONNRESET)
+	last := c.last.Load()
 	for code, x := range c.pending {
 		delete(c.pending, code)
-		x.finish(why)
+		if unread && code == last {
+			x.finish(unsent)
+		} else {
+			x.finish(lost)
+		}
 	}
 	c.closeUnused()
 }
 
 // closeUnused closes the socket of a lost connection after its last user. Until
-// then the number must not mean another file.
+// then the number must not mean another file. Where it does, because the host closed it, it
+// is the host's.
 func (c *conn) closeUnused() {
-	if c.dead != nil && c.users == 0 && c.sock.fd >= 0 {
-		c.descriptors.Close(c.sock.fd)
-		c.sock.fd = -1
+	if c.dead == nil || c.users > 0 || c.sock.fd < 0 {
+		return
 	}
+	if c.sock.ours() {
+		c.client.options.Descriptors.Close(c.sock.fd)
+	} else {
+		c.client.options.Descriptors.Forget(c.sock.fd)
+	}
+	c.sock.fd = -1
 }
 
 // roundTrip sends the frames of the exchanges in one write and waits until each
-// has its answer, which is when the last has its, as the daemon keeps the order. An
-// exchange without an answer has its error set; what is returned is about the
-// connection.
-func (c *conn) roundTrip(limit time.Duration, list ...*exchange) error {
-	if err := c.join(list); err != nil {
-		return err
+// has its answer or another fate, which is when the last has its, as the daemon keeps the
+// order.
+func (c *conn) roundTrip(deadline time.Time, list []*exchange) {
+	if !c.join(list) {
+		return
 	}
 	defer c.leave()
-	var deadline time.Time
-	if limit > 0 {
-		deadline = time.Now().Add(limit)
-	}
-	if err := c.write(list, deadline); err != nil {
-		c.lose(lostError(err))
+	written, err := c.write(list, deadline)
+	if err != nil {
+		c.failed(list, written, err)
 	}
 	for i := len(list) - 1; i >= 0; i-- {
 		c.wait(list[i], deadline)
 	}
-	return nil
+	if err != nil {
+		markUnsent(list, written, err)
+	}
 }
 
-// post sends the frame of an exchange that nobody waits for.
-func (c *conn) post(x *exchange) error {
-	if err := c.join(nil); err != nil {
-		return err
+// failed gives the connection up after a write that failed, unless it has merely no room for
+// the first byte.
+func (c *conn) failed(list []*exchange, written int, err error) {
+	if written == 0 && errors.Is(err, errTimeout) && c.version == p11rpc.Joined {
+		for _, x := range list {
+			c.expire(x)
+		}
+		return
+	}
+	c.lose(lostError(err))
+}
+
+// markUnsent says of exchanges that were not written whole that the daemon did not get them.
+func markUnsent(list []*exchange, written int, err error) {
+	for _, x := range list {
+		written -= len(x.frame())
+		switch {
+		case written >= 0 || x.fate == answered:
+		case errors.Is(err, errTimeout):
+			x.fate = late
+		default:
+			x.fate = unsent
+		}
+	}
+}
+
+// post sends the frame of an exchange that nobody waits for, and reports whether it went.
+func (c *conn) post(x *exchange, deadline time.Time) bool {
+	list := []*exchange{x}
+	if !c.join(list) {
+		return false
 	}
 	defer c.leave()
-	err := c.write([]*exchange{x}, time.Now().Add(c.limit))
-	if err != nil {
-		err = lostError(err)
-		c.lose(err)
+	c.mu.Lock()
+	delete(c.pending, x.code)
+	c.mu.Unlock()
+	if _, err := c.write(list, deadline); err != nil {
+		c.lose(lostError(err))
+		return false
 	}
-	return err
+	return true
 }
 
-// join registers the exchanges, so that their answers find them.
-func (c *conn) join(list []*exchange) error {
+// join gives the exchanges their codes and registers them, so that their answers find them.
+// It reports false where the connection is lost.
+func (c *conn) join(list []*exchange) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead != nil {
-		return c.dead
+		for _, x := range list {
+			x.conn, x.fate = c, unsent
+		}
+		return false
 	}
 	c.users++
 	for _, x := range list {
-		x.hasWaiter = false
-		c.pending[x.code] = x
+		if c.code++; c.code == 0 {
+			c.code++ // which no request may have
+		}
+		x.conn, x.hasWaiter = c, false
+		x.state.Store(stateWaiting)
+		x.setCode(c.code)
+		c.pending[c.code] = x
 	}
-	return nil
+	return true
 }
 
 func (c *conn) leave() {
@@ -214,16 +190,21 @@ func (c *conn) leave() {
 	c.mu.Unlock()
 }
 
-// write sends the frames. All but the last stand in front of the last one's.
-func (c *conn) write(list []*exchange, deadline time.Time) error {
+// write sends the frames, and returns how much of them it could. All but the last stand in
+// front of the last one's.
+func (c *conn) write(list []*exchange, deadline time.Time) (int, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	if !c.sock.ours() {
+		return 0, errNotOurs
+	}
+	c.last.Store(list[len(list)-1].code)
 	if len(list) == 1 {
-		return c.sock.write(list[0].enc.Bytes(), deadline)
+		return c.sock.write(list[0].frame(), deadline)
 	}
 	var frames []byte
 	for _, x := range list {
-		frames = append(frames, x.enc.Bytes()...)
+		frames = append(frames, x.frame()...)
 	}
 	defer clear(frames)
 	return c.sock.write(frames, deadline)
@@ -233,14 +214,39 @@ func (c *conn) write(list []*exchange, deadline time.Time) error {
 func (c *conn) wait(x *exchange, deadline time.Time) {
 	for x.state.Load() != stateDone {
 		if c.takeLead(x) {
-			c.lead(x, deadline)
+			inTime := c.lead(x, deadline)
 			c.passLead()
+			if !inTime {
+				c.expire(x)
+			}
 			continue
 		}
 		futexWait(&x.state, stateWaiting, deadline)
-		if !deadline.IsZero() && x.state.Load() == stateWaiting && !time.Now().Before(deadline) {
-			c.lose(lostError(errTimeout))
+		if !deadline.IsZero() && x.state.Load() != stateDone && !time.Now().Before(deadline) {
+			c.expire(x)
 		}
+	}
+}
+
+// expire ends the wait of x. Its answer is dropped when it comes.
+func (c *conn) expire(x *exchange) {
+	c.mu.Lock()
+	if c.pending[x.code] != x { // somebody is finishing it
+		c.mu.Unlock()
+		for state := x.state.Load(); state != stateDone; state = x.state.Load() {
+			futexWait(&x.state, state, time.Time{})
+		}
+		return
+	}
+	delete(c.pending, x.code)
+	x.fate = late
+	offered := x.state.Swap(stateDone) == stateLead
+	if c.version != p11rpc.Joined {
+		defer c.lose(lostError(errTimeout))
+	}
+	c.mu.Unlock()
+	if offered {
+		c.passLead()
 	}
 }
 
@@ -274,20 +280,24 @@ func (c *conn) passLead() {
 	}
 }
 
-// lead reads until x is done.
-func (c *conn) lead(x *exchange, deadline time.Time) {
+// lead reads until x is done. It reports false where the deadline has passed.
+func (c *conn) lead(x *exchange, deadline time.Time) (inTime bool) {
 	c.sock.deadline = deadline
 	for x.state.Load() != stateDone {
 		frame, err := c.reader.Next()
+		if errors.Is(err, errTimeout) {
+			return false
+		}
 		if err != nil {
 			c.lose(lostError(err))
-			return
+			return true
 		}
 		if owner := c.take(frame.Code); owner != nil {
 			owner.body = append(owner.body[:0], frame.Body...)
-			owner.finish(nil)
+			owner.finish(answered)
 		}
 	}
+	return true
 }
 
 // take finds the exchange that an answer belongs to. One that nobody waits for
@@ -298,16 +308,4 @@ func (c *conn) take(code uint32) *exchange {
 	x := c.pending[code]
 	delete(c.pending, code)
 	return x
-}
-
-func lostError(err error) error {
-	return ck.Errorf(ck.CKR_DEVICE_REMOVED, "connection to the daemon lost, open a new session: %w", err)
-}
-
-func connectError(path string, err error) error {
-	if isPermission(err) {
-		return ck.Errorf(ck.CKR_ACTION_PROHIBITED,
-			"connect to %s: %w: this user may not open the socket, ask for its group or for VTOKEN_P11_SOCKET", path, err)
-	}
-	return ck.Errorf(ck.CKR_DEVICE_REMOVED, "connect to %s: %w: is vtokend running? VTOKEN_P11_SOCKET names another socket", path, err)
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"encoding/binary"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -12,32 +13,58 @@ import (
 // exchange is one request and its answer. Its memory is used again, and wiped
 // before that, so that a PIN does not stay.
 type exchange struct {
-	conn  *conn
+	client  *Client
+	session *session // nil for a call that needs none
+	call    p11rpc.CallID
+	enc     p11rpc.Encoder
+	again   []byte // a frame of an earlier request, sent in place of enc's
+
+	// What the operation that is started or ended needs to know (see underway.go).
+	cancels bool // an Init without a mechanism
+	counts  bool // an Init with a mechanism that counts
+	asks    bool // for the length of the output
+
+	conn  *conn // that it was sent on last
 	code  uint32
-	call  p11rpc.CallID
 	state atomic.Uint32
-	err   error // why there is no answer
+	fate  fate
 	// hasWaiter says that a thread waits at state, or is about to, without anything
 	// else to wait for before.
 	hasWaiter bool
-	enc       p11rpc.Encoder
 	dec       p11rpc.Decoder
 	body      []byte
+	answer    error // what the daemon said
 }
+
+// fate is what became of a request.
+type fate uint8
+
+const (
+	answered fate = iota
+	unsent        // the daemon did not get it, or not whole
+	lost          // it went with the connection: the daemon may have done it
+	late          // the limit has passed: the daemon may still do it
+)
 
 // keepBody is the largest answer whose memory is kept.
 const keepBody = 64 << 10
 
-// begin starts a request; its values are written to enc. The caller frees it.
-func (c *conn) begin(call p11rpc.CallID) *exchange {
+// new is an exchange without a request.
+func (c *Client) new(s *session, call p11rpc.CallID, version byte) *exchange {
 	x, ok := c.spare.Get().(*exchange)
 	if !ok {
 		x = new(exchange)
 	}
-	x.conn, x.call, x.code, x.err = c, call, c.nextCode(), nil
-	x.state.Store(stateWaiting)
-	x.enc.Version, x.dec.Version = c.version, c.version
-	x.enc.BeginRequest(x.code, call)
+	x.client, x.session, x.call, x.fate, x.answer = c, s, call, unsent, nil
+	x.cancels, x.counts, x.asks = false, false, false
+	x.enc.Version, x.dec.Version = version, version
+	return x
+}
+
+// request starts a request; its values are written to enc. The caller frees it.
+func (c *Client) request(s *session, call p11rpc.CallID, version byte) *exchange {
+	x := c.new(s, call, version)
+	x.enc.BeginRequest(1, call) // the code is that of the connection, which is not known yet
 	if invalidatesSignInit[call] {
 		c.inits.Add(1)
 	}
@@ -46,19 +73,31 @@ func (c *conn) begin(call p11rpc.CallID) *exchange {
 
 // invalidatesSignInit are the calls after which a SignInit that was accepted before may
 // be refused.
-var invalidatesSignInit = map[p11rpc.CallID]bool{
+var invalidatesSignInit = [p11rpc.NumCalls]bool{
 	p11rpc.CallLogin: true, p11rpc.CallLoginUser: true, p11rpc.CallLogout: true, p11rpc.CallInitToken: true,
 	p11rpc.CallInitToken2: true, p11rpc.CallCloseAllSessions: true, p11rpc.CallDestroyObject: true,
 	p11rpc.CallSetAttributeValue: true, p11rpc.CallSetPIN: true, p11rpc.CallInitPIN: true,
 }
 
-// nextCode never returns 0, which no request may have.
-func (c *conn) nextCode() uint32 {
-	for {
-		if code := c.code.Add(1); code != 0 {
-			return code
-		}
+// frame is the request as it travels.
+func (x *exchange) frame() []byte {
+	if x.again != nil {
+		return x.again
 	}
+	return x.enc.Bytes()
+}
+
+// setCode gives the request the code by which its answer is found.
+func (x *exchange) setCode(code uint32) {
+	x.code = code
+	binary.BigEndian.PutUint32(x.frame(), code)
+}
+
+// mechanism writes a mechanism, and notes what its operation needs to know.
+func (x *exchange) mechanism(m *ck.Mechanism) {
+	x.cancels = m == nil
+	x.counts = m != nil && counts(m.Type)
+	x.enc.Mechanism(m)
 }
 
 func (x *exchange) free() {
@@ -68,12 +107,14 @@ func (x *exchange) free() {
 		x.body = nil
 	}
 	x.dec = p11rpc.Decoder{}
-	x.conn.spare.Put(x)
+	c := x.client
+	x.client, x.session, x.conn, x.again = nil, nil, nil, nil
+	c.spare.Put(x)
 }
 
 // finish wakes the thread that waits for x. Afterwards x belongs to it.
-func (x *exchange) finish(err error) {
-	x.err = err
+func (x *exchange) finish(f fate) {
+	x.fate = f
 	x.state.Store(stateDone)
 	futexWake(&x.state)
 }
@@ -86,37 +127,37 @@ func (x *exchange) run() error {
 	return x.send()
 }
 
-// send is run for a request that has been ended.
+// send is run for a request that has been ended. A code from the daemon is returned bare.
 func (x *exchange) send() error {
-	if err := x.conn.roundTrip(x.limit(), x); err != nil {
+	if err := x.client.perform(x.session, x); err != nil {
 		return err
 	}
-	return x.open()
+	return x.answer
 }
 
-// post ends the request and sends it. Nobody waits for the answer, which the next
-// one to read drops.
-func (x *exchange) post() error {
-	if err := x.enc.End(); err != nil {
-		return err
-	}
-	return x.conn.post(x)
-}
-
-// open starts to read the answer. A code from the daemon is returned bare.
+// open starts to read the answer.
 func (x *exchange) open() error {
-	if x.err != nil {
-		return x.err
-	}
-	return x.check(x.dec.Response(x.body, x.call))
+	err := x.check(x.dec.Response(x.body, x.call))
+	x.answer = err
+	return err
 }
 
 // plain runs a request whose answer is nothing but success.
 func (x *exchange) plain() error {
-	if err := x.run(); err != nil {
+	if err := x.enc.End(); err != nil {
 		return err
 	}
-	return x.done()
+	return x.sendPlain()
+}
+
+// sendPlain is plain for a request that has been ended.
+func (x *exchange) sendPlain() error {
+	err := x.send()
+	if err == nil {
+		err = x.done()
+	}
+	x.settle(err)
+	return err
 }
 
 // done ends the reading of the answer.
@@ -153,19 +194,28 @@ func (o Out) buffer() ck.Buffer { return ck.Buffer{Null: o.Null, Len: uint64(len
 
 // output runs a request whose last value is a buffer and whose answer fills it.
 func (x *exchange) output(out Out) (uint64, error) {
-	x.enc.Buffer(out.buffer())
+	x.offer(out)
 	if err := x.run(); err != nil {
+		x.settle(err)
 		return 0, err
 	}
 	return x.outputRead(out)
 }
 
+// offer writes how much memory there is for the output.
+func (x *exchange) offer(out Out) {
+	x.asks = out.Null
+	x.enc.Buffer(out.buffer())
+}
+
 func (x *exchange) outputRead(out Out) (uint64, error) {
 	o, err := x.dec.Output(out.buffer())
 	if done := x.done(); done != nil {
-		return 0, done
+		o, err = ck.Output{}, done
+	} else {
+		copy(out.To, o.Data)
 	}
-	copy(out.To, o.Data)
+	x.settle(err)
 	return o.Len, err
 }
 
@@ -176,15 +226,17 @@ const (
 	slowest = 30
 )
 
+// limit is how long the answer may take; 0 is as long as it likes.
 func (x *exchange) limit() time.Duration {
+	usual := x.client.options.Timeout
 	switch x.call {
 	case p11rpc.CallGenerateKeyPair:
-		return slowest * x.conn.limit
+		return slowest * usual
 	case p11rpc.CallGenerateKey, p11rpc.CallDeriveKey, p11rpc.CallDeriveKey2,
 		p11rpc.CallEncapsulateKey, p11rpc.CallDecapsulateKey:
-		return slow * x.conn.limit
+		return slow * usual
 	case p11rpc.CallWaitForSlotEvent:
 		return 0
 	}
-	return x.conn.limit
+	return usual
 }

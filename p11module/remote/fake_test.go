@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,10 @@ type fakeDaemon struct {
 
 	// oldest refuses handshakes above this version, as old servers do.
 	newest byte
+	apps   map[string]*fakeApp // that have joined, by id and ticket
+	known  map[string]bool     // that had joined before a restart
+	// unread makes connections close instead of reading what has come.
+	unread atomic.Bool
 	// onCall may answer a call itself; it returns false to leave that to the fake.
 	onCall func(f *fakeConn, code uint32, call p11rpc.CallID, d *p11rpc.Decoder) bool
 }
@@ -39,6 +44,7 @@ type fakeConn struct {
 	net.Conn
 	mu  sync.Mutex
 	enc p11rpc.Encoder
+	app *fakeApp
 }
 
 func startFake(t testing.TB) *fakeDaemon {
@@ -99,24 +105,31 @@ func (d *fakeDaemon) stop() {
 // hangUp ends all connections.
 func (d *fakeDaemon) hangUp() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, c := range d.conns {
+	conns := d.conns
+	d.conns = nil
+	d.mu.Unlock()
+	for _, c := range conns {
 		c.Close()
 	}
-	d.conns = nil
 }
 
 func (d *fakeDaemon) serve(f *fakeConn) {
 	defer f.Close()
 	var offered [1]byte
-	if _, err := io.ReadFull(f, offered[:]); err != nil || offered[0] > d.limit() {
+	if _, err := io.ReadFull(f, offered[:]); err != nil {
 		return
+	}
+	if newest := d.limit(); offered[0] > newest {
+		if newest < p11rpc.Extended {
+			return
+		}
+		offered[0] = newest
 	}
 	if _, err := f.Write(offered[:]); err != nil {
 		return
 	}
 	f.enc.Version = offered[0]
-	r := p11rpc.NewReader(f)
+	r := p11rpc.NewReader(unreadable{d, f.Conn.(*net.UnixConn)})
 	for {
 		frame, err := r.Next()
 		if err != nil {
@@ -136,6 +149,9 @@ func (d *fakeDaemon) serve(f *fakeConn) {
 		own := d.onCall
 		d.mu.Unlock()
 		if own == nil || !own(f, frame.Code, call, &dec) {
+			if offered[0] == p11rpc.Joined && d.joinedAnswer(f, frame.Code, call, frame.Body, &dec) {
+				continue
+			}
 			d.answer(f, frame.Code, call, &dec)
 		}
 	}
@@ -161,6 +177,10 @@ func (d *fakeDaemon) answer(f *fakeConn, code uint32, call p11rpc.CallID, dec *p
 		case p11rpc.CallGetObjectSize:
 			dec.Ulong()
 			e.Ulong(dec.Ulong())
+		default:
+			if call.Describe().Response == "ay" {
+				e.Output(ck.Output{Data: []byte{}})
+			}
 		}
 	})
 }
@@ -187,7 +207,9 @@ func (f *fakeConn) refuse(code uint32, rv ck.Error) {
 func (d *fakeDaemon) seen() []p11rpc.CallID {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(d.calls), func(c p11rpc.CallID) bool { return c == p11rpc.CallInitialize })
+	return slices.DeleteFunc(slices.Clone(d.calls), func(c p11rpc.CallID) bool {
+		return c == p11rpc.CallInitialize || c == p11rpc.CallJoin || c == p11rpc.CallFinalize
+	})
 }
 
 func (d *fakeDaemon) client(timeout time.Duration) *Client {

@@ -1,6 +1,9 @@
 package remote
 
 import (
+	"slices"
+	"time"
+
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
@@ -16,6 +19,9 @@ type search struct {
 	active bool
 	found  []ck.ObjectHandle // by the daemon, and not yet asked for by the host
 	whole  bool              // there are no more than those
+	had    []ck.ObjectHandle // all that the daemon has found
+	again  bool              // it was started again, and finds those once more
+	doubts uint64            // session.doubts when it began
 }
 
 // firstFound is how many objects the start of a search asks for.
@@ -36,13 +42,24 @@ func (c *Client) FindObjectsInit(h ck.SessionHandle, t ck.Template) error {
 	init := s.begin(p11rpc.CallFindObjectsInit)
 	defer init.free()
 	init.enc.Template(t)
-	if s.search.active {
-		return init.plain() // the daemon refuses it, and is not to be asked for more
-	}
 	if err := init.enc.End(); err != nil {
 		return err
 	}
+	if s.searching() {
+		if s.version == p11rpc.Joined {
+			return ck.CKR_OPERATION_ACTIVE // a daemon that was restarted does not know
+		}
+		return init.sendPlain() // the daemon refuses it, and is not to be asked for more
+	}
 	return s.startSearch(init)
+}
+
+// searching reports whether a search is under way.
+func (s *session) searching() bool {
+	if s.search.active && s.search.doubts != s.doubts.Load() {
+		s.search = search{}
+	}
+	return s.search.active
 }
 
 // startSearch sends the start and the first question.
@@ -53,24 +70,33 @@ func (s *session) startSearch(init *exchange) error {
 	if err := first.enc.End(); err != nil {
 		return err
 	}
-	if err := s.conn.roundTrip(s.conn.limit, init, first); err != nil {
+	doubts := s.doubts.Load()
+	if err := s.client.perform(s, init, first); err != nil {
 		return err
 	}
-	if err := init.open(); err != nil {
-		return err
+	err := init.answer
+	if err == nil {
+		err = init.done()
 	}
-	if err := init.done(); err != nil {
+	init.settle(err)
+	if err != nil {
 		return err
 	}
 	found, err := first.objects(firstFound)
-	s.search = search{active: true, found: found, whole: err == nil && len(found) < firstFound}
+	s.search = search{
+		active: true,
+		found:  found,
+		whole:  err == nil && len(found) < firstFound,
+		had:    slices.Clip(found),
+		doubts: doubts,
+	}
 	return nil // an error comes again with C_FindObjects
 }
 
 // objects opens the answer to a FindObjects for that many.
 func (x *exchange) objects(most uint64) ([]ck.ObjectHandle, error) {
-	if err := x.open(); err != nil {
-		return nil, err
+	if x.answer != nil {
+		return nil, x.answer
 	}
 	found, n := p11rpc.UlongList[ck.ObjectHandle](&x.dec)
 	if err := x.done(); err != nil {
@@ -93,35 +119,56 @@ func (c *Client) FindObjects(h ck.SessionHandle, most uint64) ([]ck.ObjectHandle
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.search.active {
+	if !s.searching() {
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	for uint64(len(s.search.found)) < most && !s.search.whole {
+		if err := s.findMore(min(most-uint64(len(s.search.found)), mostObjects)); err != nil {
+			return nil, err
+		}
 	}
 	n := min(most, uint64(len(s.search.found)))
 	result := s.search.found[:n:n]
 	s.search.found = s.search.found[n:]
-	for uint64(len(result)) < most && !s.search.whole {
-		more, err := s.findMore(min(most-uint64(len(result)), mostObjects))
-		if err != nil {
-			return nil, err
-		}
-		result = append(result, more...)
-	}
 	return result, nil
 }
 
-func (s *session) findMore(most uint64) ([]ck.ObjectHandle, error) {
+// findMore asks for more, and leaves out what a search that was started again finds twice.
+func (s *session) findMore(most uint64) error {
+	if s.search.again {
+		most = mostObjects
+	}
 	x := s.begin(p11rpc.CallFindObjects)
 	defer x.free()
 	x.enc.UlongBuffer(most)
 	if err := x.enc.End(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := x.conn.roundTrip(x.limit(), x); err != nil {
-		return nil, err
+	replays := s.replays
+	if err := s.client.perform(s, x); err != nil {
+		return err
 	}
 	found, err := x.objects(most)
-	s.search.whole = err == nil && uint64(len(found)) < most
-	return found, err
+	if err != nil {
+		return err
+	}
+	s.search.whole = uint64(len(found)) < most
+	s.search.again = s.search.again || s.replays != replays
+	if s.search.again {
+		found = without(found, s.search.had)
+	}
+	s.search.found = append(s.search.found, found...)
+	s.search.had = append(s.search.had, found...)
+	return nil
+}
+
+// without are the objects that are not in had.
+func without(found, had []ck.ObjectHandle) []ck.ObjectHandle {
+	is := make(map[ck.ObjectHandle]bool, len(had))
+	for _, o := range had {
+		is[o] = true
+	}
+	return slices.DeleteFunc(found, func(o ck.ObjectHandle) bool { return is[o] })
 }
 
 // FindObjectsFinal is C_FindObjectsFinal (section 5.7.9).
@@ -132,11 +179,36 @@ func (c *Client) FindObjectsFinal(h ck.SessionHandle) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.search.active {
+	if !s.searching() {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	s.search = search{}
+	s.state.Lock()
+	s.ops[kindSearch].active = false
+	s.state.Unlock()
 	x := s.begin(p11rpc.CallFindObjectsFinal)
 	defer x.free()
-	return x.post()
+	if err := x.enc.End(); err != nil {
+		return err
+	}
+	return s.post(x)
+}
+
+// post sends a request that ends an operation. Nobody waits for the answer, which the next one
+// to read drops. Where it cannot be sent, the next call of the session ends the operation.
+func (s *session) post(x *exchange) error {
+	n := s.conn.Load()
+	if p := s.pin.Load(); p != nil {
+		n = p.conn
+	}
+	sent := n.post(x, time.Now().Add(s.client.options.Timeout))
+	switch {
+	case sent && n.version == p11rpc.Joined:
+		s.pin.Store(&pin{conn: n, code: x.code, flags: disturbs(x.call)})
+	case n.version == p11rpc.Joined:
+		s.doubt(disturbs(x.call))
+	case !sent:
+		return n.why()
+	}
+	return nil
 }

@@ -111,7 +111,7 @@ func (c *Client) beginExtended(h ck.SessionHandle, call p11rpc.CallID) (*exchang
 	if err != nil {
 		return nil, err
 	}
-	if err := s.conn.since(p11rpc.Extended, call); err != nil {
+	if err := s.since(p11rpc.Extended, call); err != nil {
 		return nil, err
 	}
 	return c.beginSession(h, call)

@@ -13,7 +13,7 @@ func (c *Client) beginMessages(h ck.SessionHandle, call p11rpc.CallID) (*exchang
 	if err != nil {
 		return nil, err
 	}
-	if err := s.conn.since(1, call); err != nil {
+	if err := s.since(1, call); err != nil {
 		return nil, err
 	}
 	return c.beginSession(h, call)

@@ -30,7 +30,7 @@ func (c *Client) LoginUser(h ck.SessionHandle, user ck.UserType, pin, username s
 	if err != nil {
 		return err
 	}
-	if err := s.conn.since(1, p11rpc.CallLoginUser); err != nil {
+	if err := s.since(1, p11rpc.CallLoginUser); err != nil {
 		return err
 	}
 	return c.login(h, p11rpc.CallLoginUser, user, pin, username)
@@ -117,7 +117,7 @@ func (c *Client) DigestInit(h ck.SessionHandle, m *ck.Mechanism) error {
 		return err
 	}
 	defer x.free()
-	x.enc.Mechanism(m)
+	x.mechanism(m)
 	return x.plain()
 }
 

@@ -42,6 +42,9 @@ type Descriptors interface {
 	Open() (fd int, err error)
 	// Close closes what Open returned.
 	Close(fd int)
+	// Forget is called in place of Close where the host has closed the descriptor, whose
+	// number may mean another file.
+	Forget(fd int)
 }
 
 type systemDescriptors struct{}
@@ -51,6 +54,8 @@ func (systemDescriptors) Open() (int, error) {
 }
 
 func (systemDescriptors) Close(fd int) { _ = syscall.Close(fd) }
+
+func (systemDescriptors) Forget(int) {}
 
 // FromEnvironment reads the variables in the package comment. getenv returns ""
 // for what is not set, and for everything in a privileged program. A value that

@@ -156,12 +156,19 @@ func TestDeadlineOfFollower(t *testing.T) {
 	})
 	c := d.client(50 * time.Millisecond)
 	h := openSession(t, c)
-	n := c.conn.Load()
-	event := make(chan error)
-	go func() { _, err := n.waitForSlotEvent(0); event <- err }()
+	n := c.first.Load()
+	event := make(chan fate)
+	go func() {
+		x := c.request(nil, p11rpc.CallWaitForSlotEvent, n.version)
+		defer x.free()
+		x.enc.Ulong(0)
+		_ = x.enc.End() // it fits
+		n.roundTrip(time.Time{}, []*exchange{x})
+		event <- x.fate
+	}()
 	<-waiting
 	require.ErrorIs(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
-	require.ErrorIs(t, <-event, ck.CKR_DEVICE_REMOVED)
+	require.Equal(t, lost, <-event)
 }
 
 // Without a daemon a wait goes on, looks for one now and then, with a pause between, and
@@ -281,6 +288,7 @@ type noDescriptors struct{}
 
 func (noDescriptors) Open() (int, error) { return -1, syscall.EMFILE }
 func (noDescriptors) Close(int)          {}
+func (noDescriptors) Forget(int)         {}
 
 // TestThreads: many threads, one connection, answers in any order, each to its
 // owner.
@@ -315,6 +323,17 @@ func TestThreads(t *testing.T) {
 // TestThreadsAndLoss: the same while connections come and go. Every call ends.
 func TestThreadsAndLoss(t *testing.T) {
 	d := startFake(t)
+	count := 0
+	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		d.mu.Lock()
+		count++
+		now := count%10 == 0
+		d.mu.Unlock()
+		if now {
+			d.hangUp()
+		}
+		return now
+	})
 	c := d.client(patience)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -330,21 +349,7 @@ func TestThreadsAndLoss(t *testing.T) {
 			}
 		})
 	}
-	stop := make(chan struct{})
-	var chaos sync.WaitGroup
-	chaos.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				d.hangUp()
-			}
-		}
-	})
 	wg.Wait()
-	close(stop)
-	chaos.Wait()
 }
 
 // A PIN does not stay in the module's memory.

@@ -2,29 +2,41 @@ package remote
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
 )
 
-// session is a session of the host: where it is, the SignInit that waits for its
-// Sign (see sign.go), and what a search has found (see find.go).
+// session is a session of the host. It belongs to the application, not to a connection, with
+// a daemon that knows the difference.
 type session struct {
-	conn   *conn
-	remote uint64 // the daemon's handle
-	slot   ck.SlotID
+	client  *Client
+	version byte   // of the protocol with the daemon that opened it
+	remote  uint64 // the daemon's handle
+	slot    ck.SlotID
+	flags   ck.Flags
 
-	mu       sync.Mutex
-	signing  bool      // a signature is under way at the daemon
-	held     *exchange // a SignInit that was answered with CKR_OK and not sent
-	failed   error     // what the daemon said to a held one that had to go alone
-	accepted []byte    // the last SignInit that the daemon accepted
-	settled  uint64    // conn.inits when it did
-	otpInfo  bool      // the signature is a CK_OTP_SIGNATURE_INFO, see otp.go
-	search   search
+	conn   atomic.Pointer[conn] // that it used last; its only one with an older daemon
+	pin    atomic.Pointer[pin]  // where its next call has to go, or nil
+	gone   atomic.Bool          // no daemon has it any more
+	doubts atomic.Uint64        // counts when all its operations were forgotten
+
+	state  sync.Mutex // of what follows; see underway.go
+	ops    [kinds]operation
+	cancel ck.Flags // operations that the daemon may have, and is to end
+
+	mu      sync.Mutex // of what follows: what waits for another call
+	held    *exchange  // a SignInit that was answered with CKR_OK and not sent, see sign.go
+	failed  error      // what the daemon said to a held one that had to go alone
+	settled uint64     // Client.inits when the daemon accepted the last SignInit; 0 is never
+	otpInfo bool       // the signature is a CK_OTP_SIGNATURE_INFO, see otp.go
+	search  search
+	replays uint64 // counts the searches that were started again
 	// signature is what C_VerifySignatureInit was given; nil where no such
 	// operation is under way.
-	signature []byte
+	signature       []byte
+	signatureDoubts uint64 // doubts when it was
 }
 
 // sessionTable finds sessions by the handle that the host has.
@@ -38,13 +50,17 @@ func (t *sessionTable) init(first ck.SessionHandle) {
 	t.list, t.next = make(map[ck.SessionHandle]*session), first
 }
 
-func (t *sessionTable) add(s *session) ck.SessionHandle {
+// add gives a session its handle, unless the daemon that opened it is gone already.
+func (t *sessionTable) add(s *session, life *atomic.Uint64) (ck.SessionHandle, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if s.conn.Load().life != life.Load() {
+		return 0, false
+	}
 	h := t.next
 	t.next++
 	t.list[h] = s
-	return h
+	return h, true
 }
 
 func (t *sessionTable) find(h ck.SessionHandle) *session {
@@ -64,10 +80,15 @@ func (t *sessionTable) removeSlot(slot ck.SlotID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for h, s := range t.list {
-		if s.slot == slot || s.conn.lost() {
+		if s.slot == slot || s.lost() {
 			delete(t.list, h)
 		}
 	}
+}
+
+// lost reports whether the session is of no more use.
+func (s *session) lost() bool {
+	return s.gone.Load() || s.version != p11rpc.Joined && s.conn.Load().lost()
 }
 
 // session finds a session that is not lost.
@@ -76,12 +97,12 @@ func (c *Client) session(h ck.SessionHandle) (*session, error) {
 	if s == nil {
 		return nil, ck.CKR_SESSION_HANDLE_INVALID
 	}
-	if s.conn.lost() {
+	if c.closed.Load() {
+		return nil, errClosed()
+	}
+	if s.lost() {
 		c.sessions.remove(h)
-		if c.closed.Load() {
-			return nil, errClosed()
-		}
-		return nil, ck.Errorf(ck.CKR_SESSION_HANDLE_INVALID, "session %d went with its connection, open a new one", h)
+		return nil, ck.Errorf(ck.CKR_SESSION_HANDLE_INVALID, "session %d went with the daemon that had it, open a new one", h)
 	}
 	return s, nil
 }
@@ -100,26 +121,48 @@ func (c *Client) beginSession(h ck.SessionHandle, call p11rpc.CallID) (*exchange
 }
 
 func (s *session) begin(call p11rpc.CallID) *exchange {
-	x := s.conn.begin(call)
+	x := s.client.request(s, call, s.version)
 	x.enc.Ulong(s.remote)
 	return x
+}
+
+// since refuses a call that the version of the protocol has not.
+func (s *session) since(version byte, call p11rpc.CallID) error {
+	if s.version >= version {
+		return nil
+	}
+	return ck.Errorf(ck.CKR_FUNCTION_NOT_SUPPORTED, "%v needs protocol version %d, the server speaks %d", call, version, s.version)
 }
 
 // OpenSession is C_OpenSession (section 5.6.1). There are no callbacks: the
 // daemon has nothing to tell through them.
 func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
+	for {
+		h, again, err := c.openSession(slot, flags)
+		if !again {
+			return h, err
+		}
+	}
+}
+
+// openSession reports that it is to be called again where the daemon ended in the moment
+// after its answer: the session went with it.
+func (c *Client) openSession(slot ck.SlotID, flags ck.Flags) (h ck.SessionHandle, again bool, err error) {
 	x, err := c.begin(p11rpc.CallOpenSession)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer x.free()
 	x.enc.Ulong(uint64(slot))
 	x.enc.Ulong(uint64(flags))
 	remote, err := x.number()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return c.sessions.add(&session{conn: x.conn, remote: remote, slot: slot}), nil
+	s := &session{client: c, version: x.conn.version, remote: remote, slot: slot, flags: flags}
+	s.conn.Store(x.conn)
+	h, ok := c.sessions.add(s, &c.life)
+	return h, !ok, nil
 }
 
 // CloseSession is C_CloseSession (section 5.6.2).
@@ -136,6 +179,9 @@ func (c *Client) CloseSession(h ck.SessionHandle) error {
 	err = x.plain()
 	if err == nil || ck.CodeOf(err) == ck.CKR_SESSION_HANDLE_INVALID {
 		c.sessions.remove(h)
+	}
+	if x.fate == lost && s.gone.Load() {
+		return nil // it was sent, and the session is gone
 	}
 	return err
 }

@@ -61,7 +61,7 @@ func (c *Client) start(h ck.SessionHandle, call p11rpc.CallID, m *ck.Mechanism, 
 		return err
 	}
 	defer x.free()
-	x.enc.Mechanism(m)
+	x.mechanism(m)
 	x.enc.Ulong(uint64(key))
 	return x.plain()
 }

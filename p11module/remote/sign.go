@@ -27,15 +27,14 @@ func (c *Client) SignInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectHand
 	s.failed = nil
 	otpInfo := givesOTPInfo(m)
 	x := s.begin(p11rpc.CallSignInit)
-	x.enc.Mechanism(m)
+	x.mechanism(m)
 	x.enc.Ulong(uint64(key))
 	if err := x.enc.End(); err != nil {
 		x.free()
 		return err
 	}
-	request := x.enc.Bytes()[codeLen:]
-	settled := s.conn.inits.Load()
-	if !s.signing && s.settled == settled && bytes.Equal(request, s.accepted) {
+	settled := c.inits.Load() + 1
+	if s.settled == settled && s.accepted(x) {
 		s.held, s.otpInfo = x, otpInfo
 		return nil
 	}
@@ -45,23 +44,26 @@ func (c *Client) SignInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectHand
 		s.otpInfo = otpInfo
 	}
 	if err == nil && m != nil {
-		s.accepted, s.settled = append(s.accepted[:0], request...), settled
+		s.settled = settled
 	}
-	s.signing = s.signing && m != nil
 	return err
+}
+
+// accepted reports whether a SignInit is like the last one that the daemon accepted, and no
+// signature is under way.
+func (s *session) accepted(x *exchange) bool {
+	s.state.Lock()
+	defer s.state.Unlock()
+	o := &s.ops[kindSign]
+	return !o.active && s.cancel == 0 && len(o.init) > codeLen && bytes.Equal(x.frame()[codeLen:], o.init[codeLen:])
 }
 
 // start sends a SignInit.
 func (s *session) start(x *exchange) error {
-	if err := x.send(); err != nil {
-		return s.refuse(err)
+	err := x.sendPlain()
+	if err != nil {
+		s.settled = 0
 	}
-	s.signing = true
-	return x.done()
-}
-
-func (s *session) refuse(err error) error {
-	s.accepted = s.accepted[:0]
 	return err
 }
 
@@ -99,44 +101,49 @@ func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) 
 	x := s.begin(p11rpc.CallSign)
 	defer x.free()
 	x.enc.Data(data)
-	x.enc.Buffer(out.buffer())
+	x.offer(out)
 	if err := x.enc.End(); err != nil {
 		return 0, err
 	}
 	if err := s.sendSign(x); err != nil {
-		return 0, s.ended(err, out)
+		x.settle(err)
+		return 0, err
 	}
 	n, err := x.outputRead(out)
 	s.place(out, n, err)
-	return n, s.ended(err, out)
+	return n, err
 }
 
 // sendSign sends a Sign and what is held back in front of it, and opens the
 // answer.
 func (s *session) sendSign(x *exchange) error {
-	first := s.held
-	if first == nil {
+	init := s.held
+	if init == nil {
 		return x.send()
 	}
 	s.held = nil
-	defer first.free()
-	if err := s.conn.roundTrip(x.limit(), first, x); err != nil {
+	defer init.free()
+	if err := s.client.perform(s, init, x); err != nil {
 		return err
 	}
-	if err := first.open(); err != nil {
-		return s.refuse(err)
+	err := init.answer
+	if err == nil {
+		err = init.done()
 	}
-	s.signing = true
-	return x.open()
+	init.settle(err)
+	if err != nil {
+		s.settled = 0
+		return err
+	}
+	return x.answer
 }
 
-// ended notes whether the signature is still under way (section 5.2): it is
-// after a question for the length and after a buffer that was too short.
-func (s *session) ended(err error, out Out) error {
-	if code := ck.CodeOf(err); code != ck.CKR_BUFFER_TOO_SMALL && (code != ck.CKR_OK || !out.Null) {
-		s.signing = false
-	}
-	return err
+// signatureCounts reports whether the signature that is under way is one that may be made
+// once.
+func (s *session) signatureCounts() bool {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.ops[kindSign].counts
 }
 
 // SignUpdate is C_SignUpdate (section 5.13.3).
@@ -163,7 +170,7 @@ func (c *Client) SignFinal(h ck.SessionHandle, out Out) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.place(out, n, err)
-	return n, s.ended(err, out)
+	return n, err
 }
 
 // flushed is the session after what it held back was sent and accepted.
@@ -185,7 +192,7 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	if err != nil {
 		return err
 	}
-	if err := s.conn.since(1, p11rpc.CallSessionCancel); err != nil {
+	if err := s.since(1, p11rpc.CallSessionCancel); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -194,25 +201,26 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	x := s.begin(p11rpc.CallSessionCancel)
 	defer x.free()
 	x.enc.Ulong(uint64(flags))
-	err = x.plain()
+	if err := x.plain(); err != nil {
+		return err
+	}
+	s.state.Lock()
+	for k := range s.ops {
+		if flags.Has(cancelFlag[k]) {
+			s.ops[k].active = false
+		}
+	}
+	s.state.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil && flags.Has(ck.CKF_SIGN) {
-		s.signing, s.failed = false, nil
+	if flags.Has(ck.CKF_SIGN) {
+		s.failed = nil
 	}
-	if err == nil && flags.Has(ck.CKF_VERIFY) {
+	if flags.Has(ck.CKF_VERIFY) {
 		s.signature = nil
 	}
-	if err == nil && flags.Has(ck.CKF_FIND_OBJECTS) {
+	if flags.Has(ck.CKF_FIND_OBJECTS) {
 		s.search = search{}
 	}
-	return err
-}
-
-// since refuses a call that the version of the protocol has not.
-func (c *conn) since(version byte, call p11rpc.CallID) error {
-	if c.version >= version {
-		return nil
-	}
-	return ck.Errorf(ck.CKR_FUNCTION_NOT_SUPPORTED, "%v needs protocol version %d, the server speaks %d", call, version, c.version)
+	return nil
 }

@@ -228,7 +228,7 @@ func TestLeadPassesByOneThatWrites(t *testing.T) {
 		}
 		return true
 	})
-	conn := c.conn.Load()
+	conn := c.first.Load()
 	await := func(what func() bool) {
 		for !what() {
 			runtime.Gosched()

@@ -27,7 +27,7 @@ const firstList = 256
 // GetSlotList is C_GetSlotList (section 5.5.1), whole. Without a daemon there
 // are no slots.
 func (c *Client) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
-	if _, err := c.connected(); noDaemon(err) {
+	if _, err := c.connected(true); noDaemon(err) {
 		return nil, nil
 	}
 	var flag byte
@@ -113,7 +113,7 @@ const labelLen = 32
 
 // InitToken is C_InitToken (section 5.5.7).
 func (c *Client) InitToken(slot ck.SlotID, pin secret.Bytes, label string) error {
-	n, err := c.connected()
+	n, err := c.connected(true)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (c *Client) InitToken(slot ck.SlotID, pin secret.Bytes, label string) error
 	if n.version == 0 {
 		call = p11rpc.CallInitToken
 	}
-	x := n.begin(call)
+	x := c.request(nil, call, n.version)
 	defer x.free()
 	x.enc.Ulong(uint64(slot))
 	x.enc.Data(pin)
@@ -134,32 +134,34 @@ func (c *Client) InitToken(slot ck.SlotID, pin secret.Bytes, label string) error
 }
 
 // WaitForSlotEvent is C_WaitForSlotEvent (section 5.5.4). Without a daemon a
-// call that may block waits for one; a daemon that comes back counts as an event
-// of its first slot, since everything may have changed.
+// call that may block waits for one; a daemon that comes back, or another one, counts as an
+// event of its first slot, since everything may have changed.
 func (c *Client) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
-	block := !flags.Has(ck.CKF_DONT_BLOCK)
-	for lost := false; ; {
-		n, err := c.connected()
-		if err == nil && lost {
-			if slots, err := c.GetSlotList(false); err == nil && len(slots) > 0 {
-				return slots[0], nil
-			}
-			lost = false
-		}
+	if flags.Has(ck.CKF_DONT_BLOCK) {
+		return c.askForEvent(flags)
+	}
+	var life uint64 // of the daemon that was waited for last
+	for missed := false; ; missed = true {
+		pause := lookAgain
+		n, err := c.listener()
 		if err == nil {
-			slot, err := n.waitForSlotEvent(flags)
-			if !block || !n.lost() || c.closed.Load() {
+			pause = firstPause
+			if missed && n.life != life {
+				if slots, err := c.GetSlotList(false); err == nil && len(slots) > 0 {
+					c.release(n, time.Now())
+					return slots[0], nil
+				}
+			}
+			life = n.life
+			slot, ok, err := c.event(n, flags, time.Time{})
+			if ok {
 				return slot, err
 			}
 		}
-		lost = true
-		switch {
-		case c.closed.Load():
+		if c.closed.Load() {
 			return 0, errClosed()
-		case !block:
-			return 0, ck.CKR_NO_EVENT
 		}
-		futexWait(&c.closing, 0, time.Now().Add(lookAgain))
+		futexWait(&c.closing, 0, time.Now().Add(pause))
 	}
 }
 
@@ -167,10 +169,63 @@ func (c *Client) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
 // before it looks again.
 const lookAgain = time.Second
 
-func (n *conn) waitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
-	x := n.begin(p11rpc.CallWaitForSlotEvent)
+// askForEvent is WaitForSlotEvent that does not block. It does not wait for a daemon either.
+func (c *Client) askForEvent(flags ck.Flags) (ck.SlotID, error) {
+	for range 2 { // the first time may find that the daemon has closed the connection
+		n, err := c.connected(false)
+		if err != nil {
+			break
+		}
+		n.busy.Add(1)
+		if slot, ok, err := c.event(n, flags, time.Now().Add(c.options.Timeout)); ok {
+			return slot, err
+		}
+	}
+	if c.closed.Load() {
+		return 0, errClosed()
+	}
+	return 0, ck.CKR_NO_EVENT
+}
+
+// listener is a connection for a call that may take for ever: one of its own, where it may
+// have one.
+func (c *Client) listener() (*conn, error) {
+	first, err := c.connected(false)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range c.conns() {
+		if n != first && n.claim() {
+			return n, nil
+		}
+	}
+	if n := c.grow(time.Now()); n != nil {
+		return n, nil
+	}
+	first.busy.Add(1)
+	return first, nil
+}
+
+// event asks for an event on a connection that was acquired, and releases it. It reports
+// false where the connection is of no more use.
+func (c *Client) event(n *conn, flags ck.Flags, deadline time.Time) (slot ck.SlotID, ok bool, err error) {
+	defer func() { c.release(n, time.Now()) }()
+	x := c.request(nil, p11rpc.CallWaitForSlotEvent, n.version)
 	defer x.free()
 	x.enc.Ulong(uint64(flags))
-	slot, err := x.number()
-	return ck.SlotID(slot), err
+	if err := x.enc.End(); err != nil {
+		return 0, true, err
+	}
+	n.roundTrip(deadline, []*exchange{x})
+	if x.fate == late {
+		return 0, true, x.tooLate(n, c.options.Timeout)
+	}
+	if x.fate != answered {
+		return 0, false, nil
+	}
+	if err = x.open(); err == nil {
+		slot = ck.SlotID(x.dec.Ulong())
+		err = x.done()
+	}
+	return slot, !n.lost(), err
 }

@@ -17,8 +17,34 @@ var errTimeout = fmt.Errorf("no answer in time: %w", os.ErrDeadlineExceeded)
 // reads sets before it does. One thread reads and one writes at a time.
 type socket struct {
 	fd       int
+	device   uint64 // with inode, which file the descriptor was when it was made
+	inode    uint64
 	deadline time.Time // of reads; zero is none
 	spin     spinner
+}
+
+// errNotOurs is a descriptor that the host closed.
+var errNotOurs = errors.New("the host closed the descriptor of the connection")
+
+// made takes a new descriptor.
+func (s *socket) made(fd int) {
+	s.fd = fd
+	var st syscall.Stat_t
+	if fstat(fd, &st) == 0 {
+		s.device, s.inode = uint64(st.Dev), st.Ino
+	}
+}
+
+// ours reports whether the descriptor still is the socket that was made. A program that
+// closes all descriptors it does not know opens its own files under their numbers.
+func (s *socket) ours() bool {
+	var st syscall.Stat_t
+	return fstat(s.fd, &st) == 0 && st.Ino == s.inode && uint64(st.Dev) == s.device
+}
+
+func fstat(fd int, st *syscall.Stat_t) syscall.Errno {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(st)), 0)
+	return errno
 }
 
 const (
@@ -52,22 +78,22 @@ func (s *socket) Read(p []byte) (int, error) {
 	}
 }
 
-// write writes all of p until the deadline.
-func (s *socket) write(p []byte, deadline time.Time) error {
-	for len(p) > 0 {
-		n, errno := send(s.fd, p)
+// write writes all of p until the deadline, and returns how much it could.
+func (s *socket) write(p []byte, deadline time.Time) (written int, err error) {
+	for written < len(p) {
+		n, errno := send(s.fd, p[written:])
 		switch errno {
 		case 0:
-			p = p[n:]
+			written += n
 		case syscall.EAGAIN, syscall.EINTR:
 			if err := wait(s.fd, pollOut, deadline); err != nil {
-				return err
+				return written, err
 			}
 		default:
-			return errno
+			return written, errno
 		}
 	}
-	return nil
+	return written, nil
 }
 
 // smallWrite is what a socket takes without a pause that matters.

@@ -19,6 +19,7 @@ func (c *Client) VerifySignatureInit(h ck.SessionHandle, m *ck.Mechanism, key ck
 		s.signature = nil
 		if m != nil {
 			s.signature = slices.Concat([]byte{}, signature) // not nil
+			s.signatureDoubts = s.doubts.Load()
 		}
 		s.mu.Unlock()
 	}
@@ -66,7 +67,7 @@ func (c *Client) signatureGiven(h ck.SessionHandle) ([]byte, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.signature == nil {
+	if s.signature == nil || s.signatureDoubts != s.doubts.Load() {
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	return s.signature, nil

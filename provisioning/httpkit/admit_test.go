@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"vtoken/provisioning"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/record"
@@ -171,6 +173,32 @@ func TestLimits(t *testing.T) {
 	if w := from(t.Context(), h, here, "", `"mallory"`); w.Code != 429 {
 		t.Errorf("an open route does not count: %d", w.Code)
 	}
+}
+
+// Other rates apply to the next request, and what was counted stays counted.
+func TestSetLimits(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	limits := httpkit.NewLimits(httpkit.Rates{Credential: httpkit.Rate{PerSecond: 1, Burst: 2}}, func() time.Time { return now })
+	h := byName(&httpkit.Kit{Limits: limits})
+	try := func(want ...int) {
+		t.Helper()
+		for _, code := range want {
+			require.Equal(t, code, from(t.Context(), h, "192.0.2.1:1", "ann@1", "").Code)
+		}
+	}
+	try(200, 200, 429)
+	limits.Set(httpkit.Rates{Credential: httpkit.Rate{PerSecond: 1, Burst: 2}})
+	try(429)
+	limits.Set(httpkit.Rates{Credential: httpkit.Rate{PerSecond: 100, Burst: 200}})
+	now = now.Add(20 * time.Millisecond)
+	try(200, 200, 429)
+	limits.Set(httpkit.Rates{})
+	try(200, 200, 200)
+	limits.Set(httpkit.Rates{Credential: httpkit.Rate{PerSecond: 0.5, Burst: 1}})
+	now = now.Add(time.Minute)
+	try(200, 429)
+	limits.Set(httpkit.Rates{Tenant: httpkit.Rate{PerSecond: 1, Burst: 1}})
+	try(200, 429)
 }
 
 func TestNoLimits(t *testing.T) {

@@ -283,7 +283,7 @@ func secure(t *testing.T, change func(*tls.Config)) (string, *http.Client) {
 	dir := t.TempDir()
 	cert, err := httpkit.SelfSigned(dir, &memoryStore{}, time.Now())
 	require.NoError(t, err)
-	l, err := tls.Listen("tcp", "127.0.0.1:0", httpkit.TLSConfig(cert))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", httpkit.TLSConfig(func() *tls.Certificate { return &cert }))
 	require.NoError(t, err)
 	serve(t, l, io.Discard)
 	pem, err := os.ReadFile(filepath.Join(dir, httpkit.CertFile))

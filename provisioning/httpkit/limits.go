@@ -52,6 +52,14 @@ func NewLimits(r Rates, now func() time.Time) *Limits {
 	return &Limits{now: now, credential: newBuckets(r.Credential), tenant: newBuckets(r.Tenant), source: newBuckets(r.Failed)}
 }
 
+// Set changes the rates. Requests that were counted stay counted.
+func (l *Limits) Set(r Rates) {
+	now := l.now()
+	l.credential.set(r.Credential, now)
+	l.tenant.set(r.Tenant, now)
+	l.source.set(r.Failed, now)
+}
+
 // admitted counts a request of a caller, and refuses it over the limits.
 func (l *Limits) admitted(r *http.Request, c provisioning.Caller) error {
 	if _, local := PeerOf(r.Context()); l == nil || local {
@@ -122,9 +130,8 @@ func setRetryAfter(h http.Header, err error) {
 
 // buckets are the counts of one rate, by name.
 type buckets struct {
-	rate Rate
-
 	mu   sync.Mutex
+	rate Rate
 	of   map[string]*list.Element
 	used *list.List // of bucket, the one used last in front
 }
@@ -138,13 +145,28 @@ func newBuckets(r Rate) *buckets {
 	return &buckets{rate: r, of: map[string]*list.Element{}, used: list.New()}
 }
 
+// set changes the rate, of the counts that exist, too.
+func (b *buckets) set(r Rate, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rate == r {
+		return
+	}
+	b.rate = r
+	for _, e := range b.of {
+		limiter := e.Value.(bucket).limiter
+		limiter.SetLimitAt(now, rate.Limit(r.PerSecond))
+		limiter.SetBurstAt(now, r.Burst)
+	}
+}
+
 // take counts one request, or returns how long to wait until it can be counted.
 func (b *buckets) take(name string, now time.Time) (wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.rate.PerSecond <= 0 {
 		return 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	r := b.find(name).ReserveN(now, 1)
 	if !r.OK() {
 		return time.Second // a burst of 0 lets nobody pass

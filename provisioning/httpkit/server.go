@@ -47,14 +47,14 @@ func ClientCertificate(r *http.Request) *x509.Certificate {
 	return r.TLS.PeerCertificates[0]
 }
 
-// TLSConfig returns a configuration for TLS 1.2 and later with Go's default ciphers, for
-// a certificate chain and its key. Clients may present a certificate of any issuer, or
-// none.
-func TLSConfig(cert tls.Certificate) *tls.Config {
+// TLSConfig returns a configuration for TLS 1.2 and later with Go's default ciphers. cert
+// returns the certificate chain and its key for each new connection. Clients may present a
+// certificate of any issuer, or none.
+func TLSConfig(cert func() *tls.Certificate) *tls.Config {
 	return &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{cert},
-		ClientAuth:   tls.RequestClientCert,
-		NextProtos:   []string{"h2", "http/1.1"},
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert(), nil },
+		ClientAuth:     tls.RequestClientCert,
+		NextProtos:     []string{"h2", "http/1.1"},
 	}
 }

@@ -76,18 +76,28 @@ func TestDeb(t *testing.T) {
 	}
 }
 
-// checkUnit has systemd read the unit, of the program where it was installed.
+// checkUnit has systemd read the units, of the program where it was installed.
 func checkUnit(t *testing.T, host string) {
 	t.Helper()
-	unit, err := os.ReadFile(filepath.Join(host, "usr/lib/systemd/system/vtokend.service"))
-	require.NoError(t, err)
 	const program = "/usr/sbin/vtokend"
-	require.Contains(t, string(unit), "ExecStart="+program+"\n", "the unit starts another program")
-	here := filepath.Join(t.TempDir(), "vtokend.service")
-	require.NoError(t, os.WriteFile(here, []byte(strings.Replace(string(unit), program, host+program, 1)), 0o644))
-	text, err := exec.Command("systemd-analyze", "verify", "--man=no", here).CombinedOutput()
-	if err != nil || strings.Contains(string(text), "vtokend.service:") {
-		t.Errorf("the unit: %v\n%s", err, text)
+	dir, verify := t.TempDir(), []string{"verify", "--man=no"}
+	for _, from := range []string{
+		"lib/systemd/system/vtokend.service", "lib/systemd/system/vtokend.socket", "lib/systemd/system/vtokend-admin.socket",
+		"share/vtoken/vtokend-api.socket",
+	} {
+		unit, err := os.ReadFile(filepath.Join(host, "usr", from))
+		require.NoError(t, err)
+		if strings.HasSuffix(from, ".service") {
+			require.Contains(t, string(unit), "ExecStart="+program+"\n", "the unit starts another program")
+			require.Contains(t, string(unit), "Also=vtokend.socket vtokend-admin.socket\n", "enabling the daemon does not enable its sockets")
+		}
+		here := filepath.Join(dir, filepath.Base(from))
+		require.NoError(t, os.WriteFile(here, []byte(strings.Replace(string(unit), program, host+program, 1)), 0o644))
+		verify = append(verify, here)
+	}
+	text, err := exec.Command("systemd-analyze", verify...).CombinedOutput()
+	if err != nil || strings.Contains(string(text), "vtokend") {
+		t.Errorf("the units: %v\n%s", err, text)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -171,6 +172,25 @@ func (d *Daemon) end(signal syscall.Signal) error {
 		return fmt.Errorf("the daemon did not end within %v of %v", readyWithin, signal)
 	}
 }
+
+// Reload has the daemon read its configuration again, and waits until it has. It returns what
+// the daemon logged meanwhile. The level of the log is info or debug before and after.
+func (d *Daemon) Reload() (string, error) {
+	before := len(d.Log())
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		return "", fmt.Errorf("sending SIGHUP to the daemon: %w", err)
+	}
+	for until := time.Now().Add(readyWithin); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		text := d.Log()[before:]
+		if i := strings.LastIndexByte(text, '\n'); i >= 0 && reloaded.MatchString(text[:i]) {
+			return text, nil
+		}
+	}
+	return "", fmt.Errorf("the daemon did not read its configuration within %v of SIGHUP\n%s", readyWithin, d.Log())
+}
+
+// reloaded is the last line of a reload, in either format of the log.
+var reloaded = regexp.MustCompile(`"read the configuration again"|"the configuration was not read again`)
 
 // PID is the daemon's process id, 0 when it does not run.
 func (d *Daemon) PID() int {

@@ -18,8 +18,12 @@ make --no-print-directory -s install DESTDIR="$root" PREFIX=/usr
 # Where Debian has these things.
 mkdir -p "$root/usr/lib/$triplet"
 mv "$root/usr/lib/pkcs11" "$root/usr/lib/$triplet/pkcs11"
-install -D -m 0644 packaging/vtokend.service "$root/usr/lib/systemd/system/vtokend.service"
-install -D -m 0644 packaging/no-network.conf "$root/usr/share/vtoken/no-network.conf"
+for unit in vtokend.service vtokend.socket vtokend-admin.socket; do
+	install -D -m 0644 "packaging/$unit" "$root/usr/lib/systemd/system/$unit"
+done
+for example in no-network.conf vtokend-api.socket; do
+	install -D -m 0644 "packaging/$example" "$root/usr/share/vtoken/$example"
+done
 install -D -m 0644 packaging/vtoken.module "$root/usr/share/p11-kit/modules/vtoken.module"
 install -D -m 0644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/vtoken.conf"
 install -D -m 0644 LICENSE "$root/usr/share/doc/vtoken/copyright"

@@ -1,6 +1,7 @@
 package p11rpc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -25,8 +26,9 @@ type Reader struct {
 	r   int
 	w   int
 	// last is the place of the frame that was returned last, to be wiped.
-	last []byte
-	host Host // nil is nobody
+	last     []byte
+	host     Host // nil is nobody
+	skipping bool // a frame that was refused
 }
 
 // Host answers for the memory and the time of the frames that a [Reader] receives.
@@ -109,6 +111,19 @@ func (d *Reader) Next() (Frame, error) {
 	return Frame{Code: code, Body: d.last}, nil
 }
 
+// Close ends the reader and returns what has arrived of frames that Next did not return.
+// Another reader goes on with that in front of the connection. ok is false in the middle of a
+// frame that was refused: the connection is of no more use then.
+func (d *Reader) Close() (rest []byte, ok bool) {
+	clear(d.last)
+	d.last = nil
+	rest = bytes.Clone(d.buf[d.r:d.w])
+	clear(d.buf[d.r:d.w])
+	d.give(len(d.buf))
+	d.buf, d.r, d.w = nil, 0, 0
+	return rest, !d.skipping
+}
+
 // Ready reports whether Next has a whole frame (or a fault to report) without
 // reading from the connection.
 func (d *Reader) Ready() bool {
@@ -181,11 +196,13 @@ func (d *Reader) begun() {
 
 // skip passes over n bytes of a frame that was refused.
 func (d *Reader) skip(n int) error {
+	d.skipping = true
 	for {
 		have := min(n, d.w-d.r)
 		clear(d.buf[d.r : d.r+have])
 		d.r += have
 		if n -= have; n == 0 {
+			d.skipping = false
 			return nil
 		}
 		d.r, d.w = 0, 0

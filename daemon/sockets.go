@@ -1,0 +1,150 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"vtoken/daemon/config"
+	"vtoken/daemon/service"
+	"vtoken/provisioning/httpkit"
+)
+
+// The names of the sockets that the service manager passes (FileDescriptorName=).
+const (
+	p11Name   = "p11"
+	adminName = "admin"
+	apiName   = "api"
+)
+
+// sockets are the listeners of the daemon, as the kernel has them: without TLS and without
+// limits, so that they can be handed on.
+type sockets struct {
+	p11, admin, api []net.Listener
+	// ownAdmin is whether the daemon made the admin socket, and so sets its group and mode.
+	ownAdmin bool
+}
+
+// openSockets takes the sockets that were passed, and makes those that were not. A Unix socket
+// of the configuration is made beside those that were passed at other paths, so that programs
+// that know its path find it. If it fails, it has closed all.
+func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (s sockets, err error) {
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.p11, err = passed.Listeners(p11Name, "unix"); err != nil {
+		return s, err
+	}
+	if s.admin, err = passed.Listeners(adminName, "unix"); err != nil {
+		return s, err
+	}
+	if s.api, err = passed.Listeners(apiName, "tcp"); err != nil {
+		return s, err
+	}
+	if names := passed.Names(); len(names) > 0 {
+		log.Warn("closing descriptors of the service manager that have no use here; name sockets p11, admin or api (FileDescriptorName=)", "names", names)
+		passed.Close()
+	}
+	p11, admin := unixSockets(cfg)
+	if s.p11, _, err = p11.beside(s.p11); err != nil {
+		return s, err
+	}
+	if s.admin, s.ownAdmin, err = admin.beside(s.admin); err != nil {
+		return s, err
+	}
+	if !s.ownAdmin {
+		s.checkAdmin(cfg, log)
+	}
+	switch {
+	case len(s.api) > 0 && cfg.APIListen != "":
+		log.Info("serving the API on the socket of the service manager, and not on --api-listen", "address", s.api[0].Addr().String())
+	case len(s.api) == 0 && cfg.APIListen != "":
+		l, err := net.Listen("tcp", cfg.APIListen)
+		if err != nil {
+			return s, fmt.Errorf("listening for the API: %w", err)
+		}
+		s.api = append(s.api, l)
+	}
+	return s, nil
+}
+
+// unixSockets returns the two Unix sockets of a configuration. In a system daemon everybody
+// may open the one for applications, because the kernel identifies them; in a user's daemon it
+// is the user's alone.
+func unixSockets(cfg config.Config) (p11, admin socket) {
+	p11 = socket{path: cfg.P11Socket, mode: 0o600, dir: 0o700}
+	admin = socket{path: cfg.AdminSocket, mode: 0o600, dir: 0o700}
+	if os.Getuid() == 0 {
+		p11.mode, p11.dir, admin.dir = 0o666, 0o755, 0o755
+	}
+	if cfg.AdminGroup != "" {
+		admin.mode, admin.group = 0o660, cfg.AdminGroup
+	}
+	return p11, admin
+}
+
+// beside makes the socket, unless one of those that were passed is at its path.
+func (s socket) beside(passed []net.Listener) (all []net.Listener, made bool, err error) {
+	if slices.ContainsFunc(passed, func(l net.Listener) bool { return l.Addr().String() == s.path }) {
+		return passed, false, nil
+	}
+	l, err := s.listen()
+	if err != nil {
+		return passed, false, err
+	}
+	return append(passed, l), true, nil
+}
+
+// checkAdmin warns if the admin socket of the service manager is closed to the group of
+// administrators.
+func (s sockets) checkAdmin(cfg config.Config, log *slog.Logger) {
+	if cfg.AdminGroup == "" {
+		return
+	}
+	gid, err := groupID(cfg.AdminGroup)
+	info, statErr := os.Stat(s.adminPath())
+	if err != nil || statErr != nil {
+		return // newAdministrators reports a group that does not exist
+	}
+	const readWrite fs.FileMode = 0o060
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && (int(owner.Gid) != gid || info.Mode()&readWrite != readWrite) {
+		log.Warn("the group of --admin-group may not open the admin socket, which the service manager made; set SocketGroup= and SocketMode=0660 in its unit (systemctl edit vtokend-admin.socket)",
+			"group", cfg.AdminGroup, "socket", s.adminPath())
+	}
+}
+
+// p11Path is where applications connect.
+func (s sockets) p11Path() string { return s.p11[0].Addr().String() }
+
+// adminPath is where administrators connect.
+func (s sockets) adminPath() string { return s.admin[0].Addr().String() }
+
+// close closes all listeners.
+func (s sockets) close() {
+	for _, l := range slices.Concat(s.p11, s.admin, s.api) {
+		l.Close()
+	}
+}
+
+// secured puts TLS and the limits around a listener of the API. The certificate is the one of
+// the moment.
+func (d *daemon) secured(l net.Listener) net.Listener {
+	return tls.NewListener(d.limited.sources(l, d.limited.api), httpkit.TLSConfig(d.cert.Load))
+}
+
+// apiURLs returns the addresses of the API as URLs, for the ready line.
+func (s sockets) apiURLs() string {
+	var urls []string
+	for _, l := range s.api {
+		urls = append(urls, "https://"+l.Addr().String())
+	}
+	return strings.Join(urls, ",")
+}

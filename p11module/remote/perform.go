@@ -1,0 +1,136 @@
+package remote
+
+import (
+	"slices"
+	"time"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
+)
+
+// mostLosses is how many connections one call may lose. A call that ends the daemon each
+// time must not do so for ever.
+const mostLosses = 16
+
+// perform sends requests in one write, waits until each has its answer, and opens the
+// answers. What the daemon said is in each exchange; what is returned is why the last one
+// has no answer. Where the connection is lost, perform sends them again if they may be (see
+// resend.go). The session is nil for calls that need none.
+func (c *Client) perform(s *session, list ...*exchange) error {
+	x := list[len(list)-1]
+	limit := x.limit()
+	var doubt uint64 // the life in which the daemon may have done it; 0 is none
+	for losses := 0; ; losses++ {
+		now := time.Now()
+		n, err := c.acquire(s, now)
+		if err != nil {
+			return err
+		}
+		if doubt != 0 && !x.mayRepeat(n.life != doubt) {
+			c.release(n, now)
+			return x.unknown()
+		}
+		if x.enc.Version != n.version {
+			c.release(n, now)
+			return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the daemon was replaced by one that speaks version %d, not %d: call %v again",
+				n.version, x.enc.Version, x.call)
+		}
+		err = c.attempt(s, n, deadline(now, limit), list, losses > 0)
+		c.release(n, now)
+		switch {
+		case err != nil:
+			return err
+		case x.fate == answered:
+			return nil
+		case c.closed.Load():
+			return errClosed()
+		case x.fate == late:
+			return x.tooLate(n, limit)
+		case s != nil && n.version != p11rpc.Joined:
+			return n.why()
+		case x.fate == lost && !x.mayRepeat(true), losses == mostLosses:
+			return x.unknown()
+		case x.fate == lost:
+			doubt = n.life
+		}
+	}
+}
+
+// deadline is when a limit is over that begins now; zero where there is none.
+func deadline(now time.Time, limit time.Duration) time.Time {
+	if limit == 0 {
+		return time.Time{}
+	}
+	return now.Add(limit)
+}
+
+// attempt sends the requests on a connection, and what has to go ahead of them. The error is
+// what the daemon said to that.
+func (c *Client) attempt(s *session, n *conn, deadline time.Time, list []*exchange, resent bool) error {
+	var front []*exchange
+	if s != nil {
+		front = s.ahead(n, list, resent)
+	}
+	if front == nil {
+		n.roundTrip(deadline, list)
+	} else {
+		n.roundTrip(deadline, slices.Concat(front, list))
+		defer func() {
+			for _, x := range front {
+				x.free()
+			}
+		}()
+		if err := s.passed(front); err != nil {
+			return err
+		}
+	}
+	x := list[len(list)-1]
+	if x.fate != answered {
+		return nil
+	}
+	if s != nil {
+		s.unpin(x)
+	}
+	for _, y := range list {
+		_ = y.open() // the error stays in y
+	}
+	return nil
+}
+
+// mayRepeat reports whether a request that the daemon may have done is sent again. restarted
+// says that the daemon was started again since.
+func (x *exchange) mayRepeat(daemonRestarted bool) bool {
+	switch resend[x.call].again {
+	case always:
+		return x.call != p11rpc.CallSign || !x.session.signatureCounts()
+	case restarted:
+		return daemonRestarted
+	}
+	return false
+}
+
+// unknown is the error of a request of which nobody knows whether it was done.
+func (x *exchange) unknown() error {
+	if x.session != nil {
+		x.session.doubt(disturbs(x.call))
+	}
+	if x.fate != lost {
+		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the daemon ended %d connections, and %v was not done: call it again", mostLosses, x.call)
+	}
+	return ck.Errorf(ck.CKR_DEVICE_REMOVED,
+		"the daemon ended the connection during %v, as when it is restarted: it may have been done or not, so look before you call it again", x.call)
+}
+
+// tooLate is the error of a request that was not answered in time.
+func (x *exchange) tooLate(n *conn, limit time.Duration) error {
+	if n.version != p11rpc.Joined {
+		n.lose(lostError(errTimeout))
+		return n.why()
+	}
+	if s := x.session; s != nil && resend[x.call].because != reads {
+		s.doubt(cancelAll)
+		s.pin.Store(&pin{conn: n, code: x.code})
+	}
+	return ck.Errorf(ck.CKR_DEVICE_REMOVED,
+		"the daemon did not answer %v within %v: it may still do it; the session stays: %w", x.call, limit, errTimeout)
+}

@@ -1,0 +1,177 @@
+package vtoken
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"sync"
+	"sync/atomic"
+
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/pin"
+	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
+)
+
+// An application outlives the daemon: after a crash it asks another engine for its sessions
+// and logins. Sessions it may have for the asking, as it may open new ones. Logins are what
+// the PIN was for, so the caller vouches for them: it was told of them while they held
+// (OnLogins), has kept that where no application can write, and knows that it is the same
+// process. The engine checks what may have changed since: the token, its holders and the PIN.
+
+// Login is a login of an application that can be given back to it.
+type Login struct {
+	Token record.TokenID
+	Role  pin.Role
+	// Verifier is a hash of the verifier that the PIN was compared with. Another verifier
+	// means that the PIN was set since then.
+	Verifier [sha256.Size]byte
+	// Bound is the key of a PIN-bound token that the PIN opened; nil for other tokens.
+	Bound secret.Bytes
+}
+
+// ResumedSession is a session that an application had with an earlier engine.
+type ResumedSession struct {
+	Handle ck.SessionHandle
+	Slot   ck.SlotID
+	Flags  ck.Flags // of C_OpenSession
+}
+
+// loginTeller tells of changed logins.
+type loginTeller struct {
+	to      func([]Login)
+	changes atomic.Uint64
+	over    atomic.Bool
+	mu      sync.Mutex
+	told    uint64 // changes when to was last called
+}
+
+func (t *loginTeller) changed() { t.changes.Add(1) }
+func (t *loginTeller) stop()    { t.over.Store(true) }
+
+// OnLogins sets the function that is told of all logins of the application when one of them
+// has begun or ended, before the call that did it returns. It is set once, before all other
+// calls. told wipes the keys in the list. It is called under a lock, so it does not call the
+// client. It does not hear of the end of logins in Close.
+func (c *Client) OnLogins(told func([]Login)) { c.logins.to = told }
+
+// tellLogins tells of the logins, if they have changed. c.mu is not locked.
+func (c *Client) tellLogins() {
+	t := &c.logins
+	if t.to == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.changes.Load()
+	if now == t.told || t.over.Load() {
+		return
+	}
+	t.told = now
+	t.to(c.currentLogins())
+}
+
+// currentLogins returns the logins that hold.
+func (c *Client) currentLogins() (list []Login) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, a := range c.attachments {
+		if l := a.login.Load(); l != nil {
+			list = append(list, Login{
+				Token: a.token.id, Role: l.role, Verifier: l.verifier, Bound: a.token.secrets.boundKey(),
+			})
+		}
+	}
+	return list
+}
+
+// Resume opens sessions that the application had with an earlier engine, under their handles,
+// and gives back the logins that it had and that may still hold. The caller vouches for the
+// logins. lost are the sessions that cannot be had: their tokens are gone, or are not the
+// application's any more. rest are the logins with tokens that have no session yet.
+func (c *Client) Resume(sessions []ResumedSession, logins []Login) (lost []ck.SessionHandle, rest []Login) {
+	if err := c.refresh(); err != nil {
+		for _, s := range sessions {
+			lost = append(lost, s.Handle)
+		}
+		return lost, logins
+	}
+	for _, s := range sessions {
+		if c.resumeSession(s) != nil {
+			lost = append(lost, s.Handle)
+		}
+	}
+	for _, l := range logins {
+		s := c.anySession(l.Token)
+		if s == nil {
+			rest = append(rest, l)
+			continue
+		}
+		// A login that does not hold any more is no error: the application finds itself
+		// logged out, as after a reset of the PIN.
+		_ = c.perform(Event{Act: ActResume, User: userOf(l.Role)}, func(e *Event) error {
+			e.setSession(s)
+			return c.resumeLogin(s, l)
+		})
+	}
+	return lost, rest
+}
+
+func (c *Client) resumeSession(s ResumedSession) error {
+	if s.Handle == ck.InvalidHandle {
+		return ck.CKR_SESSION_HANDLE_INVALID
+	}
+	rec, err := c.presentToken(s.Slot)
+	if err != nil {
+		return err
+	}
+	if !rec.Initialized {
+		return ck.CKR_TOKEN_NOT_RECOGNIZED
+	}
+	t, err := c.engine.acquire(c, rec.ID)
+	if err != nil {
+		return err
+	}
+	_, used, err := c.addSession(t, s.Flags.Has(ck.CKF_RW_SESSION), s.Handle)
+	if !used {
+		c.engine.release(t)
+	}
+	return err
+}
+
+// anySession returns a session with the token, or nil.
+func (c *Client) anySession(id record.TokenID) *session {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if a := c.attachments[id]; a != nil {
+		for s := range a.sessions {
+			return s
+		}
+	}
+	return nil
+}
+
+// resumeLogin begins a login without its PIN, if the PIN is still the one that was right. A
+// key with CKA_ALWAYS_AUTHENTICATE asks for it again.
+func (c *Client) resumeLogin(s *session, l Login) error {
+	t := s.token()
+	t.pinMu[l.Role].Lock()
+	defer t.pinMu[l.Role].Unlock()
+	state := t.record().PIN(l.Role)
+	switch {
+	case !state.Set() || sha256.Sum256(state.Verifier) != l.Verifier:
+		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was set since the login", l.Role)
+	case state.Locked():
+		return ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN is locked", l.Role)
+	case t.record().PINBound && l.Bound == nil:
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key of the PIN-bound token is not known")
+	}
+	err := c.beginLogin(s, l.Role, proof{verifier: bytes.Clone(state.Verifier), bound: l.Bound})
+	if err != nil {
+		return err
+	}
+	if held := s.attachment.login.Load(); held != nil {
+		held.fresh.Store(false)
+	}
+	c.tellLogins()
+	return nil
+}
