@@ -426,3 +426,29 @@ func TestRightPINsGoOn(t *testing.T) {
 		require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
 	}
 }
+
+// A login that went over can be resumed after a crash, like one that did not; one that was left
+// out cannot.
+func TestLoginsAreToldAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	old := w.connect(aliceUID)
+	var first, second []vtoken.Login
+	old.OnLogins(func(l []vtoken.Login) { first = l })
+	h := w.session(old, rw)
+	require.NoError(t, old.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.Len(t, first, 1)
+	require.NoError(t, old.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	c := w.handOver(old)[0]
+	c.OnLogins(func(l []vtoken.Login) { second = l })
+	require.Equal(t, first, second)
+
+	restore := w.save(c)
+	require.NoError(t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Failed = r.UserPIN.Policy.MaxTries }))
+	w.restart()
+	told := false
+	restore(w.engine)[0].OnLogins(func(l []vtoken.Login) {
+		told = true
+		require.Empty(t, l)
+	})
+	require.True(t, told)
+}

@@ -92,7 +92,10 @@ func (a *attachment) saveLogin() *LoginState {
 		return nil
 	}
 	rec := a.token.record()
-	state := &LoginState{Role: uint8(l.role), Fresh: l.fresh.Load(), Verifier: slices.Clone(rec.PIN(l.role).Verifier)}
+	state := &LoginState{
+		Role: uint8(l.role), Fresh: l.fresh.Load(),
+		Verifier: slices.Clone(rec.PIN(l.role).Verifier), Compared: l.verifier[:],
+	}
 	if !rec.PINBound {
 		return state
 	}
