@@ -148,6 +148,10 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 			return nil, err
 		}
 	}
+	p11, _ := unixSockets(cfg)
+	if err := p11.makeFolder(); err != nil {
+		return nil, err
+	}
 	d.resumption = newResumption(cfg.P11Socket, store, d.engine, log.Logger)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
