@@ -51,7 +51,8 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 		return s, err
 	}
 	if names := passed.Names(); len(names) > 0 {
-		log.Warn("closing descriptors of the service manager that have no use here; name sockets p11, admin or api (FileDescriptorName=)", "names", names)
+		log.Warn("closing descriptors of the service manager that have no use here; "+
+			"name sockets p11, admin or api (FileDescriptorName=)", "names", names)
 		passed.Close()
 	}
 	p11, admin := unixSockets(cfg)
@@ -66,7 +67,8 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 	}
 	switch {
 	case len(s.api) > 0 && cfg.APIListen != "":
-		log.Info("serving the API on the socket of the service manager, and not on --api-listen", "address", s.api[0].Addr().String())
+		log.Info("serving the API on the socket of the service manager, and not on --api-listen",
+			"address", s.api[0].Addr().String())
 	case len(s.api) == 0 && cfg.APIListen != "":
 		l, err := net.Listen("tcp", cfg.APIListen)
 		if err != nil {
@@ -117,7 +119,8 @@ func (s sockets) checkAdmin(cfg config.Config, log *slog.Logger) {
 	}
 	const readWrite fs.FileMode = 0o060
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && (int(owner.Gid) != gid || info.Mode()&readWrite != readWrite) {
-		log.Warn("the group of --admin-group may not open the admin socket, which the service manager made; set SocketGroup= and SocketMode=0660 in its unit (systemctl edit vtokend-admin.socket)",
+		log.Warn("the group of --admin-group may not open the admin socket, which the service manager made; "+
+			"set SocketGroup= and SocketMode=0660 in its unit (systemctl edit vtokend-admin.socket)",
 			"group", cfg.AdminGroup, "socket", s.adminPath())
 	}
 }

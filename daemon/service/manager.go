@@ -154,7 +154,8 @@ const maxName = 255
 func checkName(name string) error {
 	bad := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }
 	if name == "" || len(name) > maxName || strings.ContainsFunc(name, bad) {
-		return fmt.Errorf("the name of a descriptor has 1 to %d letters, digits and signs without a colon, not %q", maxName, name)
+		return fmt.Errorf("the name of a descriptor has 1 to %d letters, digits and signs without a colon, not %q",
+			maxName, name)
 	}
 	return nil
 }
