@@ -347,6 +347,13 @@ func (d *daemon) wait(ctx context.Context, manager service.Manager) error {
 		}
 	}
 	d.warn("telling the service manager that the daemon stops", manager.Stopping())
+	if err == nil && manager.Present() {
+		if failed := d.leave(manager); failed == nil {
+			return nil
+		} else {
+			d.log.Warn("applications go on by their tickets, because the state cannot be handed over", "error", failed)
+		}
+	}
 	d.stop()
 	return err
 }

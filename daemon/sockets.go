@@ -27,9 +27,9 @@ const (
 // limits, so that they can be handed on.
 type sockets struct {
 	p11, admin, api []net.Listener
-	// ownP11 and ownAdmin are whether the daemon made that socket, and so sets its group and
-	// mode.
-	ownP11, ownAdmin bool
+	// These are whether the daemon made that socket, and so sets the group and mode of a Unix
+	// socket.
+	ownP11, ownAdmin, ownAPI bool
 }
 
 // openSockets takes the sockets that were passed, and makes those that were not. A Unix socket
@@ -74,7 +74,7 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 		if err != nil {
 			return s, fmt.Errorf("listening for the API: %w", err)
 		}
-		s.api = append(s.api, l)
+		s.api, s.ownAPI = append(s.api, l), true
 	}
 	return s, nil
 }
@@ -185,7 +185,7 @@ func (k keptSockets) named() (list []service.Named) {
 	return list
 }
 
-// own are the names of the Unix sockets whose files the daemon made.
+// own are the names of the sockets that the daemon made.
 func (s *sockets) own() (names []string) {
 	if s.ownP11 {
 		names = append(names, p11Name)
@@ -193,12 +193,16 @@ func (s *sockets) own() (names []string) {
 	if s.ownAdmin {
 		names = append(names, adminName)
 	}
+	if s.ownAPI {
+		names = append(names, apiName)
+	}
 	return names
 }
 
 // adopt makes the sockets of a daemon before this one's own: their files go with them.
 func (s *sockets) adopt(own []string) {
 	s.ownP11, s.ownAdmin = slices.Contains(own, p11Name), slices.Contains(own, adminName)
+	s.ownAPI = slices.Contains(own, apiName)
 	for list, mine := range map[*[]net.Listener]bool{&s.p11: s.ownP11, &s.admin: s.ownAdmin} {
 		for _, l := range *list {
 			if u, ok := l.(*net.UnixListener); ok {
