@@ -67,7 +67,7 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 	}
 	switch {
 	case len(s.api) > 0 && cfg.APIListen != "":
-		log.Info("serving the API on the socket of the service manager, and not on --api-listen",
+		log.Info("serving the API on a socket that was passed on, and not on --api-listen",
 			"address", s.api[0].Addr().String())
 	case len(s.api) == 0 && cfg.APIListen != "":
 		l, err := net.Listen("tcp", cfg.APIListen)
