@@ -119,10 +119,12 @@ func TestBadLatticeKeys(t *testing.T) {
 		}{
 			{"another set", append(ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, uint64(99))}, append(whole[:2:2], whole[3])...),
 				ck.CKR_PARAMETER_SET_NOT_SUPPORTED},
-			{"another set, public", append(ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, uint64(99))}, append(public[:2:2], public[3])...),
+			{"another set, public",
+				append(ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, uint64(99))}, append(public[:2:2], public[3])...),
 				ck.CKR_PARAMETER_SET_NOT_SUPPORTED},
 			{"a byte less", append(whole[:3:3], ck.Bytes(ck.CKA_VALUE, value[1:])), ck.CKR_ATTRIBUTE_VALUE_INVALID},
-			{"a byte less, public", append(public[:3:3], ck.Bytes(ck.CKA_VALUE, public[3].Value[1:])), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+			{"a byte less, public", append(public[:3:3], ck.Bytes(ck.CKA_VALUE, public[3].Value[1:])),
+				ck.CKR_ATTRIBUTE_VALUE_INVALID},
 			{"parts of two keys", append(whole[:3:3], ck.Bytes(ck.CKA_VALUE, spoilt)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		} {
 			_, err := object.Build(object.Source{}, c.t)
@@ -138,7 +140,8 @@ func TestBadLatticeKeys(t *testing.T) {
 		}{
 			{"neither", nil, ck.CKR_TEMPLATE_INCOMPLETE},
 			{"a short seed", []ck.Attribute{ck.Bytes(ck.CKA_SEED, key.Seed[1:])}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
-			{"the seed of another", []ck.Attribute{ck.Bytes(ck.CKA_SEED, other.Seed), whole[3]}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+			{"the seed of another", []ck.Attribute{ck.Bytes(ck.CKA_SEED, other.Seed), whole[3]},
+				ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		} {
 			_, err := object.Build(object.Source{}, append(whole[:3:3], c.more...))
 			require.Equal(t, c.want, ck.CodeOf(err), "%s, %s: %v", s.Name, c.name, err)

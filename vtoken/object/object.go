@@ -44,9 +44,9 @@ func (o *Object) IsKey() bool { return o.Attrs.Has(ck.CKA_KEY_TYPE) }
 // does not have it.
 func (o *Object) Bool(t ck.AttributeType) bool { return o.Attrs.Bool(t) }
 
-// RSABits is the size of the modulus of an RSA key; ok is false for another key.
+// RSABits is the size of the modulus of an RSA key; ok is false for another object.
 func (o *Object) RSABits() (size uint64, ok bool) {
-	if t, _ := o.KeyType(); t != ck.CKK_RSA {
+	if t, isKey := o.KeyType(); !isKey || t != ck.CKK_RSA {
 		return 0, false
 	}
 	n := o.Attrs.Get(ck.CKA_MODULUS) // without leading zeros
