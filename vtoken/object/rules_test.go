@@ -471,10 +471,17 @@ func TestNamesOfCurves(t *testing.T) {
 		_, err = object.CurveOf(append([]byte{0x93, byte(len(name))}, name...))
 		require.Equal(t, ck.CKR_CURVE_NOT_SUPPORTED, ck.CodeOf(err), "%s with a tag of a context", name)
 	}
-	for _, c := range object.Curves() {
-		got, err := object.CurveOf(c.OID)
+	for name, oid := range map[string]asn1.ObjectIdentifier{
+		"P-224": {1, 3, 132, 0, 33}, "P-256": {1, 2, 840, 10045, 3, 1, 7}, "P-384": {1, 3, 132, 0, 34},
+		"P-521": {1, 3, 132, 0, 35}, "secp256k1": {1, 3, 132, 0, 10}, "edwards25519": {1, 3, 101, 112},
+		"edwards448": {1, 3, 101, 113}, "curve25519": {1, 3, 101, 110}, "curve448": {1, 3, 101, 111},
+	} {
+		der, err := asn1.Marshal(oid)
 		require.NoError(t, err)
-		require.Equal(t, c.Name, got.Name)
+		c, err := object.CurveOf(der)
+		require.NoError(t, err, name)
+		require.Equal(t, name, c.Name)
+		require.Equal(t, der, c.OID)
 	}
 }
 
