@@ -125,6 +125,11 @@ func TestOurValues(t *testing.T) {
 		CK_OTP_FORMAT_DECIMAL, CK_OTP_FORMAT_HEXADECIMAL, CK_OTP_FORMAT_ALPHANUMERIC, CK_OTP_FORMAT_BINARY,
 	})
 	require.Equal(t, []uint64{0, 1, 2}, []uint64{CK_OTP_PARAM_IGNORED, CK_OTP_PARAM_OPTIONAL, CK_OTP_PARAM_MANDATORY})
+	require.Equal(t, []uint64{1, 2, 3, 4}, []uint64{
+		SP800108IterationVariable, SP800108Counter, SP800108DKMLength, SP800108ByteArray,
+	})
+	require.Equal(t, []uint64{1, 2}, []uint64{SP800108SumOfKeys, SP800108SumOfSegments})
+	require.Equal(t, 256, MaxNested, "peers of other versions have the same limit")
 	require.Equal(t, AttributeType(0x80000000|0x76540002), CKA_VTOKEN_OTP_HASH)
 	require.Equal(t, "CKA_VTOKEN_OTP_HASH", CKA_VTOKEN_OTP_HASH.String())
 	require.Equal(t, "CKA_0x80000001", (CKA_VENDOR_DEFINED | 1).String())

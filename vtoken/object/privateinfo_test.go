@@ -114,6 +114,11 @@ func TestCurveOfAnotherType(t *testing.T) {
 				want = ck.CKR_CURVE_NOT_SUPPORTED
 			}
 			require.Equal(t, want, ck.CodeOf(err), "%s as %v", c.Name, kind)
+			tpl, err := object.PrivateTemplate(key)
+			require.NoError(t, err)
+			tpl[1] = ck.Ulong(ck.CKA_KEY_TYPE, kind)
+			_, err = object.Build(object.Source{}, tpl)
+			require.Equal(t, want, ck.CodeOf(err), "a private key on %s as %v", c.Name, kind)
 		}
 	}
 }

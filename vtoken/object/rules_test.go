@@ -363,6 +363,8 @@ func TestUselessRSANumbers(t *testing.T) {
 		"no exponent": {ck.Template{n(ck.CKA_MODULUS, key.N), n(ck.CKA_PRIME_1, key.Primes[0]),
 			n(ck.CKA_PRIME_2, key.Primes[1])},
 			ck.CKR_TEMPLATE_INCOMPLETE},
+		"a large public exponent with the primes": {ck.Template{n(ck.CKA_MODULUS, key.N), n(ck.CKA_PRIME_1, key.Primes[0]),
+			n(ck.CKA_PRIME_2, key.Primes[1]), n(ck.CKA_PUBLIC_EXPONENT, largeExponent(key))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"an exponent without inverse": {ck.Template{n(ck.CKA_MODULUS, key.N), n(ck.CKA_PRIME_1, key.Primes[0]),
 			n(ck.CKA_PRIME_2, key.Primes[1]), n(ck.CKA_PUBLIC_EXPONENT, lambdaFactor)}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"a private exponent as large as the modulus": {ck.Template{n(ck.CKA_MODULUS, key.N),
@@ -384,6 +386,17 @@ func TestUselessRSANumbers(t *testing.T) {
 		_, err := object.Build(object.Source{}, append(head[:2:2], c.t...))
 		require.Equal(t, c.want, ck.CodeOf(err), "%s: %v", name, err)
 	}
+}
+
+// largeExponent is a public exponent of 32 bits that has an inverse.
+func largeExponent(key *rsa.PrivateKey) *big.Int {
+	one := big.NewInt(1)
+	phi := new(big.Int).Mul(new(big.Int).Sub(key.Primes[0], one), new(big.Int).Sub(key.Primes[1], one))
+	e := big.NewInt(1<<31 + 1)
+	for new(big.Int).ModInverse(e, phi) == nil {
+		e.Add(e, big.NewInt(2))
+	}
+	return e
 }
 
 // Points, numbers and parameters of curves in forms that are none.
