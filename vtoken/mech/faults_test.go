@@ -3,11 +3,14 @@ package mech
 import (
 	"bytes"
 	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"hash"
 	"math/big"
 	"testing"
 
+	"github.com/cloudflare/circl/sign"
 	"github.com/stretchr/testify/require"
 
 	"vtoken/vtoken/ck"
@@ -254,4 +257,47 @@ func TestTemplatesOfRSAPairs(t *testing.T) {
 	_, _, err := generateRSA(nil, bits(1024), nil, func() error { return enough })
 	require.ErrorIs(t, err, enough)
 	require.Equal(t, ck.CKR_FUNCTION_FAILED, ck.CodeOf(err))
+}
+
+// Numbers that make no key are refused where they are prepared, whoever let them in.
+func TestNumbersThatAreNoModulus(t *testing.T) {
+	one := big.NewInt(1)
+	_, err := newRawPublic(&rsa.PublicKey{N: one, E: 65537})
+	require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err))
+	good, err := rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	for name, change := range map[string]func(*rsa.PrivateKey){
+		"modulus":      func(k *rsa.PrivateKey) { k.N = one },
+		"first prime":  func(k *rsa.PrivateKey) { k.Primes = []*big.Int{one, k.Primes[1]} },
+		"second prime": func(k *rsa.PrivateKey) { k.Primes = []*big.Int{k.Primes[0], one} },
+		"coefficient":  func(k *rsa.PrivateKey) { k.Precomputed.Qinv = k.Primes[0] },
+	} {
+		key := *good
+		change(&key)
+		_, err := newRawPrivate(&key)
+		require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err), name)
+		_, _, err = (&goRSA{key: &key}).Private([]byte{1})
+		require.Equal(t, ck.CKR_KEY_SIZE_RANGE, ck.CodeOf(err), name)
+	}
+}
+
+// plainSink has no state that it could tell.
+type plainSink struct{}
+
+func (plainSink) Update([]byte) error { return nil }
+func (plainSink) sum() []byte         { return nil }
+
+// muteHash cannot tell its state.
+type muteHash struct{ hash.Hash }
+
+func (muteHash) MarshalBinary() ([]byte, error) { return nil, errors.New("no") }
+
+// What has no state to tell says so.
+func TestStatesThatAreNotTold(t *testing.T) {
+	_, err := saveSink(plainSink{})
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(restoreSink(plainSink{}, nil)))
+	_, err = SaveHash(muteHash{})
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+	require.ErrorIs(t, signTo(nil, nil, nil, false, nil), sign.ErrTypeMismatch)
 }

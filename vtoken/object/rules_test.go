@@ -770,3 +770,13 @@ func TestPrivateInfoWithMore(t *testing.T) {
 		}
 	}
 }
+
+// A key on a curve without a name is not encoded.
+func TestKeysOnNamelessCurves(t *testing.T) {
+	key := *ecKey(t, elliptic.P256())
+	key.Curve = elliptic.P256().Params() // its numbers alone
+	_, err := object.MarshalPublic(&key.PublicKey)
+	wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+	_, err = object.MarshalPrivate(&key)
+	wantCode(t, err, ck.CKR_KEY_NOT_WRAPPABLE)
+}
