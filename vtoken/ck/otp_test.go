@@ -72,11 +72,12 @@ func TestPlaceOTPInfoAtItsEnds(t *testing.T) {
 	require.False(t, PlaceOTPInfo(OTPParams{}.Info()[:15], 0))
 	for name, change := range map[string]func([]byte){
 		"a row too many":        func(b []byte) { le.PutUint64(b[8:], uint64((len(b)-16)/24+1)) },
+		"two rows too many":     func(b []byte) { le.PutUint64(b[8:], uint64((len(b)-16)/24+2)) },
 		"another start":         func(b []byte) { le.PutUint64(b, 17) },
 		"a value past the end":  func(b []byte) { le.PutUint64(b[16+8:], uint64(len(b)+1)) },
 		"a value a byte longer": func(b []byte) { le.PutUint64(b[16+16:], uint64(len(b))-le.Uint64(b[16+8:])+1) },
 	} {
-		bad := slices.Clone(whole)
+		bad := slices.Clip(slices.Clone(whole))
 		change(bad)
 		require.False(t, PlaceOTPInfo(bad, 0), name)
 	}
