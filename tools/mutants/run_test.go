@@ -121,6 +121,25 @@ func TestPackagesWithoutTests(t *testing.T) {
 	require.ErrorContains(t, err, "no package with tests")
 }
 
+// Files that call C are code as well.
+func TestFilesThatCallC(t *testing.T) {
+	module(t)
+	t.Setenv("CGO_ENABLED", "1")
+	code := "package small\n\nimport \"C\"\n\nfunc Three() int { return 3 }\n"
+	require.NoError(t, os.WriteFile("c.go", []byte(code), 0o600))
+	packages, err := list(t.Context(), []string{"."})
+	require.NoError(t, err)
+	mutants, err := mutantsOf(packages)
+	require.NoError(t, err)
+	inC := 0
+	for _, m := range mutants {
+		if m.file == "c.go" {
+			inC++
+		}
+	}
+	require.NotZero(t, inC)
+}
+
 // A run that is stopped has no result.
 func TestStopped(t *testing.T) {
 	module(t)
