@@ -217,11 +217,11 @@ func (w *faultWorld) updates(t *testing.T) []faultCase {
 var allOps = []kvtest.Op{kvtest.OpGet, kvtest.OpScan, kvtest.OpPut, kvtest.OpDelete, kvtest.OpCommit}
 
 // cause returns an error of the storage, and the code that callers get for it.
-func cause(n int) (error, ck.Error) {
+func cause(n int) (code ck.Error, why error) {
 	if n%2 == 0 {
-		return errors.New("input/output error"), ck.CKR_DEVICE_ERROR
+		return ck.CKR_DEVICE_ERROR, errors.New("input/output error")
 	}
-	return fmt.Errorf("write: %w", kv.ErrNoSpace), ck.CKR_DEVICE_MEMORY
+	return ck.CKR_DEVICE_MEMORY, fmt.Errorf("write: %w", kv.ErrNoSpace)
 }
 
 // Every call of the storage fails once in every kind of update: the update says
@@ -235,7 +235,7 @@ func TestStorageFaults(t *testing.T) {
 		before := kvtest.Dump(t, w.engine)
 		for _, op := range allOps {
 			for n, hit := 1, true; hit; n++ {
-				why, code := cause(n)
+				code, why := cause(n)
 				w.engine.Rehearse(op, n, why)
 				err := w.s.Update(u.do)
 				hit = w.engine.Hit()
@@ -327,7 +327,7 @@ func TestReadFaults(t *testing.T) {
 		failed := 0
 		for _, op := range []kvtest.Op{kvtest.OpGet, kvtest.OpScan} {
 			for n := 1; ; n++ {
-				why, code := cause(n)
+				code, why := cause(n)
 				w.engine.Fail(op, n, why)
 				err := call()
 				if !w.engine.Hit() {

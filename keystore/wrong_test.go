@@ -311,7 +311,7 @@ func TestWrongRecords(t *testing.T) {
 	w := newWrongWorld(t)
 	before := kvtest.Dump(t, w.engine)
 	over := errors.New("not to be committed")
-	try := func(r wrongRecord) (used error, problems []string) {
+	try := func(r wrongRecord) (problems []string, used error) {
 		err := w.s.Update(func(tx *Tx) error {
 			require.NoError(t, r.write(tx), r.name)
 			if r.use != nil {
@@ -324,12 +324,12 @@ func TestWrongRecords(t *testing.T) {
 		})
 		require.ErrorIs(t, err, over, r.name)
 		w.s.verified.Clear()
-		return used, problems
+		return problems, used
 	}
-	_, problems := try(wrongRecord{write: func(*Tx) error { return nil }})
+	problems, _ := try(wrongRecord{write: func(*Tx) error { return nil }})
 	require.Empty(t, problems)
 	for _, r := range w.records() {
-		used, problems := try(r)
+		problems, used := try(r)
 		if r.use != nil {
 			require.ErrorIs(t, used, ErrTampered, r.name)
 		}
