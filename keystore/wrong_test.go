@@ -211,7 +211,9 @@ func (w *wrongWorld) records() []wrongRecord {
 			func(tx *Tx) error { _, err := tx.AuditHead(); return err }, "decode a record"},
 		{"a generation that is no JSON", sealed(header, schema.KeyGeneration(), nil, placeGeneration(), "{"),
 			func(tx *Tx) error { _, err := tx.generation(); return err }, "decode a record"},
-		{"a counter with a long name", func(tx *Tx) error { return tx.putGeneration(generation{Name: make([]byte, 1<<16)}) },
+		{"a counter with a long name", func(tx *Tx) error {
+			return tx.putGeneration(generation{Name: make([]byte, 1<<16)})
+		},
 			func(tx *Tx) error { _, err := tx.generation(); return err }, "the name of the counter has 65536 bytes"},
 		{"ranges of another length", sealed(header, schema.KeyRanges(), nil, placeRanges(), "seven b"),
 			func(tx *Tx) error { _, err := tx.firstFreeSlot(); return err }, "it has 7 bytes, not 8"},

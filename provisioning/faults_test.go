@@ -72,11 +72,19 @@ func faultCalls(t *testing.T, w *world, tenant record.TenantID, ref provisioning
 			return err
 		},
 		"change settings": func(ctx context.Context, c C) error {
-			_, err := w.core.ChangeTenant(ctx, c, tenant, "renamed", "x", func(secret.Bytes) (secret.Bytes, error) { return nil, nil })
+			_, err := w.core.ChangeTenant(ctx, c, tenant, "renamed", "x", func(secret.Bytes) (secret.Bytes, error) {
+				return nil, nil
+			})
 			return err
 		},
-		"tenant by name": func(ctx context.Context, c C) error { _, err := w.core.TenantNamed(ctx, c, "other"); return err },
-		"tenant by id":   func(ctx context.Context, c C) error { _, err := w.core.TenantNamed(ctx, c, string(tenant)); return err },
+		"tenant by name": func(ctx context.Context, c C) error {
+			_, err := w.core.TenantNamed(ctx, c, "other")
+			return err
+		},
+		"tenant by id": func(ctx context.Context, c C) error {
+			_, err := w.core.TenantNamed(ctx, c, string(tenant))
+			return err
+		},
 		"tokens by id": func(ctx context.Context, c C) error {
 			_, err := w.core.TokensByID(ctx, c, tenant, []record.TokenID{w.taken, w.free})
 			return err
@@ -93,7 +101,10 @@ func faultCalls(t *testing.T, w *world, tenant record.TenantID, ref provisioning
 		"sort holders": func(ctx context.Context, c C) error {
 			return w.core.SortHolders(ctx, c, []provisioning.HolderRef{{Token: ref, User: "alice"}})
 		},
-		"token CSR": func(ctx context.Context, c C) error { _, err := w.core.TokenCSR(ctx, c, ref, "alice", ec); return err },
+		"token CSR": func(ctx context.Context, c C) error {
+			_, err := w.core.TokenCSR(ctx, c, ref, "alice", ec)
+			return err
+		},
 		"CSR": func(ctx context.Context, c C) error {
 			_, err := w.core.GenerateCSR(ctx, c, tenant, "idle", ec)
 			return err
@@ -131,12 +142,18 @@ func faultCalls(t *testing.T, w *world, tenant record.TenantID, ref provisioning
 		},
 		"new PIN of a holder":   change(provisioning.PINChange{New: secret.Bytes(goodPIN), Unlock: true, MustChange: &yes}),
 		"clear PIN of a holder": change(provisioning.PINChange{Clear: true, Unlock: true}),
-		"authenticate":          func(ctx context.Context, _ C) error { _, err := w.core.Authenticate(ctx, bare); return err },
+		"authenticate": func(ctx context.Context, _ C) error {
+			_, err := w.core.Authenticate(ctx, bare)
+			return err
+		},
 		"by secret": func(ctx context.Context, _ C) error {
 			_, err := w.core.AuthenticateSecret(ctx, "some", shared.ID, password)
 			return err
 		},
-		"again":   func(ctx context.Context, _ C) error { _, err := w.core.Reauthenticate(ctx, credential); return err },
+		"again": func(ctx context.Context, _ C) error {
+			_, err := w.core.Reauthenticate(ctx, credential)
+			return err
+		},
 		"lint":    func(ctx context.Context, c C) error { _, err := w.core.Lint(ctx, c, ref); return err },
 		"objects": func(ctx context.Context, c C) error { _, err := w.core.Objects(ctx, c, ref); return err },
 		"active": func(ctx context.Context, c C) error {
@@ -161,7 +178,10 @@ func faultCalls(t *testing.T, w *world, tenant record.TenantID, ref provisioning
 				Tenant: tenant, User: "alice", Kind: record.KindOTP, OTP: &provisioning.NewOTP{Seed: rfcSeed}})
 			return err
 		},
-		"default policy": func(ctx context.Context, c C) error { _, err := w.core.SetPolicy(ctx, c, ref, ""); return err },
+		"default policy": func(ctx context.Context, c C) error {
+			_, err := w.core.SetPolicy(ctx, c, ref, "")
+			return err
+		},
 		"unlock by challenge": func(ctx context.Context, c C) error {
 			w.store.Tries(ref.ID, pin.User, 10)
 			_, _, err := w.core.UnlockByChallenge(ctx, c, ref, "4711")
