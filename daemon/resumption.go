@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"vtoken/daemon/config"
@@ -32,7 +35,7 @@ func newResumption(cfg config.Config, sealer resume.Sealer, engine *vtoken.Engin
 	folder := cfg.P11Socket + ".logins"
 	var err error
 	if cfg.Resume == config.ResumeOn {
-		r.records, err = resume.Open(folder, sealer)
+		r.records, err = openRecords(cfg, folder, sealer)
 	} else {
 		err = resume.Remove(folder)
 	}
@@ -40,6 +43,16 @@ func newResumption(cfg config.Config, sealer resume.Sealer, engine *vtoken.Engin
 		log.Warn("applications will have to log in again after a crash of the daemon", "error", err)
 	}
 	return r
+}
+
+// openRecords opens the records. At the first start of a daemon the folder of its socket is not
+// there yet.
+func openRecords(cfg config.Config, folder string, sealer resume.Sealer) (*resume.Records, error) {
+	applications, _ := unixSockets(cfg)
+	if err := os.MkdirAll(filepath.Dir(folder), applications.dir); err != nil {
+		return nil, fmt.Errorf("make the folder of the socket: %w", err)
+	}
+	return resume.Open(folder, sealer)
 }
 
 // stop keeps the records of the applications that end from now on: the daemon ends, not they.
