@@ -229,5 +229,8 @@ func (c *conn) finalize(d *p11rpc.Decoder) error {
 	if !a.end() {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
+	if a.joined != nil && a.joined.finalized != nil {
+		a.joined.finalized()
+	}
 	return nil
 }
