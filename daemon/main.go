@@ -78,6 +78,10 @@ func run(ctx context.Context, args []string, hangups <-chan os.Signal, stdout, s
 		fmt.Fprintf(stderr, "vtokend: %v\nTry `vtokend --help`.\n", err)
 		return exitUsage
 	}
+	if os.Getenv(checkVariable) != "" {
+		fmt.Fprintln(stdout, stateFormat())
+		return exitOK
+	}
 	log, manager := newLogs(cfg, stderr), service.NewManager(os.Getenv)
 	d, err := start(ctx, cfg, passed, log)
 	reportStart(cfg.MetricsFile, err, log.Logger)

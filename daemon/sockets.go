@@ -27,8 +27,9 @@ const (
 // limits, so that they can be handed on.
 type sockets struct {
 	p11, admin, api []net.Listener
-	// ownAdmin is whether the daemon made the admin socket, and so sets its group and mode.
-	ownAdmin bool
+	// ownP11 and ownAdmin are whether the daemon made that socket, and so sets its group and
+	// mode.
+	ownP11, ownAdmin bool
 }
 
 // openSockets takes the sockets that were passed, and makes those that were not. A Unix socket
@@ -54,7 +55,7 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 		passed.Close()
 	}
 	p11, admin := unixSockets(cfg)
-	if s.p11, _, err = p11.beside(s.p11); err != nil {
+	if s.p11, s.ownP11, err = p11.beside(s.p11); err != nil {
 		return s, err
 	}
 	if s.admin, s.ownAdmin, err = admin.beside(s.admin); err != nil {
@@ -147,4 +148,59 @@ func (s sockets) apiURLs() string {
 		urls = append(urls, "https://"+l.Addr().String())
 	}
 	return strings.Join(urls, ",")
+}
+
+// keptSockets are duplicates of the listeners, for a successor or for this daemon if there is
+// none after all.
+type keptSockets map[string][]*os.File
+
+// keep duplicates the listeners. Closing a listener does not remove its file any more.
+func (s *sockets) keep() (keptSockets, error) {
+	kept := keptSockets{}
+	for name, list := range map[string][]net.Listener{p11Name: s.p11, adminName: s.admin, apiName: s.api} {
+		for _, l := range list {
+			if u, ok := l.(*net.UnixListener); ok {
+				u.SetUnlinkOnClose(false)
+			}
+			file, err := l.(interface{ File() (*os.File, error) }).File()
+			if err != nil {
+				return nil, fmt.Errorf("hand the socket %v over: %w", l.Addr(), err)
+			}
+			kept[name] = append(kept[name], file)
+		}
+	}
+	return kept, nil
+}
+
+// named returns the sockets by their names.
+func (k keptSockets) named() (list []service.Named) {
+	for name, files := range k {
+		for _, f := range files {
+			list = append(list, service.Named{Name: name, File: f})
+		}
+	}
+	return list
+}
+
+// own are the names of the Unix sockets whose files the daemon made.
+func (s *sockets) own() (names []string) {
+	if s.ownP11 {
+		names = append(names, p11Name)
+	}
+	if s.ownAdmin {
+		names = append(names, adminName)
+	}
+	return names
+}
+
+// adopt makes the sockets of a daemon before this one's own: their files go with them.
+func (s *sockets) adopt(own []string) {
+	s.ownP11, s.ownAdmin = slices.Contains(own, p11Name), slices.Contains(own, adminName)
+	for list, mine := range map[*[]net.Listener]bool{&s.p11: s.ownP11, &s.admin: s.ownAdmin} {
+		for _, l := range *list {
+			if u, ok := l.(*net.UnixListener); ok {
+				u.SetUnlinkOnClose(mine)
+			}
+		}
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // Options are what [Open] needs.
@@ -30,6 +31,9 @@ type Options struct {
 	// The store uses a URI that reaches beyond the data folder and the machine's TPM
 	// (kek.Reach) only if it is one of these, even if the store names others.
 	KEKs []string
+	// Root is the root key, from the daemon whose place this one takes (Store.RootKey); nil
+	// asks a KEK for it. The caller wipes it.
+	Root secret.Bytes
 	// Providers opens KEK URIs by scheme.
 	Providers map[string]kek.OpenFunc
 	// Log gets what an administrator needs to know about the store's files and KEKs; nil

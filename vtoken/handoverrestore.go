@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -181,10 +182,11 @@ func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 		c.leaveOut("the login of the %v in slot %d: the key of the PIN-bound token is not there", role, t.slot)
 		return nil
 	}
-	l := &login{role: role}
+	l := &login{role: role, verifier: sha256.Sum256(rec.PIN(role).Verifier)}
 	l.fresh.Store(state.Fresh)
 	t.secrets.restoreLogin(state)
 	a.login.Store(l)
+	c.logins.changed()
 	if role == pin.User {
 		t.mu.Lock()
 		t.userLogins++

@@ -31,7 +31,20 @@ type Environment struct {
 
 // Receive takes the descriptors of the process. It removes the variables that name them, so
 // that no child takes them for its own. It is called once, before the process opens files.
-func Receive(env Environment) (Received, error) { return receive(env, os.Getpid(), firstFile) }
+func Receive(env Environment) (Received, error) {
+	first := firstFile
+	if own := env.Get(firstVariable); own != "" {
+		n, err := strconv.Atoi(own)
+		if err != nil || n < firstFile {
+			return Received{}, fmt.Errorf("taking the descriptors of the process before: %s is %q", firstVariable, own)
+		}
+		first = n
+	}
+	if err := env.Unset(firstVariable); err != nil {
+		return Received{}, fmt.Errorf("taking the descriptors of the process before: %w", err)
+	}
+	return receive(env, os.Getpid(), first)
+}
 
 func receive(env Environment, pid, first int) (Received, error) {
 	got := Received{map[string][]*os.File{}}
