@@ -148,7 +148,8 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 			return nil, err
 		}
 	}
-	d.resumption = newResumption(cfg.P11Socket, store, d.engine, log.Logger)
+	p11, _ := unixSockets(cfg)
+	d.resumption = newResumption(p11, store, d.engine, log.Logger)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: slog.New(observe.NewPeerLog(log.Handler())), Observer: d.metrics.Calls,

@@ -25,9 +25,14 @@ type resumption struct {
 	stopping bool
 }
 
-// newResumption opens the records beside the socket of the applications.
-func newResumption(socket string, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger) *resumption {
-	records, err := resume.Open(socket+".logins", sealer)
+// newResumption opens the records beside the socket of the applications, which may still have
+// to be made, and its folder, too.
+func newResumption(p11 socket, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger) *resumption {
+	err := p11.makeFolder()
+	var records *resume.Records
+	if err == nil {
+		records, err = resume.Open(p11.path+".logins", sealer)
+	}
 	if err != nil {
 		log.Warn("applications will have to log in again after a crash of the daemon", "error", err)
 	}
