@@ -69,7 +69,8 @@ func (p program) run(t *testing.T, kinds []harness.Interruption, rounds int) {
 	began := time.Now()
 	work := newTraffic(p.start(s))
 	defer work.stop()
-	work.await(t, s, "at first")
+	work.await(t, "before")
+	work.excuse(t, false)
 	t.Logf("set up in %v", time.Since(began).Round(time.Millisecond))
 	known := s.logins()
 	for _, kind := range kinds {

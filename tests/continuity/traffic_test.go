@@ -17,6 +17,11 @@ const (
 	// hangsAfter is how long no operation may take. It is not a measure of speed: only one
 	// that hangs reaches it.
 	hangsAfter = 2 * time.Minute
+	// recoversWithin is how long a program that had a failure is watched. It has failed the
+	// test already, if that was not a failure that may be.
+	recoversWithin = 10 * time.Second
+	// mostFailures is how many are remembered.
+	mostFailures = 5
 	// looksEach is how often a condition is looked at.
 	looksEach = 2 * time.Millisecond
 )
@@ -35,7 +40,7 @@ type traffic struct {
 	good    []int     // operations of each worker that began in this era
 	first   time.Duration
 	tally   tally
-	failure error
+	failure []error
 }
 
 // tally counts operations.
@@ -90,10 +95,11 @@ func (f *traffic) note(n, era int, err error) bool {
 		f.tally.through++
 	}
 	switch {
+	case err != nil && len(f.failure) == mostFailures:
 	case err != nil && through:
-		f.failure = errors.Join(f.failure, during{err})
+		f.failure = append(f.failure, during{err})
 	case err != nil:
-		f.failure = errors.Join(f.failure, err)
+		f.failure = append(f.failure, err)
 	case era == f.era:
 		f.good[n]++
 		if f.first == 0 {
@@ -115,33 +121,37 @@ func (f *traffic) next() {
 // interrupt has the daemon go and come back. What begins afterwards must succeed; so must
 // what is under way, unless the program works in parts, of which the daemon may have had one.
 func (f *traffic) interrupt(t *testing.T, s *stage, kind harness.Interruption, parts bool) {
-	f.await(t, s, "before")
+	f.await(t, "before")
 	f.next()
 	require.NoError(t, kind.Do(s.daemon))
 	f.next()
-	f.excuse(t, f.await(t, s, "after"), parts && !kind.Planned)
+	f.await(t, "after")
+	f.excuse(t, parts && !kind.Planned)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tally.recovery = max(f.tally.recovery, f.first)
 }
 
-// await waits until every worker has done enough since the last interruption, or something
-// failed.
-func (f *traffic) await(t *testing.T, s *stage, when string) error {
+// await waits until every worker has done enough since the last interruption.
+func (f *traffic) await(t *testing.T, when string) {
 	t.Helper()
 	looks := time.NewTicker(looksEach)
 	defer looks.Stop()
 	late := time.After(hangsAfter)
+	var failed <-chan time.Time // it is given a moment to recover, for the report
 	for {
 		enoughDone, err := f.look()
 		if enoughDone {
-			return err
+			return
+		}
+		if err != nil && failed == nil {
+			failed = time.After(recoversWithin)
 		}
 		select {
 		case <-looks.C:
+		case <-failed:
+			require.NoError(t, err, "%s an interruption; it does not recover", when)
 		case <-late:
-			s.show(t)
-			require.NoError(t, err, "%s an interruption", when)
 			require.FailNow(t, "the program does nothing more", "%s an interruption", when)
 		}
 	}
@@ -152,24 +162,20 @@ func (f *traffic) look() (bool, error) {
 	defer f.mu.Unlock()
 	for _, n := range f.good {
 		if n < enough {
-			return false, f.failure
+			return false, errors.Join(f.failure...)
 		}
 	}
-	return true, f.failure
+	return true, errors.Join(f.failure...)
 }
 
 // excuse fails the test for what failed, but for what may.
-func (f *traffic) excuse(t *testing.T, err error, mayFail bool) {
+func (f *traffic) excuse(t *testing.T, mayFail bool) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	failures := f.failure
 	f.failure = nil
-	if err == nil {
-		return
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	require.True(t, ok)
-	for _, one := range joined.Unwrap() {
+	for _, one := range failures {
 		if _, is := one.(during); mayFail && is {
 			f.tally.excused++
 			continue

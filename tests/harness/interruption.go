@@ -33,7 +33,7 @@ func Interruptions(freeze time.Duration) []Interruption {
 }
 
 // plannedRestarts says that there is the command "vtoken restart".
-const plannedRestarts = false
+const plannedRestarts = true
 
 // Restart has the daemon replace itself by a new one, which keeps its process id.
 func (d *Daemon) Restart() error {
