@@ -149,7 +149,14 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		}
 	}
 	p11, _ := unixSockets(cfg)
+<<<<<<< HEAD
 	d.resumption = newResumption(p11, store, d.engine, log.Logger)
+=======
+	if err := p11.makeFolder(); err != nil {
+		return nil, err
+	}
+	d.resumption = newResumption(cfg.P11Socket, store, d.engine, log.Logger)
+>>>>>>> continuity
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: slog.New(observe.NewPeerLog(log.Handler())), Observer: d.metrics.Calls,
@@ -344,6 +351,13 @@ func (d *daemon) wait(ctx context.Context, manager service.Manager) error {
 		}
 	}
 	d.warn("telling the service manager that the daemon stops", manager.Stopping())
+	if err == nil && manager.Present() {
+		if failed := d.leave(manager); failed == nil {
+			return nil
+		} else {
+			d.log.Warn("applications go on by their tickets, because the state cannot be handed over", "error", failed)
+		}
+	}
 	d.stop()
 	return err
 }

@@ -27,9 +27,9 @@ const (
 // limits, so that they can be handed on.
 type sockets struct {
 	p11, admin, api []net.Listener
-	// ownP11 and ownAdmin are whether the daemon made that socket, and so sets its group and
-	// mode.
-	ownP11, ownAdmin bool
+	// These are whether the daemon made that socket, and so sets the group and mode of a Unix
+	// socket.
+	ownP11, ownAdmin, ownAPI bool
 }
 
 // openSockets takes the sockets that were passed, and makes those that were not. A Unix socket
@@ -51,7 +51,8 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 		return s, err
 	}
 	if names := passed.Names(); len(names) > 0 {
-		log.Warn("closing descriptors of the service manager that have no use here; name sockets p11, admin or api (FileDescriptorName=)", "names", names)
+		log.Warn("closing descriptors of the service manager that have no use here; "+
+			"name sockets p11, admin or api (FileDescriptorName=)", "names", names)
 		passed.Close()
 	}
 	p11, admin := unixSockets(cfg)
@@ -66,13 +67,14 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 	}
 	switch {
 	case len(s.api) > 0 && cfg.APIListen != "":
-		log.Info("serving the API on the socket of the service manager, and not on --api-listen", "address", s.api[0].Addr().String())
+		log.Info("serving the API on a socket that was passed on, and not on --api-listen",
+			"address", s.api[0].Addr().String())
 	case len(s.api) == 0 && cfg.APIListen != "":
 		l, err := net.Listen("tcp", cfg.APIListen)
 		if err != nil {
 			return s, fmt.Errorf("listening for the API: %w", err)
 		}
-		s.api = append(s.api, l)
+		s.api, s.ownAPI = append(s.api, l), true
 	}
 	return s, nil
 }
@@ -117,7 +119,8 @@ func (s sockets) checkAdmin(cfg config.Config, log *slog.Logger) {
 	}
 	const readWrite fs.FileMode = 0o060
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && (int(owner.Gid) != gid || info.Mode()&readWrite != readWrite) {
-		log.Warn("the group of --admin-group may not open the admin socket, which the service manager made; set SocketGroup= and SocketMode=0660 in its unit (systemctl edit vtokend-admin.socket)",
+		log.Warn("the group of --admin-group may not open the admin socket, which the service manager made; "+
+			"set SocketGroup= and SocketMode=0660 in its unit (systemctl edit vtokend-admin.socket)",
 			"group", cfg.AdminGroup, "socket", s.adminPath())
 	}
 }
@@ -182,7 +185,7 @@ func (k keptSockets) named() (list []service.Named) {
 	return list
 }
 
-// own are the names of the Unix sockets whose files the daemon made.
+// own are the names of the sockets that the daemon made.
 func (s *sockets) own() (names []string) {
 	if s.ownP11 {
 		names = append(names, p11Name)
@@ -190,12 +193,16 @@ func (s *sockets) own() (names []string) {
 	if s.ownAdmin {
 		names = append(names, adminName)
 	}
+	if s.ownAPI {
+		names = append(names, apiName)
+	}
 	return names
 }
 
 // adopt makes the sockets of a daemon before this one's own: their files go with them.
 func (s *sockets) adopt(own []string) {
 	s.ownP11, s.ownAdmin = slices.Contains(own, p11Name), slices.Contains(own, adminName)
+	s.ownAPI = slices.Contains(own, apiName)
 	for list, mine := range map[*[]net.Listener]bool{&s.p11: s.ownP11, &s.admin: s.ownAdmin} {
 		for _, l := range *list {
 			if u, ok := l.(*net.UnixListener); ok {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,7 +57,7 @@ func stateFormat() string { return "vtoken-state-1-" + vtoken.StateVersion() }
 // handedOver is the state of the daemon.
 type handedOver struct {
 	Root         []byte
-	Own          []string // names of the Unix sockets whose files the daemon made
+	Own          []string // names of the sockets that the daemon made
 	Engine       []byte   // a vtoken.EngineState
 	Applications []handedApplication
 	Connections  []handedConnection
@@ -145,46 +146,92 @@ func (d *daemon) become(ctx context.Context) error {
 }
 
 func (d *daemon) handOver(ctx context.Context) error {
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, finishWithin)
-	defer cancel()
-	kept, err := d.sockets.keep()
+	files, err := d.gather(ctx)
 	if err != nil {
 		return err
 	}
-	if err := d.pauseHTTP(ctx); err != nil {
-		return errors.Join(err, d.resumeHTTP(kept))
-	}
-	frozen, err := d.p11.Freeze(ctx)
-	if err != nil {
-		return errors.Join(fmt.Errorf("the PKCS#11 server is busy, so the daemon goes on: %w", err), d.resumeHTTP(kept))
-	}
-	goOn := func(err error) error {
-		d.p11.Thaw()
-		return errors.Join(err, d.resumeHTTP(kept))
-	}
-	state, connections, err := d.liveState(frozen)
-	if err != nil {
-		return goOn(err)
-	}
-	file, key, err := handover.Keep(state)
-	if err != nil {
-		return goOn(err)
-	}
-	files := append(kept.named(), service.Named{Name: stateName, File: file}, service.Named{Name: stateKeyName, File: key})
-	files = append(files, connections...)
-	d.log.Info("a successor takes this daemon's place", "applications", len(frozen.Applications),
-		"connections", len(frozen.Connections), "took", time.Since(began))
-	d.resumption.stop()
 	d.closeStore()
 	program, _ := os.Executable()
 	err = service.Become(program, os.Args, files)
 	d.log.Error("the successor cannot be started; trying the program of this daemon again", "error", err)
 	err = service.Become("/proc/self/exe", os.Args, files)
-	// The store is closed, so this process cannot go on.
+	// The store is closed, so this process cannot go on. Applications go on by their tickets.
 	d.log.Error("cannot go on after a restart that failed", "error", err)
 	os.Exit(exitFailed)
 	return err
+}
+
+// leave gives everything to the service manager, for the daemon that it starts next. If it
+// starts none, the manager closes the descriptors, and the state is gone.
+func (d *daemon) leave(manager service.Manager) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	files, err := d.gather(ctx)
+	if err != nil {
+		return err
+	}
+	byName := make(map[string][]*os.File)
+	own := d.sockets.own()
+	for _, f := range files {
+		if theirs := f.Name == p11Name || f.Name == adminName || f.Name == apiName; theirs && !slices.Contains(own, f.Name) {
+			continue // a socket unit has it
+		}
+		byName[f.Name] = append(byName[f.Name], f.File)
+	}
+	for name, list := range byName {
+		store := manager.Store
+		if name == stateName || name == stateKeyName {
+			store = manager.StoreUnwatched
+		}
+		err = errors.Join(err, store(name, list...))
+	}
+	d.warn("giving the state to the service manager; applications go on by their tickets", errors.Join(err, manager.Wait(stopWithin)))
+	d.closeStore()
+	return nil
+}
+
+// forgetLeft has the service manager forget what a daemon before gave it.
+func forgetLeft(manager service.Manager) error {
+	var err error
+	for _, name := range []string{stateName, stateKeyName, connectionName, p11Name, adminName, apiName} {
+		err = errors.Join(err, manager.Remove(name))
+	}
+	return err
+}
+
+// gather stops the daemon between two calls of each connection, and returns the descriptors
+// with which a successor goes on. The caller ends this process. If it fails, the daemon goes
+// on.
+func (d *daemon) gather(ctx context.Context) ([]service.Named, error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, finishWithin)
+	defer cancel()
+	kept, err := d.sockets.keep()
+	if err != nil {
+		return nil, err
+	}
+	if err := d.pauseHTTP(ctx); err != nil {
+		return nil, errors.Join(err, d.resumeHTTP(kept))
+	}
+	frozen, err := d.p11.Freeze(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the PKCS#11 server is busy, so the daemon goes on: %w", err), d.resumeHTTP(kept))
+	}
+	state, connections, err := d.liveState(frozen)
+	if err != nil {
+		d.p11.Thaw()
+		return nil, errors.Join(err, d.resumeHTTP(kept))
+	}
+	file, key, err := handover.Keep(state)
+	if err != nil {
+		d.p11.Thaw()
+		return nil, errors.Join(err, d.resumeHTTP(kept))
+	}
+	d.resumption.stop()
+	d.log.Info("a successor takes this daemon's place", "applications", len(frozen.Applications),
+		"connections", len(frozen.Connections), "took", time.Since(began))
+	files := append(kept.named(), service.Named{Name: stateName, File: file}, service.Named{Name: stateKeyName, File: key})
+	return append(files, connections...), nil
 }
 
 // liveState returns what the successor needs to know, and the sockets of the connections.

@@ -75,8 +75,10 @@ type Options struct {
 	added   *added        // KEKs that administrators added in this run
 	trust   trust         // in the recipients of a store that is opened
 
-	lazily bool              // verify a small store as a large one
-	step   func(name string) // told of the steps of a migration
+	lazily bool // verify a small store as a large one
+
+	quickPINs bool              // new verifiers cost as little as a stored one may, for tests of other things
+	step      func(name string) // told of the steps of a migration
 }
 
 // Store is an open store. It is safe for concurrent use.

@@ -74,7 +74,7 @@ func (p program) run(t *testing.T, kinds []harness.Interruption, rounds int) {
 	t.Logf("set up in %v", time.Since(began).Round(time.Millisecond))
 	known := s.logins()
 	for _, kind := range kinds {
-		if p.plannedOnly && !kind.Planned {
+		if !p.goesThrough(kind) {
 			continue
 		}
 		n := rounds

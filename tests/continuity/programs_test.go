@@ -16,27 +16,35 @@ type program struct {
 	// parts says that it hands the data of one operation over in several calls. What was
 	// under way when the daemon ended unplanned may then fail.
 	parts bool
-	// plannedOnly is for what does not use our library.
-	plannedOnly bool
-	start       func(*stage) []operation
+	// copies says that it signs with a copy of the key, which it makes as an object of its
+	// session. That goes with a daemon that ends unplanned.
+	copies bool
+	// stock says that it does not use our library, and notices all but a planned restart.
+	stock bool
+	start func(*stage) []operation
+}
+
+// goesThrough reports whether a program goes on after an interruption.
+func (p program) goesThrough(kind harness.Interruption) bool {
+	return kind.Planned || !p.stock && (!p.copies || kind.SameProcess)
 }
 
 var programs = []program{
 	{name: "ssh-agent", start: sshAgent},
 	{name: "nginx", start: nginx},
-	{name: "nginx-provider", start: nginxProvider},
+	{name: "nginx-provider", copies: true, start: nginxProvider},
 	{name: "apache-prefork", start: func(s *stage) []operation { return apache(s, "prefork") }},
 	{name: "apache-event", start: func(s *stage) []operation { return apache(s, "event") }},
 	{name: "stunnel", start: stunnel},
 	{name: "openssl", start: openssl},
-	{name: "openssl-provider", start: opensslProvider},
+	{name: "openssl-provider", copies: true, start: opensslProvider},
 	{name: "gnutls-serv", start: gnutlsServ},
-	{name: "nss-selfserv", start: selfserv},
+	{name: "nss-selfserv", copies: true, start: selfserv},
 	{name: "java", parts: true, start: java},
 	{name: "crypto11", start: crypto11},
 	{name: "pykcs11", start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
 	{name: "pkcs11js", start: pkcs11js},
-	{name: "p11-kit-client", plannedOnly: true, start: p11kitClient},
+	{name: "p11-kit-client", stock: true, start: p11kitClient},
 }
 
 // ecKey makes a key for the programs that need nothing but one.
@@ -162,8 +170,11 @@ func gnutlsServ(s *stage) []operation {
 
 // selfserv is the server of NSS.
 func selfserv(s *stage) []operation {
-	s.run(`printf %s "$PIN" >pin`)
-	s.page("nss", "", "Load the module", "Keys and certificates")
+	script, err := harness.Page("nss", "Load the module", "Keys and certificates")
+	require.NoError(s.t, err)
+	// The clients of the test want a name in the certificate that curl does not need.
+	script = strings.ReplaceAll(script, "-in $name.csr", "-in $name.csr -extfile <(echo subjectAltName=DNS:$name)")
+	s.run(`printf %s "$PIN" >pin` + "\n" + script)
 	s.serve("exec selfserv -d sql:nssdb -f pin -n Card:localhost -p $PORT")
 	return s.handshakes("ca.pem", rsaKind...)
 }

@@ -69,6 +69,9 @@ func newStage(t *testing.T) *stage {
 	} {
 		s.env[name] = value
 	}
+	if folder := os.Getenv("CONTINUITY_TRACE"); folder != "" {
+		s.env["VTOKEN_TRACE"] = filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", "-"))
+	}
 	return s
 }
 

@@ -9,10 +9,11 @@ import (
 // Interruption is a way in which applications lose the daemon for a while. When Do returns,
 // the daemon is back and has said that it is ready.
 type Interruption struct {
-	Name    string
-	Planned bool // the daemon hands its state over, and not even a stock p11-kit client notices
-	Lasting bool // Do itself takes seconds
-	Do      func(*Daemon) error
+	Name        string
+	Planned     bool // the daemon hands its state over, and not even a stock p11-kit client notices
+	SameProcess bool // the daemon stays as it is
+	Lasting     bool // Do itself takes seconds
+	Do          func(*Daemon) error
 }
 
 // AwayFor is how long there is no daemon in the interruption of that name.
@@ -24,7 +25,7 @@ func Interruptions(freeze time.Duration) []Interruption {
 		{Name: "killed", Do: func(d *Daemon) error { return d.again(d.Kill, 0) }},
 		{Name: "stopped", Do: func(d *Daemon) error { return d.again(d.Stop, 0) }},
 		{Name: "away", Lasting: true, Do: func(d *Daemon) error { return d.again(d.Kill, AwayFor) }},
-		{Name: "frozen", Lasting: true, Do: func(d *Daemon) error { return d.freeze(freeze) }},
+		{Name: "frozen", SameProcess: true, Lasting: true, Do: func(d *Daemon) error { return d.freeze(freeze) }},
 	}
 	if plannedRestarts {
 		list = append(list, Interruption{Name: "planned", Planned: true, Do: (*Daemon).Restart})
