@@ -1,0 +1,21 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRecordsFromTheFirstStartOn: the folder of the sockets need not exist when a daemon starts
+// for the first time, and logins are kept from then on.
+func TestRecordsFromTheFirstStartOn(t *testing.T) {
+	var warned bytes.Buffer
+	path := filepath.Join(t.TempDir(), "run", "p11.sock")
+	r := newResumption(socket{path: path, mode: 0o600, dir: 0o700}, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)))
+	require.Empty(t, warned.String())
+	require.NotNil(t, r.records)
+	require.DirExists(t, path+".logins")
+}
