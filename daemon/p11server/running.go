@@ -84,10 +84,6 @@ func (s *Server) Applications() []Running {
 	return list
 }
 
-// IsFreezing reports whether the server is frozen, or is about to be: what is changed now may
-// be missing in what a successor goes on with.
-func (s *Server) IsFreezing() bool { return s.freezing.Load() }
-
 // timeOf is the time of a conn.used.
 func timeOf(used int64) time.Time {
 	if used == 0 {
