@@ -123,7 +123,8 @@ func (d *daemon) newHTTP(core *provisioning.Service) error {
 		Limits: d.rates, URL: d.publicURL, Issuer: d.issuer(),
 	}
 	d.apis = &apis{core: core, kit: kit, info: native.Info{
-		Version: version.String(), StartedAt: time.Now(),
+		Version: version.String(), StartedAt: d.startedAt,
+		Restart: d.askForRestart, RestartProblem: d.restartProblem,
 		P11Socket: d.sockets.p11Path(), AdminSocket: d.sockets.adminPath(), DataDir: d.cfg.DataDir, Store: d.store.ID(),
 		API: d.publicURL, AllDialects: all.Descriptions(),
 		Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(),

@@ -27,6 +27,7 @@ import (
 	"vtoken/vtoken"
 	"vtoken/vtoken/meter"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 	"vtoken/vtoken/version"
 )
 
@@ -66,6 +67,11 @@ type daemon struct {
 	turns   *turns.Queue // of slow work
 	users   *users
 	failed  chan error // what ended a server that should have gone on
+	core    *provisioning.Service
+
+	startedAt time.Time
+	restarts  chan struct{}          // asks for a planned restart
+	restarted atomic.Pointer[string] // why the last one did not happen
 }
 
 // start opens the store and starts all servers. If it fails, it has undone everything.
@@ -87,8 +93,17 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err != nil {
 		return nil, err
 	}
+	before, connections, err := takeOver(passed)
+	if err != nil {
+		log.Error("the state of the daemon before is lost; applications go on by their tickets", "error", err)
+	}
+	var root secret.Bytes
+	if before != nil {
+		root = before.Root
+		defer root.Wipe()
+	}
 	store, err := keystore.Open(ctx, known.expect(keystore.Options{
-		Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log.Logger, Committed: counts.Store.Committed,
+		Root: root, Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log.Logger, Committed: counts.Store.Committed,
 		Tampered: changed.Note,
 	}))
 	if err != nil {
@@ -100,7 +115,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		log.Warn("freed memory of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
 	d := &daemon{
-		log: log, store: store, cfg: cfg, admins: admins, metrics: counts, failed: make(chan error, 8),
+		log: log, store: store, cfg: cfg, admins: admins, metrics: counts, failed: make(chan error, 8), restarts: make(chan struct{}, 1), startedAt: time.Now(),
 		rates:   httpkit.NewLimits(ratesOf(cfg), nil),
 		sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0),
 	}
@@ -128,6 +143,15 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err != nil {
 		return nil, err
 	}
+	if before != nil {
+		if err := d.restoreEngine(before); err != nil {
+			return nil, err
+		}
+	}
+	p11, _ := unixSockets(cfg)
+	if err := p11.makeFolder(); err != nil {
+		return nil, err
+	}
 	d.resumption = newResumption(cfg.P11Socket, store, d.engine, log.Logger)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
@@ -141,9 +165,13 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
 	}
+	d.core = core
+	if before != nil {
+		d.restore(before, connections)
+	}
 	go d.warm(ctx, core)
 	go d.sweepKeys(ctx, core)
-	return d, d.listen(core, passed)
+	return d, d.listen(passed, before)
 }
 
 // wait blocks for the duration, or until one of the contexts ends.
@@ -200,9 +228,12 @@ func (d *daemon) applications() observe.Applications {
 
 // listen makes all listeners, and then serves on them, so that a daemon that cannot have all
 // its sockets answers on none.
-func (d *daemon) listen(core *provisioning.Service, passed service.Received) (err error) {
+func (d *daemon) listen(passed service.Received, before *handedOver) (err error) {
 	if d.sockets, err = openSockets(d.cfg, passed, d.log.Logger); err != nil {
 		return err
+	}
+	if before != nil {
+		d.sockets.adopt(before.Own)
 	}
 	defer func() {
 		if err != nil {
@@ -220,7 +251,7 @@ func (d *daemon) listen(core *provisioning.Service, passed service.Received) (er
 		d.cert.Store(cert)
 		d.publicURL = publicURL(d.cfg.APIURL, d.sockets.api[0].Addr())
 	}
-	if err := d.newHTTP(core); err != nil {
+	if err := d.newHTTP(d.core); err != nil {
 		return err
 	}
 	if err := d.listenMetrics(); err != nil {
@@ -229,13 +260,57 @@ func (d *daemon) listen(core *provisioning.Service, passed service.Received) (er
 	for _, l := range d.sockets.p11 {
 		d.serve(l, d.p11.Serve)
 	}
+	d.serveHTTP()
+	return nil
+}
+
+// serveHTTP serves the APIs.
+func (d *daemon) serveHTTP() {
 	for _, l := range d.sockets.admin {
 		d.serve(d.limited.admins(l), d.http.Serve)
 	}
 	for _, l := range d.sockets.api {
 		d.serve(d.secured(l), d.http.Serve)
 	}
+}
+
+// pauseHTTP finishes the requests that the APIs have, and takes no new ones.
+func (d *daemon) pauseHTTP(ctx context.Context) error {
+	if err := d.http.Shutdown(ctx); err != nil {
+		return fmt.Errorf("a request to the API takes too long, so the daemon goes on: %w", errors.Join(err, d.http.Close()))
+	}
+	if d.scrape != nil {
+		d.warn("stopping the metrics", d.scrape.Close())
+	}
 	return nil
+}
+
+// resumeHTTP serves the APIs again, on the sockets that were kept.
+func (d *daemon) resumeHTTP(kept keptSockets) (err error) {
+	own := d.sockets.own()
+	for name, list := range map[string]*[]net.Listener{adminName: &d.sockets.admin, apiName: &d.sockets.api} {
+		*list = nil
+		for _, f := range kept[name] {
+			l, failed := net.FileListener(f)
+			if failed != nil {
+				err = errors.Join(err, fmt.Errorf("listening again on %s: %w", name, failed))
+				continue
+			}
+			*list = append(*list, l)
+		}
+	}
+	for _, f := range kept {
+		closeAll(f)
+	}
+	d.sockets.adopt(own)
+	if failed := d.newHTTP(d.core); failed != nil {
+		return errors.Join(err, failed)
+	}
+	if failed := d.listenMetrics(); failed != nil {
+		err = errors.Join(err, failed)
+	}
+	d.serveHTTP()
+	return err
 }
 
 // serve runs one server until its listener is closed.
@@ -259,12 +334,27 @@ func (d *daemon) readyLine() string {
 // wait returns after ctx ended or a server failed, and everything has stopped.
 func (d *daemon) wait(ctx context.Context, manager service.Manager) error {
 	var err error
-	select {
-	case <-ctx.Done():
-		d.log.Info("stopping")
-	case err = <-d.failed:
+	for stops := false; !stops; {
+		select {
+		case <-ctx.Done():
+			d.log.Info("stopping")
+			stops = true
+		case err = <-d.failed:
+			stops = true
+		case <-d.restarts:
+			problem := d.become(ctx).Error()
+			d.restarted.Store(&problem)
+			d.log.Error("the daemon was not restarted, and goes on", "error", problem)
+		}
 	}
 	d.warn("telling the service manager that the daemon stops", manager.Stopping())
+	if err == nil && manager.Present() {
+		if failed := d.leave(manager); failed == nil {
+			return nil
+		} else {
+			d.log.Warn("applications go on by their tickets, because the state cannot be handed over", "error", failed)
+		}
+	}
 	d.stop()
 	return err
 }
@@ -295,6 +385,11 @@ func (d *daemon) stop() {
 	d.sweeper.Stop()
 	d.changed.Stop()
 	d.serving.Wait()
+	d.closeStore()
+}
+
+// closeStore closes the audit log and the store.
+func (d *daemon) closeStore() {
 	if d.audit != nil {
 		d.warn("closing the audit log", d.audit.Close())
 	}

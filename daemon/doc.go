@@ -14,8 +14,20 @@
 //
 //	vtokend ready: p11=PATH admin=PATH [api=URL]
 //
-// and tells the service manager (sd_notify). It stops on SIGTERM and SIGINT
+// and tells the service manager (package daemon/service). It stops on SIGTERM and SIGINT
 // within 5 seconds. The log goes to standard error.
+//
+// Listening sockets that the service manager passes (FileDescriptorName= p11, admin and api)
+// are used instead of making them (sockets.go). Their files, modes and owners are left alone.
+//
+// # Another configuration
+//
+// On SIGHUP the daemon reads its configuration again (reload.go). First it does what can fail:
+// it checks the configuration, reads certificates, finds the group, makes the dialects, and
+// reserves the lines of the audit log. Then it applies all of it, which cannot fail. So a
+// configuration that is wrong changes nothing. Connections and sessions go on. No SIGHUP ends
+// the daemon, not even one that comes while it starts: main ignores them first, and the ones
+// that come while the store is opened are one reload when the daemon is ready.
 //
 // # Secrets in memory
 //

@@ -24,8 +24,8 @@ type socket struct {
 // sets its group and mode, so that nobody else can open it before. It replaces a socket that a
 // killed daemon left behind, but not one with a listener.
 func (s socket) listen() (*net.UnixListener, error) {
-	if err := os.MkdirAll(filepath.Dir(s.path), s.dir); err != nil {
-		return nil, fmt.Errorf("making the folder of socket %s: %w", s.path, err)
+	if err := s.makeFolder(); err != nil {
+		return nil, err
 	}
 	if err := removeStale(s.path); err != nil {
 		return nil, err
@@ -93,4 +93,12 @@ func removeStale(path string) error {
 		return fmt.Errorf("finding out whether anybody listens on %s: %w", path, err)
 	}
 	return os.Remove(path)
+}
+
+// makeFolder makes the folder of the socket.
+func (s socket) makeFolder() error {
+	if err := os.MkdirAll(filepath.Dir(s.path), s.dir); err != nil {
+		return fmt.Errorf("making the folder of socket %s: %w", s.path, err)
+	}
+	return nil
 }

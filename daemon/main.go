@@ -78,6 +78,10 @@ func run(ctx context.Context, args []string, hangups <-chan os.Signal, stdout, s
 		fmt.Fprintf(stderr, "vtokend: %v\nTry `vtokend --help`.\n", err)
 		return exitUsage
 	}
+	if os.Getenv(checkVariable) != "" {
+		fmt.Fprintln(stdout, stateFormat())
+		return exitOK
+	}
 	log, manager := newLogs(cfg, stderr), service.NewManager(os.Getenv)
 	d, err := start(ctx, cfg, passed, log)
 	reportStart(cfg.MetricsFile, err, log.Logger)
@@ -86,6 +90,7 @@ func run(ctx context.Context, args []string, hangups <-chan os.Signal, stdout, s
 		return exitStatus(err)
 	}
 	fmt.Fprintln(stdout, d.readyLine())
+	d.warn("telling the service manager that the daemon has taken what was left", forgetLeft(manager))
 	d.warn("telling the service manager that the daemon is ready", manager.Ready(""))
 	go d.reloadOn(ctx, hangups, load, manager)
 	if err := d.wait(ctx, manager); err != nil {

@@ -16,7 +16,9 @@ import (
 
 // reloadOn reads the configuration again at each hang-up, until ctx ends. Hang-ups that come
 // meanwhile are one more.
-func (d *daemon) reloadOn(ctx context.Context, hangups <-chan os.Signal, load func() (config.Config, error), manager service.Manager) {
+func (d *daemon) reloadOn(
+	ctx context.Context, hangups <-chan os.Signal, load func() (config.Config, error), manager service.Manager,
+) {
 	for {
 		select {
 		case <-ctx.Done():

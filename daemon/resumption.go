@@ -71,15 +71,23 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 		r.log.Warn("an application has to log in again: its record cannot be read", "uid", peer.UID, "pid", peer.PID, "error", err)
 	}
 	client := r.engine.Connect(peer)
+	return p11server.Admission{
+		Client: r.keep(client, a), Resume: resumer(client, found.Logins), Resumed: err == nil,
+	}, nil
+}
+
+// keep has the record of an application follow its logins.
+func (r *resumption) keep(client *vtoken.Client, a resume.Application) p11server.Client {
+	if r.records == nil {
+		return client
+	}
 	client.OnLogins(func(logins []vtoken.Login) {
 		if err := r.records.Keep(a, logins); err != nil {
-			r.log.Warn("an application will have to log in again after a crash of the daemon", "uid", peer.UID, "pid", peer.PID, "error", err)
+			r.log.Warn("an application will have to log in again after a crash of the daemon",
+				"uid", a.Process.UID, "pid", a.Process.PID, "error", err)
 		}
 	})
-	return p11server.Admission{
-		Client: &application{Client: client, ended: func() { r.ended(a) }},
-		Resume: resumer(client, found.Logins), Resumed: err == nil,
-	}, nil
+	return &application{Client: client, about: a, ended: func() { r.ended(a) }}
 }
 
 // ended forgets the record of an application that ended.
@@ -95,6 +103,7 @@ func (r *resumption) ended(a resume.Application) {
 // application is an application with a record.
 type application struct {
 	*vtoken.Client
+	about resume.Application
 	ended func()
 }
 

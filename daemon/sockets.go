@@ -27,8 +27,9 @@ const (
 // limits, so that they can be handed on.
 type sockets struct {
 	p11, admin, api []net.Listener
-	// ownAdmin is whether the daemon made the admin socket, and so sets its group and mode.
-	ownAdmin bool
+	// These are whether the daemon made that socket, and so sets the group and mode of a Unix
+	// socket.
+	ownP11, ownAdmin, ownAPI bool
 }
 
 // openSockets takes the sockets that were passed, and makes those that were not. A Unix socket
@@ -50,11 +51,12 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 		return s, err
 	}
 	if names := passed.Names(); len(names) > 0 {
-		log.Warn("closing descriptors of the service manager that have no use here; name sockets p11, admin or api (FileDescriptorName=)", "names", names)
+		log.Warn("closing descriptors of the service manager that have no use here; "+
+			"name sockets p11, admin or api (FileDescriptorName=)", "names", names)
 		passed.Close()
 	}
 	p11, admin := unixSockets(cfg)
-	if s.p11, _, err = p11.beside(s.p11); err != nil {
+	if s.p11, s.ownP11, err = p11.beside(s.p11); err != nil {
 		return s, err
 	}
 	if s.admin, s.ownAdmin, err = admin.beside(s.admin); err != nil {
@@ -65,13 +67,14 @@ func openSockets(cfg config.Config, passed service.Received, log *slog.Logger) (
 	}
 	switch {
 	case len(s.api) > 0 && cfg.APIListen != "":
-		log.Info("serving the API on the socket of the service manager, and not on --api-listen", "address", s.api[0].Addr().String())
+		log.Info("serving the API on a socket that was passed on, and not on --api-listen",
+			"address", s.api[0].Addr().String())
 	case len(s.api) == 0 && cfg.APIListen != "":
 		l, err := net.Listen("tcp", cfg.APIListen)
 		if err != nil {
 			return s, fmt.Errorf("listening for the API: %w", err)
 		}
-		s.api = append(s.api, l)
+		s.api, s.ownAPI = append(s.api, l), true
 	}
 	return s, nil
 }
@@ -116,7 +119,8 @@ func (s sockets) checkAdmin(cfg config.Config, log *slog.Logger) {
 	}
 	const readWrite fs.FileMode = 0o060
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && (int(owner.Gid) != gid || info.Mode()&readWrite != readWrite) {
-		log.Warn("the group of --admin-group may not open the admin socket, which the service manager made; set SocketGroup= and SocketMode=0660 in its unit (systemctl edit vtokend-admin.socket)",
+		log.Warn("the group of --admin-group may not open the admin socket, which the service manager made; "+
+			"set SocketGroup= and SocketMode=0660 in its unit (systemctl edit vtokend-admin.socket)",
 			"group", cfg.AdminGroup, "socket", s.adminPath())
 	}
 }
@@ -147,4 +151,63 @@ func (s sockets) apiURLs() string {
 		urls = append(urls, "https://"+l.Addr().String())
 	}
 	return strings.Join(urls, ",")
+}
+
+// keptSockets are duplicates of the listeners, for a successor or for this daemon if there is
+// none after all.
+type keptSockets map[string][]*os.File
+
+// keep duplicates the listeners. Closing a listener does not remove its file any more.
+func (s *sockets) keep() (keptSockets, error) {
+	kept := keptSockets{}
+	for name, list := range map[string][]net.Listener{p11Name: s.p11, adminName: s.admin, apiName: s.api} {
+		for _, l := range list {
+			if u, ok := l.(*net.UnixListener); ok {
+				u.SetUnlinkOnClose(false)
+			}
+			file, err := l.(interface{ File() (*os.File, error) }).File()
+			if err != nil {
+				return nil, fmt.Errorf("hand the socket %v over: %w", l.Addr(), err)
+			}
+			kept[name] = append(kept[name], file)
+		}
+	}
+	return kept, nil
+}
+
+// named returns the sockets by their names.
+func (k keptSockets) named() (list []service.Named) {
+	for name, files := range k {
+		for _, f := range files {
+			list = append(list, service.Named{Name: name, File: f})
+		}
+	}
+	return list
+}
+
+// own are the names of the sockets that the daemon made.
+func (s *sockets) own() (names []string) {
+	if s.ownP11 {
+		names = append(names, p11Name)
+	}
+	if s.ownAdmin {
+		names = append(names, adminName)
+	}
+	if s.ownAPI {
+		names = append(names, apiName)
+	}
+	return names
+}
+
+// adopt makes the sockets of a daemon before this one's own: their files go with them.
+func (s *sockets) adopt(own []string) {
+	s.ownP11, s.ownAdmin = slices.Contains(own, p11Name), slices.Contains(own, adminName)
+	s.ownAPI = slices.Contains(own, apiName)
+	for list, mine := range map[*[]net.Listener]bool{&s.p11: s.ownP11, &s.admin: s.ownAdmin} {
+		for _, l := range *list {
+			if u, ok := l.(*net.UnixListener); ok {
+				u.SetUnlinkOnClose(mine)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -302,6 +303,43 @@ func TestWatch(t *testing.T) {
 	update(t, s, func(tx *Tx) error { return tx.DeleteToken(tok.ID) })
 	want := []string{"token label", "object 1 one 0", "token new", "object gone 1", "token gone"}
 	require.Equal(t, want, got, "told %q, want %q", got, want)
+}
+
+// A PIN costs an attacker what it should.
+func TestPINCosts(t *testing.T) {
+	o := options(tempDir(t))
+	o.quickPINs = false
+	s := openWith(t, o)
+	defer closeStore(t, s)
+	for cost, bound := range map[pinCost]secret.Bytes{
+		{passes: 2, memory: 19 << 10, lanes: 1}: nil,
+		{passes: 3, memory: 64 << 10, lanes: 1}: make(secret.Bytes, 32),
+	} {
+		token := record.TokenID(newRandomID())
+		verifier, err := s.HashPIN(token, pin.User, secret.Bytes("1234"), bound)
+		require.NoError(t, err)
+		v, err := parseVerifier(verifier)
+		require.NoError(t, err)
+		require.Equal(t, cost, v.cost)
+		require.Equal(t, bound != nil, v.bound != nil)
+		right, _, err := s.CheckPIN(token, pin.User, verifier, secret.Bytes("1234"))
+		require.True(t, right || bound != nil, "%v", err)
+		for _, wrong := range []pinCost{{0, 8 << 10, 1}, {1, 8<<10 - 1, 1}, {1, 8 << 10, 0}, {17, 8 << 10, 1}, {1, 256<<10 + 1, 1}, {1, 8 << 10, 9}} {
+			changed := slices.Clone(verifier)
+			binary.BigEndian.PutUint32(changed[1:], wrong.passes)
+			binary.BigEndian.PutUint32(changed[5:], wrong.memory)
+			changed[9] = wrong.lanes
+			_, err := parseVerifier(changed)
+			require.ErrorIs(t, err, errVerifier, "%v", wrong)
+		}
+		for _, allowed := range []pinCost{pinCostMin, pinCostMax} {
+			require.True(t, allowed.valid())
+		}
+		_, err = parseVerifier(append(slices.Clone(verifier), 0))
+		require.ErrorIs(t, err, errVerifier)
+		_, err = parseVerifier(append([]byte{4}, verifier[1:]...))
+		require.ErrorIs(t, err, errVerifier)
+	}
 }
 
 func TestPINs(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
+	"vtoken/vtoken/secret"
 )
 
 // rootKeys are the root keys that this run knows: the present one, which seals,
@@ -95,3 +96,7 @@ func (s *Store) unlockOld(r kv.Reader) error {
 	s.root.add(old)
 	return nil
 }
+
+// RootKey returns a copy of the root key, for the daemon's successor ([Options].Root). The
+// caller wipes it.
+func (s *Store) RootKey() secret.Bytes { return s.root.sealing().Raw() }

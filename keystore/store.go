@@ -18,6 +18,7 @@ import (
 	"vtoken/keystore/kv"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
+	"vtoken/vtoken/secret"
 )
 
 // Options are what [Open] needs.
@@ -30,6 +31,9 @@ type Options struct {
 	// The store uses a URI that reaches beyond the data folder and the machine's TPM
 	// (kek.Reach) only if it is one of these, even if the store names others.
 	KEKs []string
+	// Root is the root key, from the daemon whose place this one takes (Store.RootKey); nil
+	// asks a KEK for it. The caller wipes it.
+	Root secret.Bytes
 	// Providers opens KEK URIs by scheme.
 	Providers map[string]kek.OpenFunc
 	// Log gets what an administrator needs to know about the store's files and KEKs; nil
@@ -71,8 +75,10 @@ type Options struct {
 	added   *added        // KEKs that administrators added in this run
 	trust   trust         // in the recipients of a store that is opened
 
-	lazily bool              // verify a small store as a large one
-	step   func(name string) // told of the steps of a migration
+	lazily bool // verify a small store as a large one
+
+	quickPINs bool              // new verifiers cost as little as a stored one may, for tests of other things
+	step      func(name string) // told of the steps of a migration
 }
 
 // Store is an open store. It is safe for concurrent use.

@@ -32,7 +32,7 @@ var (
 )
 
 func options(dir string) Options {
-	return Options{Dir: dir, Providers: all.Providers(), LookupUser: func(uid uint32) (string, error) {
+	return Options{Dir: dir, Providers: all.Providers(), quickPINs: true, LookupUser: func(uid uint32) (string, error) {
 		if uid == 1000 {
 			return "alice", nil
 		}

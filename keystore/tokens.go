@@ -108,6 +108,9 @@ func newSerial() string {
 // the secrets that are there are sealed to it; where there are some that the old
 // one opens, it is refused.
 func (tx *Tx) PutToken(t *record.Token) error {
+	if tx.w == nil {
+		return errReadOnly
+	}
 	id, err := parseID("token", t.ID)
 	if err != nil {
 		return err

@@ -44,11 +44,12 @@
 //
 // A forked child has the memory of its parent and one thread, so the Go runtime
 // in it is dead. The front knows a child by a page that the kernel wipes on fork.
-// There it closes the inherited socket without writing to it, since two processes would
+// There it closes the inherited sockets without writing to them, since two processes would
 // mix their frames, and answers CKR_CRYPTOKI_NOT_INITIALIZED as PKCS#11 asks. When the
 // child calls C_Initialize, the front copies the library's own file into memory, loads
 // that copy as another library with a fresh Go runtime, and hands every call to it. The
-// pointers that the host got before the fork stay good. A child of a child gets
+// pointers that the host got before the fork stay good. To the daemon the child is
+// another application, with sessions and logins of its own. A child of a child gets
 // a copy of its own. A child that never calls C_Initialize pays nothing.
 //
 // The copy is made of the very file that was loaded. Its path, made absolute and free of
@@ -71,8 +72,9 @@
 //     and sent with the C_Sign that follows: should the daemon refuse it after
 //     all, C_Sign has its code.
 //   - Without a daemon C_Initialize succeeds and there are no slots, and calls that
-//     need one answer CKR_DEVICE_REMOVED. A daemon that comes later is found;
-//     sessions from before are CKR_SESSION_HANDLE_INVALID.
+//     need one answer CKR_DEVICE_REMOVED. A daemon that comes later is found. When
+//     the daemon is restarted, sessions and logins stay (package remote, "When the
+//     daemon is away").
 //   - The mutex callbacks of C_Initialize and the callback of C_OpenSession are
 //     never called: the library locks with the system's means, and has nothing to
 //     tell. Mutex callbacks without CKF_OS_LOCKING_OK are CKR_CANT_LOCK.

@@ -100,6 +100,9 @@ func (c *Client) Close() {
 	c.listener.Closed()
 }
 
+// Peer is the process of the application.
+func (c *Client) Peer() record.Peer { return c.peer }
+
 // actsFor returns the users that the process acts for, as of the last refresh.
 func (c *Client) actsFor() []*record.User {
 	if users := c.users.Load(); users != nil {

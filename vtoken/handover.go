@@ -41,6 +41,9 @@ type LoginState struct {
 	Role     uint8 // a pin.Role
 	Fresh    bool  // no key that asks for the PIN at each use was used
 	Verifier secret.Bytes
+	// Compared is a hash of the verifier that the PIN was compared with, which is another one
+	// if its holder has changed it since (Login.Verifier).
+	Compared []byte
 	// Bound is the key of a PIN-bound token, and PINMemory the hashes of its PINs.
 	Bound     secret.Bytes
 	PINMemory [2]secret.Bytes

@@ -58,8 +58,8 @@ func (w *world) save(old ...*vtoken.Client) func(e *vtoken.Engine) []*vtoken.Cli
 	}
 }
 
-// movingCase is an operation that begins and processes some data in one session, and what its end gives,
-// in the application that went on in the old engine and in the one that was restored.
+// movingCase is an operation that was begun in a session, and what its end gives, in the
+// application that went on in the old engine and in the one that was restored.
 type movingCase struct {
 	name   string
 	finish func(c *vtoken.Client) (result []byte, err error)
@@ -144,8 +144,8 @@ func (b *movingBench) addImported() {
 	}
 	for typ, n := range map[ck.KeyType]int{ck.CKK_DES: 8, ck.CKK_DES3: 24} {
 		k, err := b.c.CreateObject(b.h, ck.Template{
-			ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, typ), ck.Bytes(ck.CKA_VALUE, oddKey[:n]),
-			ck.Bool(ck.CKA_DECRYPT, true), ck.Bool(ck.CKA_VERIFY, true),
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, typ),
+			ck.Bytes(ck.CKA_VALUE, oddKey[:n]), ck.Bool(ck.CKA_DECRYPT, true), ck.Bool(ck.CKA_VERIFY, true),
 		})
 		require.NoError(b.t, err)
 		b.add(0, k)
@@ -191,9 +191,12 @@ func (b *movingBench) kinds() []movingKind {
 	}
 }
 
+// finishFunc finishes an operation with the rest of the data.
+type finishFunc func(c *vtoken.Client, h ck.SessionHandle, rest []byte) ([]byte, error)
+
 // cases adds the operation at two moments: just begun, and in the middle.
-func (b *movingBench) cases(what string, m ck.Mechanism, start func(h ck.SessionHandle) error, middle func(h ck.SessionHandle) error,
-	finish func(c *vtoken.Client, h ck.SessionHandle, rest []byte) ([]byte, error), check func(c *vtoken.Client, result []byte) error) bool {
+func (b *movingBench) cases(what string, m ck.Mechanism, start, middle func(h ck.SessionHandle) error,
+	finish finishFunc, check func(c *vtoken.Client, result []byte) error) bool {
 	h := b.session(b.c, rw)
 	if start(h) != nil {
 		require.NoError(b.t, b.c.CloseSession(h))
@@ -293,39 +296,31 @@ func (b *movingBench) beginVerify(d *mech.Descriptor, m ck.Mechanism, k benchKey
 		}, nil)
 }
 
-// ciphered finishes a cipher. out is what the middle put out.
-func ciphered(update, final func(c *vtoken.Client) func(h ck.SessionHandle, in []byte) ([]byte, error)) func(c *vtoken.Client, h ck.SessionHandle, rest []byte) ([]byte, error) {
-	return func(c *vtoken.Client, h ck.SessionHandle, rest []byte) ([]byte, error) {
-		out, err := update(c)(h, rest)
-		if err != nil {
-			return nil, err
-		}
-		last, err := final(c)(h, nil)
-		return append(out, last...), err
+// encryptRest finishes an encryption.
+func encryptRest(c *vtoken.Client, h ck.SessionHandle, rest []byte) ([]byte, error) {
+	out, err := dataOf(c.EncryptUpdate(h, rest, big64K))
+	if err != nil {
+		return nil, err
 	}
+	last, err := dataOf(c.EncryptFinal(h, big64K))
+	return append(out, last...), err
 }
 
-func encryptUpdate(c *vtoken.Client) func(h ck.SessionHandle, in []byte) ([]byte, error) {
-	return func(h ck.SessionHandle, in []byte) ([]byte, error) { return dataOf(c.EncryptUpdate(h, in, big64K)) }
-}
-
-func encryptFinal(c *vtoken.Client) func(h ck.SessionHandle, in []byte) ([]byte, error) {
-	return func(h ck.SessionHandle, _ []byte) ([]byte, error) { return dataOf(c.EncryptFinal(h, big64K)) }
-}
-
-func decryptUpdate(c *vtoken.Client) func(h ck.SessionHandle, in []byte) ([]byte, error) {
-	return func(h ck.SessionHandle, in []byte) ([]byte, error) { return dataOf(c.DecryptUpdate(h, in, big64K)) }
-}
-
-func decryptFinal(c *vtoken.Client) func(h ck.SessionHandle, in []byte) ([]byte, error) {
-	return func(h ck.SessionHandle, _ []byte) ([]byte, error) { return dataOf(c.DecryptFinal(h, big64K)) }
+// decryptRest finishes a decryption.
+func decryptRest(c *vtoken.Client, h ck.SessionHandle, rest []byte) ([]byte, error) {
+	out, err := dataOf(c.DecryptUpdate(h, rest, big64K))
+	if err != nil {
+		return nil, err
+	}
+	last, err := dataOf(c.DecryptFinal(h, big64K))
+	return append(out, last...), err
 }
 
 func (b *movingBench) beginEncrypt(d *mech.Descriptor, m ck.Mechanism, k benchKey) bool {
 	return b.cases("encryption", m,
 		func(h ck.SessionHandle) error { return b.c.EncryptInit(h, m, k.h) },
 		func(h ck.SessionHandle) error { return errorOf(b.c.EncryptUpdate(h, head, big64K)) },
-		ciphered(encryptUpdate, encryptFinal),
+		encryptRest,
 		func(c *vtoken.Client, enc []byte) error {
 			h := b.session(c, rw)
 			if err := c.DecryptInit(h, m, b.partner(k)); err != nil {
@@ -352,9 +347,9 @@ func (b *movingBench) beginDecrypt(d *mech.Descriptor, m ck.Mechanism, k benchKe
 		func(h ck.SessionHandle) error { return errorOf(b.c.DecryptUpdate(h, enc[:len(enc)-len(tail)], big64K)) },
 		func(c *vtoken.Client, h ck.SessionHandle, rest []byte) ([]byte, error) {
 			if len(rest) < len(movingData) {
-				return ciphered(decryptUpdate, decryptFinal)(c, h, enc[len(enc)-len(tail):])
+				return decryptRest(c, h, enc[len(enc)-len(tail):])
 			}
-			return ciphered(decryptUpdate, decryptFinal)(c, h, enc)
+			return decryptRest(c, h, enc)
 		}, nil)
 	if !begun {
 		return false
@@ -473,8 +468,10 @@ func (b *movingBench) beginMessageVerify(d *mech.Descriptor, m ck.Mechanism, k b
 
 // messageParameter is that of a message whose nonce has a counter.
 func messageParameter(m ck.MechanismType) *ck.MessageParams {
-	return &ck.MessageParams{Mechanism: m, Generator: ck.CKG_GENERATE_COUNTER, FixedBits: 32, DataLen: uint64(len(movingData)),
-		TagBits: 128, Nonce: []byte("twelve bytes"), Tag: make([]byte, 16)}
+	return &ck.MessageParams{
+		Mechanism: m, Generator: ck.CKG_GENERATE_COUNTER, FixedBits: 32, DataLen: uint64(len(movingData)),
+		TagBits: 128, Nonce: []byte("twelve bytes"), Tag: make([]byte, 16),
+	}
 }
 
 func (b *movingBench) beginMessageEncrypt(_ *mech.Descriptor, m ck.Mechanism, k benchKey) bool {

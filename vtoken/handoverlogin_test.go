@@ -300,7 +300,8 @@ func TestSearchGoesOn(t *testing.T) {
 func TestChargesGoOn(t *testing.T) {
 	w, a := metered(t, 64*mib)
 	old, h := w.loggedIn(rw)
-	gcm := ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: ck.GCMParams{IV: make([]byte, 12), IVBits: 96, AAD: make([]byte, mib), TagBits: 128}}
+	about := make([]byte, mib)
+	gcm := ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: ck.GCMParams{IV: about[:12], IVBits: 96, AAD: about, TagBits: 128}}
 	key := w.aes(old, h)
 	h2 := w.session(old, ro)
 	_, err := old.CreateObject(h2, data("large", string(bytes.Repeat([]byte("x"), mib/2)), public))
@@ -405,4 +406,49 @@ func TestSaveWhileCallsRun(t *testing.T) {
 	}
 	close(stop)
 	all.Wait()
+}
+
+// A short-lived process after a restart finds the PIN of an idle token remembered, and that of
+// a PIN-bound token only while somebody is logged in.
+func TestRightPINsGoOn(t *testing.T) {
+	for i, newWorld := range worlds {
+		w := newWorld(t)
+		c, _ := w.loggedIn(ro)
+		c.Close()
+		hashes := w.store.Hashes()
+		w.handOver()
+		w.handOver() // in which nobody used the token
+		w.loggedIn(ro)
+		require.Equal(t, hashes+i, w.store.Hashes(), worldNames[i])
+		require.NoError(t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Verifier = r.SOPIN.Verifier }))
+		w.handOver()
+		c, h := w.open(ro)
+		require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf(userPIN))))
+	}
+}
+
+// A login that went over can be resumed after a crash, like one that did not; one that was left
+// out cannot.
+func TestLoginsAreToldAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	old := w.connect(aliceUID)
+	var first, second []vtoken.Login
+	old.OnLogins(func(l []vtoken.Login) { first = l })
+	h := w.session(old, rw)
+	require.NoError(t, old.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.Len(t, first, 1)
+	require.NoError(t, old.SetPIN(h, pinOf(userPIN), pinOf("5678")))
+	c := w.handOver(old)[0]
+	c.OnLogins(func(l []vtoken.Login) { second = l })
+	require.Equal(t, first, second)
+
+	restore := w.save(c)
+	require.NoError(t, w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN.Failed = r.UserPIN.Policy.MaxTries }))
+	w.restart()
+	told := false
+	restore(w.engine)[0].OnLogins(func(l []vtoken.Login) {
+		told = true
+		require.Empty(t, l)
+	})
+	require.True(t, told)
 }

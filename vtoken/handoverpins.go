@@ -51,18 +51,8 @@ func (s PINState) clone() PINState {
 func (e *Engine) RestoreState(s EngineState) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case len(e.clients) > 0:
-		return fmt.Errorf("restore the state of the engine: %d applications are connected; restore it before the first", len(e.clients))
-	case len(s.PINKey) != len(e.pinKey) || len(s.StateKey) != len(e.stateKey):
-		return fmt.Errorf("restore the state of the engine: %w: keys of %d and %d bytes", ErrState, len(s.PINKey), len(s.StateKey))
-	case s.Handles >= maxHandle:
-		return fmt.Errorf("restore the state of the engine: %w: the handle %d", ErrState, s.Handles)
-	}
-	for _, one := range s.PINs {
-		if one.Token == "" || len(one.Wrong[0]) > maxWrongPINs || len(one.Wrong[1]) > maxWrongPINs {
-			return fmt.Errorf("restore the state of the engine: %w: the wrong PINs of token %.40q", ErrState, one.Token)
-		}
+	if err := e.checkState(s); err != nil {
+		return fmt.Errorf("restore the state of the engine: %w", err)
 	}
 	copy(e.pinKey[:], s.PINKey)
 	copy(e.stateKey[:], s.StateKey)
@@ -70,6 +60,24 @@ func (e *Engine) RestoreState(s EngineState) error {
 	e.pinStates = make(map[record.TokenID]PINState, len(s.PINs))
 	for _, one := range s.PINs {
 		e.pinStates[one.Token] = one.clone()
+	}
+	return nil
+}
+
+// checkState checks that the state can be taken up. e.mu is locked.
+func (e *Engine) checkState(s EngineState) error {
+	switch {
+	case len(e.clients) > 0:
+		return fmt.Errorf("%d applications are connected; restore it before the first", len(e.clients))
+	case len(s.PINKey) != len(e.pinKey) || len(s.StateKey) != len(e.stateKey):
+		return fmt.Errorf("%w: keys of %d and %d bytes", ErrState, len(s.PINKey), len(s.StateKey))
+	case s.Handles >= maxHandle:
+		return fmt.Errorf("%w: the handle %d", ErrState, s.Handles)
+	}
+	for _, one := range s.PINs {
+		if one.Token == "" || len(one.Wrong[0]) > maxWrongPINs || len(one.Wrong[1]) > maxWrongPINs {
+			return fmt.Errorf("%w: the wrong PINs of token %.40q", ErrState, one.Token)
+		}
 	}
 	return nil
 }

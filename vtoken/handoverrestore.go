@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,6 +47,7 @@ func badClientState(format string, args ...any) error {
 }
 
 func (c *Client) restore(s ClientState) error {
+	c.logins.changed() // those that are left out, too
 	if err := c.restoreSlots(s); err != nil {
 		return err
 	}
@@ -167,6 +169,8 @@ func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 	switch {
 	case role != pin.User && role != pin.SO, role == pin.SO && len(a.sessions) > a.writable:
 		return badClientState("a login of role %d", state.Role)
+	case len(state.Compared) != sha256.Size:
+		return badClientState("a login with a hash of %d bytes", len(state.Compared))
 	case len(a.sessions) == 0: // closed meanwhile
 		return nil
 	}
@@ -181,10 +185,11 @@ func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 		c.leaveOut("the login of the %v in slot %d: the key of the PIN-bound token is not there", role, t.slot)
 		return nil
 	}
-	l := &login{role: role}
+	l := &login{role: role, verifier: [sha256.Size]byte(state.Compared)}
 	l.fresh.Store(state.Fresh)
 	t.secrets.restoreLogin(state)
 	a.login.Store(l)
+	c.logins.changed()
 	if role == pin.User {
 		t.mu.Lock()
 		t.userLogins++

@@ -37,7 +37,8 @@ var kindNames = [kinds]string{
 // The caller wipes the state.
 func (c *Client) Save() (ClientState, error) {
 	c.mu.RLock()
-	sessions := slices.SortedFunc(maps.Values(c.sessions), func(a, b *session) int { return cmp.Compare(a.handle, b.handle) })
+	byHandle := func(a, b *session) int { return cmp.Compare(a.handle, b.handle) }
+	sessions := slices.SortedFunc(maps.Values(c.sessions), byHandle)
 	c.mu.RUnlock()
 	for _, s := range sessions {
 		s.mu.Lock()
@@ -52,7 +53,7 @@ func (c *Client) Save() (ClientState, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if c.closed {
-		return ClientState{}, ck.Errorf(ck.CKR_CRYPTOKI_NOT_INITIALIZED, "save the state of an application that has ended")
+		return ClientState{}, ck.Errorf(ck.CKR_CRYPTOKI_NOT_INITIALIZED, "save the state of an ended application")
 	}
 	state.Seen = slices.Sorted(maps.Keys(c.seen))
 	byID := func(a, b *attachment) int { return cmp.Compare(a.id, b.id) }
@@ -91,7 +92,10 @@ func (a *attachment) saveLogin() *LoginState {
 		return nil
 	}
 	rec := a.token.record()
-	state := &LoginState{Role: uint8(l.role), Fresh: l.fresh.Load(), Verifier: slices.Clone(rec.PIN(l.role).Verifier)}
+	state := &LoginState{
+		Role: uint8(l.role), Fresh: l.fresh.Load(),
+		Verifier: slices.Clone(rec.PIN(l.role).Verifier), Compared: l.verifier[:],
+	}
 	if !rec.PINBound {
 		return state
 	}

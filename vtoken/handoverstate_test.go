@@ -130,6 +130,7 @@ func TestImpossibleStates(t *testing.T) {
 		"large session handle":    func(s *vtoken.ClientState) { session(s).Handle = 1<<64 - 1 },
 		"two sessions":            func(s *vtoken.ClientState) { first(s).Sessions[1].Handle = session(s).Handle },
 		"unknown role":            func(s *vtoken.ClientState) { first(s).Login.Role = 2 },
+		"login without a hash":    func(s *vtoken.ClientState) { first(s).Login.Compared = nil },
 		"SO with a ro session":    func(s *vtoken.ClientState) { first(s).Login.Role = 1 },
 		"object of the token":     func(s *vtoken.ClientState) { session(s).Objects[0].Handle = 7 },
 		"two objects":             func(s *vtoken.ClientState) { session(s).Objects[1].Handle = session(s).Objects[0].Handle },

@@ -135,7 +135,7 @@ func (w *twins) step() {
 }
 
 // call makes the chosen call of application i.
-func (w *twins) call(c *vtoken.Client, i int, h ck.SessionHandle, in []byte, buf ck.Buffer, choice uint64) (name string, out ck.Output, err error) {
+func (w *twins) call(c *vtoken.Client, i int, h ck.SessionHandle, in []byte, buf ck.Buffer, choice uint64) (string, ck.Output, error) {
 	iv := ck.RawParameter("sixteen bytes iv")
 	ciphers := []ck.Mechanism{
 		{Type: ck.CKM_AES_CBC, Parameter: iv}, {Type: ck.CKM_AES_CBC_PAD, Parameter: iv}, {Type: ck.CKM_AES_ECB},
@@ -205,6 +205,6 @@ func (w *twins) call(c *vtoken.Client, i int, h ck.SessionHandle, in []byte, buf
 		{"Login", func() (ck.Output, error) { return only(c.Login(h, ck.CKU_USER, pinOf(userPIN))) }},
 	}
 	one := calls[choice%uint64(len(calls))]
-	out, err = one.call()
+	out, err := one.call()
 	return one.name, out, err
 }

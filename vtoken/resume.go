@@ -51,8 +51,12 @@ func (t *loginTeller) stop()    { t.over.Store(true) }
 // OnLogins sets the function that is told of all logins of the application when one of them
 // has begun or ended, before the call that did it returns. It is set once, before all other
 // calls. told wipes the keys in the list. It is called under a lock, so it does not call the
-// client. It does not hear of the end of logins in Close.
-func (c *Client) OnLogins(told func([]Login)) { c.logins.to = told }
+// client. It does not hear of the end of logins in Close. Of the logins of an application that
+// was restored (Engine.Restore) it is told at once.
+func (c *Client) OnLogins(told func([]Login)) {
+	c.logins.to = told
+	c.tellLogins()
+}
 
 // tellLogins tells of the logins, if they have changed. c.mu is not locked.
 func (c *Client) tellLogins() {

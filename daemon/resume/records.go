@@ -50,6 +50,14 @@ func NewApplication(id ID, p peer.Process, ticket secret.Bytes) (Application, er
 	return Application{ID: id, Process: p, ticket: sha256.Sum256(ticket), public: public}, nil
 }
 
+// Restored returns the application that a daemon before knew.
+func Restored(id ID, p peer.Process, ticket [sha256.Size]byte, public []byte) Application {
+	return Application{ID: id, Process: p, ticket: ticket, public: public}
+}
+
+// Public is the key that is made of the ticket, to which its secrets are sealed.
+func (a Application) Public() []byte { return a.public }
+
 // Errors of Find.
 var (
 	// ErrNone means that there is no record of the application.

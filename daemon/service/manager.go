@@ -53,13 +53,20 @@ const maxFiles = 253
 // FileDescriptorStoreMax=; the manager drops what is beyond that without an error, and a
 // descriptor whose other end is closed as soon as it sees that. [Manager.Wait] waits until it
 // has them.
-func (m Manager) Store(name string, files ...*os.File) error {
+func (m Manager) Store(name string, files ...*os.File) error { return m.store(name, "", files) }
+
+// StoreUnwatched is [Manager.Store] for descriptors that are kept whatever their other ends do.
+func (m Manager) StoreUnwatched(name string, files ...*os.File) error {
+	return m.store(name, "FDPOLL=0\n", files)
+}
+
+func (m Manager) store(name, how string, files []*os.File) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
 	for len(files) > 0 {
 		n := min(len(files), maxFiles)
-		if err := m.send("FDSTORE=1\nFDNAME="+name, files[:n]); err != nil {
+		if err := m.send("FDSTORE=1\n"+how+"FDNAME="+name, files[:n]); err != nil {
 			return err
 		}
 		files = files[n:]
@@ -154,7 +161,8 @@ const maxName = 255
 func checkName(name string) error {
 	bad := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }
 	if name == "" || len(name) > maxName || strings.ContainsFunc(name, bad) {
-		return fmt.Errorf("the name of a descriptor has 1 to %d letters, digits and signs without a colon, not %q", maxName, name)
+		return fmt.Errorf("the name of a descriptor has 1 to %d letters, digits and signs without a colon, not %q",
+			maxName, name)
 	}
 	return nil
 }

@@ -31,24 +31,40 @@ type Environment struct {
 
 // Receive takes the descriptors of the process. It removes the variables that name them, so
 // that no child takes them for its own. It is called once, before the process opens files.
-func Receive(env Environment) (Received, error) { return receive(env, os.Getpid(), firstFile) }
+func Receive(env Environment) (Received, error) {
+	first := firstFile
+	if own := env.Get(firstVariable); own != "" {
+		n, err := strconv.Atoi(own)
+		if err != nil || n < firstFile {
+			return Received{}, fmt.Errorf("taking the descriptors of the process before: %s is %q", firstVariable, own)
+		}
+		first = n
+	}
+	if err := env.Unset(firstVariable); err != nil {
+		return Received{}, fmt.Errorf("taking the descriptors of the process before: %w", err)
+	}
+	return receive(env, os.Getpid(), first)
+}
+
+// taking is what errors of receive were doing.
+const taking = "taking the descriptors of the service manager"
 
 func receive(env Environment, pid, first int) (Received, error) {
 	got := Received{map[string][]*os.File{}}
 	of, count, names := env.Get("LISTEN_PID"), env.Get("LISTEN_FDS"), env.Get("LISTEN_FDNAMES")
 	if err := errors.Join(env.Unset("LISTEN_PID"), env.Unset("LISTEN_FDS"), env.Unset("LISTEN_FDNAMES")); err != nil {
-		return got, fmt.Errorf("taking the descriptors of the service manager: %w", err)
+		return got, fmt.Errorf("%s: %w", taking, err)
 	}
 	if of != strconv.Itoa(pid) {
 		return got, nil // none, or those of another process
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 0 {
-		return got, fmt.Errorf("taking the descriptors of the service manager: LISTEN_FDS is %q, which is no number of descriptors", count)
+		return got, fmt.Errorf("%s: LISTEN_FDS is %q, which is no number of descriptors", taking, count)
 	}
 	called := strings.Split(names, ":")
 	if names != "" && len(called) != n {
-		return got, fmt.Errorf("taking the descriptors of the service manager: LISTEN_FDNAMES has %d names for %d descriptors", len(called), n)
+		return got, fmt.Errorf("%s: LISTEN_FDNAMES has %d names for %d descriptors", taking, len(called), n)
 	}
 	for i := range n {
 		name := "unknown" // as sd_listen_fds_with_names(3) has it
@@ -102,8 +118,9 @@ func (r Received) Listeners(name string, networks ...string) (list []net.Listene
 	for _, f := range files {
 		l, err := net.FileListener(f)
 		if err != nil || !accepts(f) {
-			return list, fmt.Errorf("the service manager passed a descriptor %s that is no listening socket; its unit needs ListenStream= and Accept=no: %w",
-				name, cmp.Or(err, errNotListening))
+			const format = "the service manager passed a descriptor %s that is no listening socket; " +
+				"its unit needs ListenStream= and Accept=no: %w"
+			return list, fmt.Errorf(format, name, cmp.Or(err, errNotListening))
 		}
 		list = append(list, l)
 		if !slices.Contains(networks, l.Addr().Network()) {

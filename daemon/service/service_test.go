@@ -234,7 +234,8 @@ func TestReceiveOthers(t *testing.T) {
 	defer file.Close()
 	passed(t, c.(*net.UnixConn))
 	require.NoError(t, unix.Dup2(int(file.Fd()), first+1))
-	got, err := receive(environment(map[string]string{"LISTEN_PID": "12", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "p11:state"}), 12, first)
+	vars := map[string]string{"LISTEN_PID": "12", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "p11:state"}
+	got, err := receive(environment(vars), 12, first)
 	require.NoError(t, err)
 	_, err = got.Listeners("p11", "unix")
 	require.ErrorContains(t, err, "p11 that is no listening socket")

@@ -295,6 +295,9 @@ func (c *conn) lead(x *exchange, deadline time.Time) (inTime bool) {
 		if owner := c.take(frame.Code); owner != nil {
 			owner.body = append(owner.body[:0], frame.Body...)
 			owner.finish(answered)
+			if owner != x && !deadline.IsZero() && !time.Now().Before(deadline) {
+				return x.state.Load() == stateDone
+			}
 		}
 	}
 	return true

@@ -200,7 +200,7 @@ func (c *Client) dial(until time.Time) (*conn, p11rpc.Joining, error) {
 		return n, how, dialError(err)
 	}
 	if first := c.first.Load(); first != nil && first.version == p11rpc.Joined {
-		return nil, 0, dialError(err)
+		return nil, 0, lostError(err)
 	}
 	for _, version := range []byte{c.newest, p11rpc.MaxVersion, 0} {
 		if version > c.newest {
@@ -279,8 +279,9 @@ func (n *conn) introduce(newest byte, until time.Time) (p11rpc.Joining, error) {
 	n.reader = p11rpc.NewReader(&n.sock)
 	how, err := n.greet(until)
 	if ck.CodeOf(err) == ck.CKR_DEVICE_MEMORY {
-		err = ck.Errorf(ck.CKR_DEVICE_MEMORY, "the daemon refuses the connection: this user has too many there, or makes it hold too much memory; "+
-			"end some applications, or raise --max-connections or --max-memory of vtokend, whose log says which")
+		err = ck.Errorf(ck.CKR_DEVICE_MEMORY,
+			"the daemon refuses the connection: this user has too many there, or makes it hold too much memory; "+
+				"end some applications, or raise --max-connections or --max-memory of vtokend, whose log says which")
 	}
 	return how, err
 }
@@ -338,8 +339,9 @@ func checkServer(fd int, path string, also uint32) error {
 	}
 	self := uint32(os.Geteuid())
 	if !trusts(server, self, also) {
-		return ck.Errorf(ck.CKR_DEVICE_REMOVED, "%s is served by the user %d, who is neither root nor the user of this process (%d): "+
-			"nothing was sent; if that user's daemon is to be trusted, set VTOKEN_P11_SERVER_UID=%d", path, server, self, server)
+		return ck.Errorf(ck.CKR_DEVICE_REMOVED,
+			"%s is served by the user %d, who is neither root nor the user of this process (%d): nothing was sent; "+
+				"if that user's daemon is to be trusted, set VTOKEN_P11_SERVER_UID=%d", path, server, self, server)
 	}
 	return nil
 }
@@ -372,5 +374,6 @@ func connectError(path string, err error) error {
 	if errors.Is(err, syscall.EAGAIN) {
 		err = errTimeout // the queue of connections is full
 	}
-	return ck.Errorf(ck.CKR_DEVICE_REMOVED, "connect to %s: %w: is vtokend running? VTOKEN_P11_SOCKET names another socket", path, err)
+	return ck.Errorf(ck.CKR_DEVICE_REMOVED,
+		"connect to %s: %w: is vtokend running? VTOKEN_P11_SOCKET names another socket", path, err)
 }

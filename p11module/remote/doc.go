@@ -3,21 +3,65 @@
 // the module does, without the C; package main above it converts between host
 // memory and Go values.
 //
-// # One connection
+// # Connections
 //
-// A [Client] is one C_Initialize. It connects when a call first needs the daemon
-// and keeps that one connection, because the daemon ties login state, sessions
-// and session objects to it: programs take CKR_USER_ALREADY_LOGGED_IN for success, so a
-// login that two processes shared would accept any PIN. Where the connection is lost, the
-// sessions on it are lost: the calls under way answer CKR_DEVICE_REMOVED, later ones
-// CKR_SESSION_HANDLE_INVALID, and the next call that needs no session, such as
-// GetSlotList or OpenSession, connects again. Session handles are the client's
-// own and are not used twice, so a handle of a lost session never means a new
-// one.
+// A [Client] is one C_Initialize. It connects when a call first needs the daemon. Each
+// connection begins with the name of the application and a ticket, which the client makes at
+// random; only the daemon hears the ticket, and no trace has it. Sessions, logins and session
+// objects belong to the application, and not to a connection. They are not shared with another
+// application: programs take CKR_USER_ALREADY_LOGGED_IN for success, so a
+// login that two processes shared would accept any PIN.
+//
+// A call takes the connection that its session used last. If another thread's call is on it,
+// the call takes an idle one, or opens one more, up to 16. If there can be no more, or the
+// daemon refuses one, threads share; after a refusal none is asked for in the next ten seconds.
+// A connection that nobody used for ten seconds is closed by one of the next calls, unless it
+// is the only one. A thread that blocks in C_WaitForSlotEvent has a connection of its own.
+//
+// The daemon keeps the order of the calls of a session on one connection. So after a request
+// that nobody waits for, which is C_FindObjectsFinal, or one that was not answered in time, the
+// session stays on that connection until the daemon has answered something later.
+//
+// Before each write the client looks whether the descriptor is still the socket that it made.
+// A host that closes all descriptors that it does not know, or uses their numbers for its own
+// files, costs a new connection. The client does not touch the host's file. (A host that
+// does so while a call waits may still have its file read.)
+//
+// With an older server ([p11rpc.Extended] and below) there is one connection, and the
+// sessions are lost with it: the calls under way answer CKR_DEVICE_REMOVED, later ones
+// CKR_SESSION_HANDLE_INVALID, and the next call that needs no session connects again.
+// Session handles are the client's own and are not used twice, so a handle of a lost session
+// never means a new one.
+//
+// C_Finalize tells the daemon, and waits up to a second until it has let go of the sessions.
+//
+// # When the daemon is away
 //
 // Without a daemon there are no slots and that is no error. Calls that
 // name a slot tell why: CKR_DEVICE_REMOVED where nothing listens,
-// CKR_ACTION_PROHIBITED where the socket may not be opened.
+// CKR_ACTION_PROHIBITED where the socket may not be opened. A client that has not met a daemon
+// yet does not wait for one.
+//
+// A client that has met one waits for its return, up to the limit of a call. It looks again
+// after 10 ms, and then less often, down to every 100 ms. If the daemon stays away, the call
+// answers CKR_DEVICE_REMOVED, and the sessions are good again when it is back. C_Finalize ends
+// the wait of all threads at once.
+//
+// When the daemon was started again, the first connection asks for all open sessions, and for
+// the logins that go with them (CallResume). The others wait for that. The host keeps its
+// handles. A session that the daemon does not give back answers CKR_SESSION_HANDLE_INVALID from
+// then on. A daemon that does not let the application in again, because an administrator ended
+// it, meets another application, with a new name and no sessions.
+//
+// A call whose connection was lost is sent again, if it can be done twice without harm, or
+// was certainly not done. The table in resend.go says which, and why. The others answer
+// CKR_DEVICE_REMOVED, and the text says that the call may have been done.
+//
+// An operation of one part goes on in the next daemon: C_SignInit before the restart and
+// C_Sign after it. The same holds for a search, which leaves out what the host has had. What
+// was under way in parts is lost, and its next call answers CKR_OPERATION_NOT_INITIALIZED. So
+// is C_Login with CKU_CONTEXT_SPECIFIC: the next C_Sign answers CKR_USER_NOT_LOGGED_IN.
+// Session objects are lost.
 //
 // # Who may hear a PIN
 //
@@ -31,7 +75,8 @@
 //
 // # Threads
 //
-// Any number of host threads may call. Each sends its own frame; one of those
+// Any number of host threads may call. Mostly each has a connection of its own, and reads its
+// own answers. On one that is shared, each sends its own frame; one of those
 // that wait reads the socket for all of them and hands answers to their owners
 // (see conn.go). There is no goroutine of the package's own and, for a single
 // thread, no switch between threads on this side. Waiting is done in the kernel
@@ -41,9 +86,18 @@
 // # Time
 //
 // Every wait has a limit, ten seconds unless the environment says otherwise, because a
-// call that hangs freezes the program (p11-glue/p11-kit#294). A daemon that misses the
-// limit counts as lost, and the connection is closed. Making keys may take six times as long, making a key pair thirty times,
-// and a blocking WaitForSlotEvent has no limit.
+// call that hangs freezes the program (p11-glue/p11-kit#294). Making keys may take six times
+// as long, making a key pair thirty times, and a blocking WaitForSlotEvent has no limit.
+//
+// A call that misses the limit answers CKR_DEVICE_REMOVED. Nothing else is lost: the
+// connection stays, unless the limit cut the request in the middle of writing, and the late
+// answer is dropped. The daemon may still do the call, and so start an operation. Therefore
+// the session's operations are cancelled (C_SessionCancel) before its next call; reading calls
+// change nothing and cancel nothing. A session that C_OpenSession opens too late stays open in
+// the daemon until C_Finalize. With an older server the connection is closed.
+//
+// A call that waits for a daemon that is away has the limit for that, and then the limit for
+// the answer.
 //
 // # Environment
 //

@@ -24,6 +24,8 @@ type exchange struct {
 	counts  bool // an Init with a mechanism that counts
 	asks    bool // for the length of the output
 
+	repeated bool // it was sent again, and may have been done before
+
 	conn  *conn // that it was sent on last
 	code  uint32
 	state atomic.Uint32
@@ -56,7 +58,7 @@ func (c *Client) new(s *session, call p11rpc.CallID, version byte) *exchange {
 		x = new(exchange)
 	}
 	x.client, x.session, x.call, x.fate, x.answer = c, s, call, unsent, nil
-	x.cancels, x.counts, x.asks = false, false, false
+	x.cancels, x.counts, x.asks, x.repeated = false, false, false, false
 	x.enc.Version, x.dec.Version = version, version
 	return x
 }

@@ -177,6 +177,8 @@ func (d *fakeDaemon) answer(f *fakeConn, code uint32, call p11rpc.CallID, dec *p
 		case p11rpc.CallGetObjectSize:
 			dec.Ulong()
 			e.Ulong(dec.Ulong())
+		case p11rpc.CallGetSessionInfo:
+			e.SessionInfo(ck.SessionInfo{})
 		default:
 			if call.Describe().Response == "ay" {
 				e.Output(ck.Output{Data: []byte{}})

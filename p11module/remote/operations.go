@@ -50,7 +50,18 @@ func (c *Client) login(h ck.SessionHandle, call p11rpc.CallID, user ck.UserType,
 }
 
 // Logout is C_Logout (section 5.6.10).
-func (c *Client) Logout(h ck.SessionHandle) error { return c.numbers(h, p11rpc.CallLogout) }
+func (c *Client) Logout(h ck.SessionHandle) error {
+	x, err := c.beginSession(h, p11rpc.CallLogout)
+	if err != nil {
+		return err
+	}
+	defer x.free()
+	err = x.plain()
+	if x.repeated && ck.CodeOf(err) == ck.CKR_USER_NOT_LOGGED_IN {
+		return nil // the first time did it
+	}
+	return err
+}
 
 // GetOperationState is C_GetOperationState (section 5.6.5).
 func (c *Client) GetOperationState(h ck.SessionHandle, out Out) (uint64, error) {

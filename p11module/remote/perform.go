@@ -51,7 +51,7 @@ func (c *Client) perform(s *session, list ...*exchange) error {
 		case x.fate == lost && !x.mayRepeat(true), losses == mostLosses:
 			return x.unknown()
 		case x.fate == lost:
-			doubt = n.life
+			doubt, x.repeated = n.life, true
 		}
 	}
 }

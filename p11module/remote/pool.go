@@ -19,8 +19,10 @@ const (
 	idleTime = 10 * time.Second
 	// sweepEach is how often a call looks for idle connections.
 	sweepEach = time.Second
-	// refusedTime is how long no further connection is asked for after one was refused.
+	// refusedTime is how long no further connection is asked for after one was refused, and
+	// failedTime after the daemon did not answer.
 	refusedTime = 10 * time.Second
+	failedTime  = time.Second
 	// growTime bounds how long a call waits for one more connection: it could share one.
 	growTime = 200 * time.Millisecond
 )
@@ -146,7 +148,11 @@ func (c *Client) grow(now time.Time) *conn {
 	}
 	n, err := c.open(now.Add(min(growTime, c.options.Timeout)))
 	if err != nil {
-		c.refused.Store(now.Add(refusedTime).UnixNano())
+		pause := refusedTime
+		if ck.CodeOf(err) == ck.CKR_DEVICE_REMOVED {
+			pause = failedTime
+		}
+		c.refused.Store(now.Add(pause).UnixNano())
 		return nil
 	}
 	return n

@@ -180,7 +180,8 @@ func (c *Client) CloseSession(h ck.SessionHandle) error {
 	if err == nil || ck.CodeOf(err) == ck.CKR_SESSION_HANDLE_INVALID {
 		c.sessions.remove(h)
 	}
-	if x.fate == lost && s.gone.Load() {
+	if x.repeated && s.gone.Load() {
+		c.sessions.remove(h)
 		return nil // it was sent, and the session is gone
 	}
 	return err

@@ -140,11 +140,7 @@ func wait(fd int, events int16, deadline time.Time) error {
 	for {
 		var timeout *syscall.Timespec
 		if !deadline.IsZero() {
-			left := time.Until(deadline)
-			if left <= 0 {
-				return errTimeout
-			}
-			ts := syscall.NsecToTimespec(left.Nanoseconds())
+			ts := syscall.NsecToTimespec(max(0, time.Until(deadline).Nanoseconds()))
 			timeout = &ts
 		}
 		n, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1,
@@ -154,7 +150,9 @@ func wait(fd int, events int16, deadline time.Time) error {
 		case errno != 0:
 			return errno
 		case n > 0:
-			return nil
+			return nil // also where the process was stopped until after the deadline
+		case !deadline.IsZero() && !time.Now().Before(deadline):
+			return errTimeout
 		}
 	}
 }

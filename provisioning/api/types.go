@@ -51,6 +51,9 @@ type Status struct {
 	// Recovery says whether the store has a recovery passphrase, for callers of role
 	// system.
 	Recovery *bool `json:"recovery,omitempty"`
+	// RestartProblem is why the last planned restart did not happen, for callers of role
+	// system.
+	RestartProblem string `json:"restartProblem,omitempty"`
 	// Caller is the identity that the daemon found for the request.
 	Caller Caller `json:"caller"`
 }

@@ -43,6 +43,11 @@ func (c *Client) Status(ctx context.Context) (*api.Status, error) {
 	return get[api.Status](ctx, c, "ask for the status", path("status"), nil)
 }
 
+// Restart has the installed program take the daemon's place. It returns when that begins.
+func (c *Client) Restart(ctx context.Context) error {
+	return c.patient().do(ctx, "restart the daemon", http.MethodPost, path("restart"), nil, nil)
+}
+
 // path joins the segments of an operation's path, each escaped.
 func path(segments ...string) string {
 	p := api.Prefix

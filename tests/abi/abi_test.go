@@ -294,6 +294,13 @@ func TestReplacedFile(t *testing.T) {
 	}
 }
 
+// TestClosedDescriptors: the module goes on where the host closes its descriptors and uses
+// their numbers.
+func TestClosedDescriptors(t *testing.T) {
+	p := startPeer(t)
+	run(t, p.environment(), host(t, "closed"), module(t))
+}
+
 func TestReload(t *testing.T) {
 	p := startPeer(t)
 	run(t, p.environment(), host(t, "reload"), module(t))

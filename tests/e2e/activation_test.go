@@ -23,7 +23,8 @@ func TestSocketActivation(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	d := harness.NewDaemon(build(t), dir)
-	p11, admin, notify, file := filepath.Join(dir, "p11"), filepath.Join(dir, "admin"), filepath.Join(dir, "notify"), filepath.Join(dir, "c.yaml")
+	p11, admin := filepath.Join(dir, "p11"), filepath.Join(dir, "admin")
+	notify, file := filepath.Join(dir, "notify"), filepath.Join(dir, "c.yaml")
 	d.AdminSocket = admin
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})

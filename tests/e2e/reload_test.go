@@ -195,7 +195,8 @@ func TestReload(t *testing.T) {
 	before := len(r.Log())
 	_, err = r.app.OpenSession(9999, ck.CKF_SERIAL_SESSION)
 	require.Error(t, err)
-	require.Contains(t, r.Log()[before:], "level=DEBUG")
+	require.Eventually(t, func() bool { return strings.Contains(r.Log()[before:], "level=DEBUG") }, time.Minute, time.Millisecond,
+		"a refused call has a line at the level debug")
 	require.Contains(t, r.reload(with+"log-format: json\n"), `"msg":"read the configuration again"`)
 
 	// Dialects; one that stays is not made anew.

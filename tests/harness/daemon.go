@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -180,17 +179,15 @@ func (d *Daemon) Reload() (string, error) {
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		return "", fmt.Errorf("sending SIGHUP to the daemon: %w", err)
 	}
-	for until := time.Now().Add(readyWithin); time.Now().Before(until); time.Sleep(time.Millisecond) {
-		text := d.Log()[before:]
-		if i := strings.LastIndexByte(text, '\n'); i >= 0 && reloaded.MatchString(text[:i]) {
-			return text, nil
-		}
+	text, ok := d.log.wait(before, reloaded, readyWithin)
+	if !ok {
+		return "", fmt.Errorf("the daemon did not read its configuration within %v of SIGHUP\n%s", readyWithin, d.Log())
 	}
-	return "", fmt.Errorf("the daemon did not read its configuration within %v of SIGHUP\n%s", readyWithin, d.Log())
+	return text, nil
 }
 
 // reloaded is the last line of a reload, in either format of the log.
-var reloaded = regexp.MustCompile(`"read the configuration again"|"the configuration was not read again`)
+var reloaded = regexp.MustCompile(`(?m)"(read the configuration again"|the configuration was not read again).*$\n`)
 
 // PID is the daemon's process id, 0 when it does not run.
 func (d *Daemon) PID() int {
@@ -227,14 +224,41 @@ func TempDir() (string, error) {
 
 // log collects output of several goroutines.
 type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu      sync.Mutex
+	buf     bytes.Buffer
+	written chan struct{} // closed at the next write; nil if nobody waits
 }
 
 func (l *log) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.written != nil {
+		close(l.written)
+		l.written = nil
+	}
 	return l.buf.Write(b)
+}
+
+// wait waits until what was written after the first from bytes matches, and returns it.
+func (l *log) wait(from int, what *regexp.Regexp, atMost time.Duration) (text string, ok bool) {
+	late := time.After(atMost)
+	for {
+		l.mu.Lock()
+		text = l.buf.String()[from:]
+		if l.written == nil {
+			l.written = make(chan struct{})
+		}
+		next := l.written
+		l.mu.Unlock()
+		if what.MatchString(text) {
+			return text, true
+		}
+		select {
+		case <-next:
+		case <-late:
+			return text, false
+		}
+	}
 }
 
 func (l *log) String() string {

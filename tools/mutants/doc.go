@@ -13,6 +13,10 @@
 // long as the tests take without it and ten seconds. A mutant that does not compile
 // counts for nothing, and the next of the sample takes its place.
 //
+// The quick tests of a package run before the slow ones, in a process of their own, and the
+// first that fails ends the run. So a mutant that is noticed costs little, and one that
+// survives costs what the tests cost. -skip leaves tests out: the share is then a lower bound.
+//
 // The seed gives each mutant its place in the sample by what it changes and in which
 // function, not by its line: the sample of a seed stays what it was while other code moves.
 //

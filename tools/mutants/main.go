@@ -19,6 +19,8 @@ func main() {
 		"share in percent that must be noticed; below it the exit status is 1")
 	flag.StringVar(&o.equivalents, "equivalent", "tools/mutants/equivalent.txt",
 		"file with mutants that no test can notice")
+	flag.StringVar(&o.skip, "skip", "",
+		"regular expression of tests to leave out; what they alone notice counts as not noticed")
 	flag.Parse()
 	o.patterns = flag.Args()
 
@@ -41,6 +43,7 @@ type options struct {
 	workers     int
 	share       float64
 	equivalents string
+	skip        string
 	patterns    []string
 }
 
@@ -66,7 +69,7 @@ func run(ctx context.Context, o options) (enough bool, err error) {
 	fmt.Printf("seed %d: %d of %d mutants in %d packages\n\n",
 		o.seed, min(o.count, len(candidates)), len(candidates), len(packages))
 
-	r, err := newRunner(ctx, packages)
+	r, err := newRunner(ctx, packages, o.skip)
 	if err != nil {
 		return false, err
 	}

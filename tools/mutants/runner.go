@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,13 +31,14 @@ const memoryLimit = 4 << 30
 
 // runner runs the tests of packages against mutants.
 type runner struct {
-	folder string                   // for what mutants write
-	limits map[string]time.Duration // how long the tests of a package may take
+	folder string           // for what mutants write
+	skip   string           // matches tests that are left out
+	suites map[string]suite // the tests of each package
 }
 
 // newRunner runs the tests of each package without a fault, to know that they pass and how long
 // they take.
-func newRunner(ctx context.Context, packages []goPackage) (*runner, error) {
+func newRunner(ctx context.Context, packages []goPackage, skip string) (*runner, error) {
 	if err := limitMemory(); err != nil {
 		return nil, err
 	}
@@ -48,24 +46,17 @@ func newRunner(ctx context.Context, packages []goPackage) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{folder: folder, limits: make(map[string]time.Duration)}
+	r := &runner{folder: folder, skip: skip, suites: make(map[string]suite)}
 	for _, p := range packages {
-		if out, err := r.test(ctx, p.ImportPath, "-run", "^$"); err != nil { // compiles, for the time below
+		s, err := r.newSuite(ctx, p)
+		if err != nil {
 			r.close()
-			return nil, fmt.Errorf("compile the tests of %s: %w\n%s", p.ImportPath, err, out)
+			return nil, err
 		}
-		start := time.Now()
-		if out, err := r.test(ctx, p.ImportPath); err != nil {
-			r.close()
-			return nil, fmt.Errorf("test %s without a fault: %w\n%s", p.ImportPath, err, out)
-		}
-		r.limits[p.ImportPath] = limit(time.Since(start))
+		r.suites[p.ImportPath] = s
 	}
 	return r, nil
 }
-
-// limit is how long the tests may take with a fault, where they take that long without one.
-func limit(clean time.Duration) time.Duration { return 3*clean + 10*time.Second }
 
 // limitMemory limits the memory of the processes that this one starts.
 func limitMemory() error {
@@ -81,19 +72,6 @@ func limitMemory() error {
 }
 
 func (r *runner) close() { _ = os.RemoveAll(r.folder) }
-
-// test runs the tests of a package with a folder for temporary files of its own.
-func (r *runner) test(ctx context.Context, pkg string, flags ...string) ([]byte, error) {
-	tmp, err := os.MkdirTemp(r.folder, "")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(tmp) }()
-	args := append([]string{"test", "-count=1", "-failfast", "-short=false", "-vet=off"}, flags...)
-	c := exec.CommandContext(ctx, "go", append(args, pkg)...)
-	c.Env = append(os.Environ(), "TMPDIR="+tmp)
-	return c.CombinedOutput()
-}
 
 // play runs mutants in their order until count of them have an outcome.
 func (r *runner) play(ctx context.Context, mutants []mutant, count, workers int) ([]result, error) {
@@ -162,14 +140,15 @@ func (r *runner) playOne(ctx context.Context, m mutant) (outcome, error) {
 	if err := os.WriteFile(overlay, text, 0o600); err != nil {
 		return 0, err
 	}
-	out, err := r.test(ctx, m.pkg, "-overlay", overlay, "-timeout", r.limits[m.pkg].String())
-	switch {
-	case ctx.Err() != nil:
-		return 0, ctx.Err()
-	case err == nil:
-		return survived, nil
-	case strings.Contains(string(out), "[build failed]"), strings.Contains(string(out), "[setup failed]"):
-		return invalid, nil
+	binary := filepath.Join(folder, "tests")
+	if _, err := build(ctx, m.pkg, binary, "-overlay", overlay); err != nil {
+		return invalid, ctx.Err()
 	}
-	return noticed, nil
+	for _, g := range r.suites[m.pkg].groups {
+		_, failed, err := r.test(ctx, r.suites[m.pkg].dir, binary, r.flags(g)...)
+		if err != nil || failed {
+			return noticed, err
+		}
+	}
+	return survived, nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,11 +21,15 @@ type goPackage struct {
 	ImportPath string
 	Dir        string
 	GoFiles    []string
+	CgoFiles   []string
 	Module     struct{ Dir string }
 
 	TestGoFiles  []string
 	XTestGoFiles []string
 }
+
+// files are the Go files of the package that are built, with those that call C.
+func (p goPackage) files() []string { return slices.Concat(p.GoFiles, p.CgoFiles) }
 
 // hasTests reports whether the package has tests of its own.
 func (p goPackage) hasTests() bool { return len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 }
@@ -44,7 +49,7 @@ func list(ctx context.Context, patterns []string) ([]goPackage, error) {
 		if err := d.Decode(&p); err != nil {
 			return nil, fmt.Errorf("read the output of go list: %w", err)
 		}
-		if len(p.GoFiles) > 0 && p.hasTests() {
+		if len(p.files()) > 0 && p.hasTests() {
 			packages = append(packages, p)
 		}
 	}
@@ -58,7 +63,7 @@ func list(ctx context.Context, patterns []string) ([]goPackage, error) {
 func mutantsOf(packages []goPackage) ([]mutant, error) {
 	var all []mutant
 	for _, p := range packages {
-		for _, name := range p.GoFiles {
+		for _, name := range p.files() {
 			path := filepath.Join(p.Dir, name)
 			text, err := os.ReadFile(path)
 			if err != nil {

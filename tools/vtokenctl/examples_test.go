@@ -31,6 +31,9 @@ func TestExamples(t *testing.T) {
 		if cmd.Example == "" {
 			t.Errorf("%s has no example", cmd.CommandPath())
 		}
+		if cmd.Name() == "restart" {
+			continue // of a real daemon: TestPlannedRestart in tests/e2e
+		}
 		for line := range strings.SplitSeq(cmd.Example, "\n") {
 			run++
 			t.Run(strings.TrimSpace(line), func(t *testing.T) { runExample(t, strings.TrimSpace(line)) })

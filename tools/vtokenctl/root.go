@@ -33,6 +33,7 @@ a daemon anywhere over HTTPS.`,
 	a.conn.addFlags(root.PersistentFlags())
 	root.AddCommand(
 		statusCommand(a),
+		restartCommand(a),
 		tenantCommand(a),
 		userCommand(a),
 		groupCommand(a),

@@ -50,6 +50,9 @@ func statusFields(s *api.Status) [][2]string {
 	if s.Recovery != nil {
 		fields = append(fields, [2]string{"Recovery", recovery(*s.Recovery)})
 	}
+	if s.RestartProblem != "" {
+		fields = append(fields, [2]string{"Last restart", "did not happen: " + s.RestartProblem})
+	}
 	if r := s.Rollback; r != nil {
 		fields = append(fields, [2]string{"Older copies", olderCopies(r)})
 	}

@@ -62,3 +62,34 @@ func FuzzPlaceOTPInfo(f *testing.F) {
 		}
 	})
 }
+
+// What is a byte too short, has a row too many, or points beyond its end is no structure.
+func TestPlaceOTPInfoAtItsEnds(t *testing.T) {
+	le := binary.LittleEndian
+	whole := sampleOTP().Info()
+	require.True(t, PlaceOTPInfo(slices.Clone(whole), 0))
+	require.True(t, PlaceOTPInfo(OTPParams{}.Info(), 0), "a structure of no parameters")
+	require.False(t, PlaceOTPInfo(OTPParams{}.Info()[:15], 0))
+	for name, change := range map[string]func([]byte){
+		"a row too many":        func(b []byte) { le.PutUint64(b[8:], uint64((len(b)-16)/24+1)) },
+		"two rows too many":     func(b []byte) { le.PutUint64(b[8:], uint64((len(b)-16)/24+2)) },
+		"another start":         func(b []byte) { le.PutUint64(b, 17) },
+		"a value past the end":  func(b []byte) { le.PutUint64(b[16+8:], uint64(len(b)+1)) },
+		"a value a byte longer": func(b []byte) { le.PutUint64(b[16+16:], uint64(len(b))-le.Uint64(b[16+8:])+1) },
+	} {
+		bad := slices.Clip(slices.Clone(whole))
+		change(bad)
+		require.False(t, PlaceOTPInfo(bad, 0), name)
+	}
+	for name, change := range map[string]func([]byte){
+		"as many rows as fit":       func(b []byte) { clear(b[16:]); le.PutUint64(b[8:], uint64((len(b)-16)/24)) },
+		"a value up to the end":     func(b []byte) { le.PutUint64(b[16+16:], uint64(len(b))-le.Uint64(b[16+8:])) },
+		"an empty value at the end": func(b []byte) { le.PutUint64(b[16+8:], uint64(len(b))); le.PutUint64(b[16+16:], 0) },
+	} {
+		good := slices.Clone(whole)
+		change(good)
+		require.True(t, PlaceOTPInfo(good, 0), name)
+	}
+	short := OTPParams{{CK_OTP_OUTPUT_LENGTH, []byte{1, 2}}, {CK_OTP_TIME, []byte("12345678")}}.Info()
+	require.Equal(t, "\x01\x0212345678", string(short[16+48:]), "only a number of 8 bytes is turned")
+}

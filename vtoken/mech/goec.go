@@ -52,7 +52,7 @@ func (k *goNIST) Sign(digest []byte) (_ []byte, err error) {
 
 func (k *goNIST) Agree(peer crypto.PublicKey) (z []byte, err error) {
 	pub, ok := peer.(*ecdsa.PublicKey)
-	if !ok {
+	if !ok || pub.Curve != k.key.Curve {
 		return nil, errors.New("the peer's key is of another curve")
 	}
 	secret.OnOwnStack(func() { z, err = k.agree(pub) })

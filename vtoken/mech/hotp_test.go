@@ -14,7 +14,8 @@ import (
 )
 
 // The values of RFC 4226, appendix D.
-var rfc4226 = []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"}
+var rfc4226 = []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
+	"520489"}
 
 // rfc6238 is appendix B of RFC 6238: a time and the values with each hash.
 var rfc6238 = []struct {
@@ -110,33 +111,49 @@ func TestOTPParameters(t *testing.T) {
 		sign   ck.Error
 		verify ck.Error
 	}{
-		"none, counter":      {key: hotp, verify: ck.CKR_MECHANISM_PARAM_INVALID},
-		"none, time":         {key: totp},
-		"empty":              {key: totp, p: ck.OTPParams{}},
-		"no bytes":           {key: totp, p: ck.RawParameter{}},
-		"host bytes":         {key: totp, p: ck.RawParameter(make([]byte, 16)), sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"another structure":  {key: totp, p: ck.EdDSAParams{}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"counter":            {key: hotp, p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)}},
-		"counter of 4 bytes": {key: hotp, p: ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: make([]byte, 4)}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"twice":              {key: hotp, p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3), ulongParam(ck.CK_OTP_COUNTER, 3)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"a value":            {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_VALUE, Value: []byte("1")}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"length 8":           {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_LENGTH, 8)}},
-		"length 9":           {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_LENGTH, 9)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"decimal":            {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_FORMAT, 0)}},
-		"hexadecimal":        {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_FORMAT, 1)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"PIN and challenge":  {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_PIN, Value: []byte("1234")}, {Type: ck.CK_OTP_CHALLENGE}}},
-		"bad time":           {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("yesterday")}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"old time":           {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("19690101000000")}}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"next":               {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_NEXT_OTP|ck.CKF_USER_FRIENDLY_OTP|ck.CKF_EXCLUDE_PIN|ck.CKF_EXCLUDE_COUNTER))}},
-		"unknown flag":       {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, 64)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"no time":            {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_EXCLUDE_TIME))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"no counter":         {key: hotp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_EXCLUDE_COUNTER))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"none, counter":     {key: hotp, verify: ck.CKR_MECHANISM_PARAM_INVALID},
+		"none, time":        {key: totp},
+		"empty":             {key: totp, p: ck.OTPParams{}},
+		"no bytes":          {key: totp, p: ck.RawParameter{}},
+		"host bytes":        {key: totp, p: ck.RawParameter(make([]byte, 16)), sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"another structure": {key: totp, p: ck.EdDSAParams{}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"counter":           {key: hotp, p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)}},
+		"counter of 4 bytes": {key: hotp, p: ck.OTPParams{{Type: ck.CK_OTP_COUNTER, Value: make([]byte, 4)}},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"twice": {key: hotp,
+			p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3), ulongParam(ck.CK_OTP_COUNTER, 3)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"a value": {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_VALUE, Value: []byte("1")}},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"length 8": {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_LENGTH, 8)}},
+		"length 9": {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_LENGTH, 9)},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"decimal": {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_FORMAT, 0)}},
+		"hexadecimal": {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_FORMAT, 1)},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"PIN and challenge": {key: totp,
+			p: ck.OTPParams{{Type: ck.CK_OTP_PIN, Value: []byte("1234")}, {Type: ck.CK_OTP_CHALLENGE}}},
+		"bad time": {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("yesterday")}},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"old time": {key: totp, p: ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("19690101000000")}},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"next": {key: totp,
+			p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_NEXT_OTP|ck.CKF_USER_FRIENDLY_OTP|ck.CKF_EXCLUDE_PIN|ck.CKF_EXCLUDE_COUNTER))}},
+		"unknown flag": {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, 64)},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"no time": {key: totp, p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_EXCLUDE_TIME))},
+			sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"no counter": {key: hotp,
+			p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_EXCLUDE_COUNTER))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
 		"unfriendly": {key: totp, more: []ck.Attribute{ck.Bool(ck.CKA_OTP_USER_FRIENDLY_MODE, false)},
-			p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_USER_FRIENDLY_OTP))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"time wanted":    {key: totp, more: []ck.Attribute{ulong(ck.CKA_OTP_TIME_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"counter wanted": {key: hotp, more: []ck.Attribute{ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
-		"both wanted and given": {key: hotp, more: []ck.Attribute{ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)},
-			p: ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 0)}},
+			p: ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS,
+				uint64(ck.CKF_USER_FRIENDLY_OTP))}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"time wanted": {key: totp,
+			more: []ck.Attribute{ulong(ck.CKA_OTP_TIME_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"counter wanted": {key: hotp,
+			more: []ck.Attribute{ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)}, sign: ck.CKR_MECHANISM_PARAM_INVALID},
+		"both wanted and given": {key: hotp,
+			more: []ck.Attribute{ulong(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_MANDATORY)},
+			p:    ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 0)}},
 	} {
 		_, k := otpKey(t, tc.key, rfcSeed(20), tc.more...)
 		if tc.verify == 0 {
@@ -150,7 +167,7 @@ func TestOTPParameters(t *testing.T) {
 	}
 }
 
-// A counter is used once, whoever gives it, and the last one is the end.
+// A counter is used once, whether the key or the caller gives it. After the last one there is none.
 func TestCounterMovesOn(t *testing.T) {
 	d, _ := Lookup(ck.CKM_HOTP)
 	o, k := otpKey(t, object.OTP{}, rfcSeed(20))
@@ -233,4 +250,141 @@ func TestHOTPVerifies(t *testing.T) {
 			t.Errorf("%q: %v, want %v", value, err, code)
 		}
 	}
+}
+
+// Passwords have 1 to 9 digits, with one of three hashes.
+func TestHOTPBounds(t *testing.T) {
+	for digits, want := range map[int]string{0: "", 1: "4", 6: "755224", 9: "284755224", 10: ""} {
+		got, err := HOTP(rfcSeed(20), ck.OTPHashSHA1, 0, digits)
+		require.Equal(t, want == "", err != nil, "%d digits", digits)
+		require.Equal(t, want, got)
+	}
+	for _, hash := range []string{"", "SHA-1", "MD5"} {
+		_, err := HOTP(rfcSeed(20), hash, 0, 6)
+		require.Equal(t, ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CodeOf(err))
+	}
+	require.EqualValues(t, 0, TOTPStep(time.Unix(-5, 0), 30))
+	require.EqualValues(t, 0, TOTPStep(time.Unix(29, 0), 30))
+	require.EqualValues(t, 1, TOTPStep(time.Unix(30, 0), 30))
+}
+
+// A seed is as long as the hash, or as long as the template says.
+func TestSeedsOfNewKeys(t *testing.T) {
+	d, _ := Lookup(ck.CKM_HOTP_KEY_GEN)
+	for _, tc := range []struct {
+		t    ck.Template
+		size int // 0: refused
+	}{
+		{nil, 20},
+		{ck.Template{ck.String(ck.CKA_VTOKEN_OTP_HASH, ck.OTPHashSHA256)}, 32},
+		{ck.Template{ck.String(ck.CKA_VTOKEN_OTP_HASH, ck.OTPHashSHA512)}, 64},
+		{ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))}, 16},
+		{ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(15))}, 0},
+		{ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(object.MaxSecretLen))}, object.MaxSecretLen},
+		{ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(object.MaxSecretLen+1))}, 0},
+	} {
+		made, err := d.GenerateKey(nil, tc.t, nil)
+		if tc.size == 0 {
+			require.Equal(t, ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CodeOf(err))
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_OTP_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_HOTP)},
+			made[:2])
+		require.Len(t, made[2].Value, tc.size)
+		require.NotEqual(t, make([]byte, tc.size), made[2].Value, "it is random")
+	}
+}
+
+// With a parameter, a password comes with what it was made of.
+func TestWhatPasswordsAreMadeOf(t *testing.T) {
+	o, k := otpKey(t, object.OTP{}, rfcSeed(20))
+	got, _ := password(t, o, k, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)}, time.Time{})
+	require.Equal(t, string(ck.OTPParams{
+		{Type: ck.CK_OTP_VALUE, Value: []byte(rfc4226[3])}, ulongParam(ck.CK_OTP_COUNTER, 3),
+	}.Info()), got)
+	next := ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3), ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_NEXT_OTP))}
+	got, _ = password(t, o, k, next, time.Time{})
+	require.Equal(t, string(ck.OTPParams{
+		{Type: ck.CK_OTP_VALUE, Value: []byte(rfc4226[4])}, ulongParam(ck.CK_OTP_COUNTER, 4),
+	}.Info()), got)
+
+	o, k = otpKey(t, object.OTP{Digits: 8, Period: 30}, rfcSeed(20))
+	at := time.Unix(59, 0).In(time.FixedZone("east", 3600))
+	got, _ = password(t, o, k, ck.OTPParams{}, at)
+	require.Equal(t, string(ck.OTPParams{
+		{Type: ck.CK_OTP_VALUE, Value: []byte("94287082")}, {Type: ck.CK_OTP_TIME, Value: []byte("19700101000059")},
+	}.Info()), got)
+	got, _ = password(t, o, k, ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("19700101000000")}}, at)
+	want, err := HOTP(rfcSeed(20), ck.OTPHashSHA1, 0, 8)
+	require.NoError(t, err)
+	require.Contains(t, got, want)
+}
+
+// The least and the most digits that a caller may ask for.
+func TestDigitsOfPasswords(t *testing.T) {
+	o, k := otpKey(t, object.OTP{Period: 30}, rfcSeed(20))
+	d, _ := Lookup(ck.CKM_HOTP)
+	for digits, ok := range map[uint64]bool{5: false, 6: true, 7: true, 8: true, 9: false} {
+		p := ck.OTPParams{ulongParam(ck.CK_OTP_OUTPUT_LENGTH, digits)}
+		_, err := d.Sign(k, p)
+		require.Equal(t, ok, err == nil)
+		if ok {
+			want, err := HOTP(rfcSeed(20), ck.OTPHashSHA1, 1, int(digits))
+			require.NoError(t, err)
+			got, _ := password(t, o, k, p, time.Unix(59, 0))
+			require.Contains(t, got, want)
+		}
+	}
+}
+
+// A verification with the time is for the time that is given, or for now.
+func TestTOTPVerifies(t *testing.T) {
+	_, k := otpKey(t, object.OTP{Digits: 8, Period: 30}, rfcSeed(20))
+	d, _ := Lookup(ck.CKM_HOTP)
+	for _, tc := range []struct {
+		p    ck.Parameter
+		now  int64
+		code ck.Error
+	}{
+		{nil, 59, ck.CKR_OK},
+		{nil, 60, ck.CKR_SIGNATURE_INVALID},
+		{ck.OTPParams{{Type: ck.CK_OTP_TIME, Value: []byte("19700101000059")}}, 1000, ck.CKR_OK},
+		{ck.OTPParams{ulongParam(ck.CK_OTP_FLAGS, uint64(ck.CKF_NEXT_OTP))}, 29, ck.CKR_OK},
+	} {
+		v, err := d.Verify(k, tc.p)
+		require.NoError(t, err)
+		require.Error(t, v.Final([]byte("94287082")), "without a time")
+		next, err := v.(Stateful).Advance(nil, time.Unix(tc.now, 0))
+		require.NoError(t, err)
+		require.Nil(t, next)
+		require.Equal(t, tc.code, ck.CodeOf(v.Final([]byte("94287082"))))
+	}
+}
+
+// Keys that make no passwords are refused before anything is asked of them.
+func TestKeysWithoutPasswords(t *testing.T) {
+	d, _ := Lookup(ck.CKM_HOTP)
+	for _, o := range []object.OTP{
+		{Hash: ck.OTPHashSHA1, Digits: 0}, {Hash: ck.OTPHashSHA1, Digits: 10},
+		{Hash: ck.OTPHashSHA1, Digits: 6, Time: ck.CK_OTP_PARAM_OPTIONAL},
+	} {
+		k := &Key{Class: ck.CKO_OTP_KEY, Type: ck.CKK_HOTP, Secret: rfcSeed(20), OTP: o}
+		_, err := d.Sign(k, nil)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
+		_, err = d.Verify(k, ck.OTPParams{ulongParam(ck.CK_OTP_COUNTER, 3)})
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
+	}
+	for _, k := range []*Key{
+		{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_HOTP}, {Class: ck.CKO_OTP_KEY, Type: ck.CKK_SECURID},
+	} {
+		k.OTP = object.OTP{Hash: ck.OTPHashSHA1, Digits: 6}
+		_, err := d.Sign(k, nil)
+		require.Equal(t, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CodeOf(err))
+	}
+	_, k := otpKey(t, object.OTP{}, rfcSeed(20))
+	s, err := d.Sign(k, nil)
+	require.NoError(t, err)
+	_, err = s.(Stateful).Advance(nil, time.Time{})
+	require.Equal(t, ck.CKR_FUNCTION_FAILED, ck.CodeOf(err), "the key has no counter")
 }

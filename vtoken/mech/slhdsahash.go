@@ -74,7 +74,7 @@ func (s *preHashSink) Held() int { return s.kept.Held() }
 
 func (s *preHashSink) save() ([]byte, error) {
 	if s.long {
-		return nil, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "a HashSLH-DSA operation on more than %d bytes cannot be saved", maxKeptPreHash)
+		return nil, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "HashSLH-DSA on more than %d bytes cannot be saved", maxKeptPreHash)
 	}
 	return s.kept.save()
 }

@@ -93,3 +93,47 @@ func TestPurseThatCannotBeOpened(t *testing.T) {
 	require.NoError(t, p.Take(1<<40))
 	p.End()
 }
+
+// A purse pays in steps, and exactly where the account has not enough for a step. It keeps a step
+// when it gives back, and the advance.
+func TestSteps(t *testing.T) {
+	account := &purseful{left: 1000}
+	p, err := Open(account, 100, 50)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		take, give int
+		charged    int
+	}{
+		{take: 100, charged: 100}, {take: 1, charged: 150}, {take: 49, charged: 150}, {take: 50, charged: 200},
+		{take: 101, charged: 350}, {give: 50, charged: 350}, {give: 101, charged: 350}, {give: 1, charged: 350 - 151},
+	} {
+		if c.take > 0 {
+			require.NoError(t, p.Take(c.take))
+		} else {
+			p.Give(c.give)
+		}
+		require.Equal(t, c.charged, account.charged, "%+v", c)
+	}
+	p.Give(149) // all of it
+	require.Equal(t, 199, account.charged, "within the slack")
+	require.NoError(t, p.Take(800+199))
+	require.Equal(t, 999, account.charged, "for a step there is not enough")
+	err = p.Take(2)
+	require.ErrorIs(t, err, ErrOver)
+	require.Equal(t, ck.CKR_DEVICE_MEMORY, ck.CodeOf(err))
+	require.NoError(t, p.Take(1))
+	p.End()
+	require.Zero(t, account.charged)
+	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(p.Take(0)))
+}
+
+// An account that is not there pays for everything.
+func TestNoAccount(t *testing.T) {
+	require.NoError(t, Charge(nil, 1<<40))
+	Refund(nil, 1<<40)
+	account := &purseful{left: 5}
+	require.NoError(t, Charge(account, 5))
+	require.ErrorIs(t, Charge(account, 1), ErrOver)
+	Refund(account, 5)
+	require.Equal(t, 5, account.left)
+}

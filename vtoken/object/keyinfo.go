@@ -17,7 +17,7 @@ type publicKeyInfo struct {
 	Key       asn1.BitString
 }
 
-// privateKeyInfo is OneAsymmetricKey (RFC 5958 section 2) as far as it is read.
+// privateKeyInfo is the part of OneAsymmetricKey (RFC 5958 section 2) that is read.
 type privateKeyInfo struct {
 	Version   int
 	Algorithm pkix.AlgorithmIdentifier
@@ -54,33 +54,27 @@ func marshalInfo(a pkix.AlgorithmIdentifier, raw []byte) ([]byte, error) {
 // ParsePublic is the inverse of [MarshalPublic]. What is no key that is known
 // here is CKR_KEY_TYPE_INCONSISTENT.
 func ParsePublic(der []byte) (crypto.PublicKey, error) {
-	pub, err := x509.ParsePKIXPublicKey(der)
-	if err == nil { // else it may be a nil pointer of one of these types
+	if pub, err := x509.ParsePKIXPublicKey(der); err == nil { // else it may be a nil pointer of one of these types
 		switch pub.(type) {
 		case *rsa.PublicKey, *ecdsa.PublicKey:
 			return pub, nil
 		}
 	}
 	var info publicKeyInfo
-	if rest, e := asn1.Unmarshal(der, &info); e == nil && len(rest) == 0 && info.Key.BitLength == 8*len(info.Key.Bytes) {
+	rest, err := asn1.Unmarshal(der, &info)
+	if err == nil && len(rest) == 0 && info.Key.BitLength == 8*len(info.Key.Bytes) {
 		if c, ok := curveOfAlgorithm(info.Algorithm); ok {
-			pub, err = c.decodePoint(info.Key.Bytes)
-			if err == nil {
+			if pub, err := c.decodePoint(info.Key.Bytes); err == nil {
 				return pub, nil
 			}
 		}
 		if s, ok := parameterSetOfAlgorithm(info.Algorithm); ok {
-			key, e := s.decodePublic(info.Key.Bytes)
-			if e == nil {
+			if key, err := s.decodePublic(info.Key.Bytes); err == nil {
 				return &LatticePublic{s, key}, nil
 			}
-			err = e
 		}
 	}
-	if err == nil {
-		err = errValue
-	}
-	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "no public key of a type that is known here: %w", err)
+	return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "no public key of a type that is known here")
 }
 
 // algorithm names the curve where keys are encoded: by itself, or as a parameter

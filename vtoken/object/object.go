@@ -19,7 +19,7 @@ type Object struct {
 	Attrs Set
 	// Secret are the attributes that the rules call secret (CKA_VALUE of a
 	// secret key, CKA_PRIVATE_EXPONENT and its like), sorted by type. It is nil
-	// where the secret is sealed in the store and has to be asked for.
+	// where the secret is sealed in the store and not loaded.
 	Secret Set
 	// Version counts the changes of a token object. The store sets it.
 	Version uint64
@@ -44,9 +44,9 @@ func (o *Object) IsKey() bool { return o.Attrs.Has(ck.CKA_KEY_TYPE) }
 // does not have it.
 func (o *Object) Bool(t ck.AttributeType) bool { return o.Attrs.Bool(t) }
 
-// RSABits is the size of the modulus of an RSA key; ok is false for another key.
+// RSABits is the size of the modulus of an RSA key; ok is false for another object.
 func (o *Object) RSABits() (size uint64, ok bool) {
-	if t, _ := o.KeyType(); t != ck.CKK_RSA {
+	if t, isKey := o.KeyType(); !isKey || t != ck.CKK_RSA {
 		return 0, false
 	}
 	n := o.Attrs.Get(ck.CKA_MODULUS) // without leading zeros

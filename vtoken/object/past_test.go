@@ -82,3 +82,63 @@ func TestThePastIsOurs(t *testing.T) {
 		require.Equal(t, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CodeOf(err))
 	}
 }
+
+// A raw signature of RSA opens what the public half wrapped. No other signature does.
+func TestWhatOpens(t *testing.T) {
+	for _, c := range []struct {
+		key  *Object
+		want bool
+	}{
+		{stored(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, 0, ck.CKA_DECRYPT), true},
+		{stored(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, 0, ck.CKA_SIGN), true},
+		{stored(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, 0, ck.CKA_SIGN_RECOVER), true},
+		{stored(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, 0, ck.CKA_DERIVE), false},
+		{stored(ck.CKO_PRIVATE_KEY, ck.CKK_EC, 0, ck.CKA_SIGN), false},
+		{stored(ck.CKO_SECRET_KEY, ck.CKK_AES, 0, ck.CKA_SIGN), false},
+		{stored(ck.CKO_SECRET_KEY, ck.CKK_AES, 0, ck.CKA_DECRYPT), true},
+		{stored(ck.CKO_PUBLIC_KEY, ck.CKK_RSA, 0, ck.CKA_SIGN), false},
+	} {
+		require.Equal(t, c.want, usesOf(c.key.Attrs).has(pastOpens), "%v", c.key.Attrs)
+	}
+	for use, want := range map[ck.AttributeType]past{
+		ck.CKA_WRAP: pastWraps, ck.CKA_UNWRAP: pastUnwraps, ck.CKA_ENCRYPT: pastEncrypts, ck.CKA_VERIFY: 0,
+	} {
+		require.Equal(t, want, usesOf(stored(ck.CKO_SECRET_KEY, ck.CKK_AES, 0, use).Attrs), "%v", use)
+	}
+	for _, typ := range append(HMACKeyTypes(), ck.CKK_GENERIC_SECRET) {
+		require.Zero(t, usesOf(stored(ck.CKO_SECRET_KEY, typ, 0, ck.CKA_WRAP).Attrs), "%v has no mechanism that wraps", typ)
+	}
+}
+
+// The halves of a pair know of each other once they are joined.
+func TestJoinedPairs(t *testing.T) {
+	pub := func(t ck.KeyType, uses ...ck.AttributeType) *Object { return stored(ck.CKO_PUBLIC_KEY, t, 0, uses...) }
+	priv := func(t ck.KeyType, p past, uses ...ck.AttributeType) *Object {
+		return stored(ck.CKO_PRIVATE_KEY, t, byte(p|pastComplete), uses...)
+	}
+	for name, c := range map[string]struct {
+		pub, priv         *Object
+		wantPub, wantPriv past
+	}{
+		"wraps":              {pub(ck.CKK_RSA, ck.CKA_WRAP), priv(ck.CKK_RSA, pastUnwraps), pastWraps, pastUnwraps | pastPairWraps},
+		"wraps and opens":    {pub(ck.CKK_RSA, ck.CKA_WRAP), priv(ck.CKK_RSA, pastOpens), pastWraps | pastOpens, pastOpens},
+		"wraps and is known": {pub(ck.CKK_RSA, ck.CKA_WRAP), priv(ck.CKK_RSA, pastKnown), pastWraps | pastKnown, pastKnown},
+		"does not wrap":      {pub(ck.CKK_RSA, ck.CKA_ENCRYPT), priv(ck.CKK_RSA, pastUnwraps), pastEncrypts, pastUnwraps},
+		"is not of RSA":      {pub(ck.CKK_EC, ck.CKA_WRAP), priv(ck.CKK_EC, 0), pastWraps, 0},
+	} {
+		Join(c.pub, c.priv)
+		require.Equal(t, c.wantPub|pastComplete, pastOf(c.pub.Attrs), name)
+		require.Equal(t, c.wantPriv|pastComplete, pastOf(c.priv.Attrs), name)
+	}
+}
+
+// A key guards others where its value opens what it wrapped.
+func TestWhatGuards(t *testing.T) {
+	for p, want := range map[past]bool{
+		pastPairWraps | pastComplete: true, pastWraps | pastComplete: true, pastWraps | pastOpens | pastComplete: false,
+		pastWraps | pastKnown | pastComplete: false, pastWraps | pastKnown | pastVouched | pastComplete: true,
+		pastWraps | pastKnown: true, pastUnwraps | pastComplete: false, pastVouched | pastComplete: false, 0: false,
+	} {
+		require.Equal(t, want, p.guards(), "%08b", p)
+	}
+}

@@ -23,7 +23,7 @@ func (e *Encoder) Template(t ck.Template) {
 	}
 	e.uint32(uint32(len(t)))
 	for _, a := range t {
-		e.attribute(a, 0)
+		e.attribute(a)
 	}
 }
 
@@ -67,7 +67,7 @@ func (e *Encoder) attributeType(t ck.AttributeType) {
 }
 
 // attribute writes an attribute with its value.
-func (e *Encoder) attribute(a ck.Attribute, depth int) {
+func (e *Encoder) attribute(a ck.Attribute) {
 	e.attributeType(a.Type)
 	e.buf = append(e.buf, 1)
 	v := a.Value
@@ -83,7 +83,7 @@ func (e *Encoder) attribute(a ck.Attribute, depth int) {
 		e.uint32(uint32(len(v) / 8))
 		e.buf = append(e.buf, v[:len(v)/8*8]...)
 	case ck.KindTemplate:
-		e.nested(a, depth)
+		e.nested(a)
 	default:
 		v = hostBytes(a.Type, v)
 		e.uint32(uint32(len(v)))
@@ -111,16 +111,16 @@ func (e *Encoder) ulongValue(a ck.Attribute) {
 }
 
 // nested writes the attributes of a CKA_*_TEMPLATE.
-func (e *Encoder) nested(a ck.Attribute, depth int) {
+func (e *Encoder) nested(a ck.Attribute) {
 	t, err := ck.DecodeTemplate(a.Value)
-	if err != nil || depth > 0 {
+	if err != nil {
 		e.fail(ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v holds no template of one level", a.Type))
 		return
 	}
 	e.uint32(uint32(len(t) * hostAttribute))
 	e.uint32(uint32(len(t)))
 	for _, inner := range t {
-		e.attribute(inner, depth+1)
+		e.attribute(inner)
 	}
 }
 

@@ -330,6 +330,7 @@ func TestMechanismsThatCannotTravel(t *testing.T) {
 		{Extended, ck.Mechanism{Type: ck.CKM_SHA3_256, Parameter: ck.RawParameter("x")}, ck.CKR_MECHANISM_PARAM_INVALID},
 		{Extended, ck.Mechanism{Type: ck.CKM_SHA3_256, Parameter: ck.RawParameter{}}, ck.CKR_OK},
 		{Extended, ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.MACGeneralParams(1)}, ck.CKR_MECHANISM_PARAM_INVALID},
+		{Extended, ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.GCMParams{}}, ck.CKR_MECHANISM_PARAM_INVALID},
 		{Extended, ck.Mechanism{Type: ck.CKM_AES_CBC, Parameter: ck.RawParameter(make([]byte, 17))}, ck.CKR_MECHANISM_PARAM_INVALID},
 		{Extended, ck.Mechanism{Type: ck.CKM_SHA3_256_HMAC_GENERAL, Parameter: ck.RawParameter("x")}, ck.CKR_MECHANISM_PARAM_INVALID},
 		{2, ck.Mechanism{Type: ck.CKM_EDDSA, Parameter: ck.EdDSAParams{}}, ck.CKR_MECHANISM_INVALID},

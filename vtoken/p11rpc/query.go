@@ -112,7 +112,7 @@ func (e *Encoder) result(q ck.AttributeQuery, r ck.AttributeResult) (fits bool) 
 	case r.Value == nil || q.Null:
 		e.lengthOnly(r.Type, r.Len)
 	default:
-		e.attribute(ck.Attribute{Type: r.Type, Value: r.Value}, 0)
+		e.attribute(ck.Attribute{Type: r.Type, Value: r.Value})
 	}
 	return true
 }
@@ -139,7 +139,7 @@ func (e *Encoder) nestedResult(q ck.AttributeQuery, r ck.AttributeResult) (fits 
 			e.lengthOnly(a.Type, uint64(len(a.Value)))
 			continue
 		}
-		e.attribute(a, 1)
+		e.attribute(a)
 	}
 	return fits
 }

@@ -1,6 +1,7 @@
 package p11uri
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -59,4 +60,33 @@ func FuzzString(f *testing.F) {
 			t.Errorf("cut inside a character: %q", Cut(token, labelLen))
 		}
 	})
+}
+
+// Letters, digits and four marks stand for themselves, and every other byte is escaped.
+func TestEveryByte(t *testing.T) {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+	for c := range 256 {
+		want := string(rune(c))
+		if c >= 0x80 || !strings.ContainsRune(plain, rune(c)) {
+			want = fmt.Sprintf("%%%02X", c)
+		}
+		require.Equal(t, "pkcs11:object="+want, Path{Object: string([]byte{byte(c)})}.String())
+		require.Equal(t, fmt.Sprintf("pkcs11:id=%%%02X", c), Path{ID: []byte{byte(c)}}.String())
+	}
+}
+
+// A text is cut where it is too long, and nowhere else.
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"abc", 3, "abc"}, {"abc", 2, "ab"}, {"abc", 0, ""}, {"ë", 1, ""}, {"aë", 2, "a"}, {"aë", 3, "aë"},
+		{"a b", 2, "a"}, {"\xff\xff\xff", 2, "\xff\xff"}, {"\x80\x80", 1, ""},
+	} {
+		require.Equal(t, c.want, Cut(c.s, c.n), "%q to %d bytes", c.s, c.n)
+	}
+	require.Equal(t, "pkcs11:token="+strings.Repeat("x", 32)+";serial="+strings.Repeat("y", 16),
+		Path{Token: strings.Repeat("x", 33), Serial: strings.Repeat("y", 17)}.String())
 }

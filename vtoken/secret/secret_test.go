@@ -48,3 +48,35 @@ func TestEqualCloneWipe(t *testing.T) {
 		t.Errorf("after Wipe: %x, its clone %x", []byte(a), []byte(b))
 	}
 }
+
+// A secret says that it is one, and no encoding takes it.
+func TestSecretsSayWhatTheyAre(t *testing.T) {
+	const redacted = "[secret]"
+	s := secret.Bytes("1234")
+	require.Equal(t, redacted, s.String())
+	require.Equal(t, redacted, s.GoString())
+	require.Equal(t, redacted, fmt.Sprintf("%x", s))
+	require.Equal(t, redacted, s.LogValue().String())
+	for _, encode := range []func() ([]byte, error){s.MarshalText, s.MarshalJSON, s.MarshalBinary} {
+		text, err := encode()
+		require.ErrorIs(t, err, secret.ErrEncode)
+		require.Nil(t, text)
+	}
+	require.Nil(t, secret.Bytes(nil).Clone())
+	require.True(t, secret.Bytes(nil).Equal(secret.Bytes{}))
+
+	text := secret.Text("1234")
+	require.Equal(t, redacted, text.String())
+	require.Equal(t, redacted, text.GoString())
+	require.Equal(t, redacted, fmt.Sprintf("%s", text))
+	require.Equal(t, redacted, text.LogValue().String())
+	text.Bytes().Wipe()
+	require.Equal(t, "\x00\x00\x00\x00", string(text), "it is the same memory")
+
+	// Null is no text, and changes nothing.
+	held := struct{ PIN secret.Text }{secret.Text("old")}
+	require.NoError(t, json.Unmarshal([]byte(`{"PIN":null}`), &held))
+	require.Equal(t, "old", string(held.PIN))
+	require.NoError(t, json.Unmarshal([]byte(`{"PIN":"new"}`), &held))
+	require.Equal(t, "new", string(held.PIN))
+}

@@ -1,6 +1,7 @@
 package kvtest
 
 import (
+	"errors"
 	"sync"
 
 	"vtoken/keystore/kv"
@@ -27,14 +28,27 @@ type Faulty struct {
 	left int
 	err  error
 	hit  bool
+	only bool // a transaction without the failure is not committed
 }
+
+// ErrRehearsed is what a commit fails with after [Faulty.Rehearse], if all its calls worked.
+var ErrRehearsed = errors.New("the call that should fail did not happen")
 
 // Fail arms the engine: the n-th call of the kind from now on, counted from 1,
 // returns err instead of doing anything.
 func (f *Faulty) Fail(op Op, n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.op, f.left, f.err, f.hit = op, n, err, false
+	f.op, f.left, f.err, f.hit, f.only = op, n, err, false, false
+}
+
+// Rehearse is like Fail, and a transaction in which the call does not happen fails as well,
+// with [ErrRehearsed]. So the engine keeps what it holds, and the next call can be tried.
+func (f *Faulty) Rehearse(op Op, n int, err error) {
+	f.Fail(op, n, err)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.only = true
 }
 
 // Hit reports whether the armed failure has happened.
@@ -69,8 +83,21 @@ func (f *Faulty) Update(fn func(kv.Writer) error) error {
 		if err := fn(faultyWriter{faultyReader{w, f}, w}); err != nil {
 			return err
 		}
-		return f.try(OpCommit)
+		if err := f.try(OpCommit); err != nil {
+			return err
+		}
+		return f.missed()
 	})
+}
+
+// missed is ErrRehearsed if the engine was armed in vain.
+func (f *Faulty) missed() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.only && !f.hit {
+		return ErrRehearsed
+	}
+	return nil
 }
 
 type faultyReader struct {

@@ -38,6 +38,11 @@ type Info struct {
 	Clients func() api.Clients
 	// Recovery reports whether the store has a recovery passphrase; nil omits the field.
 	Recovery func() (bool, error)
+	// Restart begins a planned restart, when it is sure that there is a successor; nil means
+	// that there is no way to restart.
+	Restart func(context.Context) error
+	// RestartProblem is why the last planned restart did not happen; nil omits the field.
+	RestartProblem func() string
 	// Rollback reports whether rollback detection is active; nil omits the field.
 	Rollback func() (api.Rollback, error)
 }
@@ -129,6 +134,9 @@ func (h *Handler) readStatus(r *request) (any, error) {
 		if h.info.Clients != nil {
 			clients := h.info.Clients()
 			s.Clients = &clients
+		}
+		if h.info.RestartProblem != nil {
+			s.RestartProblem = h.info.RestartProblem()
 		}
 		return s, h.readStore(&s)
 	}

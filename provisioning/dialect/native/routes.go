@@ -34,6 +34,7 @@ func (h *Handler) storeRoutes() []route {
 	return []route{
 		{method: get, path: "/status", status: ok, do: h.readStatus, quiet: true},
 		{method: get, path: "/metrics", status: ok, do: h.readMetrics, quiet: true},
+		{method: post, path: "/restart", status: none, do: h.restart},
 		{method: get, path: "/check", status: ok, do: h.checkStore},
 		{method: get, path: "/backup", status: ok, do: h.backUp},
 		{method: get, path: "/audit", status: ok, do: h.readAudit, quiet: true},
