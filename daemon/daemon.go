@@ -158,6 +158,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
 		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),
+		Applications: running{server: d.p11, resumption: d.resumption},
 	})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err

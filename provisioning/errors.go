@@ -22,7 +22,7 @@ const (
 	UserNotFound                // no such user in the tenant
 	TokenNotFound               // no such token with that holder
 	RoleNotFound                // a PIN role other than the two there are
-	KeyNotFound                 // no API key of that name, no KEK of that id
+	KeyNotFound                 // no API key of that name, no KEK and no application of that id
 	GroupNotFound               // no such group in the tenant
 	WrongCode                   // an activation code or one-time password that is not right
 	WrongState                  // the thing's state does not allow it now

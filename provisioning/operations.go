@@ -32,6 +32,8 @@ const (
 	OpAPIKeyCreate
 	OpAPIKeyList
 	OpAPIKeyRevoke
+	OpSessionList
+	OpSessionEnd
 	OpTokenCreate
 	OpTokensImport
 	OpTokenList
@@ -133,6 +135,8 @@ var rules = [numberOfOperations]rule{
 	OpAPIKeyCreate:     {name: "create an API key", right: record.MayManage},
 	OpAPIKeyList:       {name: "list API keys", right: record.MayManage},
 	OpAPIKeyRevoke:     {name: "revoke an API key", right: record.MayManage},
+	OpSessionList:      {name: "list applications and their sessions", right: record.MayManage},
+	OpSessionEnd:       {name: "end the sessions of an application", right: record.MayManage},
 	OpTokenCreate:      {name: "create a token", right: record.MayAdd},
 	OpTokensImport:     {name: "import tokens", right: record.MayAdd},
 	OpTokenList:        {name: "list tokens", right: record.MayView},

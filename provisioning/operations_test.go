@@ -68,6 +68,13 @@ func operations(w *world, tenant record.TenantID, ref provisioning.TokenRef) map
 		},
 		provisioning.OpAPIKeyList:   func(ctx context.Context, c C) error { _, err := k.APIKeys(ctx, c, tenant); return err },
 		provisioning.OpAPIKeyRevoke: func(ctx context.Context, c C) error { return k.RevokeAPIKey(ctx, c, tenant, "old") },
+		provisioning.OpSessionList: func(ctx context.Context, c C) error {
+			_, err := k.Applications(ctx, c, provisioning.ApplicationFilter{Tenant: tenant})
+			return err
+		},
+		provisioning.OpSessionEnd: func(ctx context.Context, c C) error {
+			return k.EndApplication(ctx, c, w.apps.add(w.t, tenant, ref.ID), tenant, "")
+		},
 		provisioning.OpTokenCreate: func(ctx context.Context, c C) error {
 			_, err := k.CreateToken(ctx, c, provisioning.NewToken{Tenant: tenant, User: "alice"})
 			return err
@@ -262,6 +269,8 @@ var rightsOf = map[provisioning.Operation]record.Rights{
 	provisioning.OpAPIKeyCreate:   record.MayManage,
 	provisioning.OpAPIKeyList:     record.MayManage,
 	provisioning.OpAPIKeyRevoke:   record.MayManage,
+	provisioning.OpSessionList:    record.MayManage,
+	provisioning.OpSessionEnd:     record.MayManage,
 	provisioning.OpTokenKeep:      record.MayManage,
 	provisioning.OpTenantPolicy:   record.MayManage,
 	provisioning.OpTenantQuota:    record.MaySystem | record.MayManage,

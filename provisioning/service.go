@@ -40,6 +40,8 @@ type Options struct {
 	OSUser func(name string) []string
 	// Turns schedules slow work on the processors; nil runs all of it at once.
 	Turns Turns
+	// Applications are those that use tokens now; nil is none.
+	Applications Applications
 	// Wait delays a call after wrong secrets. It returns an error when ctx ends first;
 	// nil is a timer.
 	Wait func(ctx context.Context, long time.Duration) error

@@ -33,11 +33,13 @@ type world struct {
 	waits []time.Duration
 	mu    sync.Mutex
 	told  []string
+	apps  *apps
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, store: provtest.New(), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), system: provisioning.System("root")}
+	w.apps = &apps{}
 	w.core = provisioning.New(w.store, w.options())
 	tenant, err := w.core.TenantNamed(t.Context(), w.system, "")
 	require.NoError(t, err)
@@ -50,7 +52,8 @@ func newWorld(t testing.TB) *world {
 // options are those of a core on the world's clock.
 func (w *world) options() provisioning.Options {
 	return provisioning.Options{
-		Now: func() time.Time { return w.now },
+		Now:          func() time.Time { return w.now },
+		Applications: w.apps,
 		Wait: func(_ context.Context, long time.Duration) error {
 			w.now = w.now.Add(long)
 			w.waits = append(w.waits, long)

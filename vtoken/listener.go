@@ -50,6 +50,7 @@ const (
 	ActSign        Act = "sign"        // each signature that was computed, right or not
 	ActLockPIN     Act = "lock-pin"    // a wrong try has locked a PIN
 	ActResume      Act = "resume"      // a login goes on after the daemon was started again
+	ActEnd         Act = "end"         // an administrator ends the use of a token, with its login
 )
 
 // Event is one act. What does not apply, or is not known yet, is empty.
@@ -60,6 +61,8 @@ type Event struct {
 	Token *record.Token
 	// User says whose PIN is compared or set.
 	User ck.UserType
+	// By is the administrator who does the act, empty where the application does it.
+	By string
 	// Object is the object that is read, wrapped, copied or destroyed, or that was made.
 	// When an act begins that makes one, it has what the template asks for.
 	Object    *Object

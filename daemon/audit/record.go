@@ -18,7 +18,7 @@ type Record struct {
 	Event string    `json:"event"`
 	// Result is "ok", or the name of the error.
 	Result string `json:"result,omitempty"`
-	// Process is who asked through a Unix socket.
+	// Process is who asked through a Unix socket, and whose sessions an administrator ended.
 	Process *Process `json:"process,omitempty"`
 	// Caller is the name of the API key, or of the administrator, and From where
 	// a request over HTTPS came from.
@@ -34,8 +34,8 @@ type Record struct {
 	Slot   uint64 `json:"slot,omitempty"`
 	// Role is whose PIN it is about.
 	Role string `json:"role,omitempty"`
-	// Object is the key that was made, destroyed or exported, or the KEK that was
-	// added or removed.
+	// Object is the key that was made, destroyed or exported, the KEK that was added or
+	// removed, or the application whose sessions were to end.
 	Object *Object `json:"object,omitempty"`
 	// Detail says more: the mechanism, the route of a request, a version.
 	Detail string `json:"detail,omitempty"`
@@ -68,11 +68,11 @@ type Process struct {
 	Executable string `json:"exe,omitempty"`
 }
 
-// Object names an object of a token, or a KEK.
+// Object names an object of a token, a KEK or an application.
 type Object struct {
 	Class string `json:"class"`
 	Type  string `json:"keyType,omitempty"`
-	ID    string `json:"id,omitempty"` // CKA_ID in hexadecimal digits; of a KEK its URI
+	ID    string `json:"id,omitempty"` // CKA_ID in hexadecimal digits; of a KEK its URI, of an application its own id
 }
 
 // Event names, beside those that name routes of the API.

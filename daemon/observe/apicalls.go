@@ -42,6 +42,9 @@ func callRecord(c httpkit.Call) audit.Record {
 	if c.KEK != "" {
 		r.Object = &audit.Object{Class: "KEK", ID: c.KEK}
 	}
+	if c.Application != "" {
+		r.Object = &audit.Object{Class: "application", ID: c.Application}
+	}
 	if c.Secret != nil {
 		r.Tries = c.Secret.Secret.String() + " " + string(c.Secret.Guess)
 		r.Role, r.Locked = pinRoles[c.Secret.Secret], c.Secret.Guess == provisioning.GuessLocked

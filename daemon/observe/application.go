@@ -57,6 +57,7 @@ type rule struct {
 var rules = map[vtoken.Act]rule{
 	vtoken.ActLogin:       {role: true},
 	vtoken.ActResume:      {role: true},
+	vtoken.ActEnd:         {role: true},
 	vtoken.ActInitToken:   {role: true},
 	vtoken.ActInitPIN:     {role: true},
 	vtoken.ActSetPIN:      {role: true},
@@ -130,7 +131,9 @@ func (a *application) Begin(e vtoken.Event) (end func(vtoken.Event), err error) 
 
 // line is the record of an act that has ended.
 func (a *application) line(e vtoken.Event, rule rule) audit.Record {
-	r := audit.Record{Event: string(e.Act), Process: &a.process, Slot: uint64(e.Slot), Locked: e.PINLocked, Result: result(e)}
+	r := audit.Record{
+		Event: string(e.Act), Process: &a.process, Caller: e.By, Slot: uint64(e.Slot), Locked: e.PINLocked, Result: result(e),
+	}
 	if t := e.Token; t != nil {
 		r.Tenant, r.Token, r.Serial = string(t.Tenant), string(t.ID), t.Serial
 	}

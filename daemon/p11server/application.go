@@ -3,6 +3,7 @@ package p11server
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"vtoken/vtoken/ck"
 )
@@ -17,7 +18,17 @@ type application struct {
 	mu     sync.Mutex
 	closed bool
 
+	birth atomic.Pointer[birth] // set before client is
+	calls atomic.Uint64         // of connections that have ended
+	used  atomic.Int64          // last one of these calls, as conn.used
+
 	joined *joined // nil for one of a single connection
+}
+
+// birth is when an application began, and its number.
+type birth struct {
+	number uint64
+	at     time.Time
 }
 
 // get returns the client, or nil.
@@ -28,8 +39,8 @@ func (a *application) get() Client {
 	return nil
 }
 
-// begin connects the client.
-func (a *application) begin(connect func() (Client, error)) error {
+// begin connects the client. From then on the application has that number.
+func (a *application) begin(number uint64, connect func() (Client, error)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -43,6 +54,7 @@ func (a *application) begin(connect func() (Client, error)) error {
 		return err
 	}
 	client.OnSlow(a.slow.note)
+	a.birth.Store(&birth{number: number, at: time.Now()})
 	a.client.Store(&client)
 	return nil
 }

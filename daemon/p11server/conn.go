@@ -40,6 +40,7 @@ type conn struct {
 	ownerState *owner       // with the owner's other connections
 	begun      time.Time
 	used       atomic.Int64    // time of the last request, as of time.UnixNano; 0 before it
+	calls      atomic.Uint64   // requests that were handled
 	ctx        context.Context // ends with the connection
 	cancel     context.CancelFunc
 
@@ -92,7 +93,7 @@ func (c *conn) serve() {
 		c.out.leave(farewellTime)
 	}
 	c.queues.workers.Wait()
-	c.srv.leave(c.app.Load())
+	c.srv.leave(c)
 	c.logEnd()
 }
 

@@ -35,6 +35,8 @@ type FrozenApplication struct {
 	Name *Name
 	// Finalized is Admission.Finalized.
 	Finalized func()
+	// History is what administrators are shown of it.
+	History History
 }
 
 // Name is how an application that joined proves that a connection is its own.
@@ -133,7 +135,7 @@ func (s *Server) frozen() (f Frozen) {
 		if client == nil {
 			return -1
 		}
-		one := FrozenApplication{Client: client}
+		one := FrozenApplication{Client: client, History: a.history()}
 		if j := a.joined; j != nil {
 			one.Name = &Name{ID: j.id, Process: j.process, Ticket: j.ticket}
 		}
@@ -145,9 +147,12 @@ func (s *Server) frozen() (f Frozen) {
 		note(a)
 	}
 	for c := range s.conns {
+		place := note(c.app.Load())
+		if place >= 0 {
+			f.Applications[place].History.Calls += c.calls.Load()
+		}
 		f.Connections = append(f.Connections, FrozenConnection{
-			Socket: c.sock, Greeted: c.greeted, Version: c.version,
-			Application: note(c.app.Load()), Unread: c.unread,
+			Socket: c.sock, Greeted: c.greeted, Version: c.version, Application: place, Unread: c.unread,
 		})
 	}
 	return f
@@ -203,8 +208,9 @@ func (s *Server) waitThawed() {
 // the sockets over.
 func (s *Server) Adopt(f Frozen) {
 	list := make([]*application, len(f.Applications))
+	s.numberAbove(f.Applications)
 	for i, one := range f.Applications {
-		a := &application{}
+		a := s.adoptHistory(one.History)
 		client := one.Client
 		client.OnSlow(a.slow.note)
 		a.client.Store(&client)

@@ -84,7 +84,7 @@ func (c *conn) join(d *p11rpc.Decoder) (how p11rpc.Joining, err error) {
 		return p11rpc.JoinedLive, nil
 	}
 	defer close(a.joined.begun)
-	err = a.begin(func() (Client, error) {
+	err = a.begin(c.srv.numbers.Add(1), func() (Client, error) {
 		admission, err := c.srv.opts.Join(who)
 		if err != nil {
 			return nil, err
@@ -172,13 +172,16 @@ func (s *Server) stopsReading(a *application) (last bool) {
 
 // leave ends a connection's part in its application. With the last one, the application ends
 // or is parked.
-func (s *Server) leave(a *application) {
+func (s *Server) leave(c *conn) {
+	a := c.app.Load()
 	j := a.joined
 	if j == nil {
 		a.close()
 		return
 	}
 	s.mu.Lock()
+	a.calls.Add(c.calls.Swap(0))
+	a.used.Store(max(a.used.Load(), c.used.Load()))
 	j.conns--
 	over := s.parkIfAlone(a)
 	s.mu.Unlock()

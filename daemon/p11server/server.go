@@ -90,7 +90,8 @@ type Server struct {
 	log        *slog.Logger
 	poll       *pollBudget
 	contention *contention
-	tasks      sync.Pool // of *task
+	tasks      sync.Pool     // of *task
+	numbers    atomic.Uint64 // the last one given to an application
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -161,6 +162,7 @@ func New(connect Connect, opts Options) *Server {
 		refused:  make(map[string]bool),
 	}
 	s.tasks.New = func() any { return new(task) }
+	s.numbers.Store(firstNumber(time.Now()))
 	return s
 }
 

@@ -122,6 +122,7 @@ func (c *conn) doGated(g *gate, t *task) {
 // do handles the task's request, and adds the answer to the task's output. A request that
 // breaks the protocol ends the connection.
 func (c *conn) do(t *task) {
+	c.calls.Add(1)
 	c.srv.poll.working.Add(1)
 	err := c.answer(t)
 	c.srv.poll.working.Add(-1)
@@ -212,7 +213,7 @@ func (c *conn) initialize(d *p11rpc.Decoder) error {
 	if string(magic) != p11rpc.Magic {
 		return ck.Errorf(ck.CKR_GENERAL_ERROR, "C_Initialize without the text that p11-kit clients begin with")
 	}
-	err := c.app.Load().begin(func() (Client, error) { return c.srv.connect(peerOf(c.peer)), nil })
+	err := c.app.Load().begin(c.srv.numbers.Add(1), func() (Client, error) { return c.srv.connect(peerOf(c.peer)), nil })
 	if c.ctx.Err() != nil {
 		c.cancelCalls() // it began after the end
 	}
@@ -229,7 +230,10 @@ func (c *conn) finalize(d *p11rpc.Decoder) error {
 	if !a.end() {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	if a.joined != nil && a.joined.finalized != nil {
+	switch {
+	case a.joined == nil:
+		c.calls.Store(0) // the next one on this connection is another application
+	case a.joined.finalized != nil:
 		a.joined.finalized()
 	}
 	return nil

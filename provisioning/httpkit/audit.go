@@ -33,6 +33,8 @@ type Call struct {
 	Token  record.TokenID
 	// KEK is the URI of the key-encryption key that the call was about.
 	KEK string
+	// Application is the id of the application that the call was about.
+	Application string
 	// Secret is the result of the tries of a PIN or code in the call, or which secret got
 	// new tries; nil is none.
 	Secret *SecretNote
@@ -48,6 +50,9 @@ func NoteToken(r *http.Request, tenant record.TenantID, token record.TokenID) {
 
 // NoteKEK records which key-encryption key a call is about.
 func NoteKEK(r *http.Request, uri string) { traceOf(r.Context()).kek = uri }
+
+// NoteApplication records which application a call is about.
+func NoteApplication(r *http.Request, id string) { traceOf(r.Context()).application = id }
 
 // SecretNote is a secret of a token, and the result of its tries.
 type SecretNote struct {
@@ -80,7 +85,7 @@ func (t *trace) record(status int, r *http.Request) {
 	}
 	c := Call{
 		RequestID: t.id, Operation: r.Method + " " + t.route, Caller: t.caller, Status: status, Err: t.err,
-		Tenant: t.tenant, Token: t.token, KEK: t.kek, Secret: t.secret,
+		Tenant: t.tenant, Token: t.token, KEK: t.kek, Application: t.application, Secret: t.secret,
 	}
 	if c.Tenant == "" {
 		c.Tenant = record.TenantID(r.PathValue("tenantId"))

@@ -95,8 +95,10 @@ type trace struct {
 	tenant  record.TenantID // what the call was about, where the handler says so
 	token   record.TokenID
 	kek     string
-	secret  *SecretNote
-	body    *meteredBody // before it was bounded
+	// application is the id of the one that the call was about.
+	application string
+	secret      *SecretNote
+	body        *meteredBody // before it was bounded
 }
 
 type traceKey struct{}

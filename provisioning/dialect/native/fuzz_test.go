@@ -44,7 +44,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which byte, query, body string) {
 		mux, token, key := served(t)
 		r := routes[int(which)%len(routes)]
-		path := strings.NewReplacer("{tokenId}", token, "{user}", "alice", "{tenant}", "default", "{name}", "key", "{kek}", "kek").Replace(r.path)
+		path := strings.NewReplacer("{tokenId}", token, "{user}", "alice", "{tenant}", "default", "{name}", "key", "{kek}", "kek", "{application}", "x").Replace(r.path)
 		req := httptest.NewRequest(r.method, api.Prefix+path, strings.NewReader(body))
 		req.URL.RawQuery = query
 		req.Header.Set("Content-Type", "application/json")

@@ -215,6 +215,10 @@ func roleCases(token string) []roleCase {
 			_, err := client.All(c.APIKeys(ctx, ""))
 			return err
 		}},
+		{"list sessions", "admin", func(ctx context.Context, c *client.Client) error {
+			_, err := client.All(c.Sessions(ctx, client.SessionFilter{}))
+			return err
+		}},
 		{"map a user whom the policy does not name", "system", func(ctx context.Context, c *client.Client) error {
 			_, err := c.ChangeUser(ctx, "", "bob", api.UserChange{OSUsers: &[]string{"alice"}})
 			return err

@@ -56,6 +56,9 @@ func TestEveryOperation(t *testing.T) {
 	}
 	_, err = c.Rotation(ctx)
 	require.NoError(t, err)
+	sessions, err := client.All(c.Sessions(ctx, client.SessionFilter{}))
+	require.NoError(t, err)
+	require.NoError(t, c.EndSessions(ctx, sessions[0].ID, client.SessionFilter{}))
 	lines, err := c.Audit(ctx, client.AuditQuery{Limit: 2})
 	require.NoError(t, err)
 	if len(lines.Items) != 2 || lines.Last != 3 {

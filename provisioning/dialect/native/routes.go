@@ -43,6 +43,8 @@ func (h *Handler) storeRoutes() []route {
 		{method: get, path: "/keks", status: ok, do: h.listKEKs},
 		{method: post, path: "/keks", status: created, do: h.addKEK},
 		{method: del, path: "/keks/{kek}", status: none, do: h.removeKEK},
+		{method: get, path: "/sessions", status: ok, do: h.listSessions},
+		{method: del, path: "/sessions/{application}", status: none, do: h.endSessions},
 		{method: get, path: "/rotation", status: ok, do: h.readRotation},
 		{method: post, path: "/rotation", status: ok, do: h.rotate},
 	}

@@ -35,6 +35,8 @@ import (
 type Server struct {
 	Store *provtest.Store
 	Core  *provisioning.Service
+	// Applications are those that use tokens.
+	Applications *Applications
 	// Socket is the admin socket: everybody who connects is an administrator.
 	Socket string
 	// URL is the HTTPS address, and CAFile its certificate.
@@ -57,9 +59,10 @@ func Start(t testing.TB) *Server {
 	t.Helper()
 	dir := shortDir(t)
 	store := provtest.New()
-	core := provisioning.New(store, provisioning.Options{})
+	apps := newApplications()
+	core := provisioning.New(store, provisioning.Options{Applications: apps})
 	s := &Server{
-		Store: store, Core: core, served: map[string]bool{}, Log: &Log{},
+		Store: store, Applications: apps, Core: core, served: map[string]bool{}, Log: &Log{},
 		Socket: filepath.Join(dir, "admin.sock"), CAFile: filepath.Join(dir, "api.crt"),
 	}
 	kit := &httpkit.Kit{
