@@ -158,7 +158,7 @@ var resend = [p11rpc.NumCalls]resending{
 // and stateful hash-based signatures, each of which may be made once.
 func counts(t ck.MechanismType) bool {
 	switch t {
-	case ck.CKM_HOTP, ck.CKM_ACTI, ck.CKM_SECURID, ck.CKM_HSS, ck.CKM_XMSS, ck.CKM_XMSSMT:
+	case ck.CKM_HOTP, ck.CKM_ACTI, ck.CKM_HSS, ck.CKM_XMSS, ck.CKM_XMSSMT:
 		return true
 	}
 	return false
