@@ -2,6 +2,7 @@ package vtoken
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -160,6 +161,10 @@ func (c *Client) restoreSessions(t *token, state AttachmentState) (sessions []*s
 // that changes later, applyChanges ends the login.
 func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 	role := pin.Role(state.Role)
+	forgets, err := c.engine.forgetsLogins(a.token)
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := a.token
@@ -181,10 +186,11 @@ func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 		c.leaveOut("the login of the %v in slot %d: the key of the PIN-bound token is not there", role, t.slot)
 		return nil
 	}
-	l := &login{role: role}
+	l := &login{role: role, verifier: sha256.Sum256(state.Verifier), forgotten: forgets}
 	l.fresh.Store(state.Fresh)
 	t.secrets.restoreLogin(state)
 	a.login.Store(l)
+	c.logins.changed()
 	if role == pin.User {
 		t.mu.Lock()
 		t.userLogins++
