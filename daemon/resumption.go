@@ -10,6 +10,7 @@ import (
 
 	"vtoken/daemon/config"
 	"vtoken/daemon/p11server"
+	"vtoken/daemon/peer"
 	"vtoken/daemon/resume"
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -23,6 +24,7 @@ type resumption struct {
 	engine  *vtoken.Engine
 	records *resume.Records
 	log     *slog.Logger
+	tell    func(p peer.Process, reason error) // of a refused ticket
 
 	mu       sync.Mutex
 	stopping bool
@@ -30,8 +32,10 @@ type resumption struct {
 
 // newResumption opens the records beside the socket of the applications, or removes them if
 // none are wanted.
-func newResumption(cfg config.Config, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger) *resumption {
-	r := &resumption{engine: engine, log: log}
+func newResumption(
+	cfg config.Config, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger, tell func(peer.Process, error),
+) *resumption {
+	r := &resumption{engine: engine, log: log, tell: tell}
 	folder := cfg.P11Socket + ".logins"
 	var err error
 	if cfg.Resume == config.ResumeOn {
@@ -70,9 +74,9 @@ func (r *resumption) isStopping() bool {
 
 // join registers an application, with the logins that it had with an earlier daemon.
 func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) {
-	peer := record.Peer{UID: who.Process.UID, GID: who.Process.GID, PID: who.Process.PID}
+	applicant := record.Peer{UID: who.Process.UID, GID: who.Process.GID, PID: who.Process.PID}
 	if r.records == nil {
-		client := r.engine.Connect(peer)
+		client := r.engine.Connect(applicant)
 		return p11server.Admission{Client: client, Resume: resumer(client, nil)}, nil
 	}
 	a, err := resume.NewApplication(who.ID, who.Process, who.Ticket)
@@ -83,16 +87,16 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 	switch {
 	case err == nil:
 		a = found.Application
-		peer.UID, peer.GID = a.Process.UID, a.Process.GID
+		applicant.UID, applicant.GID = a.Process.UID, a.Process.GID
 	case errors.Is(err, resume.ErrForeign), errors.Is(err, resume.ErrTicket):
 		return p11server.Admission{}, ck.Errorf(ck.CKR_ACTION_PROHIBITED, "%w", err)
 	case !errors.Is(err, resume.ErrNone):
-		r.logOf(peer).Warn("an application has to log in again: its record cannot be read", "error", err)
+		r.logOf(applicant).Warn("an application has to log in again: its record cannot be read", "error", err)
 	}
-	client := r.engine.Connect(peer)
+	client := r.engine.Connect(applicant)
 	client.OnLogins(func(logins []vtoken.Login) {
 		if err := r.records.Keep(a, logins); err != nil {
-			r.logOf(peer).Warn("an application will have to log in again after a crash of the daemon", "error", err)
+			r.logOf(applicant).Warn("an application will have to log in again after a crash of the daemon", "error", err)
 		}
 	})
 	return p11server.Admission{
@@ -100,6 +104,12 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 		Resume: resumer(client, found.Logins), Resumed: err == nil,
 		Finalized: func() { r.forget(a) },
 	}, nil
+}
+
+// refused tells of a process that wanted to be another application.
+func (r *resumption) refused(p peer.Process, reason error) {
+	r.logOf(record.Peer{UID: p.UID, PID: p.PID}).Warn("refused the ticket of an application", "error", reason)
+	r.tell(p, reason)
 }
 
 // logOf is the log with the process, whose lines are limited.
