@@ -179,9 +179,15 @@ var endings = []ending{
 	{name: "the token is disabled", live: noSession, gone: true, do: administer("token", "disable", "TOKEN")},
 	{name: "the token is unassigned", live: noSession, gone: true, do: administer("token", "unassign", "TOKEN")},
 	{name: "the token is deleted", live: noSession, gone: true, do: administer("token", "delete", "TOKEN", "--yes")},
-	{name: "the token expires", live: noSession, gone: true, do: administer("token", "expire", "TOKEN", "2020-01-01T00:00:00Z")},
+	{
+		name: "the token expires", live: noSession, gone: true,
+		do: administer("token", "expire", "TOKEN", "2020-01-01T00:00:00Z"),
+	},
 	{name: "the user is disabled", live: noSession, gone: true, do: administer("user", "disable", "LOGIN")},
-	{name: "the OS user is mapped no more", live: noSession, gone: true, do: administer("user", "map", "LOGIN", "--os-user", "#62999")},
+	{
+		name: "the OS user is mapped no more", live: noSession, gone: true,
+		do: administer("user", "map", "LOGIN", "--os-user", "#62999"),
+	},
 }
 
 // TestTicketDies: after each of the endings the ticket gives no login, both where the
