@@ -149,12 +149,12 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		}
 	}
 	peers := slog.New(observe.NewPeerLog(log.Handler()))
-	d.resumption = newResumption(cfg, store, d.engine, peers)
+	d.resumption = newResumption(cfg, store, d.engine, peers, d.audit.RefusedTicket)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: peers, Observer: d.metrics.Calls,
 		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
-		Join: d.resumption.join, Refused: d.audit.RefusedTicket,
+		Join: d.resumption.join, Refused: d.resumption.refused,
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
 		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),

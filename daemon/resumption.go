@@ -7,6 +7,7 @@ import (
 
 	"vtoken/daemon/config"
 	"vtoken/daemon/p11server"
+	"vtoken/daemon/peer"
 	"vtoken/daemon/resume"
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
@@ -20,6 +21,7 @@ type resumption struct {
 	engine  *vtoken.Engine
 	records *resume.Records
 	log     *slog.Logger
+	tell    func(p peer.Process, reason error) // of a refused ticket
 
 	mu       sync.Mutex
 	stopping bool
@@ -27,8 +29,10 @@ type resumption struct {
 
 // newResumption opens the records beside the socket of the applications, or removes them if
 // none are wanted.
-func newResumption(cfg config.Config, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger) *resumption {
-	r := &resumption{engine: engine, log: log}
+func newResumption(
+	cfg config.Config, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger, tell func(peer.Process, error),
+) *resumption {
+	r := &resumption{engine: engine, log: log, tell: tell}
 	folder := cfg.P11Socket + ".logins"
 	var err error
 	if cfg.Resume == config.ResumeOn {
@@ -67,9 +71,9 @@ func (r *resumption) isStopping() bool {
 
 // join registers an application, with the logins that it had with an earlier daemon.
 func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) {
-	peer := record.Peer{UID: who.Process.UID, GID: who.Process.GID, PID: who.Process.PID}
+	applicant := record.Peer{UID: who.Process.UID, GID: who.Process.GID, PID: who.Process.PID}
 	if r.records == nil {
-		client := r.engine.Connect(peer)
+		client := r.engine.Connect(applicant)
 		return p11server.Admission{Client: client, Resume: resumer(client, nil)}, nil
 	}
 	a, err := resume.NewApplication(who.ID, who.Process, who.Ticket)
@@ -80,13 +84,13 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 	switch {
 	case err == nil:
 		a = found.Application
-		peer.UID, peer.GID = a.Process.UID, a.Process.GID
+		applicant.UID, applicant.GID = a.Process.UID, a.Process.GID
 	case errors.Is(err, resume.ErrForeign), errors.Is(err, resume.ErrTicket):
 		return p11server.Admission{}, ck.Errorf(ck.CKR_ACTION_PROHIBITED, "%w", err)
 	case !errors.Is(err, resume.ErrNone):
-		r.logOf(peer).Warn("an application has to log in again: its record cannot be read", "error", err)
+		r.logOf(applicant).Warn("an application has to log in again: its record cannot be read", "error", err)
 	}
-	client := r.engine.Connect(peer)
+	client := r.engine.Connect(applicant)
 	return p11server.Admission{
 		Client: r.keep(client, a), Resume: resumer(client, found.Logins), Resumed: err == nil,
 		Finalized: func() { r.forget(a) },
@@ -104,6 +108,12 @@ func (r *resumption) keep(client *vtoken.Client, a resume.Application) p11server
 		}
 	})
 	return &application{Client: client, about: a, ended: func() { r.ended(a) }}
+}
+
+// refused tells of a process that wanted to be another application.
+func (r *resumption) refused(p peer.Process, reason error) {
+	r.logOf(record.Peer{UID: p.UID, PID: p.PID}).Warn("refused the ticket of an application", "error", reason)
+	r.tell(p, reason)
 }
 
 // logOf is the log with the process, whose lines are limited.

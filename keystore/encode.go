@@ -24,6 +24,7 @@ type tenantJSON struct {
 	Policy  policyJSON `json:"policy,omitzero"`
 
 	PINBound bool `json:"pinBound,omitempty"`
+	NoResume bool `json:"noResume,omitempty"`
 
 	MaxObjects        uint64 `json:"maxObjects,omitempty"`
 	MaxObjectsPerUser uint64 `json:"maxObjectsPerUser,omitempty"`

@@ -36,3 +36,38 @@ func TestPolicy(t *testing.T) {
 		return nil
 	})
 }
+
+// Whether logins with a tenant's tokens outlive the daemon is the tenant's to say, and changes
+// at once.
+func TestForgetsLogins(t *testing.T) {
+	dir := tempDir(t)
+	s := open(t, dir)
+	tenant := record.Tenant{Name: "strict"}
+	update(t, s, func(tx *Tx) error { return tx.PutTenant(&tenant) })
+	want := func(want bool) {
+		t.Helper()
+		view(t, s, func(tx *Tx) error {
+			forgets, err := tx.ForgetsLogins(tenant.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, forgets)
+			return nil
+		})
+	}
+	want(false)
+	tenant.NoResume = true
+	update(t, s, func(tx *Tx) error { return tx.PutTenant(&tenant) })
+	want(true)
+	closeStore(t, s)
+	s = open(t, dir)
+	want(true)
+	tenant.NoResume = false
+	update(t, s, func(tx *Tx) error { return tx.PutTenant(&tenant) })
+	want(false)
+	view(t, s, func(tx *Tx) error {
+		for _, id := range []record.TenantID{"", "no id", "00000000-0000-0000-0000-000000000000"} {
+			_, err := tx.ForgetsLogins(id)
+			require.Error(t, err)
+		}
+		return nil
+	})
+}

@@ -117,7 +117,7 @@ func (tx *Tx) PutTenant(t *record.Tenant) error {
 		t.CreatedAt = time.Now().UTC()
 	}
 	row := tenantJSON{
-		Name: t.Name, Created: t.CreatedAt.UTC(), Policy: encodePolicy(t.Policy), PINBound: t.PINBound,
+		Name: t.Name, Created: t.CreatedAt.UTC(), Policy: encodePolicy(t.Policy), PINBound: t.PINBound, NoResume: t.NoResume,
 		MaxObjects: t.Quota.Objects, MaxObjectsPerUser: t.Quota.ObjectsPerUser, Settings: convert[[]byte](t.Settings), OSUsers: t.OSUsers,
 	}
 	if err := tx.sealJSON(key, schema.Record(schema.PrefixTenant, id), nil, place(id, schema.ID{}, 0, fieldTenant), row); err != nil {
@@ -160,10 +160,23 @@ func (tx *Tx) tenant(id schema.ID) (*record.Tenant, error) {
 		return nil, err
 	}
 	return &record.Tenant{
-		ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy(), PINBound: j.PINBound,
+		ID: record.TenantID(text(id)), Name: j.Name, CreatedAt: j.Created, Policy: j.Policy.policy(), PINBound: j.PINBound, NoResume: j.NoResume,
 		Quota:    record.Quota{Objects: j.MaxObjects, ObjectsPerUser: j.MaxObjectsPerUser},
 		Settings: convert[secret.Bytes](j.Settings), OSUsers: j.OSUsers,
 	}, nil
+}
+
+// ForgetsLogins reports whether logins with a tenant's tokens end with the daemon.
+func (tx *Tx) ForgetsLogins(tenant record.TenantID) (bool, error) {
+	id, err := parseID("tenant", tenant)
+	if err != nil {
+		return false, err
+	}
+	t, err := tx.tenant(id)
+	if err != nil {
+		return false, err
+	}
+	return t.NoResume, nil
 }
 
 // Tenant reads a tenant with its exchange key.

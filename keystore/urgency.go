@@ -125,6 +125,7 @@ var tenantLosses = []loss[record.Tenant]{
 		return was.Policy.Name != is.Policy.Name || !slices.Equal(was.Policy.Mechanisms, is.Policy.Mechanisms)
 	}},
 	{"tokens that are PIN-bound", promptly, false, func(was, is *record.Tenant) bool { return is.PINBound && !was.PINBound }},
+	{"logins that end with the daemon", promptly, false, func(was, is *record.Tenant) bool { return is.NoResume && !was.NoResume }},
 	{"a smaller quota", promptly, false, func(was, is *record.Tenant) bool {
 		return fewer(was.Quota.Objects, is.Quota.Objects) || fewer(was.Quota.ObjectsPerUser, is.Quota.ObjectsPerUser)
 	}},

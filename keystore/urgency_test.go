@@ -175,6 +175,7 @@ func TestWhatTakesAway(t *testing.T) {
 		"ExchangeKey":          {func(t *record.Tenant) { t.ExchangeKey = secret.Bytes("k") }, promptly, false},
 		"Policy":               {func(t *record.Tenant) { t.Policy.Name = "x" }, promptly, false},
 		"PINBound":             {func(t *record.Tenant) { t.PINBound = true }, promptly, false},
+		"NoResume":             {func(t *record.Tenant) { t.NoResume = true }, promptly, false},
 		"Quota.Objects":        {func(t *record.Tenant) { t.Quota.Objects = 1 }, promptly, false},
 		"Quota.ObjectsPerUser": {func(t *record.Tenant) { t.Quota.ObjectsPerUser = 1 }, promptly, false},
 		"Settings":             {func(t *record.Tenant) { t.Settings = nil }, promptly, false},

@@ -62,6 +62,12 @@ func (s *Service) bindNew(ctx context.Context, n NewToken) (bool, error) {
 	return bound, err
 }
 
+// SetTenantResume says whether logins with a tenant's tokens may outlive a crash of the daemon.
+// It is for the tokens that are there as well: their logins are not given back from now on.
+func (s *Service) SetTenantResume(ctx context.Context, c Caller, id record.TenantID, resume bool) (Tenant, error) {
+	return s.changeTenant(ctx, c, id, func(t *record.Tenant) { t.NoResume = !resume })
+}
+
 // SetTenantPINBound says whether new cards of a tenant are PIN-bound. Existing tokens do
 // not change.
 func (s *Service) SetTenantPINBound(ctx context.Context, c Caller, id record.TenantID, bound bool) (Tenant, error) {

@@ -24,6 +24,9 @@ func TestWhoSetsPolicies(t *testing.T) {
 		"PIN-bound tokens": func(ctx context.Context, c provisioning.Caller) (provisioning.Tenant, error) {
 			return w.core.SetTenantPINBound(ctx, c, w.tenant, true)
 		},
+		"logins that end with the daemon": func(ctx context.Context, c provisioning.Caller) (provisioning.Tenant, error) {
+			return w.core.SetTenantResume(ctx, c, w.tenant, false)
+		},
 		"operating system users": func(ctx context.Context, c provisioning.Caller) (provisioning.Tenant, error) {
 			return w.core.SetTenantOSUsers(ctx, c, w.tenant, []string{"#1000"})
 		},
@@ -49,5 +52,6 @@ func TestWhoSetsPolicies(t *testing.T) {
 	tenant, err := w.core.Tenant(t.Context(), w.admin, w.tenant)
 	require.NoError(t, err)
 	require.True(t, tenant.PINBound)
+	require.False(t, tenant.Resume)
 	require.Equal(t, "legacy", tenant.Policy)
 }

@@ -16,6 +16,8 @@ type Tenant struct {
 	CreatedAt time.Time
 	Policy    string // the algorithm policy of new tokens, as SetTenantPolicy takes it
 	PINBound  bool   // new cards are PIN-bound
+	// Resume says that logins with its tokens may outlive a crash of the daemon.
+	Resume bool
 	// OSUsers are the operating system users that the tenant's own administrators may
 	// map.
 	OSUsers []string
@@ -26,7 +28,8 @@ type Tenant struct {
 
 func tenantView(t *record.Tenant) Tenant {
 	return Tenant{
-		ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound, OSUsers: slices.Clone(t.OSUsers),
+		ID: t.ID, Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy.String(), PINBound: t.PINBound, Resume: !t.NoResume,
+		OSUsers:    slices.Clone(t.OSUsers),
 		MaxObjects: t.Quota.PerToken().Objects, MaxObjectsPerUser: t.Quota.PerUser().Objects,
 	}
 }

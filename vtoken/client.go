@@ -72,7 +72,9 @@ type attachment struct {
 type login struct {
 	role     pin.Role
 	verifier [sha256.Size]byte // hash of the verifier that the PIN was compared with
-	ended    atomic.Bool
+	// forgotten says that it ends with the daemon, and nobody is told of it.
+	forgotten bool
+	ended     atomic.Bool
 	// fresh is true until a key that asks for the PIN at each use was used once: OpenSSH skips
 	// the context-specific login right after a login (ssh-pkcs11.c).
 	fresh atomic.Bool

@@ -162,6 +162,10 @@ func (c *Client) restoreSessions(t *token, state AttachmentState) (sessions []*s
 // that changes later, applyChanges ends the login.
 func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 	role := pin.Role(state.Role)
+	forgets, err := c.engine.forgetsLogins(a.token)
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := a.token
@@ -185,7 +189,7 @@ func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 		c.leaveOut("the login of the %v in slot %d: the key of the PIN-bound token is not there", role, t.slot)
 		return nil
 	}
-	l := &login{role: role, verifier: [sha256.Size]byte(state.Compared)}
+	l := &login{role: role, verifier: [sha256.Size]byte(state.Compared), forgotten: forgets}
 	l.fresh.Store(state.Fresh)
 	t.secrets.restoreLogin(state)
 	a.login.Store(l)

@@ -39,6 +39,9 @@ func (s *session) logIn(user ck.UserType, p secret.Bytes) error {
 		return err
 	}
 	defer proof.wipe()
+	if proof.forgotten, err = c.engine.forgetsLogins(s.token()); err != nil {
+		return err
+	}
 	if err := c.beginLogin(s, role, proof); err != nil {
 		return err
 	}
@@ -123,7 +126,7 @@ func (c *Client) beginLogin(s *session, role pin.Role, p proof) error {
 	if !bytes.Equal(t.record().PIN(role).Verifier, p.verifier) {
 		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN has been changed in the meantime", role)
 	}
-	l := &login{role: role, verifier: sha256.Sum256(p.verifier)}
+	l := &login{role: role, verifier: sha256.Sum256(p.verifier), forgotten: p.forgotten}
 	l.fresh.Store(true)
 	t.secrets.addLogin(role, p)
 	s.attachment.login.Store(l)

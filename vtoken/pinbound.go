@@ -21,6 +21,8 @@ type proof struct {
 	verifier []byte       // that it was compared with
 	bound    secret.Bytes // the key of a PIN-bound token, else nil
 	hash     []byte       // for the PIN memory, see Engine.pinHash
+	// forgotten says that the login ends with the daemon.
+	forgotten bool
 }
 
 func (p proof) wipe() {

@@ -42,7 +42,7 @@ func (c *Client) checkPIN(t *token, role pin.Role, p secret.Bytes) (proof, error
 	case err != nil:
 		return proof{}, err
 	case right:
-		got := proof{tried.Verifier, bound, e.pinHash(t.id, role, tried.Verifier, p)}
+		got := proof{verifier: tried.Verifier, bound: bound, hash: e.pinHash(t.id, role, tried.Verifier, p)}
 		if err := e.clearTries(t, role, tried.Verifier); err != nil {
 			got.wipe()
 			return proof{}, err
@@ -81,7 +81,7 @@ func (e *Engine) checkRemembered(t *token, role pin.Role, p secret.Bytes) (known
 		bound.Wipe()
 		return proof{}, nil
 	}
-	known = proof{state.Verifier, bound, e.pinHash(t.id, role, state.Verifier, p)}
+	known = proof{verifier: state.Verifier, bound: bound, hash: e.pinHash(t.id, role, state.Verifier, p)}
 	if !hmac.Equal(memory, known.hash) {
 		known.wipe()
 		return proof{}, nil

@@ -79,7 +79,7 @@ func (c *Client) currentLogins() (list []Login) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, a := range c.attachments {
-		if l := a.login.Load(); l != nil {
+		if l := a.login.Load(); l != nil && !l.forgotten {
 			list = append(list, Login{
 				Token: a.token.id, Role: l.role, Verifier: l.verifier, Bound: a.token.secrets.boundKey(),
 			})
@@ -154,14 +154,29 @@ func (c *Client) anySession(id record.TokenID) *session {
 	return nil
 }
 
+// forgetsLogins reports whether a policy says that logins with the token end with the daemon.
+func (e *Engine) forgetsLogins(t *token) (forgets bool, err error) {
+	err = e.store.View(func(tx ReadTx) (err error) {
+		forgets, err = tx.ForgetsLogins(t.record().Tenant)
+		return err
+	})
+	return forgets, err
+}
+
 // resumeLogin begins a login without its PIN, if the PIN is still the one that was right. A
 // key with CKA_ALWAYS_AUTHENTICATE asks for it again.
 func (c *Client) resumeLogin(s *session, l Login) error {
 	t := s.token()
+	forgets, err := c.engine.forgetsLogins(t)
+	if err != nil {
+		return err
+	}
 	t.pinMu[l.Role].Lock()
 	defer t.pinMu[l.Role].Unlock()
 	state := t.record().PIN(l.Role)
 	switch {
+	case forgets:
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the policy of the tenant is that logins end with the daemon")
 	case !state.Set() || sha256.Sum256(state.Verifier) != l.Verifier:
 		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was set since the login", l.Role)
 	case state.Locked():
@@ -169,7 +184,7 @@ func (c *Client) resumeLogin(s *session, l Login) error {
 	case t.record().PINBound && l.Bound == nil:
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key of the PIN-bound token is not known")
 	}
-	err := c.beginLogin(s, l.Role, proof{verifier: bytes.Clone(state.Verifier), bound: l.Bound})
+	err = c.beginLogin(s, l.Role, proof{verifier: bytes.Clone(state.Verifier), bound: l.Bound})
 	if err != nil {
 		return err
 	}

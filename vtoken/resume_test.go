@@ -31,6 +31,11 @@ func (l *told) last() []vtoken.Login {
 // tellingClient is an application of alice whose logins somebody is told of.
 func (w *world) tellingClient() (*vtoken.Client, *told) {
 	c, l := w.connect(aliceUID), new(told)
+	l.listen(c)
+	return c, l
+}
+
+func (l *told) listen(c *vtoken.Client) {
 	c.OnLogins(func(logins []vtoken.Login) {
 		l.times++
 		l.logins = nil
@@ -41,7 +46,6 @@ func (w *world) tellingClient() (*vtoken.Client, *told) {
 			one.Bound.Wipe()
 		}
 	})
-	return c, l
 }
 
 // resumed is a session as an application has it in mind.
@@ -182,10 +186,12 @@ func TestResumeWhatEnded(t *testing.T) {
 						user, p = ck.CKU_SO, soPIN
 					}
 					require.NoError(t, old.Login(h, user, pinOf(p)))
-					w.restart() // so that the old client hears no more
+					logins := kept.last() // the old engine is there, and hears of the change
+					require.Len(t, logins, 1)
+					w.restart()
 					require.NoError(t, c.do(w, role))
 					app, again := w.tellingClient()
-					lost, rest := app.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
+					lost, rest := app.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, logins)
 					require.Empty(t, again.logins)
 					if c.lost {
 						require.Equal(t, []ck.SessionHandle{h}, lost)
@@ -386,4 +392,51 @@ func TestResumeOfAClosedApplication(t *testing.T) {
 	require.Zero(t, again.times)
 	clients, tokens := w.engine.InUse()
 	require.Zero(t, clients+tokens)
+}
+
+// A policy of the tenant says that logins end with the daemon: nobody is told of them, and
+// those of before are not given back. A planned restart keeps them.
+func TestForgottenLogins(t *testing.T) {
+	w := newWorld(t)
+	old, kept := w.tellingClient()
+	h := w.session(old, rw)
+	require.NoError(t, old.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	_, _ = w.ecPair(old, h, true)
+	logins := kept.last()
+	require.Len(t, logins, 1)
+	w.store.ForgetLogins = true
+	w.signs(old, h)
+
+	w.restart()
+	c, again := w.tellingClient()
+	lost, rest := c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, logins)
+	require.Empty(t, lost)
+	require.Empty(t, rest)
+	require.Equal(t, ck.CKS_RW_PUBLIC_SESSION, w.state(c, h))
+	require.NoError(t, c.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.Empty(t, again.logins)
+	w.signs(c, h)
+
+	restored := w.handOver(c)[0]
+	require.Equal(t, ck.CKS_RW_USER_FUNCTIONS, w.state(restored, h))
+	w.signs(restored, h)
+}
+
+// What a planned restart restored outlives a crash as well.
+func TestRestoredLoginIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.store.MapUser(aliceUID, "bob")
+	old, before := w.tellingClient()
+	h := w.session(old, rw)
+	require.NoError(t, old.Login(h, ck.CKU_USER, pinOf(userPIN)))
+	require.Len(t, before.logins, 1)
+
+	restored := w.handOver(old)[0]
+	after := new(told)
+	after.listen(restored)
+	h2, err := restored.OpenSession(w.bob.Slot, rw)
+	require.NoError(t, err)
+	require.NoError(t, restored.Login(h2, ck.CKU_USER, pinOf(userPIN)))
+	require.Len(t, after.logins, 2)
+	require.Subset(t, after.logins, before.logins)
 }

@@ -47,6 +47,9 @@ type ReadTx interface {
 	// whose OSUsers name its uid or its OS user's name. Applications make their
 	// tokens for the first.
 	UsersOf(peer record.Peer) ([]*record.User, error)
+	// ForgetsLogins reports whether logins with the tokens of a tenant end with the daemon,
+	// and are not given back after a crash.
+	ForgetsLogins(tenant record.TenantID) (bool, error)
 	// Objects lists the token's objects, without their secret attributes.
 	Objects(token record.TokenID) ([]*object.Object, error)
 	// Object is one object of the token, without its secret attributes. It

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"vtoken/daemon/audit"
@@ -165,8 +166,9 @@ func inLines(names []string) []string {
 // showed a wrong ticket. It is for p11server.Options.Refused.
 func (l *Log) RefusedTicket(p peer.Process, reason error) {
 	who := NewProcess(record.Peer{UID: p.UID, GID: p.GID, PID: p.PID})
+	code := ck.CodeOf(reason).Error()
 	line := audit.Record{
-		Event: audit.EventResume, Process: &who, Result: ck.CodeOf(reason).Error(), Detail: reason.Error(),
+		Event: audit.EventResume, Process: &who, Result: code, Detail: strings.TrimSuffix(reason.Error(), " ("+code+")"),
 	}
 	if e, err := l.Begin(line); err == nil { // the log has counted the failure, and it is refused anyway
 		e.End(line)

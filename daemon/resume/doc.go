@@ -11,7 +11,7 @@
 // record of the store: it has to survive the daemon and not the machine, because no process
 // survives that. So nothing waits for the disk, the store does not grow with logins, and a
 // reboot ends all of them. It is written before the login is acknowledged, and changed or
-// removed before the end of a login is.
+// removed before the end of a login is. If it cannot be written again, it is removed.
 //
 // The file is sealed under a key of the store, for the id of the application. It has a hash
 // of the ticket. The key of a PIN-bound token is sealed once more to a public key that is

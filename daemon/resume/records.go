@@ -134,7 +134,8 @@ func checkFolder(dir string) error {
 		return err
 	}
 	if owner != os.Geteuid() && owner != 0 || info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return fmt.Errorf("others may write to %s, and so move the folder for records of logins; take that right away (chmod go-w)", parent)
+		return fmt.Errorf("others may write to %s, and so move the folder for records of logins; "+
+			"take that right away (chmod go-w)", parent)
 	}
 	return nil
 }
@@ -268,7 +269,7 @@ func (r *Records) path(id ID) string { return filepath.Join(r.dir, hex.EncodeToS
 func (r *Records) write(id ID, sealed []byte) error {
 	path := r.path(id)
 	if len(sealed) > maxRecord {
-		return fmt.Errorf("the record of the logins of an application would have %d bytes, and %d is the limit", len(sealed), maxRecord)
+		return fmt.Errorf("write the record of a login: it would have %d bytes, and %d is the limit", len(sealed), maxRecord)
 	}
 	// A file of that name was left by a daemon that was killed.
 	if err := os.Remove(path + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {

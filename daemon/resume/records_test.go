@@ -92,7 +92,10 @@ func plainLogin() vtoken.Login {
 }
 
 func boundLogin() vtoken.Login {
-	return vtoken.Login{Token: "bound", Role: pin.User, Verifier: sha256.Sum256([]byte("other")), Bound: secret.Bytes("the key of the token, 32 bytes..")}
+	return vtoken.Login{
+		Token: "bound", Role: pin.User, Verifier: sha256.Sum256([]byte("other")),
+		Bound: secret.Bytes("the key of the token, 32 bytes.."),
+	}
 }
 
 func names(t *testing.T, dir string) (list []string) {
@@ -306,7 +309,8 @@ func TestSweep(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(r.path(ID{7}), 0o600))
 	require.NoError(t, os.MkdirAll(filepath.Join(r.path(ID{8}), "x"), 0o700))
 	require.NoError(t, os.Symlink(filepath.Dir(canary), filepath.Join(r.path(ID{8}), "y")))
-	for _, name := range []string{"x", "00.login", kept[0] + temporary, "zz" + kept[0][2:], kept[0][:len(kept[0])-len(suffix)]} {
+	bare := kept[0][:len(kept[0])-len(suffix)]
+	for _, name := range []string{"x", "00.login", kept[0] + temporary, "zz" + kept[0][2:], bare} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), whole, 0o600))
 	}
 	for _, id := range []byte{3, 4, 5, 6, 7, 8} {

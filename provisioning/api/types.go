@@ -94,6 +94,8 @@ type Tenant struct {
 	Policy string `json:"policy"`
 	// PINBound says that new cards are PIN-bound.
 	PINBound bool `json:"pinBound"`
+	// Resume says that applications keep logins with its tokens over a crash of the daemon.
+	Resume bool `json:"resume"`
 	// OSUsers are the operating system users that the tenant's own administrators may
 	// map to its users: names, "#uid", or "*" for all but root.
 	OSUsers []string `json:"osUsers,omitempty"`
@@ -109,6 +111,7 @@ type TenantChange struct {
 	// Policy is an algorithm policy; empty is "modern".
 	Policy   *string   `json:"policy,omitempty"`
 	PINBound *bool     `json:"pinBound,omitempty"`
+	Resume   *bool     `json:"resume,omitempty"`
 	OSUsers  *[]string `json:"osUsers,omitempty"`
 	// MaxObjects and MaxObjectsPerUser are quotas; 0 is the default.
 	MaxObjects        *uint64 `json:"maxObjects,omitempty"`

@@ -303,7 +303,8 @@ func startedAs(t *testing.T, d *harness.Daemon, pid int, uid uint32) *attacker {
 func buildC(t *testing.T, d *harness.Daemon, source string) string {
 	t.Helper()
 	program := d.Dir + "/" + strings.TrimSuffix(source, ".c")
-	out, err := exec.Command("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", program, "testdata/"+source).CombinedOutput()
+	cc := exec.Command("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", program, "testdata/"+source)
+	out, err := cc.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return program
 }

@@ -25,6 +25,12 @@ func recordOf(d *harness.Daemon, h *holder) string {
 	return filepath.Join(d.P11Socket+".logins", h.id+".login")
 }
 
+// requireLogged waits until the daemon's log has a text: it comes on another way than answers.
+func requireLogged(t *testing.T, d *harness.Daemon, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(d.Log(), text) }, hangsAfter, tick)
+}
+
 // TestLoginOutlivesTheDaemon: the process itself has its session and its login back, after
 // SIGKILL and after SIGTERM, time and again.
 func TestLoginOutlivesTheDaemon(t *testing.T) {
@@ -84,8 +90,9 @@ func TestRefusedTicketsFillNoLog(t *testing.T) {
 	}
 	out, err := d.Vtoken("audit", "tail", "-o", "json")
 	require.NoError(t, err)
-	require.LessOrEqual(t, strings.Count(out, refusedTicket), 21)
-	require.LessOrEqual(t, strings.Count(d.Log(), "is not this process's"), 20)
+	require.LessOrEqual(t, strings.Count(out, `"event":"resume"`), 21)
+	requireLogged(t, d, "refused the ticket")
+	require.LessOrEqual(t, strings.Count(d.Log(), "refused the ticket"), 20)
 	joined, state := h.returns(t)
 	require.Equal(t, "resumed user", joined+" "+state)
 }
@@ -157,9 +164,7 @@ var endings = []ending{
 		require.NoError(t, os.WriteFile(user, []byte(newPIN), 0o600))
 		administer("token", "reset-pin", "TOKEN", "--user-pin-file", user, "--current-so-pin-file", so)(t, d, h)
 	}},
-	// Nobody is to end logins of others by wrong PINs, so this one holds until it is asked for
-	// again.
-	{name: "wrong PINs lock it", live: "user", do: func(t *testing.T, d *harness.Daemon, h *holder) {
+	{name: "wrong PINs lock it", live: "public", do: func(t *testing.T, d *harness.Daemon, h *holder) {
 		other, session := h.another(t, d)
 		for i := 0; ; i++ {
 			switch said := other.ask(t, "login", session, fmt.Sprintf("wrong-%d", i)); said {
@@ -174,9 +179,15 @@ var endings = []ending{
 	{name: "the token is disabled", live: noSession, gone: true, do: administer("token", "disable", "TOKEN")},
 	{name: "the token is unassigned", live: noSession, gone: true, do: administer("token", "unassign", "TOKEN")},
 	{name: "the token is deleted", live: noSession, gone: true, do: administer("token", "delete", "TOKEN", "--yes")},
-	{name: "the token expires", live: noSession, gone: true, do: administer("token", "expire", "TOKEN", "2020-01-01T00:00:00Z")},
+	{
+		name: "the token expires", live: noSession, gone: true,
+		do: administer("token", "expire", "TOKEN", "2020-01-01T00:00:00Z"),
+	},
 	{name: "the user is disabled", live: noSession, gone: true, do: administer("user", "disable", "LOGIN")},
-	{name: "the OS user is mapped no more", live: noSession, gone: true, do: administer("user", "map", "LOGIN", "--os-user", "#62999")},
+	{
+		name: "the OS user is mapped no more", live: noSession, gone: true,
+		do: administer("user", "map", "LOGIN", "--os-user", "#62999"),
+	},
 }
 
 // TestTicketDies: after each of the endings the ticket gives no login, both where the
@@ -317,14 +328,14 @@ func TestFolderOfRecords(t *testing.T) {
 	require.NoError(t, d.Kill())
 	require.NoError(t, os.Chmod(folder, 0o777))
 	require.NoError(t, d.Start())
-	require.Contains(t, d.Log(), "applications will have to log in again")
+	requireLogged(t, d, "applications will have to log in again")
 	joined, state = h.returns(t)
 	require.Equal(t, "new public", joined+" "+state)
 	require.Equal(t, "ok", h.ask(t, "login", h.session, harness.PIN))
 }
 
 // TestResumeSwitch: with --resume planned and off no record is written, and the earlier ones
-// are gone for good.
+// are gone for good. A tenant that wants that has the same.
 func TestResumeSwitch(t *testing.T) {
 	d := start(t)
 	h := newHolder(t, d, 62521)
@@ -341,6 +352,13 @@ func TestResumeSwitch(t *testing.T) {
 		require.Equal(t, "new public", joined+" "+state)
 		require.Equal(t, "ok", h.ask(t, "login", h.session, harness.PIN))
 	}
+	_, err := d.Vtoken("tenant", "policy", "default", "--resume", "off")
+	require.NoError(t, err)
+	restart(t, d)
+	joined, state := h.returns(t)
+	require.Equal(t, "resumed public", joined+" "+state, "a login of before")
+	require.Equal(t, "ok", h.ask(t, "login", h.session, harness.PIN))
+	require.NoFileExists(t, recordOf(d, h))
 }
 
 // signs is a process with our library that logs in, makes a key on the token, and signs once

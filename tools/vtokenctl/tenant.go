@@ -79,15 +79,20 @@ func tenantListCommand(a *app) *cobra.Command {
 
 func tenantPolicyCommand(a *app) *cobra.Command {
 	var bound, none bool
+	var resume string
 	var osUsers []string
 	var objects, perUser uint64
-	flags := []string{"pin-bound", "os-users", "no-os-users", "max-objects", "max-objects-per-user"}
+	flags := []string{"pin-bound", "resume", "os-users", "no-os-users", "max-objects", "max-objects-per-user"}
 	cmd := &cobra.Command{
 		Use:   "policy TENANT [POLICY]",
 		Short: "Set the policies and quotas of a tenant",
 		Long: `Set the algorithms that new tokens of a tenant offer, as "vtoken token policy" does for
 one token, and whether they are PIN-bound, as with "vtoken token create"
 (--pin-bound=false ends that). Existing tokens do not change.
+
+--resume off has logins with the tenant's tokens end with the daemon, as if it had been
+started with --resume planned: after a crash, applications log in again. It applies to
+existing tokens, too.
 
 --os-users sets the operating system users that the tenant's own administrators may map
 to its users, in place of the current ones: names and '#UID's separated by commas, or
@@ -101,6 +106,7 @@ MiB. When a quota is exhausted, applications get CKR_DEVICE_MEMORY. Existing obj
 stay, even above the quota. 0 is the default.`,
 		Example: `  vtoken tenant policy sales modern
   vtoken tenant policy sales --pin-bound
+  vtoken tenant policy sales --resume off
   vtoken tenant policy sales --os-users alice,bob,'#1001'
   vtoken tenant policy default --os-users '*'
   vtoken tenant policy sales --max-objects 50000 --max-objects-per-user 100000`,
@@ -121,6 +127,13 @@ stay, even above the quota. 0 is the default.`,
 			}
 			if cmd.Flags().Changed("pin-bound") {
 				changes = append(changes, api.TenantChange{PINBound: &bound})
+			}
+			if cmd.Flags().Changed("resume") {
+				if resume != "on" && resume != "off" {
+					return usagef(cmd, "--resume is on or off, not %q", resume)
+				}
+				on := resume == "on"
+				changes = append(changes, api.TenantChange{Resume: &on})
 			}
 			if cmd.Flags().Changed("max-objects") {
 				changes = append(changes, api.TenantChange{MaxObjects: &objects})
@@ -143,6 +156,7 @@ stay, even above the quota. 0 is the default.`,
 		nil, "operating system users, `NAME`s and '#UID's, that the tenant's administrators may map")
 	cmd.Flags().BoolVar(&none, "no-os-users", false, "let the tenant's administrators map nobody, which is the default")
 	cmd.Flags().BoolVar(&bound, "pin-bound", false, "make new tokens PIN-bound: only their PINs open their private keys")
+	cmd.Flags().StringVar(&resume, "resume", "on", "on or off: `WHETHER` logins outlive a crash of the daemon")
 	cmd.Flags().Uint64Var(&objects, "max-objects", 0, "maximal number of objects on a token (0 is 10000)")
 	cmd.Flags().Uint64Var(&perUser, "max-objects-per-user", 0, "maximal number of objects on all tokens of an owner (0 is 20000)")
 	return cmd

@@ -24,6 +24,8 @@ type Store struct {
 	BeforeCommit func() error
 	// Quota bounds the objects of tokens where it is set.
 	Quota record.Quota
+	// ForgetLogins is what ForgetsLogins reports. Change it only while nobody logs in.
+	ForgetLogins bool
 	// hashes counts the calls of CheckPIN, which is slow in a real store.
 	hashes int
 

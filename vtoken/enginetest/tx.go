@@ -86,6 +86,9 @@ func (t *tx) UsersOf(peer record.Peer) ([]*record.User, error) {
 }
 
 // full is an object with its secret.
+// ForgetsLogins implements [vtoken.ReadTx].
+func (t *tx) ForgetsLogins(record.TenantID) (bool, error) { return t.s.ForgetLogins, nil }
+
 func (t *tx) full(token record.TokenID, id object.ID) *object.Object {
 	if o, written := t.objects[token][id]; written {
 		return o

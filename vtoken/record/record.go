@@ -38,6 +38,8 @@ type Tenant struct {
 	Policy policy.Policy
 	// PINBound says that new tokens of the tenant are PIN-bound.
 	PINBound bool
+	// NoResume says that logins with the tenant's tokens do not outlive a crash of the daemon.
+	NoResume bool
 	// Quota bounds the objects on the tenant's tokens.
 	Quota Quota
 	// Settings are what the dialects keep of the tenant, under a name each.

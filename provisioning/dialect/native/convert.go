@@ -16,7 +16,7 @@ import (
 
 func tenantJSON(t provisioning.Tenant) api.Tenant {
 	return api.Tenant{
-		ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy, PINBound: t.PINBound, OSUsers: t.OSUsers,
+		ID: string(t.ID), Name: t.Name, CreatedAt: t.CreatedAt, Policy: t.Policy, PINBound: t.PINBound, Resume: t.Resume, OSUsers: t.OSUsers,
 		MaxObjects: t.MaxObjects, MaxObjectsPerUser: t.MaxObjectsPerUser,
 	}
 }

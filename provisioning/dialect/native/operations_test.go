@@ -87,9 +87,13 @@ func TestEveryOperation(t *testing.T) {
 	yes := true
 	tenant, err = c.ChangeTenant(ctx, "sales", api.TenantChange{PINBound: &yes})
 	require.NoError(t, err)
-	if !tenant.PINBound || tenant.Policy != "legacy" {
+	if !tenant.PINBound || tenant.Policy != "legacy" || !tenant.Resume {
 		t.Errorf("the tenant is %+v", tenant)
 	}
+	no := false
+	tenant, err = c.ChangeTenant(ctx, "sales", api.TenantChange{Resume: &no})
+	require.NoError(t, err)
+	require.False(t, tenant.Resume)
 	_, err = c.CreateUser(ctx, "sales", api.NewUser{Login: "bob"})
 	require.NoError(t, err)
 	_, err = client.All(c.Users(ctx, "sales"))

@@ -35,14 +35,16 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 		return nil, err
 	}
 	named := 0
-	for _, given := range []bool{in.Policy != nil, in.PINBound != nil, in.OSUsers != nil, in.MaxObjects != nil, in.MaxObjectsPerUser != nil} {
+	for _, given := range []bool{
+		in.Policy != nil, in.PINBound != nil, in.Resume != nil, in.OSUsers != nil, in.MaxObjects != nil, in.MaxObjectsPerUser != nil,
+	} {
 		if given {
 			named++
 		}
 	}
 	if named != 1 {
 		return nil, provisioning.Errorf(provisioning.BadInput,
-			"a change of a tenant names one thing: give policy, pinBound, osUsers, maxObjects or maxObjectsPerUser")
+			"a change of a tenant names one thing: give policy, pinBound, resume, osUsers, maxObjects or maxObjectsPerUser")
 	}
 	t, err := h.tenantInPath(r)
 	if err != nil {
@@ -51,6 +53,8 @@ func (h *Handler) changeTenant(r *request) (any, error) {
 	switch {
 	case in.PINBound != nil:
 		t, err = h.core.SetTenantPINBound(r.ctx, r.caller, t.ID, *in.PINBound)
+	case in.Resume != nil:
+		t, err = h.core.SetTenantResume(r.ctx, r.caller, t.ID, *in.Resume)
 	case in.OSUsers != nil:
 		t, err = h.core.SetTenantOSUsers(r.ctx, r.caller, t.ID, *in.OSUsers)
 	case in.Policy != nil:
