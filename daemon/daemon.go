@@ -148,15 +148,13 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 			return nil, err
 		}
 	}
-	p11, _ := unixSockets(cfg)
-	if err := p11.makeFolder(); err != nil {
-		return nil, err
-	}
-	d.resumption = newResumption(cfg.P11Socket, store, d.engine, log.Logger)
+	peers := slog.New(observe.NewPeerLog(log.Handler()))
+	d.resumption = newResumption(cfg, store, d.engine, peers)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
-		Logger: slog.New(observe.NewPeerLog(log.Handler())), Observer: d.metrics.Calls,
-		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account, Join: d.resumption.join,
+		Logger: peers, Observer: d.metrics.Calls,
+		Owner: d.limited.owners.Of, Places: d.limited.connections, Account: d.limited.account,
+		Join: d.resumption.join, Refused: d.audit.RefusedTicket,
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
 		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),

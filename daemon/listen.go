@@ -20,6 +20,14 @@ type socket struct {
 	group string      // that owns it; empty leaves the daemon's
 }
 
+// makeFolder makes the folder of the socket, if it is missing.
+func (s socket) makeFolder() error {
+	if err := os.MkdirAll(filepath.Dir(s.path), s.dir); err != nil {
+		return fmt.Errorf("making the folder of socket %s: %w", s.path, err)
+	}
+	return nil
+}
+
 // listen makes the socket. It binds it under a umask that gives others no rights, and then
 // sets its group and mode, so that nobody else can open it before. It replaces a socket that a
 // killed daemon left behind, but not one with a listener.
@@ -93,12 +101,4 @@ func removeStale(path string) error {
 		return fmt.Errorf("finding out whether anybody listens on %s: %w", path, err)
 	}
 	return os.Remove(path)
-}
-
-// makeFolder makes the folder of the socket.
-func (s socket) makeFolder() error {
-	if err := os.MkdirAll(filepath.Dir(s.path), s.dir); err != nil {
-		return fmt.Errorf("making the folder of socket %s: %w", s.path, err)
-	}
-	return nil
 }

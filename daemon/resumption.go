@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"vtoken/daemon/config"
 	"vtoken/daemon/p11server"
 	"vtoken/daemon/resume"
 	"vtoken/vtoken"
@@ -21,19 +22,36 @@ type resumption struct {
 	engine  *vtoken.Engine
 	records *resume.Records
 	log     *slog.Logger
-	refused func() // counts a ticket that was refused
 
 	mu       sync.Mutex
 	stopping bool
 }
 
-// newResumption opens the records beside the socket of the applications.
-func newResumption(socket string, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger) *resumption {
-	records, err := resume.Open(socket+".logins", sealer)
+// newResumption opens the records beside the socket of the applications, or removes them if
+// none are wanted.
+func newResumption(cfg config.Config, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger) *resumption {
+	r := &resumption{engine: engine, log: log}
+	folder := cfg.P11Socket + ".logins"
+	var err error
+	if cfg.Resume == config.ResumeOn {
+		r.records, err = openRecords(cfg, folder, sealer)
+	} else {
+		err = resume.Remove(folder)
+	}
 	if err != nil {
 		log.Warn("applications will have to log in again after a crash of the daemon", "error", err)
 	}
-	return &resumption{engine: engine, records: records, log: log, refused: func() {}}
+	return r
+}
+
+// openRecords opens the records. At the first start of a daemon the folder of its socket is not
+// there yet.
+func openRecords(cfg config.Config, folder string, sealer resume.Sealer) (*resume.Records, error) {
+	applications, _ := unixSockets(cfg)
+	if err := applications.makeFolder(); err != nil {
+		return nil, err
+	}
+	return resume.Open(folder, sealer)
 }
 
 // stop keeps the records of the applications that end from now on: the daemon ends, not they.
@@ -65,17 +83,16 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 	case err == nil:
 		a = found.Application
 		peer.UID, peer.GID = a.Process.UID, a.Process.GID
-	case errors.Is(err, resume.ErrForeign):
-		r.refused()
-		r.log.Warn("refused the ticket of an application", "uid", peer.UID, "pid", peer.PID, "error", err)
+	case errors.Is(err, resume.ErrForeign), errors.Is(err, resume.ErrTicket):
 		return p11server.Admission{}, ck.Errorf(ck.CKR_ACTION_PROHIBITED, "%w", err)
 	case !errors.Is(err, resume.ErrNone):
-		r.log.Warn("an application has to log in again: its record cannot be read", "uid", peer.UID, "pid", peer.PID, "error", err)
+		r.logOf(peer).Warn("an application has to log in again: its record cannot be read", "error", err)
 	}
 	client := r.engine.Connect(peer)
 	waiting := &waiting{client: client, logins: found.Logins, ended: a.Ended}
 	return p11server.Admission{
 		Client: r.keep(client, a, waiting), Resume: waiting.resume, Resumed: len(found.Logins) > 0,
+		Finalized: func() { r.forget(a) },
 	}, nil
 }
 
@@ -92,18 +109,23 @@ func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waitin
 		about := a
 		about.Ended = w.endedSessions()
 		if err := r.records.Keep(about, logins); err != nil {
-			r.log.Warn("an application will have to log in again after a crash of the daemon",
-				"uid", a.Process.UID, "pid", a.Process.PID, "error", err)
+			r.logOf(client.Peer()).Warn("an application will have to log in again after a crash of the daemon", "error", err)
 		}
 	})
 	return &application{Client: client, about: a, waiting: w, ended: func() { r.ended(a) }}
 }
 
-// ended forgets the record of an application that ended.
+// logOf is the log with the process, whose lines are limited.
+func (r *resumption) logOf(p record.Peer) *slog.Logger { return r.log.With("uid", p.UID, "pid", p.PID) }
+
+// ended forgets the record of an application that ended without C_Finalize.
 func (r *resumption) ended(a resume.Application) {
-	if r.isStopping() {
-		return
+	if !r.isStopping() {
+		r.forget(a)
 	}
+}
+
+func (r *resumption) forget(a resume.Application) {
 	if err := r.records.Forget(a.ID); err != nil {
 		r.log.Warn("the record of an application that ended stays until the daemon starts again", "error", err)
 	}

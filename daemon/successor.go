@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"vtoken/daemon/config"
 	"vtoken/daemon/handover"
 	"vtoken/daemon/p11server"
 	"vtoken/daemon/peer"
@@ -282,6 +283,11 @@ func (d *daemon) saveApplication(one p11server.FrozenApplication) (handedApplica
 		return handedApplication{}, err
 	}
 	defer state.Wipe()
+	if d.cfg.Resume == config.ResumeOff {
+		for i := range state.Attachments {
+			state.Attachments[i].Login = nil
+		}
+	}
 	if lost := state.Lost(); len(lost) > 0 {
 		d.log.Warn("operations of an application end with the restart", "pid", client.Peer().PID, "operations", lost)
 	}
@@ -386,6 +392,9 @@ func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn) {
 			continue
 		}
 		one := p11server.FrozenApplication{Client: client, History: a.History}
+		if recorded, ok := client.(*application); ok {
+			one.Finalized = func() { d.resumption.forget(recorded.about) }
+		}
 		if a.Joined {
 			one.Name = &p11server.Name{ID: a.ID, Process: a.Process, Ticket: a.Ticket}
 		}

@@ -85,6 +85,9 @@ const (
 	EventReload = "reload"
 	// EventLogin is the login of an application.
 	EventLogin = "login"
+	// EventResume is that an application has a login again that it had before the daemon
+	// crashed, or that it does not. Without a token it is a ticket that was refused.
+	EventResume = "resume"
 	// EventGap is that lines are gone which were there.
 	EventGap = "gap"
 	// EventInterrupted is what was begun when the daemon was killed, and has no line of its

@@ -44,6 +44,9 @@ type Config struct {
 	// root and the daemon's own user, and may make tokens with C_InitToken.
 	// Empty is no group.
 	AdminGroup string `yaml:"admin-group"`
+	// Resume says what applications keep over a restart of the daemon: ResumeOn,
+	// ResumePlanned or ResumeOff.
+	Resume string `yaml:"resume"`
 	// APIListen is the HOST:PORT of the provisioning API over TLS; empty is no
 	// such listener.
 	APIListen string `yaml:"api-listen"`
@@ -83,6 +86,17 @@ type Config struct {
 	Limits    `yaml:",inline"`
 }
 
+// Values of Config.Resume.
+const (
+	// ResumeOn means that applications go on after planned restarts and after crashes.
+	ResumeOn = "on"
+	// ResumePlanned means that they go on after planned restarts only: no records of logins
+	// are kept for the time after a crash.
+	ResumePlanned = "planned"
+	// ResumeOff means that they log in again after every restart.
+	ResumeOff = "off"
+)
+
 // SystemConfigFile is read where no --config is given and the daemon runs as
 // root; it need not exist.
 const SystemConfigFile = "/etc/vtoken/vtokend.yaml"
@@ -109,6 +123,7 @@ func Default(uid int, getenv func(string) string) Config {
 		APIRate:       1000,
 		APIRateTenant: 5000,
 		APIRateFailed: 50,
+		Resume:        ResumeOn,
 		Crypto:        "auto",
 		LogLevel:      "info",
 		LogFormat:     "text",
@@ -207,6 +222,9 @@ func (c *Config) Validate(dialects []string) error {
 	}
 	if !slices.Contains([]string{"auto", "libcrypto", "go"}, c.Crypto) {
 		errs = append(errs, fmt.Errorf("--crypto is auto, libcrypto or go, not %q", c.Crypto))
+	}
+	if !slices.Contains([]string{ResumeOn, ResumePlanned, ResumeOff}, c.Resume) {
+		errs = append(errs, fmt.Errorf("--resume is on, planned or off, not %q", c.Resume))
 	}
 	if _, err := c.Level(); err != nil {
 		errs = append(errs, err)

@@ -76,6 +76,7 @@ func (c *Config) flags(file *string) *pflag.FlagSet {
 	f.StringVar(&c.P11Socket, "p11-socket", c.P11Socket, "`PATH` of the socket for applications")
 	f.StringVar(&c.AdminSocket, "admin-socket", c.AdminSocket, "`PATH` of the socket for administrators")
 	f.StringVar(&c.AdminGroup, "admin-group", c.AdminGroup, "`GROUP` whose members are administrators, beside root")
+	f.StringVar(&c.Resume, "resume", c.Resume, "`WHEN` logins of applications outlive the daemon: on, planned (not after a crash) or off")
 	f.StringVar(&c.APIListen, "api-listen", c.APIListen, "`HOST:PORT` of the provisioning API over TLS")
 	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "`FILE` with the API's certificate (PEM); self-signed where not given")
 	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "`FILE` with its private key (PEM)")

@@ -34,6 +34,7 @@ func settings() []setting {
 		{"p11-socket", onRestart, func(c *Config) any { return &c.P11Socket }},
 		{"admin-socket", onRestart, func(c *Config) any { return &c.AdminSocket }},
 		{"admin-group", onReload, func(c *Config) any { return &c.AdminGroup }},
+		{"resume", onRestart, func(c *Config) any { return &c.Resume }},
 		{"api-listen", onRestart, func(c *Config) any { return &c.APIListen }},
 		{"tls-cert", onReload, func(c *Config) any { return &c.TLSCert }},
 		{"tls-key", onReload, func(c *Config) any { return &c.TLSKey }},

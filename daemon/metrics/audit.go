@@ -32,6 +32,7 @@ type Audit struct {
 	lines    *prometheus.CounterVec
 	failures *prometheus.CounterVec
 	logins   *Logins
+	resumed  *prometheus.CounterVec
 }
 
 // The reasons of failures.
@@ -46,6 +47,10 @@ func newAudit(r prometheus.Registerer, logins *Logins) *Audit {
 		lines:    newCounter(r, "vtoken_audit_lines_total", "Lines written to the audit log.", "event"),
 		failures: newCounter(r, "vtoken_audit_failures_total", "Calls refused because they could not be recorded, and lost lines.", "reason"),
 		logins:   logins,
+		resumed:  newCounter(r, "vtoken_resumptions_total", "Logins that applications had before the daemon crashed, and tickets that were refused.", "result"),
+	}
+	for _, result := range []string{resumedOK, resumedEnded, resumedRefused} {
+		a.resumed.WithLabelValues(result)
 	}
 	for _, reason := range []string{auditFull, auditBroken, auditLost} {
 		a.failures.WithLabelValues(reason)
@@ -53,12 +58,34 @@ func newAudit(r prometheus.Registerer, logins *Logins) *Audit {
 	return a
 }
 
-// Wrote counts a line, and the login that it records.
+// The results of resumptions.
+const (
+	resumedOK      = "ok"      // a login goes on
+	resumedEnded   = "ended"   // a login was over: its PIN was set or is locked, for example
+	resumedRefused = "refused" // the ticket was another application's, or wrong
+)
+
+// Wrote counts a line, and the login or the resumption that it records.
 func (a *Audit) Wrote(r audit.Record) {
 	a.lines.WithLabelValues(r.Event).Inc()
-	if r.Event == audit.EventLogin {
-		a.logins.total.WithLabelValues(r.Role, r.Result).Add(float64(max(1, r.Repeated)))
+	times := float64(max(1, r.Repeated))
+	switch r.Event {
+	case audit.EventLogin:
+		a.logins.total.WithLabelValues(r.Role, r.Result).Add(times)
+	case audit.EventResume:
+		a.resumed.WithLabelValues(resumption(r)).Add(times)
 	}
+}
+
+// resumption is the result of a resumption. A refused ticket is about no token.
+func resumption(r audit.Record) string {
+	switch {
+	case r.Result == "ok":
+		return resumedOK
+	case r.Token == "":
+		return resumedRefused
+	}
+	return resumedEnded
 }
 
 // Refused counts an act that was refused because it could not be recorded.

@@ -46,6 +46,10 @@ func busy() *Set {
 	s.Calls.Signed()
 	s.Logins.Locked("user")
 	s.Audit.Wrote(audit.Record{Event: audit.EventLogin, Role: "user", Result: "CKR_PIN_LOCKED"})
+	s.Audit.Wrote(audit.Record{Event: audit.EventResume, Token: "t", Result: "ok"})
+	s.Audit.Wrote(audit.Record{Event: audit.EventResume, Token: "t", Result: "CKR_PIN_LOCKED"})
+	s.Audit.Wrote(audit.Record{Event: audit.EventResume, Result: "CKR_ACTION_PROHIBITED"})
+	s.Audit.Wrote(audit.Record{Event: audit.EventResume, Result: "CKR_ACTION_PROHIBITED", Repeated: 6})
 	s.Audit.Wrote(audit.Record{Event: "api", Result: "ok"})
 	s.Audit.Refused(errors.Join(audit.ErrFull))
 	s.Audit.Refused(audit.ErrBroken)
@@ -83,6 +87,8 @@ func TestEveryMetric(t *testing.T) {
 		`vtoken_signatures_total 1`,
 		`vtoken_logins_total{result="CKR_PIN_LOCKED",role="user"} 1`,
 		`vtoken_pin_locks_total{role="user"} 1`, `vtoken_pin_locks_total{role="SO"} 0`,
+		`vtoken_resumptions_total{result="ok"} 1`, `vtoken_resumptions_total{result="ended"} 1`,
+		`vtoken_resumptions_total{result="refused"} 7`,
 		`vtoken_audit_lines_total{event="api"} 1`,
 		`vtoken_audit_failures_total{reason="full"} 1`, `vtoken_audit_failures_total{reason="broken"} 1`,
 		`vtoken_audit_failures_total{reason="lost"} 1`,

@@ -9,7 +9,10 @@ import (
 
 	"vtoken/daemon/audit"
 	"vtoken/daemon/config"
+	"vtoken/daemon/peer"
 	"vtoken/keystore"
+	"vtoken/vtoken/ck"
+	"vtoken/vtoken/record"
 )
 
 // auditDir is the folder of the audit log in the data folder, unless the configuration names
@@ -156,6 +159,18 @@ func inLines(names []string) []string {
 		lines[0] = "nothing changed"
 	}
 	return lines
+}
+
+// RefusedTicket records that a process wanted to be an application of another process, or
+// showed a wrong ticket. It is for p11server.Options.Refused.
+func (l *Log) RefusedTicket(p peer.Process, reason error) {
+	who := NewProcess(record.Peer{UID: p.UID, GID: p.GID, PID: p.PID})
+	line := audit.Record{
+		Event: audit.EventResume, Process: &who, Result: ck.CodeOf(reason).Error(), Detail: reason.Error(),
+	}
+	if e, err := l.Begin(line); err == nil { // the log has counted the failure, and it is refused anyway
+		e.End(line)
+	}
 }
 
 // recordAccepted records that an older store was accepted since the last line of the audit log

@@ -33,6 +33,8 @@ type FrozenApplication struct {
 	Client Client
 	// Name is set for an application that joined.
 	Name *Name
+	// Finalized is Admission.Finalized.
+	Finalized func()
 	// History is what administrators are shown of it.
 	History History
 }
@@ -215,7 +217,7 @@ func (s *Server) Adopt(f Frozen) {
 		if one.Name != nil {
 			a.joined = &joined{
 				id: one.Name.ID, process: one.Name.Process, owner: s.opts.Owner(one.Name.Process.UID),
-				ticket: one.Name.Ticket, begun: make(chan struct{}),
+				ticket: one.Name.Ticket, begun: make(chan struct{}), finalized: one.Finalized,
 			}
 			close(a.joined.begun)
 			s.mu.Lock()

@@ -35,6 +35,9 @@ type Admission struct {
 	Resume func([]p11rpc.ResumedSession) (lost []ck.SessionHandle)
 	// Resumed says that it had logins, too.
 	Resumed bool
+	// Finalized is called when the application has called C_Finalize, before that is
+	// answered. Nil is nothing to do.
+	Finalized func()
 }
 
 // joined is what an application with a name has more.
@@ -44,6 +47,8 @@ type joined struct {
 	owner   string
 	ticket  [sha256.Size]byte // a hash
 	resume  func([]p11rpc.ResumedSession) []ck.SessionHandle
+	// finalized is Admission.Finalized.
+	finalized func()
 
 	begun   chan struct{}      // closed when the client is there, or cannot be had
 	reading int                // connections whose requests are read; Server.mu
@@ -64,6 +69,11 @@ func (c *conn) join(d *p11rpc.Decoder) (how p11rpc.Joining, err error) {
 		return 0, ck.CKR_CRYPTOKI_ALREADY_INITIALIZED
 	}
 	who := Applicant{Process: c.peer.WithStart(c.sock), ID: [p11rpc.ApplicationIDSize]byte(id), Ticket: ticket}
+	defer func() {
+		if ck.CodeOf(err) == ck.CKR_ACTION_PROHIBITED {
+			c.srv.opts.Refused(who.Process, err)
+		}
+	}()
 	a, isNew, err := c.srv.joinApplication(c, who)
 	if err != nil {
 		return 0, err
@@ -79,7 +89,7 @@ func (c *conn) join(d *p11rpc.Decoder) (how p11rpc.Joining, err error) {
 		if err != nil {
 			return nil, err
 		}
-		a.joined.resume = admission.Resume
+		a.joined.resume, a.joined.finalized = admission.Resume, admission.Finalized
 		if admission.Resumed {
 			how = p11rpc.JoinedResumed
 		}

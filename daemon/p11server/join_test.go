@@ -84,7 +84,12 @@ func TestConnectionsOfOneApplication(t *testing.T) {
 
 // An application is its process's alone, and needs the ticket.
 func TestImpostors(t *testing.T) {
-	s := serve(t, Options{}, nil)
+	refused := 0
+	s := serve(t, Options{Refused: func(p peer.Process, reason error) {
+		require.Equal(t, int32(os.Getpid()), p.PID)
+		require.Equal(t, ck.CKR_ACTION_PROHIBITED, ck.CodeOf(reason))
+		refused++
+	}}, nil)
 	n := newNamed(1)
 	s.mustJoin(t, n, p11rpc.JoinedNew)
 	for what, other := range map[string]named{
@@ -115,6 +120,27 @@ func TestImpostors(t *testing.T) {
 		_, _, err := s.join(t, n)
 		require.Equal(t, ck.CKR_ACTION_PROHIBITED, err, what)
 	}
+	require.Equal(t, 5, refused, "somebody is told of each that wanted to be another one")
+}
+
+// Who keeps something for an application hears of its C_Finalize before the application does,
+// and not of its other ends.
+func TestFinalized(t *testing.T) {
+	finalized := make(map[byte]int)
+	var s *served
+	s = serve(t, Options{Join: func(who Applicant) (Admission, error) {
+		return Admission{Client: s.connect(record.Peer{}), Finalized: func() { finalized[who.ID[0]]++ }}, nil
+	}, AwayTime: time.Millisecond}, nil)
+	c := s.mustJoin(t, newNamed(1), p11rpc.JoinedNew)
+	other := s.mustJoin(t, newNamed(1), p11rpc.JoinedLive)
+	require.NoError(t, c.call(p11rpc.CallFinalize, nil, nil))
+	require.Equal(t, map[byte]int{1: 1}, finalized)
+	require.Equal(t, ck.CKR_CRYPTOKI_NOT_INITIALIZED, other.call(p11rpc.CallFinalize, nil, nil))
+	<-(<-s.clients).closed
+	s.mustJoin(t, newNamed(2), p11rpc.JoinedNew).sock.Close()
+	<-(<-s.clients).closed
+	require.NoError(t, s.Shutdown(context.Background()))
+	require.Equal(t, map[byte]int{1: 1}, finalized)
 }
 
 // An application without a connection waits for one as long as its process runs, and for a

@@ -41,6 +41,9 @@ type Options struct {
 	// Join registers an application that has several connections, at the first of them. Nil
 	// registers it as New's connect does.
 	Join func(Applicant) (Admission, error)
+	// Refused is told of a process that showed the id of an application that is not its own,
+	// or another ticket; nil is nobody.
+	Refused func(p peer.Process, reason error)
 	// Observer is told of every call; nil is nobody.
 	Observer Observer
 }
@@ -129,6 +132,9 @@ func New(connect Connect, opts Options) *Server {
 	}
 	if opts.Join == nil {
 		opts.Join = func(a Applicant) (Admission, error) { return Admission{Client: connect(peerOf(a.Process))}, nil }
+	}
+	if opts.Refused == nil {
+		opts.Refused = func(peer.Process, error) {}
 	}
 	if opts.FrameTime == 0 {
 		opts.FrameTime = patience

@@ -230,8 +230,11 @@ func (c *conn) finalize(d *p11rpc.Decoder) error {
 	if !a.end() {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	if a.joined == nil {
+	switch {
+	case a.joined == nil:
 		c.calls.Store(0) // the next one on this connection is another application
+	case a.joined.finalized != nil:
+		a.joined.finalized()
 	}
 	return nil
 }

@@ -65,8 +65,12 @@ var (
 	// ErrNone means that there is no record of the application.
 	ErrNone = errors.New("no record of the application")
 	// ErrForeign means that the record is another process's, or was made before the machine
-	// was switched on, or that the ticket is wrong.
+	// was switched on.
 	ErrForeign = errors.New("the record is not this process's")
+	// ErrTicket means that the ticket is not that of the record.
+	ErrTicket = errors.New("the ticket is not that of the record")
+	// ErrDamaged means that the file of the application is no record of this store.
+	ErrDamaged = errors.New("the file of the application is no record of this store")
 )
 
 // Records are the records in one folder. All methods may be called concurrently, for one
@@ -81,12 +85,14 @@ type Records struct {
 const (
 	suffix    = ".login"
 	temporary = ".new"
-	// maxRecord bounds a file in bytes: some hundred logins with PIN-bound tokens.
+	// maxRecord bounds a file in bytes: some hundred logins with PIN-bound tokens. The files of
+	// all applications are in memory, in /run.
 	maxRecord = 1 << 20
 )
 
 // Open opens the folder, makes it if it is missing, and removes records of processes that do
-// not run any more. It refuses a folder that others may write to.
+// not run any more, and everything else that is no record. It refuses a folder that others may
+// write to, or may put another one in place of: so they could put back an earlier record.
 func Open(dir string, sealer Sealer) (*Records, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -95,16 +101,57 @@ func Open(dir string, sealer Sealer) (*Records, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make the folder for records of logins: %w", err)
 	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return nil, fmt.Errorf("look at the folder for records of logins: %w", err)
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ok || owner.Uid != uint32(os.Geteuid()) {
-		return nil, fmt.Errorf("%s is not a folder of this user alone (0700); remove it, and the daemon makes it again", dir)
+	if err := checkFolder(dir); err != nil {
+		return nil, err
 	}
 	r := &Records{dir: dir, boot: strings.TrimSpace(string(boot)), sealer: sealer, now: time.Now}
-	return r, r.sweep()
+	if err := r.sweep(); err != nil {
+		return nil, err // who cannot remove records cannot end logins
+	}
+	return r, nil
+}
+
+// Remove removes the folder and all records in it: who writes none any more must not leave
+// earlier ones behind.
+func Remove(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove the records of logins: %w", err)
+	}
+	return nil
+}
+
+// checkFolder checks that only this user may write to the folder, and that only this user and
+// root may move it.
+func checkFolder(dir string) error {
+	info, owner, err := look(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || owner != os.Geteuid() {
+		return fmt.Errorf("%s is not a folder of this user alone (0700); remove it, and the daemon makes it again", dir)
+	}
+	parent := filepath.Dir(dir)
+	info, owner, err = look(parent)
+	if err != nil {
+		return err
+	}
+	if owner != os.Geteuid() && owner != 0 || info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("others may write to %s, and so move the folder for records of logins; take that right away (chmod go-w)", parent)
+	}
+	return nil
+}
+
+// look returns what is at a path, and whose it is.
+func look(path string) (info fs.FileInfo, owner int, err error) {
+	info, err = os.Lstat(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("look at the folder for records of logins: %w", err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, 0, fmt.Errorf("look at the folder for records of logins: the owner of %s is not known", path)
+	}
+	return info, int(stat.Uid), nil
 }
 
 // contents are the contents of a record.
@@ -127,11 +174,14 @@ type login struct {
 
 // Keep writes the record of an application, which has these logins, and wipes their keys.
 // Without logins and ended sessions, it removes the record. When it returns, the record survives
-// the daemon. If it fails, there is no record, so that no login comes back that has ended.
+// the daemon. If it fails, it has removed the record, which would give back logins that are over.
 func (r *Records) Keep(a Application, logins []vtoken.Login) error {
 	defer Wipe(logins)
 	if len(logins) == 0 && len(a.Ended) == 0 {
 		return r.Forget(a.ID)
+	}
+	if !a.Process.Known() {
+		return nil
 	}
 	if err := r.keep(a, logins); err != nil {
 		return errors.Join(err, r.Forget(a.ID))
@@ -140,9 +190,6 @@ func (r *Records) Keep(a Application, logins []vtoken.Login) error {
 }
 
 func (r *Records) keep(a Application, logins []vtoken.Login) error {
-	if !a.Process.Known() {
-		return nil
-	}
 	c := contents{Process: a.Process, Boot: r.boot, Ticket: a.ticket[:], Time: r.now().UTC(), Ended: a.Ended}
 	for _, l := range logins {
 		kept := login{Token: l.Token, Role: l.Role, Verifier: l.Verifier[:]}
@@ -198,22 +245,23 @@ type Found struct {
 }
 
 // Find returns the logins of an application that shows its ticket. The caller wipes their
-// keys. It fails with ErrNone or ErrForeign. The record stays.
+// keys. It fails with ErrNone, ErrForeign, ErrTicket or ErrDamaged, among others. The record
+// stays.
 func (r *Records) Find(a Application, ticket secret.Bytes) (Found, error) {
 	c, err := r.read(a.ID)
 	if err != nil {
 		return Found{}, err
 	}
-	same := subtle.ConstantTimeCompare(c.Ticket, a.ticket[:]) == 1
-	if !same || !a.Process.Known() || !c.Process.Is(a.Process) || c.Boot != r.boot {
+	switch {
+	case !a.Process.Known(), !c.Process.Is(a.Process), c.Boot != r.boot:
 		return Found{}, ErrForeign
+	case subtle.ConstantTimeCompare(c.Ticket, a.ticket[:]) != 1:
+		return Found{}, ErrTicket
 	}
 	var logins []vtoken.Login
 	for _, kept := range c.Logins {
 		l := vtoken.Login{Token: kept.Token, Role: kept.Role}
-		if copy(l.Verifier[:], kept.Verifier) != len(l.Verifier) {
-			continue
-		}
+		copy(l.Verifier[:], kept.Verifier)
 		if kept.Bound != nil {
 			if l.Bound, err = box.Open(ticket, a.ID[:], kept.Bound); err != nil {
 				Wipe(logins)
@@ -232,34 +280,53 @@ func (r *Records) path(id ID) string { return filepath.Join(r.dir, hex.EncodeToS
 // the new one. It does not wait for the disk.
 func (r *Records) write(id ID, sealed []byte) error {
 	path := r.path(id)
-	if err := os.WriteFile(path+temporary, sealed, 0o600); err != nil {
+	if len(sealed) > maxRecord {
+		return fmt.Errorf("the record of the logins of an application would have %d bytes, and %d is the limit", len(sealed), maxRecord)
+	}
+	// A file of that name was left by a daemon that was killed.
+	if err := os.Remove(path + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write the record of a login: %w", err)
 	}
-	if err := os.Rename(path+temporary, path); err != nil {
+	f, err := os.OpenFile(path+temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
 		return fmt.Errorf("write the record of a login: %w", err)
+	}
+	_, err = f.Write(sealed)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write the record of a login: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }
 
 func (r *Records) read(id ID) (c contents, err error) {
-	f, err := os.OpenFile(r.path(id), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	// Opening a pipe would wait for a writer.
+	f, err := os.OpenFile(r.path(id), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return c, ErrNone
-	}
-	if err != nil {
+	case errors.Is(err, syscall.ELOOP):
+		return c, fmt.Errorf("%w: it is a symbolic link", ErrDamaged)
+	case err != nil:
 		return c, fmt.Errorf("read the record of a login: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
+		return c, fmt.Errorf("%w: it is no regular file of up to %d bytes", ErrDamaged, maxRecord)
+	}
 	sealed, err := io.ReadAll(io.LimitReader(f, maxRecord))
 	if err != nil {
 		return c, fmt.Errorf("read the record of a login: %w", err)
 	}
 	plain, err := r.sealer.OpenOutside(id, sealed)
 	if err != nil {
-		return c, fmt.Errorf("%w: %w", ErrForeign, err)
+		return c, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if err := json.Unmarshal(plain, &c); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrForeign, err)
+		return c, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return c, nil
 }
@@ -275,7 +342,7 @@ func (r *Records) sweep() error {
 		if r.wanted(e.Name()) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(r.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(filepath.Join(r.dir, e.Name())); err != nil {
 			return fmt.Errorf("remove an old record of a login: %w", err)
 		}
 	}

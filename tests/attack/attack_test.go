@@ -56,6 +56,8 @@ var attackers = map[string]func(args []string) error{
 	"digesters":        digesters,
 	"stretchers":       stretchers,
 	"gamblers":         gamblers,
+	"led":              led,
+	"signs":            signs,
 }
 
 func TestMain(m *testing.M) {

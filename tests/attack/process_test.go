@@ -37,13 +37,21 @@ type attacker struct {
 // launch starts an attacker under the uid. It is killed at the end of the test.
 func launch(t *testing.T, d *harness.Daemon, uid uint32, name string, args ...string) *attacker {
 	t.Helper()
-	a := &attacker{cmd: exec.Command(self(t, d), args...)}
+	c := exec.Command(self(t, d), args...)
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return launchCommand(t, d, c, name)
+}
+
+// launchCommand starts an attacker by a command, which runs this program in the end. It is
+// killed at the end of the test.
+func launchCommand(t *testing.T, d *harness.Daemon, c *exec.Cmd, name string) *attacker {
+	t.Helper()
+	a := &attacker{cmd: c}
 	a.cmd.Env = append(os.Environ(), attackerVariable+"="+name)
 	for key, value := range d.Environment() {
 		a.cmd.Env = append(a.cmd.Env, key+"="+value)
 	}
 	a.cmd.Dir = d.Dir
-	a.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	a.cmd.Stderr = &a.errs
 	out, err := a.cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -30,12 +30,13 @@ type Daemon struct {
 	API         string // https://127.0.0.1:PORT
 	CA          string // file of the API's certificate
 
-	bin  string
-	keks []string // that --kek named at earlier starts
-	port string   // of the API, the same after a restart
-	log  log
-	cmd  *exec.Cmd
-	done chan error // gets the end of the process
+	bin   string
+	keks  []string // that --kek named at earlier starts
+	flags []string // of the last start
+	port  string   // of the API, the same after a restart
+	log   log
+	cmd   *exec.Cmd
+	done  chan error // gets the end of the process
 }
 
 // NewDaemon prepares a daemon in dir, which others can enter. It is not started.
@@ -55,6 +56,7 @@ func NewDaemon(bin, dir string) *Daemon {
 // Start runs the daemon and waits until it is ready. More flags may be given. What --kek
 // named is named again at the next start, as a configuration file would.
 func (d *Daemon) Start(flags ...string) error {
+	d.flags = flags
 	d.cmd = exec.Command(filepath.Join(d.bin, "vtokend"), append([]string{
 		"--data-dir", d.DataDir, "--p11-socket", d.P11Socket, "--admin-socket", d.AdminSocket,
 		"--api-listen", "127.0.0.1:" + d.port,

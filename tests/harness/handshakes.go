@@ -38,21 +38,14 @@ type Handshakes struct {
 // Run makes the handshakes and counts them by version and by type of the
 // certificate's key. It is an error if one of them went wrong.
 func (h Handshakes) Run() (map[string]int, error) {
-	kinds := []*tls.Config{
-		{MinVersion: tls.VersionTLS13},
-		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}},
-		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}},
-	}
-	for _, k := range kinds {
-		k.RootCAs, k.ServerName = h.Roots, "localhost"
-	}
+	kinds := []*tls.Config{TLS13(h.Roots), TLS12ECDSA(h.Roots), TLS12RSA(h.Roots)}
 	jobs, reloaded := make(chan *tls.Config), make(chan error, 1)
 	var tally tally
 	var clients sync.WaitGroup
 	for range handshakeClients {
 		clients.Go(func() {
 			for config := range jobs {
-				tally.add(handshake(h.Address, config))
+				tally.add(Handshake(h.Address, config))
 			}
 		})
 	}
@@ -95,8 +88,25 @@ func feed(count int, kinds []*tls.Config, jobs chan<- *tls.Config, reloaded <-ch
 	return nil
 }
 
-// handshake asks the server once, and tells how.
-func handshake(address string, config *tls.Config) (kind string, err error) {
+// TLS13 asks localhost for TLS 1.3.
+func TLS13(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS13}
+}
+
+// TLS12ECDSA asks localhost for TLS 1.2 with a signature by ECDSA.
+func TLS12ECDSA(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{RootCAs: roots, ServerName: "localhost", MaxVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}
+}
+
+// TLS12RSA asks localhost for TLS 1.2 with a signature by RSA.
+func TLS12RSA(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{RootCAs: roots, ServerName: "localhost", MaxVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
+}
+
+// Handshake asks the server once for a page, on a new connection, and tells how it was.
+func Handshake(address string, config *tls.Config) (kind string, err error) {
 	c, err := tls.DialWithDialer(&net.Dialer{Timeout: handshakeWithin}, "tcp", address, config)
 	if err != nil {
 		return "", err

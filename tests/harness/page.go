@@ -77,6 +77,31 @@ func PageScript(page, heading string) (string, error) {
 	return start + script.String(), nil
 }
 
+// Page is the script of a page of the documents, or of the parts of it below some headings,
+// in their order.
+func Page(name string, headings ...string) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	page, err := os.ReadFile(pageFile(root, name))
+	if err != nil {
+		return "", err
+	}
+	if len(headings) == 0 {
+		headings = []string{""}
+	}
+	var all strings.Builder
+	for _, h := range headings {
+		script, err := PageScript(string(page), h)
+		if err != nil {
+			return "", fmt.Errorf("page %s: %w", name, err)
+		}
+		all.WriteString(script)
+	}
+	return all.String(), nil
+}
+
 // pageFile is the file of a page: of docs/consumers, or of the folder of docs that
 // its name begins with.
 func pageFile(root, name string) string {
@@ -90,15 +115,7 @@ func pageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: page NAME [HEADING]")
 	}
-	root, err := Root()
-	ts.Check(err)
-	page, err := os.ReadFile(pageFile(root, args[0]))
-	ts.Check(err)
-	heading := ""
-	if len(args) == 2 {
-		heading = args[1]
-	}
-	script, err := PageScript(string(page), heading)
+	script, err := Page(args[0], args[1:]...)
 	ts.Check(err)
 	if ts.Getenv("PAGE_USER") != "" {
 		script = pageUser + script
@@ -111,38 +128,43 @@ func portCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port NAME")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := FreePort()
 	ts.Check(err)
-	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	ts.Check(l.Close())
+	ts.Setenv(args[0], strconv.Itoa(port))
 }
 
-// downloads lets go and npm in a page use the caches and settings of whoever runs
-// the tests: a script has no home.
-func downloads(env *testscript.Env) error {
+// FreePort is a port of the loopback address that nobody listens at.
+func FreePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// Downloads is the environment in which go and npm use the caches and settings of whoever
+// runs the tests, where a script has another home or none.
+func Downloads() (map[string]string, error) {
 	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN").Output()
 	if err != nil {
-		return fmt.Errorf("asking go for its caches: %w", err)
+		return nil, fmt.Errorf("asking go for its caches: %w", err)
 	}
 	settings := map[string]string{}
 	if err := json.Unmarshal(out, &settings); err != nil {
-		return fmt.Errorf("reading what go env says: %w", err)
+		return nil, fmt.Errorf("reading what go env says: %w", err)
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cache, err := Cache()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	settings["npm_config_cache"] = filepath.Join(home, ".npm")
 	settings["TEST_CACHE"] = cache
 	settings["npm_config_userconfig"] = filepath.Join(home, ".npmrc")
-	for name, value := range settings {
-		env.Setenv(name, value)
-	}
-	return nil
+	return settings, nil
 }
 
 // Cache is a folder for what tests download, which outlives them.

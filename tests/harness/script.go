@@ -110,7 +110,11 @@ func (s Script) setup(env *testscript.Env) error {
 	env.Setenv("SOPIN", SOPIN)
 	env.Setenv("DIR", dir)
 	env.Setenv("ROOT", filepath.Dir(s.Bin))
-	return downloads(env)
+	settings, err := Downloads()
+	for name, value := range settings {
+		env.Setenv(name, value)
+	}
+	return err
 }
 
 func setEnvironment(set func(name, value string), b Backend) {

@@ -21,15 +21,15 @@ func endsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	file := ts.MkAbs(args[0])
 	ts.Defer(func() {
-		if err := endServer(file); err != nil {
+		if err := EndServer(file); err != nil {
 			ts.Logf("%v", err)
 		}
 	})
 }
 
-// endServer ends the process whose id is in a file, and waits until it is gone.
+// EndServer ends the process whose id is in a file, and waits until it is gone.
 // It is no error if there is none.
-func endServer(pidFile string) error {
+func EndServer(pidFile string) error {
 	content, err := os.ReadFile(pidFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it never started, or has ended and took its file along

@@ -1,0 +1,10 @@
+// Package continuity proves that nobody notices when the daemon restarts, crashes, is away
+// for seconds or freezes: stock programs work through such interruptions, without a failed
+// operation and without a PIN (programs_test.go), and a random walk of our own clients is
+// compared with a model (walk_test.go).
+//
+// CONTINUITY_ROUNDS (2) is how often the daemon is interrupted in each way under each stock
+// program, CONTINUITY_FREEZE (2s) how long it is frozen, CONTINUITY_RESTARTS (40) how often
+// it is interrupted in the walk, and CONTINUITY_SEED what the walk begins with. Run it as
+// root: some servers sign as www-data.
+package continuity
