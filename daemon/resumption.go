@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"vtoken/daemon/config"
@@ -74,7 +76,7 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 	applicant := record.Peer{UID: who.Process.UID, GID: who.Process.GID, PID: who.Process.PID}
 	if r.records == nil {
 		client := r.engine.Connect(applicant)
-		return p11server.Admission{Client: client, Resume: resumer(client, nil)}, nil
+		return p11server.Admission{Client: client, Resume: (&waiting{client: client}).resume}, nil
 	}
 	a, err := resume.NewApplication(who.ID, who.Process, who.Ticket)
 	if err != nil {
@@ -91,23 +93,30 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 		r.logOf(applicant).Warn("an application has to log in again: its record cannot be read", "error", err)
 	}
 	client := r.engine.Connect(applicant)
+	waiting := &waiting{client: client, logins: found.Logins, ended: a.Ended}
 	return p11server.Admission{
-		Client: r.keep(client, a), Resume: resumer(client, found.Logins), Resumed: err == nil,
+		Client: r.keep(client, a, waiting), Resume: waiting.resume, Resumed: len(found.Logins) > 0,
 		Finalized: func() { r.forget(a) },
 	}, nil
 }
 
-// keep has the record of an application follow its logins.
-func (r *resumption) keep(client *vtoken.Client, a resume.Application) p11server.Client {
+// keep has the record of an application follow its logins. waiting is what the application has
+// not got back yet.
+func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waiting) p11server.Client {
 	if r.records == nil {
 		return client
 	}
+	if w == nil { // of a planned restart, which loses no session
+		w = &waiting{client: client, ended: r.records.Ended(a.ID)}
+	}
 	client.OnLogins(func(logins []vtoken.Login) {
-		if err := r.records.Keep(a, logins); err != nil {
+		about := a
+		about.Ended = w.endedSessions()
+		if err := r.records.Keep(about, logins); err != nil {
 			r.logOf(client.Peer()).Warn("an application will have to log in again after a crash of the daemon", "error", err)
 		}
 	})
-	return &application{Client: client, about: a, ended: func() { r.ended(a) }}
+	return &application{Client: client, about: a, waiting: w, ended: func() { r.ended(a) }}
 }
 
 // refused tells of a process that wanted to be another application.
@@ -135,8 +144,18 @@ func (r *resumption) forget(a resume.Application) {
 // application is an application with a record.
 type application struct {
 	*vtoken.Client
-	about resume.Application
-	ended func()
+	about   resume.Application
+	waiting *waiting
+	ended   func()
+}
+
+// EndUse ends the sessions and logins, also those that the application has not got back yet.
+// When it returns, no ticket brings them back.
+func (a *application) EndUse(by string, chosen func(*record.Token) bool) ([]vtoken.TokenUse, error) {
+	ended, err := a.Client.EndUse(by, chosen)
+	a.waiting.end(ended, chosen)
+	a.TellLogins()
+	return ended, err
 }
 
 // Close ends the application, and then its record.
@@ -145,24 +164,63 @@ func (a *application) Close() {
 	a.ended()
 }
 
-// resumer gives an application its sessions back, and the logins that it had.
-func resumer(client *vtoken.Client, logins []vtoken.Login) func([]p11rpc.ResumedSession) []ck.SessionHandle {
-	var mu sync.Mutex
-	return func(list []p11rpc.ResumedSession) []ck.SessionHandle {
-		mu.Lock()
-		defer mu.Unlock()
-		sessions := make([]vtoken.ResumedSession, len(list))
-		for i, s := range list {
-			sessions[i] = vtoken.ResumedSession{
-				Handle: ck.SessionHandle(s.Handle), Slot: ck.SlotID(s.Slot), Flags: ck.Flags(s.Flags),
-			}
+// waiting is what an application has not got back yet after a crash.
+type waiting struct {
+	client *vtoken.Client
+
+	mu     sync.Mutex // held while the client resumes
+	logins []vtoken.Login
+
+	endedMu sync.Mutex        // held while nothing else is done
+	ended   map[uint64]uint64 // as resume.Application has it; a map is never changed
+}
+
+// resume gives the application its sessions back, and the logins that it had.
+func (w *waiting) resume(list []p11rpc.ResumedSession) []ck.SessionHandle {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var lost []ck.SessionHandle
+	var sessions []vtoken.ResumedSession
+	over := w.endedSessions()
+	for _, s := range list {
+		h := ck.SessionHandle(s.Handle)
+		if upTo, some := over[s.Slot]; some && s.Handle <= upTo {
+			lost = append(lost, h)
+			continue
 		}
-		had := logins
-		var lost []ck.SessionHandle
-		lost, logins = client.Resume(sessions, had)
-		wipeResumed(had, logins)
-		return lost
+		sessions = append(sessions, vtoken.ResumedSession{Handle: h, Slot: ck.SlotID(s.Slot), Flags: ck.Flags(s.Flags)})
 	}
+	had := w.logins
+	gone, rest := w.client.Resume(sessions, had)
+	w.logins = rest
+	wipeResumed(had, rest)
+	return append(lost, gone...)
+}
+
+// end notes that an administrator ended the use of tokens, and drops the chosen logins that wait.
+func (w *waiting) end(uses []vtoken.TokenUse, chosen func(*record.Token) bool) {
+	w.mu.Lock()
+	had := w.logins
+	w.logins = slices.DeleteFunc(slices.Clone(had), func(l vtoken.Login) bool { return chosen(&record.Token{ID: l.Token}) })
+	wipeResumed(had, w.logins)
+	w.mu.Unlock()
+
+	w.endedMu.Lock()
+	defer w.endedMu.Unlock()
+	ended := maps.Clone(w.ended)
+	if ended == nil {
+		ended = make(map[uint64]uint64)
+	}
+	for _, u := range uses {
+		ended[uint64(u.Token.Slot)] = uint64(w.client.LastHandle())
+	}
+	w.ended = ended
+}
+
+func (w *waiting) endedSessions() map[uint64]uint64 {
+	w.endedMu.Lock()
+	defer w.endedMu.Unlock()
+	return w.ended
 }
 
 // wipeResumed wipes the keys of the logins that are not in rest.

@@ -69,6 +69,7 @@ type handedApplication struct {
 	UID, GID uint32
 	PID      int32
 	Client   []byte // a vtoken.ClientState
+	History  p11server.History
 
 	Joined  bool
 	ID      [p11rpc.ApplicationIDSize]byte
@@ -291,7 +292,7 @@ func (d *daemon) saveApplication(one p11server.FrozenApplication) (handedApplica
 		d.log.Warn("operations of an application end with the restart", "pid", client.Peer().PID, "operations", lost)
 	}
 	p := client.Peer()
-	a := handedApplication{UID: p.UID, GID: p.GID, PID: p.PID}
+	a := handedApplication{UID: p.UID, GID: p.GID, PID: p.PID, History: one.History}
 	if a.Client, err = state.MarshalBinary(); err != nil {
 		return a, err
 	}
@@ -390,7 +391,7 @@ func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn) {
 			d.log.Error("an application did not survive the restart", "pid", a.PID, "error", err)
 			continue
 		}
-		one := p11server.FrozenApplication{Client: client}
+		one := p11server.FrozenApplication{Client: client, History: a.History}
 		if recorded, ok := client.(*application); ok {
 			one.Finalized = func() { d.resumption.forget(recorded.about) }
 		}
@@ -452,5 +453,5 @@ func (d *daemon) restoreApplication(a handedApplication) (p11server.Client, erro
 	if !a.Joined || a.Public == nil {
 		return client, nil
 	}
-	return d.resumption.keep(client, resume.Restored(a.ID, a.Process, a.Ticket, a.Public)), nil
+	return d.resumption.keep(client, resume.Restored(a.ID, a.Process, a.Ticket, a.Public), nil), nil
 }

@@ -59,5 +59,14 @@ func (c *Client) EndUse(by string, chosen func(*record.Token) bool) (ended []Tok
 	return ended, err
 }
 
+// LastHandle is the newest handle of a session, of any application.
+func (c *Client) LastHandle() ck.SessionHandle { return ck.SessionHandle(c.engine.handles.Load()) }
+
+// TellLogins tells who keeps the logins of the application of them once more; see [Client.OnLogins].
+func (c *Client) TellLogins() {
+	c.logins.changed()
+	c.tellLogins()
+}
+
 // nobody is the user of an act without one: no user of C_Login has this number.
 const nobody = ^ck.UserType(0)

@@ -38,6 +38,8 @@ type Application struct {
 	Process peer.Process
 	ticket  [sha256.Size]byte // a hash
 	public  []byte            // key that is made of the ticket
+	// Ended are the sessions that an administrator ended: by slot, those up to the handle.
+	Ended map[uint64]uint64
 }
 
 // NewApplication returns the application of a process that shows a ticket. It keeps no part of
@@ -160,6 +162,8 @@ type contents struct {
 	Ticket []byte    `json:"ticket"` // its hash
 	Time   time.Time `json:"time"`
 	Logins []login   `json:"logins"`
+	// Ended is as in Application.
+	Ended map[uint64]uint64 `json:"ended,omitempty"`
 }
 
 type login struct {
@@ -170,11 +174,11 @@ type login struct {
 }
 
 // Keep writes the record of an application, which has these logins, and wipes their keys.
-// Without logins, it removes the record. When it returns, the record survives the daemon. If it
-// fails, it has removed the record, which would give back logins that are over.
+// Without logins and ended sessions, it removes the record. When it returns, the record survives
+// the daemon. If it fails, it has removed the record, which would give back logins that are over.
 func (r *Records) Keep(a Application, logins []vtoken.Login) error {
 	defer Wipe(logins)
-	if len(logins) == 0 {
+	if len(logins) == 0 && len(a.Ended) == 0 {
 		return r.Forget(a.ID)
 	}
 	if !a.Process.Known() {
@@ -187,7 +191,7 @@ func (r *Records) Keep(a Application, logins []vtoken.Login) error {
 }
 
 func (r *Records) keep(a Application, logins []vtoken.Login) error {
-	c := contents{Process: a.Process, Boot: r.boot, Ticket: a.ticket[:], Time: r.now().UTC()}
+	c := contents{Process: a.Process, Boot: r.boot, Ticket: a.ticket[:], Time: r.now().UTC(), Ended: a.Ended}
 	for _, l := range logins {
 		kept := login{Token: l.Token, Role: l.Role, Verifier: l.Verifier[:]}
 		if l.Bound != nil {
@@ -225,6 +229,15 @@ func (r *Records) Forget(id ID) error {
 	return nil
 }
 
+// Ended returns the sessions of an application that an administrator ended, as its record says.
+func (r *Records) Ended(id ID) map[uint64]uint64 {
+	c, err := r.read(id)
+	if err != nil {
+		return nil // without a record none were ended
+	}
+	return c.Ended
+}
+
 // Found is an application and the logins that it had.
 type Found struct {
 	// Application is the one of the record: its process has the user that it began with.
@@ -258,7 +271,7 @@ func (r *Records) Find(a Application, ticket secret.Bytes) (Found, error) {
 		}
 		logins = append(logins, l)
 	}
-	a.Process = c.Process
+	a.Process, a.Ended = c.Process, c.Ended
 	return Found{Application: a, Logins: logins}, nil
 }
 

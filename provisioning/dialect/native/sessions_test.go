@@ -30,7 +30,7 @@ func TestSessions(t *testing.T) {
 	officer := use(key, "Key")
 	officer.LoggedIn, officer.Role = true, pin.SO
 	s.Applications.Add(provisioning.Application{
-		ID: "0sssh001", OSUser: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began, Away: true,
+		ID: "1m9vz2k5", OSUser: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began, Away: true,
 		Tokens: []provisioning.TokenUse{signer, officer},
 	})
 
@@ -41,10 +41,10 @@ func TestSessions(t *testing.T) {
 	}
 	last := nativetest.Began.Add(time.Hour)
 	root := api.Application{
-		ID: "0sroot01", User: "root", PID: 77, BeganAt: nativetest.Began, Connections: 1, Calls: 3, LastCallAt: &last, Tokens: []api.TokenUse{},
+		ID: "1m9vz2k4", User: "root", PID: 77, BeganAt: nativetest.Began, Connections: 1, Calls: 3, LastCallAt: &last, Tokens: []api.TokenUse{},
 	}
 	ssh := api.Application{
-		ID: "0sssh001", User: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began, Away: true,
+		ID: "1m9vz2k5", User: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began, Away: true,
 		Tokens: []api.TokenUse{
 			{ID: card, Tenant: string(tenant.ID), Label: "Card", Sessions: 2, Role: "user"},
 			{ID: key, Tenant: string(tenant.ID), Label: "Key", Sessions: 1, Role: "so"},
@@ -56,11 +56,11 @@ func TestSessions(t *testing.T) {
 	}
 	status, page := raw(t, s, "GET", "/v1/sessions?limit=1", "", nil)
 	require.Equal(t, 200, status)
-	require.Contains(t, string(page), `"next":"0sroot01"`)
+	require.Contains(t, string(page), `"next":"1m9vz2k4"`)
 
-	require.NoError(t, c.EndSessions(ctx, "0sssh001", client.SessionFilter{Token: key}))
+	require.NoError(t, c.EndSessions(ctx, "1m9vz2k5", client.SessionFilter{Token: key}))
 	require.Equal(t, ssh.Tokens[:1], list(client.SessionFilter{PID: 78})[0].Tokens)
-	require.Equal(t, "keyNotFound", kindOf(c.EndSessions(ctx, "0sssh001", client.SessionFilter{Token: key})))
-	require.NoError(t, c.EndSessions(ctx, "0sssh001", client.SessionFilter{}))
+	require.Equal(t, "keyNotFound", kindOf(c.EndSessions(ctx, "1m9vz2k5", client.SessionFilter{Token: key})))
+	require.NoError(t, c.EndSessions(ctx, "1m9vz2k5", client.SessionFilter{}))
 	require.Empty(t, list(client.SessionFilter{PID: 78})[0].Tokens)
 }

@@ -22,7 +22,7 @@ var Began = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 // newApplications has one of root's without sessions.
 func newApplications() *Applications {
 	return &Applications{list: []provisioning.Application{{
-		ID: "0sroot01", OSUser: "root", PID: 77, BeganAt: Began, Connections: 1, Calls: 3, UsedAt: Began.Add(time.Hour),
+		ID: "1m9vz2k4", OSUser: "root", PID: 77, BeganAt: Began, Connections: 1, Calls: 3, UsedAt: Began.Add(time.Hour),
 	}}}
 }
 
