@@ -9,8 +9,9 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// gmacVectors are those of NIST's CAVP (gcmEncryptExtIV128.rsp, 192 and 256) without
-// plaintext, with IVs of 96 and tags of 128 bits.
+// gmacVectors are the first ones of NIST's CAVP with PTlen = 0 and AADlen = 0 or 128, IVs of 96
+// and tags of 128 bits (gcmtestvectors.zip: gcmEncryptExtIV128.rsp, 192 and 256). Without
+// plaintext, GCM is GMAC.
 var gmacVectors = []struct{ key, iv, data, tag string }{
 	{"11754cd72aec309bf52f7687212e8957", "3c819d9a9bed087615030b65", "", "250327c674aaf477aef2675748cf6971"},
 	{

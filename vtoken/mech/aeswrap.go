@@ -12,7 +12,7 @@ import (
 
 // aesWrapMechanisms are key wrapping (section 6.16; NIST SP 800-38F): KW of RFC
 // 3394 for keys of whole 8 bytes, KWP of RFC 5649 for keys of any length. The old
-// CKM_AES_KEY_WRAP_PAD is KWP too, as it is in other tokens.
+// CKM_AES_KEY_WRAP_PAD is KWP too, as in other tokens.
 func aesWrapMechanisms() []*Descriptor {
 	kw := aesMechanism(ck.CKM_AES_KEY_WRAP)
 	kw.Wrap, kw.Unwrap = wrapKW, unwrapKW

@@ -11,8 +11,8 @@ import (
 	"vtoken/vtoken/secret"
 )
 
-// MaxWhole is the most bytes of a message that has to be collected, because it
-// is read twice (EdDSA) or released in one go.
+// MaxWhole bounds, in bytes, a message that is collected because it is read twice
+// (EdDSA) or released in one go.
 const MaxWhole = MaxGCM
 
 // maxEdDSAContext is the longest context (RFC 8032 section 5.1).
@@ -98,7 +98,7 @@ func verifyEdDSA(k *Key, p ck.Parameter) (Verifier, error) {
 	return nil, wrongKey(k, "Edwards public key")
 }
 
-// ed25519Sink takes the message as it is, or its SHA-512 for Ed25519ph. Ed448ph
+// ed25519Sink takes the whole message, or its SHA-512 for Ed25519ph. Ed448ph
 // hashes by itself.
 func ed25519Sink(v ck.EdDSAParams) (sink, crypto.Hash) {
 	if v.PhFlag {

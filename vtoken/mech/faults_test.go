@@ -259,7 +259,7 @@ func TestTemplatesOfRSAPairs(t *testing.T) {
 	require.Equal(t, ck.CKR_FUNCTION_FAILED, ck.CodeOf(err))
 }
 
-// Numbers that make no key are refused where they are prepared, whoever let them in.
+// Numbers that make no key are refused where they are prepared.
 func TestNumbersThatAreNoModulus(t *testing.T) {
 	one := big.NewInt(1)
 	_, err := newRawPublic(&rsa.PublicKey{N: one, E: 65537})

@@ -167,7 +167,7 @@ func TestOTPParameters(t *testing.T) {
 	}
 }
 
-// A counter is used once, whoever gives it, and the last one is the end.
+// A counter is used once, whether the key or the caller gives it. After the last one there is none.
 func TestCounterMovesOn(t *testing.T) {
 	d, _ := Lookup(ck.CKM_HOTP)
 	o, k := otpKey(t, object.OTP{}, rfcSeed(20))

@@ -36,8 +36,8 @@ type Key struct {
 }
 
 // ParseKey reads the material of a key object, which shares no memory with the
-// result. The secret attributes of a private or secret key have to be loaded
-// (object.ErrSealed). An object that is no key that is known here is
+// result. It needs the secret attributes of a private or secret key, else the error is
+// object.ErrSealed. An object that is no key, or of a type that is not known here, is
 // CKR_KEY_TYPE_INCONSISTENT. The provider computes with private keys; the caller
 // wipes the key in the end ([Key.Wipe]).
 func ParseKey(o *object.Object, with Provider) (*Key, error) {

@@ -139,7 +139,7 @@ func TestMLDSARefuses(t *testing.T) {
 	wantCode(t, err, ck.CKR_KEY_TYPE_INCONSISTENT)
 }
 
-// Private keys come as a seed, as a value or as both, and have to fit together.
+// Private keys come as a seed, as a value or as both. What does not fit together is refused.
 func TestLatticeKeysAreChecked(t *testing.T) {
 	for _, s := range seededSets() {
 		o := fromSeed(t, s, random(map[ck.KeyType]int{ck.CKK_ML_DSA: 32, ck.CKK_ML_KEM: 64}[s.KeyType]))

@@ -81,7 +81,7 @@ type Descriptor struct {
 type Signer interface {
 	// Len is the length of the signature in bytes, known before it is made.
 	Len() int
-	// Update adds data. A mechanism that signs a digest or a block as it is
+	// Update adds data. A mechanism that signs a digest or a block itself
 	// collects the data and refuses more than it can take (CKR_DATA_LEN_RANGE).
 	Update(data []byte) error
 	// Final makes the signature and ends the operation.

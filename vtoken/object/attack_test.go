@@ -24,7 +24,7 @@ import (
 // turns up. That covers sequences of every length: no call takes anything from him, so
 // their order is no matter.
 //
-// A derived key counts as known, because whoever may derive a key may derive it
+// A derived key counts as known, because who may derive a key may derive it
 // readable. The security officer marks as trusted every secret key that the rules let
 // him, and every public key that was made on the token, but none that came from outside.
 // MACs are no way out: CMAC is no encryption for who does not know the key.

@@ -26,7 +26,7 @@ type Source struct {
 	// Mechanism is the mechanism that generated the key (CKA_KEY_GEN_MECHANISM).
 	Mechanism ck.MechanismType
 	// Made are the attributes that the mechanism contributes: class, key type,
-	// the material. What the template says too has to agree.
+	// the material. What the template says of them must be the same.
 	Made ck.Template
 	// Base is the key that the new one is derived from, for [Derive].
 	Base *Object
@@ -394,7 +394,7 @@ func (d *draft) setHistory() {
 	if d.class == ck.CKO_PUBLIC_KEY {
 		return
 	}
-	// What is made of a password is known to whoever knows that.
+	// Who knows a password knows the key that is made of it.
 	always := generated && d.src.Mechanism != ck.CKM_PKCS5_PBKD2
 	never := generated
 	if d.src.Origin == Derive && d.src.Base != nil {

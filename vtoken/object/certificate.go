@@ -80,8 +80,8 @@ func sameSerial(given, der []byte) bool {
 	return bytes.Equal(given, der) || bytes.Equal(given, v.Bytes)
 }
 
-// checkCertificateChange keeps the attributes that are inside the certificate
-// as they are inside it.
+// checkCertificateChange refuses a change of attributes that the certificate itself has
+// inside.
 func checkCertificateChange(old, next Set) error {
 	if len(old.Get(ck.CKA_VALUE)) == 0 {
 		return nil

@@ -21,8 +21,8 @@
 //   - A template that turns no usage on gets the uses that fit the key: sign
 //     and decrypt for an RSA private key, verify and encrypt for its public key,
 //     sign and derive for EC, encrypt, decrypt, sign and verify for AES, sign,
-//     verify and derive for other secrets. Wrapping and unwrapping have to be
-//     asked for. A template that turns any usage on gets exactly those.
+//     verify and derive for other secrets. Only a template that asks for wrapping
+//     or unwrapping gets it. A template that turns any usage on gets exactly those.
 //   - CKA_LABEL and CKA_ID exist and are empty by default. A label has at most 255
 //     bytes, because OpenSSH aborts its listing on a longer one; an id at most 128.
 //   - An empty CKA_ALLOWED_MECHANISMS means that it is unset: other tokens return it

@@ -18,8 +18,8 @@ func EncodePoint(pub crypto.PublicKey) ([]byte, error) {
 	return asn1.Marshal(raw)
 }
 
-// curve is the curve of the draft's CKA_EC_PARAMS, which has to go with the type
-// of key.
+// curve is the curve of the draft's CKA_EC_PARAMS. One that is not for the type of key
+// is CKR_CURVE_NOT_SUPPORTED.
 func (d *draft) curve() (Curve, error) {
 	t, _ := d.attrs.Ulong(ck.CKA_KEY_TYPE)
 	return curveOfType(d.attrs.Get(ck.CKA_EC_PARAMS), ck.KeyType(t))

@@ -8,8 +8,8 @@ import (
 	"github.com/cloudflare/circl/sign/ed448"
 )
 
-// seed is a private key of RFC 8032 or 7748: n bytes as they are, or in an OCTET
-// STRING, as PKCS #8 has them and some programs give them.
+// seed is a private key of RFC 8032 or 7748: n bytes, bare or in an OCTET STRING. PKCS #8
+// has the latter, and some programs give it.
 func seed(v []byte, n int) ([]byte, bool) {
 	if len(v) == n+2 {
 		v, _ = unwrapString(v)

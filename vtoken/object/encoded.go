@@ -7,8 +7,8 @@ import (
 )
 
 // Encoded is the form in which a key is wrapped (section 5.18.3): CKA_VALUE of a
-// secret key, PKCS #8 of a private key. The secret attributes have to be loaded
-// ([ErrSealed]). Objects of other classes are CKR_KEY_NOT_WRAPPABLE. The caller
+// secret key, PKCS #8 of a private key. Without the secret attributes it is
+// [ErrSealed]. Objects of other classes are CKR_KEY_NOT_WRAPPABLE. The caller
 // wipes the result.
 func (o *Object) Encoded() ([]byte, error) {
 	switch o.Class() {

@@ -24,7 +24,7 @@ var ErrEncoding = errors.New("bad attribute set")
 // AppendBinary appends the one binary form of the set: the number of attributes
 // (4 bytes), and for each, in the order of types, its type (8 bytes), the
 // length of its value (4 bytes) and the value; integers are big endian. Equal
-// sets have equal forms. The keystore seals it as it is.
+// sets have equal forms. The keystore seals this form.
 func (s Set) AppendBinary(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
 	for _, a := range s {

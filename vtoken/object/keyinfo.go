@@ -17,7 +17,7 @@ type publicKeyInfo struct {
 	Key       asn1.BitString
 }
 
-// privateKeyInfo is OneAsymmetricKey (RFC 5958 section 2) as far as it is read.
+// privateKeyInfo is the part of OneAsymmetricKey (RFC 5958 section 2) that is read.
 type privateKeyInfo struct {
 	Version   int
 	Algorithm pkix.AlgorithmIdentifier

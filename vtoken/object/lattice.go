@@ -98,8 +98,8 @@ func (s ParameterSet) Generate() *LatticePrivate {
 // seeded reports whether private keys may be told by a seed.
 func (s ParameterSet) seeded() bool { return s.KeyType != ck.CKK_SLH_DSA }
 
-// private reads a private key: its seed, its value, or both, which then have to
-// fit together.
+// private reads a private key: its seed, its value, or both. Two that do not fit
+// together are an error.
 func (s ParameterSet) private(seed, value []byte) (*LatticePrivate, error) {
 	bad := func(why string) error {
 		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the private key of %s: %s", s.Name, why)

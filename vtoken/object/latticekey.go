@@ -97,7 +97,7 @@ func parameterSetOfAlgorithm(a pkix.AlgorithmIdentifier) (ParameterSet, bool) {
 type bothForms struct{ Seed, Value []byte }
 
 // marshalLattice writes a private key as its seed where it has one, else as its
-// value; of SLH-DSA the value as it is, without an encoding (RFC 9909 section 6).
+// value; of SLH-DSA it writes the bare value (RFC 9909 section 6).
 func marshalLattice(k *LatticePrivate) (der []byte, err error) {
 	var inner []byte
 	switch {

@@ -82,8 +82,8 @@ func (o *Object) PublicKey() (crypto.PublicKey, error) {
 }
 
 // PrivateKey is the key of a private key object: the private half of what
-// [Object.PublicKey] returns. RSA keys have their CRT numbers computed. The
-// secret attributes have to be loaded ([ErrSealed]).
+// [Object.PublicKey] returns. RSA keys have their CRT numbers computed. Without
+// the secret attributes it is [ErrSealed].
 func (o *Object) PrivateKey() (crypto.PrivateKey, error) {
 	if o.Class() != ck.CKO_PRIVATE_KEY {
 		return nil, ck.Errorf(ck.CKR_KEY_TYPE_INCONSISTENT, "an object of class %v is no private key", o.Class())

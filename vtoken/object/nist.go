@@ -25,7 +25,7 @@ func (g nist) decodePoint(raw []byte) (crypto.PublicKey, error) {
 	return ecdsa.ParseUncompressedPublicKey(g.Curve, raw)
 }
 
-// expand is the uncompressed form of a compressed point, nil where it is none.
+// expand is the uncompressed form of a compressed point, or nil for bytes that are no point.
 func (g nist) expand(v []byte) []byte {
 	x, y := elliptic.UnmarshalCompressed(g.Curve, v)
 	if x == nil {

@@ -19,7 +19,7 @@ type Object struct {
 	Attrs Set
 	// Secret are the attributes that the rules call secret (CKA_VALUE of a
 	// secret key, CKA_PRIVATE_EXPONENT and its like), sorted by type. It is nil
-	// where the secret is sealed in the store and has to be asked for.
+	// where the secret is sealed in the store and not loaded.
 	Secret Set
 	// Version counts the changes of a token object. The store sets it.
 	Version uint64

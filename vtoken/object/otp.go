@@ -16,7 +16,7 @@ type OTP struct {
 	Digits int
 	// Period is the time step in seconds, 1 to 86400; 0 is HOTP.
 	Period int
-	// Time and Counter are what the caller has to give (CK_OTP_PARAM_MANDATORY),
+	// Time and Counter say what the caller must give (CK_OTP_PARAM_MANDATORY),
 	// may give, or gives in vain. One of them is CK_OTP_PARAM_IGNORED.
 	Time, Counter uint64
 	// Friendly is CKA_OTP_USER_FRIENDLY_MODE.

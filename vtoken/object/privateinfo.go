@@ -10,7 +10,7 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// ecPrivateKey is ECPrivateKey (RFC 5915) as far as it is read.
+// ecPrivateKey is the part of ECPrivateKey (RFC 5915) that is read.
 type ecPrivateKey struct {
 	Version int
 	Value   []byte

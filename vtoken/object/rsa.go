@@ -10,8 +10,7 @@ import (
 )
 
 // The sizes of RSA keys, in bits of the modulus. A smaller key than
-// MinRSAPrivateBits only verifies, unless whoever makes it says otherwise
-// ([Source].MinRSABits).
+// MinRSAPrivateBits only verifies, unless [Source].MinRSABits says otherwise.
 const (
 	MinRSABits        = 1024
 	MinRSAPrivateBits = 2048
@@ -53,8 +52,8 @@ func (d *draft) putRSA(pub *rsa.PublicKey) error {
 	return d.putPublicKeyInfo(pub)
 }
 
-// putPublicKeyInfo sets CKA_PUBLIC_KEY_INFO; what the template gives has to be
-// the same, or empty.
+// putPublicKeyInfo sets CKA_PUBLIC_KEY_INFO. A template that gives another one is refused;
+// an empty one counts as none.
 func (d *draft) putPublicKeyInfo(pub crypto.PublicKey) error {
 	info, err := MarshalPublic(pub)
 	if err != nil {
@@ -127,8 +126,8 @@ func rsaSecret(key *rsa.PrivateKey) ck.Template {
 	}
 }
 
-// recoverRSA computes, of e, d and the primes, those that are zero. The modulus
-// and either both primes or both exponents have to be known.
+// recoverRSA computes, of e, d and the primes, those that are zero. It needs the
+// modulus, and both primes or both exponents.
 func recoverRSA(minBits int, n *big.Int, e, d, p, q **big.Int, pause func() error) (err error) {
 	if n.BitLen() < minBits || n.BitLen() > MaxRSABits {
 		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "the RSA modulus has %d bits; %d to %d are taken for private keys",

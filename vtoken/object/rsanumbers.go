@@ -16,8 +16,8 @@ type RSANumbers struct {
 	D, P, Q, Dp, Dq, QInv []byte
 }
 
-// RSANumbers reads an RSA private key. The secret attributes have to be loaded
-// ([ErrSealed]). That the numbers fit together is not checked, see
+// RSANumbers reads an RSA private key. Without the secret attributes it is
+// [ErrSealed]. That the numbers fit together is not checked, see
 // [RSANumbers.Key].
 func (o *Object) RSANumbers() (n RSANumbers, err error) {
 	if o.Sealed() {
@@ -37,8 +37,8 @@ func (o *Object) RSANumbers() (n RSANumbers, err error) {
 func (n RSANumbers) Key() (*rsa.PrivateKey, error) {
 	number := func(v []byte) *big.Int { return new(big.Int).SetBytes(v) }
 	key := &rsa.PrivateKey{PublicKey: *n.Public, D: number(n.D), Primes: []*big.Int{number(n.P), number(n.Q)}}
-	// With the CRT numbers given, Precompute checks them and does not have to
-	// find them again, which would take as long as a signature.
+	// With the CRT numbers given, Precompute checks them. To find them again would
+	// take as long as a signature.
 	key.Precomputed.Dp, key.Precomputed.Dq, key.Precomputed.Qinv = number(n.Dp), number(n.Dq), number(n.QInv)
 	key.Precompute()
 	if err := key.Validate(); err != nil {

@@ -15,7 +15,7 @@ import (
 // (attrPast). Nothing after its making changes that, because what would make a
 // difference cannot be gained: CKA_WRAP and CKA_UNWRAP only go from true to false,
 // and a key that can wrap sensitive keys gains nothing that opens them ([checkGains]).
-// So a copy knows what the key knows, and no key has to know of its copies.
+// So a copy knows what the key knows, and no key needs to know its copies.
 
 // attrPast is an attribute of our own, of 1 byte, on public, private and secret keys.
 // Applications neither give nor read nor find it.
@@ -219,8 +219,8 @@ func checkTrust(old, next Set) error {
 	return nil
 }
 
-// checkPrivate refuses a key that asks for the PIN of a user at each use and that no
-// user has to log in for.
+// checkPrivate refuses a key that asks for the user's PIN at each use and is visible
+// without a login.
 func checkPrivate(attrs Set) error {
 	if attrs.Bool(ck.CKA_ALWAYS_AUTHENTICATE) && !attrs.Bool(ck.CKA_PRIVATE) {
 		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "CKA_ALWAYS_AUTHENTICATE needs CKA_PRIVATE true")

@@ -35,7 +35,7 @@ func byType(a, b ck.Attribute) int {
 	return 0
 }
 
-// index is the place of t in s, or where it would have to be put.
+// index is the place of t in s, or the place where it is missing.
 func (s Set) index(t ck.AttributeType) (int, bool) {
 	lo, hi := 0, len(s)
 	for lo < hi {

@@ -177,8 +177,8 @@ var latticePublicRules = []rule{
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | notEmpty, max: maxLattice},
 }
 
-// latticePrivateRules are private keys of ML-DSA and ML-KEM. One of the seed and
-// the value has to be there.
+// latticePrivateRules are private keys of ML-DSA and ML-KEM. A template
+// gives the seed, the value or both.
 var latticePrivateRules = []rule{
 	{typ: ck.CKA_PARAMETER_SET, flags: needCreate | banGenerate | banUnwrap},
 	{typ: ck.CKA_SEED, flags: banGenerate | banUnwrap, max: 64},
