@@ -122,3 +122,42 @@ func TestCurveOfAnotherType(t *testing.T) {
 		}
 	}
 }
+
+// The PKCS #8 of a key of SEC 1 has its public point (RFC 5915 section 3).
+func TestPrivateInfoHasThePoint(t *testing.T) {
+	for _, c := range object.Curves() {
+		if c.KeyType != ck.CKK_EC {
+			continue
+		}
+		key, err := c.Generate()
+		require.NoError(t, err)
+		der, err := object.MarshalPrivate(key)
+		require.NoError(t, err)
+		var outer struct {
+			Version   int
+			Algorithm asn1.RawValue
+			Key       []byte
+		}
+		_, err = asn1.Unmarshal(der, &outer)
+		require.NoError(t, err)
+		require.Zero(t, outer.Version)
+		var inner struct {
+			Version int
+			Value   []byte
+			Curve   asn1.RawValue  `asn1:"optional,explicit,tag:0"`
+			Public  asn1.BitString `asn1:"optional,explicit,tag:1"`
+		}
+		rest, err := asn1.Unmarshal(outer.Key, &inner)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		require.Equal(t, 1, inner.Version, c.Name)
+		require.Len(t, inner.Value, c.NumberSize(), c.Name)
+		require.Equal(t, 8*len(inner.Public.Bytes), inner.Public.BitLength, c.Name)
+		point, err := object.EncodePoint(c.Public(key))
+		require.NoError(t, err)
+		var want []byte
+		_, err = asn1.Unmarshal(point, &want)
+		require.NoError(t, err)
+		require.Equal(t, want, inner.Public.Bytes, c.Name)
+	}
+}
