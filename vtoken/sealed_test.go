@@ -138,3 +138,60 @@ func TestMessagesThatDoNotBegin(t *testing.T) {
 	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.MessageVerifyFinal(h)))
 	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.MessageSignFinal(h)))
 }
+
+// More data than a mechanism takes is the same error in every form of a call.
+func TestTooMuchToSign(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	pub, priv := w.ecPair(c, h, false)
+	raw := ck.Mechanism{Type: ck.CKM_ECDSA} // takes a digest of 1024 bytes at most
+	long, signature := make([]byte, 1025), make([]byte, 64)
+	for name, call := range map[string]func() error{
+		"Sign": func() error {
+			require.NoError(t, c.SignInit(h, raw, priv))
+			_, err := c.Sign(h, long, big1K)
+			return err
+		},
+		"SignUpdate": func() error {
+			require.NoError(t, c.SignInit(h, raw, priv))
+			return c.SignUpdate(h, long)
+		},
+		"Verify": func() error {
+			require.NoError(t, c.VerifyInit(h, raw, pub))
+			return c.Verify(h, long, signature)
+		},
+		"VerifyUpdate": func() error {
+			require.NoError(t, c.VerifyInit(h, raw, pub))
+			return c.VerifyUpdate(h, long)
+		},
+		"SignMessage": func() error {
+			require.NoError(t, c.MessageSignInit(h, raw, priv))
+			_, err := c.SignMessage(h, nil, long, big1K)
+			require.NoError(t, c.MessageSignFinal(h))
+			return err
+		},
+		"SignMessageNext": func() error {
+			require.NoError(t, c.MessageSignInit(h, raw, priv))
+			require.NoError(t, c.SignMessageBegin(h, nil))
+			_, err := c.SignMessageNext(h, nil, long, true, big1K)
+			require.NoError(t, c.SessionCancel(h, ck.CKF_MESSAGE_SIGN))
+			return err
+		},
+		"VerifyMessage": func() error {
+			require.NoError(t, c.MessageVerifyInit(h, raw, pub))
+			err := c.VerifyMessage(h, nil, long, signature)
+			require.NoError(t, c.MessageVerifyFinal(h))
+			return err
+		},
+		"VerifyMessageNext": func() error {
+			require.NoError(t, c.MessageVerifyInit(h, raw, pub))
+			require.NoError(t, c.VerifyMessageBegin(h, nil))
+			err := c.VerifyMessageNext(h, nil, long, signature)
+			require.NoError(t, c.SessionCancel(h, ck.CKF_MESSAGE_VERIFY))
+			return err
+		},
+	} {
+		require.Equal(t, ck.CKR_DATA_LEN_RANGE, ck.CodeOf(call()), name)
+		require.NoError(t, c.SessionCancel(h, ck.CKF_SIGN|ck.CKF_VERIFY))
+	}
+}

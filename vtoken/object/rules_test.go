@@ -780,3 +780,17 @@ func TestKeysOnNamelessCurves(t *testing.T) {
 	_, err = object.MarshalPrivate(&key)
 	wantCode(t, err, ck.CKR_KEY_NOT_WRAPPABLE)
 }
+
+// The size of a modulus is looked at before the other numbers.
+func TestSizeOfPrivateModulus(t *testing.T) {
+	for bits, want := range map[int]ck.Error{
+		2047: ck.CKR_ATTRIBUTE_VALUE_INVALID, 2048: ck.CKR_TEMPLATE_INCOMPLETE,
+		8192: ck.CKR_TEMPLATE_INCOMPLETE, 8193: ck.CKR_ATTRIBUTE_VALUE_INVALID,
+	} {
+		n := new(big.Int).SetBit(big.NewInt(1), bits-1, 1)
+		_, err := object.Build(object.Source{}, ck.Template{
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_RSA), ck.Bytes(ck.CKA_MODULUS, n.Bytes()),
+		})
+		require.Equal(t, want, ck.CodeOf(err), "%d bits", bits)
+	}
+}
