@@ -313,3 +313,35 @@ func TestErrorInOneOfTwoOperations(t *testing.T) {
 		require.NoError(t, c.SessionCancel(h, ck.CKF_ENCRYPT|ck.CKF_DECRYPT|ck.CKF_SIGN|ck.CKF_VERIFY|ck.CKF_DIGEST))
 	}
 }
+
+// A user more raises events for that user's tokens, and for no token that was seen before, in
+// whichever order the slots are.
+func TestEventsOfAnotherUser(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		uid   uint32
+		other record.UserID
+		slot  ck.SlotID
+	}{{bobUID, "alice", w.alice.Slot}, {aliceUID, "bob", w.bob.Slot}} {
+		e, err := vtoken.New(w.store, vtoken.Options{}) // in which nobody makes tokens
+		require.NoError(t, err)
+		app := e.Connect(peerOf(c.uid))
+		t.Cleanup(app.Close)
+		require.Len(t, slots(t, app), 1)
+		w.store.MapUser(c.uid, c.other)
+		require.Len(t, slots(t, app), 2)
+		w.oneEvent("another user", app, c.slot)
+		w.store.UnmapUser(c.uid)
+		require.Empty(t, slots(t, app))
+		both := []ck.SlotID{}
+		for range 2 {
+			slot, err := app.WaitForSlotEvent(context.Background(), true)
+			require.NoError(t, err)
+			both = append(both, slot)
+		}
+		require.ElementsMatch(t, []ck.SlotID{w.alice.Slot, w.bob.Slot}, both)
+		_, err = app.WaitForSlotEvent(context.Background(), true)
+		require.Equal(t, ck.CKR_NO_EVENT, ck.CodeOf(err))
+		w.store.MapUser(c.uid, map[uint32]record.UserID{aliceUID: "alice", bobUID: "bob"}[c.uid])
+	}
+}
