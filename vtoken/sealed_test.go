@@ -195,3 +195,31 @@ func TestTooMuchToSign(t *testing.T) {
 		require.NoError(t, c.SessionCancel(h, ck.CKF_SIGN|ck.CKF_VERIFY))
 	}
 }
+
+// What is wrong with the parameter of a message is said at its beginning and at each part, and the
+// message goes on.
+func TestParametersOfMessageParts(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	a := aeads[0]
+	key := a.importTo(w, c, h)
+	require.NoError(t, c.MessageEncryptInit(h, ck.Mechanism{Type: a.m}, key))
+	require.NoError(t, c.MessageDecryptInit(h, ck.Mechanism{Type: a.m}, key))
+	wrong := a.parameter(w)
+	wrong.Mechanism = ck.CKM_CHACHA20_POLY1305
+	for name, call := range map[string]struct {
+		begin func(ck.SessionHandle, *ck.MessageParams, []byte) error
+		next  func(ck.SessionHandle, *ck.MessageParams, []byte, ck.Buffer, ck.Flags) (ck.Output, error)
+	}{
+		"encrypt": {c.EncryptMessageBegin, c.EncryptMessageNext}, "decrypt": {c.DecryptMessageBegin, c.DecryptMessageNext},
+	} {
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(call.begin(h, wrong, nil)), name)
+		_, err := call.next(h, a.parameter(w), nil, big1K, 0)
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err), "%s: it has not begun", name)
+		require.NoError(t, call.begin(h, a.parameter(w), nil), name)
+		_, err = call.next(h, wrong, []byte("x"), big1K, 0)
+		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err), name)
+		_, err = call.next(h, a.parameter(w), []byte("x"), big1K, 0)
+		require.NoError(t, err, name)
+	}
+}
