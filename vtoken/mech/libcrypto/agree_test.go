@@ -8,7 +8,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // for the mask
 	"crypto/sha256"
 	"os"
 	"regexp"
