@@ -20,6 +20,7 @@ func TestNoncesOfAnOperation(t *testing.T) {
 		return b
 	}
 	const bad, over = ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_TOKEN_RESOURCE_EXCEEDED
+	const zeroes = "000000000000000000000000"
 	for _, c := range []struct {
 		name  string
 		p     ck.MessageParams
@@ -56,7 +57,7 @@ func TestNoncesOfAnOperation(t *testing.T) {
 		{name: "few random bits",
 			p: ck.MessageParams{Generator: ck.CKG_GENERATE_RANDOM, FixedBits: 1, Nonce: make([]byte, 12)}, code: bad},
 		{name: "random",
-			p:     ck.MessageParams{Generator: ck.CKG_GENERATE_RANDOM, FixedBits: 16, Nonce: nonce("abcd000000000000000000000000")},
+			p:     ck.MessageParams{Generator: ck.CKG_GENERATE_RANDOM, FixedBits: 16, Nonce: nonce("abcd" + zeroes)},
 			fixed: "abcd"},
 		{name: "any with many bits", p: ck.MessageParams{Generator: ck.CKG_GENERATE, Nonce: make([]byte, 12)}, fixed: ""},
 		{name: "any with few", p: ck.MessageParams{Generator: ck.CKG_GENERATE, FixedBits: 1, Nonce: nonce("ffffff")},
