@@ -34,6 +34,37 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Each rule of a URI lets through what is next to what it refuses.
+func TestParseBounds(t *testing.T) {
+	longest := "file:" + strings.Repeat("x", maxURI-len("file:"))
+	for _, text := range []string{longest, "a:x", "z:x", "a0:x", "a9:x", "az:x", "file:/a b", "file:/a~", "file:x?"} {
+		u, err := Parse(text)
+		require.NoError(t, err, text)
+		require.Equal(t, strings.TrimSuffix(text, "?"), u.String())
+	}
+	for _, text := range []string{
+		longest + "x", "`:x", "{:x", "a`:x", "a{:x", "a/:x", "aA:x", "0:x", "+:x", "-:x", ".:x", "a,:x", "file:/a\x1f", "file:/a\x7f", "file:?",
+	} {
+		_, err := Parse(text)
+		require.ErrorIs(t, err, ErrURI, text)
+	}
+}
+
+// A list has different names, each with a value, which may be empty.
+func TestAttributes(t *testing.T) {
+	for list, want := range map[string]map[string]string{
+		"a=1": {"a": "1"}, "a=1;b=2": {"a": "1", "b": "2"}, "a=": {"a": ""}, "a=b=c": {"a": "b=c"},
+	} {
+		got, err := Attributes(list)
+		require.NoError(t, err, list)
+		require.Equal(t, want, got, list)
+	}
+	for _, list := range []string{"", "a", "=1", "a=1;", ";a=1", "a=1;a=2", "a=1;b", "a=1;=2"} {
+		_, err := Attributes(list)
+		require.ErrorIs(t, err, ErrURI, list)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"file:/a", "passphrase:file=/p", "tpm2:device=/dev/tpmrm0?pcrs=7+11", ":", "a:b?"} {
 		f.Add(seed)
