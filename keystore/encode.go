@@ -128,7 +128,11 @@ func (tx *Tx) knowsAll(k *envelope.Key, key []byte, prefix int, p envelope.Place
 	}
 	plain, _, err := k.Open(p, old[prefix:])
 	if errors.Is(err, envelope.ErrKey) {
-		if before, e := tx.tenantKeyAt(schema.PrefixOldTenantKey, p.Tenant); e == nil && before != nil {
+		before, e := tx.tenantKeyAt(schema.PrefixOldTenantKey, p.Tenant)
+		if e != nil {
+			return e
+		}
+		if before != nil {
 			plain, _, err = before.Open(p, old[prefix:])
 		}
 	}

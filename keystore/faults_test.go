@@ -178,6 +178,15 @@ func (w *faultWorld) updates(t *testing.T) []faultCase {
 		}},
 		{"rename a tenant", false, func(tx *Tx) error { return tx.PutTenant(&record.Tenant{ID: w.other, Name: "renamed"}) }},
 		{"renew the key of a tenant", false, func(tx *Tx) error { return tx.replaceTenantKey(tenant) }},
+		{"change a user under the old key", true, user(w.alice, func(u *record.User) { u.Login = "alice3" })},
+		{"change a group under the old key", false, func(tx *Tx) error {
+			list, err := tx.Groups(w.tenant)
+			if err != nil {
+				return err
+			}
+			list[0].Name = "under the old key"
+			return tx.PutGroup(list[0])
+		}},
 		{"seal records under the new key", false, func(tx *Tx) error {
 			for _, kind := range underTenantKey {
 				keys, err := tx.keysUnder([]byte{kind.prefix})
