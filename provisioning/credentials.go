@@ -118,8 +118,8 @@ func (s *Service) findKey(ctx context.Context, dialect string, hash []byte) (Cre
 }
 
 // isUsable reports whether a key belongs to the dialect, was found by a hash of its own, and
-// is valid now.
+// is valid now. No hash is nobody's, though a key without a certificate has none of that.
 func (s *Service) isUsable(k *record.APIKey, dialect string, hash []byte) bool {
 	found := subtle.ConstantTimeCompare(k.Hash, hash) | subtle.ConstantTimeCompare(k.CertificateHash, hash)
-	return found == 1 && k.Dialect == dialect && (k.ExpiresAt.IsZero() || s.now().Before(k.ExpiresAt))
+	return len(hash) > 0 && found == 1 && k.Dialect == dialect && (k.ExpiresAt.IsZero() || s.now().Before(k.ExpiresAt))
 }

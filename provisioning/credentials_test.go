@@ -68,6 +68,14 @@ func TestSharedSecrets(t *testing.T) {
 	wantKind(t, err, provisioning.Unauthenticated)
 }
 
+// No credential at all is none of those that have no certificate.
+func TestNoCredential(t *testing.T) {
+	w := newWorld(t)
+	apiKey(t, w)
+	_, err := w.core.Reauthenticate(t.Context(), provisioning.Credential{})
+	wantKind(t, err, provisioning.Unauthenticated)
+}
+
 func apiKey(t *testing.T, w *world) secret.Bytes {
 	t.Helper()
 	_, key, err := w.core.CreateAPIKey(t.Context(), w.admin, w.tenant, provisioning.NewAPIKey{Name: "plain"})
