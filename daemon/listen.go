@@ -102,11 +102,3 @@ func removeStale(path string) error {
 	}
 	return os.Remove(path)
 }
-
-// makeFolder makes the folder of the socket.
-func (s socket) makeFolder() error {
-	if err := os.MkdirAll(filepath.Dir(s.path), s.dir); err != nil {
-		return fmt.Errorf("making the folder of socket %s: %w", s.path, err)
-	}
-	return nil
-}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"vtoken/daemon/config"
 )
 
 // TestRecordsFromTheFirstStartOn: the folder of the sockets need not exist when a daemon starts
@@ -14,7 +16,7 @@ import (
 func TestRecordsFromTheFirstStartOn(t *testing.T) {
 	var warned bytes.Buffer
 	path := filepath.Join(t.TempDir(), "run", "p11.sock")
-	r := newResumption(socket{path: path, mode: 0o600, dir: 0o700}, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)))
+	r := newResumption(config.Config{P11Socket: path, Resume: config.ResumeOn}, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)))
 	require.Empty(t, warned.String())
 	require.NotNil(t, r.records)
 	require.DirExists(t, path+".logins")
