@@ -21,6 +21,8 @@ type answerWriter struct {
 	err     error
 	armed   bool
 	leaving atomic.Bool // the deadline is that of the connection's end
+	hurried atomic.Bool // a client has only the time of a farewell
+	blocked atomic.Bool // a client does not read
 }
 
 func newAnswerWriter(sock *net.UnixConn, raw syscall.RawConn, limit time.Duration) *answerWriter {
@@ -35,6 +37,30 @@ func (w *answerWriter) leave(limit time.Duration) {
 	_ = w.sock.SetWriteDeadline(time.Now().Add(limit))
 }
 
+// hurry gives a client less time to read what is written, from the moment on in which it does
+// not. An answer that takes long to compute has all of it.
+func (w *answerWriter) hurry() {
+	w.hurried.Store(true)
+	if !w.blocked.Load() {
+		return
+	}
+	_ = w.sock.SetWriteDeadline(time.Now().Add(farewell))
+	if !w.blocked.Load() && !w.leaving.Load() {
+		_ = w.sock.SetWriteDeadline(time.Time{})
+	}
+}
+
+// calm undoes hurry.
+func (w *answerWriter) calm() { w.hurried.Store(false) }
+
+// limit is how long a client may take now.
+func (w *answerWriter) limit() time.Duration {
+	if w.hurried.Load() {
+		return min(farewell, w.time)
+	}
+	return w.time
+}
+
 // send writes all of b.
 func (w *answerWriter) send(b []byte) error {
 	w.mu.Lock()
@@ -44,6 +70,7 @@ func (w *answerWriter) send(b []byte) error {
 	w.left = nil
 	if w.armed {
 		w.armed = false
+		w.blocked.Store(false)
 		if !w.leaving.Load() {
 			_ = w.sock.SetWriteDeadline(time.Time{})
 		}
@@ -65,7 +92,12 @@ func (w *answerWriter) write(fd uintptr) (done bool) {
 		case syscall.EAGAIN:
 			if !w.armed && !w.leaving.Load() {
 				w.armed = true
-				_ = w.sock.SetWriteDeadline(time.Now().Add(w.time))
+				w.blocked.Store(true)
+				limit := w.limit()
+				_ = w.sock.SetWriteDeadline(time.Now().Add(limit))
+				if now := w.limit(); now != limit {
+					_ = w.sock.SetWriteDeadline(time.Now().Add(now))
+				}
 			}
 			return false
 		default:

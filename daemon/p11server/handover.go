@@ -59,7 +59,8 @@ type FrozenConnection struct {
 	Unread secret.Bytes
 }
 
-// farewell is how long a client of a frozen server has to read its answers.
+// farewell is how long a client of a server that is being frozen has to read an answer. How
+// long the answer takes to compute does not count.
 const farewell = time.Second
 
 // Freeze stops accepting connections and reading requests, waits until all calls under way
@@ -268,7 +269,9 @@ func (c *conn) freeze() {
 		return
 	}
 	c.setReadDeadline(time.Now())
-	_ = c.sock.SetWriteDeadline(time.Now().Add(farewell))
+	if c.out != nil {
+		c.out.hurry()
+	}
 	c.cancel()
 }
 
@@ -278,6 +281,9 @@ func (c *conn) thaw() {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	_ = c.sock.SetReadDeadline(time.Time{})
 	_ = c.sock.SetWriteDeadline(time.Time{})
+	if c.out != nil {
+		c.out.calm()
+	}
 }
 
 // setReadDeadline sets the deadline of reads, unless the connection is to stop reading.
@@ -330,7 +336,13 @@ func (c *conn) readOn() error {
 	c.polls = newPollReader(raw, c.srv.poll, c.armFrame)
 	c.polls.first, c.unread = c.unread, nil
 	if c.out == nil {
-		c.out = newAnswerWriter(c.sock, raw, c.srv.opts.AnswerTime)
+		out := newAnswerWriter(c.sock, raw, c.srv.opts.AnswerTime)
+		c.srv.mu.Lock() // freeze looks at it
+		c.out = out
+		if c.srv.freezing.Load() {
+			out.hurry()
+		}
+		c.srv.mu.Unlock()
 	}
 	c.in = p11rpc.NewReader(c.polls)
 	return c.in.SetHost(c)

@@ -300,11 +300,11 @@ func (w *walker) session() pkcs11.SessionHandle { return w.sessions[w.rng.IntN(l
 // showed the number.
 func (w *walker) lost(since uint64) bool { return since%2 == 1 || w.board.crashes().Load() != since }
 
-// once makes a call that is not sent again. If it went with the daemon, the error is errLost.
+// once makes a call that is not sent again. If nobody knows whether it was done, the error is
+// errLost, and the caller looks.
 func (w *walker) once(do func() error) error {
-	since := w.board.crashes().Load()
 	err := do()
-	if errors.Is(err, pkcs11.Error(pkcs11.CKR_DEVICE_REMOVED)) && w.lost(since) {
+	if errors.Is(err, pkcs11.Error(pkcs11.CKR_DEVICE_REMOVED)) {
 		return errLost
 	}
 	return err
