@@ -78,8 +78,7 @@ func (s *Server) Freeze(ctx context.Context) (Frozen, error) {
 		setAcceptDeadline(l, time.Unix(1, 0))
 	}
 	s.mu.Unlock()
-	s.accepting.Lock() // until nobody accepts
-	s.accepting.Unlock()
+	s.waitNobodyAccepts()
 	s.mu.Lock()
 	for _, a := range s.applications {
 		s.unparkLocked(a.joined)
@@ -121,6 +120,12 @@ func (c *conn) tellFrozenLocked() {
 		close(c.froze)
 	}
 	c.hasFrozen = true
+}
+
+// waitNobodyAccepts returns when no connection is being accepted.
+func (s *Server) waitNobodyAccepts() {
+	s.accepting.Lock()
+	defer s.accepting.Unlock()
 }
 
 // frozen lists what the frozen server has.

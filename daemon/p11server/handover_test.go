@@ -57,7 +57,6 @@ type generations struct {
 	l    net.Listener
 	now  *Server
 	path string
-	back bool // some go on instead
 }
 
 func newGenerations(t *testing.T) *generations {

@@ -244,9 +244,12 @@ func publicKey(p *pkcs11.Ctx, h pkcs11.SessionHandle) (public ecdsa.PublicKey, e
 	if err != nil {
 		return public, err
 	}
-	point := values[0].Value[3:] // an OCTET STRING of an uncompressed point
-	public = ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(point[:32]), Y: new(big.Int).SetBytes(point[32:])}
-	return public, nil
+	point := values[0].Value[2:] // an OCTET STRING of an uncompressed point
+	parsed, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		return public, err
+	}
+	return *parsed, nil
 }
 
 // signOnce signs with a key, and verifies.
