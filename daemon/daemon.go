@@ -89,13 +89,16 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	}
 	counts := metrics.New(version.String())
 	changed := observe.NewTampering(counts.Store)
-	known, err := newIdentity(cfg)
-	if err != nil {
-		return nil, err
-	}
 	before, connections, err := takeOver(passed)
 	if err != nil {
 		log.Error("the state of the daemon before is lost; applications go on by their tickets", "error", err)
+	}
+	if before != nil {
+		cfg.Init = false // was for the start of the daemon before
+	}
+	known, err := newIdentity(cfg)
+	if err != nil {
+		return nil, err
 	}
 	var root secret.Bytes
 	if before != nil {
