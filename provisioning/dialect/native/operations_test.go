@@ -33,6 +33,7 @@ func TestEveryOperation(t *testing.T) {
 	if status, text := raw(t, s, http.MethodGet, "/v1/metrics", "", nil); status != http.StatusOK || string(text) != nativetest.Metrics {
 		t.Errorf("the metrics are served as %d, %q", status, text)
 	}
+	require.NoError(t, c.Restart(ctx))
 	_, err = c.Check(ctx)
 	require.NoError(t, err)
 	kek, err := c.AddKEK(ctx, api.NewKEK{URI: "passphrase:file=/words"})

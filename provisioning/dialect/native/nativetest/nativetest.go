@@ -4,6 +4,7 @@
 package nativetest
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"io"
@@ -76,6 +77,7 @@ func Start(t testing.TB) *Server {
 		Dialects: []string{"native"}, AllDialects: all.Descriptions(), Keeper: Keeper{}, Audit: AuditLog{}, KEKs: newKEKs(),
 		Metrics:  func(w io.Writer) error { _, err := io.WriteString(w, Metrics); return err },
 		Clients:  func() api.Clients { return api.Clients{Applications: 2, Sessions: 3} },
+		Restart:  func(context.Context) error { return nil },
 		Recovery: func() (bool, error) { return false, nil },
 		Rollback: func() (api.Rollback, error) {
 			accepted := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
