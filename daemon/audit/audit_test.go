@@ -29,6 +29,13 @@ type keeper struct {
 	head Head
 }
 
+// now is the head that was kept last.
+func (k *keeper) now() Head {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.head
+}
+
 func (k *keeper) anchor(h Head) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -62,7 +69,7 @@ func add(t *testing.T, l *Log, events ...string) {
 
 func verify(t *testing.T, dir string, k *keeper) Report {
 	t.Helper()
-	r, err := Verify(t.Context(), dir, public(), k.head)
+	r, err := Verify(t.Context(), dir, public(), k.now())
 	require.NoError(t, err)
 	return r
 }

@@ -122,7 +122,7 @@ func TestArchive(t *testing.T) {
 	}
 	through, err := l.Archive(firstOf(names[2])-1, by)
 	require.NoError(t, err)
-	require.Equal(t, through, k.head.Archived, "it is kept before Archive returns")
+	require.Equal(t, through, k.now().Archived, "it is kept before Archive returns")
 	require.Empty(t, verify(t, dir, k).Problems, "the files are still there")
 	require.NoError(t, os.Remove(filepath.Join(dir, names[0])))
 	require.NoError(t, os.Remove(filepath.Join(dir, names[1])))

@@ -243,6 +243,8 @@ func (w *walker) value(r *request, role rune, nth int, key *kind) {
 		e.Ulong(uint64(r.user))
 	case 'p':
 		e.Data(w.pin(r.call, nth))
+	case 'r':
+		w.resumed(e)
 	case 'd':
 		e.Data(w.data())
 	case 'b':

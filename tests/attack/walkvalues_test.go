@@ -14,7 +14,7 @@ import (
 //	s slot      f flags of a session   h session    o object     u user type   p PIN
 //	d data      b buffer               m mechanism  t template   q query       n count
 //	l label     y byte                 c flags      w flags of C_WaitForSlotEvent
-//	M mechanism type                   g generator  x small number
+//	M mechanism type                   g generator  x small number  r sessions of before
 var roles = map[p11rpc.CallID]string{
 	p11rpc.CallGetSlotList: "yn", p11rpc.CallGetSlotInfo: "s", p11rpc.CallGetTokenInfo: "s",
 	p11rpc.CallGetMechanismList: "sn", p11rpc.CallGetMechanismInfo: "sM",
@@ -26,6 +26,7 @@ var roles = map[p11rpc.CallID]string{
 	p11rpc.CallEncryptMessage2: message, p11rpc.CallEncryptMessageBegin2: message, p11rpc.CallEncryptMessageNext2: message,
 	p11rpc.CallDecryptMessage2: message, p11rpc.CallDecryptMessageBegin2: message, p11rpc.CallDecryptMessageNext2: message,
 	p11rpc.CallWrapKeyAuthenticated: "hMgxxxddoodb",
+	p11rpc.CallResume:               "r",
 }
 
 const message = "hMgxxxddddbc"
@@ -184,6 +185,22 @@ func (w *walker) pin(call p11rpc.CallID, nth int) []byte {
 }
 
 // data is bytes of a length that matters somewhere.
+// resumed are sessions that the application claims to have had with an earlier daemon, or
+// zeros.
+func (w *walker) resumed(e *p11rpc.Encoder) {
+	if w.rng.IntN(4) == 0 {
+		p11rpc.Ulongs(e, make([]uint64, 3*w.rng.IntN(3)))
+		return
+	}
+	list := make([]p11rpc.ResumedSession, w.rng.IntN(4))
+	for i := range list {
+		list[i] = p11rpc.ResumedSession{
+			Handle: uint64(w.session(0)), Slot: uint64(w.rng.IntN(12)), Flags: uint64(w.rng.IntN(8)),
+		}
+	}
+	e.ResumedSessions(list)
+}
+
 func (w *walker) data() []byte {
 	lengths := []int{0, 1, 15, 16, 17, 32, 48, 64, 100, 256, 300, 4096}
 	n := lengths[w.rng.IntN(len(lengths))]

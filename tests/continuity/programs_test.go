@@ -19,6 +19,9 @@ type program struct {
 	// copies says that it signs with a copy of the key, which it makes as an object of its
 	// session. That goes with a daemon that ends unplanned.
 	copies bool
+	// forks says that its workers are forked at any time. One that is forked while no daemon
+	// answers sees no slots, and libp11 does not look again.
+	forks bool
 	// stock says that it does not use our library, and notices all but a planned restart.
 	stock bool
 	start func(*stage) []operation
@@ -26,15 +29,15 @@ type program struct {
 
 // goesThrough reports whether a program goes on after an interruption.
 func (p program) goesThrough(kind harness.Interruption) bool {
-	return kind.Planned || !p.stock && (!p.copies || kind.SameProcess)
+	return kind.Planned || !p.stock && !p.forks && (!p.copies || kind.SameProcess)
 }
 
 var programs = []program{
 	{name: "ssh-agent", start: sshAgent},
 	{name: "nginx", start: nginx},
 	{name: "nginx-provider", copies: true, start: nginxProvider},
-	{name: "apache-prefork", start: func(s *stage) []operation { return apache(s, "prefork") }},
-	{name: "apache-event", start: func(s *stage) []operation { return apache(s, "event") }},
+	{name: "apache-prefork", forks: true, start: func(s *stage) []operation { return apache(s, "prefork") }},
+	{name: "apache-event", forks: true, start: func(s *stage) []operation { return apache(s, "event") }},
 	{name: "stunnel", start: stunnel},
 	{name: "openssl", start: openssl},
 	{name: "openssl-provider", copies: true, start: opensslProvider},
