@@ -37,10 +37,7 @@ type Application struct {
 	Calls       uint64
 	Connections int
 	UsedAt      time.Time
-	// Away says that it has not made a call since the daemon was started again after a
-	// crash. The first one gives it its logins back.
-	Away   bool
-	Tokens []TokenUse
+	Tokens      []TokenUse
 }
 
 // TokenUse is how an application uses one token.

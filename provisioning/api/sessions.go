@@ -18,10 +18,7 @@ type Application struct {
 	// Calls counts the calls since it began, and LastCallAt is when the last one began.
 	Calls      uint64     `json:"calls"`
 	LastCallAt *time.Time `json:"lastCallAt,omitempty"`
-	// Away is set for one that made no call since the daemon was started again after a
-	// crash. The first call gives it its logins back.
-	Away   bool       `json:"away,omitempty"`
-	Tokens []TokenUse `json:"tokens"`
+	Tokens     []TokenUse `json:"tokens"`
 }
 
 // TokenUse is how an application uses one token.

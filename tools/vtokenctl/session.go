@@ -33,9 +33,9 @@ func sessionListCommand(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List the applications that use tokens",
 		Long: `List the applications that use tokens, the oldest first, with a line for each token.
-The login is "user" or "SO" where the PIN was given, and "-" in public sessions. An
-application is "away" if it made no call since the daemon was started again after a
-crash: its first call gives it its logins back.`,
+The login is "user" or "SO" where the PIN was given, and "-" in public sessions. After a
+crash of the daemon, an application is listed from its first call on, which gives it its
+logins back.`,
 		Example: `  vtoken session list
   vtoken session list --user alice
   vtoken session list --token 123e4567-e89b-42d3-a456-426614174000 -o json`,
@@ -76,9 +76,6 @@ func sessionRows(one api.Application, now time.Time) (rows [][]string) {
 	last, conns := "", strconv.Itoa(one.Connections)
 	if one.LastCallAt != nil {
 		last = ago(now.Sub(*one.LastCallAt))
-	}
-	if one.Away {
-		conns = "away"
 	}
 	head := []string{
 		one.ID, one.User, strconv.Itoa(int(one.PID)), ago(now.Sub(one.BeganAt)), last, strconv.FormatUint(one.Calls, 10), conns,

@@ -30,7 +30,7 @@ func TestSessions(t *testing.T) {
 	officer := use(key, "Key")
 	officer.LoggedIn, officer.Role = true, pin.SO
 	s.Applications.Add(provisioning.Application{
-		ID: "1m9vz2k5", OSUser: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began, Away: true,
+		ID: "1m9vz2k5", OSUser: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began,
 		Tokens: []provisioning.TokenUse{signer, officer},
 	})
 
@@ -44,7 +44,7 @@ func TestSessions(t *testing.T) {
 		ID: "1m9vz2k4", User: "root", PID: 77, BeganAt: nativetest.Began, Connections: 1, Calls: 3, LastCallAt: &last, Tokens: []api.TokenUse{},
 	}
 	ssh := api.Application{
-		ID: "1m9vz2k5", User: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began, Away: true,
+		ID: "1m9vz2k5", User: "alice", UID: 1000, PID: 78, Executable: "/usr/bin/ssh", BeganAt: nativetest.Began,
 		Tokens: []api.TokenUse{
 			{ID: card, Tenant: string(tenant.ID), Label: "Card", Sessions: 2, Role: "user"},
 			{ID: key, Tenant: string(tenant.ID), Label: "Key", Sessions: 1, Role: "so"},
