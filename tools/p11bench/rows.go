@@ -21,6 +21,7 @@ func rows(findCounts []int) []row {
 	all := []row{
 		{"ColdStart", (*bench).coldStart},
 		{"SignECDSAP256/threads=1", sign(1, ck.CKM_ECDSA, (*token).generateP256, 32)},
+		{"SignECDSAP256/threads=2", sign(2, ck.CKM_ECDSA, (*token).generateP256, 32)},
 		{"SignECDSAP256/threads=8", sign(8, ck.CKM_ECDSA, (*token).generateP256, 32)},
 		{"SignRSA2048/threads=1", sign(1, ck.CKM_RSA_PKCS, (*token).generateRSA2048, 51)},
 		{"SignRSA2048/threads=2", sign(2, ck.CKM_RSA_PKCS, (*token).generateRSA2048, 51)},
