@@ -34,6 +34,7 @@ func requireLogged(t *testing.T, d *harness.Daemon, text string) {
 // TestLoginOutlivesTheDaemon: the process itself has its session and its login back, after
 // SIGKILL and after SIGTERM, time and again.
 func TestLoginOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	h := newHolder(t, d, 62101)
 	for _, end := range []func() error{d.Kill, d.Stop, d.Kill, d.Stop} {
@@ -54,6 +55,7 @@ func TestLoginOutlivesTheDaemon(t *testing.T) {
 // application lives or has to resume; nor has a child, be it over a connection of its own, or,
 // when the process has ended, over one that the process made.
 func TestStolenTicket(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	h := newHolder(t, d, 62111)
 	thief := launch(t, d, h.uid, "led")
@@ -193,6 +195,7 @@ var endings = []ending{
 // TestTicketDies: after each of the endings the ticket gives no login, both where the
 // application lived meanwhile and where the daemon crashed before.
 func TestTicketDies(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	var live, away []*holder
 	for i := range endings {
@@ -225,6 +228,7 @@ func TestTicketDies(t *testing.T) {
 // TestTicketAfterTheHolderEnded: C_Logout, C_Finalize and the end of the process leave no
 // record, and none comes back.
 func TestTicketAfterTheHolderEnded(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	out, finalized, ended := newHolder(t, d, 62401), newHolder(t, d, 62402), newHolder(t, d, 62403)
 	holders := []*holder{out, finalized, ended}
@@ -251,6 +255,7 @@ func TestTicketAfterTheHolderEnded(t *testing.T) {
 // another process and to another store, and does not open for another application. To the
 // process that it is about it gives the login back: see the threat model.
 func TestCopyOfARecord(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	h, other := newHolder(t, d, 62501), newHolder(t, d, 62502)
 	kept, err := os.ReadFile(recordOf(d, h))
@@ -287,6 +292,7 @@ func TestCopyOfARecord(t *testing.T) {
 // followed or waited for; a folder that others may write to is not used, and the daemon goes on
 // without.
 func TestFolderOfRecords(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	h := newHolder(t, d, 62511)
 	folder := d.P11Socket + ".logins"
@@ -337,6 +343,7 @@ func TestFolderOfRecords(t *testing.T) {
 // TestResumeSwitch: with --resume planned and off no record is written, and the earlier ones
 // are gone for good. A tenant that wants that has the same.
 func TestResumeSwitch(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	h := newHolder(t, d, 62521)
 	for _, how := range []string{"planned", "off"} {
@@ -385,6 +392,7 @@ func signs(args []string) error {
 // TestBoundTokenResumes: the library signs again after a crash with a key that only the PIN
 // opens, and a daemon that has the record without the library does not.
 func TestBoundTokenResumes(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.NewUser("bound"))
 	_, err := d.Vtoken("tenant", "policy", "default", "--pin-bound")
