@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,16 +59,16 @@ func TestKilledUnderWriters(t *testing.T) {
 	}
 	kills := killTimes(t)
 	for round := range kills {
-		var dead atomic.Bool
+		dead, die := context.WithCancel(t.Context())
 		var working sync.WaitGroup
 		for _, h := range cards {
-			working.Go(func() { h.write(d, &dead) })
+			working.Go(func() { h.write(dead, d) })
 		}
 		killed := make(chan error, 1)
 		at := time.Duration(random.IntN(150)) * time.Millisecond
 		time.AfterFunc(at, func() {
 			err := d.Kill()
-			dead.Store(true)
+			die()
 			killed <- err
 		})
 		require.NoError(t, <-killed)
@@ -121,13 +121,22 @@ func dialDaemon(d *harness.Daemon) *remote.Client {
 	return remote.New(remote.Options{Socket: func() string { return d.P11Socket }, Timeout: time.Minute})
 }
 
+// dialUntil is dialDaemon for a client that does not wait for the next daemon after this one is
+// dead. The caller calls end.
+func dialUntil(dead context.Context, d *harness.Daemon) (c *remote.Client, end func()) {
+	c = dialDaemon(d)
+	end = sync.OnceFunc(c.Close)
+	context.AfterFunc(dead, end)
+	return c, end
+}
+
 // write changes the card until the daemon is dead.
-func (h *history) write(d *harness.Daemon, dead *atomic.Bool) {
-	c := dialDaemon(d)
-	defer c.Close()
+func (h *history) write(dead context.Context, d *harness.Daemon) {
+	c, end := dialUntil(dead, d)
+	defer end()
 	s, err := h.login(c)
-	for err == nil && !dead.Load() {
-		err = h.change(d, c, s)
+	for err == nil && dead.Err() == nil {
+		err = h.change(dead, d, c, s)
 	}
 }
 
@@ -140,7 +149,7 @@ func (h *history) login(c *remote.Client) (ck.SessionHandle, error) {
 }
 
 // change asks for one change and notes what was answered.
-func (h *history) change(d *harness.Daemon, c *remote.Client, s ck.SessionHandle) error {
+func (h *history) change(dead context.Context, d *harness.Daemon, c *remote.Client, s ck.SessionHandle) error {
 	h.made++
 	name := fmt.Sprintf("%06d", h.made)
 	var err error
@@ -166,7 +175,7 @@ func (h *history) change(d *harness.Daemon, c *remote.Client, s ck.SessionHandle
 		h.pending = pending{"pin", "pin " + name, ""}
 		err = c.SetPIN(s, secret.Bytes(h.pin), secret.Bytes(h.pending.name))
 	default:
-		return h.wrongPIN(d)
+		return h.wrongPIN(dead, d)
 	}
 	h.asked++
 	if err == nil {
@@ -186,12 +195,12 @@ func makePair(c *remote.Client, s ck.SessionHandle, id string) error {
 
 // wrongPIN tries a wrong SO PIN, another one each time, as long as that does not
 // lock it.
-func (h *history) wrongPIN(d *harness.Daemon) error {
+func (h *history) wrongPIN(dead context.Context, d *harness.Daemon) error {
 	if h.wrong >= 8 {
 		return nil
 	}
-	c := dialDaemon(d)
-	defer c.Close()
+	c, end := dialUntil(dead, d)
+	defer end()
 	s, err := c.OpenSession(h.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/binary"
 	"math/rand/v2"
 	"sync"
@@ -30,11 +31,13 @@ func TestKilledDaemonRepeatsNoPassword(t *testing.T) {
 	book := counters{seen: map[uint64]int{}, news: make(chan struct{}, 1)}
 	for range otpRounds {
 		var wg sync.WaitGroup
+		dead, die := context.WithCancel(t.Context())
 		for range 4 {
-			wg.Go(func() { book.takeUntilDead(d, key) })
+			wg.Go(func() { book.takeUntilDead(dead, d, key) })
 		}
 		book.waitFor(t, 1+random.IntN(40))
 		require.NoError(t, d.Kill())
+		die()
 		wg.Wait()
 		require.NoError(t, d.Start())
 	}
@@ -89,9 +92,9 @@ func (b *counters) waitFor(t *testing.T, more int) {
 }
 
 // takeUntilDead is one application.
-func (b *counters) takeUntilDead(d *harness.Daemon, key ck.ObjectHandle) {
-	c := dialDaemon(d)
-	defer c.Close()
+func (b *counters) takeUntilDead(dead context.Context, d *harness.Daemon, key ck.ObjectHandle) {
+	c, end := dialUntil(dead, d)
+	defer end()
 	h, err := openCard(c)
 	for err == nil {
 		var n uint64
