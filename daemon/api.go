@@ -140,9 +140,14 @@ func (d *daemon) newHTTP(core *provisioning.Service) error {
 		return err
 	}
 	d.apis.serving.Store(first)
+	d.newServer()
+	return nil
+}
+
+// newServer makes the server of the APIs.
+func (d *daemon) newServer() {
 	d.http = httpkit.NewServer(d.apis, d.log.Logger)
 	d.http.ConnState = d.connChanged
-	return nil
 }
 
 // connChanged has the buffers of a closed connection overwritten: they contain its last

@@ -118,7 +118,8 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		log.Warn("freed memory of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")
 	}
 	d := &daemon{
-		log: log, store: store, cfg: cfg, admins: admins, metrics: counts, failed: make(chan error, 8), restarts: make(chan struct{}, 1), startedAt: time.Now(),
+		log: log, store: store, cfg: cfg, admins: admins, metrics: counts, startedAt: time.Now(),
+		failed: make(chan error, 8), restarts: make(chan struct{}, 1),
 		rates:   httpkit.NewLimits(ratesOf(cfg), nil),
 		sweeper: process.NewSweeper(), changed: changed, turns: turns.New(0),
 	}
@@ -161,7 +162,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
 		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),
-		Applications: running{server: d.p11, resumption: d.resumption},
+		Applications: running{server: d.p11},
 	})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err
@@ -276,12 +277,13 @@ func (d *daemon) serveHTTP() {
 }
 
 // pauseHTTP finishes the requests that the APIs have, and takes no new ones.
+// A request that takes longer is not cut off: it goes on, and there is no restart.
 func (d *daemon) pauseHTTP(ctx context.Context) error {
-	if err := d.http.Shutdown(ctx); err != nil {
-		return fmt.Errorf("a request to the API takes too long, so the daemon goes on: %w", errors.Join(err, d.http.Close()))
-	}
 	if d.scrape != nil {
 		d.warn("stopping the metrics", d.scrape.Close())
+	}
+	if err := d.http.Shutdown(ctx); err != nil {
+		return fmt.Errorf("a request to the API takes too long, so the daemon goes on: %w", err)
 	}
 	return nil
 }
@@ -304,9 +306,7 @@ func (d *daemon) resumeHTTP(kept keptSockets) (err error) {
 		closeAll(f)
 	}
 	d.sockets.adopt(own)
-	if failed := d.newHTTP(d.core); failed != nil {
-		return errors.Join(err, failed)
-	}
+	d.newServer()
 	if failed := d.listenMetrics(); failed != nil {
 		err = errors.Join(err, failed)
 	}

@@ -9,6 +9,7 @@ import (
 	"vtoken/daemon/budget"
 	"vtoken/daemon/config"
 	"vtoken/daemon/metrics"
+	"vtoken/daemon/p11server"
 	"vtoken/provisioning/httpkit"
 	"vtoken/vtoken/meter"
 )
@@ -50,11 +51,12 @@ func newLimited(l config.Limits, files int, log *slog.Logger) limited {
 // set changes the limits. If the process may not open enough files for all connections, it
 // reduces them, those of the API first.
 func (l limited) set(to config.Limits, log *slog.Logger) {
-	room := max(l.files-ownFiles-adminConns-scrapeConns, 32)
+	room := max(l.files-ownFiles-adminConns-scrapeConns-p11server.MaxParked, 32)
 	connections := min(to.MaxConnections, room*3/4)
 	api := min(to.APIConnections, room-connections)
 	if connections < to.MaxConnections || api < to.APIConnections {
-		log.Warn("allowing fewer connections than --max-connections and --api-connections, because the process may open too few files; raise LimitNOFILE",
+		log.Warn("allowing fewer connections than --max-connections and --api-connections, "+
+			"because the process may open too few files; raise LimitNOFILE",
 			"files", l.files, "connections", connections, "api_connections", api)
 	}
 	const mib = 1 << 20

@@ -12,12 +12,9 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// running are the applications that use tokens: the server knows which there are, the engine
-// what each does, and the records which have not come back after a crash.
-type running struct {
-	server     *p11server.Server
-	resumption *resumption
-}
+// running are the applications that use tokens: the server knows which there are, and the
+// engine what each does. An application that has made no call since a crash is not one of them.
+type running struct{ server *p11server.Server }
 
 // endable is what the engine knows of an application.
 type endable interface {

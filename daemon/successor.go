@@ -11,8 +11,9 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vtoken/daemon/config"
 	"vtoken/daemon/handover"
@@ -39,7 +40,7 @@ import (
 const (
 	stateName      = "state"
 	stateKeyName   = "key"
-	connectionName = "connection"
+	connectionName = "c" // there are thousands, and their names are in the environment
 )
 
 // checkVariable asks a program whether it could take the daemon's place.
@@ -172,7 +173,7 @@ func (d *daemon) leave(manager service.Manager) error {
 	if err != nil {
 		return err
 	}
-	byName := make(map[string][]*os.File)
+	byName := make(map[string][]service.Descriptor)
 	own := d.sockets.own()
 	for _, f := range files {
 		if theirs := f.Name == p11Name || f.Name == adminName || f.Name == apiName; theirs && !slices.Contains(own, f.Name) {
@@ -257,11 +258,11 @@ func (d *daemon) liveState(frozen p11server.Frozen) (secret.Bytes, []service.Nam
 	}
 	var files []service.Named
 	for _, one := range frozen.Connections {
-		file, inode, err := socketOf(one.Socket)
+		inode, err := inodeOf(one.Socket)
 		if err != nil {
 			return nil, nil, err
 		}
-		files = append(files, service.Named{Name: connectionName, File: file})
+		files = append(files, service.Named{Name: connectionName, File: one.Socket})
 		h.Connections = append(h.Connections, handedConnection{
 			Inode: inode, Greeted: one.Greeted, Version: one.Version, Application: one.Application, Unread: one.Unread,
 		})
@@ -313,24 +314,16 @@ func clientOf(c p11server.Client) *vtoken.Client {
 	return c.(*vtoken.Client)
 }
 
-// socketOf duplicates the socket of a connection, and returns what tells it from others.
-func socketOf(sock *net.UnixConn) (*os.File, uint64, error) {
-	f, err := sock.File()
-	if err != nil {
-		return nil, 0, fmt.Errorf("hand a connection over: %w", err)
+// inodeOf returns the number of a socket in the kernel, which no other socket has.
+func inodeOf(of service.Descriptor) (uint64, error) {
+	var stat unix.Stat_t
+	raw, err := of.SyscallConn()
+	if err == nil {
+		ctl := raw.Control(func(fd uintptr) { err = unix.Fstat(int(fd), &stat) })
+		err = errors.Join(err, ctl)
 	}
-	inode, err := inodeOf(f)
-	return f, inode, err
-}
-
-func inodeOf(f *os.File) (uint64, error) {
-	info, err := f.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("look at a socket: %w", err)
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, errors.New("look at a socket: it has no inode")
+		return 0, fmt.Errorf("look at the socket of a connection: %w", err)
 	}
 	return stat.Ino, nil
 }

@@ -324,7 +324,11 @@ func TestPINCosts(t *testing.T) {
 		require.Equal(t, bound != nil, v.bound != nil)
 		right, _, err := s.CheckPIN(token, pin.User, verifier, secret.Bytes("1234"))
 		require.True(t, right || bound != nil, "%v", err)
-		for _, wrong := range []pinCost{{0, 8 << 10, 1}, {1, 8<<10 - 1, 1}, {1, 8 << 10, 0}, {17, 8 << 10, 1}, {1, 256<<10 + 1, 1}, {1, 8 << 10, 9}} {
+		for _, wrong := range []pinCost{
+			{0, 8 << 10, 1}, {17, 8 << 10, 1},
+			{1, 8<<10 - 1, 1}, {1, 256<<10 + 1, 1},
+			{1, 8 << 10, 0}, {1, 8 << 10, 9},
+		} {
 			changed := slices.Clone(verifier)
 			binary.BigEndian.PutUint32(changed[1:], wrong.passes)
 			binary.BigEndian.PutUint32(changed[5:], wrong.memory)

@@ -93,7 +93,7 @@ func (w *wrongWorld) ofTenant(tx *Tx) *envelope.Key {
 	return key
 }
 
-// part writes a part of an object as it is given, with the sums that belong to it.
+// part writes a part of an object unchecked, with the sums that belong to it.
 func (w *wrongWorld) part(token schema.ID, number object.ID, part schema.Part, blob func(*tokenKeys) []byte) func(*Tx) error {
 	return func(tx *Tx) error {
 		keys, sm, err := tx.openToken(token)
@@ -105,7 +105,9 @@ func (w *wrongWorld) part(token schema.ID, number object.ID, part schema.Part, b
 }
 
 // sealedPart is a sealed part of an object.
-func (w *wrongWorld) sealedPart(secret bool, token schema.ID, number object.ID, field envelope.Field, plain []byte) func(*tokenKeys) []byte {
+func (w *wrongWorld) sealedPart(
+	secret bool, token schema.ID, number object.ID, field envelope.Field, plain []byte,
+) func(*tokenKeys) []byte {
 	return func(keys *tokenKeys) []byte {
 		key := keys.record
 		if secret {
@@ -119,7 +121,7 @@ func (w *wrongWorld) sealedPart(secret bool, token schema.ID, number object.ID, 
 
 func none(*tokenKeys) []byte { return nil }
 
-// changedToken stores the record of a token as it is given, unchecked.
+// changedToken stores the record of a token unchecked.
 func (w *wrongWorld) changedToken(id schema.ID, change func(*record.Token)) func(*Tx) error {
 	return func(tx *Tx) error {
 		t, err := tx.token(id)

@@ -38,7 +38,7 @@ func answer[T any](f *failing, call func() (T, error)) (result T, err error) {
 	return result, err
 }
 
-// View counts anew each time that fn runs, as the same call fails then.
+// View counts from the beginning each time that fn runs, as the same call fails then.
 func (f *failing) View(fn func(provisioning.ReadTx) error) error {
 	return f.do(func() error {
 		before := f.calls

@@ -40,7 +40,7 @@
 // engine on the same store: sessions and session objects under the same handles, logins,
 // searches, slot events and operations, in the middle of their data too. No application
 // notices. Whatever the store decides is asked again: a token that was disabled meanwhile is
-// closed, a login whose PIN was set anew has ended. What began was checked when it began, and
+// closed, a login whose PIN was set meanwhile has ended. What began was checked when it began, and
 // is not checked again. States of another [StateVersion] are refused as a whole, so it is
 // compared before anything is given up.
 //

@@ -174,7 +174,7 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 
 // firstHandle is where an engine begins to count handles. An engine that begins later, after
 // a restart, begins above all handles that this one gives out, unless it gives out a million
-// each second. So an application that outlives the restart finds no old handle used anew.
+// each second. So an application that outlives the restart finds no old handle in use for another session.
 func firstHandle(now time.Time) uint64 {
 	const epoch = 1735689600 // 2025, so that handles stay short
 	return uint64(max(now.Unix()-epoch, 0)) << 20

@@ -16,7 +16,7 @@ import (
 // the effect that it would have had on a running application.
 //
 // States hold secrets: session objects, the data of operations, the keys of PIN-bound tokens.
-// Whoever has one encoded encrypts it, and wipes both. They are never stored.
+// A caller that encodes one encrypts the bytes, and wipes both. They are never stored.
 
 // ClientState is the live state of one application, see [Client.Save].
 type ClientState struct {

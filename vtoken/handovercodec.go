@@ -19,7 +19,7 @@ import (
 // A number is a varint, bytes and lists have their length before them. The header has a hash
 // of the names and types of all fields, so that a state of other structures is refused as a
 // whole, before anything of it is read. encoding/gob would leave copies of the secrets in its
-// buffers, and compiles the types of each stream anew, which for a thousand applications takes
+// buffers, and compiles the types again for each stream, which for a thousand applications takes
 // as long as a restart may.
 
 // ErrStateVersion is in the error for a state that another version of the engine saved.

@@ -48,7 +48,7 @@ func TestLoginGoesOn(t *testing.T) {
 			require.Equal(t, hashes, w.store.Hashes(), "a PIN was hashed again after a restart")
 
 			newHandle := w.session(c, rw)
-			require.Greater(t, newHandle, h2, "a handle of before was given again")
+			require.Greater(t, newHandle, h2, "an earlier handle was given again")
 			require.NoError(t, c.Logout(h2))
 			require.Equal(t, ck.CKR_OBJECT_HANDLE_INVALID, ck.CodeOf(c.DestroyObject(h, secretData)))
 			require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(c.Logout(h)))
@@ -72,7 +72,7 @@ func TestLoginThatEndsMeanwhile(t *testing.T) {
 		notices bool     // a slot event
 	}{
 		"nothing": {func(*world) error { return nil }, ck.CKR_OK, false},
-		"PIN set anew": {func(w *world) error {
+		"PIN set meanwhile": {func(w *world) error {
 			v, err := w.store.HashPIN(w.alice.ID, pin.User, pinOf("other"), nil)
 			require.NoError(w.t, err)
 			return w.store.ChangeToken(w.alice.ID, func(r *record.Token) { r.UserPIN = r.UserPIN.Change(v, time.Now()) })
@@ -214,7 +214,7 @@ func TestWrongPINsGoOn(t *testing.T) {
 	require.Equal(t, 5, rec.UserPIN.Failed, "a PIN that was wrong before was compared again")
 	require.Equal(t, waited, w.waited.Load())
 	require.Equal(t, ck.CKR_PIN_INCORRECT, ck.CodeOf(c.Login(h, ck.CKU_USER, pinOf("f"))))
-	require.GreaterOrEqual(t, time.Duration(w.waited.Load()-waited), time.Second, "the wait began anew")
+	require.GreaterOrEqual(t, time.Duration(w.waited.Load()-waited), time.Second, "the wait began from zero")
 }
 
 // A state that C_GetOperationState gave before is good in the session after.

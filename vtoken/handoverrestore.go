@@ -19,7 +19,7 @@ const maxHandle = uint64(sessionObjectBit)
 
 // Restore connects an application whose state another engine saved ([Client.Save]). It looks
 // at the store again: a token that the application may no longer see is closed, a login whose
-// PIN was set anew or is locked has ended, and slots that came or went have their event. What
+// PIN was set meanwhile or is locked has ended, and slots that came or went have their event. What
 // is left out so, and operations that cannot be taken up, are in [Client.NotRestored].
 //
 // An error is one of the store or of the account, or [ErrState] for a state that no engine
@@ -180,7 +180,7 @@ func (c *Client) restoreLogin(a *attachment, state LoginState) error {
 	}
 	switch now := rec.PIN(role); {
 	case !now.Set() || !bytes.Equal(now.Verifier, state.Verifier):
-		c.leaveOut("the login of the %v in slot %d: the PIN has been set anew", role, t.slot)
+		c.leaveOut("the login of the %v in slot %d: the PIN was set meanwhile", role, t.slot)
 		return nil
 	case now.Locked():
 		c.leaveOut("the login of the %v in slot %d: the PIN is locked", role, t.slot)
@@ -320,7 +320,7 @@ func (s *session) restoreOperations(state SessionState) error {
 }
 
 // resume makes a saved operation. Whether the key may be used so was checked when it began, and
-// is not checked again, as it is not in an operation that goes on.
+// is not checked again, as in an operation that goes on.
 func (s *session) resume(k kind, state OperationState) (op *operation, err error) {
 	d, ok := mech.Lookup(state.Mechanism)
 	if !ok || !d.Info().Flags.Has(rules[k].flag|rules[k].cancel) {

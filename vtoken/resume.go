@@ -124,21 +124,7 @@ func (c *Client) resumeSession(s ResumedSession) error {
 	if s.Handle == ck.InvalidHandle {
 		return ck.CKR_SESSION_HANDLE_INVALID
 	}
-	rec, err := c.presentToken(s.Slot)
-	if err != nil {
-		return err
-	}
-	if !rec.Initialized {
-		return ck.CKR_TOKEN_NOT_RECOGNIZED
-	}
-	t, err := c.engine.acquire(c, rec.ID)
-	if err != nil {
-		return err
-	}
-	_, used, err := c.addSession(t, s.Flags.Has(ck.CKF_RW_SESSION), s.Handle)
-	if !used {
-		c.engine.release(t)
-	}
+	_, err := c.openSession(s.Slot, s.Flags.Has(ck.CKF_RW_SESSION), s.Handle)
 	return err
 }
 

@@ -395,7 +395,7 @@ func TestResumeOfAClosedApplication(t *testing.T) {
 }
 
 // A policy of the tenant says that logins end with the daemon: nobody is told of them, and
-// those of before are not given back. A planned restart keeps them.
+// earlier ones are not given back. A planned restart keeps them.
 func TestForgottenLogins(t *testing.T) {
 	w := newWorld(t)
 	old, kept := w.tellingClient()

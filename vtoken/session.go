@@ -113,6 +113,12 @@ func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, 
 	if err := c.refresh(); err != nil {
 		return 0, err
 	}
+	return c.openSession(slot, flags.Has(ck.CKF_RW_SESSION), 0)
+}
+
+// openSession opens a session with the token in the slot, under the handle, or under a new one
+// for 0.
+func (c *Client) openSession(slot ck.SlotID, writable bool, handle ck.SessionHandle) (ck.SessionHandle, error) {
 	rec, err := c.presentToken(slot)
 	if err != nil {
 		return 0, err
@@ -124,7 +130,7 @@ func (c *Client) OpenSession(slot ck.SlotID, flags ck.Flags) (ck.SessionHandle, 
 	if err != nil {
 		return 0, err
 	}
-	h, used, err := c.addSession(t, flags.Has(ck.CKF_RW_SESSION), 0)
+	h, used, err := c.addSession(t, writable, handle)
 	if !used {
 		c.engine.release(t)
 	}

@@ -47,7 +47,8 @@ func newAudit(r prometheus.Registerer, logins *Logins) *Audit {
 		lines:    newCounter(r, "vtoken_audit_lines_total", "Lines written to the audit log.", "event"),
 		failures: newCounter(r, "vtoken_audit_failures_total", "Calls refused because they could not be recorded, and lost lines.", "reason"),
 		logins:   logins,
-		resumed:  newCounter(r, "vtoken_resumptions_total", "Logins that applications had before the daemon crashed, and tickets that were refused.", "result"),
+		resumed: newCounter(r, "vtoken_resumptions_total",
+			"Logins that applications had before the daemon crashed, and tickets that were refused.", "result"),
 	}
 	for _, result := range []string{resumedOK, resumedEnded, resumedRefused} {
 		a.resumed.WithLabelValues(result)

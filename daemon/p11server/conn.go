@@ -39,10 +39,9 @@ type conn struct {
 	owner      string       // who has to answer for it
 	ownerState *owner       // with the owner's other connections
 	begun      time.Time
-	used       atomic.Int64    // time of the last request, as of time.UnixNano; 0 before it
-	calls      atomic.Uint64   // requests that were handled
-	ctx        context.Context // ends with the connection
-	cancel     context.CancelFunc
+	used       atomic.Int64  // time of the last request, as of time.UnixNano; 0 before it
+	calls      atomic.Uint64 // requests that were handled
+	life       atomic.Pointer[life]
 
 	// What a planned restart needs; see handover.go.
 	greeted   bool          // the handshake is over
@@ -64,6 +63,21 @@ type conn struct {
 	reason   error // why the connection ended
 }
 
+// life is the time in which calls of a connection may wait. It ends with the connection, and
+// when the server is frozen; a server that goes on begins another.
+type life struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func newLife() *life {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &life{ctx, cancel}
+}
+
+func (c *conn) ctx() context.Context { return c.life.Load().ctx }
+func (c *conn) cancel()              { c.life.Load().cancel() }
+
 func newConn(s *Server, sock *net.UnixConn, who peer.Process) *conn {
 	c := &conn{
 		srv: s, sock: sock, peer: who, log: s.log.With("uid", who.UID, "pid", who.PID),
@@ -71,7 +85,7 @@ func newConn(s *Server, sock *net.UnixConn, who peer.Process) *conn {
 	}
 	c.app.Store(new(application))
 	c.purse, _ = meter.Open(nil, 0, 0) // until it is admitted
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.life.Store(newLife())
 	c.queues.init()
 	return c
 }
@@ -333,9 +347,9 @@ func (c *conn) logFailure(t *task, rv ck.Error, err error) {
 	if over := (*record.OverQuota)(nil); errors.Is(err, meter.ErrOver) || errors.As(err, &over) {
 		level = slog.LevelDebug // it is counted, and a client that wants too much must not fill the log
 	}
-	if errors.Is(err, errPanicked) || !c.log.Enabled(c.ctx, level) {
+	if errors.Is(err, errPanicked) || !c.log.Enabled(context.Background(), level) {
 		return
 	}
-	c.log.Log(c.ctx, level, "PKCS#11 call failed",
+	c.log.Log(context.Background(), level, "PKCS#11 call failed",
 		"call", t.call.String(), "request", t.code, "code", rv.Error(), "error", err)
 }

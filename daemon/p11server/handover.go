@@ -143,7 +143,7 @@ func (s *Server) frozen() (f Frozen) {
 		}
 		one := FrozenApplication{Client: client, History: a.history()}
 		if j := a.joined; j != nil {
-			one.Name = &Name{ID: j.id, Process: j.process, Ticket: j.ticket}
+			one.Name, one.Finalized = &Name{ID: j.id, Process: j.process, Ticket: j.ticket}, j.finalized
 		}
 		place[a] = len(f.Applications)
 		f.Applications = append(f.Applications, one)
@@ -283,7 +283,7 @@ func (c *conn) freeze() {
 // thaw is called before a frozen connection goes on. Server.mu is locked.
 func (c *conn) thaw() {
 	c.froze, c.hasFrozen = nil, false
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.life.Store(newLife())
 	_ = c.sock.SetReadDeadline(time.Time{})
 	_ = c.sock.SetWriteDeadline(time.Time{})
 	if c.out != nil {
@@ -323,6 +323,7 @@ func (c *conn) keepUnread() bool {
 	defer c.finishMu.Unlock()
 	rest, ok := c.in.Close()
 	c.unread = append(append(c.handed, rest...), c.polls.first...)
+	c.purse.Give(len(c.polls.first))
 	clear(rest)
 	clear(c.polls.first)
 	c.handed, c.in, c.polls.first = nil, nil, nil
@@ -339,7 +340,11 @@ func (c *conn) readOn() error {
 		return err
 	}
 	c.polls = newPollReader(raw, c.srv.poll, c.armFrame)
-	c.polls.first, c.unread = c.unread, nil
+	if err := c.purse.Take(len(c.unread)); err != nil {
+		clear(c.unread)
+		return fmt.Errorf("go on with the requests that came before the restart: %w", err)
+	}
+	c.polls.first, c.polls.given, c.unread = c.unread, c.purse.Give, nil
 	if c.out == nil {
 		out := newAnswerWriter(c.sock, raw, c.srv.opts.AnswerTime)
 		c.srv.mu.Lock() // freeze looks at it

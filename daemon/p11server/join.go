@@ -16,8 +16,11 @@ import (
 // a library whose descriptors were closed by its host, or that gave a slow connection up,
 // comes back to its sessions.
 
-// maxParked bounds the parked applications of one owner.
-const maxParked = 64
+// Bounds of the parked applications. Each has a descriptor, of its process.
+const (
+	MaxParked    = 128
+	maxParkedOne = 32 // of one owner
+)
 
 // Applicant is an application that joins for the first time.
 type Applicant struct {
@@ -98,7 +101,7 @@ func (c *conn) join(d *p11rpc.Decoder) (how p11rpc.Joining, err error) {
 	if err != nil {
 		c.srv.dropApplication(a)
 	}
-	if c.ctx.Err() != nil {
+	if c.ctx().Err() != nil {
 		c.cancelCalls() // it began after the end
 	}
 	return how, err
@@ -197,7 +200,7 @@ func (s *Server) parkIfAlone(a *application) (over bool) {
 	switch {
 	case j.conns > 0 || j.unpark != nil || s.freezing.Load() && a.get() != nil:
 		return false
-	case s.closing || a.get() == nil || s.parked[j.owner] >= maxParked:
+	case s.closing || a.get() == nil || s.parked[j.owner] >= maxParkedOne || sum(s.parked) >= MaxParked:
 		if s.applications[j.id] == a {
 			delete(s.applications, j.id)
 		}

@@ -176,13 +176,13 @@ func TestParkedForALimitedTime(t *testing.T) {
 // Few applications of one owner are parked.
 func TestParkedOfOneOwner(t *testing.T) {
 	s := serve(t, Options{}, nil)
-	for i := range maxParked {
+	for i := range maxParkedOne {
 		n := newNamed(byte(i))
 		s.mustJoin(t, n, p11rpc.JoinedNew).sock.Close()
 		<-s.clients
 		require.Eventually(t, func() bool { return s.isParked(n) }, 10*time.Second, time.Millisecond)
 	}
-	s.mustJoin(t, newNamed(maxParked), p11rpc.JoinedNew).sock.Close()
+	s.mustJoin(t, newNamed(maxParkedOne), p11rpc.JoinedNew).sock.Close()
 	<-(<-s.clients).closed
 }
 

@@ -46,7 +46,8 @@ type pollReader struct {
 	armed bool
 	arm   func()
 
-	first []byte // read before the socket
+	first []byte    // read before the socket
+	given func(int) // told of bytes of first that are gone
 
 	asked bool // again, in this Read
 	into  []byte
@@ -69,6 +70,7 @@ func (p *pollReader) Read(into []byte) (int, error) {
 		n := copy(into, p.first)
 		clear(p.first[:n])
 		p.first = p.first[n:]
+		p.given(n)
 		return n, nil
 	}
 	p.into, p.n, p.err, p.asked = into, 0, nil, false

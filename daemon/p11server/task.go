@@ -105,11 +105,18 @@ func (c *conn) doGated(g *gate, t *task) {
 		return
 	}
 	c.srv.contention.note(c.ownerState, now)
-	if err := g.enter(c.ctx, now); err != nil {
+	for {
+		l := c.life.Load()
+		if g.enter(l.ctx, now) == nil {
+			break
+		}
 		if c.srv.freezing.Load() {
 			c.hand(t)
 			t.wipe()
 			return
+		}
+		if c.life.Load() != l {
+			continue // the server was frozen, and goes on
 		}
 		t.wipe()
 		t.out.Error(t.code, ck.CKR_FUNCTION_CANCELED)
@@ -192,7 +199,7 @@ func (c *conn) handle(t *task) (err error) {
 	}
 	app := c.app.Load()
 	t.req = request{
-		Decoder: &t.dec, out: &t.out.Encoder, answers: &t.out, purse: c.purse, app: app, client: app.get(), ctx: c.ctx,
+		Decoder: &t.dec, out: &t.out.Encoder, answers: &t.out, purse: c.purse, app: app, client: app.get(), ctx: c.ctx(),
 	}
 	if t.req.client == nil {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
@@ -214,7 +221,7 @@ func (c *conn) initialize(d *p11rpc.Decoder) error {
 		return ck.Errorf(ck.CKR_GENERAL_ERROR, "C_Initialize without the text that p11-kit clients begin with")
 	}
 	err := c.app.Load().begin(c.srv.numbers.Add(1), func() (Client, error) { return c.srv.connect(peerOf(c.peer)), nil })
-	if c.ctx.Err() != nil {
+	if c.ctx().Err() != nil {
 		c.cancelCalls() // it began after the end
 	}
 	return err

@@ -1,8 +1,10 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -10,84 +12,95 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstVariable names the variable with the number of the first descriptor, where it is not
-// that of sd_listen_fds(3).
-const firstVariable = "VTOKEN_LISTEN_FDS_START"
+// numbersVariable names the variable with the numbers of the descriptors, where they are not
+// those of sd_listen_fds(3), which follow each other.
+const numbersVariable = "VTOKEN_LISTEN_FDS"
+
+// Descriptor is an open file, or a connection or listener of package net.
+type Descriptor interface {
+	SyscallConn() (syscall.RawConn, error)
+}
 
 // Named is a descriptor with the name under which [Receive] returns it.
 type Named struct {
 	Name string
-	File *os.File
+	File Descriptor
 }
 
 // Become has the program at path take the place of this process, which keeps its id, its
-// standard streams and its environment. The program receives the files. On success, Become
-// does not return. If it fails, nothing has changed.
+// standard streams and its environment. The program receives the files, under their numbers:
+// no further descriptor is needed. On success, Become does not return. If it fails, nothing
+// has changed.
 func Become(path string, args []string, files []Named) error {
-	start, err := duplicate(files)
-	if err != nil {
-		return err
-	}
-	names := make([]string, len(files))
+	defer runtime.KeepAlive(files)
+	names, numbers := make([]string, len(files)), make([]string, len(files))
 	for i, f := range files {
-		names[i] = f.Name
+		number, err := numberOf(f.File)
+		if err != nil {
+			return fmt.Errorf("pass descriptor %s on: %w", f.Name, err)
+		}
+		names[i], numbers[i] = f.Name, strconv.Itoa(number)
 	}
 	env := append(os.Environ(),
 		"LISTEN_PID="+strconv.Itoa(os.Getpid()),
 		"LISTEN_FDS="+strconv.Itoa(len(files)),
 		"LISTEN_FDNAMES="+strings.Join(names, ":"),
-		firstVariable+"="+strconv.Itoa(start),
+		numbersVariable+"="+strings.Join(numbers, ","),
 	)
-	err = syscall.Exec(path, args, env)
-	for i := range files {
-		_ = unix.Close(start + i)
+	err := keepOnExec(files, true)
+	if err == nil {
+		err = syscall.Exec(path, args, env)
 	}
-	return fmt.Errorf("become %s: %w", path, err)
+	return fmt.Errorf("become %s: %w", path, errors.Join(err, keepOnExec(files, false)))
 }
 
-// duplicate gives the files numbers that follow each other, which stay open in another
-// program. It returns the first.
-func duplicate(files []Named) (start int, err error) {
-	limit := unix.Rlimit{}
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return 0, fmt.Errorf("ask for the limit of descriptors: %w", err)
+// numberOf returns the number of a descriptor. Fd of a file would make it blocking.
+func numberOf(d Descriptor) (number int, err error) {
+	raw, err := d.SyscallConn()
+	if err != nil {
+		return 0, err
 	}
-	// The kernel gives the lowest free number. Above the ones in use, they follow each other.
-	base := highest() + 1
-	for i, f := range files {
-		var fd int
-		raw, err := f.File.SyscallConn()
+	err = raw.Control(func(fd uintptr) { number = int(fd) })
+	return number, err
+}
+
+// keepOnExec sets whether another program has the files, too.
+func keepOnExec(files []Named, keep bool) error {
+	flag := unix.FD_CLOEXEC
+	if keep {
+		flag = 0
+	}
+	for _, f := range files {
+		number, err := numberOf(f.File)
 		if err == nil {
-			ctl := raw.Control(func(from uintptr) { fd, err = unix.FcntlInt(from, unix.F_DUPFD, base+i) })
-			if err == nil {
-				err = ctl
-			}
-		}
-		if err == nil && fd != base+i {
-			_ = unix.Close(fd)
-			err = fmt.Errorf("descriptor %d is in use", base+i)
+			_, err = unix.FcntlInt(uintptr(number), unix.F_SETFD, flag)
 		}
 		if err != nil {
-			for j := range i {
-				_ = unix.Close(base + j)
-			}
-			return 0, fmt.Errorf("pass descriptor %s on (of at most %d): %w", f.Name, limit.Cur, err)
+			return fmt.Errorf("pass descriptor %s on: %w", f.Name, err)
 		}
 	}
-	return base, nil
+	return nil
 }
 
-// highest is the highest descriptor that is open.
-func highest() int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 1 << 10
-	}
-	top := 2
-	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil {
-			top = max(top, n)
+// numbersOf reads the numbers of n descriptors from the text of the variable; an empty text
+// stands for those that follow first.
+func numbersOf(text string, n, first int) ([]int, error) {
+	numbers := make([]int, 0, n)
+	if text == "" {
+		for i := range n {
+			numbers = append(numbers, first+i)
 		}
+		return numbers, nil
 	}
-	return top
+	for one := range strings.SplitSeq(text, ",") {
+		number, err := strconv.Atoi(one)
+		if err != nil || number < firstFile {
+			return nil, fmt.Errorf("%s has %q", numbersVariable, one)
+		}
+		numbers = append(numbers, number)
+	}
+	if len(numbers) != n {
+		return nil, fmt.Errorf("%s has %d numbers for %d descriptors", numbersVariable, len(numbers), n)
+	}
+	return numbers, nil
 }

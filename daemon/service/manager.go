@@ -53,14 +53,14 @@ const maxFiles = 253
 // FileDescriptorStoreMax=; the manager drops what is beyond that without an error, and a
 // descriptor whose other end is closed as soon as it sees that. [Manager.Wait] waits until it
 // has them.
-func (m Manager) Store(name string, files ...*os.File) error { return m.store(name, "", files) }
+func (m Manager) Store(name string, files ...Descriptor) error { return m.store(name, "", files) }
 
 // StoreUnwatched is [Manager.Store] for descriptors that are kept whatever their other ends do.
-func (m Manager) StoreUnwatched(name string, files ...*os.File) error {
+func (m Manager) StoreUnwatched(name string, files ...Descriptor) error {
 	return m.store(name, "FDPOLL=0\n", files)
 }
 
-func (m Manager) store(name, how string, files []*os.File) error {
+func (m Manager) store(name, how string, files []Descriptor) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (m Manager) Wait(atMost time.Duration) error {
 		return fmt.Errorf("waiting for the service manager: %w", err)
 	}
 	defer ours.Close()
-	err = m.send("BARRIER=1", []*os.File{theirs})
+	err = m.send("BARRIER=1", []Descriptor{theirs})
 	theirs.Close()
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (m Manager) Wait(atMost time.Duration) error {
 }
 
 // send sends one message with descriptors.
-func (m Manager) send(state string, files []*os.File) error {
+func (m Manager) send(state string, files []Descriptor) error {
 	if !m.Present() {
 		return nil
 	}
@@ -137,19 +137,17 @@ func (m Manager) send(state string, files []*os.File) error {
 }
 
 // rightsTo is the control message that carries the descriptors.
-func rightsTo(files []*os.File) ([]byte, error) {
+func rightsTo(files []Descriptor) ([]byte, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
 	numbers := make([]int, len(files))
 	for i, f := range files {
-		raw, err := f.SyscallConn() // Fd would make the file blocking
+		number, err := numberOf(f)
 		if err != nil {
 			return nil, err
 		}
-		if err := raw.Control(func(fd uintptr) { numbers[i] = int(fd) }); err != nil {
-			return nil, err
-		}
+		numbers[i] = number
 	}
 	return unix.UnixRights(numbers...), nil
 }

@@ -16,6 +16,9 @@ import (
 // firstFile is the number of the first descriptor that is passed (SD_LISTEN_FDS_START).
 const firstFile = 3
 
+// maxReceived bounds the descriptors of a process.
+const maxReceived = 1 << 20
+
 // Received is the descriptors that the manager passed to this process, by name: sockets of
 // socket units by their FileDescriptorName=, and what an earlier process of the service
 // stored. It is for one goroutine.
@@ -31,47 +34,39 @@ type Environment struct {
 
 // Receive takes the descriptors of the process. It removes the variables that name them, so
 // that no child takes them for its own. It is called once, before the process opens files.
-func Receive(env Environment) (Received, error) {
-	first := firstFile
-	if own := env.Get(firstVariable); own != "" {
-		n, err := strconv.Atoi(own)
-		if err != nil || n < firstFile {
-			return Received{}, fmt.Errorf("taking the descriptors of the process before: %s is %q", firstVariable, own)
-		}
-		first = n
-	}
-	if err := env.Unset(firstVariable); err != nil {
-		return Received{}, fmt.Errorf("taking the descriptors of the process before: %w", err)
-	}
-	return receive(env, os.Getpid(), first)
-}
+func Receive(env Environment) (Received, error) { return receive(env, os.Getpid(), firstFile) }
 
-// taking is what errors of receive were doing.
+// taking is what is done, for errors.
 const taking = "taking the descriptors of the service manager"
 
 func receive(env Environment, pid, first int) (Received, error) {
 	got := Received{map[string][]*os.File{}}
 	of, count, names := env.Get("LISTEN_PID"), env.Get("LISTEN_FDS"), env.Get("LISTEN_FDNAMES")
-	if err := errors.Join(env.Unset("LISTEN_PID"), env.Unset("LISTEN_FDS"), env.Unset("LISTEN_FDNAMES")); err != nil {
+	given := env.Get(numbersVariable)
+	if err := errors.Join(env.Unset("LISTEN_PID"), env.Unset("LISTEN_FDS"), env.Unset("LISTEN_FDNAMES"),
+		env.Unset(numbersVariable)); err != nil {
 		return got, fmt.Errorf("%s: %w", taking, err)
 	}
 	if of != strconv.Itoa(pid) {
 		return got, nil // none, or those of another process
 	}
 	n, err := strconv.Atoi(count)
-	if err != nil || n < 0 {
+	if err != nil || n < 0 || n > maxReceived {
 		return got, fmt.Errorf("%s: LISTEN_FDS is %q, which is no number of descriptors", taking, count)
 	}
 	called := strings.Split(names, ":")
 	if names != "" && len(called) != n {
 		return got, fmt.Errorf("%s: LISTEN_FDNAMES has %d names for %d descriptors", taking, len(called), n)
 	}
-	for i := range n {
+	numbers, err := numbersOf(given, n, first)
+	if err != nil {
+		return got, fmt.Errorf("%s: %w", taking, err)
+	}
+	for i, fd := range numbers {
 		name := "unknown" // as sd_listen_fds_with_names(3) has it
 		if names != "" {
 			name = called[i]
 		}
-		fd := first + i
 		unix.CloseOnExec(fd)
 		if err := unix.SetNonblock(fd, true); err != nil {
 			got.Close()

@@ -92,7 +92,7 @@ func TestStore(t *testing.T) {
 		defer file.Close()
 		files = append(files, file)
 	}
-	require.NoError(t, m.Store("state", files...))
+	require.NoError(t, m.Store("state", descriptors(files)...))
 	got := f.next()
 	require.Equal(t, "FDSTORE=1\nFDNAME=state", got.text)
 	require.Len(t, got.files, 2)
@@ -106,7 +106,7 @@ func TestStore(t *testing.T) {
 	require.NoError(t, m.Remove("state"))
 	require.Equal(t, message{text: "FDSTOREREMOVE=1\nFDNAME=state"}, f.next())
 	for _, name := range []string{"", "a:b", "a b", "a\nREADY=1", "ü", strings.Repeat("x", maxName+1)} {
-		require.Error(t, m.Store(name, files...), "%q", name)
+		require.Error(t, m.Store(name, descriptors(files)...), "%q", name)
 		require.Error(t, m.Remove(name), "%q", name)
 	}
 }
@@ -121,7 +121,7 @@ func TestStoreMany(t *testing.T) {
 	for i := range many {
 		many[i] = file
 	}
-	require.NoError(t, m.Store("conn", many...))
+	require.NoError(t, m.Store("conn", descriptors(many)...))
 	require.Len(t, f.next().files, maxFiles)
 	require.Len(t, f.next().files, 3)
 }

@@ -79,7 +79,7 @@ func TestBucketsOfIDs(t *testing.T) {
 	require.Equal(t, schema.SystemBucket, got)
 }
 
-// A storage that fails is told of as it is, and not as a store of another program.
+// The error of a storage that fails is told, and not that the store is of another program.
 func TestReadVersionFails(t *testing.T) {
 	broken := errors.New("input/output error")
 	e := &kvtest.Faulty{Engine: mem.New()}

@@ -54,7 +54,7 @@ func (c *conn) why() error {
 	return c.dead
 }
 
-// lose gives the connection up: whoever waits on it has no answer.
+// lose gives the connection up. Threads that wait on it get no answer.
 func (c *conn) lose(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -331,7 +331,7 @@ func (n *conn) joinApplication(until time.Time) (p11rpc.Joining, error) {
 }
 
 // checkServer refuses a server that is not to hear a PIN. Who made the socket's file is
-// another question: whoever may write to the folder can put any socket there.
+// another question: a user who may write to the folder can put any socket there.
 func checkServer(fd int, path string, also uint32) error {
 	server, err := peerUser(fd)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // Who knows the id and the ticket of an application gets nothing from them, unless it is the
 // process that they belong to, and its login still holds. docs/threat-model.md has the table.
 
-// refusedTicket is what a daemon answers whoever shows the ticket of another process.
+// refusedTicket is what a daemon answers to the ticket of another process.
 const refusedTicket = "CKR_ACTION_PROHIBITED"
 
 // recordOf is the file with the logins of the holder.
@@ -363,7 +363,7 @@ func TestResumeSwitch(t *testing.T) {
 	require.NoError(t, err)
 	restart(t, d)
 	joined, state := h.returns(t)
-	require.Equal(t, "resumed public", joined+" "+state, "a login of before")
+	require.Equal(t, "resumed public", joined+" "+state, "a login from before the policy")
 	require.Equal(t, "ok", h.ask(t, "login", h.session, harness.PIN))
 	require.NoFileExists(t, recordOf(d, h))
 }

@@ -14,7 +14,7 @@ import (
 //	s slot      f flags of a session   h session    o object     u user type   p PIN
 //	d data      b buffer               m mechanism  t template   q query       n count
 //	l label     y byte                 c flags      w flags of C_WaitForSlotEvent
-//	M mechanism type                   g generator  x small number  r sessions of before
+//	M mechanism type                   g generator  x small number  r earlier sessions
 var roles = map[p11rpc.CallID]string{
 	p11rpc.CallGetSlotList: "yn", p11rpc.CallGetSlotInfo: "s", p11rpc.CallGetTokenInfo: "s",
 	p11rpc.CallGetMechanismList: "sn", p11rpc.CallGetMechanismInfo: "sM",

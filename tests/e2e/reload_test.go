@@ -199,7 +199,7 @@ func TestReload(t *testing.T) {
 		"a refused call has a line at the level debug")
 	require.Contains(t, r.reload(with+"log-format: json\n"), `"msg":"read the configuration again"`)
 
-	// Dialects; one that stays is not made anew.
+	// A dialect that stays keeps its sessions.
 	require.Equal(t, []string{"idprime"}, r.served())
 	require.Equal(t, http.StatusNotFound, r.status("/docs/entrust/openapi.yaml"))
 	r.reload(with + "dialects: [entrust, securid]\n")

@@ -80,7 +80,7 @@ func TestEndedSessionsStayEnded(t *testing.T) {
 	h = open(c)
 	now, _ = state(c, h)
 	require.Equal(t, ck.CKS_RW_PUBLIC_SESSION, now)
-	require.NoError(t, c.Login(h, ck.CKU_USER, secret.Bytes(harness.PIN)), "it may begin anew")
+	require.NoError(t, c.Login(h, ck.CKU_USER, secret.Bytes(harness.PIN)), "it may log in again")
 
 	before := list()
 	vtoken(t, d, "restart")

@@ -11,7 +11,7 @@ import (
 type Interruption struct {
 	Name        string
 	Planned     bool // the daemon hands its state over, and not even a stock p11-kit client notices
-	SameProcess bool // the daemon stays as it is
+	SameProcess bool // the daemon is the same process afterwards
 	Lasting     bool // Do itself takes seconds
 	Do          func(*Daemon) error
 }

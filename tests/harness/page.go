@@ -142,7 +142,7 @@ func FreePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// Downloads is the environment in which go and npm use the caches and settings of whoever
+// Downloads is the environment in which go and npm use the caches and settings of the user who
 // runs the tests, where a script has another home or none.
 func Downloads() (map[string]string, error) {
 	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN").Output()

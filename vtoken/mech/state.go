@@ -15,7 +15,7 @@ import (
 // the state.
 //
 // After Final there is nothing to save, and what Save returns then means nothing.
-// Whoever changes what Save returns changes the version of the engine's states, too.
+// A change of what Save returns changes the version of the engine's states, too.
 type Saver interface {
 	// Save returns the state, which may hold secrets. It is CKR_STATE_UNSAVEABLE where the
 	// mechanism cannot tell its state.
