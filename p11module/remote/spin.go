@@ -11,7 +11,7 @@ import (
 // took lately, and nothing while answers take longer than maxSpin. It does not
 // give up the processor in between: on a busy machine it would get it back late.
 const (
-	maxSpin   = 60 * time.Microsecond
+	maxSpin   = 150 * time.Microsecond
 	retryEach = 64 // reads between two tries while spinning does not pay
 )
 
