@@ -49,8 +49,10 @@
 // child calls C_Initialize, the front copies the library's own file into memory, loads
 // that copy as another library with a fresh Go runtime, and hands every call to it. The
 // pointers that the host got before the fork stay good. To the daemon the child is
-// another application, with sessions and logins of its own. A child of a child gets
-// a copy of its own. A child that never calls C_Initialize pays nothing.
+// another application, with sessions and logins of its own. Where the parent ever had a
+// daemon, the first calls of the child wait for one that is away, as those of the parent do:
+// a server that forks a worker in that moment would have one without keys for good. A child
+// of a child gets a copy of its own. A child that never calls C_Initialize pays nothing.
 //
 // The copy is made of the very file that was loaded. Its path, made absolute and free of
 // links, its device and its inode are taken while the library is loaded; a descriptor or

@@ -86,6 +86,7 @@ func vtokenInitialize() (rv C.CK_RV) {
 	state.tuned.Do(tuneRuntime)
 	o := remote.FromEnvironment(getenv)
 	o.Descriptors = descriptors{}
+	o.HadDaemon, o.Connected = C.front_had_daemon() != 0, func() { C.front_note_daemon() }
 	c := remote.New(o)
 	state.client.Store(c)
 	C.front_set_ready(1)

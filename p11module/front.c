@@ -36,6 +36,18 @@ static struct front *front = &fallback;
 #define SOCKETS 32
 static atomic_int sockets[SOCKETS] = {[0 ... SOCKETS - 1] = -1};
 
+static atomic_int had_daemon; /* a child has it from its parent */
+
+int front_had_daemon(void)
+{
+	return atomic_load(&had_daemon);
+}
+
+void front_note_daemon(void)
+{
+	atomic_store(&had_daemon, 1);
+}
+
 static void in_child(void)
 {
 	memset(front, 0, sizeof *front); /* for kernels that do not wipe the page */

@@ -32,6 +32,17 @@ int front_socket_open(int *error);
 void front_socket_close(int fd);
 void front_socket_forget(int fd);
 
+/*
+ * Whether this application, or the one that it was forked from, ever had a daemon: then
+ * its calls wait for one that is away, also the first. Note is called by the Go edge, and
+ * by the parent's front in the copy for a child.
+ */
+int front_had_daemon(void);
+void front_note_daemon(void);
+
+/* The interface with which a parent's front tells its copy so. */
+#define INTERFACE_HAD_DAEMON "vtoken had daemon"
+
 /* getenv, or NULL in a program that runs with more rights than its user. */
 char *front_getenv(char *name);
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cryptoki.h"
+#include "front.h"
 #include "image.h"
 
 #ifndef MFD_EXEC
@@ -122,7 +123,11 @@ static const CK_FUNCTION_LIST_3_2 *functions_of(void *library)
 	CK_VERSION version = {3, 2};
 	CK_INTERFACE_PTR interface;
 	*(void **)&get = dlsym(library, "C_GetInterface");
-	if (get == NULL || get((CK_UTF8CHAR_PTR) "PKCS 11", &version, &interface, 0) != CKR_OK)
+	if (get == NULL)
+		return NULL;
+	if (front_had_daemon())
+		get((CK_UTF8CHAR_PTR)INTERFACE_HAD_DAEMON, NULL, &interface, 0);
+	if (get((CK_UTF8CHAR_PTR) "PKCS 11", &version, &interface, 0) != CKR_OK)
 		return NULL;
 	return interface->pFunctionList;
 }

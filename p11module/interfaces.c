@@ -60,6 +60,8 @@ CK_RV C_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pVersion, CK
 {
 	if (ppInterface == NULL)
 		return CKR_ARGUMENTS_BAD;
+	if (pInterfaceName != NULL && strcmp((const char *)pInterfaceName, INTERFACE_HAD_DAEMON) == 0)
+		front_note_daemon(); /* there is no such interface */
 	for (size_t i = 0; i < COUNT; i++) {
 		if (fits(&interfaces[i], pInterfaceName, pVersion, flags)) {
 			*ppInterface = (CK_INTERFACE_PTR)&interfaces[i];

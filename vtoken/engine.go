@@ -173,11 +173,12 @@ func (e *Engine) Connect(peer record.Peer) *Client {
 }
 
 // firstHandle is where an engine begins to count handles. An engine that begins later, after
-// a restart, begins above all handles that this one gives out, unless it gives out a million
-// each second. So an application that outlives the restart finds no old handle in use for another session.
+// a restart, begins above all handles that this one gives out, unless it gives out a thousand
+// each millisecond. So an application that outlives the restart finds no old handle in use for
+// another session.
 func firstHandle(now time.Time) uint64 {
-	const epoch = 1735689600 // 2025, so that handles stay short
-	return uint64(max(now.Unix()-epoch, 0)) << 20
+	const epoch = 1735689600_000 // 2025, so that handles stay short
+	return uint64(max(now.UnixMilli()-epoch, 0)) << 10
 }
 
 // wait blocks for the duration, or until ctx ends.

@@ -154,16 +154,23 @@ func (s *session) update(fn func(tx Tx) error) error {
 // handle is never valid.
 func (a *attachment) addSessionObject(s *session, o *object.Object) ck.ObjectHandle {
 	h := sessionObjectBit | ck.ObjectHandle(a.client.engine.handles.Add(1))
+	a.keepSessionObject(h, s, o)
+	return h
+}
+
+// keepSessionObject adds a session object under a handle, unless that is in use, or the session
+// or the login has ended. Then it refunds what reserve has charged.
+func (a *attachment) keepSessionObject(h ck.ObjectHandle, s *session, o *object.Object) (kept bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s.closed.Load() || !s.sees(o) {
+	if s.closed.Load() || !s.sees(o) || a.owners[h] != nil {
 		a.release(o)
-		return h
+		return false
 	}
 	a.objects.put(h, o)
 	a.bytes += o.Size()
 	a.trackObject(h, s, o)
-	return h
+	return true
 }
 
 // trackObject records which session a session object belongs to. objectSpace.mu is locked.
@@ -240,19 +247,24 @@ func (c *Client) CopyObject(h ck.SessionHandle, obj ck.ObjectHandle, t ck.Templa
 
 // copyObject adds a copy of an object.
 func (s *session) copyObject(h ck.ObjectHandle, o *object.Object, t ck.Template) (*object.Object, ck.ObjectHandle, error) {
-	o, err := s.openSecrets(h, o)
-	if err != nil {
-		return nil, 0, err
-	}
-	if h&sessionObjectBit == 0 {
-		defer o.Secret.Wipe()
-	}
-	copied, err := o.Copy(t, s.isSO())
+	copied, err := s.copied(h, o, t)
 	if err != nil {
 		return nil, 0, err
 	}
 	handle, err := s.addObject(copied)
 	return copied, handle, err
+}
+
+// copied makes the copy of an object, which is in no space yet.
+func (s *session) copied(h ck.ObjectHandle, o *object.Object, t ck.Template) (*object.Object, error) {
+	o, err := s.openSecrets(h, o)
+	if err != nil {
+		return nil, err
+	}
+	if h&sessionObjectBit == 0 {
+		defer o.Secret.Wipe()
+	}
+	return o.Copy(t, s.isSO())
 }
 
 // openSecrets returns the object with its secret attributes. The caller wipes those of a token

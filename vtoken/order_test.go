@@ -239,6 +239,7 @@ func sessionCalls(c *vtoken.Client, h ck.SessionHandle) map[string]func() error 
 
 		"CreateObject":      func() error { return object(c.CreateObject(h, nil)) },
 		"CopyObject":        func() error { return object(c.CopyObject(h, 1, nil)) },
+		"RestoreObject":     func() error { return c.RestoreObject(h, 1, 0, nil) },
 		"DestroyObject":     func() error { return c.DestroyObject(h, 1) },
 		"GetObjectSize":     func() error { _, err := c.GetObjectSize(h, 1); return err },
 		"GetAttributeValue": func() error { _, err := c.GetAttributeValue(h, 1, nil); return err },

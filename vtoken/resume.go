@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/object"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
@@ -118,6 +119,54 @@ func (c *Client) Resume(sessions []ResumedSession, logins []Login) (lost []ck.Se
 		})
 	}
 	return lost, rest
+}
+
+// RestoreObject makes a session object that the application had with an earlier engine, under
+// the same handle: a copy of source, as C_CopyObject makes it, or an object of the template
+// alone, as C_CreateObject does, where source is [ck.InvalidHandle]. The application says what
+// it had, and gets nothing that it could not make with those two. A key whose use counts is not
+// restored, because the count is lost: a one-time password would be made twice.
+func (c *Client) RestoreObject(h ck.SessionHandle, handle, source ck.ObjectHandle, t ck.Template) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	number := handle &^ sessionObjectBit
+	if handle&sessionObjectBit == 0 || number == 0 || uint64(number) > c.engine.handles.Load() {
+		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "%d is no handle of a session object that there was", handle)
+	}
+	o, err := s.restored(source, t)
+	switch {
+	case err != nil:
+		return err
+	case o.Token():
+		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "an object of the token is not restored")
+	case o.Class() == ck.CKO_OTP_KEY:
+		return ck.Errorf(ck.CKR_ACTION_PROHIBITED, "the counter of a one-time-password key is lost with its session object")
+	}
+	if err := s.mayWrite(o); err != nil {
+		return err
+	}
+	if err := s.attachment.reserve(o); err != nil {
+		return err
+	}
+	if !s.attachment.keepSessionObject(handle, s, o) {
+		return ck.Errorf(ck.CKR_OBJECT_HANDLE_INVALID, "the handle %d is in use, or the session or login has ended", handle)
+	}
+	return nil
+}
+
+// restored makes the object of RestoreObject.
+func (s *session) restored(source ck.ObjectHandle, t ck.Template) (*object.Object, error) {
+	if source == ck.ObjectHandle(ck.InvalidHandle) {
+		return s.build(object.Source{Origin: object.Create}, t)
+	}
+	o, err := s.object(source)
+	if err != nil {
+		return nil, err
+	}
+	return s.copied(source, o, t)
 }
 
 func (c *Client) resumeSession(s ResumedSession) error {

@@ -572,6 +572,7 @@ var notRecorded = map[string]string{
 		GetSessionInfo GetObjectSize FindObjectsInit FindObjects FindObjectsFinal GenerateRandom SeedRandom`,
 	"sessions end with the application": `OpenSession CloseSession CloseAllSessions SessionCancel GetOperationState SetOperationState Logout`,
 	"changes no key's value":            `SetAttributeValue`,
+	"makes objects of the session only": `RestoreObject`,
 	"what is done with keys is too much for a log": `EncryptInit Encrypt EncryptUpdate EncryptFinal DecryptInit Decrypt DecryptUpdate DecryptFinal
 		DigestInit Digest DigestUpdate DigestKey DigestFinal
 		SignInit Sign SignUpdate SignFinal VerifyInit Verify VerifyUpdate VerifyFinal

@@ -41,6 +41,9 @@ func (agreeable) CreateObject(ck.SessionHandle, ck.Template) (ck.ObjectHandle, e
 func (agreeable) CopyObject(ck.SessionHandle, ck.ObjectHandle, ck.Template) (ck.ObjectHandle, error) {
 	return 1, nil
 }
+func (agreeable) RestoreObject(ck.SessionHandle, ck.ObjectHandle, ck.ObjectHandle, ck.Template) error {
+	return nil
+}
 func (agreeable) DestroyObject(ck.SessionHandle, ck.ObjectHandle) error           { return nil }
 func (agreeable) GetObjectSize(ck.SessionHandle, ck.ObjectHandle) (uint64, error) { return 1, nil }
 func (agreeable) GetAttributeValue(_ ck.SessionHandle, _ ck.ObjectHandle, q []ck.AttributeQuery) ([]ck.AttributeResult, error) {

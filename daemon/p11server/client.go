@@ -71,6 +71,9 @@ type Sessions interface {
 type Objects interface {
 	CreateObject(ck.SessionHandle, ck.Template) (ck.ObjectHandle, error)
 	CopyObject(ck.SessionHandle, ck.ObjectHandle, ck.Template) (ck.ObjectHandle, error)
+	// RestoreObject makes a session object again, under the handle that it had with an
+	// earlier daemon: a copy of source, or of the template alone where source is 0.
+	RestoreObject(h ck.SessionHandle, handle, source ck.ObjectHandle, t ck.Template) error
 	DestroyObject(ck.SessionHandle, ck.ObjectHandle) error
 	GetObjectSize(ck.SessionHandle, ck.ObjectHandle) (uint64, error)
 	// GetAttributeValue returns results also with the errors

@@ -67,6 +67,7 @@ var routes = [p11rpc.NumCalls]route{
 	p11rpc.CallLogout:            {run: onSession(Client.Logout), slow: true},
 
 	p11rpc.CallCreateObject:      {run: createObject, slow: true, secret: true},
+	p11rpc.CallRestoreObject:     {run: restoreObject, slow: true, secret: true},
 	p11rpc.CallCopyObject:        {run: copyObject, slow: true, secret: true},
 	p11rpc.CallDestroyObject:     {run: onObject(Client.DestroyObject), slow: true},
 	p11rpc.CallGetObjectSize:     {run: getObjectSize},

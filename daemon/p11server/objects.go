@@ -23,6 +23,14 @@ func copyObject(r *request) error {
 	return r.handle(uint64(made), err)
 }
 
+func restoreObject(r *request) error {
+	h, handle, source, t := r.Session(), r.Object(), r.Object(), r.Template()
+	if err := r.Done(); err != nil {
+		return err
+	}
+	return r.client.RestoreObject(h, handle, source, cloneTemplate(t))
+}
+
 func getObjectSize(r *request) error {
 	h, obj := r.Session(), r.Object()
 	if err := r.Done(); err != nil {

@@ -104,6 +104,9 @@ func (refusing) CreateObject(ck.SessionHandle, ck.Template) (ck.ObjectHandle, er
 func (refusing) CopyObject(ck.SessionHandle, ck.ObjectHandle, ck.Template) (ck.ObjectHandle, error) {
 	return 0, errRefused
 }
+func (refusing) RestoreObject(ck.SessionHandle, ck.ObjectHandle, ck.ObjectHandle, ck.Template) error {
+	return errRefused
+}
 func (refusing) DestroyObject(ck.SessionHandle, ck.ObjectHandle) error { return errRefused }
 func (refusing) GetObjectSize(ck.SessionHandle, ck.ObjectHandle) (uint64, error) {
 	return 0, errRefused

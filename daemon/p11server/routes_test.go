@@ -17,7 +17,7 @@ func TestKindsOfCalls(t *testing.T) {
 		waits    = regexp.MustCompile(`^C_(WaitForSlotEvent|CloseAllSessions)$|^Resume$`)
 		pins     = regexp.MustCompile(`^C_(Login|LoginUser|InitPIN|SetPIN|InitToken2?)$`)
 		logout   = regexp.MustCompile(`^C_Logout$`)
-		newKeys  = regexp.MustCompile(`^C_(GenerateKey|GenerateKeyPair|UnwrapKey|DeriveKey2?|EncapsulateKey|DecapsulateKey|CreateObject|CopyObject)$`)
+		newKeys  = regexp.MustCompile(`^C_(GenerateKey|GenerateKeyPair|UnwrapKey|DeriveKey2?|EncapsulateKey|DecapsulateKey|CreateObject|CopyObject)$|^RestoreObject$`)
 		wrapping = regexp.MustCompile(`^C_WrapKey(Authenticated)?$`)
 		writes   = regexp.MustCompile(`^C_(DestroyObject|SetAttributeValue)$`)
 		byKey    = regexp.MustCompile(`^C_((Sign|Verify|Decrypt)(Final)?|(Sign|Verify)Message(Next)?|SignRecover)$`)

@@ -43,12 +43,15 @@ func (c *Client) reconnect(until time.Time) error {
 			return errClosed()
 		}
 		now := time.Now()
-		if c.life.Load() == 0 || !noDaemon(err) || now.Add(pause).After(until) {
+		if !c.hadDaemon() || !noDaemon(err) || now.Add(pause).After(until) {
 			return err
 		}
 		futexWait(&c.closing, 0, now.Add(pause))
 	}
 }
+
+// hadDaemon reports whether there was a daemon before, so that it is worth waiting for.
+func (c *Client) hadDaemon() bool { return c.life.Load() != 0 || c.options.HadDaemon }
 
 // open connects and makes the connection one of the client's, in use by the caller. Where
 // the daemon is another one than before, the sessions are resumed first. dialing is locked.
@@ -101,6 +104,9 @@ func (c *Client) enter(n *conn, how p11rpc.Joining, until time.Time) error {
 			return err
 		}
 	}
+	if err := n.restoreObjects(until); err != nil {
+		return err
+	}
 	c.unsure = false
 	return nil
 }
@@ -114,6 +120,9 @@ func (c *Client) newLife(n *conn) []*session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n.life = c.life.Add(1)
+	if n.life == 1 && c.options.Connected != nil {
+		c.options.Connected()
+	}
 	all := make([]*session, 0, len(t.list))
 	for _, s := range t.list {
 		all = append(all, s)

@@ -40,7 +40,7 @@
 // Without a daemon there are no slots and that is no error. Calls that
 // name a slot tell why: CKR_DEVICE_REMOVED where nothing listens,
 // CKR_ACTION_PROHIBITED where the socket may not be opened. A client that has not met a daemon
-// yet does not wait for one.
+// yet does not wait for one, unless its process was forked from one that had.
 //
 // A client that has met one waits for its return, up to the limit of a call. It looks again
 // after 10 ms, and then less often, down to every 100 ms. If the daemon stays away, the call
@@ -61,7 +61,10 @@
 // C_Sign after it. The same holds for a search, which leaves out what the host has had. What
 // was under way in parts is lost, and its next call answers CKR_OPERATION_NOT_INITIALIZED. So
 // is C_Login with CKU_CONTEXT_SPECIFIC: the next C_Sign answers CKR_USER_NOT_LOGGED_IN.
-// Session objects are lost.
+//
+// Session objects are lost, but for those that the client knows how to make again: copies of
+// token objects, and public keys and certificates of the host. It remembers 1024 of them, and
+// not what is in a secret key. They come back under their handles, with another CKA_UNIQUE_ID.
 //
 // # Who may hear a PIN
 //

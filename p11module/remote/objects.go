@@ -7,13 +7,35 @@ import (
 
 // CreateObject is C_CreateObject (section 5.7.1).
 func (c *Client) CreateObject(h ck.SessionHandle, t ck.Template) (ck.ObjectHandle, error) {
-	x, err := c.beginSession(h, p11rpc.CallCreateObject)
+	return c.makeObject(h, p11rpc.CallCreateObject, 0, t)
+}
+
+// makeObject makes an object of a template, or a copy of another one. It is done again where
+// the daemon ended in the moment after its answer, and a session object went with it.
+func (c *Client) makeObject(h ck.SessionHandle, call p11rpc.CallID, source ck.ObjectHandle, t ck.Template) (ck.ObjectHandle, error) {
+	for {
+		made, kept, err := c.makeObjectOnce(h, call, source, t)
+		if err != nil || kept {
+			return made, err
+		}
+	}
+}
+
+func (c *Client) makeObjectOnce(h ck.SessionHandle, call p11rpc.CallID, source ck.ObjectHandle, t ck.Template) (made ck.ObjectHandle, kept bool, err error) {
+	x, err := c.beginSession(h, call)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer x.free()
+	if call == p11rpc.CallCopyObject {
+		x.enc.Ulong(uint64(source))
+	}
 	x.enc.Template(t)
-	return x.object()
+	made, err = x.object()
+	if err != nil {
+		return 0, false, err
+	}
+	return made, c.sessions.remember(x, sessionObject{handle: made, source: source, template: t}), nil
 }
 
 // object runs a request whose answer is an object handle.
@@ -24,19 +46,27 @@ func (x *exchange) object() (ck.ObjectHandle, error) {
 
 // CopyObject is C_CopyObject (section 5.7.2).
 func (c *Client) CopyObject(h ck.SessionHandle, object ck.ObjectHandle, t ck.Template) (ck.ObjectHandle, error) {
-	x, err := c.beginSession(h, p11rpc.CallCopyObject)
-	if err != nil {
-		return 0, err
-	}
-	defer x.free()
-	x.enc.Ulong(uint64(object))
-	x.enc.Template(t)
-	return x.object()
+	return c.makeObject(h, p11rpc.CallCopyObject, object, t)
 }
 
 // DestroyObject is C_DestroyObject (section 5.7.3).
 func (c *Client) DestroyObject(h ck.SessionHandle, object ck.ObjectHandle) error {
-	return c.numbers(h, p11rpc.CallDestroyObject, uint64(object))
+	for again := false; ; again = true {
+		x, err := c.beginSession(h, p11rpc.CallDestroyObject)
+		if err != nil {
+			return err
+		}
+		x.enc.Ulong(uint64(object))
+		err = x.plain()
+		if again && ck.CodeOf(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+			err = nil // it was not made again
+		}
+		done := err != nil || c.sessions.destroyed(x, object)
+		x.free()
+		if done {
+			return err
+		}
+	}
 }
 
 // GetObjectSize is C_GetObjectSize (section 5.7.4).
@@ -85,5 +115,9 @@ func (c *Client) SetAttributeValue(h ck.SessionHandle, object ck.ObjectHandle, t
 	defer x.free()
 	x.enc.Ulong(uint64(object))
 	x.enc.Template(t)
-	return x.plain()
+	err = x.plain()
+	if err == nil && !c.sessions.change(x, object, t) {
+		return x.unknown()
+	}
+	return err
 }

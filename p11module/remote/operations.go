@@ -46,7 +46,11 @@ func (c *Client) login(h ck.SessionHandle, call p11rpc.CallID, user ck.UserType,
 	for _, s := range secrets {
 		x.enc.Data(s)
 	}
-	return x.plain()
+	err = x.plain()
+	if err == nil && user != ck.CKU_CONTEXT_SPECIFIC {
+		c.sessions.forgetPrivate(x.session.slot) // of a login before, which ended unnoticed
+	}
+	return err
 }
 
 // Logout is C_Logout (section 5.6.10).
@@ -58,7 +62,10 @@ func (c *Client) Logout(h ck.SessionHandle) error {
 	defer x.free()
 	err = x.plain()
 	if x.repeated && ck.CodeOf(err) == ck.CKR_USER_NOT_LOGGED_IN {
-		return nil // the first time did it
+		err = nil // the first time did it
+	}
+	if err == nil {
+		c.sessions.forgetPrivate(x.session.slot)
 	}
 	return err
 }

@@ -33,6 +33,11 @@ type Options struct {
 	Trace *Trace
 	// Descriptors makes and closes sockets; nil is the system's own way.
 	Descriptors Descriptors
+	// HadDaemon says that the application, or the one that it was forked from, had a daemon
+	// before: then the first call waits for one that is away, too.
+	HadDaemon bool
+	// Connected is called when the client has connected for the first time. Nil is nobody.
+	Connected func()
 }
 
 // Descriptors makes and closes the sockets of a client. The module has one that

@@ -152,6 +152,8 @@ var resend = [p11rpc.NumCalls]resending{
 	p11rpc.CallFinalize:   {never, connects},
 	p11rpc.CallJoin:       {never, connects},
 	p11rpc.CallResume:     {never, connects},
+
+	p11rpc.CallRestoreObject: {never, connects},
 }
 
 // counts reports whether a signature with the mechanism changes its key: one-time passwords

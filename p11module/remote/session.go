@@ -44,10 +44,13 @@ type sessionTable struct {
 	mu   sync.RWMutex
 	list map[ck.SessionHandle]*session
 	next ck.SessionHandle
+	// objects are the session objects that another daemon can make again.
+	objects map[ck.ObjectHandle]*sessionObject
 }
 
 func (t *sessionTable) init(first ck.SessionHandle) {
 	t.list, t.next = make(map[ck.SessionHandle]*session), first
+	t.objects = make(map[ck.ObjectHandle]*sessionObject)
 }
 
 // add gives a session its handle, unless the daemon that opened it is gone already.

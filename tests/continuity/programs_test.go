@@ -16,12 +16,6 @@ type program struct {
 	// parts says that it hands the data of one operation over in several calls. What was
 	// under way when the daemon ended unplanned may then fail.
 	parts bool
-	// copies says that it signs with a copy of the key, which it makes as an object of its
-	// session. That goes with a daemon that ends unplanned.
-	copies bool
-	// forks says that its workers are forked at any time. One that is forked while no daemon
-	// answers sees no slots, and libp11 does not look again.
-	forks bool
 	// stock says that it does not use our library, and notices all but a planned restart.
 	stock bool
 	start func(*stage) []operation
@@ -29,20 +23,20 @@ type program struct {
 
 // goesThrough reports whether a program goes on after an interruption.
 func (p program) goesThrough(kind harness.Interruption) bool {
-	return kind.Planned || !p.stock && !p.forks && (!p.copies || kind.SameProcess)
+	return kind.Planned || !p.stock
 }
 
 var programs = []program{
 	{name: "ssh-agent", start: sshAgent},
 	{name: "nginx", start: nginx},
-	{name: "nginx-provider", copies: true, start: nginxProvider},
-	{name: "apache-prefork", forks: true, start: func(s *stage) []operation { return apache(s, "prefork") }},
-	{name: "apache-event", forks: true, start: func(s *stage) []operation { return apache(s, "event") }},
+	{name: "nginx-provider", parts: true, start: nginxProvider},
+	{name: "apache-prefork", start: func(s *stage) []operation { return apache(s, "prefork") }},
+	{name: "apache-event", start: func(s *stage) []operation { return apache(s, "event") }},
 	{name: "stunnel", start: stunnel},
 	{name: "openssl", start: openssl},
-	{name: "openssl-provider", copies: true, start: opensslProvider},
+	{name: "openssl-provider", parts: true, start: opensslProvider},
 	{name: "gnutls-serv", start: gnutlsServ},
-	{name: "nss-selfserv", copies: true, start: selfserv},
+	{name: "nss-selfserv", start: selfserv},
 	{name: "java", parts: true, start: java},
 	{name: "crypto11", start: crypto11},
 	{name: "pykcs11", start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},

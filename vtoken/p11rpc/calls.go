@@ -125,6 +125,10 @@ const (
 	// CallResume opens sessions that an earlier daemon had, under the same handles, and
 	// gives the logins back. The answer lists the handles of those that cannot be had.
 	CallResume
+	// CallRestoreObject makes a session object that an earlier daemon had, under the same
+	// handle: session, handle, the object that it is a copy of or 0, and the template of
+	// C_CopyObject or C_CreateObject.
+	CallRestoreObject
 
 	// NumCalls is one more than the largest number of a call. Some below it are
 	// no calls; see [Calls].
@@ -255,6 +259,8 @@ var calls = [NumCalls]Call{
 
 	CallJoin:   {CallJoin, "Join", "ayay", "u"},
 	CallResume: {CallResume, "Resume", "au", "au"},
+
+	CallRestoreObject: {CallRestoreObject, "RestoreObject", "uuuaA", ""},
 }
 
 // message is the request of those: session, parameter, associated data, data,

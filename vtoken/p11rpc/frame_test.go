@@ -142,7 +142,7 @@ func TestCallsOfOurOwn(t *testing.T) {
 		t.Errorf("%d calls, and %d of the extended version", n, all)
 	}
 	require.NotContains(t, Calls(Extended), CallJoin)
-	require.Equal(t, append(Calls(Extended), CallJoin, CallResume), Calls(Joined))
+	require.Equal(t, append(Calls(Extended), CallJoin, CallResume, CallRestoreObject), Calls(Joined))
 }
 
 // The sessions of a CallResume travel whole, and a list that is none is malformed.
