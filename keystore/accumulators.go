@@ -143,7 +143,10 @@ type lastSums struct {
 }
 
 // beginCommit forgets what was staged for a commit that failed.
-func (s *Store) beginCommit() { s.staged = stagedSums{} }
+func (s *Store) beginCommit() {
+	s.staged = stagedSums{}
+	s.usages.begin()
+}
 
 // endCommit writes what was staged.
 func (s *Store) endCommit(w kv.Writer) error {

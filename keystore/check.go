@@ -236,14 +236,14 @@ func (c *checker) usageRight() error {
 }
 
 func (c *checker) usage(id schema.ID, _ []byte) error {
-	u, err := c.tx.usageOf(id)
+	u, err := c.tx.recordedUsage(id)
 	if err != nil {
 		return err
 	}
 	if u == nil {
 		return tampered("the usage of user %s is of a tenant that is not there", text(id))
 	}
-	c.usages[id] = u.Amount
+	c.usages[id] = *u
 	_, err = c.tx.user(id)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"vtoken/keystore/kv"
 	"vtoken/keystore/kv/kvtest"
+	"vtoken/keystore/schema"
 	"vtoken/vtoken/record"
 
 	"github.com/stretchr/testify/require"
@@ -36,10 +37,27 @@ func full(t *testing.T) (*Store, *kvtest.Faulty) {
 		return errors.Join(
 			tx.PutTenant(&record.Tenant{Name: "other", ExchangeKey: []byte("exchange")}),
 			tx.PutAPIKey(&record.APIKey{Name: "key", Tenant: u.Tenant, Hash: s.HashAPIKey([]byte("key"))}),
+			tx.recordUsage(t, &u),
 			tx.PutAuditHead(AuditHead{Seq: 1, Hash: []byte("hash")}),
 			tx.PutServerCertificate(ServerCertificate{Certificate: []byte("certificate"), Key: []byte("server key")}))
 	})
 	return s, engine
+}
+
+// recordUsage writes the usage of a user as earlier programs did.
+func (tx *Tx) recordUsage(t *testing.T, u *record.User) error {
+	user, err := parseID("user", u.ID)
+	require.NoError(t, err)
+	tenant, err := parseID("tenant", u.Tenant)
+	require.NoError(t, err)
+	amount, err := tx.countUsage(user)
+	require.NoError(t, err)
+	delete(tx.usages, user)
+	delete(tx.s.usages.counted, user)
+	delete(tx.s.usages.staged, user)
+	key, err := tx.tenantKey(tenant)
+	require.NoError(t, err)
+	return tx.sealJSON(key, schema.Record(schema.PrefixUsage, user), tenant[:], place(tenant, user, 0, fieldUsage), usageJSON(amount.Amount))
 }
 
 func TestCheckCounts(t *testing.T) {

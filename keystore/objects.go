@@ -17,6 +17,7 @@ type summary struct {
 	sum sum
 	record.Amount
 	settled record.Amount // of it, what the owner's usage has
+	before  record.Amount // what it was before this update
 	counted bool          // false if an earlier program wrote it, without amounts
 	dirty   bool
 }
@@ -39,7 +40,7 @@ func parseSummary(b []byte) (*summary, error) {
 	}
 	sm := &summary{sum: parseSum(b), counted: true}
 	sm.Amount = record.Amount{Objects: binary.BigEndian.Uint64(b[sumSize:]), Bytes: binary.BigEndian.Uint64(b[sumSize+8:])}
-	sm.settled = sm.Amount
+	sm.settled, sm.before = sm.Amount, sm.Amount
 	return sm, nil
 }
 
@@ -132,7 +133,7 @@ func (tx *Tx) walkObjects(id schema.ID, keys *tokenKeys, sm *summary, fn func(ob
 		return tampered("the summary of token %s counts other objects than it has", text(id))
 	}
 	if !sm.counted {
-		sm.Amount, sm.settled, sm.counted = amount, amount, true
+		sm.Amount, sm.settled, sm.before, sm.counted = amount, amount, amount, true
 	}
 	tx.s.verified.Store(id, true)
 	return nil

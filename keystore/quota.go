@@ -8,17 +8,64 @@ import (
 	"vtoken/vtoken/record"
 )
 
-// The summary of a token has the amount that it holds, and a record of each user the amount
-// that all tokens of the user hold. Both change in the same commit as the objects, so that
-// nothing is counted on the way, and two concurrent updates cannot exceed a quota together. In
-// a store of an earlier program, a summary has no amount until the token's objects are read,
-// and a user has no record until the first new object; then they are counted once.
+// The summary of a token has the amount that it holds. It changes in the same commit as the
+// objects. What all tokens of a user hold is the sum over their summaries. It is counted at the
+// first new object of the user in a run, kept in memory, and follows each commit, so that
+// nothing is counted on the way, and two concurrent updates cannot exceed a quota together. A
+// record of it in the store, which each new object changed, cost a page in each commit.
+//
+// Earlier programs had that record, and none of the amounts before that. A record that is there
+// holds; it is removed when the amount changes, so that such a program counts again. A summary
+// without an amount has one when the token's objects are read.
 
 // usage is what the tokens that a user owns hold.
 type usage struct {
 	record.Amount
-	tenant schema.ID
-	dirty  bool
+	dirty bool
+}
+
+// mostUsages bounds the users whose usage is kept in memory. It is some 50 bytes for each.
+const mostUsages = 1 << 17
+
+// usages are what the tokens of users hold. Only the update that runs uses them.
+type usages struct {
+	counted map[schema.ID]record.Amount  // as of the last commit
+	staged  map[schema.ID]*record.Amount // as of the updates of this commit; nil is to be counted again
+	changed bool                         // an update of this commit has ended well
+}
+
+// begin forgets what was staged for a commit that failed.
+func (u *usages) begin() { u.staged, u.changed = nil, false }
+
+// count keeps what was counted, as it was before the update that runs. So a user who has too
+// much is counted once, and not for each refusal.
+func (u *usages) count(user schema.ID, amount record.Amount) {
+	u.stage(user, &amount)
+	if !u.changed { // nothing of this commit is in the amount
+		u.committed()
+	}
+}
+
+func (u *usages) stage(user schema.ID, amount *record.Amount) {
+	if u.staged == nil {
+		u.staged = make(map[schema.ID]*record.Amount, 4)
+	}
+	u.staged[user] = amount
+}
+
+// committed keeps what was staged for the commit that has ended well.
+func (u *usages) committed() {
+	if u.counted == nil || len(u.counted)+len(u.staged) > mostUsages {
+		u.counted = make(map[schema.ID]record.Amount)
+	}
+	for user, amount := range u.staged {
+		if amount == nil {
+			delete(u.counted, user)
+		} else {
+			u.counted[user] = *amount
+		}
+	}
+	u.staged = nil
 }
 
 type usageJSON struct {
@@ -31,15 +78,36 @@ func (tx *Tx) usageOf(user schema.ID) (*usage, error) {
 	if u, read := tx.usages[user]; read {
 		return u, nil
 	}
+	if tx.w != nil {
+		if amount, staged := tx.s.usages.staged[user]; staged {
+			if amount == nil {
+				return nil, nil
+			}
+			return tx.keepUsage(user, &usage{Amount: *amount}), nil
+		}
+		if amount, counted := tx.s.usages.counted[user]; counted {
+			return tx.keepUsage(user, &usage{Amount: amount}), nil
+		}
+	}
+	amount, err := tx.recordedUsage(user)
+	if err != nil || amount == nil {
+		return nil, err
+	}
+	return tx.keepUsage(user, &usage{Amount: *amount}), nil
+}
+
+// recordedUsage returns the record that an earlier program left, nil if there is none.
+func (tx *Tx) recordedUsage(user schema.ID) (*record.Amount, error) {
 	var j usageJSON
-	tenant, err := tx.openUnderTenant("usage of user", schema.PrefixUsage, user, fieldUsage, &j)
+	_, err := tx.openUnderTenant("usage of user", schema.PrefixUsage, user, fieldUsage, &j)
 	switch {
 	case isMissing(err):
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
-	return tx.keepUsage(user, &usage{Amount: record.Amount(j), tenant: tenant}), nil
+	amount := record.Amount(j)
+	return &amount, nil
 }
 
 func (tx *Tx) keepUsage(user schema.ID, u *usage) *usage {
@@ -51,12 +119,13 @@ func (tx *Tx) keepUsage(user schema.ID, u *usage) *usage {
 }
 
 // countUsage counts what the tokens of a user hold.
-func (tx *Tx) countUsage(tenant, user schema.ID) (*usage, error) {
+func (tx *Tx) countUsage(user schema.ID) (*usage, error) {
 	ids, err := tx.found(tx.indexPrefix(schema.IndexHolder, user[:]), nil, 0)
 	if err != nil {
 		return nil, err
 	}
-	u := &usage{tenant: tenant, dirty: true}
+	u := &usage{dirty: true}
+	var before record.Amount
 	for _, id := range ids {
 		owner, owned, err := tx.ownerOf(id)
 		if err != nil {
@@ -65,7 +134,7 @@ func (tx *Tx) countUsage(tenant, user schema.ID) (*usage, error) {
 		if !owned || owner != user {
 			continue
 		}
-		_, sm, err := tx.openToken(id)
+		sm, err := tx.countedSummary(id)
 		if errors.Is(err, ErrTampered) {
 			continue // its damage does not concern the other tokens
 		}
@@ -73,9 +142,27 @@ func (tx *Tx) countUsage(tenant, user schema.ID) (*usage, error) {
 			return nil, err
 		}
 		u.Amount = u.Plus(sm.Amount)
+		before = before.Plus(sm.before)
 		sm.settled = sm.Amount
 	}
+	if !tx.moved {
+		tx.s.usages.count(user, before)
+	}
 	return tx.keepUsage(user, u), nil
+}
+
+// countedSummary returns the summary of a token with its amount, for which it reads the objects
+// only if an earlier program wrote the summary.
+func (tx *Tx) countedSummary(id schema.ID) (*summary, error) {
+	keys, err := tx.keysOf(id)
+	if err != nil {
+		return nil, err
+	}
+	sm, err := tx.loadSummary(id, keys)
+	if err == nil && !sm.counted {
+		_, sm, err = tx.openToken(id)
+	}
+	return sm, err
 }
 
 // ownerOf returns the user who owns a token, and whether there is one.
@@ -133,6 +220,7 @@ func (tx *Tx) moveUsage(id schema.ID, now record.UserID) error {
 	if owned == (now != "") && owner == next {
 		return nil
 	}
+	tx.moved = true
 	_, sm, err := tx.openToken(id)
 	if errors.Is(err, ErrTampered) { // the old amount is unknown
 		return errors.Join(tx.forgetUsage(owner), tx.forgetUsage(next))
@@ -153,7 +241,15 @@ func (tx *Tx) moveUsage(id schema.ID, now record.UserID) error {
 
 // forgetUsage has the usage of a user counted again when it is needed.
 func (tx *Tx) forgetUsage(user schema.ID) error {
-	delete(tx.usages, user)
+	if tx.usages == nil {
+		tx.usages = make(map[schema.ID]*usage, 1)
+	}
+	tx.usages[user] = nil
+	return tx.removeUsage(user)
+}
+
+// removeUsage removes the record of an earlier program.
+func (tx *Tx) removeUsage(user schema.ID) error {
 	key := schema.Record(schema.PrefixUsage, user)
 	if old, err := tx.get(key); err != nil || old == nil {
 		return err
@@ -161,16 +257,33 @@ func (tx *Tx) forgetUsage(user schema.ID) error {
 	return tx.remove(key)
 }
 
-// putUsage writes the usage of a user that changed.
-func (tx *Tx) putUsage(user schema.ID, u *usage) error {
-	if u == nil || !u.dirty {
-		return nil
+// removeUsages removes the records whose amounts have changed.
+func (tx *Tx) removeUsages() error {
+	for user, u := range tx.usages {
+		if _, counted := tx.s.usages.counted[user]; counted || u == nil || !u.dirty {
+			continue // it was removed when it was counted
+		}
+		if err := tx.removeUsage(user); err != nil {
+			return err
+		}
 	}
-	key, err := tx.tenantKey(u.tenant)
-	if err != nil {
-		return err
+	return nil
+}
+
+// stageUsages leaves the usages that changed for the end of the commit.
+func (tx *Tx) stageUsages() {
+	for user, u := range tx.usages {
+		switch {
+		case u == nil:
+			tx.s.usages.stage(user, nil)
+		case u.dirty:
+			tx.s.usages.stage(user, &u.Amount)
+		}
 	}
-	return tx.sealJSON(key, schema.Record(schema.PrefixUsage, user), u.tenant[:], place(u.tenant, user, 0, fieldUsage), usageJSON(u.Amount))
+	tx.s.usages.changed = true
+	if len(tx.s.usages.staged) > 0 {
+		tx.w.OnCommit(tx.s.usages.committed)
+	}
 }
 
 // checkQuota refuses an object with which the token, or the tokens of its owner, hold
@@ -192,7 +305,7 @@ func (tx *Tx) checkQuota(id schema.ID, keys *tokenKeys, sm *summary, before reco
 	}
 	u, err := tx.usageOf(owner)
 	if err == nil && u == nil {
-		u, err = tx.countUsage(keys.tenant, owner)
+		u, err = tx.countUsage(owner)
 	}
 	if err == nil {
 		err = tx.settle(id, sm)

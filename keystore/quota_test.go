@@ -3,12 +3,14 @@ package keystore
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/kv"
+	"vtoken/keystore/kv/kvtest"
 	"vtoken/keystore/schema"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -21,11 +23,12 @@ type quotaWorld struct {
 	s      *Store
 	tenant record.TenantID
 	users  []record.UserID
+	engine *kvtest.Faulty
 }
 
 func newQuotaWorld(t *testing.T, q record.Quota, users int) *quotaWorld {
-	s, _ := inMemory(t)
-	w := &quotaWorld{T: t, s: s}
+	s, engine := inMemory(t)
+	w := &quotaWorld{T: t, s: s, engine: engine}
 	w.update(func(tx *Tx) error {
 		w.users = nil
 		tenant := &record.Tenant{Name: "of the quota", Quota: q}
@@ -80,10 +83,29 @@ func refused(t *testing.T, err error, whose, what string) {
 	require.Equal(t, [2]string{whose, what}, [2]string{over.Whose, over.What})
 }
 
-// sound checks the whole store, its amounts included.
+// sound checks the whole store, its amounts included, and those in memory.
 func (w *quotaWorld) sound() {
 	w.Helper()
 	require.Empty(w, check(w.T, w.s).Problems)
+	w.counted()
+}
+
+// counted compares what is kept in memory with the tokens, and returns how much that is.
+func (w *quotaWorld) counted() int {
+	w.Helper()
+	for user, amount := range w.s.usages.counted {
+		only := errors.New("only looked")
+		require.ErrorIs(w, w.s.Update(func(tx *Tx) error {
+			tx.moved = true // so that nothing is kept
+			u, err := tx.countUsage(user)
+			require.NoError(w, err)
+			require.Equal(w, u.Amount, amount)
+			recorded, err := tx.recordedUsage(user)
+			require.Nil(w, recorded, "it is in memory and in the store")
+			return errors.Join(err, only)
+		}), only)
+	}
+	return len(w.s.usages.counted)
 }
 
 func TestQuotaOfAToken(t *testing.T) {
@@ -334,4 +356,92 @@ func TestQuotaOfATenant(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.add(id, 10)
 	refused(t, err, "token", "objects")
+}
+
+// A user whose objects exceed the quota is counted once, and not for each object that is
+// refused.
+func TestRefusedUserIsCountedOnce(t *testing.T) {
+	w := newQuotaWorld(t, record.Quota{ObjectsPerUser: 1}, 1)
+	id := w.token(w.users[0])
+	_, err := w.add(id, 10)
+	require.NoError(t, err)
+	w.s.usages.counted = nil // as after a start
+	_, err = w.add(id, 10)
+	refused(t, err, "user", "objects")
+	require.Equal(t, 1, w.counted())
+	require.ErrorAs(t, w.s.Update(func(tx *Tx) error {
+		counted := *tx
+		counted.r = scanCounter{tx.r, new(int)}
+		err := counted.PutObject(id, &object.Object{})
+		require.Zero(t, *counted.r.(scanCounter).n)
+		return err
+	}), new(*record.OverQuota))
+}
+
+// What is kept in memory is what the store has, whatever changes it, with updates and commits
+// that fail, alone and together, and with the records of an earlier program.
+func TestUsagesFollowTheStore(t *testing.T) {
+	w := newQuotaWorld(t, record.Quota{Objects: 8, ObjectsPerUser: 12}, 3)
+	engine := w.engine
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var tokens []record.TokenID
+	for range 6 {
+		tokens = append(tokens, w.token(w.users[rng.IntN(len(w.users))]))
+	}
+	failed, done := errors.New("this update fails"), 0
+	step := func(rng *rand.Rand) error {
+		id := tokens[rng.IntN(len(tokens))]
+		user := w.users[rng.IntN(len(w.users))]
+		fails := rng.IntN(4) == 0
+		act := rng.IntN(8)
+		return w.s.Update(func(tx *Tx) error {
+			var err error
+			switch act {
+			case 0:
+				var r *record.Token
+				if r, err = tx.Token(id); err == nil {
+					r.Holders = []record.Assignment{{User: user}}
+					err = tx.PutToken(r)
+				}
+			case 1:
+				err = tx.DeleteObjects(id)
+			case 2:
+				var list []*object.Object
+				if list, err = tx.Objects(id); err == nil && len(list) > 0 {
+					err = tx.DeleteObject(id, list[0].ID)
+				}
+			default:
+				for range 1 + act%2 {
+					err = errors.Join(err, tx.PutObject(id, &object.Object{Attrs: object.Set{{Type: ck.CKA_VALUE, Value: make([]byte, 10*act)}}}))
+				}
+			}
+			if err == nil && fails {
+				err = failed
+			}
+			return err
+		})
+	}
+	for range 300 {
+		switch rng.IntN(10) {
+		case 0:
+			w.s.usages.counted = nil // another run
+		case 1:
+			w.s.usages.counted = nil // an earlier program's
+			w.update(func(tx *Tx) error { return tx.recordUsage(t, &record.User{ID: w.users[0], Tenant: w.tenant}) })
+		case 2:
+			engine.Fail(kvtest.OpCommit, 1, errors.New("this commit fails"))
+		}
+		var all sync.WaitGroup
+		for range 1 + rng.IntN(6) {
+			own := rand.New(rand.NewPCG(rng.Uint64(), 2))
+			all.Go(func() { _ = step(own) })
+		}
+		all.Wait()
+		engine.Fail(kvtest.OpCommit, 0, nil)
+		done += w.counted()
+	}
+	require.Positive(t, done)
+	w.sound()
 }

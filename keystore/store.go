@@ -98,6 +98,7 @@ type Store struct {
 	patrols  patrol     // verifies all the time
 	staged   stagedSums // of the commit that is under way
 	last     lastSums
+	usages   usages
 	known    *known
 	alarms   alarms
 

@@ -27,7 +27,8 @@ type Tx struct {
 	node      *node
 	sums      map[schema.Bucket]*accumulator
 	summaries map[schema.ID]*summary
-	usages    map[schema.ID]*usage // of users
+	usages    map[schema.ID]*usage // of users; nil is to be counted again
+	moved     bool                 // a token has got another owner, or was deleted
 	tokens    map[schema.ID]noted  // the tokens that were read
 	changes   []record.Change
 	urgent    urgency // how soon the update must be counted
@@ -48,14 +49,13 @@ func (tx *Tx) flush() error {
 			return err
 		}
 	}
-	for user, u := range tx.usages {
-		if err := tx.putUsage(user, u); err != nil {
-			return err
-		}
+	if err := tx.removeUsages(); err != nil {
+		return err
 	}
 	if err := tx.stageSums(); err != nil {
 		return err
 	}
+	tx.stageUsages()
 	if changes := tx.changes; len(changes) > 0 {
 		tx.w.OnCommit(func() { tx.s.tell(changes) })
 	}

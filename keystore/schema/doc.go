@@ -19,7 +19,8 @@
 //	i <kind> h(what) ... <id>      index entry; the value is empty
 //	K <token>                      the token's key, sealed under its tenant's key
 //	k <token>                      token record, sealed under the token's key
-//	n <user>                       what the user's tokens hold, sealed under its tenant's key
+//	n <user>                       what the user's tokens hold, sealed under its tenant's key;
+//	                               programs up to 0.1 wrote it
 //	o <token> <object> 0           attributes of an object, sealed under the token's key
 //	o <token> <object> 1           its secret attributes, likewise, or
 //	o <token> <object> 2           those of a PIN-bound token, in a box (package box)
