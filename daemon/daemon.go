@@ -153,7 +153,8 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		}
 	}
 	peers := slog.New(observe.NewPeerLog(log.Handler()))
-	d.resumption = newResumption(cfg, store, d.engine, peers, d.audit.RefusedTicket)
+	d.resumption = newResumption(cfg, store, engineStore{store}, d.engine, peers, d.audit.RefusedTicket)
+	store.Watch(d.resumption.away.apply)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: peers, Observer: d.metrics.Calls,
@@ -162,7 +163,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	})
 	core := provisioning.New(coreStore{store}, provisioning.Options{
 		OSUser: osUser, Turns: apiTurns{d.users}, Wait: delayIn(ctx), Guessed: observe.Guesses(counts),
-		Applications: running{server: d.p11},
+		Applications: running{server: d.p11, away: d.resumption.away, store: engineStore{store}},
 	})
 	if err := makeOwner(ctx, core); err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ import (
 type resumption struct {
 	engine  *vtoken.Engine
 	records *resume.Records
+	away    *away
 	log     *slog.Logger
 	tell    func(p peer.Process, reason error) // of a refused ticket
 
@@ -32,7 +33,7 @@ type resumption struct {
 // newResumption opens the records beside the socket of the applications, or removes them if
 // none are wanted.
 func newResumption(
-	cfg config.Config, sealer resume.Sealer, engine *vtoken.Engine, log *slog.Logger, tell func(peer.Process, error),
+	cfg config.Config, sealer resume.Sealer, store viewer, engine *vtoken.Engine, log *slog.Logger, tell func(peer.Process, error),
 ) *resumption {
 	r := &resumption{engine: engine, log: log, tell: tell}
 	folder := cfg.P11Socket + ".logins"
@@ -42,10 +43,21 @@ func newResumption(
 	} else {
 		err = resume.Remove(folder)
 	}
+	if err == nil {
+		r.away, err = newAway(engine, store, r.records, r.notKept)
+	}
 	if err != nil {
 		log.Warn("applications will have to log in again after a crash of the daemon", "error", err)
 	}
+	if r.away == nil {
+		r.records = nil
+		r.away, _ = newAway(engine, store, nil, nil)
+	}
 	return r
+}
+
+func (r *resumption) notKept(p record.Peer, err error) {
+	r.logOf(p).Warn("an application will have to log in again after a crash of the daemon", "error", err)
 }
 
 // openRecords opens the records. At the first start of a daemon the folder of its socket is not
@@ -82,7 +94,8 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 	if err != nil {
 		return p11server.Admission{}, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "%w", err)
 	}
-	found, err := r.records.Find(a, who.Ticket)
+	waiting := &waiting{}
+	found, err := r.away.find(a.ID, waiting, func() (resume.Found, error) { return r.records.Find(a, who.Ticket) })
 	switch {
 	case err == nil:
 		a = found.Application
@@ -93,7 +106,8 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 		r.logOf(applicant).Warn("an application has to log in again: its record cannot be read", "error", err)
 	}
 	client := r.engine.Connect(applicant)
-	waiting := &waiting{client: client, logins: found.Logins, ended: a.Ended}
+	waiting.client, waiting.ended = client, a.Ended
+	waiting.done = func() { r.away.forget(a.ID) }
 	return p11server.Admission{
 		Client: r.keep(client, a, waiting), Resume: waiting.resume, Resumed: len(found.Logins) > 0,
 		Finalized: func() { r.forget(a) },
@@ -108,12 +122,13 @@ func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waitin
 	}
 	if w == nil { // of a planned restart, which loses no session
 		w = &waiting{client: client, ended: r.records.Ended(a.ID)}
+		r.away.forget(a.ID)
 	}
 	client.OnLogins(func(logins []vtoken.Login) {
 		about := a
 		about.Ended = w.endedSessions()
 		if err := r.records.Keep(about, logins); err != nil {
-			r.logOf(client.Peer()).Warn("an application will have to log in again after a crash of the daemon", "error", err)
+			r.notKept(client.Peer(), err)
 		}
 	})
 	return &application{Client: client, about: a, waiting: w, ended: func() { r.ended(a) }}
@@ -136,6 +151,7 @@ func (r *resumption) ended(a resume.Application) {
 }
 
 func (r *resumption) forget(a resume.Application) {
+	r.away.forget(a.ID)
 	if err := r.records.Forget(a.ID); err != nil {
 		r.log.Warn("the record of an application that ended stays until the daemon starts again", "error", err)
 	}
@@ -168,11 +184,30 @@ func (a *application) Close() {
 type waiting struct {
 	client *vtoken.Client
 
+	done func() // called when no login waits any more; nil is nothing to do
+
 	mu     sync.Mutex // held while the client resumes
 	logins []vtoken.Login
 
 	endedMu sync.Mutex        // held while nothing else is done
 	ended   map[uint64]uint64 // as resume.Application has it; a map is never changed
+	over    map[record.TokenID]bool
+}
+
+// drop notes that logins with a token are over.
+func (w *waiting) drop(token record.TokenID) {
+	w.endedMu.Lock()
+	defer w.endedMu.Unlock()
+	if w.over == nil {
+		w.over = make(map[record.TokenID]bool)
+	}
+	w.over[token] = true
+}
+
+func (w *waiting) isOver(l vtoken.Login) bool {
+	w.endedMu.Lock()
+	defer w.endedMu.Unlock()
+	return w.over[l.Token]
 }
 
 // resume gives the application its sessions back, and the logins that it had.
@@ -191,9 +226,12 @@ func (w *waiting) resume(list []p11rpc.ResumedSession) []ck.SessionHandle {
 		sessions = append(sessions, vtoken.ResumedSession{Handle: h, Slot: ck.SlotID(s.Slot), Flags: ck.Flags(s.Flags)})
 	}
 	had := w.logins
-	gone, rest := w.client.Resume(sessions, had)
+	gone, rest := w.client.Resume(sessions, slices.DeleteFunc(slices.Clone(had), w.isOver))
 	w.logins = rest
 	wipeResumed(had, rest)
+	if len(rest) == 0 && w.done != nil {
+		w.done()
+	}
 	return append(lost, gone...)
 }
 

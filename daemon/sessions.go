@@ -13,8 +13,12 @@ import (
 )
 
 // running are the applications that use tokens: the server knows which there are, and the
-// engine what each does. An application that has made no call since a crash is not one of them.
-type running struct{ server *p11server.Server }
+// engine what each does. After a crash there are also those that have made no call since.
+type running struct {
+	server *p11server.Server
+	away   *away
+	store  viewer
+}
 
 // endable is what the engine knows of an application.
 type endable interface {
@@ -42,6 +46,17 @@ func (r running) List(context.Context) ([]provisioning.Application, error) {
 		}
 		list = append(list, one)
 	}
+	for _, a := range r.away.list(r.server.NewNumber) {
+		name := userName(a.Process.UID)
+		one := provisioning.Application{
+			ID: p11server.FormatNumber(a.number), OSUser: name, UID: a.Process.UID, PID: a.Process.PID,
+			Executable: observe.NewProcess(a.peer()).Executable, BeganAt: a.Time, Away: true,
+		}
+		for _, u := range a.tokensOf(r.store) {
+			one.Tokens = append(one.Tokens, provisioning.TokenUse(u))
+		}
+		list = append(list, one)
+	}
 	return list, nil
 }
 
@@ -58,14 +73,41 @@ func (r running) End(_ context.Context, id, by string, chosen func(*record.Token
 	all := r.server.Applications()
 	i := slices.IndexFunc(all, func(a p11server.Running) bool { return p11server.FormatNumber(a.Number) == id })
 	if i < 0 {
-		return provisioning.Errorf(provisioning.KeyNotFound, "the application %s has ended meanwhile", id)
+		return r.endAway(id, by, chosen)
 	}
 	u, ok := all[i].Client.(endable)
 	if !ok {
 		return errors.New("end the sessions of an application: the engine does not know it")
 	}
 	if _, err := u.EndUse(by, chosen); err != nil {
-		return provisioning.Errorf(provisioning.StorageFull, "what could not be recorded was not ended: %w", err)
+		return notEnded(err)
 	}
 	return nil
+}
+
+// endAway ends the logins of an application that has made no call since a crash.
+func (r running) endAway(id, by string, chosen func(*record.Token) bool) error {
+	for _, a := range r.away.list(r.server.NewNumber) {
+		if p11server.FormatNumber(a.number) != id {
+			continue
+		}
+		var tokens []*record.Token
+		for _, u := range a.tokensOf(r.store) {
+			if chosen(u.Token) {
+				tokens = append(tokens, u.Token)
+			}
+		}
+		found, err := r.away.endUse(a.number, by, tokens)
+		if err != nil {
+			return notEnded(err)
+		}
+		if found {
+			return nil
+		}
+	}
+	return provisioning.Errorf(provisioning.KeyNotFound, "the application %s has ended meanwhile", id)
+}
+
+func notEnded(err error) error {
+	return provisioning.Errorf(provisioning.StorageFull, "what could not be recorded was not ended: %w", err)
 }

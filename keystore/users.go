@@ -68,11 +68,13 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if err != nil {
 		return err
 	}
+	change := record.Change{UserID: u.ID}
 	if old != nil {
 		urgent, _ := urgencyOf(userLosses, old, u)
 		tx.count(urgent, tenantOwner(u.Tenant))
+		change.UserLost = urgent != atLeisure
 	}
-	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
+	tx.changes = append(tx.changes, change)
 	return users.write(tx, tenant, id, old, u)
 }
 
@@ -193,6 +195,6 @@ func (tx *Tx) deleteUser(id schema.ID) error {
 	if err != nil {
 		return err
 	}
-	tx.changes = append(tx.changes, record.Change{UserID: u.ID})
+	tx.changes = append(tx.changes, record.Change{UserID: u.ID, UserLost: true})
 	return nil
 }

@@ -37,7 +37,10 @@ type Application struct {
 	Calls       uint64
 	Connections int
 	UsedAt      time.Time
-	Tokens      []TokenUse
+	// Away says that it has made no call since a crash of the daemon, with whose first one
+	// it gets its logins back. BeganAt is then when these last changed.
+	Away   bool
+	Tokens []TokenUse
 }
 
 // TokenUse is how an application uses one token.

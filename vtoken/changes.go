@@ -28,6 +28,7 @@ func (e *Engine) applyChanges(changes []record.Change) {
 		for _, c := range e.allClients() {
 			c.stale.Store(true)
 			c.events.nudge()
+			c.endLost(changes)
 		}
 	}
 	for _, f := range effects {
@@ -106,4 +107,16 @@ func (f effect) raisesSlotEvent() bool {
 		!o.ExpiresAt.Equal(n.ExpiresAt) || !slices.Equal(o.Holders, n.Holders) || o.Label != n.Label ||
 		o.Initialized != n.Initialized ||
 		o.UserPIN.Locked() != n.UserPIN.Locked() || o.SOPIN.Locked() != n.SOPIN.Locked()
+}
+
+// endLost closes the sessions that the application has through users that are lost to it. It
+// does not wait for the next call, before which the user may be there again.
+func (c *Client) endLost(changes []record.Change) {
+	now := c.engine.opts.Now()
+	for _, change := range changes {
+		acts := func(u *record.User) bool { return u.ID == change.UserID }
+		if change.UserLost && slices.ContainsFunc(c.actsFor(), acts) {
+			c.closeWhere(func(a *attachment) bool { return a.token.record().VisibleTo(change.UserID, now) })
+		}
+	}
 }

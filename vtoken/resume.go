@@ -3,8 +3,10 @@ package vtoken
 import (
 	"bytes"
 	"crypto/sha256"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
@@ -208,18 +210,13 @@ func (c *Client) resumeLogin(s *session, l Login) error {
 	}
 	t.pinMu[l.Role].Lock()
 	defer t.pinMu[l.Role].Unlock()
-	state := t.record().PIN(l.Role)
-	switch {
-	case forgets:
-		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the policy of the tenant is that logins end with the daemon")
-	case !state.Set() || sha256.Sum256(state.Verifier) != l.Verifier:
-		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was set since the login", l.Role)
-	case state.Locked():
-		return ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN is locked", l.Role)
-	case t.record().PINBound && l.Bound == nil:
+	if err := l.check(t.record(), forgets); err != nil {
+		return err
+	}
+	if t.record().PINBound && l.Bound == nil {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key of the PIN-bound token is not known")
 	}
-	err = c.beginLogin(s, l.Role, proof{verifier: bytes.Clone(state.Verifier), bound: l.Bound})
+	err = c.beginLogin(s, l.Role, proof{verifier: bytes.Clone(t.record().PIN(l.Role).Verifier), bound: l.Bound})
 	if err != nil {
 		return err
 	}
@@ -228,4 +225,36 @@ func (c *Client) resumeLogin(s *session, l Login) error {
 	}
 	c.tellLogins()
 	return nil
+}
+
+// check checks that the PIN is the one of the login, and not locked, and that the policy of the
+// tenant allows to give the login back.
+func (l Login) check(t *record.Token, forgets bool) error {
+	state := t.PIN(l.Role)
+	switch {
+	case forgets:
+		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the policy of the tenant is that logins end with the daemon")
+	case !state.Set() || sha256.Sum256(state.Verifier) != l.Verifier:
+		return ck.Errorf(ck.CKR_PIN_INCORRECT, "the %v PIN was set since the login", l.Role)
+	case state.Locked():
+		return ck.Errorf(ck.CKR_PIN_LOCKED, "the %v PIN is locked", l.Role)
+	}
+	return nil
+}
+
+// Outlives reports whether a login that waits for its application outlives a change of the
+// token's record to t: a process that acts for these users still sees the token, and the PIN is
+// the one of the login and not locked. Whoever keeps such logins ends the others, as live
+// logins end.
+func (l Login) Outlives(t *record.Token, users []record.UserID, now time.Time) bool {
+	sees := func(u record.UserID) bool { return t.VisibleTo(u, now) }
+	return t.Initialized && slices.ContainsFunc(users, sees) && l.check(t, false) == nil
+}
+
+// EndAway has the listener told that an administrator of that name ends a login that waits for
+// its application, and calls end unless the listener refuses. The client is the application's
+// for this one call.
+func (c *Client) EndAway(by string, t *record.Token, role pin.Role, end func() error) error {
+	e := Event{Act: ActEnd, By: by, Slot: t.Slot, Token: t, User: userOf(role)}
+	return c.perform(e, func(*Event) error { return end() })
 }

@@ -33,14 +33,17 @@ type History struct {
 }
 
 // firstNumber is where a server begins to number applications. One that begins later begins
-// above all numbers of this one, unless 1024 applications begin each second.
+// above all numbers of this one, unless eight applications begin each millisecond.
 func firstNumber(now time.Time) uint64 {
-	const epoch = 1735689600 // 2025, so that numbers stay short
-	return uint64(max(now.Unix()-epoch, 0)) << 10
+	const epoch = 1735689600_000 // 2025, so that numbers stay short
+	return uint64(max(now.UnixMilli()-epoch, 0)) << 3
 }
 
 // numberDigits is how many digits a number has, so that their order is that of the numbers.
 const numberDigits = 8
+
+// NewNumber returns a number that no application of this server has.
+func (s *Server) NewNumber() uint64 { return s.numbers.Add(1) }
 
 // FormatNumber writes the number of an application in eight digits and small letters.
 func FormatNumber(n uint64) string {

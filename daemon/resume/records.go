@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -73,9 +76,9 @@ var (
 	ErrDamaged = errors.New("the file of the application is no record of this store")
 )
 
-// Records are the records in one folder. All methods may be called concurrently, for one
-// application one at a time.
+// Records are the records in one folder. All methods may be called concurrently.
 type Records struct {
+	mu     sync.Mutex // of the files
 	dir    string
 	boot   string
 	sealer Sealer
@@ -178,14 +181,16 @@ type login struct {
 // the daemon. If it fails, it has removed the record, which would give back logins that are over.
 func (r *Records) Keep(a Application, logins []vtoken.Login) error {
 	defer Wipe(logins)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(logins) == 0 && len(a.Ended) == 0 {
-		return r.Forget(a.ID)
+		return r.forget(a.ID)
 	}
 	if !a.Process.Known() {
 		return nil
 	}
 	if err := r.keep(a, logins); err != nil {
-		return errors.Join(err, r.Forget(a.ID))
+		return errors.Join(err, r.forget(a.ID))
 	}
 	return nil
 }
@@ -203,15 +208,19 @@ func (r *Records) keep(a Application, logins []vtoken.Login) error {
 		}
 		c.Logins = append(c.Logins, kept)
 	}
+	return r.seal(a.ID, c)
+}
+
+func (r *Records) seal(id ID, c contents) error {
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("keep the login of an application: %w", err)
 	}
-	sealed, err := r.sealer.SealOutside(a.ID, plain)
+	sealed, err := r.sealer.SealOutside(id, plain)
 	if err != nil {
 		return fmt.Errorf("keep the login of an application: %w", err)
 	}
-	return r.write(a.ID, sealed)
+	return r.write(id, sealed)
 }
 
 // Wipe wipes the keys of logins.
@@ -221,8 +230,85 @@ func Wipe(logins []vtoken.Login) {
 	}
 }
 
+// Record is what a record says without the ticket of its application.
+type Record struct {
+	ID      ID
+	Process peer.Process
+	// Time is when the logins last changed.
+	Time time.Time
+	// Logins have no keys of PIN-bound tokens, which only the ticket opens.
+	Logins []vtoken.Login
+}
+
+// All returns the records with logins of processes that run, in no order.
+func (r *Records) All() ([]Record, error) {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for records of logins: %w", err)
+	}
+	var list []Record
+	for _, e := range entries {
+		id, ok := parseName(e.Name())
+		if !ok {
+			continue
+		}
+		c, err := r.read(id)
+		if err != nil || len(c.Logins) == 0 || c.Boot != r.boot || !c.Process.Lives() {
+			continue
+		}
+		one := Record{ID: id, Process: c.Process, Time: c.Time}
+		for _, kept := range c.Logins {
+			one.Logins = append(one.Logins, kept.withoutKey())
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+func (kept login) withoutKey() vtoken.Login {
+	l := vtoken.Login{Token: kept.Token, Role: kept.Role}
+	copy(l.Verifier[:], kept.Verifier)
+	return l
+}
+
+// End ends the logins of an application with a token, in its record, and all of its sessions
+// with the token in the slot up to the handle. With handle 0 the sessions stay. When it
+// returns, the record does not give the login back. If it fails, there is no record any more.
+func (r *Records) End(id ID, token record.TokenID, slot, handle uint64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, err := r.read(id)
+	if err == nil {
+		c.Logins = slices.DeleteFunc(c.Logins, func(l login) bool { return l.Token == token })
+		if handle != 0 {
+			c.Ended = maps.Clone(c.Ended)
+			if c.Ended == nil {
+				c.Ended = make(map[uint64]uint64)
+			}
+			c.Ended[slot] = handle
+		}
+		if len(c.Logins) == 0 && len(c.Ended) == 0 {
+			return r.forget(id)
+		}
+		err = r.seal(id, c)
+	}
+	if errors.Is(err, ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return errors.Join(err, r.forget(id))
+	}
+	return nil
+}
+
 // Forget removes the record of an application, if there is one.
 func (r *Records) Forget(id ID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.forget(id)
+}
+
+func (r *Records) forget(id ID) error {
 	if err := os.Remove(r.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget the login of an application: %w", err)
 	}
@@ -261,8 +347,7 @@ func (r *Records) Find(a Application, ticket secret.Bytes) (Found, error) {
 	}
 	var logins []vtoken.Login
 	for _, kept := range c.Logins {
-		l := vtoken.Login{Token: kept.Token, Role: kept.Role}
-		copy(l.Verifier[:], kept.Verifier)
+		l := kept.withoutKey()
 		if kept.Bound != nil {
 			if l.Bound, err = box.Open(ticket, a.ID[:], kept.Bound); err != nil {
 				Wipe(logins)
@@ -350,12 +435,21 @@ func (r *Records) sweep() error {
 	return nil
 }
 
-func (r *Records) wanted(name string) bool {
+// parseName returns the id in the name of a record's file.
+func parseName(name string) (id ID, ok bool) {
 	text, ok := strings.CutSuffix(name, suffix)
 	raw, err := hex.DecodeString(text)
-	if !ok || err != nil || len(raw) != len(ID{}) {
+	if !ok || err != nil || len(raw) != len(id) {
+		return id, false
+	}
+	return ID(raw), true
+}
+
+func (r *Records) wanted(name string) bool {
+	id, ok := parseName(name)
+	if !ok {
 		return false
 	}
-	c, err := r.read(ID(raw))
+	c, err := r.read(id)
 	return err == nil && c.Boot == r.boot && c.Process.Lives()
 }

@@ -15,6 +15,9 @@ type Application struct {
 	Executable  string    `json:"executable,omitempty"`
 	BeganAt     time.Time `json:"beganAt"`
 	Connections int       `json:"connections"`
+	// Away says that it has made no call since a crash of the daemon. It gets its logins
+	// back with the first one. BeganAt is then when its logins last changed.
+	Away bool `json:"away,omitempty"`
 	// Calls counts the calls since it began, and LastCallAt is when the last one began.
 	Calls      uint64     `json:"calls"`
 	LastCallAt *time.Time `json:"lastCallAt,omitempty"`

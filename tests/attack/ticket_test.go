@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,6 +150,16 @@ func administer(args ...string) func(*testing.T, *harness.Daemon, *holder) {
 	}
 }
 
+// administerAll runs one command after another.
+func administerAll(all ...[]string) func(*testing.T, *harness.Daemon, *holder) {
+	return func(t *testing.T, d *harness.Daemon, h *holder) {
+		t.Helper()
+		for _, args := range all {
+			administer(args...)(t, d, h)
+		}
+	}
+}
+
 // endings are what ends a login. What the holder does itself is not among them.
 var endings = []ending{
 	{name: "another process of the user sets the PIN", live: "user", do: func(t *testing.T, d *harness.Daemon, h *holder) {
@@ -190,6 +201,22 @@ var endings = []ending{
 		name: "the OS user is mapped no more", live: noSession, gone: true,
 		do: administer("user", "map", "LOGIN", "--os-user", "#62999"),
 	},
+	{name: "the token is disabled, and enabled again", live: noSession, do: administerAll(
+		[]string{"token", "disable", "TOKEN"}, []string{"token", "enable", "TOKEN"})},
+	{name: "the token is unassigned, and assigned again", live: noSession, do: administerAll(
+		[]string{"token", "unassign", "TOKEN"}, []string{"token", "assign", "TOKEN", "--user", "LOGIN"})},
+	{name: "the user is disabled, and enabled again", live: noSession, do: administerAll(
+		[]string{"user", "disable", "LOGIN"}, []string{"user", "enable", "LOGIN"})},
+	{name: "an administrator ends it", live: noSession, gone: true, do: func(t *testing.T, d *harness.Daemon, h *holder) {
+		pid := strconv.Itoa(h.cmd.Process.Pid)
+		list, err := d.Vtoken("session", "list", "--pid", pid, "-o", "json")
+		require.NoError(t, err)
+		require.Contains(t, list, h.token)
+		administer("session", "end", "--pid", pid, "--yes")(t, d, h)
+		list, err = d.Vtoken("session", "list", "--pid", pid, "--token", h.token, "-o", "json")
+		require.NoError(t, err)
+		require.Equal(t, "[]", strings.TrimSpace(list))
+	}},
 }
 
 // TestTicketDies: after each of the endings the ticket gives no login, both where the
@@ -218,7 +245,7 @@ func TestTicketDies(t *testing.T) {
 		_, state := live[i].returns(t)
 		require.Equal(t, want, state, "%s, while it lived", e.name)
 		joined, state := away[i].returns(t)
-		require.Equal(t, "resumed "+want, joined+" "+state, "%s, while it was away", e.name)
+		require.Equal(t, "new "+want, joined+" "+state, "%s, while it was away: no record is left", e.name)
 		for _, h := range []*holder{live[i], away[i]} {
 			require.NotEqual(t, "ok", h.ask(t, "logout", h.session), e.name)
 		}

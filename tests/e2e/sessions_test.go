@@ -73,8 +73,14 @@ func TestEndedSessionsStayEnded(t *testing.T) {
 		_, rv := state(c, ended)
 		require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, rv, "after a crash")
 	}
+	away := list()
+	require.Len(t, away, 1, "one that has made no call since the crash")
+	require.True(t, away[0].Away)
+	require.Equal(t, apps[1].Tokens[0].Role, away[0].Tokens[0].Role)
+	require.Regexp(t, ` away +0 +user +Card `, vtoken(t, d, "session", "list", "--pid", strconv.Itoa(os.Getpid())))
 	now, rv := state(second, kept)
 	require.Equal(t, ck.CKR_OK, rv)
+	require.False(t, list()[0].Away)
 	require.Equal(t, ck.CKS_RW_USER_FUNCTIONS, now, "the other application kept its login")
 
 	h = open(c)

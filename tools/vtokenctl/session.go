@@ -34,8 +34,8 @@ func sessionListCommand(a *app) *cobra.Command {
 		Short: "List the applications that use tokens",
 		Long: `List the applications that use tokens, the oldest first, with a line for each token.
 The login is "user" or "SO" where the PIN was given, and "-" in public sessions. After a
-crash of the daemon, an application is listed from its first call on, which gives it its
-logins back.`,
+crash of the daemon, an application that had logins is "away" until its first call, which
+gives it its logins back.`,
 		Example: `  vtoken session list
   vtoken session list --user alice
   vtoken session list --token 123e4567-e89b-42d3-a456-426614174000 -o json`,
@@ -74,6 +74,9 @@ func addSessionFlags(cmd *cobra.Command, f *client.SessionFilter) {
 // sessionRows has a row for each token that an application uses, and one row without any.
 func sessionRows(one api.Application, now time.Time) (rows [][]string) {
 	last, conns := "", strconv.Itoa(one.Connections)
+	if one.Away {
+		conns = "away"
+	}
 	if one.LastCallAt != nil {
 		last = ago(now.Sub(*one.LastCallAt))
 	}
@@ -113,7 +116,7 @@ func sessionEndCommand(a *app) *cobra.Command {
 		Long: `End the sessions and logins of the application with this id, or of all that the flags
 select; --token ends only the sessions with that token. Calls on these sessions answer
 CKR_SESSION_HANDLE_INVALID. Neither a crash nor a restart of the daemon brings the
-sessions and logins back.
+sessions and logins back, and logins of an application that is away end, too.
 
 An application may open new sessions, and log in if it has the PIN. To keep it out,
 disable the token or its user, or reset the PIN.`,

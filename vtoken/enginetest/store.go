@@ -67,7 +67,7 @@ func (s *Store) UnmapUser(uid uint32) {
 	delete(s.users, uid)
 	s.mu.Unlock()
 	for _, u := range users {
-		s.tell([]record.Change{{UserID: u.ID}})
+		s.tell([]record.Change{{UserID: u.ID, UserLost: true}})
 	}
 }
 

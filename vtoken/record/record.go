@@ -140,6 +140,10 @@ type Change struct {
 	// or who is gone, or "". TokenID is empty then. Watchers ask again who sees
 	// what.
 	UserID UserID
+	// UserLost says that processes act for the user no more, or some of them: it was
+	// disabled, is mapped to fewer OS users, or is gone. What they have through the user
+	// ends, even if the next commit gives it back.
+	UserLost bool
 }
 
 // Errors of the store that callers tell apart. They may be wrapped.

@@ -57,7 +57,7 @@ func (h *Handler) whoseSessions(r *request) (tenant record.TenantID, token recor
 func applicationJSON(a provisioning.Application) api.Application {
 	return api.Application{
 		ID: a.ID, User: a.OSUser, UID: a.UID, PID: a.PID, Executable: a.Executable, BeganAt: a.BeganAt.UTC(),
-		Connections: a.Connections, Calls: a.Calls, LastCallAt: timeOrNil(a.UsedAt.UTC()),
+		Connections: a.Connections, Away: a.Away, Calls: a.Calls, LastCallAt: timeOrNil(a.UsedAt.UTC()),
 		Tokens: convert(a.Tokens, tokenUseJSON),
 	}
 }

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"vtoken/daemon/resume"
+	"vtoken/vtoken"
+	"vtoken/vtoken/record"
+)
+
+// After a crash, logins wait for their applications: in the records, until the application
+// comes, and in memory, until it has a session with the token again. What would end a live login
+// ends these as well, at the moment when it happens: a token that is disabled and enabled again
+// has ended its logins.
+
+// waitingLogins are the logins of one application that wait for it.
+type waitingLogins struct {
+	resume.Record
+	// number is what administrators see; 0 until one asks. It is of no use once the
+	// application has come.
+	number uint64
+	// users are those that the process acts for.
+	users []record.UserID
+	// came is what keeps the logins in memory; nil until the application has come.
+	came *waiting
+}
+
+func (w *waitingLogins) peer() record.Peer {
+	return record.Peer{UID: w.Process.UID, GID: w.Process.GID, PID: w.Process.PID}
+}
+
+// away are the applications with logins that wait.
+type away struct {
+	engine  *vtoken.Engine
+	store   viewer
+	records *resume.Records
+	failed  func(record.Peer, error) // of a record that could not be changed, and is removed
+
+	mu   sync.Mutex
+	apps map[resume.ID]*waitingLogins
+}
+
+// viewer reads the store.
+type viewer interface {
+	View(fn func(tx vtoken.ReadTx) error) error
+}
+
+// newAway reads the records. Nil is none.
+func newAway(engine *vtoken.Engine, store viewer, records *resume.Records, failed func(record.Peer, error)) (*away, error) {
+	a := &away{engine: engine, store: store, records: records, failed: failed, apps: map[resume.ID]*waitingLogins{}}
+	if records == nil {
+		return a, nil
+	}
+	list, err := records.All()
+	for _, one := range list {
+		app := &waitingLogins{Record: one}
+		if err := a.findUsers(app); err != nil {
+			return a, err
+		}
+		a.apps[one.ID] = app
+	}
+	return a, err
+}
+
+// findUsers finds the users that a process acts for.
+func (a *away) findUsers(app *waitingLogins) error {
+	return a.store.View(func(tx vtoken.ReadTx) error {
+		users, err := tx.UsersOf(app.peer())
+		for _, u := range users {
+			app.users = append(app.users, u.ID)
+		}
+		return err
+	})
+}
+
+// find looks for the logins of an application that has come, which are those of w from then on.
+func (a *away) find(id resume.ID, w *waiting, find func() (resume.Found, error)) (resume.Found, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found, err := find()
+	if err != nil {
+		return found, err
+	}
+	w.logins = found.Logins
+	if app := a.apps[id]; app != nil && len(found.Logins) > 0 {
+		app.came = w
+	} else {
+		delete(a.apps, id)
+	}
+	return found, nil
+}
+
+// forget is for an application whose logins do not wait any more.
+func (a *away) forget(id resume.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.apps, id)
+}
+
+// apply ends the logins that a commit has ended. The store calls it inside of Update.
+func (a *away) apply(changes []record.Change) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.apps) == 0 {
+		return
+	}
+	now := time.Now()
+	for _, change := range changes {
+		for _, app := range a.apps {
+			for _, l := range app.Logins {
+				if app.isEnded(l, change, now) {
+					a.end(app, l.Token, 0, 0)
+				}
+			}
+		}
+	}
+}
+
+// isEnded reports whether a change ends a login.
+func (w *waitingLogins) isEnded(l vtoken.Login, change record.Change, now time.Time) bool {
+	switch {
+	case change.UserID != "":
+		return change.UserLost && slices.Contains(w.users, change.UserID)
+	case change.TokenID != l.Token:
+		return false
+	case change.Deleted:
+		return true
+	}
+	return change.Token != nil && !l.Outlives(change.Token, w.users, now)
+}
+
+// end ends the logins of an application with a token. a.mu is locked.
+func (a *away) end(app *waitingLogins, token record.TokenID, slot, handle uint64) {
+	app.Logins = slices.DeleteFunc(slices.Clone(app.Logins), func(l vtoken.Login) bool { return l.Token == token })
+	if app.came != nil {
+		app.came.drop(token)
+	}
+	if err := a.records.End(app.ID, token, slot, handle); err != nil {
+		a.failed(app.peer(), err)
+	}
+	if len(app.Logins) == 0 {
+		delete(a.apps, app.ID)
+	}
+}
+
+// list returns the applications that have not come, with a number each.
+func (a *away) list(number func() uint64) (list []waitingLogins) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, app := range a.apps {
+		switch {
+		case app.came != nil:
+		case !app.Process.Lives():
+			delete(a.apps, id)
+			if err := a.records.Forget(id); err != nil {
+				a.failed(app.peer(), err)
+			}
+		default:
+			if app.number == 0 {
+				app.number = number()
+			}
+			list = append(list, *app)
+		}
+	}
+	return list
+}
+
+// endUse ends the logins of an application that has not come, and its sessions, with the chosen
+// tokens, because an administrator of that name wants it. It returns the first error of the
+// listener, which can refuse the end of each. found is false where there is no such application.
+func (a *away) endUse(number uint64, by string, chosen []*record.Token) (found bool, err error) {
+	app, logins := a.byNumber(number)
+	if app == nil {
+		return false, nil
+	}
+	client := a.engine.Connect(app.peer())
+	defer client.Close()
+	for _, t := range chosen {
+		for _, l := range logins {
+			if l.Token != t.ID {
+				continue
+			}
+			err = errors.Join(err, client.EndAway(by, t, l.Role, func() error {
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				a.end(app, t.ID, uint64(t.Slot), uint64(client.LastHandle()))
+				return nil
+			}))
+		}
+	}
+	return true, err
+}
+
+// byNumber returns an application that has not come, and its logins; nil where there is none.
+func (a *away) byNumber(number uint64) (*waitingLogins, []vtoken.Login) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, app := range a.apps {
+		if app.number == number && app.came == nil {
+			return app, app.Logins
+		}
+	}
+	return nil, nil
+}
+
+// tokensOf are the tokens with which an application has logins.
+func (w waitingLogins) tokensOf(store viewer) (list []vtoken.TokenUse) {
+	_ = store.View(func(tx vtoken.ReadTx) error {
+		for _, l := range w.Logins {
+			if t, err := tx.Token(l.Token); err == nil { // else its logins end in a moment
+				list = append(list, vtoken.TokenUse{Token: t, LoggedIn: true, Role: l.Role})
+			}
+		}
+		return nil
+	})
+	return list
+}
