@@ -2,6 +2,7 @@ package attack
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -58,8 +59,9 @@ func TestForeignStoreByTPM(t *testing.T) {
 	require.ErrorContains(t, d.Start(), "exit status 4")
 	require.Contains(t, d.Log(), "ALARM: the data folder holds another store")
 	require.Regexp(t, regexp.MustCompile("tpm2_nvundefine 0x1[0-9a-f]{6}"), d.Log(), "what to do where the store is meant")
-	_, err := d.Vtoken("check", "--data-dir", d.DataDir, "--kek", tpm.URI())
-	require.ErrorContains(t, err, "the data folder holds another store")
+	out, err := exec.Command(d.Bin("vtokend"), "check", "--data-dir", d.DataDir, "--kek", tpm.URI()).CombinedOutput()
+	require.ErrorContains(t, err, "exit status 4")
+	require.Contains(t, string(out), "the data folder holds another store")
 
 	putStore(t, d, kept)
 	require.NoError(t, d.Start(), "the right one is taken again")
