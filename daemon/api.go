@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -122,13 +123,14 @@ func (d *daemon) newHTTP(core *provisioning.Service) error {
 		Memory: d.limited.memory, Owner: func(p record.Peer) string { return d.limited.owners.Of(p.UID) },
 		Limits: d.rates, URL: d.publicURL, Issuer: d.issuer(),
 	}
+	cfg := d.cfg // a reload changes d.cfg, but not the data folder and the KEKs
 	d.apis = &apis{core: core, kit: kit, info: native.Info{
 		Version: version.String(), StartedAt: d.startedAt,
 		Restart: d.askForRestart, RestartProblem: d.restartProblem,
 		P11Socket: d.sockets.p11Path(), AdminSocket: d.sockets.adminPath(), DataDir: d.cfg.DataDir, Store: d.store.ID(),
 		API: d.publicURL, AllDialects: all.Descriptions(),
 		Keeper: keeper{d.store}, Rollback: d.rollback, Recovery: d.recovery, Audit: d.audit.Reader(),
-		KEKs:    keks{d.store},
+		KEKs:    keks{d.store, func(ctx context.Context, uri string) { keepAdded(ctx, cfg, d.store, uri, d.log.Logger) }},
 		Metrics: d.metrics.Write,
 		Clients: func() api.Clients {
 			u := d.engine.Usage()

@@ -96,7 +96,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if before != nil {
 		cfg.Init = false // was for the start of the daemon before
 	}
-	known, err := newIdentity(cfg)
+	known, err := newIdentity(ctx, cfg, before != nil, log.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err != nil {
 		return nil, err
 	}
-	known.keep(store.ID(), log.Logger)
+	known.keep(ctx, store, log.Logger)
 	process.LockMemory(log.Logger)
 	if !process.OverwritesFreed() {
 		log.Warn("freed memory of Go's heap is not overwritten, so keys and PINs stay in memory for a while; set GODEBUG=clobberfree=1,asyncpreemptoff=1 in the daemon's environment")

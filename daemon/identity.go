@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -20,8 +21,8 @@ import (
 )
 
 // Who can write to the data folder can put another store there, of keys of their own,
-// or none. What tells is outside of it: the file with the pin, and an audit log that is
-// elsewhere.
+// or none. What tells is outside of it: the file with the pin, the TPM, and an audit log that
+// is elsewhere. Each of them refuses by itself.
 
 // pinFormat begins the file of the pin; the store's id and a newline follow.
 const pinFormat = "vtoken-store-1 "
@@ -33,30 +34,38 @@ const maxPin = 256
 
 // identity is what the daemon knows about its store before it opens it.
 type identity struct {
-	file   string // of the pin; empty is none
-	pin    string // the store's id; empty where there was none yet
-	audit  string // folder of the audit log
-	before string // what tells that there was a store; empty is nothing
+	file   string    // of the pin; empty is none
+	pinned []kek.Pin // what the file and the TPMs have
+	audit  string    // folder of the audit log
+	before string    // what tells that there was a store; empty is nothing
 	init   bool
+	tpms   tpmPins
 }
 
-// newIdentity reads the pin and looks at the audit log.
-func newIdentity(cfg config.Config) (known identity, err error) {
+// newIdentity reads the pins and looks at the audit log. A daemon that takes the place of
+// another one has its root key, which opens no other store, so that it does not wait for a TPM.
+func newIdentity(ctx context.Context, cfg config.Config, takesOver bool, log *slog.Logger) (known identity, err error) {
 	known = identity{file: cfg.PinFile(), init: cfg.Init}
 	o, err := observe.AuditOptions(cfg)
 	if err != nil {
 		return known, err
 	}
 	known.audit = o.Dir
-	if known.pin, err = readPin(known.file); err != nil {
+	if known.tpms, err = newTPMPins(cfg.DataDir, cfg.KEKs); err != nil {
 		return known, err
+	}
+	if known.pinned, err = pinsOfFile(known.file); err != nil {
+		return known, err
+	}
+	if !takesOver {
+		known.pinned = append(known.pinned, known.tpms.read(ctx, log)...)
 	}
 	owner, err := audit.OwnerOf(known.audit, nil)
 	switch {
 	case err != nil:
 		return known, err
-	case known.pin != "":
-		known.before = "its id is in " + known.file
+	case len(known.pinned) > 0:
+		known.before = "its id is in " + known.pinned[0].Where
 	case owner != audit.Nobody:
 		known.before = "its audit log is in " + known.audit
 	}
@@ -65,12 +74,11 @@ func newIdentity(cfg config.Config) (known identity, err error) {
 
 // expect makes the keystore open this store and no other.
 func (known identity) expect(o keystore.Options) keystore.Options {
-	o.Pinned, o.Before, o.Init = known.pin, known.before, known.init
+	o.Before, o.Init = known.before, known.init
 	if known.init {
-		o.Pinned = "" // the new store has another id
-		return o
+		return o // the new store has another id
 	}
-	o.Recognize = known.signed
+	o.Pinned, o.Recognize = known.pinned, known.signed
 	return o
 }
 
@@ -85,8 +93,16 @@ func (known identity) signed(key ed25519.PublicKey) error {
 }
 
 // keep pins the store that was opened.
-func (known identity) keep(id string, log *slog.Logger) {
-	if known.file == "" || known.pin == id {
+func (known identity) keep(ctx context.Context, store *keystore.Store, log *slog.Logger) {
+	known.keepInFile(store.ID(), log)
+	known.tpms.keep(ctx, store, known.init, log)
+}
+
+func (known identity) keepInFile(id string, log *slog.Logger) {
+	if known.file == "" {
+		return
+	}
+	if pin, err := readPin(known.file); err == nil && pin == id {
 		return
 	}
 	if err := writePin(known.file, id); err != nil {
@@ -94,6 +110,15 @@ func (known identity) keep(id string, log *slog.Logger) {
 		return
 	}
 	log.Info("pinned the id of the store; another one in its place is refused", "file", known.file, "id", id)
+}
+
+// pinsOfFile returns the pin in a file, or none where there is no file.
+func pinsOfFile(path string) ([]kek.Pin, error) {
+	id, err := readPin(path)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	return []kek.Pin{{ID: id, Where: "the file " + path, Undo: "remove that file"}}, nil
 }
 
 // readPin reads the file of the pin. It is empty where there is none.

@@ -14,7 +14,10 @@ import (
 )
 
 // keks manages the KEKs of the keystore for the native API.
-type keks struct{ store *keystore.Store }
+type keks struct {
+	store *keystore.Store
+	added func(ctx context.Context, uri string) // after a KEK was added
+}
 
 func (k keks) List(ctx context.Context) ([]api.KEK, error) {
 	list, err := k.store.KEKs(ctx)
@@ -42,6 +45,9 @@ func kekJSON(k keystore.KEK) api.KEK {
 
 func (k keks) Add(ctx context.Context, in api.NewKEK) (api.KEK, error) {
 	added, err := k.store.AddKEK(ctx, in.URI, in.Generate)
+	if err == nil {
+		k.added(ctx, in.URI)
+	}
 	return kekJSON(added), kekError(err)
 }
 

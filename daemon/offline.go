@@ -150,13 +150,13 @@ func runOffline(ctx context.Context, c offline, name string, args []string, stdo
 		if err != nil {
 			return found{}, err
 		}
-		pin, err := readPin(cfg.PinFile())
+		pins, err := pinsOf(ctx, cfg, slog.New(slog.NewTextHandler(stderr, nil)))
 		if err != nil {
 			return found{}, err
 		}
 		return c.run(ctx, keystore.Options{
 			Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: slog.New(slog.DiscardHandler),
-			AcceptRollback: accept, Pinned: pin,
+			AcceptRollback: accept, Pinned: pins,
 		}, log, args)
 	})
 }

@@ -25,8 +25,15 @@ func (s *Store) ID() string { return hex.EncodeToString(s.sys.id[:]) }
 
 // pinned compares the store with the one that is expected.
 func (s *Store) pinned(o Options) error {
-	if o.Pinned != "" && !strings.EqualFold(o.Pinned, s.ID()) {
-		return alarm(o, fmt.Errorf("%w: its id is %s, and %s is pinned; put the right data folder back", ErrForeign, s.ID(), o.Pinned))
+	var others, undo []string
+	for _, pin := range o.Pinned {
+		if !strings.EqualFold(pin.ID, s.ID()) {
+			others, undo = append(others, pin.ID+" is pinned in "+pin.Where), append(undo, pin.Undo)
+		}
+	}
+	if len(others) > 0 {
+		return alarm(o, fmt.Errorf("%w: its id is %s, and %s; put the right data folder back, or, where this store is meant, %s",
+			ErrForeign, s.ID(), strings.Join(others, ", and "), strings.Join(undo, ", and ")))
 	}
 	if o.Recognize == nil {
 		return nil

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"vtoken/keystore/backup"
+	"vtoken/keystore/kek"
 	"vtoken/keystore/kek/all"
 	"vtoken/keystore/kek/kektest/swtpm"
 	"vtoken/keystore/kv"
@@ -464,7 +465,7 @@ func TestForeignStoreUnderHSM(t *testing.T) {
 	mine, theirs := options(tempDir(t)), options(tempDir(t))
 	mine.KEKs, theirs.KEKs = []string{uri}, []string{uri}
 	s := openWith(t, mine)
-	mine.Pinned = s.ID()
+	mine.Pinned = []kek.Pin{{ID: s.ID()}}
 	closeStore(t, s)
 	closeStore(t, openWith(t, mine))
 	closeStore(t, openWith(t, theirs))

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"vtoken/keystore/kek"
 )
 
 func TestCandidates(t *testing.T) {
@@ -63,13 +65,16 @@ func TestStoreID(t *testing.T) {
 	closeStore(t, other)
 
 	o := options(dir)
-	o.Pinned = id
+	mine := kek.Pin{ID: id, Where: "a file", Undo: "remove that file"}
+	another := kek.Pin{ID: other.ID(), Where: "a TPM", Undo: "remove that index"}
+	o.Pinned = []kek.Pin{mine, mine}
 	closeStore(t, openWith(t, o))
-	o.Pinned = other.ID()
+	o.Pinned = []kek.Pin{mine, another}
 	_, err := Open(t.Context(), o)
 	require.ErrorIs(t, err, ErrForeign)
+	require.ErrorContains(t, err, "its id is "+id+", and "+other.ID()+" is pinned in a TPM; put the right data folder back, or, where this store is meant, remove that index")
 	restored := elsewhere(t, dir)
-	restored.Pinned = other.ID()
+	restored.Pinned = []kek.Pin{another}
 	_, err = Restore(t.Context(), restored, bytes.NewReader(file))
 	require.ErrorIs(t, err, ErrForeign)
 }

@@ -46,9 +46,9 @@ type Options struct {
 	Committed func(updates int, took time.Duration, err error)
 	// Existing refuses a folder without a store, instead of making a new one.
 	Existing bool
-	// Pinned is the id that the store must have ([Store.ID]); empty is any. The caller keeps
-	// it where those who can write to the data folder cannot write.
-	Pinned string
+	// Pinned says which id the store must have ([Store.ID]), for each place where the caller
+	// keeps it; none is any. Those who can write to the data folder cannot write there.
+	Pinned []kek.Pin
 	// Recognize gets the public key of the store's audit log before anything of the store
 	// is used or changed. Its error refuses the store. It may be nil.
 	Recognize func(ed25519.PublicKey) error

@@ -18,3 +18,7 @@ func Providers() map[string]kek.OpenFunc {
 		tpm.Scheme:        tpm.Open,
 	}
 }
+
+// Pinners are the hardware that can keep the id of a store: that of the KEKs in the
+// configuration, and that of the machine. dir is the data folder.
+func Pinners(keks []string, dir string) []kek.Pinner { return tpm.Pinners(keks, dir, tpm.Devices) }

@@ -132,11 +132,8 @@ func (p *primary) defineCounter() (secret.Bytes, error) {
 		switch {
 		case errors.Is(err, tpm2.TPMRCNVDefined):
 			continue
-		case errors.Is(err, tpm2.TPMRCNVSpace):
-			return nil, fmt.Errorf("%s: %w: it has no room for another; look for what is not needed with tpm2_getcap handles-nv-index, and remove it with tpm2_nvundefine (%w)",
-				doing, kek.ErrUnavailable, err)
 		case err != nil:
-			return nil, unavailable(doing, err)
+			return nil, owned(doing, err)
 		}
 		return name, nil
 	}
@@ -184,7 +181,7 @@ func (p *provider) RemoveCounter(ctx context.Context, name secret.Bytes) error {
 			return err
 		}
 		_, err = tpm2.NVUndefineSpace{
-			AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)}, NVIndex: named,
+			AuthHandle: owner(), NVIndex: named,
 		}.Execute(conn)
 		return c.failed("remove a counter from the TPM", err)
 	})

@@ -29,6 +29,19 @@
 // each store, and survives everything but clearing the TPM. Its memory bears some hundred
 // thousand increments, so the store uses it sparingly.
 //
+// # Pins
+//
+// The id of a store (see [kek.Pinner]) stays in the TPM, too, so that another store in the data
+// folder is detected: an NV index for each data folder, written once and locked. The handle follows
+// from the path of the folder, since nothing that is in the folder can be trusted before the
+// store is opened. A pin needs no auth value and no KEK: [Pinners] finds the TPMs by the
+// configuration and by their devices. pin.go has the format.
+//
+// The index is one of type ordinary and not bound to a secret of the store, because it must be
+// read when there is no store, and by a daemon that opens a foreign one. So an answer is
+// believed that comes from another TPM in the place of this one; who can cause that can also
+// keep the TPM from answering.
+//
 // # Lockout
 //
 // A KEK without auth-file is exempt from the TPM's dictionary-attack counter:

@@ -40,6 +40,20 @@ func unavailable(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, kek.ErrUnavailable, err)
 }
 
+// owned is the error of a command that takes the rights of the TPM's owner, or nil.
+func owned(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, tpm2.TPMRCAuthFail), errors.Is(err, tpm2.TPMRCBadAuth):
+		return fmt.Errorf("%s: %w: the owner hierarchy of the TPM has a password; remove it with tpm2_changeauth (%w)", doing, kek.ErrUnavailable, err)
+	case errors.Is(err, tpm2.TPMRCNVSpace):
+		return fmt.Errorf("%s: %w: it has no room for another; look for what is not needed with tpm2_getcap handles-nv-index, and remove it with tpm2_nvundefine (%w)",
+			doing, kek.ErrUnavailable, err)
+	}
+	return unavailable(doing, err)
+}
+
 // refused is the error of a command that was given a wrapped key: the key's
 // fault, unless the TPM cannot be used at all.
 func refused(doing string, err error) error {

@@ -28,11 +28,8 @@ type primary struct {
 func withPrimary(c *conn, fn func(*primary) error) (err error) {
 	const doing = "make the TPM's storage primary"
 	rsp, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(tpm2.ECCSRKTemplate)}.Execute(c)
-	if errors.Is(err, tpm2.TPMRCAuthFail) || errors.Is(err, tpm2.TPMRCBadAuth) {
-		return fmt.Errorf("%s: %w: the owner hierarchy of the TPM has a password; remove it with tpm2_changeauth (%w)", doing, kek.ErrUnavailable, err)
-	}
 	if err != nil {
-		return unavailable(doing, err)
+		return owned(doing, err)
 	}
 	defer func() { err = errors.Join(err, flush(c, rsp.ObjectHandle)) }()
 	p := &primary{c: c, handle: rsp.ObjectHandle}

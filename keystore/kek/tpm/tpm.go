@@ -42,10 +42,7 @@ func Open(ctx context.Context, uri kek.URI, env kek.Env) (kek.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.network != "tcp" {
-		t.address = env.Path(t.address)
-	}
-	p := &provider{target: t, uri: uri, file: env.Path(t.auth), failed: env.Refused, before: env.Before}
+	p := &provider{target: t.within(env.Dir), uri: uri, file: env.Path(t.auth), failed: env.Refused, before: env.Before}
 	if t.auth != "" {
 		if p.auth, err = readAuth(p.file); err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package tpm
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,26 @@ type target struct {
 	address string
 	pcrs    []uint8 // ascending
 	auth    string  // path of the file, or empty
+}
+
+// within is the target where relative paths start in a folder.
+func (t target) within(dir string) target {
+	if t.network != "tcp" {
+		t.address = kek.Env{Dir: dir}.Path(t.address)
+	}
+	return t
+}
+
+// machineTPM is a device of the kernel's TPM driver, with or without its resource manager.
+var machineTPM = regexp.MustCompile(`^/dev/tpm(?:rm)?([0-9]+)$`)
+
+// same reports whether both are the same TPM, as far as their addresses tell.
+func (t target) same(other target) bool {
+	if t.network != other.network {
+		return false
+	}
+	a, b := machineTPM.FindStringSubmatch(t.address), machineTPM.FindStringSubmatch(other.address)
+	return t.address == other.address || a != nil && b != nil && a[1] == b[1]
 }
 
 // parse reads a URI. It fails with [kek.ErrURI].
