@@ -16,6 +16,10 @@ type program struct {
 	// parts says that it hands the data of one operation over in several calls. What was
 	// under way when the daemon ended unplanned may then fail.
 	parts bool
+	// anew says that each piece of work begins with a login, with a PIN that the program has,
+	// and maybe in a new process. Where the daemon ended unplanned, a login that was under way
+	// may fail, and so may what a new process begins while there is no daemon.
+	anew bool
 	// stock says that it does not use our library, and notices all but a planned restart.
 	stock bool
 	start func(*stage) []operation
@@ -38,6 +42,7 @@ var programs = []program{
 	{name: "gnutls-serv", start: gnutlsServ},
 	{name: "nss-selfserv", start: selfserv},
 	{name: "java", parts: true, start: java},
+	{name: "knot", anew: true, start: knot},
 	{name: "crypto11", start: crypto11},
 	{name: "pykcs11", start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
 	{name: "pkcs11js", start: pkcs11js},
@@ -186,6 +191,24 @@ func java(s *stage) []operation {
 	s.serve(`exec java "$TESTDATA/Hello.java"`)
 	return append(s.handshakes("ca.pem", rsaKind...), s.commands(
 		"curl --silent --show-error --fail --cacert ca.pem https://localhost:$PORT/sign"))
+}
+
+// knot is a server of names, which signs a zone at each change.
+func knot(s *stage) []operation {
+	s.ends("knot.pid")
+	s.page("knot", "")
+	return []operation{
+		s.commands(`text=$(date +%s%N)
+printf 'server 127.0.0.1 %s\nzone example.\nupdate delete a.example. TXT\nupdate add a.example. 60 TXT %s\nsend\n' "$PORT" "$text" |
+	knsupdate -t 100 -r 0
+answer=$(kdig @127.0.0.1 -p "$PORT" +dnssec +time=100 a.example TXT)
+grep "TXT.*$text" <<<"$answer"
+grep "RRSIG.*TXT 13 2" <<<"$answer"`),
+		s.commands(`rm -rf flushed && mkdir flushed
+knotc -t 100 -c knot.conf -b zone-sign example
+knotc -t 100 -c knot.conf -b zone-flush example +outdir "$PWD/flushed"
+kzonecheck -d on -o example flushed/example.zone`),
+	}
 }
 
 // crypto11 is what programs in Go use.
