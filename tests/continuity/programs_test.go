@@ -44,6 +44,7 @@ var programs = []program{
 	{name: "java", parts: true, start: java},
 	{name: "knot", anew: true, start: knot},
 	{name: "crypto11", start: crypto11},
+	{name: "pkcs11key", start: pkcs11key},
 	{name: "pykcs11", start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
 	{name: "pkcs11js", start: pkcs11js},
 	{name: "p11-kit-client", stock: true, start: p11kitClient},
@@ -209,6 +210,14 @@ knotc -t 100 -c knot.conf -b zone-sign example
 knotc -t 100 -c knot.conf -b zone-flush example +outdir "$PWD/flushed"
 kzonecheck -d on -o example flushed/example.zone`),
 	}
+}
+
+// pkcs11key is what Let's Encrypt's programs use.
+func pkcs11key(s *stage) []operation {
+	s.run(ecKey + `
+pkcs11-tool --module "$MODULE" --token-label Card --read-object --type pubkey --id 02 --output-file ec.der
+cp -r "$TESTDATA/pkcs11key/." . && go build -o client .`)
+	return []operation{s.client("./client"), s.client("./client")}
 }
 
 // crypto11 is what programs in Go use.
