@@ -43,6 +43,7 @@ var programs = []program{
 	{name: "nss-selfserv", start: selfserv},
 	{name: "java", parts: true, start: java},
 	{name: "knot", anew: true, start: knot},
+	{name: "postgresql", anew: true, start: postgresql},
 	{name: "crypto11", start: crypto11},
 	{name: "pkcs11key", start: pkcs11key},
 	{name: "pykcs11", start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
@@ -209,6 +210,22 @@ grep "RRSIG.*TXT 13 2" <<<"$answer"`),
 knotc -t 100 -c knot.conf -b zone-sign example
 knotc -t 100 -c knot.conf -b zone-flush example +outdir "$PWD/flushed"
 kzonecheck -d on -o example flushed/example.zone`),
+	}
+}
+
+// postgresql is a client of a database, short runs and one that connects again and again.
+func postgresql(s *stage) []operation {
+	s.ends("db/pid")
+	s.page("postgresql", "")
+	for name, value := range map[string]string{"OPENSSL_CONF": "openssl.cnf", "PGSERVICEFILE": "service.conf"} {
+		s.env[name] = s.dir + "/" + value
+	}
+	s.env["PGSERVICE"] = "card"
+	return []operation{
+		s.commands(`test "$(psql -XAtc 'SELECT current_user')" = alice`),
+		s.client(`psql -XAtq < <(while read -r line; do
+	printf '%s\n' '\set answer failed' '\connect' "SELECT 'ok' AS answer \gset" '\echo :answer'
+done)`),
 	}
 }
 
