@@ -3,6 +3,7 @@ package continuity
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,7 @@ var programs = []program{
 	{name: "stunnel", start: stunnel},
 	{name: "openssl", start: openssl},
 	{name: "openssl-provider", parts: true, start: opensslProvider},
+	{name: "openvpn", start: openvpn},
 	{name: "gnutls-serv", start: gnutlsServ},
 	{name: "nss-selfserv", start: selfserv},
 	{name: "java", parts: true, start: java},
@@ -227,6 +229,15 @@ func postgresql(s *stage) []operation {
 	printf '%s\n' '\set answer failed' '\connect' "SELECT 'ok' AS answer \gset" '\echo :answer'
 done)`),
 	}
+}
+
+// openvpn is a client that connects again and again.
+func openvpn(s *stage) []operation {
+	s.env["MANAGEMENT"] = strconv.Itoa(s.port())
+	s.ends("server.pid")
+	s.ends("client.pid")
+	s.page("openvpn", "")
+	return []operation{s.client(`/usr/bin/python3 "$TESTDATA/openvpn.py"`)}
 }
 
 // pkcs11key is what Let's Encrypt's programs use.
