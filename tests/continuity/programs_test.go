@@ -21,6 +21,9 @@ type program struct {
 	// and maybe in a new process. Where the daemon ended unplanned, a login that was under way
 	// may fail, and so may what a new process begins while there is no daemon.
 	anew bool
+	// limit says that it tells the codes of calls, and is tried with a freeze that is longer
+	// than a call may take.
+	limit bool
 	// stock says that it does not use our library, and notices all but a planned restart.
 	stock bool
 	start func(*stage) []operation
@@ -46,9 +49,9 @@ var programs = []program{
 	{name: "java", parts: true, start: java},
 	{name: "knot", anew: true, start: knot},
 	{name: "postgresql", anew: true, start: postgresql},
-	{name: "crypto11", start: crypto11},
+	{name: "crypto11", limit: true, start: crypto11},
 	{name: "pkcs11key", start: pkcs11key},
-	{name: "pykcs11", start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
+	{name: "pykcs11", limit: true, start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
 	{name: "pkcs11js", start: pkcs11js},
 	{name: "p11-kit-client", stock: true, start: p11kitClient},
 }
