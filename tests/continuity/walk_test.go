@@ -74,6 +74,7 @@ func TestWalk(t *testing.T) {
 			awaitAll(t, board, list, uint64(rng.IntN(4)))
 		}
 		if n == restarts/5 {
+			awaitAll(t, board, list, 10)
 			early = measure(t, s)
 		}
 	}
@@ -149,11 +150,13 @@ func measure(t *testing.T, s *stage) size {
 
 // requireNoGrowth compares with an earlier size. Connections come and go, at most 16 for
 // each process; what a garbage collector and a database keep for later is bounded by a factor.
+// To compare a PIN takes 19 MiB, and several are compared at once; a daemon that has just been
+// started may not have done so yet.
 func (n size) requireNoGrowth(t *testing.T, early size) {
 	t.Helper()
 	require.LessOrEqual(t, n.Records, walkers, "records of logins")
 	require.LessOrEqual(t, n.Descriptors, early.Descriptors+walkers*4, "descriptors")
-	require.LessOrEqual(t, n.MemoryMiB, 2*early.MemoryMiB+32, "memory")
+	require.LessOrEqual(t, n.MemoryMiB, 2*early.MemoryMiB+96, "memory")
 	require.LessOrEqual(t, n.StoreMiB, 2*early.StoreMiB+4, "store")
 }
 
