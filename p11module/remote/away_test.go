@@ -473,3 +473,41 @@ func BenchmarkOurs(b *testing.B) {
 		}
 	}
 }
+
+// An introduction that was not answered in time, as while the daemon hands over to its
+// successor, costs nothing: the daemon that later answers another is the same, as long as
+// there is a connection to it, and calls under way there go on.
+func TestIntroductionThatIsLate(t *testing.T) {
+	d := startJoined(t)
+	c := d.client(patience)
+	h, other := openSession(t, c), openSession(t, c)
+	var late atomic.Bool
+	late.Store(true)
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		switch {
+		case call == p11rpc.CallJoin && late.Load():
+			return true
+		case call == p11rpc.CallDestroyObject:
+			close(arrived)
+			go func() {
+				<-answer
+				f.reply(code, call, func(*p11rpc.Encoder) {})
+			}()
+			return true
+		}
+		return false
+	})
+	destroyed := make(chan error)
+	go func() { destroyed <- c.DestroyObject(h, 3) }()
+	<-arrived
+	require.Nil(t, c.grow(time.Now()), "the introduction is not answered")
+	late.Store(false)
+	n := c.grow(time.Now().Add(failedTime))
+	require.NotNil(t, n)
+	c.release(n, time.Now())
+	require.NoError(t, sign(t, c, other, 3))
+	close(answer)
+	require.NoError(t, <-destroyed)
+	require.NotContains(t, d.seen(), p11rpc.CallResume)
+}

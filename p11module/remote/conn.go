@@ -47,6 +47,13 @@ const (
 // lost reports whether the connection is of no more use.
 func (c *conn) lost() bool { return c.isDead.Load() }
 
+// up reports whether the daemon still has its end of the connection.
+func (c *conn) up() bool {
+	c.mu.Lock() // the socket stays meanwhile
+	defer c.mu.Unlock()
+	return c.dead == nil && c.sock.ours() && !hungUp(c.sock.fd)
+}
+
 // why is why the connection is lost.
 func (c *conn) why() error {
 	c.mu.Lock()

@@ -79,8 +79,8 @@ func (c *Client) open(until time.Time) (*conn, error) {
 
 // enter makes the connection one of the daemon's present life, which may be a new one.
 func (c *Client) enter(n *conn, how p11rpc.Joining, until time.Time) error {
-	if n.version == p11rpc.Joined && how == p11rpc.JoinedLive && !c.unsure {
-		n.life = c.life.Load()
+	if n.version == p11rpc.Joined && how == p11rpc.JoinedLive && (!c.unsure || c.sameDaemon()) {
+		n.life, c.unsure = c.life.Load(), false
 		return nil
 	}
 	all := c.newLife(n)
@@ -110,6 +110,12 @@ func (c *Client) enter(n *conn, how p11rpc.Joining, until time.Time) error {
 	c.unsure = false
 	return nil
 }
+
+// sameDaemon reports whether a connection to the daemon of the present life is still up. Then
+// there was no other since, and an introduction that was not answered was merely late, as while
+// the daemon hands over to its successor. Connections of a daemon that ended are closed before
+// there can be another.
+func (c *Client) sameDaemon() bool { return slices.ContainsFunc(c.conns(), (*conn).up) }
 
 var errRestarted = ck.Errorf(ck.CKR_DEVICE_REMOVED, "the daemon was restarted")
 

@@ -48,8 +48,10 @@ func fstat(fd int, st *syscall.Stat_t) syscall.Errno {
 }
 
 const (
-	pollIn  = 1
-	pollOut = 4
+	pollIn    = 1
+	pollOut   = 4
+	pollError = 8
+	pollHup   = 16
 )
 
 type pollFD struct {
@@ -153,6 +155,18 @@ func wait(fd int, events int16, deadline time.Time) error {
 			return nil // also where the process was stopped until after the deadline
 		case !deadline.IsZero() && !time.Now().Before(deadline):
 			return errTimeout
+		}
+	}
+}
+
+// hungUp reports whether the other end of the socket is closed.
+func hungUp(fd int) bool {
+	p := pollFD{fd: int32(fd)}
+	var now syscall.Timespec
+	for {
+		_, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+		if errno != syscall.EINTR {
+			return errno != 0 || p.revents&(pollError|pollHup) != 0
 		}
 	}
 }

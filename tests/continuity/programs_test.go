@@ -3,6 +3,7 @@ package continuity
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,13 @@ type program struct {
 	// parts says that it hands the data of one operation over in several calls. What was
 	// under way when the daemon ended unplanned may then fail.
 	parts bool
+	// anew says that each piece of work begins with a login, with a PIN that the program has,
+	// and maybe in a new process. Where the daemon ended unplanned, a login that was under way
+	// may fail, and so may what a new process begins while there is no daemon.
+	anew bool
+	// limit says that it tells the codes of calls, and is tried with a freeze that is longer
+	// than a call may take.
+	limit bool
 	// stock says that it does not use our library, and notices all but a planned restart.
 	stock bool
 	start func(*stage) []operation
@@ -35,11 +43,15 @@ var programs = []program{
 	{name: "stunnel", start: stunnel},
 	{name: "openssl", start: openssl},
 	{name: "openssl-provider", parts: true, start: opensslProvider},
+	{name: "openvpn", start: openvpn},
 	{name: "gnutls-serv", start: gnutlsServ},
 	{name: "nss-selfserv", start: selfserv},
 	{name: "java", parts: true, start: java},
-	{name: "crypto11", start: crypto11},
-	{name: "pykcs11", start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
+	{name: "knot", anew: true, start: knot},
+	{name: "postgresql", anew: true, start: postgresql},
+	{name: "crypto11", limit: true, start: crypto11},
+	{name: "pkcs11key", start: pkcs11key},
+	{name: "pykcs11", limit: true, start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},
 	{name: "pkcs11js", start: pkcs11js},
 	{name: "p11-kit-client", stock: true, start: p11kitClient},
 }
@@ -186,6 +198,57 @@ func java(s *stage) []operation {
 	s.serve(`exec java "$TESTDATA/Hello.java"`)
 	return append(s.handshakes("ca.pem", rsaKind...), s.commands(
 		"curl --silent --show-error --fail --cacert ca.pem https://localhost:$PORT/sign"))
+}
+
+// knot is a server of names, which signs a zone at each change.
+func knot(s *stage) []operation {
+	s.ends("knot.pid")
+	s.page("knot", "")
+	return []operation{
+		s.commands(`text=$(date +%s%N)
+printf 'server 127.0.0.1 %s\nzone example.\nupdate delete a.example. TXT\nupdate add a.example. 60 TXT %s\nsend\n' "$PORT" "$text" |
+	knsupdate -t 100 -r 0
+answer=$(kdig @127.0.0.1 -p "$PORT" +dnssec +time=100 a.example TXT)
+grep "TXT.*$text" <<<"$answer"
+grep "RRSIG.*TXT 13 2" <<<"$answer"`),
+		s.commands(`rm -rf flushed && mkdir flushed
+knotc -t 100 -c knot.conf -b zone-sign example
+knotc -t 100 -c knot.conf -b zone-flush example +outdir "$PWD/flushed"
+kzonecheck -d on -o example flushed/example.zone`),
+	}
+}
+
+// postgresql is a client of a database, short runs and one that connects again and again.
+func postgresql(s *stage) []operation {
+	s.ends("db/pid")
+	s.page("postgresql", "")
+	for name, value := range map[string]string{"OPENSSL_CONF": "openssl.cnf", "PGSERVICEFILE": "service.conf"} {
+		s.env[name] = s.dir + "/" + value
+	}
+	s.env["PGSERVICE"] = "card"
+	return []operation{
+		s.commands(`test "$(psql -XAtc 'SELECT current_user')" = alice`),
+		s.client(`psql -XAtq < <(while read -r line; do
+	printf '%s\n' '\set answer failed' '\connect' "SELECT 'ok' AS answer \gset" '\echo :answer'
+done)`),
+	}
+}
+
+// openvpn is a client that connects again and again.
+func openvpn(s *stage) []operation {
+	s.env["MANAGEMENT"] = strconv.Itoa(s.port())
+	s.ends("server.pid")
+	s.ends("client.pid")
+	s.page("openvpn", "")
+	return []operation{s.client(`/usr/bin/python3 "$TESTDATA/openvpn.py"`)}
+}
+
+// pkcs11key is what Let's Encrypt's programs use.
+func pkcs11key(s *stage) []operation {
+	s.run(ecKey + `
+pkcs11-tool --module "$MODULE" --token-label Card --read-object --type pubkey --id 02 --output-file ec.der
+cp -r "$TESTDATA/pkcs11key/." . && go build -o client .`)
+	return []operation{s.client("./client"), s.client("./client")}
 }
 
 // crypto11 is what programs in Go use.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,8 @@ const (
 // all kinds of things. Each compares every answer with its model; in the end the cards must
 // hold what was acknowledged, and nothing may have grown.
 func TestWalk(t *testing.T) {
-	restarts := number(t, "CONTINUITY_RESTARTS", 40)
+	t.Parallel() // with the stock programs
+	restarts := number(t, "CONTINUITY_RESTARTS", 100)
 	seed := uint64(number(t, "CONTINUITY_SEED", int(time.Now().UnixNano())))
 	t.Logf("CONTINUITY_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -52,33 +54,33 @@ func TestWalk(t *testing.T) {
 		defer p.kill()
 		list = append(list, p)
 	}
-	awaitAll(t, board, list, 20)
-	kinds := harness.Interruptions(shortFreeze)
-	count := map[string]int{}
+	awaitAll(t, board, list, 10)
+	kinds := walkKinds(t)
+	count, took := map[string]int{}, map[string]time.Duration{}
 	early := measure(t, s)
 	for n := range restarts {
 		kind := kinds[rng.IntN(len(kinds))]
-		for kind.Name == "away" { // is as good as killed, and takes its time
-			kind = kinds[rng.IntN(len(kinds))]
-		}
 		count[kind.Name]++
 		if !kind.Planned && !kind.SameProcess {
 			board.crashes().Add(1) // odd: the daemon may go at any moment
 		}
+		began := time.Now()
 		require.NoError(t, kind.Do(s.daemon), "%d: %s", n, kind.Name)
+		took[kind.Name] += time.Since(began)
 		if board.crashes().Load()%2 == 1 {
 			board.crashes().Add(1)
 		}
-		if rng.IntN(4) > 0 { // else the next one comes while they still find back
-			awaitAll(t, board, list, uint64(rng.IntN(8)))
+		if rng.IntN(2) > 0 { // else the next one comes while they still find back
+			awaitAll(t, board, list, uint64(rng.IntN(4)))
 		}
 		if n == restarts/5 {
+			awaitAll(t, board, list, 10)
 			early = measure(t, s)
 		}
 	}
-	awaitAll(t, board, list, 20)
+	awaitAll(t, board, list, 10)
 	late := measure(t, s)
-	t.Logf("interruptions: %v; the daemon at first %+v, in the end %+v", count, early, late)
+	t.Logf("interruptions: %v, which took %v; the daemon at first %+v, in the end %+v", count, took, early, late)
 	late.requireNoGrowth(t, early)
 	steps := map[string]int{}
 	for _, p := range list {
@@ -93,6 +95,18 @@ func TestWalk(t *testing.T) {
 	for name := range steps {
 		require.Positive(t, steps[name], name)
 	}
+}
+
+// walkKinds are the ways in which the walk interrupts the daemon: all, or the one that
+// CONTINUITY_KIND names. To be away is as good as killed, and takes its time.
+func walkKinds(t *testing.T) []harness.Interruption {
+	t.Helper()
+	only := os.Getenv("CONTINUITY_KIND")
+	kinds := slices.DeleteFunc(harness.Interruptions(shortFreeze), func(k harness.Interruption) bool {
+		return k.Name == "away" || only != "" && k.Name != only
+	})
+	require.NotEmpty(t, kinds, "CONTINUITY_KIND=%s names a way", only)
+	return kinds
 }
 
 // requireLabels compares the objects of a card, as another process sees them, with what was
@@ -136,11 +150,13 @@ func measure(t *testing.T, s *stage) size {
 
 // requireNoGrowth compares with an earlier size. Connections come and go, at most 16 for
 // each process; what a garbage collector and a database keep for later is bounded by a factor.
+// To compare a PIN takes 19 MiB, and several are compared at once; a daemon that has just been
+// started may not have done so yet.
 func (n size) requireNoGrowth(t *testing.T, early size) {
 	t.Helper()
 	require.LessOrEqual(t, n.Records, walkers, "records of logins")
 	require.LessOrEqual(t, n.Descriptors, early.Descriptors+walkers*4, "descriptors")
-	require.LessOrEqual(t, n.MemoryMiB, 2*early.MemoryMiB+32, "memory")
+	require.LessOrEqual(t, n.MemoryMiB, 2*early.MemoryMiB+96, "memory")
 	require.LessOrEqual(t, n.StoreMiB, 2*early.StoreMiB+4, "store")
 }
 
@@ -166,6 +182,9 @@ func startWalker(s *stage, o order) (*process, error) {
 	}
 	p := &process{cmd: exec.Command(self), number: o.Number, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), clientVariable+"=1", "VTOKEN_P11_SOCKET="+s.daemon.P11Socket, "VTOKEN_P11_TIMEOUT="+callLimit)
+	if trace := s.env["VTOKEN_TRACE"]; trace != "" {
+		p.cmd.Env = append(p.cmd.Env, fmt.Sprintf("VTOKEN_TRACE=%s-%d", trace, o.Number))
+	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errs
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -63,6 +63,7 @@ type walker struct {
 type thing struct {
 	handle  pkcs11.ObjectHandle
 	private bool
+	value   []byte
 	session pkcs11.SessionHandle // 0 for objects of the token
 	crashes uint64               // when it was made; those of sessions go with the daemon
 }
@@ -303,11 +304,12 @@ func (w *walker) session() pkcs11.SessionHandle { return w.sessions[w.rng.IntN(l
 // showed the number.
 func (w *walker) lost(since uint64) bool { return since%2 == 1 || w.board.crashes().Load() != since }
 
-// once makes a call that is not sent again. If nobody knows whether it was done, the error is
-// errLost, and the caller looks.
+// once makes a call that is not sent again. If the daemon ended meanwhile and nobody knows
+// whether it was done, the error is errLost, and the caller looks.
 func (w *walker) once(do func() error) error {
+	since := w.board.crashes().Load()
 	err := do()
-	if errors.Is(err, pkcs11.Error(pkcs11.CKR_DEVICE_REMOVED)) {
+	if errors.Is(err, pkcs11.Error(pkcs11.CKR_DEVICE_REMOVED)) && w.lost(since) {
 		return errLost
 	}
 	return err
@@ -417,7 +419,7 @@ func (w *walker) create() error {
 	w.made++
 	label := fmt.Sprintf("%s-%d", w.Label, w.made)
 	h, token := w.session(), w.rng.IntN(2) == 0
-	o := thing{private: w.loggedIn && w.rng.IntN(2) == 0}
+	o := thing{private: w.loggedIn && w.rng.IntN(2) == 0, value: w.bytes(50)}
 	if !token {
 		o.session = h
 	}
@@ -426,7 +428,7 @@ func (w *walker) create() error {
 		o.handle, err = w.p.CreateObject(h, []*pkcs11.Attribute{
 			pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_DATA), pkcs11.NewAttribute(pkcs11.CKA_TOKEN, token),
 			pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, o.private), pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
-			pkcs11.NewAttribute(pkcs11.CKA_VALUE, w.bytes(50)),
+			pkcs11.NewAttribute(pkcs11.CKA_VALUE, o.value),
 		})
 		return err
 	})
@@ -436,6 +438,8 @@ func (w *walker) create() error {
 			return err
 		}
 		o.handle = found[0]
+		w.objects[label] = o
+		return w.readOne(label)
 	} else if err != nil {
 		return err
 	}
@@ -491,14 +495,21 @@ func (w *walker) destroy() error {
 	return nil
 }
 
-// read reads the label of an object by its handle.
+// read reads an object by its handle.
 func (w *walker) read() error {
 	label, ok := w.one()
 	if !ok {
 		return nil
 	}
+	return w.readOne(label)
+}
+
+// readOne compares an object with what was made.
+func (w *walker) readOne(label string) error {
 	o := w.objects[label]
-	values, err := w.p.GetAttributeValue(w.session(), o.handle, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, nil)})
+	values, err := w.p.GetAttributeValue(w.session(), o.handle, []*pkcs11.Attribute{
+		pkcs11.NewAttribute(pkcs11.CKA_LABEL, nil), pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil), pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, nil),
+	})
 	switch {
 	case w.mayBeGone(o) && is(err, pkcs11.CKR_OBJECT_HANDLE_INVALID) == nil:
 		delete(w.objects, label)
@@ -507,6 +518,8 @@ func (w *walker) read() error {
 		return err
 	case string(values[0].Value) != label:
 		return fmt.Errorf("object %d of %s is %s", o.handle, label, values[0].Value)
+	case !bytes.Equal(values[1].Value, o.value), (values[2].Value[0] != 0) != o.private:
+		return fmt.Errorf("%s has another value, or CKA_PRIVATE is not %t", label, o.private)
 	}
 	return nil
 }
@@ -565,9 +578,11 @@ func (w *walker) logOut() error {
 	since := w.board.crashes().Load()
 	err := w.p.Logout(w.session())
 	switch {
+	case !w.loggedIn && err == nil && w.lost(since): // it was sent twice, and the library takes the first for done
+		return nil
 	case !w.loggedIn:
 		return is(err, pkcs11.CKR_USER_NOT_LOGGED_IN)
-	case is(err, pkcs11.CKR_USER_NOT_LOGGED_IN) == nil && w.lost(since): // it was sent twice
+	case is(err, pkcs11.CKR_USER_NOT_LOGGED_IN) == nil && w.lost(since):
 	case err != nil:
 		return err
 	}

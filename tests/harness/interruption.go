@@ -25,7 +25,7 @@ func Interruptions(freeze time.Duration) []Interruption {
 		{Name: "killed", Do: func(d *Daemon) error { return d.again(d.Kill, 0) }},
 		{Name: "stopped", Do: func(d *Daemon) error { return d.again(d.Stop, 0) }},
 		{Name: "away", Lasting: true, Do: func(d *Daemon) error { return d.again(d.Kill, AwayFor) }},
-		{Name: "frozen", SameProcess: true, Lasting: true, Do: func(d *Daemon) error { return d.freeze(freeze) }},
+		{Name: "frozen", SameProcess: true, Lasting: true, Do: func(d *Daemon) error { return d.Freeze(freeze) }},
 	}
 	if plannedRestarts {
 		list = append(list, Interruption{Name: "planned", Planned: true, Do: (*Daemon).Restart})
@@ -51,8 +51,8 @@ func (d *Daemon) again(end func() error, after time.Duration) error {
 	return d.Start(d.flags...)
 }
 
-// freeze stops the daemon's process for a while.
-func (d *Daemon) freeze(during time.Duration) error {
+// Freeze stops the daemon's process for a while.
+func (d *Daemon) Freeze(during time.Duration) error {
 	if err := syscall.Kill(d.PID(), syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("stopping the daemon: %w", err)
 	}
