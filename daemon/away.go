@@ -84,7 +84,7 @@ func (a *away) find(id resume.ID, w *waiting, find func() (resume.Found, error))
 	if err != nil {
 		return found, err
 	}
-	w.logins = found.Logins
+	w.setLogins(found.Logins)
 	if app := a.apps[id]; app != nil && len(found.Logins) > 0 {
 		app.came = w
 	} else {

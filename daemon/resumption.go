@@ -127,7 +127,7 @@ func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waitin
 	client.OnLogins(func(logins []vtoken.Login) {
 		about := a
 		about.Ended = w.endedSessions()
-		if err := r.records.Keep(about, logins); err != nil {
+		if err := r.records.Keep(about, append(logins, w.notAmong(logins)...)); err != nil {
 			r.notKept(client.Peer(), err)
 		}
 	})
@@ -186,10 +186,10 @@ type waiting struct {
 
 	done func() // called when no login waits any more; nil is nothing to do
 
-	mu     sync.Mutex // held while the client resumes
-	logins []vtoken.Login
+	mu sync.Mutex // held while the client resumes, and while logins is changed
 
-	endedMu sync.Mutex        // held while nothing else is done
+	endedMu sync.Mutex // held while nothing else is done
+	logins  []vtoken.Login
 	ended   map[uint64]uint64 // as resume.Application has it; a map is never changed
 	over    map[record.TokenID]bool
 }
@@ -202,6 +202,27 @@ func (w *waiting) drop(token record.TokenID) {
 		w.over = make(map[record.TokenID]bool)
 	}
 	w.over[token] = true
+}
+
+// notAmong returns the logins that wait, but for those that the application has, with keys of
+// their own. The record has them, so that another crash does not lose them.
+func (w *waiting) notAmong(has []vtoken.Login) (list []vtoken.Login) {
+	w.endedMu.Lock()
+	defer w.endedMu.Unlock()
+	for _, l := range w.logins {
+		same := func(other vtoken.Login) bool { return other.Token == l.Token }
+		if !w.over[l.Token] && !slices.ContainsFunc(has, same) {
+			l.Bound = l.Bound.Clone()
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+func (w *waiting) setLogins(logins []vtoken.Login) {
+	w.endedMu.Lock()
+	defer w.endedMu.Unlock()
+	w.logins = logins
 }
 
 func (w *waiting) isOver(l vtoken.Login) bool {
@@ -227,8 +248,11 @@ func (w *waiting) resume(list []p11rpc.ResumedSession) []ck.SessionHandle {
 	}
 	had := w.logins
 	gone, rest := w.client.Resume(sessions, slices.DeleteFunc(slices.Clone(had), w.isOver))
-	w.logins = rest
+	w.setLogins(rest)
 	wipeResumed(had, rest)
+	if len(had) > len(rest) {
+		w.client.TellLogins() // of those that did not hold any more
+	}
 	if len(rest) == 0 && w.done != nil {
 		w.done()
 	}
@@ -239,8 +263,9 @@ func (w *waiting) resume(list []p11rpc.ResumedSession) []ck.SessionHandle {
 func (w *waiting) end(uses []vtoken.TokenUse, chosen func(*record.Token) bool) {
 	w.mu.Lock()
 	had := w.logins
-	w.logins = slices.DeleteFunc(slices.Clone(had), func(l vtoken.Login) bool { return chosen(&record.Token{ID: l.Token}) })
-	wipeResumed(had, w.logins)
+	left := slices.DeleteFunc(slices.Clone(had), func(l vtoken.Login) bool { return chosen(&record.Token{ID: l.Token}) })
+	w.setLogins(left)
+	wipeResumed(had, left)
 	w.mu.Unlock()
 
 	w.endedMu.Lock()
