@@ -40,6 +40,7 @@ const writers = 8
 // the history of what each was told: every acknowledged create, destroy, label
 // and PIN is there, nothing is half done, and no wrong PIN is forgotten.
 func TestKilledUnderWriters(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

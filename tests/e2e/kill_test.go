@@ -30,6 +30,7 @@ type ledger struct {
 // TestKilledDaemonKeepsWhatItAcknowledged kills the daemon at random moments
 // while stock clients write, and looks for all that they were told is done.
 func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

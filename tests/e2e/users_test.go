@@ -18,6 +18,7 @@ const alice, bob, nobody = "61001", "61002", "61003"
 // TestUsersSeeTheirOwnTokensOnly has two users, and one that is nobody's, at the
 // same socket.
 func TestUsersSeeTheirOwnTokensOnly(t *testing.T) {
+	t.Parallel()
 	require.Zero(t, os.Getuid(), "this test acts as other users: run it as root (sudo make test)")
 	d := start(t)
 	for login, uid := range map[string]string{"alice": alice, "bob": bob} {
