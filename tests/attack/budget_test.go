@@ -515,6 +515,6 @@ func startWithFiles(t *testing.T, files int) *harness.Daemon {
 	programs := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(bin, "vtoken"), filepath.Join(programs, "vtoken")))
 	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, filepath.Join(bin, "vtokend"))
-	require.NoError(t, os.WriteFile(filepath.Join(programs, "vtokend"), []byte(script), 0o755))
+	require.NoError(t, harness.WriteProgram(filepath.Join(programs, "vtokend"), []byte(script)))
 	return startFrom(t, programs)
 }

@@ -44,6 +44,7 @@ func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
 	for round := range rounds {
 		dead, die := context.WithCancel(t.Context())
 		killed := make(chan error, 1)
+		require.NoError(t, l.object(dead, d, blob)) // so that there is something, however slow the machine is
 		at := time.Duration(random.IntN(400)) * time.Millisecond
 		time.AfterFunc(at, func() {
 			err := d.Kill()

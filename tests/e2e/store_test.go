@@ -161,7 +161,7 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, d.Start())
 	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	blob := filepath.Join(d.Dir, "blob")
-	require.NoError(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 30_000), 0o600))
+	require.NoError(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 90_000), 0o600))
 
 	write := func(label string) error {
 		_, err := tool(d, append(login("Card", harness.PIN), "--write-object", blob, "--type", "data", "--label", label)...)

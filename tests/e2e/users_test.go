@@ -82,7 +82,7 @@ func public(t *testing.T, d *harness.Daemon, path string) string {
 	require.NoError(t, err)
 	copied := filepath.Join(d.Dir, filepath.Base(path))
 	require.NoError(t, os.RemoveAll(copied)) // a module that is loaded is not written to
-	require.NoError(t, os.WriteFile(copied, b, 0o755))
+	require.NoError(t, harness.WriteProgram(copied, b))
 	require.NoError(t, os.Chmod(copied, 0o755))
 	return copied
 }
