@@ -95,38 +95,45 @@ func writeForever(dir string, token record.TokenID) error {
 // and nothing is half done.
 func TestKilled(t *testing.T) {
 	for round := range 12 {
-		dir := tempDir(t)
-		s := open(t, dir)
-		tok := addToken(t, s, addUser(t, s, "alice"), "label 0")
-		closeStore(t, s)
-		objects, last := killAfter(t, child(t, "write", dir, tok.ID), 5+37*round)
-		s = open(t, dir)
-		view(t, s, func(tx *Tx) error {
-			got, err := tx.Token(tok.ID)
-			if err != nil {
-				return err
-			}
-			if got.UserPIN.Failed < last || got.UserPIN.Failed > last+1 || got.Label != "label "+strconv.Itoa(got.UserPIN.Failed) {
-				t.Errorf("acknowledged %d, stored %d and %q", last, got.UserPIN.Failed, got.Label)
-			}
-			list, err := tx.Objects(tok.ID)
-			if err != nil {
-				return err
-			}
-			for _, o := range list {
-				hidden, err := hiddenOf(tx, tok.ID, o.ID)
-				if err != nil || string(hidden.Get(ck.CKA_VALUE)) != "hidden" {
-					t.Errorf("object %d is half there: %v", o.ID, err)
-				}
-				delete(objects, o.ID)
-			}
-			return nil
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			t.Parallel() // most of it is waiting for the disk
+			testKilled(t, 5+37*round)
 		})
-		if len(objects) > 0 {
-			t.Errorf("round %d: %d acknowledged objects are lost", round, len(objects))
-		}
-		closeStore(t, s)
 	}
+}
+
+func testKilled(t *testing.T, lines int) {
+	dir := tempDir(t)
+	s := open(t, dir)
+	tok := addToken(t, s, addUser(t, s, "alice"), "label 0")
+	closeStore(t, s)
+	objects, last := killAfter(t, child(t, "write", dir, tok.ID), lines)
+	s = open(t, dir)
+	view(t, s, func(tx *Tx) error {
+		got, err := tx.Token(tok.ID)
+		if err != nil {
+			return err
+		}
+		if got.UserPIN.Failed < last || got.UserPIN.Failed > last+1 || got.Label != "label "+strconv.Itoa(got.UserPIN.Failed) {
+			t.Errorf("acknowledged %d, stored %d and %q", last, got.UserPIN.Failed, got.Label)
+		}
+		list, err := tx.Objects(tok.ID)
+		if err != nil {
+			return err
+		}
+		for _, o := range list {
+			hidden, err := hiddenOf(tx, tok.ID, o.ID)
+			if err != nil || string(hidden.Get(ck.CKA_VALUE)) != "hidden" {
+				t.Errorf("object %d is half there: %v", o.ID, err)
+			}
+			delete(objects, o.ID)
+		}
+		return nil
+	})
+	if len(objects) > 0 {
+		t.Errorf("%d acknowledged objects are lost", len(objects))
+	}
+	closeStore(t, s)
 }
 
 // killAfter kills a process when it has printed n lines, and says what it

@@ -63,6 +63,9 @@ var attackers = map[string]func(args []string) error{
 func TestMain(m *testing.M) {
 	name := os.Getenv(attackerVariable)
 	if name == "" {
+		if err := harness.ManyAtOnce(); err != nil {
+			panic(err)
+		}
 		os.Exit(m.Run())
 	}
 	attack, ok := attackers[name]

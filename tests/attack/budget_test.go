@@ -342,6 +342,7 @@ func crowder(args []string) error {
 // TestMemoryIsBudgeted: one user makes the daemon hold what it can, in every way, while
 // alice signs.
 func TestMemoryIsBudgeted(t *testing.T) {
+	t.Parallel()
 	for name, attack := range map[string]struct {
 		token bool
 		run   []string
@@ -380,6 +381,7 @@ func TestMemoryIsBudgeted(t *testing.T) {
 
 // TestFourHoarders: four users at once, each in all ways.
 func TestFourHoarders(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	users := []uint32{62011, 62012, 62013, 62014}
 	for i, uid := range users {
@@ -410,6 +412,7 @@ func TestFourHoarders(t *testing.T) {
 // TestConnectionsSayThatThereAreTooMany: the connection over the limit is told so, and
 // the others and other users go on.
 func TestConnectionsSayThatThereAreTooMany(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	whileAliceSigns(t, d, func() {
 		a := launch(t, d, trudy, "crowder", "2000")
@@ -431,6 +434,7 @@ func TestConnectionsSayThatThereAreTooMany(t *testing.T) {
 // TestNewcomersGetIn: users who have nothing take all places that there are, as many as
 // each may. Bob comes later, has none, and logs in.
 func TestNewcomersGetIn(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "bob", bob, "card-of-bob")
 	for _, uid := range []uint32{62011, 62012, 62013, 62014, 62015} {
@@ -446,6 +450,7 @@ func TestNewcomersGetIn(t *testing.T) {
 // the socket of applications nor that of the administrator misses a descriptor; the API
 // goes on for other addresses.
 func TestSilentConnectionsToTheAPI(t *testing.T) {
+	t.Parallel()
 	const files, silent = 1024, 3000
 	d := startWithFiles(t, files)
 	whileAliceSigns(t, d, func() {
@@ -510,6 +515,6 @@ func startWithFiles(t *testing.T, files int) *harness.Daemon {
 	programs := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(bin, "vtoken"), filepath.Join(programs, "vtoken")))
 	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, filepath.Join(bin, "vtokend"))
-	require.NoError(t, os.WriteFile(filepath.Join(programs, "vtokend"), []byte(script), 0o755))
+	require.NoError(t, harness.WriteProgram(filepath.Join(programs, "vtokend"), []byte(script)))
 	return startFrom(t, programs)
 }

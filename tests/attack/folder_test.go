@@ -17,6 +17,7 @@ import (
 // looks for what it knows: the key of the API, PINs, names. Without an auditor the audit log
 // is the only file that says anything; with one, no file does.
 func TestThiefOfTheFolder(t *testing.T) {
+	t.Parallel()
 	auditor, err := age.GenerateX25519Identity()
 	require.NoError(t, err)
 	for name, flags := range map[string][]string{

@@ -18,6 +18,7 @@ import (
 // that are seen, nesting, entities, rows. Each is refused, several at a time, and the
 // daemon has hardly worked.
 func TestInputsThatCostMore(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	root, err := harness.Root()
 	require.NoError(t, err)

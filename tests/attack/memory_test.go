@@ -70,6 +70,7 @@ func overwrite(t *testing.T, d *harness.Daemon, value, by []byte) bool {
 // back, nothing that needs the record is done, the log has an alarm within seconds also
 // where nobody uses it, and with the right record in its place the store is sound.
 func TestRecordsPutBackUnderTheDaemon(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "alice", alice, "Card")
 	before := recordsOf(t, d)
@@ -128,6 +129,7 @@ func TestRecordsPutBackUnderTheDaemon(t *testing.T) {
 // folder, adds the KEK anew and tries PINs: the copy is refused with an alarm, gives no
 // tries back, and leaves the counter of the newest store alone.
 func TestCopyBetweenRemoveAndAddOfKEK(t *testing.T) {
+	t.Parallel()
 	tpm := chip(t)
 	d := start(t, "--kek", tpm.URI())
 	newToken(t, d, "alice", alice, "Card")

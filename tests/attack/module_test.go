@@ -106,6 +106,7 @@ func open(t *testing.T, d *harness.Daemon, name string) string {
 // TestPlantedSocket: a server of another user hears nothing, whoever was led to its
 // socket; it is as if there were no daemon, and the trace says why.
 func TestPlantedSocket(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	module := public(t, d, d.Bin("vtoken-pkcs11.so"))
 	socket := filepath.Join(open(t, d, "tmp"), "p11.sock")
@@ -126,6 +127,7 @@ func TestPlantedSocket(t *testing.T) {
 
 // TestPlantedSocketAfterFork: each connection is checked, that of a forked child too.
 func TestPlantedSocketAfterFork(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "alice", alice, "card-of-alice")
 	module := public(t, d, d.Bin("vtoken-pkcs11.so"))
@@ -143,7 +145,7 @@ func TestPlantedSocketAfterFork(t *testing.T) {
 		"-I", filepath.Join(root, "tests", "abi", "testdata"), "-o", program, filepath.Join("testdata", "forked.c"), "-ldl").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	c := exec.Command(program, module, harness.PIN)
-	c.Env = []string{"VTOKEN_P11_SOCKET=" + link}
+	c.Env = []string{"VTOKEN_P11_SOCKET=" + link, "VTOKEN_P11_TIMEOUT=3s"} // which the child waits twice
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: alice, Gid: alice}}
 	in, err := c.StdinPipe()
 	require.NoError(t, err)
@@ -163,6 +165,7 @@ func TestPlantedSocketAfterFork(t *testing.T) {
 // TestRootIgnoresRuntimeDir: root in the environment of mallory does not look for its
 // daemon in mallory's folder.
 func TestRootIgnoresRuntimeDir(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	module := public(t, d, d.Bin("vtoken-pkcs11.so"))
 	dir := open(t, d, "user")
@@ -179,6 +182,7 @@ func TestRootIgnoresRuntimeDir(t *testing.T) {
 
 // TestPlantedAdminSocket: the command brings PINs and PFX files, and asks the same.
 func TestPlantedAdminSocket(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	socket := filepath.Join(open(t, d, "tmp"), "admin.sock")
 	fake := launch(t, d, mallory, "fakeserver", socket)

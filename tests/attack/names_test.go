@@ -72,7 +72,7 @@ func TestForgedFields(t *testing.T) {
 	require.NoError(t, err)
 	const name = "ssh  ok  caller=root  token=1\n2026-11-30 12:00:00  login  ok  uid=0"
 	evil := filepath.Join(open(t, d, "tmp"), name)
-	require.NoError(t, os.WriteFile(evil, program, 0o755))
+	require.NoError(t, harness.WriteProgram(evil, program))
 	said := victim(t, mallory, []string{attackerVariable + "=login", "VTOKEN_P11_SOCKET=" + d.P11Socket}, evil, "wrong-PIN")
 	require.Contains(t, said, "CKR_")
 	log, err := d.Vtoken("audit", "tail", "-n", "100")

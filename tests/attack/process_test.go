@@ -162,6 +162,6 @@ func public(t *testing.T, d *harness.Daemon, path string) string {
 	}
 	program, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(copied, program, 0o755))
+	require.NoError(t, harness.WriteProgram(copied, program))
 	return copied
 }

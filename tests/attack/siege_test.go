@@ -35,7 +35,7 @@ const (
 // time, bob works, and an administrator asks. None of their calls fails, the daemon stays
 // small, and in the end it holds nothing for those who are gone.
 func TestSiege(t *testing.T) {
-	long := attackTime(t, 10*time.Second)
+	long := attackTime(t, 5*time.Second)
 	_, stretch := measureFor(t)
 	d := start(t)
 	newToken(t, d, "alice", alice, "card")

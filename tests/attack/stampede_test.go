@@ -256,6 +256,7 @@ func stampede(t *testing.T, d *harness.Daemon, uid uint32, processes, applicatio
 // TestStampedeOfAUser: a hundred applications of a user with thousands of tokens, who
 // come at once after a restart, have them read once and all see them.
 func TestStampedeOfAUser(t *testing.T) {
+	t.Parallel()
 	const tokens, processes, each = 3000, 10, 10
 	d := start(t)
 	newToken(t, d, "mallory", mallory, "card")
@@ -270,6 +271,7 @@ func TestStampedeOfAUser(t *testing.T) {
 
 // TestStampedeOnAToken: likewise with a token of many objects.
 func TestStampedeOnAToken(t *testing.T) {
+	t.Parallel()
 	const objects, processes, each = 9600, 10, 10
 	d := start(t)
 	newToken(t, d, "mallory", mallory, "card")
@@ -287,6 +289,7 @@ func TestStampedeOnAToken(t *testing.T) {
 // TestCrowdEnds: an application with as many sessions and session objects as it may
 // have is killed. The daemon is through with that soon, and says so when it is.
 func TestCrowdEnds(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "mallory", mallory, "card")
 	slot := slotOf(t, d, mallory)
@@ -302,6 +305,7 @@ func TestCrowdEnds(t *testing.T) {
 
 // TestTokensHaveAQuota: mallory's token takes 10,000 objects, where nobody has set a quota.
 func TestTokensHaveAQuota(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	newToken(t, d, "mallory", mallory, "card")
 	out, err := run(t, d, mallory, "fill", slotOf(t, d, mallory), "10400")
@@ -314,6 +318,7 @@ func TestTokensHaveAQuota(t *testing.T) {
 // make as many objects as the token may hold, and then get CKR_DEVICE_MEMORY. Another
 // user's token has room.
 func TestQuotaOfTwoProcesses(t *testing.T) {
+	t.Parallel()
 	const most, tries = 100, 160
 	d := start(t)
 	newToken(t, d, "mallory", mallory, "card")

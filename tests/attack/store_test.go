@@ -59,6 +59,7 @@ func plant(t *testing.T, d *harness.Daemon, uri string) {
 // TestPlantedModule writes the URI of an HSM's module into the store. The module is in
 // the data folder or elsewhere, and leaves a mark in whatever process loads it.
 func TestPlantedModule(t *testing.T) {
+	t.Parallel()
 	for name, folder := range map[string]func(*harness.Daemon) string{
 		"in the data folder": func(d *harness.Daemon) string { return d.DataDir },
 		"elsewhere":          func(d *harness.Daemon) string { return t.TempDir() },
@@ -85,6 +86,7 @@ __attribute__((constructor)) static void loaded(void) { FILE *f = fopen("`+mark+
 // TestModuleInTheDataFolder names a module in the data folder in the configuration: it is
 // not loaded all the same, because others may have put it there.
 func TestModuleInTheDataFolder(t *testing.T) {
+	t.Parallel()
 	d := used(t)
 	module := filepath.Join(d.DataDir, "softhsm.so")
 	text, err := os.ReadFile(harness.SoftHSMModule)
@@ -99,6 +101,7 @@ func TestModuleInTheDataFolder(t *testing.T) {
 
 // TestPlantedAddress writes the address of a TPM into the store.
 func TestPlantedAddress(t *testing.T) {
+	t.Parallel()
 	d := used(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -130,6 +133,7 @@ func replaceBy(t *testing.T, d, other *harness.Daemon) {
 // TestForeignStore puts a whole store in place whose keys the attacker has: users would
 // fill it. A pin tells, and so does an audit log.
 func TestForeignStore(t *testing.T) {
+	t.Parallel()
 	for name, flags := range map[string]func() []string{
 		"by the pin":       func() []string { return []string{"--store-pin", filepath.Join(t.TempDir(), "pin", "store")} },
 		"by the audit log": func() []string { return []string{"--audit-dir", filepath.Join(t.TempDir(), "audit")} },
@@ -158,6 +162,7 @@ func TestForeignStore(t *testing.T) {
 // TestMissingStore takes the store away, as an unmounted disk does. There is no new one
 // before an administrator says so.
 func TestMissingStore(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(d *harness.Daemon) error{
 		"the file":   func(d *harness.Daemon) error { return os.Remove(filepath.Join(d.DataDir, "vtoken.db")) },
 		"the folder": func(d *harness.Daemon) error { return os.RemoveAll(d.DataDir) },
@@ -184,6 +189,7 @@ func TestMissingStore(t *testing.T) {
 
 // TestMissingStoreByAuditLog: without a pin, the audit log says that there was a store.
 func TestMissingStoreByAuditLog(t *testing.T) {
+	t.Parallel()
 	d := used(t)
 	require.NoError(t, os.Remove(filepath.Join(d.DataDir, "vtoken.db")))
 	require.ErrorContains(t, d.Start(), "exit status 4")
@@ -194,6 +200,7 @@ func TestMissingStoreByAuditLog(t *testing.T) {
 // TestStoreReplacedUnderTheDaemon renames the store file, and puts a copy in its place:
 // nothing is acknowledged that the next start would not find.
 func TestStoreReplacedUnderTheDaemon(t *testing.T) {
+	t.Parallel()
 	for name, copied := range map[string]bool{"renamed": false, "replaced": true} {
 		t.Run(name, func(t *testing.T) {
 			d := start(t)

@@ -223,32 +223,50 @@ var endings = []ending{
 // application lived meanwhile and where the daemon crashed before.
 func TestTicketDies(t *testing.T) {
 	t.Parallel()
-	d := start(t)
-	var live, away []*holder
-	for i := range endings {
-		live = append(live, newHolder(t, d, uint32(62200+i)))
-		away = append(away, newHolder(t, d, uint32(62300+i)))
-	}
-	for i, e := range endings {
-		e.do(t, d, live[i])
-		require.Equal(t, e.live, live[i].ask(t, "state", live[i].session), e.name)
-	}
-	restart(t, d)
-	for i, e := range endings {
-		e.do(t, d, away[i])
-	}
-	for i, e := range endings {
-		want := "public"
-		if e.gone {
-			want = noSession
-		}
-		_, state := live[i].returns(t)
-		require.Equal(t, want, state, "%s, while it lived", e.name)
-		joined, state := away[i].returns(t)
-		require.Equal(t, "new "+want, joined+" "+state, "%s, while it was away: no record is left", e.name)
-		for _, h := range []*holder{live[i], away[i]} {
-			require.NotEqual(t, "ok", h.ask(t, "logout", h.session), e.name)
-		}
+	for when, c := range map[string]struct {
+		crashes bool
+		first   uint32 // uid
+	}{
+		"while it lived":    {false, 62200},
+		"while it was away": {true, 62300},
+	} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			d := start(t)
+			var holders []*holder
+			for i := range endings {
+				holders = append(holders, newHolder(t, d, c.first+uint32(i)))
+			}
+			if c.crashes {
+				restart(t, d)
+			}
+			t.Run("endings", func(t *testing.T) { // side by side, because the one of wrong PINs waits
+				for i, e := range endings {
+					t.Run(e.name, func(t *testing.T) {
+						t.Parallel()
+						e.do(t, d, holders[i])
+						if !c.crashes {
+							require.Equal(t, e.live, holders[i].ask(t, "state", holders[i].session))
+						}
+					})
+				}
+			})
+			if !c.crashes {
+				restart(t, d)
+			}
+			for i, e := range endings {
+				want := "public"
+				if e.gone {
+					want = noSession
+				}
+				joined, state := holders[i].returns(t)
+				require.Equal(t, want, state, e.name)
+				if c.crashes {
+					require.Equal(t, "new", joined, "%s: no record is left", e.name)
+				}
+				require.NotEqual(t, "ok", holders[i].ask(t, "logout", holders[i].session), e.name)
+			}
+		})
 	}
 }
 

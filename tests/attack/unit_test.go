@@ -16,6 +16,7 @@ import (
 // TestUnitIsConfined has systemd judge the unit: 2.5 of 10 with an API, 1.8 with the drop-in
 // for a daemon without a network.
 func TestUnitIsConfined(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	unit := filepath.Join(dir, "vtokend.service")
 	require.NoError(t, os.WriteFile(unit, []byte(harness.Packaged(t, "vtokend.service")), 0o644))

@@ -536,6 +536,7 @@ func (w *walker) restart() error {
 // that both hold, mallory on hers. Nobody sees anything foreign, nothing panics, and what
 // they made the daemon hold is given back.
 func TestWalk(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	may := map[ck.SlotID][]int{}
 	for _, u := range []struct {

@@ -19,6 +19,7 @@ import (
 // TestSocketActivation has systemd's own tool make the sockets and start the daemon when
 // somebody connects, and plays the service manager that is told of its states.
 func TestSocketActivation(t *testing.T) {
+	t.Parallel()
 	dir, err := harness.TempDir()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
@@ -101,6 +102,7 @@ func TestSocketActivation(t *testing.T) {
 // TestUnitsNameTheSockets holds the units against the names that the daemon knows, and against
 // the modes that the daemon gives its own sockets.
 func TestUnitsNameTheSockets(t *testing.T) {
+	t.Parallel()
 	for unit, lines := range map[string][]string{
 		"vtokend.socket":       {"FileDescriptorName=p11", "SocketMode=0666", "ListenStream=/run/vtoken/p11.sock"},
 		"vtokend-admin.socket": {"FileDescriptorName=admin", "SocketMode=0660", "SocketGroup=vtoken-admin", "ListenStream=/run/vtoken/admin.sock"},

@@ -45,6 +45,7 @@ func filesOf(t *testing.T, dir string) map[string]string {
 // was killed, and was stopped: no file in it has a name, a label, a PIN, a serial number or
 // a private key, the audit log included where it has an auditor.
 func TestNothingInClear(t *testing.T) {
+	t.Parallel()
 	recipient, file := auditorKey(t)
 	kek := filepath.Join(t.TempDir(), "kek.key")
 	d := start(t, "--audit-recipient", recipient, "--kek", "file:"+kek)
@@ -93,6 +94,7 @@ func TestNothingInClear(t *testing.T) {
 // TestAuditWithoutAuditor: what the audit log has in the clear is what docs/threat-model.md
 // says, and no other file of the folder has any of it.
 func TestAuditWithoutAuditor(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	id, err := d.NewTokenFor("canary-login", "canary-label", "canary-PIN1", "canary-SOPIN1")
 	require.NoError(t, err)
@@ -108,6 +110,7 @@ func TestAuditWithoutAuditor(t *testing.T) {
 // TestOldAPIKeyIsSealed: the data folder of an older version has the key of the API in the
 // clear. It is sealed at the next start; clients go on with the certificate that they know.
 func TestOldAPIKeyIsSealed(t *testing.T) {
+	t.Parallel()
 	other := start(t)
 	require.NoError(t, other.Stop())
 	d := start(t)

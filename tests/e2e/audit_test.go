@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +49,7 @@ next:
 // TestAuditLog: what applications and administrators do is recorded, with who
 // did it and how it ended, and nothing that is secret.
 func TestAuditLog(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	_, err := tool(d, append(login("Card", harness.PIN), "--keypairgen", "--key-type", "EC:prime256v1", "--id", "c0ffee", "--label", "made")...)
@@ -124,6 +127,7 @@ func tamper(t *testing.T, d *harness.Daemon, file string, good []byte) {
 // TestAuditDiskFull: where nothing can be recorded, nothing that has to be is
 // done, and the rest goes on.
 func TestAuditDiskFull(t *testing.T) {
+	t.Parallel()
 	folder, err := os.MkdirTemp("", "vtaudit")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(folder) })
@@ -135,13 +139,19 @@ func TestAuditDiskFull(t *testing.T) {
 	rest := filepath.Join(folder, "rest")
 	_ = os.WriteFile(rest, make([]byte, 2<<20), 0o600) // as much as there is
 	refused := false
+	socket := overSocket(d)
 	for range 2000 { // what was reserved lasts for some lines
-		if _, err = d.Vtoken("token", "list"); err != nil {
-			refused = true
+		answer, err := socket.Get("http://localhost/v1/tokens")
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		if refused = answer.StatusCode != http.StatusOK; refused {
 			break
 		}
 	}
 	require.True(t, refused, "everything was recorded on a full disk")
+	_, err = d.Vtoken("token", "list")
 	require.ErrorContains(t, err, "audit log has no space left")
 	_, err = tool(d, append(login("Card", harness.PIN), "-O")...)
 	require.ErrorContains(t, err, "CKR_DEVICE_MEMORY", "a login that cannot be recorded")
@@ -156,6 +166,7 @@ func TestAuditDiskFull(t *testing.T) {
 
 // TestAuditFollow: vtoken audit tail -f shows what happens as it happens.
 func TestAuditFollow(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	tail := exec.Command(d.Bin("vtoken"), "audit", "tail", "-f", "-n", "1", "-o", "json", "--admin-socket", d.AdminSocket)
 	out, err := tail.StdoutPipe()
@@ -188,6 +199,7 @@ func TestAuditFollow(t *testing.T) {
 // TestAuditGaps: what is removed while the daemon is off is told by a line, and verify
 // fails, with a daemon and without, until an administrator says that it is kept elsewhere.
 func TestAuditGaps(t *testing.T) {
+	t.Parallel()
 	for what, remove := range map[string]func(t *testing.T, folder, file string){
 		"the folder":     func(t *testing.T, folder, _ string) { require.NoError(t, os.RemoveAll(folder)) },
 		"a file":         func(t *testing.T, _, file string) { require.NoError(t, os.Remove(file)) },

@@ -253,6 +253,7 @@ func (s *stage) administration() []audited {
 // TestEveryEventIsRecorded makes each kind of event happen, and finds its one line
 // with who did it, to what, when, and how it ended.
 func TestEveryEventIsRecorded(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	events := append(append(s.pins(), s.keys()...), s.administration()...)
 	for _, e := range events {
@@ -328,6 +329,7 @@ func checkWho(t *testing.T, e audited, line map[string]any) {
 // TestOfflineEventsAreRecorded: restoring a backup is on record, before the daemon
 // runs again, and where the log is another daemon's it is refused.
 func TestOfflineEventsAreRecorded(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	file := filepath.Join(d.Dir, "backup")

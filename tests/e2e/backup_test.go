@@ -17,6 +17,7 @@ import (
 // restores one into another folder with the same KEK: slots, labels, objects and
 // the count of wrong PINs are as they were, and the key signs.
 func TestBackupWhileSigningRestoresElsewhere(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.NewToken("Tried", harness.PIN, harness.SOPIN))
 	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
@@ -114,6 +115,7 @@ func refusedRestore(t *testing.T, d *harness.Daemon, why string, args ...string)
 // TestCheckOffline: the daemon's program checks a store that no daemon uses, and
 // names what is wrong.
 func TestCheckOffline(t *testing.T) {
+	t.Parallel()
 	d := card(t)
 	out, err := exec.Command(d.Bin("vtokend"), "check", "--data-dir", d.DataDir).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "0 problems") {

@@ -24,6 +24,7 @@ import (
 // passphrase and nothing else: a PIN-bound token opens there with its PINs, and still
 // not without.
 func TestBackupOfPINBound(t *testing.T) {
+	t.Parallel()
 	recovery, _ := words(t)
 	d := start(t)
 	vtoken(t, d, "kek", "add", recovery)

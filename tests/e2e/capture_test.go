@@ -24,6 +24,7 @@ import (
 // recognize and looks for them in every file of the data folder and in the log,
 // in the forms in which they could be there.
 func TestDataFolderShowsNothing(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--log-level", "debug")
 	const pin, soPIN, password = "Canary-PIN-17", "C0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEE", "Canary-Password"
 	pfx := harness.PFX{Key: "rsa:2048", Subject: "/CN=Canary-Subject", Name: "Canary-Friendly", Password: password}

@@ -32,6 +32,7 @@ var credentials = map[string]struct {
 // TestCredentials makes the credential of each dialect and finds its secret nowhere
 // else: not in a listing, the log or the data folder, and good for nothing on our API.
 func TestCredentials(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	for dialect, want := range credentials {
 		var got map[string]string
@@ -74,6 +75,7 @@ func usesPEM(t *testing.T, key string) {
 // TestClientCertificates: a client may show a certificate, that of vtoken apikey create
 // or another one, and need not. A credential of the native API it is not.
 func TestClientCertificates(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	dir := filepath.Join(t.TempDir(), "agent")
 	vtoken(t, d, "apikey", "create", "agent", "--dialect", "dualshield", "--tls", dir, "-o", "json")
@@ -93,6 +95,7 @@ func TestClientCertificates(t *testing.T) {
 // TestRateLimits: over a limit there is 429 and when to come again; the admin socket
 // and good credentials from the same address are served all the same.
 func TestRateLimits(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--api-rate", "2", "--api-rate-failed", "1")
 	c := overTLS(t, d)
 	get := func(key string) int {
@@ -133,6 +136,7 @@ func TestRateLimits(t *testing.T) {
 
 // TestNobodyMakesMoreRights: a credential with a few rights, used over HTTPS.
 func TestNobodyMakesMoreRights(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	key := vtoken(t, d, "apikey", "create", "manager", "--role", "view,manage")
 	post := func(body string) int {

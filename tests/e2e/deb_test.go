@@ -17,6 +17,7 @@ import (
 // in a folder: programs work, a configuration that was changed stays, and keys are
 // never deleted.
 func TestDeb(t *testing.T) {
+	t.Parallel()
 	build(t)
 	root, err := harness.Root()
 	require.NoError(t, err)

@@ -15,8 +15,12 @@ import (
 // TestDemo runs what make demo shows, from a PFX file to a signature that verifies, with
 // each kind of KEK, and looks that it leaves nothing behind.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	for _, kek := range []string{"file", "passphrase", "tpm2", "tpm2-pcrs", "pkcs11", "pkcs11-rsa"} {
-		t.Run(kek, func(t *testing.T) { demo(t, kek) })
+		t.Run(kek, func(t *testing.T) {
+			t.Parallel()
+			demo(t, kek)
+		})
 	}
 }
 

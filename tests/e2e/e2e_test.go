@@ -14,6 +14,13 @@ import (
 	"vtoken/tests/harness"
 )
 
+func TestMain(m *testing.M) {
+	if err := harness.ManyAtOnce(); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // build builds the programs, or ends the test.
 func build(t *testing.T) string {
 	t.Helper()
@@ -55,13 +62,18 @@ func modules(t *testing.T) map[string]string {
 
 // TestScripts runs what works by either way in by both.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	for name, module := range modules(t) {
-		t.Run(name, func(t *testing.T) { run(t, "testdata/both", module) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, "testdata/both", module)
+		})
 	}
 }
 
 // TestModuleScripts runs what is true of our module only.
 func TestModuleScripts(t *testing.T) {
+	t.Parallel()
 	run(t, "testdata/module", modules(t)["vtoken-module"])
 }
 

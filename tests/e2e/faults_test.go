@@ -53,6 +53,7 @@ func TestKEKsThatAreRefused(t *testing.T) {
 // TestReadOnlyFolder starts the daemon on a data folder that cannot be written: it
 // says so, and changes nothing.
 func TestReadOnlyFolder(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.Stop())
 	require.NoError(t, os.RemoveAll(d.DataDir))
@@ -75,6 +76,7 @@ func TestReadOnlyFolder(t *testing.T) {
 
 // TestForeignFolder: a data folder of another user is refused, whoever may read it.
 func TestForeignFolder(t *testing.T) {
+	t.Parallel()
 	d := card(t)
 	require.NoError(t, os.Chown(d.DataDir, 65534, 65534))
 	refused(t, d, "exit status 1", d.DataDir, "belongs to another user")

@@ -13,6 +13,7 @@ import (
 
 // TestInstall installs into a folder and runs what is there.
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	build(t)
 	root, err := harness.Root()
 	require.NoError(t, err)

@@ -77,6 +77,7 @@ func vtoken(t *testing.T, d *harness.Daemon, args ...string) string {
 }
 
 func TestKEKsThatMakeAStore(t *testing.T) {
+	t.Parallel()
 	auth := filepath.Join(t.TempDir(), "auth")
 	require.NoError(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
 	for name, uri := range map[string]func() string{
@@ -108,6 +109,7 @@ func TestKEKsInAnHSM(t *testing.T) {
 }
 
 func TestKEKListTellsOfRecovery(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	out := vtoken(t, d, "kek", "list")
 	require.Contains(t, out, "There is no recovery passphrase", "nobody is told that there is no recovery")
@@ -129,6 +131,7 @@ func TestKEKListTellsOfRecovery(t *testing.T) {
 // TestClearedTPM loses the TPM, and gets everything back with the recovery
 // passphrase alone; without it there is nothing.
 func TestClearedTPM(t *testing.T) {
+	t.Parallel()
 	chip := tpm(t)
 	recovery, file := words(t)
 	d := start(t, "--kek", chip.URI(), "--kek", recovery)
@@ -170,6 +173,7 @@ func TestClearedTPM(t *testing.T) {
 // TestTPMClearedWhileRunning: PINs are not checked without the counter, and
 // everybody is told; removing the KEK and adding it anew is all that it takes.
 func TestTPMClearedWhileRunning(t *testing.T) {
+	t.Parallel()
 	chip := tpm(t)
 	recovery, _ := words(t)
 	d := start(t, "--kek", chip.URI(), "--kek", recovery)
@@ -198,6 +202,7 @@ func TestTPMClearedWhileRunning(t *testing.T) {
 // TestWrongPINsDoNotTouchTheTPM enters more wrong PINs than a TPM bears of its
 // own. A KEK with an auth-file would be locked out then (irtimmer/tpm2-pk11#75).
 func TestWrongPINsDoNotTouchTheTPM(t *testing.T) {
+	t.Parallel()
 	auth := filepath.Join(t.TempDir(), "auth")
 	require.NoError(t, os.WriteFile(auth, []byte("a secret of the TPM\n"), 0o600))
 	d := start(t, "--kek", tpm(t).URI()+"?auth-file="+auth)
@@ -273,6 +278,7 @@ func signing(t *testing.T, d *harness.Daemon, clients int) (stop func() int64) {
 // daemon while what is under the old keys is sealed again: no signature fails before, the
 // next start goes on, and everything opens.
 func TestNewKeysWhileClientsSign(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	works(t, d)
 	for i := range 3 {
@@ -304,6 +310,7 @@ func TestNewKeysWhileClientsSign(t *testing.T) {
 // TestRotationWhileClientsSign rotates the root key again and again beside
 // eight clients: no signature fails, and everything opens afterwards.
 func TestRotationWhileClientsSign(t *testing.T) {
+	t.Parallel()
 	uri, _ := words(t)
 	d := start(t, "--kek", tpm(t).URI(), "--kek", uri)
 	works(t, d)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -30,6 +31,7 @@ type ledger struct {
 // TestKilledDaemonKeepsWhatItAcknowledged kills the daemon at random moments
 // while stock clients write, and looks for all that they were told is done.
 func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -40,10 +42,17 @@ func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
 
 	l := &ledger{pin: harness.PIN}
 	for round := range rounds {
-		dead := make(chan error, 1)
+		dead, die := context.WithCancel(t.Context())
+		killed := make(chan error, 1)
+		require.NoError(t, l.object(dead, d, blob)) // so that there is something, however slow the machine is
 		at := time.Duration(random.IntN(400)) * time.Millisecond
-		time.AfterFunc(at, func() { dead <- d.Kill() })
-		l.writeUntil(t, d, blob, dead)
+		time.AfterFunc(at, func() {
+			err := d.Kill()
+			die()
+			killed <- err
+		})
+		l.writeUntil(dead, d, blob)
+		require.NoError(t, <-killed)
 		require.NoError(t, d.Start())
 		l.check(t, d)
 		require.False(t, t.Failed(), "in round %d, killed after %v", round, at)
@@ -54,52 +63,46 @@ func TestKilledDaemonKeepsWhatItAcknowledged(t *testing.T) {
 }
 
 // writeUntil writes with stock clients until the daemon is dead.
-func (l *ledger) writeUntil(t *testing.T, d *harness.Daemon, blob string, dead <-chan error) {
-	writers := []func(*harness.Daemon, string) error{l.object, l.key, l.changePIN, l.token}
-	for i := 0; ; i++ {
-		select {
-		case err := <-dead:
-			require.NoError(t, err)
-			return
-		default: // errors are expected: the daemon dies under the clients
-			_ = writers[i%len(writers)](d, blob)
-		}
+func (l *ledger) writeUntil(dead context.Context, d *harness.Daemon, blob string) {
+	writers := []func(context.Context, *harness.Daemon, string) error{l.object, l.key, l.changePIN, l.token}
+	for i := 0; dead.Err() == nil; i++ { // errors are expected: the daemon dies under the clients
+		_ = writers[i%len(writers)](dead, d, blob)
 	}
 }
 
-func (l *ledger) object(d *harness.Daemon, blob string) error {
+func (l *ledger) object(dead context.Context, d *harness.Daemon, blob string) error {
 	label := fmt.Sprintf("object-%d-%d", len(l.objects), time.Now().UnixNano())
-	_, err := tool(d, append(login("Card", l.pin), "--write-object", blob, "--type", "data", "--label", label, "--private")...)
+	_, err := toolUntil(dead, d, append(login("Card", l.pin), "--write-object", blob, "--type", "data", "--label", label, "--private")...)
 	if err == nil {
 		l.objects = append(l.objects, label)
 	}
 	return err
 }
 
-func (l *ledger) key(d *harness.Daemon, _ string) error {
+func (l *ledger) key(dead context.Context, d *harness.Daemon, _ string) error {
 	id := fmt.Sprintf("%016x", time.Now().UnixNano())
-	_, err := tool(d, append(login("Card", l.pin), "--keypairgen", "--key-type", "EC:prime256v1", "--id", id)...)
+	_, err := toolUntil(dead, d, append(login("Card", l.pin), "--keypairgen", "--key-type", "EC:prime256v1", "--id", id)...)
 	if err == nil {
 		l.keys = append(l.keys, id)
 	}
 	return err
 }
 
-func (l *ledger) changePIN(d *harness.Daemon, _ string) error {
+func (l *ledger) changePIN(dead context.Context, d *harness.Daemon, _ string) error {
 	if l.tried != "" {
 		return nil // one open question at a time
 	}
 	l.tries++
 	next := fmt.Sprintf("pin%08d", l.tries)
 	l.tried = next
-	_, err := tool(d, append(login("Card", l.pin), "--change-pin", "--new-pin", next)...)
+	_, err := toolUntil(dead, d, append(login("Card", l.pin), "--change-pin", "--new-pin", next)...)
 	if err == nil {
 		l.pin, l.tried = next, ""
 	}
 	return err
 }
 
-func (l *ledger) token(d *harness.Daemon, _ string) error {
+func (l *ledger) token(_ context.Context, d *harness.Daemon, _ string) error {
 	label := fmt.Sprintf("token-%d", time.Now().UnixNano())
 	err := d.NewToken(label, harness.PIN, harness.SOPIN)
 	if err == nil {

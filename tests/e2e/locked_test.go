@@ -13,6 +13,7 @@ import (
 // TestMemoryIsLocked: where the daemon may lock memory, as root may, all that it
 // writes to is kept out of swap, and the pages of the store file are not locked.
 func TestMemoryIsLocked(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	maps, err := os.Open(fmt.Sprintf("/proc/%d/smaps", d.PID()))
 	require.NoError(t, err)

@@ -167,10 +167,17 @@ var signings = map[string]ck.MechanismType{
 // first use after a login on, and not before, and are gone after the logout. That
 // they are there in between shows that the test can see them.
 func TestMemory(t *testing.T) {
+	t.Parallel()
 	for _, provider := range []string{"libcrypto", "go"} {
-		t.Run(provider, func(t *testing.T) { testMemory(t, false, "--crypto", provider) })
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			testMemory(t, false, "--crypto", provider)
+		})
 	}
-	t.Run("PIN-bound", func(t *testing.T) { testMemory(t, true) })
+	t.Run("PIN-bound", func(t *testing.T) {
+		t.Parallel()
+		testMemory(t, true)
+	})
 }
 
 func testMemory(t *testing.T, bound bool, flags ...string) {

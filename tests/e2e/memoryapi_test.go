@@ -78,10 +78,17 @@ type brought struct {
 // TestMemoryOfAPI reads the memory of the daemon after keys came by its APIs: of what
 // was imported, made with its request, or read for a check or a backup, nothing stays.
 func TestMemoryOfAPI(t *testing.T) {
+	t.Parallel()
 	for _, provider := range []string{"libcrypto", "go"} {
-		t.Run(provider, func(t *testing.T) { testMemoryOfAPI(t, false, "--crypto", provider) })
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			testMemoryOfAPI(t, false, "--crypto", provider)
+		})
 	}
-	t.Run("PIN-bound", func(t *testing.T) { testMemoryOfAPI(t, true) })
+	t.Run("PIN-bound", func(t *testing.T) {
+		t.Parallel()
+		testMemoryOfAPI(t, true)
+	})
 }
 
 func testMemoryOfAPI(t *testing.T, bound bool, flags ...string) {

@@ -40,6 +40,7 @@ const (
 // TestMemoryOfSeeds: a seed that was imported, given, handed out or used to verify
 // passwords is not in the daemon's memory afterwards.
 func TestMemoryOfSeeds(t *testing.T) {
+	t.Parallel()
 	d, secrets := start(t), numbers{}
 	require.NoError(t, d.NewUser("alice"))
 	file := func(name, text string) string {

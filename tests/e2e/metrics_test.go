@@ -81,6 +81,7 @@ func metricsURL(t *testing.T, d *harness.Daemon) string {
 // TestMetrics: what was done is counted, wherever the metrics are read, and by
 // administrators only where they are not asked for on a port of their own.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--metrics-listen", "127.0.0.1:0")
 	works(t, d)
 	require.NoError(t, d.Stop())
@@ -159,6 +160,7 @@ func lock(d *harness.Daemon) error {
 // TestMetricsOfRollback: an older copy of the data folder raises an alarm in the
 // metrics while there is no daemon to ask; one that was accepted stays on record.
 func TestMetricsOfRollback(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--kek", tpm(t).URI())
 	folder := t.TempDir()
 	file := filepath.Join(folder, "vtokend.prom")

@@ -22,6 +22,7 @@ const otpRounds = 5
 // TestKilledDaemonRepeatsNoPassword kills the daemon at random moments while
 // several applications take one-time passwords of one key: no counter gives two.
 func TestKilledDaemonRepeatsNoPassword(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

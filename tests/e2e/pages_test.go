@@ -15,6 +15,7 @@ import (
 // TestPagesAreRun: a page with commands that no script runs is a promise that nobody
 // keeps, and one that is not in the list is one that nobody finds.
 func TestPagesAreRun(t *testing.T) {
+	t.Parallel()
 	for _, folder := range []struct{ docs, scripts, prefix string }{
 		{"consumers", "testdata/consumers", ""},
 		{"api", "testdata/api", "api/"},

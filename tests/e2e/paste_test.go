@@ -16,6 +16,7 @@ import (
 // key of each kind, and verifies what they signed. Only the PIN is put in where a program
 // would ask for it.
 func TestPastedLines(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.NewUser(me(t)))
 	for _, key := range []string{"rsa:2048", "P-256"} {

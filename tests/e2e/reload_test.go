@@ -159,6 +159,7 @@ func (r *reloading) presented() string {
 // TestReload changes what a reload may change, and sees each in effect for the next request,
 // while an application and a connection to the API go on.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	require.Zero(t, os.Getuid(), "this test acts as another user: run it as root (sudo make test)")
 	r := startReloading(t, "log-level: info\nmax-sessions: 1\n")
 	r.get(r.client, "/v1/status")
@@ -256,6 +257,7 @@ func TestReload(t *testing.T) {
 // TestReloadNeedsARestart names what a reload cannot change, each time, and goes on with what
 // it had. The audit log says what did change.
 func TestReloadNeedsARestart(t *testing.T) {
+	t.Parallel()
 	r := startReloading(t, "")
 	other := t.TempDir()
 	text := fmt.Sprintf("metrics-file: %s/m.prom\naudit-dir: %s\nkek: [\"file:other\"]\nlog-level: debug\n", other, other)
@@ -283,6 +285,7 @@ func TestReloadNeedsARestart(t *testing.T) {
 
 // TestReloadOfAWrongConfiguration changes nothing where anything is wrong, and says what.
 func TestReloadOfAWrongConfiguration(t *testing.T) {
+	t.Parallel()
 	r := startReloading(t, "max-sessions: 1\n")
 	cert, key := certificate(t, t.TempDir(), "good")
 	_, otherKey := certificate(t, t.TempDir(), "other")
@@ -330,6 +333,7 @@ func TestReloadOfAWrongConfiguration(t *testing.T) {
 // TestManyReloads sends 100 SIGHUPs, each with another configuration, under traffic: no call
 // and no request fails, and every connection lives on.
 func TestManyReloads(t *testing.T) {
+	t.Parallel()
 	r := startReloading(t, "")
 	r.get(r.client, "/v1/status")
 	session, err := r.app.OpenSession(r.slot, ck.CKF_SERIAL_SESSION)
@@ -376,6 +380,7 @@ func TestManyReloads(t *testing.T) {
 // TestHangupDuringTheStart sends SIGHUP while the daemon reads its configuration, from a pipe
 // that blocks it: the daemon starts, and then reads it again.
 func TestHangupDuringTheStart(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	dir := t.TempDir()
 	pipe, log := filepath.Join(dir, "pipe"), filepath.Join(dir, "log")

@@ -85,6 +85,7 @@ func (m *midway) end() {
 // TestPlannedRestart: a restart takes nothing from an application, and the process of the
 // daemon stays the same.
 func TestPlannedRestart(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	m := newMidway(t, d)
@@ -146,6 +147,7 @@ func openDescriptors(t *testing.T, pid int) int {
 // TestRestartRefused: if the program that is installed cannot take over, the daemon goes on
 // and says why.
 func TestRestartRefused(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "vtokend.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("log-level: info\n"), 0o600))
 	d := start(t, "--config", file)
@@ -264,6 +266,7 @@ func (m *serviceManager) start(d *harness.Daemon) *exec.Cmd {
 // TestRestartByManager: SIGTERM under a service manager and a start by it take nothing from an
 // application.
 func TestRestartByManager(t *testing.T) {
+	t.Parallel()
 	dir, err := harness.TempDir()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })

@@ -33,6 +33,7 @@ func exchange(t *testing.T, d *harness.Daemon, dir string) {
 // data folder back: with a TPM, no tries come back with it. An administrator can
 // accept it, and that is on record.
 func TestOlderDataFolder(t *testing.T) {
+	t.Parallel()
 	chip := tpm(t)
 	d := start(t, "--kek", chip.URI())
 	works(t, d)
@@ -87,6 +88,7 @@ func cardID(t *testing.T, d *harness.Daemon) string {
 // TestOlderBackup restores a backup from before the last tries, on the same
 // machine.
 func TestOlderBackup(t *testing.T) {
+	t.Parallel()
 	d := start(t, "--kek", tpm(t).URI())
 	works(t, d)
 	file := filepath.Join(d.Dir, "backup")
@@ -105,6 +107,7 @@ func TestOlderBackup(t *testing.T) {
 
 // TestOlderCopiesWithoutTPM: nothing can be detected, and everybody is told.
 func TestOlderCopiesWithoutTPM(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	out := vtoken(t, d, "status")
 	require.Contains(t, out, "of the data folder are not detected", "the status does not tell")

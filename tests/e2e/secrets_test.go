@@ -20,6 +20,7 @@ import (
 // looks for it where it must not be: in the log, in the audit log, in the data folder
 // and in the listings.
 func TestSecretsLeaveOnce(t *testing.T) {
+	t.Parallel()
 	d, v := withVendors(t, "--log-level", "debug")
 	require.NoError(t, d.NewUser("alice"))
 	v.entrustSecrets()

@@ -18,6 +18,7 @@ import (
 // TestEndedSessionsStayEnded: `vtoken session list` shows a login, and after `vtoken session end`
 // neither a crash of the daemon nor a planned restart brings it or its sessions back.
 func TestEndedSessionsStayEnded(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	card, err := d.NewTokenFor(me(t), "Card", harness.PIN, harness.SOPIN)
 	require.NoError(t, err)

@@ -96,6 +96,7 @@ func TestStolenFolder(t *testing.T) {
 // TestMovedDataFolder moves the data folder to a host without a TPM: nothing is
 // lost with the recovery passphrase, and nothing yielded without.
 func TestMovedDataFolder(t *testing.T) {
+	t.Parallel()
 	recovery, file := words(t)
 	chip := tpm(t)
 	d := start(t, "--kek", chip.URI(), "--kek", recovery)
@@ -131,6 +132,7 @@ func TestMovedDataFolder(t *testing.T) {
 // TestBackupAndPassphrase: the machine is gone with its TPM. A backup and the recovery
 // passphrase bring everything back on another one, which is on record.
 func TestBackupAndPassphrase(t *testing.T) {
+	t.Parallel()
 	recovery, file := words(t)
 	chip := tpm(t)
 	d := start(t, "--kek", chip.URI(), "--kek", recovery)

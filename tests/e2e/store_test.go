@@ -64,6 +64,7 @@ func card(t *testing.T) *harness.Daemon {
 }
 
 func TestTruncatedStoreIsRefused(t *testing.T) {
+	t.Parallel()
 	d := card(t)
 	db := storeFile(t, d)
 	whole, err := os.ReadFile(db)
@@ -106,6 +107,7 @@ func survives(t *testing.T, d *harness.Daemon) {
 }
 
 func TestFlippedBytesAreNoticed(t *testing.T) {
+	t.Parallel()
 	d := card(t)
 	db := storeFile(t, d)
 	whole, err := os.ReadFile(db)
@@ -131,6 +133,7 @@ func TestFlippedBytesAreNoticed(t *testing.T) {
 }
 
 func TestOnlyOneDaemonPerStore(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	second := harness.NewDaemon(filepath.Dir(d.Bin("vtokend")), filepath.Join(d.Dir, "2"))
 	second.DataDir = d.DataDir
@@ -139,6 +142,7 @@ func TestOnlyOneDaemonPerStore(t *testing.T) {
 }
 
 func TestDataFolderOpenToOthersIsRefused(t *testing.T) {
+	t.Parallel()
 	d := card(t)
 	require.NoError(t, os.Chmod(d.DataDir, 0o755))
 	refused(t, d, d.DataDir)
@@ -148,6 +152,7 @@ func TestDataFolderOpenToOthersIsRefused(t *testing.T) {
 // was refused is not there, a restart is no worse, and with space again the daemon
 // goes on.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	d := start(t)
 	require.NoError(t, d.Stop())
 	require.NoError(t, os.RemoveAll(d.DataDir))
@@ -156,7 +161,7 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, d.Start())
 	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
 	blob := filepath.Join(d.Dir, "blob")
-	require.NoError(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 30_000), 0o600))
+	require.NoError(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 90_000), 0o600))
 
 	write := func(label string) error {
 		_, err := tool(d, append(login("Card", harness.PIN), "--write-object", blob, "--type", "data", "--label", label)...)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,13 +20,24 @@ func tool(d *harness.Daemon, args ...string) (string, error) {
 	return command(d, "", append([]string{"pkcs11-tool", "--module", d.Module()}, args...)...)
 }
 
+// toolUntil is tool for a client that does not wait for the next daemon after this one is
+// dead.
+func toolUntil(dead context.Context, d *harness.Daemon, args ...string) (string, error) {
+	return commandUntil(dead, d, "", append([]string{"pkcs11-tool", "--module", d.Module()}, args...)...)
+}
+
 // command runs a program that finds the daemon, as another user where uid is
 // not empty.
 func command(d *harness.Daemon, uid string, args ...string) (string, error) {
+	return commandUntil(context.Background(), d, uid, args...)
+}
+
+// commandUntil is command for a program that ends with the context.
+func commandUntil(ctx context.Context, d *harness.Daemon, uid string, args ...string) (string, error) {
 	if uid != "" {
 		args = append([]string{"setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--"}, args...)
 	}
-	c := exec.Command(args[0], args[1:]...)
+	c := exec.CommandContext(ctx, args[0], args[1:]...)
 	c.Dir = "/"
 	c.Env = os.Environ()
 	for name, value := range d.Environment() {

@@ -81,7 +81,7 @@ func TestUnitAllowsWhatIsNeeded(t *testing.T) {
 		require.NoError(t, os.Symlink(filepath.Join(build(t), name), filepath.Join(programs, name)))
 	}
 	wrapper := fmt.Sprintf("#!/bin/sh\nexec strace -D -f -qq -A -o %s %s \"$@\"\n", trace, filepath.Join(build(t), "vtokend"))
-	require.NoError(t, os.WriteFile(filepath.Join(programs, "vtokend"), []byte(wrapper), 0o755))
+	require.NoError(t, harness.WriteProgram(filepath.Join(programs, "vtokend"), []byte(wrapper)))
 	dir, err := harness.TempDir()
 	require.NoError(t, err)
 	d := harness.NewDaemon(programs, dir)

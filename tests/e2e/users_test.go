@@ -18,6 +18,7 @@ const alice, bob, nobody = "61001", "61002", "61003"
 // TestUsersSeeTheirOwnTokensOnly has two users, and one that is nobody's, at the
 // same socket.
 func TestUsersSeeTheirOwnTokensOnly(t *testing.T) {
+	t.Parallel()
 	require.Zero(t, os.Getuid(), "this test acts as other users: run it as root (sudo make test)")
 	d := start(t)
 	for login, uid := range map[string]string{"alice": alice, "bob": bob} {
@@ -81,7 +82,7 @@ func public(t *testing.T, d *harness.Daemon, path string) string {
 	require.NoError(t, err)
 	copied := filepath.Join(d.Dir, filepath.Base(path))
 	require.NoError(t, os.RemoveAll(copied)) // a module that is loaded is not written to
-	require.NoError(t, os.WriteFile(copied, b, 0o755))
+	require.NoError(t, harness.WriteProgram(copied, b))
 	require.NoError(t, os.Chmod(copied, 0o755))
 	return copied
 }

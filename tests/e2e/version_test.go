@@ -20,6 +20,7 @@ import (
 // TestVersion asks every program and document which version it is of: they agree with the
 // file VERSION, and the newest section of the list of changes is about it.
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	for _, program := range []string{"vtokend", "vtoken", "p11bench"} {
 		out, err := exec.Command(filepath.Join(bin, program), "--version").Output()
@@ -63,6 +64,7 @@ func get(t *testing.T, c *http.Client, url string) string {
 
 // TestUserAgent has the command ask another server, which sees how it names itself.
 func TestUserAgent(t *testing.T) {
+	t.Parallel()
 	agents := make(chan string, 1)
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		agents <- r.UserAgent()

@@ -34,6 +34,7 @@ type Daemon struct {
 	keks  []string // that --kek named at earlier starts
 	flags []string // of the last start
 	port  string   // of the API, the same after a restart
+	held  *os.File // keeps the port while the daemon is away; nil where nothing does
 	log   log
 	cmd   *exec.Cmd
 	done  chan error // gets the end of the process
@@ -126,6 +127,8 @@ func (d *Daemon) wait(ready <-chan string) error {
 			return fmt.Errorf("the ready line %q names no address of the API", line)
 		}
 		d.port, d.API = m[1], "https://"+m[0]
+		_ = d.held.Close() // which a nil one refuses
+		d.held = nil
 		for _, socket := range []string{d.P11Socket, d.AdminSocket} {
 			if err := dial(socket); err != nil {
 				return fmt.Errorf("the daemon says that it is ready, but: %w", err)
@@ -165,6 +168,7 @@ func (d *Daemon) end(signal syscall.Signal) error {
 	d.cmd = nil
 	select {
 	case err := <-d.done:
+		d.held = holdPort(d.port)
 		if signal == syscall.SIGKILL {
 			return nil
 		}
@@ -202,10 +206,15 @@ func (d *Daemon) PID() int {
 // Log is what the daemon wrote so far, over all its starts.
 func (d *Daemon) Log() string { return d.log.String() }
 
+// patience is how long our module waits for an answer, so that a slow machine fails nothing.
+// Who stops the daemon under a program that is to notice sets a shorter limit.
+const patience = "1m"
+
 // Environment is what programs need to find the daemon: our module, the stock
 // p11-kit client and the CLI.
 func (d *Daemon) Environment() map[string]string {
 	return map[string]string{
+		"VTOKEN_P11_TIMEOUT":     patience,
 		"VTOKEN_P11_SOCKET":      d.P11Socket,
 		"VTOKEN_ADMIN_SOCKET":    d.AdminSocket,
 		"P11_KIT_SERVER_ADDRESS": "unix:path=" + d.P11Socket,
