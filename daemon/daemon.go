@@ -87,6 +87,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err != nil {
 		return nil, err
 	}
+	arrived := arrival{came: uptime()}
 	counts := metrics.New(version.String())
 	changed := observe.NewTampering(counts.Store)
 	before, connections, err := takeOver(passed)
@@ -112,6 +113,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err != nil {
 		return nil, err
 	}
+	arrived.opened = uptime()
 	known.keep(store.ID(), log.Logger)
 	process.LockMemory(log.Logger)
 	if !process.OverwritesFreed() {
@@ -169,7 +171,8 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	}
 	d.core = core
 	if before != nil {
-		d.restore(before, connections)
+		arrived.made = uptime()
+		d.restore(before, connections, arrived)
 	}
 	go d.warm(ctx, core)
 	go d.sweepKeys(ctx, core)

@@ -106,12 +106,20 @@ func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waitin
 	if r.records == nil {
 		return client
 	}
-	if w == nil { // of a planned restart, which loses no session
+	written := w == nil // perhaps: by the daemon before
+	if w == nil {       // of a planned restart, which loses no session
 		w = &waiting{client: client, ended: r.records.Ended(a.ID)}
 	}
 	client.OnLogins(func(logins []vtoken.Login) {
 		about := a
 		about.Ended = w.endedSessions()
+		if written {
+			written = false
+			if r.records.Has(about, logins) {
+				resume.Wipe(logins)
+				return
+			}
+		}
 		if err := r.records.Keep(about, logins); err != nil {
 			r.logOf(client.Peer()).Warn("an application will have to log in again after a crash of the daemon", "error", err)
 		}

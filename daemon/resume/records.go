@@ -1,6 +1,7 @@
 package resume
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -9,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -227,6 +230,21 @@ func (r *Records) Forget(id ID) error {
 		return fmt.Errorf("forget the login of an application: %w", err)
 	}
 	return nil
+}
+
+// Has reports whether the record of an application says just this. It keeps a planned restart
+// from writing the record of each application again while all of them wait.
+func (r *Records) Has(a Application, logins []vtoken.Login) bool {
+	c, err := r.read(a.ID)
+	same := err == nil && c.Process == a.Process && c.Boot == r.boot && len(c.Logins) == len(logins) &&
+		subtle.ConstantTimeCompare(c.Ticket, a.ticket[:]) == 1 && maps.Equal(c.Ended, a.Ended)
+	for _, want := range logins { // each is with another token
+		same = same && slices.ContainsFunc(c.Logins, func(is login) bool {
+			return is.Token == want.Token && is.Role == want.Role && bytes.Equal(is.Verifier, want.Verifier[:]) &&
+				(is.Bound != nil) == (want.Bound != nil)
+		})
+	}
+	return same
 }
 
 // Ended returns the sessions of an application that an administrator ended, as its record says.
