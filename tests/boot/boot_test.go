@@ -134,6 +134,21 @@ func TestSystemd(t *testing.T) {
 	d.run("vtoken", "status")
 	require.Empty(t, d.complaints())
 
+	config := filepath.Join(d.root, "etc", "vtoken", "vtokend.yaml")
+	good, err := os.ReadFile(config)
+	require.NoError(t, err)
+	d.put("/etc/vtoken/vtokend.yaml", "log-level: loud\n", 0o644)
+	_, err = d.try("systemctl", "restart", "vtokend")
+	require.Error(t, err, "the configuration is wrong")
+	require.Equal(t, "2", d.property("ExecMainStatus"))
+	for _, unit := range []string{"vtokend.socket", "vtokend-admin.socket"} {
+		require.Eventually(t, func() bool { _, err := d.try("systemctl", "is-active", unit); return err != nil }, hangsAfter, pause,
+			"a connection would start a daemon that an administrator has to look at")
+	}
+	d.put("/etc/vtoken/vtokend.yaml", string(good), 0o644)
+	d.run("systemctl", "start", "vtokend")
+	require.Contains(t, d.run("vtoken", "token", "list"), "Card")
+
 	d.powerOff()
 	d.boot()
 	require.Contains(t, d.run("vtoken", "token", "list"), "Card")
