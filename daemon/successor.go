@@ -230,7 +230,13 @@ func forgetLeft(manager service.Manager) error {
 // gather stops the daemon between two calls of each connection, and returns the descriptors
 // with which a successor goes on. The caller ends this process. If it fails, the daemon goes
 // on.
-func (d *daemon) gather(ctx context.Context) ([]service.Named, error) {
+func (d *daemon) gather(ctx context.Context) (_ []service.Named, err error) {
+	d.background.end()
+	defer func() {
+		if err != nil {
+			d.background.again()
+		}
+	}()
 	began := uptime()
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
