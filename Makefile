@@ -95,6 +95,7 @@ mutants: packages-test ## make small faults in the code and print those that no 
 soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), ATTACK_TIME (1m), WALK_TIME (1h), STORE_OPS (2000000) and STORE_TIME (1h), STORE_BYTES (all), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s), CONTINUITY_ROUNDS (20), CONTINUITY_FREEZE (25s), CONTINUITY_RESTARTS (10000)
 	WALK_STEPS=$${WALK_STEPS:-100000} $(GO) test -count=1 -v -run TestWalk ./provisioning/dialect/walktest
 	SCALE_TIME=$${SCALE_TIME:-10m} LOAD_TIME=$${LOAD_TIME:-30s} $(GO) test -count=1 -v -timeout 1h ./tests/scale
+	RESTART_APPLICATIONS=1000 RESTART_SESSIONS=5000 RESTART_TOKENS=100000 $(GO) test -count=1 -v -timeout 1h -run TestRestartOfMany ./tests/scale
 	LOAD_TIME=$${LOAD_TIME:-30s} LOAD_RATE=$${LOAD_RATE:-2000} $(GO) test -count=1 -v -run TestManyAdministrators ./tests/scale
 	RSA_BITS=8192 $(GO) test -count=1 -v -run TestRSAPair ./tests/vectors
 	ATTACK_TIME=$${ATTACK_TIME:-1m} $(GO) test -count=1 -v -timeout 1h ./tests/attack

@@ -48,21 +48,26 @@ type viewer interface {
 	View(fn func(tx vtoken.ReadTx) error) error
 }
 
-// newAway reads the records. Nil is none.
-func newAway(engine *vtoken.Engine, store viewer, records *resume.Records, failed func(record.Peer, error)) (*away, error) {
-	a := &away{engine: engine, store: store, records: records, failed: failed, apps: map[resume.ID]*waitingLogins{}}
-	if records == nil {
-		return a, nil
+func newAway(engine *vtoken.Engine, store viewer, records *resume.Records, failed func(record.Peer, error)) *away {
+	return &away{engine: engine, store: store, records: records, failed: failed, apps: map[resume.ID]*waitingLogins{}}
+}
+
+// load reads the records of applications, but for those that are there.
+func (a *away) load(isThere func(resume.ID) bool) error {
+	if a.records == nil {
+		return nil
 	}
-	list, err := records.All()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list, err := a.records.All(isThere)
 	for _, one := range list {
 		app := &waitingLogins{Record: one}
 		if err := a.findUsers(app); err != nil {
-			return a, err
+			return err
 		}
 		a.apps[one.ID] = app
 	}
-	return a, err
+	return err
 }
 
 // findUsers finds the users that a process acts for.

@@ -69,9 +69,10 @@ type daemon struct {
 	failed  chan error // what ended a server that should have gone on
 	core    *provisioning.Service
 
-	startedAt time.Time
-	restarts  chan struct{}          // asks for a planned restart
-	restarted atomic.Pointer[string] // why the last one did not happen
+	background background
+	startedAt  time.Time
+	restarts   chan struct{}          // asks for a planned restart
+	restarted  atomic.Pointer[string] // why the last one did not happen
 }
 
 // start opens the store and starts all servers. If it fails, it has undone everything.
@@ -87,6 +88,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err != nil {
 		return nil, err
 	}
+	arrived := arrival{came: uptime()}
 	counts := metrics.New(version.String())
 	changed := observe.NewTampering(counts.Store)
 	before, connections, err := takeOver(passed)
@@ -112,6 +114,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	if err != nil {
 		return nil, err
 	}
+	arrived.opened = uptime()
 	known.keep(ctx, store, log.Logger)
 	process.LockMemory(log.Logger)
 	if !process.OverwritesFreed() {
@@ -155,6 +158,9 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	peers := slog.New(observe.NewPeerLog(log.Handler()))
 	d.resumption = newResumption(cfg, store, engineStore{store}, d.engine, peers, d.audit.RefusedTicket)
 	store.Watch(d.resumption.away.apply)
+	if before == nil {
+		d.resumption.findAway(nil)
+	}
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: peers, Observer: d.metrics.Calls,
@@ -170,12 +176,41 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 	}
 	d.core = core
 	if before != nil {
-		d.restore(before, connections)
+		arrived.made = uptime()
+		d.restore(before, connections, arrived)
 	}
-	go d.warm(ctx, core)
-	go d.sweepKeys(ctx, core)
+	d.background.do = []func(context.Context){d.warm, d.sweepKeys}
+	d.background.begin(ctx)
 	return d, d.listen(passed, before)
 }
+
+// background is work that nobody waits for.
+type background struct {
+	do      []func(context.Context)
+	parent  func() context.Context // of the daemon
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func (b *background) begin(ctx context.Context) {
+	b.parent = func() context.Context { return ctx }
+	ctx, b.cancel = context.WithCancel(ctx)
+	for _, do := range b.do {
+		b.running.Go(func() { do(ctx) })
+	}
+}
+
+// end ends the work. What reads the store would keep it from being closed.
+func (b *background) end() {
+	if b.cancel == nil {
+		return // it has not begun
+	}
+	b.cancel()
+	b.running.Wait()
+}
+
+// again begins work that was ended.
+func (b *background) again() { b.begin(b.parent()) }
 
 // wait blocks for the duration, or until one of the contexts ends.
 func wait(ctx, call context.Context, long time.Duration) {
@@ -200,8 +235,8 @@ func delayIn(ctx context.Context) func(context.Context, time.Duration) error {
 
 // warm loads the directory of tokens, so that the first listing need not wait for it. If it
 // fails, that listing tries again.
-func (d *daemon) warm(ctx context.Context, core *provisioning.Service) {
-	if err := core.Warm(ctx); err != nil && ctx.Err() == nil {
+func (d *daemon) warm(ctx context.Context) {
+	if err := d.core.Warm(ctx); err != nil && ctx.Err() == nil {
 		d.log.Warn("loading the token directory failed", "error", err)
 	}
 }
@@ -211,9 +246,9 @@ func (d *daemon) warm(ctx context.Context, core *provisioning.Service) {
 const sweepEvery = time.Hour
 
 // sweepKeys removes expired pending keys until ctx ends.
-func (d *daemon) sweepKeys(ctx context.Context, core *provisioning.Service) {
+func (d *daemon) sweepKeys(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
+		if err := d.core.SweepPendingKeys(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("removing expired pending keys failed; trying again in an hour", "error", err)
 		}
 		d.sweeper.Note() // it has read keys that wait
@@ -384,6 +419,7 @@ func (d *daemon) stop() {
 		both.Go(func() { d.warn("stopping the metrics", d.scrape.Close()) })
 	}
 	both.Wait()
+	d.background.end()
 	d.sweeper.Stop()
 	d.changed.Stop()
 	d.serving.Wait()

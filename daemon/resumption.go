@@ -43,17 +43,19 @@ func newResumption(
 	} else {
 		err = resume.Remove(folder)
 	}
-	if err == nil {
-		r.away, err = newAway(engine, store, r.records, r.notKept)
-	}
 	if err != nil {
 		log.Warn("applications will have to log in again after a crash of the daemon", "error", err)
 	}
-	if r.away == nil {
-		r.records = nil
-		r.away, _ = newAway(engine, store, nil, nil)
-	}
+	r.away = newAway(engine, store, r.records, r.notKept)
 	return r
+}
+
+// findAway looks for applications that have not come back since a crash. isThere reports those
+// that a daemon before has handed over.
+func (r *resumption) findAway(isThere func(resume.ID) bool) {
+	if err := r.away.load(isThere); err != nil {
+		r.log.Warn("logins that wait for their applications since a crash are not known: they do not end with their tokens until they come", "error", err)
+	}
 }
 
 func (r *resumption) notKept(p record.Peer, err error) {
@@ -120,13 +122,21 @@ func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waitin
 	if r.records == nil {
 		return client
 	}
-	if w == nil { // of a planned restart, which loses no session
+	written := w == nil // perhaps: by the daemon before
+	if w == nil {       // of a planned restart, which loses no session
 		w = &waiting{client: client, ended: r.records.Ended(a.ID)}
 		r.away.forget(a.ID)
 	}
 	client.OnLogins(func(logins []vtoken.Login) {
 		about := a
 		about.Ended = w.endedSessions()
+		if written {
+			written = false
+			if r.records.Has(about, logins) {
+				resume.Wipe(logins)
+				return
+			}
+		}
 		if err := r.records.Keep(about, append(logins, w.notAmong(logins)...)); err != nil {
 			r.notKept(client.Peer(), err)
 		}

@@ -84,6 +84,7 @@ func (w *crashWorld) daemon() *resumption {
 	require.NoError(w, err)
 	r := newResumption(w.cfg, openly{}, w.store, engine, slog.New(slog.DiscardHandler), nil)
 	w.store.Watch(r.away.apply)
+	r.findAway(nil)
 	return r
 }
 
@@ -110,7 +111,7 @@ func (w *crashWorld) loggedIn() (sessions []p11rpc.ResumedSession) {
 
 // recorded are the tokens that the records have logins with.
 func (w *crashWorld) recorded(r *resumption) (tokens []record.TokenID) {
-	list, err := r.records.All()
+	list, err := r.records.All(nil)
 	require.NoError(w, err)
 	for _, one := range list {
 		for _, l := range one.Logins {

@@ -63,6 +63,31 @@ type handedOver struct {
 	Engine       []byte   // a vtoken.EngineState
 	Applications []handedApplication
 	Connections  []handedConnection
+
+	// When the daemon began to stop, had stopped, and had collected this (see uptime).
+	Began, Frozen, Saved time.Duration
+}
+
+// uptime is the time since the machine was switched on, by the clock that the daemon before read,
+// too.
+func uptime() time.Duration {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0
+	}
+	return time.Duration(now.Nano())
+}
+
+// arrival is when a successor began, had opened the store, and had made the parts of the daemon.
+type arrival struct{ came, opened, made time.Duration }
+
+// parts are the parts of the time in which applications wait, for the log.
+func (h *handedOver) parts(a arrival) []any {
+	now := uptime()
+	return []any{
+		"waited", now - h.Began, "freeze", h.Frozen - h.Began, "save", h.Saved - h.Frozen,
+		"exec", a.came - h.Saved, "open", a.opened - a.came, "make", a.made - a.opened, "restore", now - a.made,
+	}
 }
 
 // handedApplication is an application in the state.
@@ -205,8 +230,14 @@ func forgetLeft(manager service.Manager) error {
 // gather stops the daemon between two calls of each connection, and returns the descriptors
 // with which a successor goes on. The caller ends this process. If it fails, the daemon goes
 // on.
-func (d *daemon) gather(ctx context.Context) ([]service.Named, error) {
-	began := time.Now()
+func (d *daemon) gather(ctx context.Context) (_ []service.Named, err error) {
+	d.background.end()
+	defer func() {
+		if err != nil {
+			d.background.again()
+		}
+	}()
+	began := uptime()
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
 	kept, err := d.sockets.keep()
@@ -220,7 +251,7 @@ func (d *daemon) gather(ctx context.Context) ([]service.Named, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the PKCS#11 server is busy, so the daemon goes on: %w", err), d.resumeHTTP(kept))
 	}
-	state, connections, err := d.liveState(frozen)
+	state, connections, err := d.liveState(frozen, began)
 	if err != nil {
 		d.p11.Thaw()
 		return nil, errors.Join(err, d.resumeHTTP(kept))
@@ -232,13 +263,14 @@ func (d *daemon) gather(ctx context.Context) ([]service.Named, error) {
 	}
 	d.resumption.stop()
 	d.log.Info("a successor takes this daemon's place", "applications", len(frozen.Applications),
-		"connections", len(frozen.Connections), "took", time.Since(began))
+		"connections", len(frozen.Connections), "took", uptime()-began)
 	files := append(kept.named(), service.Named{Name: stateName, File: file}, service.Named{Name: stateKeyName, File: key})
 	return append(files, connections...), nil
 }
 
 // liveState returns what the successor needs to know, and the sockets of the connections.
-func (d *daemon) liveState(frozen p11server.Frozen) (secret.Bytes, []service.Named, error) {
+func (d *daemon) liveState(frozen p11server.Frozen, began time.Duration) (secret.Bytes, []service.Named, error) {
+	stopped := uptime()
 	root := d.store.RootKey()
 	defer root.Wipe()
 	engineState := d.engine.Save()
@@ -248,7 +280,7 @@ func (d *daemon) liveState(frozen p11server.Frozen) (secret.Bytes, []service.Nam
 		return nil, nil, err
 	}
 	defer clear(engine)
-	h := handedOver{Root: root, Own: d.sockets.own(), Engine: engine}
+	h := handedOver{Root: root, Own: d.sockets.own(), Engine: engine, Began: began, Frozen: stopped}
 	for _, one := range frozen.Applications {
 		a, err := d.saveApplication(one)
 		if err != nil {
@@ -267,6 +299,7 @@ func (d *daemon) liveState(frozen p11server.Frozen) (secret.Bytes, []service.Nam
 			Inode: inode, Greeted: one.Greeted, Version: one.Version, Application: one.Application, Unread: one.Unread,
 		})
 	}
+	h.Saved = uptime()
 	var out bytes.Buffer
 	if err := gob.NewEncoder(&out).Encode(h); err != nil {
 		return nil, nil, fmt.Errorf("encode the state of the daemon: %w", err)
@@ -374,9 +407,10 @@ func closeAll(files []*os.File) {
 
 // restore gives the applications of the daemon before to the engine and the server. An
 // application that cannot be restored ends, and the others go on.
-func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn) {
+func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn, a arrival) {
 	var f p11server.Frozen
 	place := make([]int, len(h.Applications))
+	there := make(map[resume.ID]bool, len(h.Applications))
 	for i, a := range h.Applications {
 		place[i] = -1
 		client, err := d.restoreApplication(a)
@@ -390,6 +424,7 @@ func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn) {
 		}
 		if a.Joined {
 			one.Name = &p11server.Name{ID: a.ID, Process: a.Process, Ticket: a.Ticket}
+			there[a.ID] = true
 		}
 		place[i] = len(f.Applications)
 		f.Applications = append(f.Applications, one)
@@ -414,8 +449,10 @@ func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn) {
 	for _, sock := range sockets {
 		sock.Close()
 	}
+	d.resumption.findAway(func(id resume.ID) bool { return there[id] })
 	d.p11.Adopt(f)
-	d.log.Info("took the place of a daemon", "applications", len(f.Applications), "connections", len(f.Connections))
+	d.log.Info("took the place of a daemon",
+		append([]any{"applications", len(f.Applications), "connections", len(f.Connections)}, h.parts(a)...)...)
 }
 
 // restoreEngine gives the engine what the one before knew besides its applications.

@@ -192,6 +192,7 @@ func TestFirstUse(t *testing.T) {
 	closeStore(t, s)
 	before := raw(t, dir)
 	s = open(t, dir)
+	root := s.RootKey()
 	update(t, s, disable(tokens[0]))
 	closeStore(t, s)
 	id, _ := parseID("token", tokens[0])
@@ -201,6 +202,9 @@ func TestFirstUse(t *testing.T) {
 	require.ErrorIs(t, err, ErrTampered)
 
 	o := options(dir)
+	o.Root = root // nobody waits for what is verified later
+	closeStore(t, quiet(t, o))
+	o = options(dir)
 	o.lazily = true
 	s = quiet(t, o)
 	served := 0

@@ -168,7 +168,9 @@ func openAs(ctx context.Context, o Options, path string) (*Store, uint32, error)
 	if err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("open the store: %w", err), db.Close())
 	}
-	s, version, err := load(ctx, o, db, info.Size() <= wholeFile && !o.lazily)
+	// In a planned restart applications wait, and the daemon before has verified the store.
+	all := info.Size() <= wholeFile && !o.lazily && o.Root == nil
+	s, version, err := load(ctx, o, db, all)
 	if err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("open the store %s: %w", path, err), db.Close())
 	}

@@ -152,7 +152,7 @@ func (s *Service) directory(ctx context.Context) (*directory.Directory, error) {
 	err := s.view(ctx, func(tx ReadTx) error {
 		tenants, err := tx.Tenants()
 		for _, t := range tenants {
-			if err := addTokens(tx, dir, t.ID); err != nil {
+			if err := addTokens(ctx, tx, dir, t.ID); err != nil {
 				return err
 			}
 		}
@@ -166,9 +166,12 @@ func (s *Service) directory(ctx context.Context) (*directory.Directory, error) {
 	return dir, nil
 }
 
-func addTokens(tx ReadTx, dir *directory.Directory, tenant record.TenantID) error {
+func addTokens(ctx context.Context, tx ReadTx, dir *directory.Directory, tenant record.TenantID) error {
 	after := uint64(0)
 	for {
+		if err := ctx.Err(); err != nil {
+			return err // closing the store would wait for this view
+		}
 		batch, err := tx.TokensOfTenant(tenant, after, MaxPage)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -56,4 +57,16 @@ func TestSettingsOfTheRuntime(t *testing.T) {
 			t.Errorf("%q becomes %q", got, again)
 		}
 	}
+}
+
+// The package's unit has the settings, so that the daemon is not started twice.
+func TestUnitHasTheSettings(t *testing.T) {
+	unit, err := os.ReadFile("../../packaging/vtokend.service")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(unit), "\nEnvironment=GODEBUG=")
+	require.True(t, found)
+	settings, _, _ := strings.Cut(text, "\n")
+	require.Equal(t, settings, withSettings(settings))
+	require.Contains(t, settings, clobberSetting)
+	require.Contains(t, settings, preemptSetting)
 }

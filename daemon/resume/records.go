@@ -1,6 +1,7 @@
 package resume
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -240,8 +241,9 @@ type Record struct {
 	Logins []vtoken.Login
 }
 
-// All returns the records with logins of processes that run, in no order.
-func (r *Records) All() ([]Record, error) {
+// All returns the records with logins of processes that run, in no order. It does not read those
+// of applications that except reports; nil is none.
+func (r *Records) All(except func(ID) bool) ([]Record, error) {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
 		return nil, fmt.Errorf("look for records of logins: %w", err)
@@ -249,7 +251,7 @@ func (r *Records) All() ([]Record, error) {
 	var list []Record
 	for _, e := range entries {
 		id, ok := parseName(e.Name())
-		if !ok {
+		if !ok || except != nil && except(id) {
 			continue
 		}
 		c, err := r.read(id)
@@ -313,6 +315,21 @@ func (r *Records) forget(id ID) error {
 		return fmt.Errorf("forget the login of an application: %w", err)
 	}
 	return nil
+}
+
+// Has reports whether the record of an application says just this. It keeps a planned restart
+// from writing the record of each application again while all of them wait.
+func (r *Records) Has(a Application, logins []vtoken.Login) bool {
+	c, err := r.read(a.ID)
+	same := err == nil && c.Process == a.Process && c.Boot == r.boot && len(c.Logins) == len(logins) &&
+		subtle.ConstantTimeCompare(c.Ticket, a.ticket[:]) == 1 && maps.Equal(c.Ended, a.Ended)
+	for _, want := range logins { // each is with another token
+		same = same && slices.ContainsFunc(c.Logins, func(is login) bool {
+			return is.Token == want.Token && is.Role == want.Role && bytes.Equal(is.Verifier, want.Verifier[:]) &&
+				(is.Bound != nil) == (want.Bound != nil)
+		})
+	}
+	return same
 }
 
 // Ended returns the sessions of an application that an administrator ended, as its record says.

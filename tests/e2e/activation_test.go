@@ -114,7 +114,7 @@ func TestUnitsNameTheSockets(t *testing.T) {
 		}
 	}
 	service := harness.Packaged(t, "vtokend.service")
-	for _, line := range []string{"Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "RuntimeDirectoryPreserve=yes"} {
+	for _, line := range []string{"Type=notify", "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'", "RuntimeDirectoryPreserve=yes"} {
 		require.Contains(t, service, "\n"+line+"\n")
 	}
 }

@@ -12,7 +12,7 @@ set -euo pipefail
 build="make gcc libc6-dev libssl-dev"
 demo="$build openssl curl ca-certificates opensc"
 consumers="iproute2 libnss3-tools openjdk-17-jdk-headless nodejs npm g++ python3 oathtool jq knot knot-dnssecutils knot-dnsutils postgresql openvpn"
-test="$demo stunnel4 python3-pykcs11 softhsm2 p11-kit p11-kit-modules gnutls-bin binutils passwd util-linux libengine-pkcs11-openssl openssh-client groff-base procps nginx apache2-bin openssh-server osslsigncode git strace swtpm systemd zbar-tools $consumers"
+test="$demo stunnel4 python3-pykcs11 softhsm2 p11-kit p11-kit-modules gnutls-bin binutils passwd util-linux libengine-pkcs11-openssl openssh-client groff-base procps nginx apache2-bin openssh-server osslsigncode git strace swtpm systemd systemd-container mmdebstrap zbar-tools $consumers"
 
 case "${1:-}" in
 make) want="make" ;;

@@ -58,7 +58,7 @@ static void *open_module(const char *path)
 	return library;
 }
 
-static void load(const char *path)
+static inline void load(const char *path)
 {
 	CK_RV (*get)(CK_UTF8CHAR_PTR, CK_VERSION_PTR, CK_INTERFACE_PTR_PTR, CK_FLAGS);
 	CK_INTERFACE_PTR interface;
