@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"vtoken/tests/harness"
+	"vtoken/vtoken/ck"
 )
 
 // storeFile is the database in the data folder.
@@ -160,11 +161,13 @@ func TestFullDisk(t *testing.T) {
 	mount(t, d.DataDir, "size=4m,mode=0700")
 	require.NoError(t, d.Start())
 	require.NoError(t, d.NewToken("Card", harness.PIN, harness.SOPIN))
-	blob := filepath.Join(d.Dir, "blob")
-	require.NoError(t, os.WriteFile(blob, bytes.Repeat([]byte{0xa5}, 90_000), 0o600))
-
-	write := func(label string) error {
-		_, err := tool(d, append(login("Card", harness.PIN), "--write-object", blob, "--type", "data", "--label", label)...)
+	value := bytes.Repeat([]byte{0xa5}, 30_000)
+	write := func(label string) error { // stock clients write 5,000 bytes at most
+		c, h := loggedIn(t, d)
+		defer c.Close()
+		_, err := c.CreateObject(h, ck.Template{
+			ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA), ck.Bool(ck.CKA_TOKEN, true), ck.String(ck.CKA_LABEL, label), ck.Bytes(ck.CKA_VALUE, value),
+		})
 		return err
 	}
 	var written []string
