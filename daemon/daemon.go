@@ -156,7 +156,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		}
 	}
 	peers := slog.New(observe.NewPeerLog(log.Handler()))
-	d.resumption = newResumption(cfg, store, d.engine, peers, d.audit.RefusedTicket)
+	d.resumption = newResumption(cfg, store, d.engine, peers, d.audit.RefusedTicket, before)
 	d.metrics.Watch(observe.State(d.engine, store, d.limited.states))
 	d.p11 = p11server.New(d.connect, p11server.Options{
 		Logger: peers, Observer: d.metrics.Calls,

@@ -16,7 +16,7 @@ import (
 func TestRecordsFromTheFirstStartOn(t *testing.T) {
 	var warned bytes.Buffer
 	path := filepath.Join(t.TempDir(), "run", "p11.sock")
-	r := newResumption(config.Config{P11Socket: path, Resume: config.ResumeOn}, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)), nil)
+	r := newResumption(config.Config{P11Socket: path, Resume: config.ResumeOn}, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)), nil, nil)
 	require.Empty(t, warned.String())
 	require.NotNil(t, r.records)
 	require.DirExists(t, path+".logins")
