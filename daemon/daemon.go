@@ -156,7 +156,7 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		}
 	}
 	peers := slog.New(observe.NewPeerLog(log.Handler()))
-	d.resumption = newResumption(cfg, store, engineStore{store}, d.engine, peers, d.audit.RefusedTicket)
+	d.resumption = newResumption(cfg, store, engineStore{store}, d.engine, peers, d.audit.RefusedTicket, before)
 	store.Watch(d.resumption.away.apply)
 	if before == nil {
 		d.resumption.findAway(nil)

@@ -25,23 +25,31 @@ type resumption struct {
 	away    *away
 	log     *slog.Logger
 	tell    func(p peer.Process, reason error) // of a refused ticket
+	// written says that the daemon before has written the records of the applications that it
+	// handed over. To write or read them all again takes long, while all applications wait.
+	written bool
 
 	mu       sync.Mutex
 	stopping bool
 }
 
 // newResumption opens the records beside the socket of the applications, or removes them if
-// none are wanted.
+// none are wanted. before is the daemon whose place this one takes, or nil.
 func newResumption(
 	cfg config.Config, sealer resume.Sealer, store viewer, engine *vtoken.Engine, log *slog.Logger, tell func(peer.Process, error),
+	before *handedOver,
 ) *resumption {
 	r := &resumption{engine: engine, log: log, tell: tell}
 	folder := cfg.P11Socket + ".logins"
 	var err error
-	if cfg.Resume == config.ResumeOn {
-		r.records, err = openRecords(cfg, folder, sealer)
-	} else {
+	switch {
+	case cfg.Resume != config.ResumeOn:
 		err = resume.Remove(folder)
+	case before != nil && before.Records == folder:
+		r.records, err = resume.OpenAgain(folder, sealer)
+		r.written = err == nil
+	default:
+		r.records, err = openRecords(cfg, folder, sealer)
 	}
 	if err != nil {
 		log.Warn("applications will have to log in again after a crash of the daemon", "error", err)
@@ -60,6 +68,14 @@ func (r *resumption) findAway(isThere func(resume.ID) bool) {
 
 func (r *resumption) notKept(p record.Peer, err error) {
 	r.logOf(p).Warn("an application will have to log in again after a crash of the daemon", "error", err)
+}
+
+// folder is where the records are; empty without.
+func (r *resumption) folder() string {
+	if r.records == nil {
+		return ""
+	}
+	return r.records.Folder()
 }
 
 // openRecords opens the records. At the first start of a daemon the folder of its socket is not
@@ -122,21 +138,20 @@ func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waitin
 	if r.records == nil {
 		return client
 	}
-	written := w == nil // perhaps: by the daemon before
-	if w == nil {       // of a planned restart, which loses no session
-		w = &waiting{client: client, ended: r.records.Ended(a.ID)}
+	written := false
+	if w == nil { // of a planned restart, which loses no session
+		w = &waiting{client: client, ended: a.Ended}
+		written = r.written && len(client.NotRestored()) == 0
 		r.away.forget(a.ID)
 	}
 	client.OnLogins(func(logins []vtoken.Login) {
+		if written { // it is told of the logins that were restored
+			written = false
+			resume.Wipe(logins)
+			return
+		}
 		about := a
 		about.Ended = w.endedSessions()
-		if written {
-			written = false
-			if r.records.Has(about, logins) {
-				resume.Wipe(logins)
-				return
-			}
-		}
 		if err := r.records.Keep(about, append(logins, w.notAmong(logins)...)); err != nil {
 			r.notKept(client.Peer(), err)
 		}

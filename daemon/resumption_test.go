@@ -27,7 +27,7 @@ import (
 func TestRecordsFromTheFirstStartOn(t *testing.T) {
 	var warned bytes.Buffer
 	path := filepath.Join(t.TempDir(), "run", "p11.sock")
-	r := newResumption(config.Config{P11Socket: path, Resume: config.ResumeOn}, nil, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)), nil)
+	r := newResumption(config.Config{P11Socket: path, Resume: config.ResumeOn}, nil, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)), nil, nil)
 	require.Empty(t, warned.String())
 	require.NotNil(t, r.records)
 	require.DirExists(t, path+".logins")
@@ -82,7 +82,7 @@ func (w *crashWorld) self() peer.Process {
 func (w *crashWorld) daemon() *resumption {
 	engine, err := vtoken.New(w.store, vtoken.Options{})
 	require.NoError(w, err)
-	r := newResumption(w.cfg, openly{}, w.store, engine, slog.New(slog.DiscardHandler), nil)
+	r := newResumption(w.cfg, openly{}, w.store, engine, slog.New(slog.DiscardHandler), nil, nil)
 	w.store.Watch(r.away.apply)
 	r.findAway(nil)
 	return r

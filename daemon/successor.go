@@ -60,6 +60,7 @@ func stateFormat() string { return "vtoken-state-1-" + vtoken.StateVersion() }
 type handedOver struct {
 	Root         []byte
 	Own          []string // names of the sockets that the daemon made
+	Records      string   // folder of the records of logins; empty without
 	Engine       []byte   // a vtoken.EngineState
 	Applications []handedApplication
 	Connections  []handedConnection
@@ -100,8 +101,9 @@ type handedApplication struct {
 	Joined  bool
 	ID      [p11rpc.ApplicationIDSize]byte
 	Process peer.Process
-	Ticket  [32]byte // a hash
-	Public  []byte   // key made of the ticket
+	Ticket  [32]byte          // a hash
+	Public  []byte            // key made of the ticket; there is a record if it is set
+	Ended   map[uint64]uint64 // as resume.Application has it
 }
 
 // handedConnection is a connection in the state.
@@ -280,7 +282,7 @@ func (d *daemon) liveState(frozen p11server.Frozen, began time.Duration) (secret
 		return nil, nil, err
 	}
 	defer clear(engine)
-	h := handedOver{Root: root, Own: d.sockets.own(), Engine: engine, Began: began, Frozen: stopped}
+	h := handedOver{Root: root, Own: d.sockets.own(), Records: d.resumption.folder(), Engine: engine, Began: began, Frozen: stopped}
 	for _, one := range frozen.Applications {
 		a, err := d.saveApplication(one)
 		if err != nil {
@@ -334,7 +336,7 @@ func (d *daemon) saveApplication(one p11server.FrozenApplication) (handedApplica
 		a.Joined, a.ID, a.Process, a.Ticket = true, one.Name.ID, one.Name.Process, one.Name.Ticket
 	}
 	if recorded, ok := one.Client.(*application); ok {
-		a.Public = recorded.about.Public()
+		a.Public, a.Ended = recorded.about.Public(), recorded.waiting.endedSessions()
 	}
 	return a, nil
 }
@@ -483,5 +485,5 @@ func (d *daemon) restoreApplication(a handedApplication) (p11server.Client, erro
 	if !a.Joined || a.Public == nil {
 		return client, nil
 	}
-	return d.resumption.keep(client, resume.Restored(a.ID, a.Process, a.Ticket, a.Public), nil), nil
+	return d.resumption.keep(client, resume.Restored(a.ID, a.Process, a.Ticket, a.Public, a.Ended), nil), nil
 }

@@ -1,7 +1,6 @@
 package resume
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -57,8 +56,8 @@ func NewApplication(id ID, p peer.Process, ticket secret.Bytes) (Application, er
 }
 
 // Restored returns the application that a daemon before knew.
-func Restored(id ID, p peer.Process, ticket [sha256.Size]byte, public []byte) Application {
-	return Application{ID: id, Process: p, ticket: ticket, public: public}
+func Restored(id ID, p peer.Process, ticket [sha256.Size]byte, public []byte, ended map[uint64]uint64) Application {
+	return Application{ID: id, Process: p, ticket: ticket, public: public, Ended: ended}
 }
 
 // Public is the key that is made of the ticket, to which its secrets are sealed.
@@ -98,6 +97,19 @@ const (
 // not run any more, and everything else that is no record. It refuses a folder that others may
 // write to, or may put another one in place of: so they could put back an earlier record.
 func Open(dir string, sealer Sealer) (*Records, error) {
+	r, err := OpenAgain(dir, sealer)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.sweep(); err != nil {
+		return nil, err // who cannot remove records cannot end logins
+	}
+	return r, nil
+}
+
+// OpenAgain is Open for the folder of a daemon whose place this one takes while applications
+// wait: all records are its, and nothing has to be removed.
+func OpenAgain(dir string, sealer Sealer) (*Records, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return nil, fmt.Errorf("ask the kernel for the id of this boot: %w", err)
@@ -108,12 +120,11 @@ func Open(dir string, sealer Sealer) (*Records, error) {
 	if err := checkFolder(dir); err != nil {
 		return nil, err
 	}
-	r := &Records{dir: dir, boot: strings.TrimSpace(string(boot)), sealer: sealer, now: time.Now}
-	if err := r.sweep(); err != nil {
-		return nil, err // who cannot remove records cannot end logins
-	}
-	return r, nil
+	return &Records{dir: dir, boot: strings.TrimSpace(string(boot)), sealer: sealer, now: time.Now}, nil
 }
+
+// Folder is where the records are.
+func (r *Records) Folder() string { return r.dir }
 
 // Remove removes the folder and all records in it: who writes none any more must not leave
 // earlier ones behind.
@@ -315,30 +326,6 @@ func (r *Records) forget(id ID) error {
 		return fmt.Errorf("forget the login of an application: %w", err)
 	}
 	return nil
-}
-
-// Has reports whether the record of an application says just this. It keeps a planned restart
-// from writing the record of each application again while all of them wait.
-func (r *Records) Has(a Application, logins []vtoken.Login) bool {
-	c, err := r.read(a.ID)
-	same := err == nil && c.Process == a.Process && c.Boot == r.boot && len(c.Logins) == len(logins) &&
-		subtle.ConstantTimeCompare(c.Ticket, a.ticket[:]) == 1 && maps.Equal(c.Ended, a.Ended)
-	for _, want := range logins { // each is with another token
-		same = same && slices.ContainsFunc(c.Logins, func(is login) bool {
-			return is.Token == want.Token && is.Role == want.Role && bytes.Equal(is.Verifier, want.Verifier[:]) &&
-				(is.Bound != nil) == (want.Bound != nil)
-		})
-	}
-	return same
-}
-
-// Ended returns the sessions of an application that an administrator ended, as its record says.
-func (r *Records) Ended(id ID) map[uint64]uint64 {
-	c, err := r.read(id)
-	if err != nil {
-		return nil // without a record none were ended
-	}
-	return c.Ended
 }
 
 // Found is an application and the logins that it had.

@@ -139,36 +139,6 @@ func TestKeepAndFind(t *testing.T) {
 	require.NoError(t, r.Forget(a.ID), "there is none already")
 }
 
-// A record has just the logins that it was made of, in any order, and of nobody else.
-func TestHas(t *testing.T) {
-	r := openRecords(t, folder(t), newSealer(t, 1))
-	a := newApplication(t, 1, self(t), ticketOf(1))
-	both := func() []vtoken.Login { return []vtoken.Login{plainLogin(), boundLogin()} }
-	require.False(t, r.Has(a, both()), "there is no record")
-	require.NoError(t, r.Keep(a, both()))
-	require.True(t, r.Has(a, both()))
-	require.True(t, r.Has(a, []vtoken.Login{boundLogin(), plainLogin()}))
-	require.False(t, r.Has(a, []vtoken.Login{plainLogin()}))
-	require.False(t, r.Has(a, nil))
-	for name, change := range map[string]func(*vtoken.Login){
-		"token":    func(l *vtoken.Login) { l.Token = "another" },
-		"role":     func(l *vtoken.Login) { l.Role = pin.SO },
-		"verifier": func(l *vtoken.Login) { l.Verifier[0]++ },
-		"bound":    func(l *vtoken.Login) { l.Bound = nil },
-	} {
-		list := both()
-		change(&list[1])
-		require.False(t, r.Has(a, list), name)
-	}
-	require.False(t, r.Has(newApplication(t, 1, self(t), ticketOf(2)), both()), "of another ticket")
-	ended := a
-	ended.Ended = map[uint64]uint64{1: 2}
-	require.False(t, r.Has(ended, both()), "without the sessions that were ended")
-	other := a
-	other.Process.Started++
-	require.False(t, r.Has(other, both()), "of another process")
-}
-
 // Nobody but the process itself, in the same boot, with the ticket, finds the record.
 func TestStrangers(t *testing.T) {
 	r := openRecords(t, folder(t), newSealer(t, 1))
