@@ -33,10 +33,10 @@ type History struct {
 }
 
 // firstNumber is where a server begins to number applications. One that begins later begins
-// above all numbers of this one, unless eight applications begin each millisecond.
+// above all numbers of this one, unless 32 applications begin in each hundredth of a second.
 func firstNumber(now time.Time) uint64 {
 	const epoch = 1735689600_000 // 2025, so that numbers stay short
-	return uint64(max(now.UnixMilli()-epoch, 0)) << 3
+	return uint64(max(now.UnixMilli()-epoch, 0)/10) << 5
 }
 
 // numberDigits is how many digits a number has, so that their order is that of the numbers.
