@@ -27,8 +27,13 @@ func (c *Client) perform(s *session, list ...*exchange) error {
 			return err
 		}
 		if doubt != 0 && !x.mayRepeat(n.life != doubt) {
+			// The connection may be one of a daemon that has ended, which nobody has noticed yet.
+			lives := !x.mayRepeat(true) || n.answers(now.Add(c.options.Timeout))
 			c.release(n, now)
-			return x.unknown()
+			if lives {
+				return x.unknown()
+			}
+			continue
 		}
 		if x.enc.Version != n.version {
 			c.release(n, now)
@@ -54,6 +59,16 @@ func (c *Client) perform(s *session, list ...*exchange) error {
 			doubt, x.repeated = n.life, true
 		}
 	}
+}
+
+// answers reports whether the daemon at the other end still lives. It asks, because the
+// connections of one that ends are not closed at the same moment.
+func (n *conn) answers(until time.Time) bool {
+	x := n.client.request(nil, p11rpc.CallGetSessionInfo, n.version)
+	defer x.free()
+	x.enc.Ulong(ck.InvalidHandle) // any answer will do
+	_ = n.ask(x, until)
+	return x.fate == answered
 }
 
 // deadline is when a limit is over that begins now; zero where there is none.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -170,4 +171,52 @@ func TestCallThatEndsDaemons(t *testing.T) {
 	})
 	require.ErrorIs(t, c.SeedRandom(h, nil), ck.CKR_DEVICE_REMOVED)
 	require.EqualValues(t, mostLosses+1, seen.Load())
+}
+
+// A call that is lost with a daemon is sent to the next one, also where the client has another
+// connection to the daemon that ended.
+func TestLostCallWithAnotherConnection(t *testing.T) {
+	for _, call := range []p11rpc.CallID{p11rpc.CallOpenSession, p11rpc.CallCloseSession} {
+		d := startJoined(t)
+		c := d.client(patience)
+		h := openSession(t, c)
+		n := c.grow(time.Now())
+		require.NotNil(t, n)
+		c.release(n, time.Now())
+		first := true
+		d.handle(func(_ *fakeConn, _ uint32, got p11rpc.CallID, _ *p11rpc.Decoder) bool {
+			if got != call || !first {
+				return false
+			}
+			first = false
+			d.restart()
+			return true
+		})
+		if call == p11rpc.CallOpenSession {
+			openSession(t, c)
+		} else {
+			require.NoError(t, c.CloseSession(h))
+		}
+		require.False(t, first)
+	}
+}
+
+// Where the daemon lives and only lost a connection, nobody knows whether the call was done.
+func TestLostCallAtALiveDaemon(t *testing.T) {
+	d := startJoined(t)
+	c := d.client(patience)
+	h := openSession(t, c)
+	n := c.grow(time.Now())
+	require.NotNil(t, n)
+	c.release(n, time.Now())
+	d.handle(func(f *fakeConn, _ uint32, got p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		if got != p11rpc.CallOpenSession {
+			return false
+		}
+		f.Close()
+		return true
+	})
+	_, err := c.OpenSession(7, ck.CKF_SERIAL_SESSION)
+	require.ErrorIs(t, err, ck.CKR_DEVICE_REMOVED)
+	require.NoError(t, sign(t, c, h, 3))
 }
