@@ -34,7 +34,7 @@ const (
 // hold what was acknowledged, and nothing may have grown.
 func TestWalk(t *testing.T) {
 	t.Parallel() // with the stock programs
-	restarts := number(t, "CONTINUITY_RESTARTS", 100)
+	restarts := number(t, "CONTINUITY_RESTARTS", 40)
 	seed := uint64(number(t, "CONTINUITY_SEED", int(time.Now().UnixNano())))
 	t.Logf("CONTINUITY_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))

@@ -30,7 +30,7 @@ func restartSize(t *testing.T) (applications, sessions, tokens int) {
 		name string
 		to   *int
 		is   int
-	}{{"RESTART_APPLICATIONS", &applications, 200}, {"RESTART_SESSIONS", &sessions, 1000}, {"RESTART_TOKENS", &tokens, 5000}} {
+	}{{"RESTART_APPLICATIONS", &applications, 200}, {"RESTART_SESSIONS", &sessions, 1000}, {"RESTART_TOKENS", &tokens, 1000}} {
 		*n.to = n.is
 		if text := os.Getenv(n.name); text != "" {
 			var err error

@@ -38,13 +38,13 @@ const (
 	processes = 20
 )
 
-// walkFor is how long the processes work: a minute, or as long as SCALE_TIME
+// walkFor is how long the processes work: 20 seconds, or as long as SCALE_TIME
 // says, in make soak.
 func walkFor(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("SCALE_TIME")
 	if text == "" {
-		return time.Minute
+		return 20 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	require.NoError(t, err, "SCALE_TIME")
