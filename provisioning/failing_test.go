@@ -2,6 +2,7 @@ package provisioning_test
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"vtoken/provisioning"
 	"vtoken/vtoken/object"
@@ -14,16 +15,17 @@ import (
 // transaction count as well.
 type failing struct {
 	provisioning.Store
-	at, calls int
-	hit       bool
+	at    int64
+	calls atomic.Int64 // imports make some side by side
+	hit   atomic.Bool
 }
 
 var errFails = errors.New("input/output error")
 
 // do makes a call, or fails in its place.
 func (f *failing) do(call func() error) error {
-	if f.calls++; f.calls == f.at {
-		f.hit = true
+	if f.calls.Add(1) == f.at {
+		f.hit.Store(true)
 		return errFails
 	}
 	return call()
@@ -41,9 +43,9 @@ func answer[T any](f *failing, call func() (T, error)) (result T, err error) {
 // View counts from the beginning each time that fn runs, as the same call fails then.
 func (f *failing) View(fn func(provisioning.ReadTx) error) error {
 	return f.do(func() error {
-		before := f.calls
+		before := f.calls.Load()
 		return f.Store.View(func(tx provisioning.ReadTx) error {
-			f.calls = before
+			f.calls.Store(before)
 			return fn(failingTx{tx, f})
 		})
 	})
@@ -51,9 +53,9 @@ func (f *failing) View(fn func(provisioning.ReadTx) error) error {
 
 func (f *failing) Update(fn func(provisioning.Tx) error) error {
 	return f.do(func() error {
-		before := f.calls
+		before := f.calls.Load()
 		return f.Store.Update(func(tx provisioning.Tx) error {
-			f.calls = before
+			f.calls.Store(before)
 			return fn(failingTx{tx, f})
 		})
 	})

@@ -237,9 +237,11 @@ func TestStoreFaults(t *testing.T) {
 			call := faultCalls(t, w, tenant, ref)[name]
 			for n := 1; ; n++ {
 				before := w.store.Commits()
-				f.at, f.calls, f.hit = n, 0, false
+				f.at = int64(n)
+				f.calls.Store(0)
+				f.hit.Store(false)
 				err := call.do(t.Context(), w.system)
-				if !f.hit {
+				if !f.hit.Load() {
 					require.NoError(t, err)
 					require.Greater(t, n, 1, "it does not use the store")
 					return

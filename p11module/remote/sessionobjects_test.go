@@ -118,7 +118,9 @@ func TestSessionObjectsAreMadeAgain(t *testing.T) {
 		require.NoError(t, sign(t, c, h, 3))
 		require.Equal(t, again, o.made())
 	}
+	o.mu.Lock()
 	o.refuse = ck.CKR_OBJECT_HANDLE_INVALID
+	o.mu.Unlock()
 	d.restart()
 	require.NoError(t, sign(t, c, h, 3), "a daemon that refuses an object has the session")
 	require.Equal(t, again, o.made())
@@ -206,6 +208,7 @@ func TestDaemonEndsWhileItMakesObjects(t *testing.T) {
 		require.NoError(t, err)
 	}
 	ends := 2
+	o.mu.Lock()
 	o.before = func(call p11rpc.CallID) bool {
 		if call == p11rpc.CallRestoreObject && ends > 0 {
 			ends--
@@ -214,6 +217,7 @@ func TestDaemonEndsWhileItMakesObjects(t *testing.T) {
 		}
 		return false
 	}
+	o.mu.Unlock()
 	d.restart()
 	require.NoError(t, sign(t, c, h, 3))
 	require.Equal(t, []string{"1000 of 5 x", "1001 of 5 x", "1002 of 5 x"}, o.made())
