@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vtoken/daemon/resume"
@@ -39,8 +40,11 @@ type away struct {
 	records *resume.Records
 	failed  func(record.Peer, error) // of a record that could not be changed, and is removed
 
-	mu   sync.Mutex
-	apps map[resume.ID]*waitingLogins
+	// some says that there are applications. Each commit asks, and mostly there are none.
+	some   atomic.Bool
+	mu     sync.Mutex // not held across files, but for those of logins that end
+	apps   map[resume.ID]*waitingLogins
+	loaded bool // all that there were are in apps, or have ended
 }
 
 // viewer reads the store.
@@ -57,16 +61,17 @@ func (a *away) load(isThere func(resume.ID) bool) error {
 	if a.records == nil {
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	list, err := a.records.All(isThere)
+	apps := make(map[resume.ID]*waitingLogins, len(list))
 	for _, one := range list {
 		app := &waitingLogins{Record: one}
-		if err := a.findUsers(app); err != nil {
-			return err
-		}
-		a.apps[one.ID] = app
+		err = errors.Join(err, a.findUsers(app))
+		apps[one.ID] = app
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.apps, a.loaded = apps, err == nil
+	a.some.Store(len(apps) > 0)
 	return err
 }
 
@@ -82,38 +87,57 @@ func (a *away) findUsers(app *waitingLogins) error {
 }
 
 // find looks for the logins of an application that has come, which are those of w from then on.
+// What ended while it looked is not among them.
 func (a *away) find(id resume.ID, w *waiting, find func() (resume.Found, error)) (resume.Found, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	found, err := find()
 	if err != nil {
 		return found, err
 	}
 	w.setLogins(found.Logins)
-	if app := a.apps[id]; app != nil && len(found.Logins) > 0 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	app := a.apps[id]
+	if app != nil {
 		app.came = w
-	} else {
-		delete(a.apps, id)
+	}
+	for _, l := range found.Logins {
+		if a.loaded && !app.has(l.Token) {
+			w.drop(l.Token)
+		}
 	}
 	return found, nil
+}
+
+// has reports whether the application has a login with a token. A nil one has none.
+func (w *waitingLogins) has(token record.TokenID) bool {
+	return w != nil && slices.ContainsFunc(w.Logins, func(l vtoken.Login) bool { return l.Token == token })
 }
 
 // forget is for an application whose logins do not wait any more.
 func (a *away) forget(id resume.ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.remove(id)
+}
+
+// remove removes an application. a.mu is locked.
+func (a *away) remove(id resume.ID) {
 	delete(a.apps, id)
+	a.some.Store(len(a.apps) > 0)
 }
 
 // apply ends the logins that a commit has ended. The store calls it inside of Update.
 func (a *away) apply(changes []record.Change) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.apps) == 0 {
+	if !a.some.Load() {
 		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	now := time.Now()
 	for _, change := range changes {
+		if change.Token == nil && !change.Deleted && !change.UserLost {
+			continue // of an object, mostly
+		}
 		for _, app := range a.apps {
 			for _, l := range app.Logins {
 				if app.isEnded(l, change, now) {
@@ -127,8 +151,8 @@ func (a *away) apply(changes []record.Change) {
 // isEnded reports whether a change ends a login.
 func (w *waitingLogins) isEnded(l vtoken.Login, change record.Change, now time.Time) bool {
 	switch {
-	case change.UserID != "":
-		return change.UserLost && slices.Contains(w.users, change.UserID)
+	case change.UserLost:
+		return slices.Contains(w.users, change.UserID)
 	case change.TokenID != l.Token:
 		return false
 	case change.Deleted:
@@ -147,28 +171,38 @@ func (a *away) end(app *waitingLogins, token record.TokenID, slot, handle uint64
 		a.failed(app.peer(), err)
 	}
 	if len(app.Logins) == 0 {
-		delete(a.apps, app.ID)
+		a.remove(app.ID)
 	}
 }
 
-// list returns the applications that have not come, with a number each.
+// list returns the applications that have not come, with a number each. It forgets those whose
+// processes have ended.
 func (a *away) list(number func() uint64) (list []waitingLogins) {
+	for _, app := range a.notCome(number) {
+		if app.Process.Lives() {
+			list = append(list, app)
+			continue
+		}
+		a.forget(app.ID)
+		if err := a.records.Forget(app.ID); err != nil {
+			a.failed(app.peer(), err)
+		}
+	}
+	return list
+}
+
+// notCome returns the applications that have not come, as they are now.
+func (a *away) notCome(number func() uint64) (list []waitingLogins) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for id, app := range a.apps {
-		switch {
-		case app.came != nil:
-		case !app.Process.Lives():
-			delete(a.apps, id)
-			if err := a.records.Forget(id); err != nil {
-				a.failed(app.peer(), err)
-			}
-		default:
-			if app.number == 0 {
-				app.number = number()
-			}
-			list = append(list, *app)
+	for _, app := range a.apps {
+		if app.came != nil {
+			continue
 		}
+		if app.number == 0 {
+			app.number = number()
+		}
+		list = append(list, *app)
 	}
 	return list
 }

@@ -62,7 +62,8 @@ func newResumption(
 // that a daemon before has handed over.
 func (r *resumption) findAway(isThere func(resume.ID) bool) {
 	if err := r.away.load(isThere); err != nil {
-		r.log.Warn("logins that wait for their applications since a crash are not known: they do not end with their tokens until they come", "error", err)
+		r.log.Warn("not all logins that wait for their applications since a crash are known: "+
+			"the others do not end with their tokens until the applications come", "error", err)
 	}
 }
 

@@ -27,7 +27,8 @@ import (
 func TestRecordsFromTheFirstStartOn(t *testing.T) {
 	var warned bytes.Buffer
 	path := filepath.Join(t.TempDir(), "run", "p11.sock")
-	r := newResumption(config.Config{P11Socket: path, Resume: config.ResumeOn}, nil, nil, nil, slog.New(slog.NewTextHandler(&warned, nil)), nil, nil)
+	log := slog.New(slog.NewTextHandler(&warned, nil))
+	r := newResumption(config.Config{P11Socket: path, Resume: config.ResumeOn}, nil, nil, nil, log, nil, nil)
 	require.Empty(t, warned.String())
 	require.NotNil(t, r.records)
 	require.DirExists(t, path+".logins")

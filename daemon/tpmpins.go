@@ -66,7 +66,8 @@ func (p tpmPins) read(ctx context.Context, log *slog.Logger) (all []kek.Pin) {
 		pins, err := t.read(ctx, p.folder)
 		if err != nil {
 			t.quiet = true
-			log.Warn("a TPM does not tell whether it has the id of the store, so it does not detect another store in its place", "tpm", t.String(), "error", err)
+			log.Warn("a TPM does not tell whether it has the id of the store, so it does not detect another store in its place",
+				"tpm", t.String(), "error", err)
 			continue
 		}
 		for _, pin := range pins {
@@ -128,7 +129,8 @@ func (t *tpmPin) forget(ctx context.Context, folder string, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, pinTime)
 	defer cancel()
 	if err := t.RemovePins(ctx, folder); err != nil {
-		log.Warn("the id of the store that was here is not removed from a TPM: where the TPM has it, the next start refuses the new store, and says how to remove it", "tpm", t.String(), "error", err)
+		log.Warn("the id of the store that was here is not removed from a TPM: where the TPM has it, "+
+			"the next start refuses the new store, and says how to remove it", "tpm", t.String(), "error", err)
 		return
 	}
 	t.kept, t.quiet = false, false
@@ -141,9 +143,11 @@ func (t *tpmPin) keep(ctx context.Context, folder, id string, log *slog.Logger) 
 	pin, err := t.WritePin(ctx, folder, id)
 	switch {
 	case errors.Is(err, kek.ErrPinned):
-		log.Error("a TPM has the id of another store for this data folder, so that the next start refuses this store; where this one is meant, "+pin.Undo, "tpm", t.String(), "error", err)
+		log.Error("a TPM has the id of another store for this data folder, so that the next start refuses this store; "+
+			"where this one is meant, "+pin.Undo, "tpm", t.String(), "error", err)
 	case err != nil:
-		log.Warn("the id of the store is not written into a TPM, so another store in its place may not be detected", "tpm", t.String(), "error", err)
+		log.Warn("the id of the store is not written into a TPM, so another store in its place may not be detected",
+			"tpm", t.String(), "error", err)
 	default:
 		t.kept = true
 		log.Info("the TPM has the id of the store; another one in its place is refused", "tpm", t.String(), "place", pin.Where, "id", id)

@@ -106,7 +106,7 @@ func (tx *Tx) sameName(name string) (*record.User, error) {
 	if err != nil {
 		return nil, noneIfMissing(err)
 	}
-	if u.Login != name || u.NotByName || len(u.OSUsers) > 0 { // an alias maps nobody
+	if u.Login != name || !mappedByName(u) { // an alias maps nobody
 		return nil, nil
 	}
 	return u, nil
@@ -122,4 +122,14 @@ func once(list []*record.User) (out []*record.User) {
 		}
 	}
 	return out
+}
+
+// mappedByName reports whether the OS user of the same name acts for the user, if that is in the
+// default tenant.
+func mappedByName(u *record.User) bool { return !u.NotByName && len(u.OSUsers) == 0 }
+
+// losesProcesses reports whether processes that acted for a user before a change do not any more.
+func losesProcesses(was, is *record.User) bool {
+	return was.Enabled && !is.Enabled || without(was.OSUsers, is.OSUsers) ||
+		mappedByName(was) && (!mappedByName(is) || was.Login != is.Login)
 }

@@ -106,7 +106,7 @@ var tokenLosses = []loss[record.Token]{
 
 var userLosses = []loss[record.User]{
 	{"a user who is switched off", promptly, false, func(was, is *record.User) bool { return was.Enabled && !is.Enabled }},
-	{"an operating system user less", promptly, false, func(was, is *record.User) bool { return without(was.OSUsers, is.OSUsers) }},
+	{"an operating system user less", promptly, false, losesProcesses},
 	{"a login or alias less", promptly, false, func(was, is *record.User) bool { return without(names(was), names(is)) }},
 	{"a user who is not mapped by name", promptly, false, func(was, is *record.User) bool { return is.NotByName && !was.NotByName }},
 }

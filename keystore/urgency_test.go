@@ -152,6 +152,13 @@ func TestWhatTakesAway(t *testing.T) {
 		"Aliases":   {func(u *record.User) { u.Aliases = nil }, promptly, false},
 		"NotByName": {func(u *record.User) { u.NotByName = true }, promptly, false},
 	})
+	everyField(t, userLosses, func() *record.User { return &record.User{Login: "l", Enabled: true} }, map[string]user{
+		"ID": {}, "Tenant": {}, "Domain": {}, "CreatedAt": {}, "Aliases": {},
+		"Login":     {func(u *record.User) { u.Login = "other" }, promptly, false},
+		"Enabled":   {func(u *record.User) { u.Enabled = false }, promptly, false},
+		"OSUsers":   {func(u *record.User) { u.OSUsers = []string{"a"} }, promptly, false}, // and not by name any more
+		"NotByName": {func(u *record.User) { u.NotByName = true }, promptly, false},
+	})
 
 	type key = taking[record.APIKey]
 	everyField(t, apiKeyLosses, func() *record.APIKey {

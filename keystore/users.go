@@ -72,7 +72,7 @@ func (tx *Tx) PutUser(u *record.User) error {
 	if old != nil {
 		urgent, _ := urgencyOf(userLosses, old, u)
 		tx.count(urgent, tenantOwner(u.Tenant))
-		change.UserLost = urgent != atLeisure
+		change.UserLost = losesProcesses(old, u)
 	}
 	tx.changes = append(tx.changes, change)
 	return users.write(tx, tenant, id, old, u)

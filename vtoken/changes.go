@@ -109,14 +109,21 @@ func (f effect) raisesSlotEvent() bool {
 		o.UserPIN.Locked() != n.UserPIN.Locked() || o.SOPIN.Locked() != n.SOPIN.Locked()
 }
 
-// endLost closes the sessions that the application has through users that are lost to it. It
-// does not wait for the next call, before which the user may be there again.
+// endLost closes the sessions that the application has only through users that are lost to it.
+// It does not wait for the next call, before which the user may be there again.
 func (c *Client) endLost(changes []record.Change) {
-	now := c.engine.opts.Now()
+	lost := make(map[record.UserID]bool)
 	for _, change := range changes {
-		acts := func(u *record.User) bool { return u.ID == change.UserID }
-		if change.UserLost && slices.ContainsFunc(c.actsFor(), acts) {
-			c.closeWhere(func(a *attachment) bool { return a.token.record().VisibleTo(change.UserID, now) })
+		if change.UserLost {
+			lost[change.UserID] = true
 		}
 	}
+	users := c.actsFor()
+	if !slices.ContainsFunc(users, func(u *record.User) bool { return lost[u.ID] }) {
+		return
+	}
+	now := c.engine.opts.Now()
+	c.closeWhere(func(a *attachment) bool {
+		return !slices.ContainsFunc(users, func(u *record.User) bool { return !lost[u.ID] && a.token.record().VisibleTo(u.ID, now) })
+	})
 }

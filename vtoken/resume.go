@@ -210,13 +210,14 @@ func (c *Client) resumeLogin(s *session, l Login) error {
 	}
 	t.pinMu[l.Role].Lock()
 	defer t.pinMu[l.Role].Unlock()
-	if err := l.check(t.record(), forgets); err != nil {
+	rec := t.record() // once: an administrator may set the PIN meanwhile
+	if err := l.check(rec, forgets); err != nil {
 		return err
 	}
-	if t.record().PINBound && l.Bound == nil {
+	if rec.PINBound && l.Bound == nil {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key of the PIN-bound token is not known")
 	}
-	err = c.beginLogin(s, l.Role, proof{verifier: bytes.Clone(t.record().PIN(l.Role).Verifier), bound: l.Bound})
+	err = c.beginLogin(s, l.Role, proof{verifier: bytes.Clone(rec.PIN(l.Role).Verifier), bound: l.Bound})
 	if err != nil {
 		return err
 	}
@@ -244,8 +245,7 @@ func (l Login) check(t *record.Token, forgets bool) error {
 
 // Outlives reports whether a login that waits for its application outlives a change of the
 // token's record to t: a process that acts for these users still sees the token, and the PIN is
-// the one of the login and not locked. Whoever keeps such logins ends the others, as live
-// logins end.
+// the one of the login and not locked. Who keeps such logins ends the others, as live logins end.
 func (l Login) Outlives(t *record.Token, users []record.UserID, now time.Time) bool {
 	sees := func(u record.UserID) bool { return t.VisibleTo(u, now) }
 	return t.Initialized && slices.ContainsFunc(users, sees) && l.check(t, false) == nil

@@ -108,7 +108,7 @@ func Open(dir string, sealer Sealer) (*Records, error) {
 }
 
 // OpenAgain is Open for the folder of a daemon whose place this one takes while applications
-// wait: all records are its, and nothing has to be removed.
+// wait. That daemon wrote all records, so that there are none to remove.
 func OpenAgain(dir string, sealer Sealer) (*Records, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

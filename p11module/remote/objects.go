@@ -21,7 +21,10 @@ func (c *Client) makeObject(h ck.SessionHandle, call p11rpc.CallID, source ck.Ob
 	}
 }
 
-func (c *Client) makeObjectOnce(h ck.SessionHandle, call p11rpc.CallID, source ck.ObjectHandle, t ck.Template) (made ck.ObjectHandle, kept bool, err error) {
+// makeObjectOnce reports that the object went with the daemon where kept is false.
+func (c *Client) makeObjectOnce(
+	h ck.SessionHandle, call p11rpc.CallID, source ck.ObjectHandle, t ck.Template,
+) (made ck.ObjectHandle, kept bool, err error) {
 	x, err := c.beginSession(h, call)
 	if err != nil {
 		return 0, false, err

@@ -74,7 +74,7 @@ func TestForeignStoreByTPM(t *testing.T) {
 	require.NoError(t, os.CopyFS(filepath.Join(d.DataDir, "audit"), os.DirFS(filepath.Join(theirs.DataDir, "audit"))))
 	require.ErrorContains(t, d.Start(), "exit status 4")
 
-	// Whoever can keep the TPM from answering, too, is not stopped, and is seen.
+	// An attacker who also keeps the TPM from answering is not stopped. The log tells.
 	require.NoError(t, tpm.Stop())
 	require.NoError(t, d.Start(), "a TPM that does not answer keeps no daemon from starting whose store does not need it")
 	require.Contains(t, d.Log(), "a TPM does not tell")

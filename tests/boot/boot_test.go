@@ -158,7 +158,7 @@ func TestSystemd(t *testing.T) {
 }
 
 // TestVersionBefore: an upgrade from a version whose daemon made its own sockets and handed
-// nothing over names the programs that have to be restarted, and a downgrade to it stops the
+// nothing over names the programs to restart, and a downgrade to it stops the
 // daemon and harms nothing.
 func TestVersionBefore(t *testing.T) {
 	deb, version := buildPackage(t)

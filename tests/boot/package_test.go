@@ -12,7 +12,7 @@ import (
 	"vtoken/tests/harness"
 )
 
-// buildPackage builds the package as it is, and returns its file and its version.
+// buildPackage builds the package, and returns its file and its version.
 func buildPackage(t *testing.T) (deb, version string) {
 	t.Helper()
 	_, err := harness.Build()

@@ -91,13 +91,13 @@ func (p program) run(t *testing.T, kinds []harness.Interruption, rounds int) {
 		}
 		t.Run(kind.Name, func(t *testing.T) {
 			for range n {
-				work.interrupt(t, s, kind, p.parts || p.anew)
+				work.interrupt(t, s, kind, p.parts || p.logsIn)
 			}
 			work.report(t)
 		})
 	}
 	for pid, n := range s.logins() {
-		if known[pid] > 0 && !p.anew {
+		if known[pid] > 0 && !p.logsIn {
 			require.Equal(t, known[pid], n, "process %d had logged in before the interruptions and logged in again", pid)
 		}
 	}

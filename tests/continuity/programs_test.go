@@ -17,10 +17,10 @@ type program struct {
 	// parts says that it hands the data of one operation over in several calls. What was
 	// under way when the daemon ended unplanned may then fail.
 	parts bool
-	// anew says that each piece of work begins with a login, with a PIN that the program has,
+	// logsIn says that each piece of work begins with a login, with a PIN that the program has,
 	// and maybe in a new process. Where the daemon ended unplanned, a login that was under way
 	// may fail, and so may what a new process begins while there is no daemon.
-	anew bool
+	logsIn bool
 	// limit says that it tells the codes of calls, and is tried with a freeze that is longer
 	// than a call may take.
 	limit bool
@@ -47,8 +47,8 @@ var programs = []program{
 	{name: "gnutls-serv", start: gnutlsServ},
 	{name: "nss-selfserv", start: selfserv},
 	{name: "java", parts: true, start: java},
-	{name: "knot", anew: true, start: knot},
-	{name: "postgresql", anew: true, start: postgresql},
+	{name: "knot", logsIn: true, start: knot},
+	{name: "postgresql", logsIn: true, start: postgresql},
 	{name: "crypto11", limit: true, start: crypto11},
 	{name: "pkcs11key", start: pkcs11key},
 	{name: "pykcs11", limit: true, start: func(s *stage) []operation { return pykcs11(s, s.env["MODULE"]) }},

@@ -121,14 +121,14 @@ func (f *traffic) next() {
 }
 
 // interrupt has the daemon go and come back. What begins afterwards must succeed; so must
-// what is under way, unless the daemon may have had a part of it already, or a login, or was not there.
-func (f *traffic) interrupt(t *testing.T, s *stage, kind harness.Interruption, parts bool) {
+// what is under way, unless mayFail says that the daemon may have had a part of it, or a login.
+func (f *traffic) interrupt(t *testing.T, s *stage, kind harness.Interruption, mayFail bool) {
 	f.await(t, "before")
 	f.next()
 	require.NoError(t, kind.Do(s.daemon))
 	f.next()
 	f.await(t, "after")
-	f.excuse(t, parts && !kind.Planned)
+	f.excuse(t, mayFail && !kind.Planned)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tally.recovery = max(f.tally.recovery, f.first)

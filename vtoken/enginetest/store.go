@@ -62,11 +62,27 @@ func (s *Store) MapUser(uid uint32, user record.UserID) {
 
 // UnmapUser ends all that processes of uid act for.
 func (s *Store) UnmapUser(uid uint32) {
+	s.unmap(uid, func(*record.User) bool { return true })
+}
+
+// UnmapOne ends that processes of uid act for the user.
+func (s *Store) UnmapOne(uid uint32, user record.UserID) {
+	s.unmap(uid, func(u *record.User) bool { return u.ID == user })
+}
+
+func (s *Store) unmap(uid uint32, chosen func(*record.User) bool) {
+	var lost, left []*record.User
 	s.mu.Lock()
-	users := s.users[uid]
-	delete(s.users, uid)
+	for _, u := range s.users[uid] {
+		if chosen(u) {
+			lost = append(lost, u)
+		} else {
+			left = append(left, u)
+		}
+	}
+	s.users[uid] = left
 	s.mu.Unlock()
-	for _, u := range users {
+	for _, u := range lost {
 		s.tell([]record.Change{{UserID: u.ID, UserLost: true}})
 	}
 }
