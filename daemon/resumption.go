@@ -258,7 +258,7 @@ func (w *waiting) isOver(l vtoken.Login) bool {
 }
 
 // resume gives the application its sessions back, and the logins that it had.
-func (w *waiting) resume(list []p11rpc.ResumedSession) []ck.SessionHandle {
+func (w *waiting) resume(list []p11rpc.ResumedSession) ([]ck.SessionHandle, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var lost []ck.SessionHandle
@@ -273,7 +273,10 @@ func (w *waiting) resume(list []p11rpc.ResumedSession) []ck.SessionHandle {
 		sessions = append(sessions, vtoken.ResumedSession{Handle: h, Slot: ck.SlotID(s.Slot), Flags: ck.Flags(s.Flags)})
 	}
 	had := w.logins
-	gone, rest := w.client.Resume(sessions, slices.DeleteFunc(slices.Clone(had), w.isOver))
+	gone, rest, err := w.client.Resume(sessions, slices.DeleteFunc(slices.Clone(had), w.isOver))
+	if err != nil {
+		return nil, err
+	}
 	w.setLogins(rest)
 	wipeResumed(had, rest)
 	if len(had) > len(rest) {
@@ -282,7 +285,7 @@ func (w *waiting) resume(list []p11rpc.ResumedSession) []ck.SessionHandle {
 	if len(rest) == 0 && w.done != nil {
 		w.done()
 	}
-	return append(lost, gone...)
+	return append(lost, gone...), nil
 }
 
 // end notes that an administrator ended the use of tokens, and drops the chosen logins that wait.

@@ -30,7 +30,7 @@ func TestRestoreObject(t *testing.T) {
 			w.waited.Add(int64(time.Second)) // the next engine counts handles from its own time on
 			w.restart()
 			c, _ := w.tellingClient()
-			_, _ = c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
+			_, _ = resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
 			_, err = c.GetObjectSize(h, copied)
 			require.ErrorIs(t, err, ck.CKR_OBJECT_HANDLE_INVALID)
 			require.NoError(t, c.RestoreObject(h, copied, key, ck.Template{inSession}))

@@ -94,16 +94,17 @@ func (c *Client) currentLogins() (list []Login) {
 // Resume opens sessions that the application had with an earlier engine, under their handles,
 // and gives back the logins that it had and that may still hold. The caller vouches for the
 // logins. lost are the sessions that cannot be had: their tokens are gone, or are not the
-// application's any more. rest are the logins with tokens that have no session yet.
-func (c *Client) Resume(sessions []ResumedSession, logins []Login) (lost []ck.SessionHandle, rest []Login) {
+// application's any more. rest are the logins with tokens that have no session yet. An error
+// says nothing of the sessions: the store could not be read, or the client is closed.
+func (c *Client) Resume(sessions []ResumedSession, logins []Login) (lost []ck.SessionHandle, rest []Login, err error) {
 	if err := c.refresh(); err != nil {
-		for _, s := range sessions {
-			lost = append(lost, s.Handle)
-		}
-		return lost, logins
+		return nil, logins, err
 	}
 	for _, s := range sessions {
-		if c.resumeSession(s) != nil {
+		switch err := c.resumeSession(s); {
+		case ck.CodeOf(err) == ck.CKR_CRYPTOKI_NOT_INITIALIZED:
+			return nil, logins, err
+		case err != nil:
 			lost = append(lost, s.Handle)
 		}
 	}
@@ -120,7 +121,7 @@ func (c *Client) Resume(sessions []ResumedSession, logins []Login) (lost []ck.Se
 			return c.resumeLogin(s, l)
 		})
 	}
-	return lost, rest
+	return lost, rest, nil
 }
 
 // RestoreObject makes a session object that the application had with an earlier engine, under
@@ -175,8 +176,20 @@ func (c *Client) resumeSession(s ResumedSession) error {
 	if s.Handle == ck.InvalidHandle {
 		return ck.CKR_SESSION_HANDLE_INVALID
 	}
+	if c.hasResumed(s) {
+		return nil
+	}
 	_, err := c.openSession(s.Slot, s.Flags.Has(ck.CKF_RW_SESSION), s.Handle)
 	return err
+}
+
+// hasResumed reports whether the application has the session back. It asks again where the
+// answer did not come in time.
+func (c *Client) hasResumed(s ResumedSession) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	has := c.sessions[s.Handle]
+	return has != nil && has.token().slot == s.Slot && has.writable == s.Flags.Has(ck.CKF_RW_SESSION)
 }
 
 // anySession returns a session with the token, or nil.

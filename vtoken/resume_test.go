@@ -1,6 +1,7 @@
 package vtoken_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/enginetest"
 	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 )
@@ -74,7 +76,7 @@ func TestResume(t *testing.T) {
 
 			w.restart()
 			c, again := w.tellingClient()
-			lost, rest := c.Resume([]vtoken.ResumedSession{w.resumed(h, rw), w.resumed(h2, ro)}, kept.last())
+			lost, rest := resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw), w.resumed(h2, ro)}, kept.last())
 			require.Empty(t, lost)
 			require.Empty(t, rest)
 			require.Equal(t, ck.CKS_RW_USER_FUNCTIONS, w.state(c, h))
@@ -191,7 +193,7 @@ func TestResumeWhatEnded(t *testing.T) {
 					w.restart()
 					require.NoError(t, c.do(w, role))
 					app, again := w.tellingClient()
-					lost, rest := app.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, logins)
+					lost, rest := resumed(t, app, []vtoken.ResumedSession{w.resumed(h, rw)}, logins)
 					require.Empty(t, again.logins)
 					if c.lost {
 						require.Equal(t, []ck.SessionHandle{h}, lost)
@@ -217,7 +219,7 @@ func TestResumeSO(t *testing.T) {
 	require.NoError(t, old.Login(h, ck.CKU_SO, pinOf(soPIN)))
 	w.restart()
 	c, _ := w.tellingClient()
-	lost, rest := c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
+	lost, rest := resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
 	require.Empty(t, lost)
 	require.Empty(t, rest)
 	require.Equal(t, ck.CKS_RW_SO_FUNCTIONS, w.state(c, h))
@@ -225,7 +227,7 @@ func TestResumeSO(t *testing.T) {
 
 	// An application that asks for a read-only session as well has no SO.
 	c, again := w.tellingClient()
-	lost, _ = c.Resume([]vtoken.ResumedSession{w.resumed(h, rw), w.resumed(h+1, ro)}, kept.last())
+	lost, _ = resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw), w.resumed(h+1, ro)}, kept.last())
 	require.Empty(t, lost)
 	require.Equal(t, ck.CKS_RW_PUBLIC_SESSION, w.state(c, h))
 	require.Empty(t, again.logins)
@@ -243,7 +245,7 @@ func TestResumeWithoutTheKey(t *testing.T) {
 	logins := kept.last()
 	logins[0].Bound = nil
 	c, again := w.tellingClient()
-	lost, rest := c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, logins)
+	lost, rest := resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, logins)
 	require.Empty(t, lost)
 	require.Empty(t, rest)
 	require.Equal(t, ck.CKS_RW_PUBLIC_SESSION, w.state(c, h))
@@ -252,7 +254,7 @@ func TestResumeWithoutTheKey(t *testing.T) {
 
 	logins[0].Bound = make([]byte, 32)
 	c, _ = w.tellingClient()
-	_, _ = c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, logins)
+	_, _ = resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, logins)
 	keys := w.find(c, h, ck.Ulong(ck.CKA_CLASS, uint64(ck.CKO_PRIVATE_KEY)))
 	if len(keys) == 1 {
 		if err := c.SignInit(h, ecdsaMech, keys[0]); err == nil {
@@ -264,7 +266,7 @@ func TestResumeWithoutTheKey(t *testing.T) {
 
 	// The right one is wiped with the last login.
 	c, _ = w.tellingClient()
-	_, _ = c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
+	_, _ = resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
 	w.signs(c, h)
 	require.NotZero(t, w.engine.HeldKeys())
 	c.Close()
@@ -281,7 +283,7 @@ func TestResumedLoginIsNotFresh(t *testing.T) {
 	_, _ = w.ecPair(old, h, true, ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, true))
 	w.restart()
 	c, _ := w.tellingClient()
-	_, _ = c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
+	_, _ = resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
 	keys := w.find(c, h, ck.Ulong(ck.CKA_CLASS, uint64(ck.CKO_PRIVATE_KEY)))
 	require.Len(t, keys, 1)
 	require.NoError(t, c.SignInit(h, ecdsaMech, keys[0]))
@@ -306,14 +308,14 @@ func TestResumeInParts(t *testing.T) {
 	require.Len(t, kept.logins, 2)
 	w.restart()
 	c, again := w.tellingClient()
-	lost, rest := c.Resume(nil, kept.last())
+	lost, rest := resumed(t, c, nil, kept.last())
 	require.Empty(t, lost)
 	require.Len(t, rest, 2)
-	lost, rest = c.Resume([]vtoken.ResumedSession{{Handle: h2, Slot: w.bob.Slot, Flags: rw}}, rest)
+	lost, rest = resumed(t, c, []vtoken.ResumedSession{{Handle: h2, Slot: w.bob.Slot, Flags: rw}}, rest)
 	require.Empty(t, lost)
 	require.Len(t, rest, 1)
 	require.Len(t, again.logins, 1)
-	lost, rest = c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, rest)
+	lost, rest = resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, rest)
 	require.Empty(t, lost)
 	require.Empty(t, rest)
 	require.Len(t, again.logins, 2)
@@ -321,7 +323,7 @@ func TestResumeInParts(t *testing.T) {
 		require.Equal(t, ck.CKS_RW_USER_FUNCTIONS, w.state(c, h))
 	}
 	// A login that an application has already is not given twice.
-	lost, rest = c.Resume(nil, kept.last())
+	lost, rest = resumed(t, c, nil, kept.last())
 	require.Empty(t, lost)
 	require.Empty(t, rest)
 	require.NoError(t, c.Logout(h))
@@ -334,7 +336,7 @@ func TestResumeHostileSessions(t *testing.T) {
 	w, a := metered(t, 64*mib)
 	c := w.connect(aliceUID)
 	const odd = ck.SessionHandle(1<<64 - 1)
-	lost, _ := c.Resume([]vtoken.ResumedSession{
+	lost, _ := resumed(t, c, []vtoken.ResumedSession{
 		w.resumed(0, rw),
 		w.resumed(7, rw), w.resumed(7, ro),
 		w.resumed(odd, ck.Flags(1<<64-1)),
@@ -342,6 +344,8 @@ func TestResumeHostileSessions(t *testing.T) {
 		{Handle: 9, Slot: 1 << 40, Flags: rw},
 	}, nil)
 	require.Equal(t, []ck.SessionHandle{0, 7, 8, 9}, lost)
+	lost, _ = resumed(t, c, []vtoken.ResumedSession{w.resumed(7, ro), {Handle: 7, Slot: w.bob.Slot, Flags: rw}, w.resumed(7, rw)}, nil)
+	require.Equal(t, []ck.SessionHandle{7, 7}, lost, "not what the application has under that handle")
 	require.Equal(t, ck.CKS_RW_PUBLIC_SESSION, w.state(c, 7), "the first of the two")
 	require.Equal(t, ck.CKS_RW_PUBLIC_SESSION, w.state(c, odd))
 	other := w.connect(aliceUID)
@@ -352,7 +356,7 @@ func TestResumeHostileSessions(t *testing.T) {
 	for i := range many {
 		many[i] = w.resumed(ck.SessionHandle(100+i), ro)
 	}
-	lost, _ = c.Resume(many, nil)
+	lost, _ = resumed(t, c, many, nil)
 	require.Len(t, lost, 200-98, "100 is the limit, and there were two")
 	used, _ := a.state()
 	require.Positive(t, used)
@@ -370,7 +374,7 @@ func TestResumeHostileSessions(t *testing.T) {
 	// Without memory there is no session, and nothing is charged.
 	w, a = metered(t, 100)
 	c = w.connect(aliceUID)
-	lost, _ = c.Resume([]vtoken.ResumedSession{w.resumed(7, rw)}, nil)
+	lost, _ = resumed(t, c, []vtoken.ResumedSession{w.resumed(7, rw)}, nil)
 	require.Equal(t, []ck.SessionHandle{7}, lost)
 	c.Close()
 	used, _ = a.state()
@@ -386,8 +390,8 @@ func TestResumeOfAClosedApplication(t *testing.T) {
 	w.restart()
 	c, again := w.tellingClient()
 	c.Close()
-	lost, rest := c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
-	require.Equal(t, []ck.SessionHandle{h}, lost)
+	_, rest, err := c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, kept.last())
+	require.ErrorIs(t, err, ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 	require.Len(t, rest, 1)
 	require.Zero(t, again.times)
 	clients, tokens := w.engine.InUse()
@@ -409,7 +413,7 @@ func TestForgottenLogins(t *testing.T) {
 
 	w.restart()
 	c, again := w.tellingClient()
-	lost, rest := c.Resume([]vtoken.ResumedSession{w.resumed(h, rw)}, logins)
+	lost, rest := resumed(t, c, []vtoken.ResumedSession{w.resumed(h, rw)}, logins)
 	require.Empty(t, lost)
 	require.Empty(t, rest)
 	require.Equal(t, ck.CKS_RW_PUBLIC_SESSION, w.state(c, h))
@@ -439,4 +443,50 @@ func TestRestoredLoginIsTold(t *testing.T) {
 	require.NoError(t, restored.Login(h2, ck.CKU_USER, pinOf(userPIN)))
 	require.Len(t, after.logins, 2)
 	require.Subset(t, after.logins, before.logins)
+}
+
+// resumed is Resume, which is answered.
+func resumed(t *testing.T, c *vtoken.Client, sessions []vtoken.ResumedSession, logins []vtoken.Login) ([]ck.SessionHandle, []vtoken.Login) {
+	t.Helper()
+	lost, rest, err := c.Resume(sessions, logins)
+	require.NoError(t, err)
+	return lost, rest
+}
+
+// deafStore is a store that cannot be read for a while.
+type deafStore struct {
+	*enginetest.Store
+	deaf atomic.Bool
+}
+
+func (s *deafStore) View(fn func(tx vtoken.ReadTx) error) error {
+	if s.deaf.Load() {
+		return ck.Errorf(ck.CKR_DEVICE_ERROR, "the disk does not answer")
+	}
+	return s.Store.View(fn)
+}
+
+// Where the store cannot be read, or the client is closed, nobody knows whether the sessions
+// can be had: none is called lost, and no login.
+func TestResumeThatFails(t *testing.T) {
+	w := newWorld(t)
+	store := &deafStore{Store: w.store}
+	engine, err := vtoken.New(store, vtoken.Options{})
+	require.NoError(t, err)
+	logins := []vtoken.Login{{Token: w.alice.ID}}
+	c := engine.Connect(peerOf(aliceUID))
+	requireAll := func(code ck.Error) {
+		t.Helper()
+		lost, rest, err := c.Resume([]vtoken.ResumedSession{w.resumed(7, rw)}, logins)
+		require.ErrorIs(t, err, code)
+		require.Empty(t, lost)
+		require.Equal(t, logins, rest)
+	}
+	store.deaf.Store(true)
+	requireAll(ck.CKR_DEVICE_ERROR)
+	store.deaf.Store(false)
+	lost, _ := resumed(t, c, []vtoken.ResumedSession{w.resumed(7, rw)}, nil)
+	require.Empty(t, lost)
+	c.Close()
+	requireAll(ck.CKR_CRYPTOKI_NOT_INITIALIZED)
 }

@@ -71,8 +71,8 @@ func (e *slotEvents) close() {
 // WaitForSlotEvent is C_WaitForSlotEvent (section 5.5). It returns the slot of a token that
 // was made, completed, removed, relabelled, initialized, enabled, disabled, locked or
 // unlocked. Without such an event it waits, or returns CKR_NO_EVENT with dontBlock. If the
-// client is closed or ctx ends during the wait, it returns CKR_CRYPTOKI_NOT_INITIALIZED: NSS
-// relies on C_Finalize to wake it.
+// client is closed during the wait, it returns CKR_CRYPTOKI_NOT_INITIALIZED: NSS relies on
+// C_Finalize to wake it. If ctx ends, it returns CKR_FUNCTION_CANCELED.
 func (c *Client) WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.SlotID, error) {
 	for {
 		// The slots have to be known for their changes to be noticed.
@@ -93,7 +93,7 @@ func (c *Client) WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.SlotI
 		case <-c.events.closed:
 			return 0, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 		case <-ctx.Done():
-			return 0, ck.Errorf(ck.CKR_CRYPTOKI_NOT_INITIALIZED, "waiting for a slot event: %w", ctx.Err())
+			return 0, canceled(ctx.Err())
 		}
 	}
 }

@@ -34,8 +34,9 @@ type Applicant struct {
 type Admission struct {
 	Client Client
 	// Resume gives sessions and logins back that the application had with an earlier
-	// daemon, and returns the sessions that cannot be had. Nil means that it had none.
-	Resume func([]p11rpc.ResumedSession) (lost []ck.SessionHandle)
+	// daemon, and returns the sessions that cannot be had. Nil means that it had none. After an
+	// error, which says nothing of the sessions, the application asks again.
+	Resume func([]p11rpc.ResumedSession) (lost []ck.SessionHandle, err error)
 	// Resumed says that it had logins, too.
 	Resumed bool
 	// Finalized is called when the application has called C_Finalize, before that is
@@ -49,7 +50,7 @@ type joined struct {
 	process peer.Process
 	owner   string
 	ticket  [sha256.Size]byte // a hash
-	resume  func([]p11rpc.ResumedSession) []ck.SessionHandle
+	resume  func([]p11rpc.ResumedSession) ([]ck.SessionHandle, error)
 	// finalized is Admission.Finalized.
 	finalized func()
 
@@ -157,7 +158,11 @@ func resumeSessions(r *request) error {
 	if r.app.joined == nil || r.app.joined.resume == nil {
 		return ck.CKR_FUNCTION_NOT_SUPPORTED
 	}
-	p11rpc.Ulongs(r.out, r.app.joined.resume(sessions))
+	lost, err := r.app.joined.resume(sessions)
+	if err != nil {
+		return err
+	}
+	p11rpc.Ulongs(r.out, lost)
 	return nil
 }
 

@@ -222,9 +222,12 @@ func TestResume(t *testing.T) {
 		require.True(t, who.Process.Known())
 		switch who.ID[0] {
 		case 1:
-			return Admission{Client: s.connect(record.Peer{}), Resumed: true, Resume: func(list []p11rpc.ResumedSession) []ck.SessionHandle {
+			return Admission{Client: s.connect(record.Peer{}), Resumed: true, Resume: func(list []p11rpc.ResumedSession) ([]ck.SessionHandle, error) {
 				asked = append(asked, list...)
-				return []ck.SessionHandle{8}
+				if len(asked) > 2 {
+					return nil, ck.CKR_DEVICE_ERROR
+				}
+				return []ck.SessionHandle{8}, nil
 			}}, nil
 		case 2:
 			return Admission{}, ck.CKR_DEVICE_MEMORY
@@ -237,10 +240,13 @@ func TestResume(t *testing.T) {
 		}, func(d *p11rpc.Decoder) { lost, _ = p11rpc.UlongList[uint64](d) })
 		return lost, err
 	}
-	lost, err := resume(s.mustJoin(t, newNamed(1), p11rpc.JoinedResumed))
+	first := s.mustJoin(t, newNamed(1), p11rpc.JoinedResumed)
+	lost, err := resume(first)
 	require.NoError(t, err)
 	require.Equal(t, []uint64{8}, lost)
 	require.Equal(t, []p11rpc.ResumedSession{{Handle: 7, Slot: 1, Flags: 4}, {Handle: 8, Slot: 2, Flags: 6}}, asked)
+	_, err = resume(first)
+	require.ErrorIs(t, err, ck.CKR_DEVICE_ERROR)
 
 	for range 2 { // the refused one leaves nothing
 		_, _, err = s.join(t, newNamed(2))

@@ -256,6 +256,7 @@ func TestFrozenDaemonEndsOperations(t *testing.T) {
 	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
 		return call == p11rpc.CallLogout
 	})
+	c.options.Timeout = 50 * time.Millisecond
 	require.ErrorIs(t, c.Logout(h), ck.CKR_DEVICE_REMOVED)
 	c.options.Timeout = patience
 	d.handle(nil)
@@ -375,11 +376,17 @@ func TestWaitForEventsOverARestart(t *testing.T) {
 	h := openSession(t, c)
 	waiting := make(chan bool)
 	answer := make(chan bool, 1)
-	d.handle(func(_ *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
-		if call == p11rpc.CallWaitForSlotEvent {
+	var says atomic.Bool
+	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+		switch {
+		case call != p11rpc.CallWaitForSlotEvent:
+			return false
+		case says.CompareAndSwap(true, false):
+			f.refuse(code, ck.CKR_FUNCTION_CANCELED)
+		default:
 			waiting <- true
 		}
-		return call == p11rpc.CallWaitForSlotEvent
+		return true
 	})
 	go func() {
 		slot, err := c.WaitForSlotEvent(0)
@@ -390,6 +397,9 @@ func TestWaitForEventsOverARestart(t *testing.T) {
 	require.Equal(t, 2, d.connections())
 	d.hangUp() // it lives: nothing was missed, and the wait goes on
 	<-waiting
+	says.Store(true)
+	d.hangUp()
+	<-waiting // and so does one that a daemon ended which says so
 	select {
 	case <-answer:
 		t.Fatal("the wait ended without an event")
@@ -510,4 +520,46 @@ func TestIntroductionThatIsLate(t *testing.T) {
 	close(answer)
 	require.NoError(t, <-destroyed)
 	require.NotContains(t, d.seen(), p11rpc.CallResume)
+}
+
+// A daemon that ends while an application comes back to it, or that cannot say what became of
+// the sessions, takes none of them away: the next one gives them back.
+func TestDaemonEndsWhileItResumes(t *testing.T) {
+	for _, row := range []struct {
+		call p11rpc.CallID
+		code ck.Error
+	}{
+		{p11rpc.CallJoin, ck.CKR_FUNCTION_CANCELED},
+		{p11rpc.CallJoin, ck.CKR_DEVICE_REMOVED},
+		{p11rpc.CallResume, ck.CKR_FUNCTION_CANCELED},
+		{p11rpc.CallResume, ck.CKR_CRYPTOKI_NOT_INITIALIZED},
+		{p11rpc.CallResume, ck.CKR_DEVICE_ERROR},
+		{p11rpc.CallRestoreObject, ck.CKR_FUNCTION_CANCELED},
+	} {
+		t.Run(row.call.String()+"/"+row.code.Error(), func(t *testing.T) {
+			d := startJoined(t)
+			c := d.client(patience)
+			h := openSession(t, c)
+			objects := &objectCalls{}
+			d.handle(objects.answer)
+			_, err := c.CreateObject(h, newObject(ck.CKO_PUBLIC_KEY, "comes back"))
+			require.NoError(t, err)
+			times := 0
+			d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, dec *p11rpc.Decoder) bool {
+				if call != row.call {
+					return objects.answer(f, code, call, dec)
+				}
+				if times++; times > 2 {
+					return objects.answer(f, code, call, dec)
+				}
+				f.refuse(code, row.code)
+				d.restart()
+				return true
+			})
+			d.restart()
+			require.NoError(t, sign(t, c, h, 3))
+			require.Equal(t, 3, times)
+			require.Len(t, objects.made(), 1)
+		})
+	}
 }

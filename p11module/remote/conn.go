@@ -88,6 +88,10 @@ func (c *conn) lose(why error) {
 	c.closeUnused()
 }
 
+// retire keeps new calls from the connection. Those that are on it may still be answered; with
+// the last of them it is given up.
+func (c *conn) retire() { c.isDead.Store(true) }
+
 // closeUnused closes the socket of a lost connection after its last user. Until
 // then the number must not mean another file. Where it does, because the host closed it, it
 // is the host's.

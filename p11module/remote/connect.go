@@ -151,12 +151,13 @@ func (n *conn) resume(all []*session, until time.Time) error {
 	x := n.client.request(nil, p11rpc.CallResume, n.version)
 	defer x.free()
 	x.enc.ResumedSessions(list)
-	if err := n.ask(x, until); err != nil {
-		if x.fate == answered && !errors.Is(err, p11rpc.ErrMalformed) {
-			forget(all) // the daemon gives none back
-			return nil
-		}
-		return err
+	err := n.ask(x, until)
+	if ck.CodeOf(err) == ck.CKR_FUNCTION_NOT_SUPPORTED && x.fate == answered {
+		forget(all) // the daemon gives none back
+		return nil
+	}
+	if err != nil {
+		return n.notNow(x, err)
 	}
 	refused, _ := p11rpc.UlongList[uint64](&x.dec)
 	if err := x.done(); err != nil {
@@ -174,13 +175,8 @@ func (n *conn) resume(all []*session, until time.Time) error {
 // connection was lost before the answer to its introduction, which may have said so.
 func (n *conn) notThere(all []*session, until time.Time) (missing []*session, err error) {
 	for _, s := range all {
-		x := n.client.request(nil, p11rpc.CallGetSessionInfo, n.version)
-		x.enc.Ulong(s.remote)
-		err := n.ask(x, until)
-		known := err == nil
-		transport := err != nil && x.fate != answered
-		x.free()
-		if transport {
+		known, err := n.knows(s, until)
+		if err != nil {
 			return nil, err
 		}
 		if !known {
@@ -188,6 +184,29 @@ func (n *conn) notThere(all []*session, until time.Time) (missing []*session, er
 		}
 	}
 	return missing, nil
+}
+
+func (n *conn) knows(s *session, until time.Time) (bool, error) {
+	x := n.client.request(nil, p11rpc.CallGetSessionInfo, n.version)
+	defer x.free()
+	x.enc.Ulong(s.remote)
+	err := n.ask(x, until)
+	if x.fate == answered && ck.CodeOf(err) == ck.CKR_SESSION_HANDLE_INVALID {
+		return false, nil
+	}
+	if err != nil {
+		return false, n.notNow(x, err)
+	}
+	return true, nil
+}
+
+// notNow is the error of a daemon that did not answer, or not what was asked. One that ends
+// answers so, and what it says of sessions holds for nobody: the client tries again.
+func (n *conn) notNow(x *exchange, err error) error {
+	if x.fate != answered || n.lost() {
+		return err
+	}
+	return ck.Errorf(ck.CKR_DEVICE_REMOVED, "the daemon does not answer %v now, as while it ends: %w", x.call, err)
 }
 
 // ask sends a request of the client's own and opens the answer.
@@ -334,6 +353,8 @@ func (n *conn) joinApplication(until time.Time) (p11rpc.Joining, error) {
 		}
 		if x.fate != answered {
 			c.unsure = true // it may be the daemon's first connection of this application
+		} else if endsHere(err) {
+			err = n.notNow(x, err)
 		}
 		x.free()
 		if ck.CodeOf(err) != ck.CKR_ACTION_PROHIBITED || tries > 0 {

@@ -55,7 +55,8 @@
 //
 // A call whose connection was lost is sent again, if it can be done twice without harm, or
 // was certainly not done. The table in resend.go says which, and why. The others answer
-// CKR_DEVICE_REMOVED, and the text says that the call may have been done.
+// CKR_DEVICE_REMOVED, and the text says that the call may have been done. A daemon that ends
+// answers CKR_FUNCTION_CANCELED to what it has not begun; the next one gets that.
 //
 // An operation of one part goes on in the next daemon: C_SignInit before the restart and
 // C_Sign after it. The same holds for a search, which leaves out what the host has had. What

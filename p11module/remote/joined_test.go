@@ -79,6 +79,13 @@ func (d *fakeDaemon) restart() {
 	d.hangUp()
 }
 
+// ends answers a request as a daemon does that ends and does not begin it any more, and
+// restarts.
+func (d *fakeDaemon) ends(f *fakeConn, code uint32) {
+	f.refuse(code, ck.CKR_FUNCTION_CANCELED)
+	d.restart()
+}
+
 // down ends the daemon, and up starts another.
 func (d *fakeDaemon) down() {
 	d.listener.Close()

@@ -95,7 +95,12 @@ func (c *Client) attempt(s *session, n *conn, deadline time.Time, list []*exchan
 				x.free()
 			}
 		}()
-		if err := s.passed(front); err != nil {
+		switch err := s.passed(front); {
+		case endsHere(err):
+			n.retire()
+			list[len(list)-1].fate = unsent
+			return nil
+		case err != nil:
 			return err
 		}
 	}
@@ -108,9 +113,17 @@ func (c *Client) attempt(s *session, n *conn, deadline time.Time, list []*exchan
 	}
 	for _, y := range list {
 		_ = y.open() // the error stays in y
+		if endsHere(y.answer) && n.version == p11rpc.Joined {
+			n.retire()
+			x.fate = unsent
+		}
 	}
 	return nil
 }
+
+// endsHere reports whether an answer says that the daemon ends, and has not begun what was
+// asked.
+func endsHere(answer error) bool { return ck.CodeOf(answer) == ck.CKR_FUNCTION_CANCELED }
 
 // mayRepeat reports whether a request that the daemon may have done is sent again. restarted
 // says that the daemon was started again since.

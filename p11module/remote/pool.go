@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -26,6 +27,9 @@ const (
 	// growTime bounds how long a call waits for one more connection: it could share one.
 	growTime = 200 * time.Millisecond
 )
+
+// errRetired is why a connection was closed whose daemon said that it ends.
+var errRetired = errors.New("the daemon ends")
 
 // claim takes a connection that no call is on.
 func (n *conn) claim() bool { return !n.lost() && n.busy.CompareAndSwap(0, 1) }
@@ -161,7 +165,9 @@ func (c *Client) grow(now time.Time) *conn {
 // release ends a call on a connection that began at that time.
 func (c *Client) release(n *conn, began time.Time) {
 	n.used.Store(began.UnixNano())
-	n.busy.Add(-1)
+	if n.busy.Add(-1) == 0 && n.lost() {
+		n.lose(errRetired)
+	}
 }
 
 func (c *Client) conns() []*conn {

@@ -44,7 +44,9 @@ var losses = []struct {
 	name     string
 	unread   bool
 	restarts bool
+	says     bool // that it ends, and has not begun the call
 }{
+	{name: "it says so", says: true},
 	{name: "unread", unread: true, restarts: true},
 	{name: "read", restarts: true},
 	{name: "read, it lives"},
@@ -79,6 +81,8 @@ func TestResend(t *testing.T) {
 					switch {
 					case seen.Add(1) > 1 || loss.unread:
 						f.refuse(code, errByDaemon)
+					case loss.says:
+						d.ends(f, code)
 					case loss.restarts:
 						d.restart()
 					default:
@@ -91,7 +95,7 @@ func TestResend(t *testing.T) {
 				out := method.Call(argumentsOf(method, h))
 				err, _ := out[len(out)-1].Interface().(error)
 				rule := resend[call].again
-				if loss.unread || rule == always || rule == restarted && loss.restarts {
+				if loss.unread || loss.says || rule == always || rule == restarted && loss.restarts {
 					require.ErrorIs(t, err, errByDaemon)
 					return
 				}

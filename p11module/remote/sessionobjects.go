@@ -195,8 +195,8 @@ func (n *conn) restoreObjects(until time.Time) error {
 func (n *conn) askAnyway(x *exchange, until time.Time) error {
 	defer x.free()
 	err := n.ask(x, until)
-	if x.fate != answered || n.lost() {
-		return err
+	if x.fate != answered || n.lost() || endsHere(err) {
+		return n.notNow(x, err)
 	}
 	return nil
 }

@@ -223,7 +223,10 @@ func (c *Client) event(n *conn, flags ck.Flags, deadline time.Time) (slot ck.Slo
 	if x.fate != answered {
 		return 0, false, nil
 	}
-	if err = x.open(); err == nil {
+	if err = x.open(); endsHere(err) && n.version == p11rpc.Joined {
+		n.retire()
+		return 0, false, nil
+	} else if err == nil {
 		slot = ck.SlotID(x.dec.Ulong())
 		err = x.done()
 	}

@@ -206,6 +206,9 @@ func (s *session) passed(front []*exchange) error {
 	if err == nil {
 		err = init.done()
 	}
+	if endsHere(err) {
+		return err // and the operation is still to be started
+	}
 	k := steps[init.call].kinds[0]
 	s.state.Lock()
 	defer s.state.Unlock()

@@ -123,7 +123,8 @@ const (
 	// whose ticket is wrong, is CKR_ACTION_PROHIBITED.
 	CallJoin
 	// CallResume opens sessions that an earlier daemon had, under the same handles, and
-	// gives the logins back. The answer lists the handles of those that cannot be had.
+	// gives the logins back. The answer lists the handles of those that cannot be had. An
+	// error other than CKR_FUNCTION_NOT_SUPPORTED says nothing of the sessions.
 	CallResume
 	// CallRestoreObject makes a session object that an earlier daemon had, under the same
 	// handle: session, handle, the object that it is a copy of or 0, and the template of
