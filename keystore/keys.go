@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"sync"
 
 	"vtoken/keystore/envelope"
 	"vtoken/keystore/schema"
@@ -146,58 +145,9 @@ func newTokenKeys(tenant schema.ID, raw secret.Bytes) (*tokenKeys, error) {
 	return out, nil
 }
 
-// keyCache remembers unwrapped keys by the header and nonce of the blob that
-// they came from, which no two blobs share. It is safe for concurrent use.
-type keyCache[K any] struct {
-	mu   sync.RWMutex
-	keys map[cacheID]K
-}
-
-// maxCached bounds a cache. Unwrapping a key again costs about a microsecond.
-const maxCached = 8192
-
-type cacheID [envelope.Overhead - 16]byte // without the tag
-
-// get returns the key of a blob, unwrapping it where it is not known.
-func (c *keyCache[K]) get(blob []byte, unwrap func() (K, error)) (K, error) {
-	var id cacheID
-	copy(id[:], blob)
-	c.mu.RLock()
-	k, ok := c.keys[id]
-	c.mu.RUnlock()
-	if ok {
-		return k, nil
-	}
-	k, err := unwrap()
-	if err != nil {
-		return k, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.keys == nil || len(c.keys) >= maxCached {
-		c.keys = make(map[cacheID]K)
-	}
-	c.keys[id] = k
-	return k, nil
-}
-
-// drop forgets the key of a blob whose token was deleted. A view of an older state may
-// still use it, so that it is not wiped here; the daemon has memory overwritten when it is
-// freed.
-func (c *keyCache[K]) drop(blob []byte) {
-	var id cacheID
-	copy(id[:], blob)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.keys, id)
-}
-
-// wipe forgets all keys.
-func (c *keyCache[K]) wipe(one func(K)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, k := range c.keys {
-		one(k)
-	}
-	c.keys = nil
+// Wipe overwrites the keys. Nobody may use them afterwards.
+func (k *tokenKeys) Wipe() {
+	k.record.Wipe()
+	k.secret.Wipe()
+	k.sum.Wipe()
 }

@@ -414,17 +414,6 @@ func TestWalkPutBack(t *testing.T) {
 	}
 }
 
-// TestDeletedKeyLeavesTheCache deletes a token whose keys are in memory.
-func TestDeletedKeyLeavesTheCache(t *testing.T) {
-	s := quiet(t, options(tempDir(t)))
-	defer closeStore(t, s)
-	tok := addToken(t, s, addUser(t, s, "alice"), "label")
-	addObject(t, s, tok.ID, "label", "hidden")
-	require.Len(t, s.tokenKeys.keys, 1)
-	update(t, s, func(tx *Tx) error { return tx.DeleteToken(tok.ID) })
-	require.Empty(t, s.tokenKeys.keys)
-}
-
 // TestNewerMembers: a record with a member that only a newer program knows is read, and
 // not written over.
 func TestNewerMembers(t *testing.T) {

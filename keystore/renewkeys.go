@@ -387,10 +387,6 @@ func (tx *Tx) renewToken(key []byte) error {
 	if err != nil {
 		return err
 	}
-	wrapped, err := tx.get(key)
-	if err != nil {
-		return err
-	}
 	if err := tx.newKeys(from.tenant, id); err != nil {
 		return err
 	}
@@ -409,7 +405,6 @@ func (tx *Tx) renewToken(key []byte) error {
 			return err
 		}
 	}
-	tx.w.OnCommit(func() { tx.s.tokenKeys.drop(wrapped[len(id):]) })
 	if err := tx.resealRoleKeys(id, from, to); err != nil {
 		return err
 	}

@@ -123,6 +123,7 @@ func (s *Store) prepare(token record.TokenID, role pin.Role, bound secret.Bytes)
 	if err != nil {
 		return nil, err
 	}
+	defer s.uses.end(s.uses.begin()) // the keys are used after the view
 	var of []byte
 	var keys *tokenKeys
 	blobs := map[uint64][]byte{}

@@ -102,6 +102,7 @@ type Store struct {
 	known    *known
 	alarms   alarms
 
+	uses       keyUses
 	tenantKeys keyCache[*envelope.Key]
 	tokenKeys  keyCache[*tokenKeys]
 	verified   sync.Map // schema.ID of tokens whose sum was compared in this run
@@ -125,6 +126,7 @@ func (s *Store) path() string { return filepath.Join(s.options.Dir, storeFile) }
 
 func newStore(db *kv.DB, o Options) *Store {
 	s := &Store{db: db, log: o.Log, options: o, known: newKnown(), argon: make(chan struct{}, maxArgon())}
+	s.tenantKeys.uses, s.tokenKeys.uses = &s.uses, &s.uses
 	db.Observe(s.committed)
 	db.Around(s.beginCommit, s.endCommit)
 	s.names.lookup = o.LookupUser
@@ -172,17 +174,14 @@ func (s *Store) wipe() {
 	s.root.Wipe()
 	s.sys.wipe()
 	s.hashed.wipe()
-	s.tenantKeys.wipe((*envelope.Key).Wipe)
-	s.tokenKeys.wipe(func(k *tokenKeys) {
-		k.record.Wipe()
-		k.secret.Wipe()
-		k.sum.Wipe()
-	})
+	s.tenantKeys.wipe()
+	s.tokenKeys.wipe()
 }
 
 // View runs fn in a consistent snapshot and returns its error. fn keeps nothing
 // of tx; the records that it got from tx may be kept.
 func (s *Store) View(fn func(tx *Tx) error) error {
+	defer s.uses.end(s.uses.begin())
 	var fnErr error
 	start := s.known.commits.Load() // the snapshot is this one or newer
 	err := s.db.View(func(r kv.Reader) error {
@@ -230,6 +229,7 @@ func (s *Store) UpdateByAPI(fn func(tx *Tx) error) error {
 // update runs fn and commits. If it returns an urgency, nothing was committed, and fn must run
 // again in a round of the counter.
 func (s *Store) update(fn func(tx *Tx) error, c counting) (demand, error) {
+	defer s.uses.end(s.uses.begin())
 	var fnErr error
 	var urgent demand
 	wrote := false

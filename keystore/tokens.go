@@ -397,15 +397,6 @@ func (tx *Tx) deleteToken(id schema.ID) error {
 		}
 	}
 	delete(tx.summaries, id)
-	wrapped, err := tx.get(schema.Record(schema.PrefixTokenKey, id))
-	if err != nil {
-		return err
-	}
-	_, blob, err := cutTenant(wrapped)
-	if err != nil {
-		return err
-	}
-	tx.w.OnCommit(func() { tx.s.tokenKeys.drop(blob) })
 	for _, prefix := range []byte{schema.PrefixToken, schema.PrefixSummary, schema.PrefixRoleKeys, schema.PrefixTokenKey} {
 		err = errors.Join(err, tx.remove(schema.Record(prefix, id)))
 	}

@@ -114,6 +114,7 @@ func (tx *Tx) account(key, value []byte) error {
 		return err
 	}
 	if old != nil {
+		tx.dropKey(key, old)
 		a.sum = a.sum.minus(element(tx.s.sys.sum, key, old))
 	}
 	if value != nil {
