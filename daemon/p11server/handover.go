@@ -361,7 +361,7 @@ func (c *conn) readOn() error {
 // wasHanded hands a call over that waited for a slot event when the server was frozen.
 func (c *conn) wasHanded(t *task, err error) bool {
 	if err == nil || t.call != p11rpc.CallWaitForSlotEvent || !c.srv.freezing.Load() ||
-		ck.CodeOf(err) != ck.CKR_CRYPTOKI_NOT_INITIALIZED || c.app.Load().get() == nil {
+		ck.CodeOf(err) != ck.CKR_FUNCTION_CANCELED || c.app.Load().get() == nil {
 		return false
 	}
 	c.hand(t)

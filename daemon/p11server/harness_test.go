@@ -130,6 +130,7 @@ func (f *fakeClient) WaitForSlotEvent(ctx context.Context, dontBlock bool) (ck.S
 	select {
 	case <-ctx.Done():
 		f.note("waited")
+		return 0, ck.CKR_FUNCTION_CANCELED
 	case <-f.closed:
 	}
 	return 0, ck.CKR_CRYPTOKI_NOT_INITIALIZED

@@ -60,21 +60,33 @@ type pollFD struct {
 	revents int16
 }
 
+// sleepsFor is how long one recvfrom(2) sleeps. Where less is left until the deadline, ppoll(2)
+// sleeps for the rest.
+const sleepsFor = time.Second
+
 // Read reads what is there, or waits for it until the deadline.
-func (s *socket) Read(p []byte) (int, error) {
-	n, errno := s.spin.read(s.fd, p)
-	for {
+func (s *socket) Read(p []byte) (n int, err error) {
+	errno := syscall.EAGAIN
+	if within := s.spin.pays(); within > 0 {
+		n, errno = s.spin.read(s.fd, p, within)
+	}
+	for first := true; ; first = false {
 		switch {
 		case errno == 0 && n > 0:
 			return n, nil
 		case errno == 0:
 			return 0, io.EOF
-		case errno == syscall.EAGAIN || errno == syscall.EINTR:
-			if err := wait(s.fd, pollIn, s.deadline); err != nil {
-				return 0, err
-			}
-		default:
+		case errno != syscall.EAGAIN && errno != syscall.EINTR:
 			return 0, errno
+		case !first && !s.ours(): // else the host's data were read
+			return 0, errNotOurs
+		}
+		if s.deadline.IsZero() || time.Until(s.deadline) > sleepsFor {
+			n, errno = receiveSleeping(s.fd, p)
+			continue
+		}
+		if err := wait(s.fd, pollIn, s.deadline); err != nil {
+			return 0, err
 		}
 		n, errno = receive(s.fd, p)
 	}
@@ -100,6 +112,14 @@ func (s *socket) write(p []byte, deadline time.Time) (written int, err error) {
 
 // smallWrite is what a socket takes without a pause that matters.
 const smallWrite = 16 << 10
+
+// receiveSleeping reads, and sleeps for up to sleepsFor until there is something. The Go
+// scheduler knows of it.
+func receiveSleeping(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)), 0, 0, 0)
+	return int(n), errno
+}
 
 // The system calls below never block, so the Go scheduler need not know of them.
 
@@ -176,6 +196,10 @@ func connect(fd int, path string, limit time.Duration) error {
 	tv := syscall.NsecToTimeval(limit.Nanoseconds())
 	// A full queue of connections makes connect wait as long as sending may.
 	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &tv); err != nil {
+		return err
+	}
+	sleep := syscall.NsecToTimeval(sleepsFor.Nanoseconds())
+	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &sleep); err != nil {
 		return err
 	}
 	for {

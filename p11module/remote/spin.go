@@ -23,18 +23,22 @@ type spinner struct {
 	reads  uint
 }
 
-// read reads at once or within the time that spinning is worth; else EAGAIN.
-func (s *spinner) read(fd int, p []byte) (int, syscall.Errno) {
-	n, errno := receive(fd, p)
-	if errno != syscall.EAGAIN || s.off {
-		return n, errno
+// pays is how long to ask again and again for the next answer; 0 is to sleep at once.
+func (s *spinner) pays() time.Duration {
+	if s.off {
+		return 0
 	}
 	s.reads++
-	budget := s.budget
-	if budget == 0 && s.reads%retryEach == 1 {
-		budget = maxSpin
+	if s.budget == 0 && s.reads%retryEach == 1 {
+		return maxSpin
 	}
-	if budget == 0 {
+	return s.budget
+}
+
+// read reads at once or within the time; else EAGAIN.
+func (s *spinner) read(fd int, p []byte, within time.Duration) (int, syscall.Errno) {
+	n, errno := receive(fd, p)
+	if errno != syscall.EAGAIN {
 		return n, errno
 	}
 	start := time.Now()
@@ -45,7 +49,7 @@ func (s *spinner) read(fd int, p []byte) (int, syscall.Errno) {
 			s.budget = min(2*took+maxSpin/4, maxSpin)
 			return n, errno
 		}
-		if took > budget {
+		if took > within {
 			s.budget = 0
 			return n, errno
 		}
