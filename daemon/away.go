@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -70,8 +71,27 @@ func (a *away) load(isThere func(resume.ID) bool) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.apps, a.loaded = apps, err == nil
-	a.some.Store(len(apps) > 0)
+	maps.Copy(a.apps, apps)
+	a.loaded = err == nil
+	a.some.Store(len(a.apps) > 0)
+	return err
+}
+
+// came notes the logins of an application that has come to a daemon before, and has not got them
+// back yet.
+func (a *away) came(about resume.Application, w *waiting) error {
+	if len(w.logins) == 0 {
+		return nil
+	}
+	app := &waitingLogins{Record: resume.Record{ID: about.ID, Process: about.Process}, came: w}
+	for _, l := range w.logins {
+		app.Logins = append(app.Logins, vtoken.Login{Token: l.Token, Role: l.Role, Verifier: l.Verifier})
+	}
+	err := a.findUsers(app)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.apps[about.ID] = app
+	a.some.Store(true)
 	return err
 }
 

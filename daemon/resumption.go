@@ -128,23 +128,37 @@ func (r *resumption) join(who p11server.Applicant) (p11server.Admission, error) 
 	waiting.client, waiting.ended = client, a.Ended
 	waiting.done = func() { r.away.forget(a.ID) }
 	return p11server.Admission{
-		Client: r.keep(client, a, waiting), Resume: waiting.resume, Resumed: len(found.Logins) > 0,
+		Client: r.keep(client, a, waiting, false), Resume: waiting.resume, Resumed: len(found.Logins) > 0,
 		Finalized: func() { r.forget(a) },
 	}, nil
 }
 
+// goOn has an application go on that a daemon before has handed over, with what it has not got
+// back yet since a crash. It takes the keys in handed.Waiting.
+func (r *resumption) goOn(one *p11server.FrozenApplication, client *vtoken.Client, handed handedApplication) {
+	w := &waiting{client: client, ended: handed.Ended}
+	one.Resume = w.resume
+	if r.records == nil || handed.Public == nil {
+		for _, l := range handed.Waiting {
+			clear(l.Bound)
+		}
+		return
+	}
+	for _, l := range handed.Waiting {
+		w.logins = append(w.logins, vtoken.Login{Token: l.Token, Role: l.Role, Verifier: l.Verifier, Bound: l.Bound})
+	}
+	a := resume.Restored(handed.ID, handed.Process, handed.Ticket, handed.Public, handed.Ended)
+	w.done = func() { r.away.forget(a.ID) }
+	if err := r.away.came(a, w); err != nil {
+		r.logOf(client.Peer()).Warn("the logins that an application has not got back yet do not end with their tokens until it has", "error", err)
+	}
+	one.Client = r.keep(client, a, w, r.written && len(client.NotRestored()) == 0)
+	one.Finalized = func() { r.forget(a) }
+}
+
 // keep has the record of an application follow its logins. waiting is what the application has
-// not got back yet.
-func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waiting) p11server.Client {
-	if r.records == nil {
-		return client
-	}
-	written := false
-	if w == nil { // of a planned restart, which loses no session
-		w = &waiting{client: client, ended: a.Ended}
-		written = r.written && len(client.NotRestored()) == 0
-		r.away.forget(a.ID)
-	}
+// not got back yet. written says that the record has what the client has at first.
+func (r *resumption) keep(client *vtoken.Client, a resume.Application, w *waiting, written bool) p11server.Client {
 	client.OnLogins(func(logins []vtoken.Login) {
 		if written { // it is told of the logins that were restored
 			written = false

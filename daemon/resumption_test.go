@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -107,6 +108,8 @@ func (w *crashWorld) loggedIn() (sessions []p11rpc.ResumedSession) {
 		require.NoError(w, c.Login(h, ck.CKU_USER, secret.Bytes("1234")))
 		sessions = append(sessions, p11rpc.ResumedSession{Handle: uint64(h), Slot: uint64(token.Slot), Flags: uint64(flags)})
 	}
+	r.stop() // it crashes
+	c.Close()
 	return sessions
 }
 
@@ -207,4 +210,59 @@ func requireResumed(t *testing.T, a p11server.Admission, sessions []p11rpc.Resum
 	lost, err := a.Resume(sessions)
 	require.NoError(t, err)
 	require.Empty(t, lost)
+}
+
+// handOver has another daemon take the place of one that has the application.
+func (w *crashWorld) handOver(r *resumption, a p11server.Admission) (*resumption, p11server.FrozenApplication) {
+	name := &p11server.Name{ID: w.who.ID, Process: w.who.Process}
+	from := &daemon{cfg: w.cfg, engine: r.engine, resumption: r, log: newLogs(w.cfg, io.Discard)}
+	engine := r.engine.Save()
+	handed, err := from.saveApplication(p11server.FrozenApplication{Client: a.Client, Name: name})
+	require.NoError(w, err)
+	r.stop()
+	a.Client.Close()
+	next := w.daemon()
+	require.NoError(w, next.engine.RestoreState(engine))
+	next.written = true
+	to := &daemon{cfg: w.cfg, engine: next.engine, resumption: next, log: newLogs(w.cfg, io.Discard)}
+	one, err := to.restoreApplication(handed)
+	require.NoError(w, err)
+	next.findAway(func(id resume.ID) bool { return id == w.who.ID })
+	return next, one
+}
+
+// A planned restart while an application comes back after a crash: it gets the rest of its
+// sessions from the successor, and its logins, also where another login changes before that; and
+// what ends a login ends one that waits there.
+func TestPlannedRestartWhileLoginsComeBack(t *testing.T) {
+	for name, ends := range map[string]bool{"the rest comes back": false, "a token is disabled": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newCrashWorld(t)
+			sessions := w.loggedIn()
+			one, two := w.tokens[0].ID, w.tokens[1].ID
+			r := w.daemon()
+			a := w.join(r)
+			requireResumed(t, a, sessions[:1])
+
+			next, restored := w.handOver(r, a)
+			require.ElementsMatch(t, []record.TokenID{one, two}, w.recorded(next))
+			first := ck.SessionHandle(sessions[0].Handle)
+			require.NoError(t, restored.Client.Logout(first))
+			require.Equal(t, []record.TokenID{two}, w.recorded(next))
+			if ends {
+				for _, enabled := range []bool{false, true} {
+					require.NoError(t, w.store.ChangeToken(two, func(r *record.Token) { r.Enabled = enabled }))
+				}
+				require.Empty(t, w.recorded(next))
+			}
+			lost, err := restored.Resume(sessions)
+			require.NoError(t, err)
+			require.Empty(t, lost)
+			for i, s := range sessions {
+				info, err := restored.Client.GetSessionInfo(ck.SessionHandle(s.Handle))
+				require.NoError(t, err)
+				require.Equal(t, i == 1 && !ends, info.State == ck.CKS_RW_USER_FUNCTIONS, i)
+			}
+		})
+	}
 }

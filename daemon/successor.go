@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"vtoken/daemon/service"
 	"vtoken/vtoken"
 	"vtoken/vtoken/p11rpc"
+	"vtoken/vtoken/pin"
 	"vtoken/vtoken/record"
 	"vtoken/vtoken/secret"
 )
@@ -104,6 +106,15 @@ type handedApplication struct {
 	Ticket  [32]byte          // a hash
 	Public  []byte            // key made of the ticket; there is a record if it is set
 	Ended   map[uint64]uint64 // as resume.Application has it
+	Waiting []handedLogin     // what it has not got back since a crash
+}
+
+// handedLogin is a vtoken.Login in the state.
+type handedLogin struct {
+	Token    record.TokenID
+	Role     pin.Role
+	Verifier [sha256.Size]byte
+	Bound    []byte
 }
 
 // handedConnection is a connection in the state.
@@ -308,6 +319,9 @@ func (d *daemon) liveState(frozen p11server.Frozen, began time.Duration) (secret
 	}
 	for _, a := range h.Applications {
 		clear(a.Client)
+		for _, l := range a.Waiting {
+			clear(l.Bound)
+		}
 	}
 	return out.Bytes(), files, nil
 }
@@ -337,6 +351,9 @@ func (d *daemon) saveApplication(one p11server.FrozenApplication) (handedApplica
 	}
 	if recorded, ok := one.Client.(*application); ok {
 		a.Public, a.Ended = recorded.about.Public(), recorded.waiting.endedSessions()
+		for _, l := range recorded.waiting.notAmong(nil) {
+			a.Waiting = append(a.Waiting, handedLogin{Token: l.Token, Role: l.Role, Verifier: l.Verifier, Bound: l.Bound})
+		}
 	}
 	return a, nil
 }
@@ -415,14 +432,10 @@ func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn, a arri
 	there := make(map[resume.ID]bool, len(h.Applications))
 	for i, a := range h.Applications {
 		place[i] = -1
-		client, err := d.restoreApplication(a)
+		one, err := d.restoreApplication(a)
 		if err != nil {
 			d.log.Error("an application did not survive the restart", "pid", a.PID, "error", err)
 			continue
-		}
-		one := p11server.FrozenApplication{Client: client, History: a.History}
-		if recorded, ok := client.(*application); ok {
-			one.Finalized = func() { d.resumption.forget(recorded.about) }
 		}
 		if a.Joined {
 			one.Name = &p11server.Name{ID: a.ID, Process: a.Process, Ticket: a.Ticket}
@@ -468,22 +481,24 @@ func (d *daemon) restoreEngine(h *handedOver) error {
 	return d.engine.RestoreState(state)
 }
 
-func (d *daemon) restoreApplication(a handedApplication) (p11server.Client, error) {
+func (d *daemon) restoreApplication(a handedApplication) (one p11server.FrozenApplication, err error) {
+	one.History = a.History
 	var state vtoken.ClientState
 	if err := state.UnmarshalBinary(a.Client); err != nil {
-		return nil, err
+		return one, err
 	}
 	clear(a.Client)
 	defer state.Wipe()
 	client, err := d.engine.Restore(record.Peer{UID: a.UID, GID: a.GID, PID: a.PID}, state)
 	if err != nil {
-		return nil, err
+		return one, err
 	}
 	if left := client.NotRestored(); len(left) > 0 {
 		d.log.Info("a part of an application's state was left out", "pid", a.PID, "what", left)
 	}
-	if !a.Joined || a.Public == nil {
-		return client, nil
+	one.Client = client
+	if a.Joined {
+		d.resumption.goOn(&one, client, a)
 	}
-	return d.resumption.keep(client, resume.Restored(a.ID, a.Process, a.Ticket, a.Public, a.Ended), nil), nil
+	return one, nil
 }

@@ -33,6 +33,9 @@ type FrozenApplication struct {
 	Client Client
 	// Name is set for an application that joined.
 	Name *Name
+	// Resume is Admission.Resume: the application may have joined, and not have its sessions
+	// back yet.
+	Resume func([]p11rpc.ResumedSession) (lost []ck.SessionHandle, err error)
 	// Finalized is Admission.Finalized.
 	Finalized func()
 	// History is what administrators are shown of it.
@@ -143,7 +146,8 @@ func (s *Server) frozen() (f Frozen) {
 		}
 		one := FrozenApplication{Client: client, History: a.history()}
 		if j := a.joined; j != nil {
-			one.Name, one.Finalized = &Name{ID: j.id, Process: j.process, Ticket: j.ticket}, j.finalized
+			one.Name = &Name{ID: j.id, Process: j.process, Ticket: j.ticket}
+			one.Resume, one.Finalized = j.resume, j.finalized
 		}
 		place[a] = len(f.Applications)
 		f.Applications = append(f.Applications, one)
@@ -223,7 +227,7 @@ func (s *Server) Adopt(f Frozen) {
 		if one.Name != nil {
 			a.joined = &joined{
 				id: one.Name.ID, process: one.Name.Process, owner: s.opts.Owner(one.Name.Process.UID),
-				ticket: one.Name.Ticket, begun: make(chan struct{}), finalized: one.Finalized,
+				ticket: one.Name.Ticket, begun: make(chan struct{}), resume: one.Resume, finalized: one.Finalized,
 			}
 			close(a.joined.begun)
 			s.mu.Lock()
