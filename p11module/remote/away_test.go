@@ -544,12 +544,9 @@ func TestDaemonEndsWhileItResumes(t *testing.T) {
 			d.handle(objects.answer)
 			_, err := c.CreateObject(h, newObject(ck.CKO_PUBLIC_KEY, "comes back"))
 			require.NoError(t, err)
-			times := 0
+			var times atomic.Int64
 			d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, dec *p11rpc.Decoder) bool {
-				if call != row.call {
-					return objects.answer(f, code, call, dec)
-				}
-				if times++; times > 2 {
+				if call != row.call || times.Add(1) > 2 {
 					return objects.answer(f, code, call, dec)
 				}
 				f.refuse(code, row.code)
@@ -558,7 +555,7 @@ func TestDaemonEndsWhileItResumes(t *testing.T) {
 			})
 			d.restart()
 			require.NoError(t, sign(t, c, h, 3))
-			require.Equal(t, 3, times)
+			require.EqualValues(t, 3, times.Load())
 			require.Len(t, objects.made(), 1)
 		})
 	}
