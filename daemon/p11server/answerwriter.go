@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // answerWriter writes answers to a socket. It sets a deadline only if the socket is full, so
@@ -84,9 +85,9 @@ func (w *answerWriter) send(b []byte) error {
 // write returns false if the socket is full, to be called again.
 func (w *answerWriter) write(fd uintptr) (done bool) {
 	for len(w.left) > 0 {
-		n, err := syscall.Write(int(fd), w.left)
+		n, err := write(fd, w.left)
 		switch err {
-		case nil:
+		case 0:
 			w.left = w.left[n:]
 		case syscall.EINTR:
 		case syscall.EAGAIN:
@@ -106,4 +107,15 @@ func (w *answerWriter) write(fd uintptr) (done bool) {
 		}
 	}
 	return true
+}
+
+// write writes what the socket has room for. A short one is over in a moment, so that the
+// scheduler need not know of it.
+func write(fd uintptr, b []byte) (int, syscall.Errno) {
+	if len(b) > maxTogether {
+		n, _, errno := syscall.Syscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		return int(n), errno
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
 }

@@ -6,11 +6,14 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // A client that has its answer often sends the next request within
 // microseconds, while to put a thread to sleep and wake it costs several times
-// as much. So a reader asks again for a short time before it goes to sleep.
+// as much. So a reader asks again for a short time before it goes to sleep. Where several
+// clients, or threads of one, have requests at about the same time, there is no processor for
+// that: the time is better spent on their requests.
 
 // pollFor is how long a reader polls after its last byte.
 const pollFor = 40 * time.Microsecond
@@ -21,11 +24,27 @@ type pollBudget struct {
 	limit   int32
 	polling atomic.Int32 // readers that ask again
 	working atomic.Int32 // requests being worked on
+
+	last  atomic.Pointer[pollReader] // that had data last
+	until atomic.Int64               // several readers have data, as of time.UnixNano
+}
+
+// crowdLasts is how long after another reader had data nobody polls.
+const crowdLasts = 2 * time.Millisecond
+
+// note records that a reader has data.
+func (b *pollBudget) note(p *pollReader) {
+	if b.last.Load() != p && b.last.Swap(p) != nil {
+		b.until.Store(time.Now().Add(crowdLasts).UnixNano())
+	}
 }
 
 func newPollBudget() *pollBudget {
 	return &pollBudget{limit: int32(runtime.GOMAXPROCS(0) / 2)}
 }
+
+// isCrowded reports whether several readers have data at about that time.
+func (b *pollBudget) isCrowded(now time.Time) bool { return now.UnixNano() < b.until.Load() }
 
 // allows reports whether a reader may go on polling.
 func (b *pollBudget) allows() bool { return b.working.Load() == 0 }
@@ -116,7 +135,11 @@ func (p *pollReader) askAgain(fd uintptr) (done bool) {
 	if b.polling.Add(1) > b.limit {
 		return false
 	}
-	for start := time.Now(); b.allows() && time.Since(start) < pollFor; {
+	start := time.Now()
+	if b.isCrowded(start) {
+		return false
+	}
+	for b.allows() && time.Since(start) < pollFor {
 		if p.readOnce(fd) {
 			return true
 		}
@@ -125,10 +148,12 @@ func (p *pollReader) askAgain(fd uintptr) (done bool) {
 }
 
 func (p *pollReader) readOnce(fd uintptr) (done bool) {
-	n, err := syscall.Read(int(fd), p.into)
+	// It never sleeps, so the scheduler need not know of it.
+	n, _, err := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p.into))), uintptr(len(p.into)))
 	switch err {
-	case nil:
-		p.n = n
+	case 0:
+		p.n = int(n)
+		p.budget.note(p)
 		return true
 	case syscall.EAGAIN, syscall.EINTR:
 		return false

@@ -26,6 +26,7 @@ func (c *Client) perform(s *session, list ...*exchange) error {
 		if err != nil {
 			return err
 		}
+		n.yield(now)
 		if doubt != 0 && !x.mayRepeat(n.life != doubt) {
 			// The connection may be one of a daemon that has ended, which nobody has noticed yet.
 			lives := !x.mayRepeat(true) || n.answers(now.Add(c.options.Timeout))
