@@ -63,11 +63,12 @@ func (d *draft) putPublicKeyInfo(pub crypto.PublicKey) error {
 }
 
 // putComputed sets an attribute that follows from others. The template may say
-// it too, if it says the same; an empty value counts as not said.
+// it too, if it says the same; an empty value counts as not said. Another value is
+// CKR_ATTRIBUTE_VALUE_INVALID (sections 4.9 and 4.10).
 func (d *draft) putComputed(t ck.AttributeType, v []byte) error {
 	given := d.given.Get(t)
 	if len(given) > 0 && string(given) != string(v) {
-		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "%v is not that of the object's value; leave it out", t)
+		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v is not that of the object's value; leave it out", t)
 	}
 	d.attrs = d.attrs.With(ck.Bytes(t, v))
 	return nil

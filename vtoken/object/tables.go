@@ -52,10 +52,10 @@ var certificateRules = []rule{
 	{typ: ck.CKA_CERTIFICATE_TYPE, flags: needCreate},
 	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
 	{typ: ck.CKA_CERTIFICATE_CATEGORY, def: ulongZero},
-	{typ: ck.CKA_CHECK_VALUE, max: 3},
+	{typ: ck.CKA_CHECK_VALUE, flags: implied, def: emptyValue, max: 3},
 	{typ: ck.CKA_START_DATE, flags: change, def: emptyValue},
 	{typ: ck.CKA_END_DATE, flags: change, def: emptyValue},
-	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
+	{typ: ck.CKA_PUBLIC_KEY_INFO, flags: implied, def: emptyValue, max: maxName},
 	{typ: ck.CKA_SUBJECT, max: maxName},
 	{typ: ck.CKA_ID, flags: change, def: emptyValue, max: maxID},
 	{typ: ck.CKA_ISSUER, flags: change, def: emptyValue, max: maxName},
@@ -77,7 +77,8 @@ var keyRules = []rule{
 	{typ: ck.CKA_DERIVE, flags: change, def: boolFalse},
 	{typ: ck.CKA_LOCAL, flags: readOnly},
 	{typ: ck.CKA_KEY_GEN_MECHANISM, flags: readOnly},
-	{typ: ck.CKA_ALLOWED_MECHANISMS, max: 8 << 10},
+	{typ: ck.CKA_ALLOWED_MECHANISMS, flags: implied, def: emptyValue, max: 8 << 10},
+	{typ: ck.CKA_OBJECT_VALIDATION_FLAGS, flags: readOnly | implied, def: ulongZero},
 }
 
 // publicKeyRules are common to public keys (section 4.8).
@@ -88,7 +89,9 @@ var publicKeyRules = []rule{
 	{typ: ck.CKA_VERIFY_RECOVER, flags: change, def: boolFalse},
 	{typ: ck.CKA_WRAP, flags: onlyDown, def: boolFalse},
 	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
-	{typ: ck.CKA_WRAP_TEMPLATE},
+	{typ: ck.CKA_WRAP_TEMPLATE, flags: implied, def: emptyValue},
+	{typ: ck.CKA_ENCAPSULATE, flags: change | implied, def: boolFalse},
+	{typ: ck.CKA_ENCAPSULATE_TEMPLATE, flags: implied, def: emptyValue},
 	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
 }
 
@@ -100,8 +103,8 @@ var guardRules = []rule{
 	{typ: ck.CKA_ALWAYS_SENSITIVE, flags: readOnly},
 	{typ: ck.CKA_NEVER_EXTRACTABLE, flags: readOnly},
 	{typ: ck.CKA_WRAP_WITH_TRUSTED, flags: onlyUp},
-	{typ: ck.CKA_UNWRAP_TEMPLATE},
-	{typ: ck.CKA_DERIVE_TEMPLATE},
+	{typ: ck.CKA_UNWRAP_TEMPLATE, flags: implied, def: emptyValue},
+	{typ: ck.CKA_DERIVE_TEMPLATE, flags: implied, def: emptyValue},
 	{typ: ck.CKA_SIGN, flags: change, def: boolFalse},
 	{typ: ck.CKA_DECRYPT, flags: change, def: boolFalse},
 	{typ: ck.CKA_UNWRAP, flags: onlyDown, def: boolFalse},
@@ -112,7 +115,9 @@ var privateKeyRules = []rule{
 	{typ: ck.CKA_SUBJECT, flags: change, def: emptyValue, max: maxName},
 	{typ: ck.CKA_SIGN_RECOVER, flags: change, def: boolFalse},
 	{typ: ck.CKA_ALWAYS_AUTHENTICATE, def: boolFalse},
-	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
+	{typ: ck.CKA_DECAPSULATE, flags: change | implied, def: boolFalse},
+	{typ: ck.CKA_DECAPSULATE_TEMPLATE, flags: implied, def: emptyValue},
+	{typ: ck.CKA_PUBLIC_KEY_INFO, flags: fixed, max: maxName},
 }
 
 // secretKeyRules are common to secret keys (section 4.10).
@@ -120,9 +125,9 @@ var secretKeyRules = []rule{
 	{typ: ck.CKA_ENCRYPT, flags: change, def: boolFalse},
 	{typ: ck.CKA_VERIFY, flags: change, def: boolFalse},
 	{typ: ck.CKA_WRAP, flags: onlyDown, def: boolFalse},
-	{typ: ck.CKA_CHECK_VALUE, max: 3},
+	{typ: ck.CKA_CHECK_VALUE, flags: fixed | implied, def: emptyValue, max: 3}, // a change may remove it
 	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
-	{typ: ck.CKA_WRAP_TEMPLATE},
+	{typ: ck.CKA_WRAP_TEMPLATE, flags: implied, def: emptyValue},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxSecret},
 }
 
@@ -191,12 +196,6 @@ var slhdsaPrivateRules = []rule{
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxLattice},
 }
 
-// encapsulateRules and decapsulateRules are uses that keys of ML-KEM have.
-var (
-	encapsulateRules = []rule{{typ: ck.CKA_ENCAPSULATE, flags: change, def: boolFalse}, {typ: ck.CKA_ENCAPSULATE_TEMPLATE}}
-	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: boolFalse}, {typ: ck.CKA_DECAPSULATE_TEMPLATE}}
-)
-
 // otpRules are one-time password keys (sections 6.62.3 and 6.62.8), which have
 // the attributes of secret keys too. None of them changes, but for the counter,
 // which moves on with each password. What is left out follows from the rest; see
@@ -264,9 +263,9 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_VERIFY}, completeLatticePublic},
 		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_DSA), with(private, latticePrivateRules),
 			[]ck.AttributeType{ck.CKA_SIGN}, completeLatticePrivate},
-		{key(ck.CKO_PUBLIC_KEY, ck.CKK_ML_KEM), with(with(public, latticePublicRules), encapsulateRules),
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_ML_KEM), with(public, latticePublicRules),
 			[]ck.AttributeType{ck.CKA_ENCAPSULATE}, completeLatticePublic},
-		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_KEM), with(with(private, latticePrivateRules), decapsulateRules),
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_KEM), with(private, latticePrivateRules),
 			[]ck.AttributeType{ck.CKA_DECAPSULATE}, completeLatticePrivate},
 		{key(ck.CKO_PUBLIC_KEY, ck.CKK_SLH_DSA), with(public, latticePublicRules),
 			[]ck.AttributeType{ck.CKA_VERIFY}, completeLatticePublic},
