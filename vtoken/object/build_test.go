@@ -88,7 +88,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"AES of 15", object.Source{}, secretTemplate(ck.CKK_AES, make([]byte, 15)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"AES with another length", object.Source{}, aesTemplate(ck.Ulong(ck.CKA_VALUE_LEN, uint64(32))), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"AES wrong check value", object.Source{}, aesTemplate(ck.Bytes(ck.CKA_CHECK_VALUE, []byte{1, 2, 3})), ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		{"generic of 4097", object.Source{}, secretTemplate(ck.CKK_GENERIC_SECRET, make([]byte, 4097)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{"generic of too many", object.Source{}, secretTemplate(ck.CKK_GENERIC_SECRET, make([]byte, object.MaxSecretLen+1)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"generated with value", object.Source{Origin: object.Generate}, aesTemplate(), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"unwrapped with value", object.Source{Origin: object.Unwrap}, aesTemplate(), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"derived with value", object.Source{Origin: object.Derive}, aesTemplate(), ck.CKR_TEMPLATE_INCONSISTENT},

@@ -31,11 +31,13 @@
 //     template that are empty are no others than none.
 //   - CKA_ENCAPSULATE and CKA_DECAPSULATE are false for keys other than those of ML-KEM,
 //     where they are uses as above. CKA_OBJECT_VALIDATION_FLAGS of a key is 0.
-//   - CKA_EC_PARAMS is the curve's OID, even where the template names the curve.
+//   - CKA_EC_PARAMS is the curve's OID, even where the template names the curve or
+//     spells it out. What is spelled out has to be a curve that has a name here.
 //     CKA_EC_POINT is an OCTET STRING around the uncompressed point, or around
 //     the bytes of RFC 8032 and RFC 7748: programs expect that of Edwards and
 //     Montgomery keys too, and read it whichever edition of the standard they
-//     follow. A template may give the bare point, an OCTET STRING or a BIT STRING.
+//     follow. A template may give the bare point, an OCTET STRING or a BIT STRING,
+//     and the point compressed or in its hybrid form.
 //   - An OTP key that has a CKA_OTP_TIME_INTERVAL, or whose
 //     CKA_OTP_TIME_REQUIREMENT is not ignored, makes passwords by time (TOTP, RFC
 //     6238), else by counter. What the caller may give (the time, or the counter)

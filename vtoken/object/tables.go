@@ -17,6 +17,7 @@ const (
 
 	maxLabel   = 255
 	maxID      = 128
+	maxCurve   = 1 << 10  // a curve that is spelled out
 	maxLattice = 8 << 10  // keys of ML-DSA, ML-KEM and SLH-DSA
 	maxName    = 64 << 10 // subjects, issuers, URLs
 )
@@ -163,14 +164,14 @@ var rsaPrivateRules = []rule{
 
 // ecPublicRules are public keys on all curves (sections 6.3.3, 6.3.5, 6.3.7).
 var ecPublicRules = []rule{
-	{typ: ck.CKA_EC_PARAMS, flags: needCreate | needGenerate | notEmpty, max: 64},
+	{typ: ck.CKA_EC_PARAMS, flags: needCreate | needGenerate | notEmpty, max: maxCurve},
 	{typ: ck.CKA_EC_POINT, flags: needCreate | banGenerate | notEmpty, max: 256},
 }
 
 // ecPrivateRules are private keys on all curves (sections 6.3.4, 6.3.6, 6.3.8).
 // The point is ours.
 var ecPrivateRules = []rule{
-	{typ: ck.CKA_EC_PARAMS, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 64},
+	{typ: ck.CKA_EC_PARAMS, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxCurve},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 128},
 	{typ: ck.CKA_EC_POINT, flags: banGenerate | banUnwrap, max: 256},
 }
