@@ -46,6 +46,12 @@ func putLength(to C.CK_ULONG_PTR, n uint64) {
 	}
 }
 
+func putObject(to C.CK_OBJECT_HANDLE_PTR, h ck.ObjectHandle) {
+	if to != nil {
+		*to = C.CK_OBJECT_HANDLE(h)
+	}
+}
+
 const labelLen = 32
 
 // labelAt is the label of C_InitToken: 32 bytes, padded with blanks.
@@ -127,7 +133,7 @@ func outTrace(name string, p C.CK_BYTE_PTR, n C.CK_ULONG_PTR, err error) remote.
 }
 
 func resultTrace[P ~*C.CK_ULONG](name string, p P, err error) remote.Arg {
-	if err != nil {
+	if err != nil || p == nil {
 		return remote.Data(name, nil)
 	}
 	return remote.Number(name, uint64(*p))

@@ -1384,7 +1384,7 @@ func vtokenEncapsulateKey(hSession C.CK_SESSION_HANDLE, pMechanism C.CK_MECHANIS
 	}
 	r0, r1, err := c.EncapsulateKey(ck.SessionHandle(hSession), v1, ck.ObjectHandle(hPublicKey), v3, outAt(pCiphertext, pulCiphertextLen))
 	if err == nil {
-		*phKey = C.CK_OBJECT_HANDLE(r1)
+		putObject(phKey, r1)
 	}
 	if tellsLength(err) {
 		*pulCiphertextLen = C.CK_ULONG(r0)

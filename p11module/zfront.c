@@ -759,7 +759,7 @@ CK_RV C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, 
 		return CKR_ARGUMENTS_BAD;
 	if (pulCiphertextLen == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if (phKey == NULL)
+	if (phKey == NULL && pCiphertext != NULL)
 		return CKR_ARGUMENTS_BAD;
 	return vtokenEncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey);
 }

@@ -41,6 +41,7 @@ type Client struct {
 	seen        map[ck.SlotID]struct{} // slots that the application was told of
 
 	notRestored []string // see NotRestored
+	seeds       seeds
 }
 
 // calls are the calls of an application that Cancel ends together.

@@ -79,9 +79,11 @@
 //     login, because those calls have no operation to give the PIN to.
 //   - A saved operation state (C_GetOperationState) names its key, so the key may be
 //     omitted when the state is restored. It is valid in sessions of the same
-//     application with the same token.
-//   - C_SeedRandom is CKR_RANDOM_SEED_NOT_SUPPORTED: the kernel's generator needs no seed
-//     from applications.
+//     application with the same token. An operation with a key that has
+//     CKA_ALWAYS_AUTHENTICATE is CKR_STATE_UNSAVEABLE: its PIN was for one operation.
+//   - C_SeedRandom mixes the seed into the random numbers that the application gets from
+//     C_GenerateRandom. Keys, nonces and salts are made without it: the kernel's generator
+//     needs no seed.
 //   - A one-part call during a multi-part operation is CKR_OPERATION_ACTIVE and does not
 //     change the operation.
 //   - If the exact length of a decryption is not known in advance, a size query returns an

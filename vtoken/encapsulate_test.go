@@ -53,8 +53,11 @@ func TestEncapsulate(t *testing.T) {
 	_, err = c.DecapsulateKey(w.session(c, ro), mlkem, priv, with(readableSecret, onToken), out.Data)
 	require.Equal(t, ck.CKR_SESSION_READ_ONLY, ck.CodeOf(err))
 	require.NoError(w.t, c.Logout(h))
-	_, _, err = c.EncapsulateKey(h, mlkem, pub, readableSecret, room)
-	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err)) // the new key would be private
+	_, _, err = c.EncapsulateKey(h, mlkem, pub, with(readableSecret, private), room)
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
+	_, ours, err = c.EncapsulateKey(h, mlkem, pub, readableSecret, room)
+	require.NoError(t, err)
+	require.Equal(t, []byte{0}, w.bytes(c, h, ours, ck.CKA_PRIVATE), "made without a login")
 	_, err = c.DecapsulateKey(h, mlkem, priv, readableSecret, out.Data)
 	require.Equal(t, ck.CKR_KEY_HANDLE_INVALID, ck.CodeOf(err)) // it went with the login
 }

@@ -89,7 +89,9 @@ func (s *session) generatePair(m ck.Mechanism, pub, priv ck.Template) (public, p
 // build makes an object under the rules of the token and the login. Slow work waits for its
 // turn.
 func (s *session) build(src object.Source, t ck.Template) (o *object.Object, err error) {
-	src.SO, src.MinRSABits = s.isSO(), int(s.token().record().Policy.MinRSABits(false))
+	_, loggedIn := s.role()
+	src.SO, src.LoggedOut = s.isSO(), !loggedIn
+	src.MinRSABits = int(s.token().record().Policy.MinRSABits(false))
 	if !src.TakesLong(t) {
 		return object.Build(src, t)
 	}
@@ -119,6 +121,12 @@ func (s *session) buildKey(src object.Source, t ck.Template) (*object.Object, er
 // mayGenerate refuses a key that the session could not keep, before seconds are spent on
 // making it.
 func (s *session) mayGenerate(t ck.Template, private bool) error {
+	if _, err := object.NewSet(t); err != nil {
+		return err
+	}
+	if _, loggedIn := s.role(); !loggedIn && object.MadePublic(t) {
+		private = false
+	}
 	flag := func(typ ck.AttributeType, unset bool) ck.Attribute {
 		if a, ok := t.Find(typ); ok {
 			return a

@@ -184,20 +184,22 @@ func (c *objectIndex) find(t ck.Template, visible func(*object.Object) bool) []c
 
 // narrowest returns the attribute type of the template whose index is used: one that no object
 // has, else bytes (labels, ids, certificates, which differ between objects), else numbers,
-// else flags. ok is false for the empty template.
+// else flags. ok is false where the template has nothing that narrows the search.
 func (c *objectIndex) narrowest(t ck.Template) (best ck.AttributeType, ok bool) {
 	bestRank := 0
 	for _, a := range t {
-		if rank := c.rank(a.Type); rank > bestRank {
+		if rank := c.rank(a); rank > bestRank {
 			best, bestRank = a.Type, rank
 		}
 	}
 	return best, bestRank > 0
 }
 
-func (c *objectIndex) rank(t ck.AttributeType) int {
-	switch kind := ck.KindOf(t); {
-	case c.types[t] == 0:
+func (c *objectIndex) rank(a ck.Attribute) int {
+	switch kind := ck.KindOf(a.Type); {
+	case object.Implied(a):
+		return 0 // objects match that are in no index of it
+	case c.types[a.Type] == 0:
 		return 4
 	case kind == ck.KindBool:
 		return 1

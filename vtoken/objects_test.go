@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/record"
 )
@@ -126,7 +127,7 @@ func TestGetAttributeValue(t *testing.T) {
 	empty := row{ck.AttributeQuery{Type: ck.CKA_ID, Buffer: ck.Buffer{}}, "", false, 0}
 	sensitive := row{ck.AttributeQuery{Type: ck.CKA_VALUE, Buffer: query}, "", true, unavailable}
 	invalid := row{ck.AttributeQuery{Type: ck.CKA_MODULUS, Buffer: big1K}, "", true, unavailable}
-	unset := row{ck.AttributeQuery{Type: ck.CKA_ALLOWED_MECHANISMS, Buffer: big1K}, "", true, unavailable}
+	unset := row{ck.AttributeQuery{Type: ck.CKA_ALLOWED_MECHANISMS, Buffer: big1K}, "", false, 0}
 	short := row{ck.AttributeQuery{Type: ck.CKA_LABEL, Buffer: ck.Buffer{Len: 2}}, "", true, unavailable}
 	for name, tc := range map[string]struct {
 		rows []row
@@ -135,7 +136,7 @@ func TestGetAttributeValue(t *testing.T) {
 		"all good":           {[]row{label, length, empty}, ck.CKR_OK},
 		"a sensitive one":    {[]row{label, sensitive, label}, ck.CKR_ATTRIBUTE_SENSITIVE},
 		"an invalid one":     {[]row{invalid, label}, ck.CKR_ATTRIBUTE_TYPE_INVALID},
-		"an unset list":      {[]row{unset, label}, ck.CKR_ATTRIBUTE_TYPE_INVALID},
+		"an unset list":      {[]row{unset, label}, ck.CKR_OK},
 		"a short buffer":     {[]row{label, short, label}, ck.CKR_BUFFER_TOO_SMALL},
 		"one of everything":  {[]row{short, invalid, sensitive, label, length, unset, empty}, ck.CKR_ATTRIBUTE_SENSITIVE},
 		"nothing asked":      {nil, ck.CKR_OK},
@@ -297,6 +298,151 @@ func TestRandom(t *testing.T) {
 	}
 	_, err = c.GenerateRandom(h, 1<<40)
 	require.Equal(t, ck.CKR_ARGUMENTS_BAD, ck.CodeOf(err))
-	require.Equal(t, ck.CKR_RANDOM_SEED_NOT_SUPPORTED, ck.CodeOf(c.SeedRandom(h, a)))
+	// A seed is taken, an empty one too, and numbers that follow are as random as before.
+	seen := [][]byte{a, b}
+	for _, seed := range [][]byte{a, a, nil, make([]byte, 1<<20)} {
+		require.NoError(t, c.SeedRandom(h, seed))
+		for _, n := range []uint64{0, 1, 32, 100_000} {
+			r, err := c.GenerateRandom(h, n)
+			require.NoError(t, err)
+			require.Len(t, r, int(n))
+			if n >= 32 {
+				require.NotContains(t, seen, r[:32])
+				seen = append(seen, r[:32])
+			}
+		}
+	}
 	require.Equal(t, ck.CKR_SESSION_HANDLE_INVALID, ck.CodeOf(c.SeedRandom(h+1000, a)))
+}
+
+// Where nobody is logged in, private and secret keys of the session are made public in every way of
+// making them, and work. With a login they are private, and a template decides either way.
+func TestKeysWithoutLogin(t *testing.T) {
+	w := newWorld(t)
+	in, user := w.loggedIn(rw)
+	out, nobody := w.open(rw)
+	secretKey := ck.Template{
+		ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES),
+		ck.Bytes(ck.CKA_VALUE, make([]byte, 16)), ck.Bool(ck.CKA_WRAP, true), ck.Bool(ck.CKA_UNWRAP, true),
+	}
+	without := func(t ck.Template) ck.Template {
+		return slices.DeleteFunc(slices.Clone(t), func(a ck.Attribute) bool {
+			return a.Type == ck.CKA_VALUE || a.Type == ck.CKA_WRAP || a.Type == ck.CKA_UNWRAP
+		})
+	}
+	makers := map[string]func(c *vtoken.Client, h ck.SessionHandle, more ...ck.Attribute) (ck.ObjectHandle, error){
+		"create": func(c *vtoken.Client, h ck.SessionHandle, more ...ck.Attribute) (ck.ObjectHandle, error) {
+			return c.CreateObject(h, with(secretKey, more...))
+		},
+		"generate": func(c *vtoken.Client, h ck.SessionHandle, more ...ck.Attribute) (ck.ObjectHandle, error) {
+			return c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, with(ck.Template{ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))}, more...))
+		},
+		"pair": func(c *vtoken.Client, h ck.SessionHandle, more ...ck.Attribute) (ck.ObjectHandle, error) {
+			_, priv, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256)}, more)
+			return priv, err
+		},
+		"unwrap": func(c *vtoken.Client, h ck.SessionHandle, more ...ck.Attribute) (ck.ObjectHandle, error) {
+			wrapping := w.created(c, h, secretKey, public)
+			wrap := ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
+			blob, err := c.WrapKey(h, wrap, wrapping, w.created(c, h, without(secretKey), ck.Bytes(ck.CKA_VALUE, make([]byte, 16)),
+				public, ck.Bool(ck.CKA_SENSITIVE, false), ck.Bool(ck.CKA_EXTRACTABLE, true)), big1K)
+			require.NoError(t, err)
+			return c.UnwrapKey(h, wrap, wrapping, blob.Data, with(without(secretKey), more...))
+		},
+		"derive": func(c *vtoken.Client, h ck.SessionHandle, more ...ck.Attribute) (ck.ObjectHandle, error) {
+			base := w.created(c, h, ck.Template{
+				ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_HKDF), ck.Bytes(ck.CKA_VALUE, make([]byte, 16)), public,
+			})
+			p := ck.HKDFParams{Extract: true, Expand: true, PRF: ck.CKM_SHA256, SaltType: uint64(ck.CKF_HKDF_SALT_NULL)}
+			return c.DeriveKey(h, ck.Mechanism{Type: ck.CKM_HKDF_DERIVE, Parameter: p}, base,
+				with(without(secretKey), append(more, ck.Ulong(ck.CKA_VALUE_LEN, uint64(16)))...))
+		},
+		"copy": func(c *vtoken.Client, h ck.SessionHandle, more ...ck.Attribute) (ck.ObjectHandle, error) {
+			key, err := c.CreateObject(h, secretKey)
+			require.NoError(t, err)
+			return c.CopyObject(h, key, more)
+		},
+	}
+	for name, create := range makers {
+		key, err := create(out, nobody)
+		require.NoError(t, err, name)
+		require.Equal(t, []byte{0}, w.bytes(out, nobody, key, ck.CKA_PRIVATE), name)
+		_, err = create(out, nobody, private)
+		require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err), name)
+		_, err = create(out, nobody, onToken, private)
+		require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err), name)
+		if name != "copy" { // which is as public as the key
+			_, err = create(out, nobody, onToken)
+			require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err), name)
+		}
+		key, err = create(in, user)
+		require.NoError(t, err, name)
+		require.Equal(t, []byte{1}, w.bytes(in, user, key, ck.CKA_PRIVATE), name)
+	}
+	priv, err := makers["pair"](out, nobody)
+	require.NoError(t, err)
+	require.NoError(t, out.SignInit(nobody, ecdsaMech, priv))
+	_, err = out.Sign(nobody, make([]byte, 32), big1K)
+	require.NoError(t, err)
+	_, err = makers["pair"](out, nobody, ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, true))
+	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
+}
+
+// What a template gives twice counts once in every function that makes or changes objects, and
+// with two values in none. A search for two values finds nothing.
+func TestTemplatesWithAnAttributeTwice(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	label := func(v string) ck.Attribute { return ck.String(ck.CKA_LABEL, v) }
+	wrapping := w.aes(c, h, ck.Bool(ck.CKA_WRAP, true), ck.Bool(ck.CKA_UNWRAP, true))
+	readable := w.aes(c, h, ck.Bool(ck.CKA_SENSITIVE, false), ck.Bool(ck.CKA_EXTRACTABLE, true))
+	wrap := ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
+	blob, err := c.WrapKey(h, wrap, wrapping, readable, big1K)
+	require.NoError(t, err)
+	encapsulates, decapsulates, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_ML_KEM_KEY_PAIR_GEN},
+		ck.Template{ck.Ulong(ck.CKA_PARAMETER_SET, ck.CKP_ML_KEM_512)}, nil)
+	require.NoError(t, err)
+	room := ck.Buffer{Len: 2000}
+	ciphertext, _, err := c.EncapsulateKey(h, mlkem, encapsulates, readableSecret, room)
+	require.NoError(t, err)
+	aesTemplate := ck.Template{ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES)}
+	for name, call := range map[string]func(t ...ck.Attribute) error{
+		"create": func(t ...ck.Attribute) error {
+			_, err := c.CreateObject(h, append(t, ck.Ulong(ck.CKA_CLASS, ck.CKO_DATA)))
+			return err
+		},
+		"copy": func(t ...ck.Attribute) error { _, err := c.CopyObject(h, readable, t); return err },
+		"set":  func(t ...ck.Attribute) error { return c.SetAttributeValue(h, readable, t) },
+		"generate": func(t ...ck.Attribute) error {
+			_, err := c.GenerateKey(h, ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, append(t, ck.Ulong(ck.CKA_VALUE_LEN, uint64(16))))
+			return err
+		},
+		"public": func(t ...ck.Attribute) error {
+			_, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, append(t, ck.Bytes(ck.CKA_EC_PARAMS, p256)), nil)
+			return err
+		},
+		"private": func(t ...ck.Attribute) error {
+			_, _, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, p256)}, t)
+			return err
+		},
+		"unwrap": func(t ...ck.Attribute) error {
+			_, err := c.UnwrapKey(h, wrap, wrapping, blob.Data, with(aesTemplate, t...))
+			return err
+		},
+		"encapsulate": func(t ...ck.Attribute) error {
+			_, _, err := c.EncapsulateKey(h, mlkem, encapsulates, with(readableSecret, t...), room)
+			return err
+		},
+		"decapsulate": func(t ...ck.Attribute) error {
+			_, err := c.DecapsulateKey(h, mlkem, decapsulates, with(readableSecret, t...), ciphertext.Data)
+			return err
+		},
+	} {
+		require.NoError(t, call(label(name), label(name)), name)
+		require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(call(label(name), label("other"))), name)
+		found := findAll(t, c, h, ck.Template{label(name), label(name)})
+		require.NotEmpty(t, found, name)
+		require.Equal(t, found, findAll(t, c, h, ck.Template{label(name)}), name)
+		require.Empty(t, findAll(t, c, h, ck.Template{label(name), label("other")}), name)
+	}
 }

@@ -27,8 +27,8 @@ type savedOperation struct {
 
 // GetOperationState is C_GetOperationState (section 5.6), for digests, and for signatures and
 // verifications over a digest: OpenSSL duplicates contexts (mtrojnar/osslsigncode#468). It is
-// CKR_STATE_UNSAVEABLE if another operation is active too, and for mechanisms with key
-// material in their state. The state is encrypted under a key of this process, and valid in
+// CKR_STATE_UNSAVEABLE if another operation is active too, for mechanisms with key material in
+// their state, and for keys that ask for the PIN at each use. The state is encrypted under a key of this process, and valid in
 // sessions of this application with this token.
 func (c *Client) GetOperationState(h ck.SessionHandle, buf ck.Buffer) (ck.Output, error) {
 	s, err := c.enter(h)
@@ -90,6 +90,10 @@ func (s *session) saveOne(k kind, op *operation) (one savedOperation, err error)
 		o := s.spaceOf(op.handle).get(op.handle)
 		if o == nil {
 			return one, ck.CKR_OPERATION_NOT_INITIALIZED
+		}
+		if o.AlwaysAuthenticate() {
+			// The PIN was given for this operation, and no copy of it may be used without one.
+			return one, ck.Errorf(ck.CKR_STATE_UNSAVEABLE, "an operation with a key that asks for the PIN at each use cannot be saved")
 		}
 		one.UniqueID = o.Attrs.Get(ck.CKA_UNIQUE_ID)
 	}

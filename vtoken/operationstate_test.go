@@ -126,3 +126,29 @@ func TestUnsaveableState(t *testing.T) {
 	_, err = c.GetOperationState(h, query)
 	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
 }
+
+// An operation with a key that asks for the PIN at each use is not saved: before the PIN was given,
+// after, and where the login stood for it. It goes on as before.
+func TestStateOfKeysThatAsk(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	_, priv := w.ecPair(c, h, true, ck.Bool(ck.CKA_ALWAYS_AUTHENTICATE, true))
+	m := ck.Mechanism{Type: ck.CKM_ECDSA_SHA256}
+	unsaveable := func() {
+		t.Helper()
+		_, err := c.GetOperationState(h, query)
+		require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+	}
+	for _, asked := range []bool{false, true} {
+		require.NoError(t, c.SignInit(h, m, priv))
+		unsaveable()
+		if asked {
+			require.NoError(t, c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)))
+			unsaveable()
+		}
+		require.NoError(t, c.SignUpdate(h, []byte("data")))
+		unsaveable()
+		_, err := c.SignFinal(h, big1K)
+		require.NoError(t, err)
+	}
+}

@@ -158,7 +158,7 @@ func (c *Client) GetTokenInfo(slot ck.SlotID) (ck.TokenInfo, error) {
 }
 
 func tokenFlags(t *record.Token) ck.Flags {
-	f := ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | t.UserPIN.Flags(pin.User) | t.SOPIN.Flags(pin.SO)
+	f := ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_DUAL_CRYPTO_OPERATIONS | ck.CKF_RESTORE_KEY_NOT_NEEDED | t.UserPIN.Flags(pin.User) | t.SOPIN.Flags(pin.SO)
 	if t.Initialized {
 		f |= ck.CKF_TOKEN_INITIALIZED
 	}

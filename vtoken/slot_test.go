@@ -70,7 +70,8 @@ func TestSlotAndTokenInfo(t *testing.T) {
 	require.NoError(w.t, err)
 	require.Equal(t, strings.Repeat("ä", 16), info.Label, "label %q", info.Label)
 	require.Equal(t, 16, len(info.SerialNumber), "serial number %q", info.SerialNumber)
-	flags := ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_TOKEN_INITIALIZED | ck.CKF_USER_PIN_INITIALIZED
+	flags := ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_TOKEN_INITIALIZED | ck.CKF_USER_PIN_INITIALIZED |
+		ck.CKF_DUAL_CRYPTO_OPERATIONS | ck.CKF_RESTORE_KEY_NOT_NEEDED
 	require.Equal(t, flags, info.Flags, "token flags %x, want %x", info.Flags, flags)
 	if info.MaxSessionCount != ck.EffectivelyInfinite || info.MaxRwSessionCount != ck.EffectivelyInfinite {
 		t.Error("session limits are reported")

@@ -14,7 +14,7 @@ type Attribute struct {
 }
 
 // Template is a list of attributes, as calls pass them. The order is the
-// caller's; a type may stand in it once.
+// caller's; a type that stands in it twice has the same value in both places.
 type Template []Attribute
 
 // ValueKind says how the value of an attribute type is to be read.
@@ -169,7 +169,7 @@ var attributeKinds = func() map[AttributeType]ValueKind {
 			CKA_OTP_LENGTH, CKA_OTP_TIME_INTERVAL, CKA_OTP_CHALLENGE_REQUIREMENT, CKA_OTP_TIME_REQUIREMENT,
 			CKA_OTP_COUNTER_REQUIREMENT, CKA_OTP_PIN_REQUIREMENT, CKA_PIXEL_X, CKA_PIXEL_Y, CKA_RESOLUTION,
 			CKA_CHAR_ROWS, CKA_CHAR_COLUMNS, CKA_BITS_PER_PIXEL, CKA_MECHANISM_TYPE, CKA_PROFILE_ID,
-			CKA_PARAMETER_SET,
+			CKA_PARAMETER_SET, CKA_OBJECT_VALIDATION_FLAGS,
 		},
 		KindDate:       {CKA_START_DATE, CKA_END_DATE},
 		KindMechanisms: {CKA_ALLOWED_MECHANISMS},

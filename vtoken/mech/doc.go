@@ -9,8 +9,10 @@
 //
 // # Choices where PKCS#11 leaves one, or where safety asks for one
 //
-//   - RSA keys have 1024 to 8192 bits. Those of fewer than 2048 verify old
-//     signatures and do nothing else, unless the token's policy is legacy.
+//   - RSA keys have 1024 to 8192 bits, any number of them, and a public exponent of 3
+//     to 2^31-1, which is 65537 where the template does not say. Keys of fewer than
+//     2048 bits verify old signatures and do nothing else, unless the token's policy is
+//     legacy.
 //   - Keys on secp256k1 are computed with a library whose multiplication of
 //     points takes time that depends on secrets. All other curves do not.
 //   - CKM_RSA_PKCS decryption rejects implicitly (draft-irtf-cfrg-rsa-guidance):

@@ -4,6 +4,7 @@ import (
 	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
+	"math/big"
 )
 
 // GenerateRSA makes an RSA key with crypto/rsa. It takes up to a minute, and calls pause
@@ -18,6 +19,37 @@ func GenerateRSA(bits int, pause func() error) (*rsa.PrivateKey, error) {
 		return rsa.GenerateKey(rand.Reader, bits)
 	}
 	return rsa.GenerateKey(pausingReader{pause}, bits)
+}
+
+// generateRSAFor is GenerateRSA with a public exponent. crypto/rsa makes keys for 65537 only, so its
+// primes are taken that go with the exponent: half of all for 3, and more for others.
+func generateRSAFor(bits int, exponent int64, pause func() error) (*rsa.PrivateKey, error) {
+	if exponent == 65537 {
+		return GenerateRSA(bits, pause)
+	}
+	e, one := big.NewInt(exponent), big.NewInt(1)
+	var primes [2]*big.Int // a key has two, which may differ by one in their size
+	for primes[0] == nil || primes[1] == nil || primes[0].Cmp(primes[1]) == 0 {
+		key, err := GenerateRSA(bits, pause)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range key.Primes {
+			if new(big.Int).GCD(nil, nil, e, new(big.Int).Sub(p, one)).Cmp(one) == 0 {
+				primes[i] = p
+			}
+		}
+	}
+	p1, q1 := new(big.Int).Sub(primes[0], one), new(big.Int).Sub(primes[1], one)
+	lambda := new(big.Int).Mul(p1, q1)
+	lambda.Div(lambda, new(big.Int).GCD(nil, nil, p1, q1))
+	key := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(primes[0], primes[1]), E: int(exponent)},
+		D:         new(big.Int).ModInverse(e, lambda),
+		Primes:    primes[:],
+	}
+	key.Precompute()
+	return key, key.Validate()
 }
 
 // pausingReader is crypto/rand's source of random numbers with a pause before each use.

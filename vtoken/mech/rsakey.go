@@ -1,15 +1,15 @@
 package mech
 
 import (
-	"bytes"
 	"fmt"
+	"math/big"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/object"
 )
 
-// rsaKeyMechanisms make key pairs (section 6.1.5) of CKA_MODULUS_BITS bits, a
-// multiple of 8. The public exponent is 65537; a template may say so.
+// rsaKeyMechanisms make key pairs (section 6.1.5) of CKA_MODULUS_BITS bits, any number in the
+// range. The public exponent is 65537 where the template gives none.
 func rsaKeyMechanisms() []*Descriptor {
 	return []*Descriptor{{
 		Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, KeyTypes: []ck.KeyType{ck.CKK_RSA},
@@ -27,14 +27,19 @@ func generateRSA(p ck.Parameter, pub, _ ck.Template, pause func() error) (pubAtt
 		return nil, nil, ck.Errorf(ck.CKR_TEMPLATE_INCOMPLETE, "the public key's template gives no CKA_MODULUS_BITS")
 	}
 	bits, ok := a.Ulong()
-	if !ok || bits < object.MinRSABits || bits > object.MaxRSABits || bits%8 != 0 {
+	if !ok || bits < object.MinRSABits || bits > object.MaxRSABits {
 		return nil, nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
-			"CKA_MODULUS_BITS is %d; keys of %d to %d bits are made, in steps of 8", bits, object.MinRSABits, object.MaxRSABits)
+			"CKA_MODULUS_BITS is %d; keys of %d to %d bits are made", bits, object.MinRSABits, object.MaxRSABits)
 	}
-	if e, ok := pub.Find(ck.CKA_PUBLIC_EXPONENT); ok && !bytes.Equal(bytes.TrimLeft(e.Value, "\x00"), []byte{1, 0, 1}) {
-		return nil, nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_PUBLIC_EXPONENT is not 65537; leave it out")
+	exponent := int64(65537)
+	if a, ok := pub.Find(ck.CKA_PUBLIC_EXPONENT); ok {
+		e := new(big.Int).SetBytes(a.Value)
+		if err := object.CheckRSAExponent(e); err != nil {
+			return nil, nil, err
+		}
+		exponent = e.Int64()
 	}
-	key, err := GenerateRSA(int(bits), pause)
+	key, err := generateRSAFor(int(bits), exponent, pause)
 	if err != nil {
 		return nil, nil, failed(fmt.Sprintf("generate an RSA key of %d bits", bits), err)
 	}

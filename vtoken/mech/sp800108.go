@@ -12,9 +12,14 @@ import (
 // sp800108Mechanisms is the derivation in counter mode of NIST SP 800-108
 // (section 6.42.7), with HMAC or CMAC and without additional keys.
 func sp800108Mechanisms() []*Descriptor {
+	types := []ck.KeyType{ck.CKK_GENERIC_SECRET, ck.CKK_AES}
+	for _, h := range hashAlgs() {
+		if !h.weak {
+			types = append(types, h.keyType)
+		}
+	}
 	return []*Descriptor{{
-		Type:       ck.CKM_SP800_108_COUNTER_KDF,
-		KeyTypes:   append([]ck.KeyType{ck.CKK_GENERIC_SECRET, ck.CKK_AES}, object.HMACKeyTypes()...),
+		Type: ck.CKM_SP800_108_COUNTER_KDF, KeyTypes: types,
 		MinKeySize: 1, MaxKeySize: object.MaxSecretLen,
 		Derive: deriveCounter,
 	}}

@@ -36,6 +36,8 @@ type Source struct {
 	// SO says that the security officer is logged in: only then may the template
 	// set CKA_TRUSTED to true.
 	SO bool
+	// LoggedOut says that nobody is logged in: see [MadePublic].
+	LoggedOut bool
 	// Pause is called between the steps of what takes long: to find the primes of an RSA
 	// key. An error of it ends the work. Nil is no pause.
 	Pause func() error
@@ -81,8 +83,8 @@ func (s Source) minRSABits() int {
 //     CKA_TRUSTED without the security officer;
 //   - CKR_ATTRIBUTE_VALUE_INVALID for a value of the wrong length or form, a
 //     class or key type that is not known, and material that is no good key;
-//   - CKR_TEMPLATE_INCONSISTENT for attributes that stand twice or contradict
-//     each other, the material or the way of making the object, for a secret key
+//   - CKR_TEMPLATE_INCONSISTENT for attributes that stand twice with different values
+//     or contradict each other, the material or the way of making the object, for a secret key
 //     with CKA_TRUSTED that is known outside of the token, and for a derived key
 //     that is short and may not be read.
 func Build(src Source, t ck.Template) (*Object, error) {
@@ -277,7 +279,7 @@ func (r *rule) normalTemplate(a ck.Attribute) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := NewSet(inner); err != nil {
+	if inner, err = Once(inner); err != nil {
 		return nil, err
 	}
 	for i, b := range inner {
@@ -310,9 +312,6 @@ func (d *draft) merge(made ck.Template) error {
 		return err
 	}
 	d.attrs = d.given
-	if len(d.given.Get(ck.CKA_ALLOWED_MECHANISMS)) == 0 {
-		d.attrs = d.given.Without(ck.CKA_ALLOWED_MECHANISMS) // an empty list means no list
-	}
 	for _, a := range m.Clone() {
 		if d.schema.rules[a.Type] == nil {
 			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "the mechanism makes %v, which class %v does not have", a.Type, d.class)
@@ -334,18 +333,37 @@ func (d *draft) setDefaults() {
 		case d.attrs.Has(r.typ):
 		case slices.Contains(uses, r.typ):
 			add = append(add, ck.Bool(r.typ, true))
+		case r.typ == ck.CKA_PRIVATE && d.src.LoggedOut && isGuarded(d.class) && MadePublic(ck.Template(d.attrs)):
+			add = append(add, ck.Bool(r.typ, false))
 		case r.typ == ck.CKA_WRAP_WITH_TRUSTED:
 			add = append(add, ck.Bool(r.typ, d.sensitive()))
 		case r.typ == ck.CKA_SENSITIVE:
 			add = append(add, ck.Bool(r.typ, d.sensitive()))
 		case r.typ == ck.CKA_EXTRACTABLE:
 			add = append(add, ck.Bool(r.typ, d.isShort()))
-		case r.def != nil:
+		case r.def != nil && r.flags&implied == 0:
 			add = append(add, ck.Attribute{Type: r.typ, Value: r.def})
 		}
 	}
 	d.attrs = d.attrs.With(add...)
 	d.attrs = d.attrs.With(uniqueID())
+}
+
+// MadePublic reports whether a private or secret key with this template is public where nobody is
+// logged in and the template does not say. A key of the session is: nobody could use it otherwise.
+// A key that asks for the PIN at each use is always private.
+func MadePublic(t ck.Template) bool {
+	is := func(typ ck.AttributeType) bool {
+		a, _ := t.Find(typ)
+		v, _ := a.Bool()
+		return v
+	}
+	return !is(ck.CKA_TOKEN) && !is(ck.CKA_ALWAYS_AUTHENTICATE)
+}
+
+// isGuarded reports whether objects of the class are private or secret keys.
+func isGuarded(class ck.ObjectClass) bool {
+	return class == ck.CKO_PRIVATE_KEY || class == ck.CKO_SECRET_KEY
 }
 
 // sensitive is CKA_SENSITIVE, or what it will be where nothing says it.
@@ -410,6 +428,9 @@ func (d *draft) setHistory() {
 func (d *draft) object() (*Object, error) {
 	o := &Object{Attrs: make(Set, 0, len(d.attrs))}
 	for _, a := range d.attrs {
+		if r := d.schema.rules[a.Type]; r != nil && r.flags&implied != 0 && bytes.Equal(a.Value, r.def) {
+			continue
+		}
 		if IsSecret(d.class, a.Type) {
 			o.Secret = append(o.Secret, a)
 		} else {

@@ -40,8 +40,9 @@ func parseCertificate(der []byte) (f certificateFields, err error) {
 	return certificateFields{t.Subject.FullBytes, t.Issuer.FullBytes, t.Serial.FullBytes, t.SPKI.FullBytes}, nil
 }
 
-// completeCertificate sets the attributes that the certificate itself contains. For a
-// certificate that is elsewhere, by CKA_URL, those of the template stay unchecked.
+// completeCertificate sets the attributes that the certificate itself contains. A subject, an
+// issuer and a serial number that the template gives stay as they are: they are the
+// application's (section 4.7.3).
 func completeCertificate(d *draft) error {
 	value := d.attrs.Get(ck.CKA_VALUE)
 	if len(value) == 0 {
@@ -54,14 +55,17 @@ func completeCertificate(d *draft) error {
 	if err != nil {
 		return err
 	}
-	if serial := d.given.Get(ck.CKA_SERIAL_NUMBER); len(serial) > 0 && sameSerial(serial, f.serial) {
-		d.given = d.given.Without(ck.CKA_SERIAL_NUMBER)
+	for _, a := range []ck.Attribute{
+		ck.Bytes(ck.CKA_SUBJECT, f.subject), ck.Bytes(ck.CKA_ISSUER, f.issuer), ck.Bytes(ck.CKA_SERIAL_NUMBER, f.serial),
+	} {
+		given := d.given.Get(a.Type)
+		if len(given) == 0 || a.Type == ck.CKA_SERIAL_NUMBER && sameSerial(given, f.serial) {
+			d.attrs = d.attrs.With(ck.Bytes(a.Type, bytes.Clone(a.Value)))
+		}
 	}
 	kcv := sha1.Sum(value)
 	for _, a := range []ck.Attribute{
-		ck.Bytes(ck.CKA_SUBJECT, f.subject), ck.Bytes(ck.CKA_ISSUER, f.issuer),
-		ck.Bytes(ck.CKA_SERIAL_NUMBER, f.serial), ck.Bytes(ck.CKA_PUBLIC_KEY_INFO, f.publicKeyInfo),
-		ck.Bytes(ck.CKA_CHECK_VALUE, kcv[:3]),
+		ck.Bytes(ck.CKA_PUBLIC_KEY_INFO, f.publicKeyInfo), ck.Bytes(ck.CKA_CHECK_VALUE, kcv[:3]),
 	} {
 		if err := d.putComputed(a.Type, bytes.Clone(a.Value)); err != nil {
 			return err
@@ -78,20 +82,6 @@ func sameSerial(given, der []byte) bool {
 		return false
 	}
 	return bytes.Equal(given, der) || bytes.Equal(given, v.Bytes)
-}
-
-// checkCertificateChange refuses a change of attributes that the certificate itself has
-// inside.
-func checkCertificateChange(old, next Set) error {
-	if len(old.Get(ck.CKA_VALUE)) == 0 {
-		return nil
-	}
-	for _, t := range []ck.AttributeType{ck.CKA_ISSUER, ck.CKA_SERIAL_NUMBER} {
-		if !bytes.Equal(old.Get(t), next.Get(t)) {
-			return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "%v is not that of the certificate", t)
-		}
-	}
-	return nil
 }
 
 // The values of CKA_CERTIFICATE_CATEGORY (section 4.6.2) that say whose a certificate is.

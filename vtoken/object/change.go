@@ -71,11 +71,6 @@ func (o *Object) revise(t ck.Template, so bool, allowed ruleFlag) (*Object, erro
 	if err := checkOneWay(s, o.Attrs, next); err != nil {
 		return nil, err
 	}
-	if o.Class() == ck.CKO_CERTIFICATE {
-		if err := checkCertificateChange(o.Attrs, c.Attrs); err != nil {
-			return nil, err
-		}
-	}
 	if remembers(o.Class()) {
 		c.Attrs = c.Attrs.With(pastOf(o.Attrs).attribute()) // also of one that an earlier version stored
 	}
@@ -92,12 +87,15 @@ func (o *Object) reviseOne(r *rule, a ck.Attribute, so bool, allowed ruleFlag) (
 	if flags&inCopy != 0 {
 		flags &^= onlyUp | onlyDown // says the direction within a copy, grants nothing else
 	}
-	if flags&allowed == 0 || IsSecret(o.Class(), a.Type) {
+	if flags&(allowed|fixed) == 0 || IsSecret(o.Class(), a.Type) {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_READ_ONLY, "%v does not change", a.Type)
 	}
 	v, err := r.normal(a)
 	if err != nil {
 		return nil, err
+	}
+	if r.flags&fixed != 0 && !bytes.Equal(v, o.Attrs.Get(a.Type)) && !(a.Type == ck.CKA_CHECK_VALUE && len(v) == 0) {
+		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v is not that of the object's value; leave it out", a.Type)
 	}
 	if r.flags&bySO != 0 && !so && !bytes.Equal(v, o.Attrs.Get(a.Type)) {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_READ_ONLY, "%v is for the security officer to set", a.Type)

@@ -120,7 +120,8 @@ func TestChange(t *testing.T) {
 		"long label":  {ck.Template{ck.Bytes(ck.CKA_LABEL, make([]byte, 256))}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"twice":       {ck.Template{on(ck.CKA_SIGN), off(ck.CKA_SIGN)}, ck.CKR_TEMPLATE_INCONSISTENT},
 		"mechanisms":  {ck.Template{ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS)}, ck.CKR_ATTRIBUTE_READ_ONLY},
-		"check value": {ck.Template{ck.Bytes(ck.CKA_CHECK_VALUE, nil)}, ck.CKR_ATTRIBUTE_READ_ONLY},
+		"check value": {ck.Template{ck.Bytes(ck.CKA_CHECK_VALUE, []byte{1, 2, 3})}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"validation":  {ck.Template{ck.Ulong(ck.CKA_OBJECT_VALIDATION_FLAGS, uint64(1))}, ck.CKR_ATTRIBUTE_READ_ONLY},
 		"all or none": {ck.Template{ck.String(ck.CKA_LABEL, "x"), off(ck.CKA_SENSITIVE)}, ck.CKR_ATTRIBUTE_READ_ONLY},
 	} {
 		if _, err := o.Change(c.t, false); ck.CodeOf(err) != c.want {

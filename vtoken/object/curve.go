@@ -76,8 +76,8 @@ func (c Curve) NumberSize() int {
 func (c Curve) Public(priv crypto.PrivateKey) crypto.PublicKey { return c.public(priv) }
 
 // CurveOf finds the curve that a CKA_EC_PARAMS value names, by OID or by name.
-// A curve that is not known is CKR_CURVE_NOT_SUPPORTED, explicit parameters
-// too; what is no value of the kind is CKR_ATTRIBUTE_VALUE_INVALID.
+// It may also be spelled out. A curve that is not known is CKR_CURVE_NOT_SUPPORTED;
+// what is no value of the kind is CKR_ATTRIBUTE_VALUE_INVALID.
 func CurveOf(params []byte) (Curve, error) {
 	for _, c := range Curves() {
 		for _, form := range otherForms[c.Name] {
@@ -89,6 +89,9 @@ func CurveOf(params []byte) (Curve, error) {
 	var v asn1.RawValue
 	if rest, err := asn1.Unmarshal(params, &v); err != nil || len(rest) > 0 {
 		return Curve{}, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_PARAMS is not DER")
+	}
+	if v.Class == asn1.ClassUniversal && v.Tag == asn1.TagSequence {
+		return explicitCurve(params)
 	}
 	named := v.Class == asn1.ClassUniversal && v.Tag == asn1.TagPrintableString
 	for _, c := range Curves() {
@@ -133,7 +136,7 @@ func normalCurve(params []byte) ([]byte, error) {
 
 // DecodePoint reads a public point in any of the forms that are about: an OCTET
 // STRING around the point, which PKCS#11 wants, a BIT STRING, or the bare point,
-// compressed or not. A point that is not on the curve is
+// compressed, hybrid or neither. A point that is not on the curve is
 // CKR_ATTRIBUTE_VALUE_INVALID.
 func (c Curve) DecodePoint(v []byte) (crypto.PublicKey, error) {
 	if pub, err := c.decodePoint(v); err == nil {

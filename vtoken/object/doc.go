@@ -12,7 +12,8 @@
 //
 //   - CKA_TOKEN is false. CKA_PRIVATE is false for certificates and public
 //     keys, because OpenSSH lists them before it asks for a PIN, and true for
-//     everything else.
+//     everything else; but private and secret keys of a session in which nobody is
+//     logged in are public, because pkcs11-provider makes and uses such keys.
 //   - CKA_SENSITIVE is true and CKA_EXTRACTABLE is false. A sensitive key, private or
 //     secret and however it is made, has CKA_WRAP_WITH_TRUSTED true; a template that
 //     says false is taken at its word, and any wrapping key below may then carry it off.
@@ -25,13 +26,18 @@
 //     or unwrapping gets it. A template that turns any usage on gets exactly those.
 //   - CKA_LABEL and CKA_ID exist and are empty by default. A label has at most 255
 //     bytes, because OpenSSH aborts its listing on a longer one; an id at most 128.
-//   - An empty CKA_ALLOWED_MECHANISMS means that it is unset: other tokens return it
-//     for keys without a list, and programs copy what they read.
-//   - CKA_EC_PARAMS is the curve's OID, even where the template names the curve.
+//   - CKA_ALLOWED_MECHANISMS and the templates of a key (CKA_WRAP_TEMPLATE and its like)
+//     are empty where nobody set them, and empty ones restrict nothing. A list and a
+//     template that are empty are no others than none.
+//   - CKA_ENCAPSULATE and CKA_DECAPSULATE are false for keys other than those of ML-KEM,
+//     where they are uses as above. CKA_OBJECT_VALIDATION_FLAGS of a key is 0.
+//   - CKA_EC_PARAMS is the curve's OID, even where the template names the curve or
+//     spells it out. What is spelled out has to be a curve that has a name here.
 //     CKA_EC_POINT is an OCTET STRING around the uncompressed point, or around
 //     the bytes of RFC 8032 and RFC 7748: programs expect that of Edwards and
 //     Montgomery keys too, and read it whichever edition of the standard they
-//     follow. A template may give the bare point, an OCTET STRING or a BIT STRING.
+//     follow. A template may give the bare point, an OCTET STRING or a BIT STRING,
+//     and the point compressed or in its hybrid form.
 //   - An OTP key that has a CKA_OTP_TIME_INTERVAL, or whose
 //     CKA_OTP_TIME_REQUIREMENT is not ignored, makes passwords by time (TOTP, RFC
 //     6238), else by counter. What the caller may give (the time, or the counter)
@@ -40,6 +46,11 @@
 //     which is the default, SHA256 or SHA512.
 //   - CKA_EC_POINT is there on EC private keys as well as public ones, because
 //     clients look for it where there is no public key object.
+//   - The subject, issuer and serial number of a certificate are those inside its
+//     CKA_VALUE where the template does not give them, because Java builds chains by
+//     searching for them. What a template gives stays as it is.
+//   - An attribute that a template gives twice counts once where its value is the same.
+//   - CKA_CHECK_VALUE of a key is empty where the application removed it.
 //
 // # What is stricter than PKCS#11
 //
@@ -75,6 +86,6 @@
 //     verifies no signature.
 //   - OTP keys are neither wrapped nor unwrapped, and nothing but their use moves
 //     their counter. Passwords are decimal, of 6 to 8 digits.
-//   - The subject, issuer and serial number of a certificate are those inside
-//     its CKA_VALUE: Java builds chains by searching for them. A template that says otherwise is inconsistent.
+//   - CKA_PUBLIC_KEY_INFO and CKA_CHECK_VALUE of a certificate are those of its
+//     CKA_VALUE; others are CKR_ATTRIBUTE_VALUE_INVALID.
 package object

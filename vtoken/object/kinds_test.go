@@ -77,7 +77,7 @@ func flagNames(f ruleFlag) string {
 		{needCreate, "needCreate"}, {banCreate, "banCreate"}, {needGenerate, "needGenerate"},
 		{banGenerate, "banGenerate"}, {needUnwrap, "needUnwrap"}, {banUnwrap, "banUnwrap"}, {change, "change"},
 		{inCopy, "inCopy"}, {bySO, "bySO"}, {onlyUp, "onlyUp"}, {onlyDown, "onlyDown"}, {computed, "computed"},
-		{notEmpty, "notEmpty"},
+		{notEmpty, "notEmpty"}, {implied, "implied"}, {fixed, "fixed"},
 	} {
 		if f&n.flag != 0 {
 			b.WriteString(" " + n.name)

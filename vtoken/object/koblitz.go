@@ -14,9 +14,6 @@ func (koblitz) generate() (crypto.PrivateKey, error) { return secp256k1.Generate
 func (koblitz) numberSize() int { return secp256k1.PrivKeyBytesLen }
 
 func (koblitz) decodePoint(raw []byte) (crypto.PublicKey, error) {
-	if len(raw) == 65 && raw[0] != 4 { // the hybrid form, which no other curve takes either
-		return nil, errValue
-	}
 	return secp256k1.ParsePubKey(raw)
 }
 

@@ -22,6 +22,9 @@ func (g nist) decodePoint(raw []byte) (crypto.PublicKey, error) {
 	if len(raw) == 1+(g.Params().BitSize+7)/8 {
 		raw = g.expand(raw)
 	}
+	if n := len(raw); n > 0 && raw[0]&^1 == 6 && raw[n-1]&1 == raw[0]&1 {
+		raw = append([]byte{4}, raw[1:]...) // the hybrid form: 6 or 7, by the last bit of y
+	}
 	return ecdsa.ParseUncompressedPublicKey(g.Curve, raw)
 }
 

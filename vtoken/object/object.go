@@ -145,7 +145,13 @@ func (o *Object) Match(t ck.Template) bool {
 	if _, ours := t.Find(attrPast); ours {
 		return false
 	}
-	return o.Attrs.Match(t)
+	for _, want := range t {
+		have, ok := o.value(want.Type)
+		if !ok || !bytes.Equal(have, want.Value) {
+			return false
+		}
+	}
+	return true
 }
 
 // IsSecret reports whether the attribute is secret in objects of the class: it

@@ -33,7 +33,7 @@ func TestRead(t *testing.T) {
 		{"length", build(t, aesTemplate()), ck.CKA_VALUE_LEN, ck.CKR_OK},
 		{"no label", build(t, aesTemplate()), ck.CKA_LABEL, ck.CKR_OK},
 		{"no id", build(t, aesTemplate()), ck.CKA_ID, ck.CKR_OK},
-		{"allowed mechanisms unset", build(t, aesTemplate()), ck.CKA_ALLOWED_MECHANISMS, ck.CKR_ATTRIBUTE_TYPE_INVALID},
+		{"allowed mechanisms unset", build(t, aesTemplate()), ck.CKA_ALLOWED_MECHANISMS, ck.CKR_OK},
 		{"RSA d", build(t, privateTemplate(t, testRSA())), ck.CKA_PRIVATE_EXPONENT, ck.CKR_ATTRIBUTE_SENSITIVE},
 		{"RSA n", build(t, privateTemplate(t, testRSA())), ck.CKA_MODULUS, ck.CKR_OK},
 		{"RSA value", build(t, privateTemplate(t, testRSA())), ck.CKA_VALUE, ck.CKR_ATTRIBUTE_TYPE_INVALID},
@@ -62,10 +62,127 @@ func TestAllowedMechanisms(t *testing.T) {
 	}
 }
 
-func TestEmptyListIsNoList(t *testing.T) {
-	o := build(t, aesTemplate(ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS)))
-	_, err := o.Read(ck.CKA_ALLOWED_MECHANISMS)
-	wantCode(t, err, ck.CKR_ATTRIBUTE_TYPE_INVALID)
+// What is implied is not stored, whether a template gives it or not: it reads as its default, is
+// found by it, and means the same as none.
+func TestImplied(t *testing.T) {
+	for _, c := range []struct {
+		template ck.Template
+		implied  ck.Attribute
+		other    ck.Attribute
+	}{
+		{aesTemplate(), ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS), ck.Mechanisms(ck.CKA_ALLOWED_MECHANISMS, ck.CKM_AES_GCM)},
+		{aesTemplate(), wrapTemplate(), wrapTemplate(on(ck.CKA_SIGN))},
+		{aesTemplate(), derive(), derive(off(ck.CKA_SENSITIVE))},
+		{privateTemplate(t, testRSA()), off(ck.CKA_DECAPSULATE), on(ck.CKA_DECAPSULATE)},
+		{publicTemplate(t, &testRSA().PublicKey), off(ck.CKA_ENCAPSULATE), on(ck.CKA_ENCAPSULATE)},
+	} {
+		typ := c.implied.Type
+		for _, more := range [][]ck.Attribute{nil, {c.implied}} {
+			o := build(t, c.template, more...)
+			require.False(t, o.Attrs.Has(typ), "%v is stored", typ)
+			v, err := o.Read(typ)
+			require.NoError(t, err)
+			require.Equal(t, len(c.implied.Value), len(v))
+			require.True(t, bytes.Equal(c.implied.Value, v))
+			require.True(t, o.Match(ck.Template{c.implied}))
+			require.False(t, o.Match(ck.Template{c.other}))
+			require.True(t, object.Implied(c.implied))
+			require.False(t, object.Implied(c.other))
+		}
+		o := build(t, c.template, c.other)
+		require.False(t, o.Match(ck.Template{c.implied}))
+		require.True(t, o.Match(ck.Template{c.other}))
+	}
+	require.False(t, build(t, data()).Match(ck.Template{off(ck.CKA_ENCAPSULATE)}), "data has no such use")
+	require.False(t, object.Implied(off(ck.CKA_SIGN)))
+}
+
+// The check value of a key may be removed and is then empty, also in a copy, and for good. That of
+// a certificate stays.
+func TestRemoveCheckValue(t *testing.T) {
+	o := build(t, aesTemplate())
+	was := o.Attrs.Get(ck.CKA_CHECK_VALUE)
+	require.Len(t, was, 3)
+	same, err := o.Change(ck.Template{ck.Bytes(ck.CKA_CHECK_VALUE, was)}, false)
+	require.NoError(t, err)
+	require.Equal(t, was, same.Attrs.Get(ck.CKA_CHECK_VALUE))
+	for name, change := range map[string]func(ck.Template, bool) (*object.Object, error){"change": o.Change, "copy": o.Copy} {
+		without, err := change(ck.Template{ck.Bytes(ck.CKA_CHECK_VALUE, nil)}, false)
+		require.NoError(t, err, name)
+		v, err := without.Read(ck.CKA_CHECK_VALUE)
+		require.NoError(t, err, name)
+		require.Empty(t, v, name)
+		_, err = without.Change(ck.Template{ck.Bytes(ck.CKA_CHECK_VALUE, was)}, false)
+		wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+	}
+	cert := build(t, object.CertificateTemplate(certificate(t)))
+	_, err = cert.Change(ck.Template{ck.Bytes(ck.CKA_CHECK_VALUE, nil)}, false)
+	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
+}
+
+// CKA_PUBLIC_KEY_INFO of a private key may be given in a change and a copy, if it is the key's.
+func TestPublicKeyInfoOfAPrivateKey(t *testing.T) {
+	o := build(t, privateTemplate(t, testRSA()))
+	own := o.Attrs.Get(ck.CKA_PUBLIC_KEY_INFO)
+	for name, change := range map[string]func(ck.Template, bool) (*object.Object, error){"change": o.Change, "copy": o.Copy} {
+		_, err := change(ck.Template{ck.Bytes(ck.CKA_PUBLIC_KEY_INFO, own)}, false)
+		require.NoError(t, err, name)
+		_, err = change(ck.Template{ck.Bytes(ck.CKA_PUBLIC_KEY_INFO, own[1:])}, false)
+		wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
+	}
+}
+
+// A session key that is made where nobody is logged in is public, if the template does not say
+// otherwise and it does not ask for the PIN.
+func TestPublicWithoutLogin(t *testing.T) {
+	for _, c := range []struct {
+		template  ck.Template
+		loggedOut bool
+		private   bool
+	}{
+		{aesTemplate(), true, false},
+		{aesTemplate(), false, true},
+		{aesTemplate(on(ck.CKA_PRIVATE)), true, true},
+		{aesTemplate(off(ck.CKA_PRIVATE)), false, false},
+		{aesTemplate(on(ck.CKA_TOKEN)), true, true},
+		{aesTemplate(off(ck.CKA_TOKEN)), true, false},
+		{privateTemplate(t, testRSA()), true, false},
+		{append(privateTemplate(t, testRSA()), on(ck.CKA_ALWAYS_AUTHENTICATE)), true, true},
+		{data(), true, true},
+		{otpTemplate(), true, true},
+		{publicTemplate(t, &testRSA().PublicKey), false, false},
+	} {
+		o, err := object.Build(object.Source{LoggedOut: c.loggedOut}, c.template)
+		require.NoError(t, err)
+		require.Equal(t, c.private, o.Private(), "%v", c.template)
+	}
+}
+
+// An attribute that a template gives twice counts once where its value is the same.
+func TestAttributesGivenTwice(t *testing.T) {
+	o := build(t, aesTemplate(on(ck.CKA_SIGN), ck.Bytes(ck.CKA_SIGN, []byte{9}), ck.String(ck.CKA_LABEL, "x"),
+		ck.String(ck.CKA_LABEL, "x"), wrapTemplate(on(ck.CKA_SIGN), ck.String(ck.CKA_LABEL, "y"), on(ck.CKA_SIGN))))
+	require.Equal(t, wrapTemplate(on(ck.CKA_SIGN), ck.String(ck.CKA_LABEL, "y")).Value, o.Attrs.Get(ck.CKA_WRAP_TEMPLATE))
+	twice := ck.Template{ck.String(ck.CKA_LABEL, "z"), ck.String(ck.CKA_LABEL, "z")}
+	differs := ck.Template{ck.String(ck.CKA_LABEL, "z"), ck.String(ck.CKA_LABEL, "Z")}
+	for name, change := range map[string]func(ck.Template, bool) (*object.Object, error){"change": o.Change, "copy": o.Copy} {
+		next, err := change(twice, false)
+		require.NoError(t, err, name)
+		require.Equal(t, "z", next.Label(), name)
+		_, err = change(differs, false)
+		wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	for _, t1 := range []ck.Template{twice, differs} {
+		_, err := o.ApplyDerivedTemplate(ck.CKA_UNWRAP_TEMPLATE, t1)
+		require.Equal(t, (t1[1].Value[0] == 'z'), err == nil)
+		once, err := object.Once(t1)
+		require.Equal(t, (t1[1].Value[0] == 'z'), err == nil)
+		if err == nil {
+			require.Equal(t, t1[:1], once)
+		}
+	}
+	_, err := object.Build(object.Source{}, aesTemplate(differs...))
+	wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
 }
 
 // What a key gave up is for the rules alone: it is not read and not found.
@@ -111,8 +228,8 @@ func certificate(t *testing.T) []byte {
 	return der
 }
 
-// A certificate answers its subject, issuer and serial number whether the
-// template gives them or not, and nothing else in their place.
+// A certificate answers its subject, issuer and serial number whether the template gives them or
+// not.
 func TestCertificate(t *testing.T) {
 	der := certificate(t)
 	parsed, err := x509.ParseCertificate(der)
@@ -143,16 +260,24 @@ func TestCertificate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// What the application says of it is the application's (section 4.7.3).
 	for _, a := range []ck.Attribute{
 		ck.Bytes(ck.CKA_SUBJECT, parsed.RawIssuer), ck.Bytes(ck.CKA_ISSUER, parsed.RawSubject),
-		ck.Bytes(ck.CKA_SERIAL_NUMBER, []byte{2, 1, 1}), ck.Bytes(ck.CKA_CHECK_VALUE, []byte{1, 2, 3}),
+		ck.Bytes(ck.CKA_SERIAL_NUMBER, []byte{2, 1, 1}), ck.Bytes(ck.CKA_SERIAL_NUMBER, []byte("no DER")),
+		ck.String(ck.CKA_START_DATE, "20300101"), ck.String(ck.CKA_END_DATE, "19990101"),
 	} {
-		_, err := object.Build(object.Source{}, append(tpl[:3:3], a))
-		require.Equal(t, ck.CKR_TEMPLATE_INCONSISTENT, ck.CodeOf(err), "%v of another certificate: %v", a.Type, err)
+		o := build(t, tpl[:3:3], a)
+		require.Equal(t, a.Value, o.Attrs.Get(a.Type), "%v", a.Type)
+		require.True(t, o.Match(ck.Template{a}))
 	}
+	_, err = object.Build(object.Source{}, append(tpl[:3:3], ck.Bytes(ck.CKA_CHECK_VALUE, []byte{1, 2, 3})))
+	wantCode(t, err, ck.CKR_ATTRIBUTE_VALUE_INVALID)
 	o := build(t, tpl)
-	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_ISSUER, parsed.RawSubject)}, false)
-	wantCode(t, err, ck.CKR_TEMPLATE_INCONSISTENT)
+	changed, err := o.Change(ck.Template{ck.Bytes(ck.CKA_ISSUER, parsed.RawSubject)}, false)
+	require.NoError(t, err)
+	require.Equal(t, parsed.RawSubject, changed.Attrs.Get(ck.CKA_ISSUER))
+	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_SUBJECT, parsed.RawIssuer)}, false)
+	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
 	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_ISSUER, parsed.RawIssuer), ck.String(ck.CKA_LABEL, "renamed")}, false)
 	wantCode(t, err, ck.CKR_OK)
 	_, err = o.Change(ck.Template{ck.Bytes(ck.CKA_VALUE, der)}, false)

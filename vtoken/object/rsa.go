@@ -63,11 +63,12 @@ func (d *draft) putPublicKeyInfo(pub crypto.PublicKey) error {
 }
 
 // putComputed sets an attribute that follows from others. The template may say
-// it too, if it says the same; an empty value counts as not said.
+// it too, if it says the same; an empty value counts as not said. Another value is
+// CKR_ATTRIBUTE_VALUE_INVALID (sections 4.9 and 4.10).
 func (d *draft) putComputed(t ck.AttributeType, v []byte) error {
 	given := d.given.Get(t)
 	if len(given) > 0 && string(given) != string(v) {
-		return ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT, "%v is not that of the object's value; leave it out", t)
+		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID, "%v is not that of the object's value; leave it out", t)
 	}
 	d.attrs = d.attrs.With(ck.Bytes(t, v))
 	return nil
@@ -78,11 +79,19 @@ func rsaPublic(n, e *big.Int, minBits int) (*rsa.PublicKey, error) {
 		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
 			"the RSA modulus has %d bits; odd ones of %d to %d are taken", bits, minBits, MaxRSABits)
 	}
-	if e.BitLen() > maxExponentBits || e.Cmp(big.NewInt(3)) < 0 || e.Bit(0) == 0 {
-		return nil, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
-			"the RSA public exponent is not an odd number of 3 to 2^31-1")
+	if err := CheckRSAExponent(e); err != nil {
+		return nil, err
 	}
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+}
+
+// CheckRSAExponent checks the size of a public exponent: CKR_ATTRIBUTE_VALUE_INVALID.
+func CheckRSAExponent(e *big.Int) error {
+	if e.BitLen() > maxExponentBits || e.Cmp(big.NewInt(3)) < 0 || e.Bit(0) == 0 {
+		return ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
+			"the RSA public exponent is not an odd number of 3 to 2^31-1")
+	}
+	return nil
 }
 
 // completeRSAPrivate computes the numbers that the template leaves out and

@@ -36,6 +36,8 @@ const (
 	onlyDown                          // 12: may change, but only from true to false
 	computed                          // never given by an application: read-only from the start
 	notEmpty                          // an empty value counts as none
+	implied                           // not stored where it has its default
+	fixed                             // follows from the object: a change gives this value or none
 )
 
 // ban is the flag that forbids the attribute in a template of this origin, need

@@ -10,8 +10,9 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// maxSecret is the most bytes of a secret key's value.
-const maxSecret = 4096
+// maxSecret is the most bytes of a secret key's value: as many as HKDF makes, 255 hashes of the
+// largest (RFC 5869 section 2.3).
+const maxSecret = 255 * 64
 
 // MaxSecretLen is the longest generic secret or HMAC key, in bytes.
 const MaxSecretLen = maxSecret

@@ -11,18 +11,38 @@ import (
 // not change it; those that return a Set return a new one that shares values.
 type Set []ck.Attribute
 
-// NewSet sorts the attributes of a template. A type that stands there twice is
-// CKR_TEMPLATE_INCONSISTENT. Values are shared with the template.
+// NewSet sorts the attributes of a template. An attribute that stands there twice counts once
+// where its value is the same, otherwise it is CKR_TEMPLATE_INCONSISTENT (section 4.1.1).
+// Values are shared with the template.
 func NewSet(t ck.Template) (Set, error) {
 	s := Set(slices.Clone(t))
-	slices.SortFunc(s, byType)
-	for i := 1; i < len(s); i++ {
-		if s[i-1].Type == s[i].Type {
+	slices.SortStableFunc(s, byType)
+	out := s[:0]
+	for _, a := range s {
+		switch n := len(out); {
+		case n == 0 || out[n-1].Type != a.Type:
+			out = append(out, a)
+		case !sameValue(out[n-1], a):
 			return nil, ck.Errorf(ck.CKR_TEMPLATE_INCONSISTENT,
-				"the template gives %v twice; give it once", s[i].Type)
+				"the template gives %v twice, with different values; give it once", a.Type)
 		}
 	}
-	return s, nil
+	return slices.Clip(out), nil
+}
+
+// Once is the template with each attribute once, in the template's order. It fails as [NewSet]
+// does.
+func Once(t ck.Template) (ck.Template, error) {
+	s, err := NewSet(t)
+	if err != nil || len(s) == len(t) {
+		return t, err
+	}
+	seen := map[ck.AttributeType]bool{}
+	return slices.DeleteFunc(slices.Clone(t), func(a ck.Attribute) bool {
+		twice := seen[a.Type]
+		seen[a.Type] = true
+		return twice
+	}), nil
 }
 
 func byType(a, b ck.Attribute) int {
@@ -107,18 +127,6 @@ func (s Set) Without(types ...ck.AttributeType) Set {
 		}
 	}
 	return out
-}
-
-// Match reports whether every attribute of the template is in the set with the
-// same value.
-func (s Set) Match(t ck.Template) bool {
-	for _, want := range t {
-		have, ok := s.Find(want.Type)
-		if !ok || !bytes.Equal(have.Value, want.Value) {
-			return false
-		}
-	}
-	return true
 }
 
 // Clone is a copy that shares no memory with s.

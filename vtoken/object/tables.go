@@ -17,6 +17,7 @@ const (
 
 	maxLabel   = 255
 	maxID      = 128
+	maxCurve   = 1 << 10  // a curve that is spelled out
 	maxLattice = 8 << 10  // keys of ML-DSA, ML-KEM and SLH-DSA
 	maxName    = 64 << 10 // subjects, issuers, URLs
 )
@@ -52,10 +53,10 @@ var certificateRules = []rule{
 	{typ: ck.CKA_CERTIFICATE_TYPE, flags: needCreate},
 	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
 	{typ: ck.CKA_CERTIFICATE_CATEGORY, def: ulongZero},
-	{typ: ck.CKA_CHECK_VALUE, max: 3},
+	{typ: ck.CKA_CHECK_VALUE, flags: implied, def: emptyValue, max: 3},
 	{typ: ck.CKA_START_DATE, flags: change, def: emptyValue},
 	{typ: ck.CKA_END_DATE, flags: change, def: emptyValue},
-	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
+	{typ: ck.CKA_PUBLIC_KEY_INFO, flags: implied, def: emptyValue, max: maxName},
 	{typ: ck.CKA_SUBJECT, max: maxName},
 	{typ: ck.CKA_ID, flags: change, def: emptyValue, max: maxID},
 	{typ: ck.CKA_ISSUER, flags: change, def: emptyValue, max: maxName},
@@ -77,7 +78,8 @@ var keyRules = []rule{
 	{typ: ck.CKA_DERIVE, flags: change, def: boolFalse},
 	{typ: ck.CKA_LOCAL, flags: readOnly},
 	{typ: ck.CKA_KEY_GEN_MECHANISM, flags: readOnly},
-	{typ: ck.CKA_ALLOWED_MECHANISMS, max: 8 << 10},
+	{typ: ck.CKA_ALLOWED_MECHANISMS, flags: implied, def: emptyValue, max: 8 << 10},
+	{typ: ck.CKA_OBJECT_VALIDATION_FLAGS, flags: readOnly | implied, def: ulongZero},
 }
 
 // publicKeyRules are common to public keys (section 4.8).
@@ -88,7 +90,9 @@ var publicKeyRules = []rule{
 	{typ: ck.CKA_VERIFY_RECOVER, flags: change, def: boolFalse},
 	{typ: ck.CKA_WRAP, flags: onlyDown, def: boolFalse},
 	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
-	{typ: ck.CKA_WRAP_TEMPLATE},
+	{typ: ck.CKA_WRAP_TEMPLATE, flags: implied, def: emptyValue},
+	{typ: ck.CKA_ENCAPSULATE, flags: change | implied, def: boolFalse},
+	{typ: ck.CKA_ENCAPSULATE_TEMPLATE, flags: implied, def: emptyValue},
 	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
 }
 
@@ -100,8 +104,8 @@ var guardRules = []rule{
 	{typ: ck.CKA_ALWAYS_SENSITIVE, flags: readOnly},
 	{typ: ck.CKA_NEVER_EXTRACTABLE, flags: readOnly},
 	{typ: ck.CKA_WRAP_WITH_TRUSTED, flags: onlyUp},
-	{typ: ck.CKA_UNWRAP_TEMPLATE},
-	{typ: ck.CKA_DERIVE_TEMPLATE},
+	{typ: ck.CKA_UNWRAP_TEMPLATE, flags: implied, def: emptyValue},
+	{typ: ck.CKA_DERIVE_TEMPLATE, flags: implied, def: emptyValue},
 	{typ: ck.CKA_SIGN, flags: change, def: boolFalse},
 	{typ: ck.CKA_DECRYPT, flags: change, def: boolFalse},
 	{typ: ck.CKA_UNWRAP, flags: onlyDown, def: boolFalse},
@@ -112,7 +116,9 @@ var privateKeyRules = []rule{
 	{typ: ck.CKA_SUBJECT, flags: change, def: emptyValue, max: maxName},
 	{typ: ck.CKA_SIGN_RECOVER, flags: change, def: boolFalse},
 	{typ: ck.CKA_ALWAYS_AUTHENTICATE, def: boolFalse},
-	{typ: ck.CKA_PUBLIC_KEY_INFO, max: maxName},
+	{typ: ck.CKA_DECAPSULATE, flags: change | implied, def: boolFalse},
+	{typ: ck.CKA_DECAPSULATE_TEMPLATE, flags: implied, def: emptyValue},
+	{typ: ck.CKA_PUBLIC_KEY_INFO, flags: fixed, max: maxName},
 }
 
 // secretKeyRules are common to secret keys (section 4.10).
@@ -120,9 +126,9 @@ var secretKeyRules = []rule{
 	{typ: ck.CKA_ENCRYPT, flags: change, def: boolFalse},
 	{typ: ck.CKA_VERIFY, flags: change, def: boolFalse},
 	{typ: ck.CKA_WRAP, flags: onlyDown, def: boolFalse},
-	{typ: ck.CKA_CHECK_VALUE, max: 3},
+	{typ: ck.CKA_CHECK_VALUE, flags: fixed | implied, def: emptyValue, max: 3}, // a change may remove it
 	{typ: ck.CKA_TRUSTED, flags: change | bySO, def: boolFalse},
-	{typ: ck.CKA_WRAP_TEMPLATE},
+	{typ: ck.CKA_WRAP_TEMPLATE, flags: implied, def: emptyValue},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxSecret},
 }
 
@@ -158,14 +164,14 @@ var rsaPrivateRules = []rule{
 
 // ecPublicRules are public keys on all curves (sections 6.3.3, 6.3.5, 6.3.7).
 var ecPublicRules = []rule{
-	{typ: ck.CKA_EC_PARAMS, flags: needCreate | needGenerate | notEmpty, max: 64},
+	{typ: ck.CKA_EC_PARAMS, flags: needCreate | needGenerate | notEmpty, max: maxCurve},
 	{typ: ck.CKA_EC_POINT, flags: needCreate | banGenerate | notEmpty, max: 256},
 }
 
 // ecPrivateRules are private keys on all curves (sections 6.3.4, 6.3.6, 6.3.8).
 // The point is ours.
 var ecPrivateRules = []rule{
-	{typ: ck.CKA_EC_PARAMS, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 64},
+	{typ: ck.CKA_EC_PARAMS, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxCurve},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: 128},
 	{typ: ck.CKA_EC_POINT, flags: banGenerate | banUnwrap, max: 256},
 }
@@ -190,12 +196,6 @@ var slhdsaPrivateRules = []rule{
 	{typ: ck.CKA_PARAMETER_SET, flags: needCreate | banGenerate | banUnwrap},
 	{typ: ck.CKA_VALUE, flags: needCreate | banGenerate | banUnwrap | notEmpty, max: maxLattice},
 }
-
-// encapsulateRules and decapsulateRules are uses that keys of ML-KEM have.
-var (
-	encapsulateRules = []rule{{typ: ck.CKA_ENCAPSULATE, flags: change, def: boolFalse}, {typ: ck.CKA_ENCAPSULATE_TEMPLATE}}
-	decapsulateRules = []rule{{typ: ck.CKA_DECAPSULATE, flags: change, def: boolFalse}, {typ: ck.CKA_DECAPSULATE_TEMPLATE}}
-)
 
 // otpRules are one-time password keys (sections 6.62.3 and 6.62.8), which have
 // the attributes of secret keys too. None of them changes, but for the counter,
@@ -264,9 +264,9 @@ var kinds = func() []struct {
 			[]ck.AttributeType{ck.CKA_VERIFY}, completeLatticePublic},
 		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_DSA), with(private, latticePrivateRules),
 			[]ck.AttributeType{ck.CKA_SIGN}, completeLatticePrivate},
-		{key(ck.CKO_PUBLIC_KEY, ck.CKK_ML_KEM), with(with(public, latticePublicRules), encapsulateRules),
+		{key(ck.CKO_PUBLIC_KEY, ck.CKK_ML_KEM), with(public, latticePublicRules),
 			[]ck.AttributeType{ck.CKA_ENCAPSULATE}, completeLatticePublic},
-		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_KEM), with(with(private, latticePrivateRules), decapsulateRules),
+		{key(ck.CKO_PRIVATE_KEY, ck.CKK_ML_KEM), with(private, latticePrivateRules),
 			[]ck.AttributeType{ck.CKA_DECAPSULATE}, completeLatticePrivate},
 		{key(ck.CKO_PUBLIC_KEY, ck.CKK_SLH_DSA), with(public, latticePublicRules),
 			[]ck.AttributeType{ck.CKA_VERIFY}, completeLatticePublic},

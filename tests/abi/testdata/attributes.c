@@ -16,7 +16,10 @@
 #define CKA_MODULUS 0x120UL
 #define CKA_VALUE_LEN 0x161UL
 #define CKA_ALLOWED_MECHANISMS 0x40000600UL
+#define CKA_ID 0x102UL
 #define CKA_WRAP_TEMPLATE 0x40000211UL
+#define CKA_UNWRAP_TEMPLATE 0x40000212UL
+#define CKA_DERIVE_TEMPLATE 0x40000213UL
 #define CKM_AES_KEY_GEN 0x1080UL
 #define CKR_ATTRIBUTE_SENSITIVE 0x11UL
 #define CKR_ATTRIBUTE_TYPE_INVALID 0x12UL
@@ -176,6 +179,35 @@ static void lengths(CK_SESSION_HANDLE h)
 	WANT(CKR_MECHANISM_PARAM_INVALID, f->C_EncryptInit(h, &cbc, key));
 }
 
+/* What a key has not got is empty, as bytes, as a list and as a template: asked for by length and
+ * with memory, and searched for. */
+static void empty(CK_SESSION_HANDLE h)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = {
+		CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE, CKA_ID, CKA_START_DATE,
+	};
+	CK_OBJECT_HANDLE key;
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ATTRIBUTE t[] = {{CKA_VALUE_LEN, &length, sizeof length}, {CKA_VALUE_LEN, &length, sizeof length},
+			    {CKA_LABEL, "empty", 5}};
+	OK(f->C_GenerateKey(h, &generate, t, 3, &key));
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		CK_ATTRIBUTE inner[2] = {{0}};
+		CK_ATTRIBUTE a = {types[i], NULL, 99};
+		OK(f->C_GetAttributeValue(h, key, &a, 1));
+		if (a.ulValueLen != 0)
+			FAIL("attribute %lx of a key without it has the length %lu", types[i], a.ulValueLen);
+		a.pValue = inner;
+		a.ulValueLen = sizeof inner;
+		OK(f->C_GetAttributeValue(h, key, &a, 1));
+		if (a.ulValueLen != 0 || inner[0].type != 0)
+			FAIL("attribute %lx of a key without it has %lu bytes", types[i], a.ulValueLen);
+		CK_ATTRIBUTE search[] = {{CKA_LABEL, "empty", 5}, {types[i], NULL, 0}};
+		if (found(h, search, 2) != 1)
+			FAIL("a key without attribute %lx is not found by that", types[i]);
+	}
+}
+
 /* The parameters that are structures. */
 static void structures(CK_SESSION_HANDLE h)
 {
@@ -216,6 +248,7 @@ int main(int argc, char **argv)
 	rules(h, key);
 	finds(h);
 	lengths(h);
+	empty(h);
 	structures(h);
 	OK(f->C_Finalize(NULL));
 	return 0;

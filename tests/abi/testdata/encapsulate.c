@@ -76,6 +76,11 @@ static void agree(CK_SESSION_HANDLE h, CK_ULONG set, CK_ULONG length)
 	OK(f->C_EncapsulateKey(h, &kem, public, readable, 4, NULL, &n, &ours));
 	if (n != length)
 		FAIL("the ciphertext is to have %lu bytes, not %lu", n, length);
+	n = 0;
+	OK(f->C_EncapsulateKey(h, &kem, public, readable, 4, NULL, &n, NULL));
+	if (n != length || count(h) != before)
+		FAIL("without a place for the handle: %lu bytes, %lu objects where %lu were", n, count(h), before);
+	WANT(CKR_ARGUMENTS_BAD, f->C_EncapsulateKey(h, &kem, public, readable, 4, ciphertext, &n, NULL));
 	n = length - 1;
 	WANT(CKR_BUFFER_TOO_SMALL, f->C_EncapsulateKey(h, &kem, public, readable, 4, ciphertext, &n, &ours));
 	if (n != length || count(h) != before)

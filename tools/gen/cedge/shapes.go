@@ -54,7 +54,9 @@ var shapes = map[string]shape{
 	// A null mechanism cancels the operation.
 	"startmech": {ctypes: []string{"CK_MECHANISM_PTR"}, goIn: "mechanismAt({0})", fails: true, trace: mechTrace},
 
-	"newobject":       {ctypes: []string{"CK_OBJECT_HANDLE_PTR"}, check: badPtr, goOut: "*{0} = C.CK_OBJECT_HANDLE({r})", trace: resultTrace},
+	"newobject": {ctypes: []string{"CK_OBJECT_HANDLE_PTR"}, check: badPtr, goOut: "*{0} = C.CK_OBJECT_HANDLE({r})", trace: resultTrace},
+	// A key that comes with a ciphertext: who asks for the length of that gets none.
+	"newencapsulated": {ctypes: []string{"CK_OBJECT_HANDLE_PTR"}, check: "{0} == NULL && pCiphertext != NULL", goOut: "putObject({0}, {r})", trace: resultTrace},
 	"newsession":      {ctypes: []string{"CK_SESSION_HANDLE_PTR"}, check: badPtr, goOut: "*{0} = C.CK_SESSION_HANDLE({r})", trace: resultTrace},
 	"newslot":         {ctypes: []string{"CK_SLOT_ID_PTR"}, check: badPtr, goOut: "*{0} = C.CK_SLOT_ID({r})", trace: resultTrace},
 	"size":            {ctypes: []string{"CK_ULONG_PTR"}, check: badPtr, goOut: "*{0} = C.CK_ULONG({r})", trace: resultTrace},

@@ -99,7 +99,7 @@ C_VerifyMessageBegin session:hSession opaque:pParameter,ulParameterLen
 C_VerifyMessageNext session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
 C_MessageVerifyFinal session:hSession
 -- 3.2
-C_EncapsulateKey session:hSession mech:pMechanism object:hPublicKey template:pTemplate,ulAttributeCount out:pCiphertext,pulCiphertextLen newobject:phKey
+C_EncapsulateKey session:hSession mech:pMechanism object:hPublicKey template:pTemplate,ulAttributeCount out:pCiphertext,pulCiphertextLen newencapsulated:phKey
 C_DecapsulateKey session:hSession mech:pMechanism object:hPrivateKey template:pTemplate,ulAttributeCount in:pCiphertext,ulCiphertextLen newobject:phKey
 C_VerifySignatureInit session:hSession startmech:pMechanism object:hKey in:pSignature,ulSignatureLen
 C_VerifySignature session:hSession in:pData,ulDataLen
