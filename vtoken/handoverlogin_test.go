@@ -180,9 +180,9 @@ func TestContextLoginGoesOn(t *testing.T) {
 	require.NoError(t, fresh.SignInit(h, ecdsaMech, priv))
 
 	c := w.handOver(fresh)[0]
-	_, err = c.Sign(h, make([]byte, 32), big1K)
-	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
-	require.NoError(t, c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)))
+	_, err = c.Sign(h, make([]byte, 32), query)
+	require.NoError(t, err)
+	require.NoError(t, c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)), "it waits for the PIN")
 
 	given := w.handOver(c)[0]
 	_, err = given.Sign(h, make([]byte, 32), big1K)
