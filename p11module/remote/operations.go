@@ -171,7 +171,11 @@ func (c *Client) SignRecover(h ck.SessionHandle, data []byte, out Out) (uint64, 
 
 // VerifyInit is C_VerifyInit (section 5.15.1).
 func (c *Client) VerifyInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectHandle) error {
-	return c.start(h, p11rpc.CallVerifyInit, m, key)
+	err := c.start(h, p11rpc.CallVerifyInit, m, key)
+	if err == nil {
+		c.forgetSignature(h)
+	}
+	return err
 }
 
 // Verify is C_Verify (section 5.15.2).

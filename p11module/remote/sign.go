@@ -102,7 +102,8 @@ func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) 
 	defer x.free()
 	x.enc.Data(data)
 	x.offer(out)
-	if err := x.enc.End(); err != nil {
+	if err := x.end(); err != nil {
+		s.drop()
 		return 0, err
 	}
 	if err := s.sendSign(x); err != nil {
@@ -200,7 +201,7 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	s.mu.Unlock()
 	x := s.begin(p11rpc.CallSessionCancel)
 	defer x.free()
-	x.enc.Ulong(uint64(flags))
+	x.enc.Ulong(uint64(flags &^ ck.CKF_END_OF_MESSAGE)) // which means something else between our ends
 	if err := x.plain(); err != nil {
 		return err
 	}
@@ -215,9 +216,6 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	defer s.mu.Unlock()
 	if flags.Has(ck.CKF_SIGN) {
 		s.failed = nil
-	}
-	if flags.Has(ck.CKF_VERIFY) {
-		s.signature = nil
 	}
 	if flags.Has(ck.CKF_FIND_OBJECTS) {
 		s.search = search{}

@@ -19,7 +19,6 @@ func (c *Client) VerifySignatureInit(h ck.SessionHandle, m *ck.Mechanism, key ck
 		s.signature = nil
 		if m != nil {
 			s.signature = slices.Concat([]byte{}, signature) // not nil
-			s.signatureDoubts = s.doubts.Load()
 		}
 		s.mu.Unlock()
 	}
@@ -67,7 +66,10 @@ func (c *Client) signatureGiven(h ck.SessionHandle) ([]byte, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.signature == nil || s.signatureDoubts != s.doubts.Load() {
+	s.state.Lock()
+	active := s.ops[kindVerify].active
+	s.state.Unlock()
+	if s.signature == nil || !active {
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	return s.signature, nil
