@@ -97,6 +97,9 @@ func (c *Client) cipherAll(h ck.SessionHandle, k kind, in []byte, buf ck.Buffer)
 	}
 	bound := func() int { return op.cipher.UpdateLen(len(in)) + op.cipher.FinalLen(len(in)) }
 	return s.finish(k, op, in, buf, bound, func() ([]byte, error) {
+		if one, ok := op.cipher.Cipher.(mech.OneParter); ok {
+			return one.Whole(in)
+		}
 		out, err := op.cipher.Update(in)
 		if err != nil {
 			return nil, err

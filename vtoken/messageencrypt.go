@@ -21,6 +21,9 @@ type messageCipher struct {
 }
 
 func beginMessageEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
+	if d.EncryptMessage != nil {
+		return op.beginMessageCipher(d, d.EncryptMessage, k, p)
+	}
 	return op.beginMessageCipher(d, d.Encrypt, k, p)
 }
 

@@ -146,8 +146,8 @@ func TestOtherErrorsOfTheLibrary(t *testing.T) {
 	h := openSession(t, c)
 	large := make([]byte, p11rpc.MaxBody+1)
 	for _, call := range []func() error{
-		func() error { _, err := c.SignMessage(h, nil, large, Out{}); return err },
-		func() error { return c.VerifyMessageNext(h, nil, large, nil) },
+		func() error { _, err := c.SignRecover(h, large, Out{}); return err },
+		func() error { return c.VerifyFinal(h, large) },
 		func() error {
 			_, err := c.EncryptMessage(h, &ck.MessageParams{Mechanism: ck.CKM_AES_GCM}, nil, large, Out{})
 			return err
@@ -158,6 +158,6 @@ func TestOtherErrorsOfTheLibrary(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []ck.Flags{
-		p11rpc.EndMessages(ck.CKF_MESSAGE_SIGN), p11rpc.EndMessages(ck.CKF_MESSAGE_VERIFY), p11rpc.EndMessages(ck.CKF_MESSAGE_ENCRYPT),
+		ck.CKF_SIGN_RECOVER, ck.CKF_VERIFY, p11rpc.EndMessages(ck.CKF_MESSAGE_ENCRYPT),
 	}, *flags)
 }

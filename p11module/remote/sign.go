@@ -88,6 +88,9 @@ func (s *session) drop() {
 
 // Sign is C_Sign (section 5.13.2).
 func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) {
+	if len(data) > largest {
+		return c.signLarge(h, data, out)
+	}
 	s, err := c.session(h)
 	if err != nil {
 		return 0, err
@@ -113,6 +116,15 @@ func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) 
 	n, err := x.outputRead(out)
 	s.place(out, n, err)
 	return n, err
+}
+
+// signLarge is Sign for data that one frame does not hold. (It is not part of Sign, whose
+// memory it would cost.)
+func (c *Client) signLarge(h ck.SessionHandle, data []byte, out Out) (uint64, error) {
+	return c.wholeResult(data, out,
+		func(data []byte, out Out) (uint64, error) { return c.Sign(h, data, out) },
+		func(data []byte) error { return c.SignUpdate(h, data) },
+		func(out Out) (uint64, error) { return c.SignFinal(h, out) })
 }
 
 // sendSign sends a Sign and what is held back in front of it, and opens the
@@ -149,14 +161,10 @@ func (s *session) signatureCounts() bool {
 
 // SignUpdate is C_SignUpdate (section 5.13.3).
 func (c *Client) SignUpdate(h ck.SessionHandle, data []byte) error {
-	s, err := c.flushed(h)
-	if err != nil {
+	if _, err := c.flushed(h); err != nil {
 		return err
 	}
-	x := s.begin(p11rpc.CallSignUpdate)
-	defer x.free()
-	x.enc.Data(data)
-	return x.plain()
+	return c.update(h, p11rpc.CallSignUpdate, data)
 }
 
 // SignFinal is C_SignFinal (section 5.13.4).
