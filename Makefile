@@ -92,11 +92,12 @@ fuzz: packages-build ## run every fuzz target for FUZZTIME (1m) each
 mutants: packages-test ## make small faults in the code and print those that no test notices: MUTANTS (200), MUTANTS_SEED (1), MUTANTS_PACKAGES; an hour or more
 	$(GO) run ./tools/mutants -seed $(MUTANTS_SEED) -n $(MUTANTS) $(MUTANTS_PACKAGES)
 
-soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), ATTACK_TIME (1m), WALK_TIME (1h), STORE_OPS (2000000) and STORE_TIME (1h), STORE_BYTES (all), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s), CONTINUITY_ROUNDS (20), CONTINUITY_FREEZE (25s), CONTINUITY_RESTARTS (10000)
+soak: packages-test build ## run the tests that get better with time for longer: SCALE_TIME (10m), ATTACK_TIME (1m), WALK_TIME (1h), STORE_OPS (2000000) and STORE_TIME (1h), STORE_BYTES (all), KILLS (500), WALK_STEPS (100000), LOAD_TIME (30s), LOAD_RATE (2000/s), CONTINUITY_ROUNDS (20), CONTINUITY_FREEZE (25s), CONTINUITY_RESTARTS (10000), LARGE_BYTES (1 GiB)
 	WALK_STEPS=$${WALK_STEPS:-100000} $(GO) test -count=1 -v -run TestWalk ./provisioning/dialect/walktest
 	SCALE_TIME=$${SCALE_TIME:-10m} LOAD_TIME=$${LOAD_TIME:-30s} $(GO) test -count=1 -v -timeout 1h ./tests/scale
 	RESTART_APPLICATIONS=1000 RESTART_SESSIONS=5000 RESTART_TOKENS=100000 $(GO) test -count=1 -v -timeout 1h -run TestRestartOfMany ./tests/scale
 	LOAD_TIME=$${LOAD_TIME:-30s} LOAD_RATE=$${LOAD_RATE:-2000} $(GO) test -count=1 -v -run TestManyAdministrators ./tests/scale
+	LARGE_BYTES=$${LARGE_BYTES:-1073741824} $(GO) test -count=1 -v -timeout 4h -run 'TestLargeData$$' ./tests/vectors
 	RSA_BITS=8192 $(GO) test -count=1 -v -run TestRSAPair ./tests/vectors
 	ATTACK_TIME=$${ATTACK_TIME:-1m} $(GO) test -count=1 -v -timeout 1h ./tests/attack
 	CONTINUITY_ROUNDS=$${CONTINUITY_ROUNDS:-20} CONTINUITY_FREEZE=$${CONTINUITY_FREEZE:-25s} CONTINUITY_RESTARTS=$${CONTINUITY_RESTARTS:-10000} $(GO) test -count=1 -v -timeout 4h ./tests/continuity

@@ -80,6 +80,14 @@
 //   - The mutex callbacks of C_Initialize and the callback of C_OpenSession are
 //     never called: the library locks with the system's means, and has nothing to
 //     tell. Mutex callbacks without CKF_OS_LOCKING_OK are CKR_CANT_LOCK.
+//   - Data of any size go in one call where the mechanism takes them: those of more than 16
+//     MiB go to the daemon in parts, also from C_Digest, C_Sign, C_Verify, C_Encrypt and
+//     C_Decrypt, and such a call is not made again after a crash of the daemon. What has its
+//     output at the end has limits (section Mechanisms). C_EncryptMessage, C_DecryptMessage
+//     and C_SignRecover with more than 16 MiB are CKR_DATA_LEN_RANGE, which ends the message or
+//     the operation.
+//   - The value of an attribute has at most 1 MiB (1,048,576 bytes), and one of more is
+//     CKR_ATTRIBUTE_VALUE_INVALID.
 //   - dlclose leaves the library where it is, since a Go runtime cannot end.
 //   - There are no validation objects, so that C_GetSessionValidationFlags answers
 //     no flags, and no asynchronous sessions.

@@ -131,6 +131,31 @@ func fail(c *remote.Client, name string, err error) C.CK_RV {
 	return code(err)
 }
 
+// refuse is fail for a call whose errors end an operation: that one is ended.
+func refuse(c *remote.Client, name string, h C.CK_SESSION_HANDLE, err error) C.CK_RV {
+	c.Refuse(ck.SessionHandle(h), name)
+	if t := c.Trace(); t != nil {
+		t.Call(name, err, remote.Number("hSession", uint64(h)))
+	}
+	return code(err)
+}
+
+var errNull = ck.Errorf(ck.CKR_ARGUMENTS_BAD, "a null pointer where there has to be memory; the operation has ended")
+
+// vtokenBadArguments is the end of a call whose errors end an operation, and which the front
+// refuses.
+//
+//export vtokenBadArguments
+func vtokenBadArguments(hSession C.CK_SESSION_HANDLE, function *C.char) (rv C.CK_RV) {
+	c := client()
+	if c == nil {
+		return notInitialized
+	}
+	name := C.GoString(function)
+	defer recoverTo(name, &rv)
+	return refuse(c, name, hSession, errNull)
+}
+
 // tellsLength reports whether a call tells the length of its output.
 func tellsLength(err error) bool {
 	return err == nil || ck.CodeOf(err) == ck.CKR_BUFFER_TOO_SMALL
@@ -139,10 +164,22 @@ func tellsLength(err error) bool {
 // recoverTo turns a panic into CKR_GENERAL_ERROR: a mistake of ours must not end
 // the host.
 func recoverTo(name string, rv *C.CK_RV) {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		panicked(name, p, rv)
 	}
+}
+
+// recoverIn is recoverTo for a call whose errors end an operation.
+func recoverIn(name string, h C.CK_SESSION_HANDLE, rv *C.CK_RV) {
+	if p := recover(); p != nil {
+		panicked(name, p, rv)
+		if c := client(); c != nil {
+			c.Refuse(ck.SessionHandle(h), name)
+		}
+	}
+}
+
+func panicked(name string, p any, rv *C.CK_RV) {
 	*rv = C.CKR_GENERAL_ERROR
 	if c := client(); c != nil {
 		if t := c.Trace(); t != nil {

@@ -70,7 +70,7 @@ func vtokenFindObjects(hSession C.CK_SESSION_HANDLE, phObject C.CK_OBJECT_HANDLE
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_FindObjects", &rv)
+	defer recoverIn("C_FindObjects", hSession, &rv)
 	found, err := c.FindObjects(ck.SessionHandle(hSession), uint64(ulMaxObjectCount))
 	if err == nil {
 		*pulObjectCount = ulMaxObjectCount

@@ -45,7 +45,7 @@ func attribute(a C.CK_ATTRIBUTE_PTR, nested bool) (ck.Attribute, error) {
 	typ := ck.AttributeType(a._type)
 	if !valid(unsafe.Pointer(a.pValue), a.ulValueLen) {
 		return ck.Attribute{}, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
-			"%v has a length of %d without a value, or one that was never set", typ, uint64(a.ulValueLen))
+			"%v has a length of %d without a value, or one that was never set or is over the limit of 1 MiB", typ, uint64(a.ulValueLen))
 	}
 	raw := memory(a.pValue, a.ulValueLen)
 	switch ck.KindOf(typ) {

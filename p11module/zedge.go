@@ -340,7 +340,7 @@ func vtokenFindObjectsFinal(hSession C.CK_SESSION_HANDLE) (rv C.CK_RV) {
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_FindObjectsFinal", &rv)
+	defer recoverIn("C_FindObjectsFinal", hSession, &rv)
 	err := c.FindObjectsFinal(ck.SessionHandle(hSession))
 	if t := c.Trace(); t != nil {
 		t.Call("C_FindObjectsFinal", err, remote.Number("hSession", uint64(hSession)))
@@ -372,7 +372,7 @@ func vtokenEncrypt(hSession C.CK_SESSION_HANDLE, pData C.CK_BYTE_PTR, ulDataLen 
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_Encrypt", &rv)
+	defer recoverIn("C_Encrypt", hSession, &rv)
 	r0, err := c.Encrypt(ck.SessionHandle(hSession), bytesAt(pData, ulDataLen), outAt(pEncryptedData, pulEncryptedDataLen))
 	if tellsLength(err) {
 		*pulEncryptedDataLen = C.CK_ULONG(r0)
@@ -389,7 +389,7 @@ func vtokenEncryptUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_PTR, ulPa
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_EncryptUpdate", &rv)
+	defer recoverIn("C_EncryptUpdate", hSession, &rv)
 	r0, err := c.EncryptUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen), outAt(pEncryptedPart, pulEncryptedPartLen))
 	if tellsLength(err) {
 		*pulEncryptedPartLen = C.CK_ULONG(r0)
@@ -406,7 +406,7 @@ func vtokenEncryptFinal(hSession C.CK_SESSION_HANDLE, pLastEncryptedPart C.CK_BY
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_EncryptFinal", &rv)
+	defer recoverIn("C_EncryptFinal", hSession, &rv)
 	r0, err := c.EncryptFinal(ck.SessionHandle(hSession), outAt(pLastEncryptedPart, pulLastEncryptedPartLen))
 	if tellsLength(err) {
 		*pulLastEncryptedPartLen = C.CK_ULONG(r0)
@@ -441,7 +441,7 @@ func vtokenDecrypt(hSession C.CK_SESSION_HANDLE, pEncryptedData C.CK_BYTE_PTR, u
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_Decrypt", &rv)
+	defer recoverIn("C_Decrypt", hSession, &rv)
 	r0, err := c.Decrypt(ck.SessionHandle(hSession), bytesAt(pEncryptedData, ulEncryptedDataLen), outAt(pData, pulDataLen))
 	if tellsLength(err) {
 		*pulDataLen = C.CK_ULONG(r0)
@@ -458,7 +458,7 @@ func vtokenDecryptUpdate(hSession C.CK_SESSION_HANDLE, pEncryptedPart C.CK_BYTE_
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DecryptUpdate", &rv)
+	defer recoverIn("C_DecryptUpdate", hSession, &rv)
 	r0, err := c.DecryptUpdate(ck.SessionHandle(hSession), bytesAt(pEncryptedPart, ulEncryptedPartLen), outAt(pPart, pulPartLen))
 	if tellsLength(err) {
 		*pulPartLen = C.CK_ULONG(r0)
@@ -475,7 +475,7 @@ func vtokenDecryptFinal(hSession C.CK_SESSION_HANDLE, pLastPart C.CK_BYTE_PTR, p
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DecryptFinal", &rv)
+	defer recoverIn("C_DecryptFinal", hSession, &rv)
 	r0, err := c.DecryptFinal(ck.SessionHandle(hSession), outAt(pLastPart, pulLastPartLen))
 	if tellsLength(err) {
 		*pulLastPartLen = C.CK_ULONG(r0)
@@ -510,7 +510,7 @@ func vtokenDigest(hSession C.CK_SESSION_HANDLE, pData C.CK_BYTE_PTR, ulDataLen C
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_Digest", &rv)
+	defer recoverIn("C_Digest", hSession, &rv)
 	r0, err := c.Digest(ck.SessionHandle(hSession), bytesAt(pData, ulDataLen), outAt(pDigest, pulDigestLen))
 	if tellsLength(err) {
 		*pulDigestLen = C.CK_ULONG(r0)
@@ -527,7 +527,7 @@ func vtokenDigestUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_PTR, ulPar
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DigestUpdate", &rv)
+	defer recoverIn("C_DigestUpdate", hSession, &rv)
 	err := c.DigestUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_DigestUpdate", err, remote.Number("hSession", uint64(hSession)), remote.Data("pPart", bytesAt(pPart, ulPartLen)))
@@ -541,7 +541,7 @@ func vtokenDigestKey(hSession C.CK_SESSION_HANDLE, hKey C.CK_OBJECT_HANDLE) (rv 
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DigestKey", &rv)
+	defer recoverIn("C_DigestKey", hSession, &rv)
 	err := c.DigestKey(ck.SessionHandle(hSession), ck.ObjectHandle(hKey))
 	if t := c.Trace(); t != nil {
 		t.Call("C_DigestKey", err, remote.Number("hSession", uint64(hSession)), remote.Number("hKey", uint64(hKey)))
@@ -555,7 +555,7 @@ func vtokenDigestFinal(hSession C.CK_SESSION_HANDLE, pDigest C.CK_BYTE_PTR, pulD
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DigestFinal", &rv)
+	defer recoverIn("C_DigestFinal", hSession, &rv)
 	r0, err := c.DigestFinal(ck.SessionHandle(hSession), outAt(pDigest, pulDigestLen))
 	if tellsLength(err) {
 		*pulDigestLen = C.CK_ULONG(r0)
@@ -590,7 +590,7 @@ func vtokenSign(hSession C.CK_SESSION_HANDLE, pData C.CK_BYTE_PTR, ulDataLen C.C
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_Sign", &rv)
+	defer recoverIn("C_Sign", hSession, &rv)
 	r0, err := c.Sign(ck.SessionHandle(hSession), bytesAt(pData, ulDataLen), outAt(pSignature, pulSignatureLen))
 	if tellsLength(err) {
 		*pulSignatureLen = C.CK_ULONG(r0)
@@ -607,7 +607,7 @@ func vtokenSignUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_PTR, ulPartL
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_SignUpdate", &rv)
+	defer recoverIn("C_SignUpdate", hSession, &rv)
 	err := c.SignUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_SignUpdate", err, remote.Number("hSession", uint64(hSession)), remote.Data("pPart", bytesAt(pPart, ulPartLen)))
@@ -621,7 +621,7 @@ func vtokenSignFinal(hSession C.CK_SESSION_HANDLE, pSignature C.CK_BYTE_PTR, pul
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_SignFinal", &rv)
+	defer recoverIn("C_SignFinal", hSession, &rv)
 	r0, err := c.SignFinal(ck.SessionHandle(hSession), outAt(pSignature, pulSignatureLen))
 	if tellsLength(err) {
 		*pulSignatureLen = C.CK_ULONG(r0)
@@ -656,7 +656,7 @@ func vtokenSignRecover(hSession C.CK_SESSION_HANDLE, pData C.CK_BYTE_PTR, ulData
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_SignRecover", &rv)
+	defer recoverIn("C_SignRecover", hSession, &rv)
 	r0, err := c.SignRecover(ck.SessionHandle(hSession), bytesAt(pData, ulDataLen), outAt(pSignature, pulSignatureLen))
 	if tellsLength(err) {
 		*pulSignatureLen = C.CK_ULONG(r0)
@@ -691,7 +691,7 @@ func vtokenVerify(hSession C.CK_SESSION_HANDLE, pData C.CK_BYTE_PTR, ulDataLen C
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_Verify", &rv)
+	defer recoverIn("C_Verify", hSession, &rv)
 	err := c.Verify(ck.SessionHandle(hSession), bytesAt(pData, ulDataLen), bytesAt(pSignature, ulSignatureLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_Verify", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)), remote.Data("pSignature", bytesAt(pSignature, ulSignatureLen)))
@@ -705,7 +705,7 @@ func vtokenVerifyUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_PTR, ulPar
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifyUpdate", &rv)
+	defer recoverIn("C_VerifyUpdate", hSession, &rv)
 	err := c.VerifyUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_VerifyUpdate", err, remote.Number("hSession", uint64(hSession)), remote.Data("pPart", bytesAt(pPart, ulPartLen)))
@@ -719,7 +719,7 @@ func vtokenVerifyFinal(hSession C.CK_SESSION_HANDLE, pSignature C.CK_BYTE_PTR, u
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifyFinal", &rv)
+	defer recoverIn("C_VerifyFinal", hSession, &rv)
 	err := c.VerifyFinal(ck.SessionHandle(hSession), bytesAt(pSignature, ulSignatureLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_VerifyFinal", err, remote.Number("hSession", uint64(hSession)), remote.Data("pSignature", bytesAt(pSignature, ulSignatureLen)))
@@ -751,7 +751,7 @@ func vtokenVerifyRecover(hSession C.CK_SESSION_HANDLE, pSignature C.CK_BYTE_PTR,
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifyRecover", &rv)
+	defer recoverIn("C_VerifyRecover", hSession, &rv)
 	r0, err := c.VerifyRecover(ck.SessionHandle(hSession), bytesAt(pSignature, ulSignatureLen), outAt(pData, pulDataLen))
 	if tellsLength(err) {
 		*pulDataLen = C.CK_ULONG(r0)
@@ -768,7 +768,7 @@ func vtokenDigestEncryptUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_PTR
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DigestEncryptUpdate", &rv)
+	defer recoverIn("C_DigestEncryptUpdate", hSession, &rv)
 	r0, err := c.DigestEncryptUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen), outAt(pEncryptedPart, pulEncryptedPartLen))
 	if tellsLength(err) {
 		*pulEncryptedPartLen = C.CK_ULONG(r0)
@@ -785,7 +785,7 @@ func vtokenDecryptDigestUpdate(hSession C.CK_SESSION_HANDLE, pEncryptedPart C.CK
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DecryptDigestUpdate", &rv)
+	defer recoverIn("C_DecryptDigestUpdate", hSession, &rv)
 	r0, err := c.DecryptDigestUpdate(ck.SessionHandle(hSession), bytesAt(pEncryptedPart, ulEncryptedPartLen), outAt(pPart, pulPartLen))
 	if tellsLength(err) {
 		*pulPartLen = C.CK_ULONG(r0)
@@ -802,7 +802,7 @@ func vtokenSignEncryptUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_PTR, 
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_SignEncryptUpdate", &rv)
+	defer recoverIn("C_SignEncryptUpdate", hSession, &rv)
 	r0, err := c.SignEncryptUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen), outAt(pEncryptedPart, pulEncryptedPartLen))
 	if tellsLength(err) {
 		*pulEncryptedPartLen = C.CK_ULONG(r0)
@@ -819,7 +819,7 @@ func vtokenDecryptVerifyUpdate(hSession C.CK_SESSION_HANDLE, pEncryptedPart C.CK
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DecryptVerifyUpdate", &rv)
+	defer recoverIn("C_DecryptVerifyUpdate", hSession, &rv)
 	r0, err := c.DecryptVerifyUpdate(ck.SessionHandle(hSession), bytesAt(pEncryptedPart, ulEncryptedPartLen), outAt(pPart, pulPartLen))
 	if tellsLength(err) {
 		*pulPartLen = C.CK_ULONG(r0)
@@ -1053,10 +1053,10 @@ func vtokenEncryptMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_EncryptMessage", &rv)
+	defer recoverIn("C_EncryptMessage", hSession, &rv)
 	v1, err := messageAt(pParameter, ulParameterLen)
 	if err != nil {
-		return fail(c, "C_EncryptMessage", err)
+		return refuse(c, "C_EncryptMessage", hSession, err)
 	}
 	r0, err := c.EncryptMessage(ck.SessionHandle(hSession), v1, bytesAt(pAssociatedData, ulAssociatedDataLen), bytesAt(pPlaintext, ulPlaintextLen), outAt(pCiphertext, pulCiphertextLen))
 	if tellsLength(err) {
@@ -1092,10 +1092,10 @@ func vtokenEncryptMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_EncryptMessageNext", &rv)
+	defer recoverIn("C_EncryptMessageNext", hSession, &rv)
 	v1, err := messageAt(pParameter, ulParameterLen)
 	if err != nil {
-		return fail(c, "C_EncryptMessageNext", err)
+		return refuse(c, "C_EncryptMessageNext", hSession, err)
 	}
 	r0, err := c.EncryptMessageNext(ck.SessionHandle(hSession), v1, bytesAt(pPlaintextPart, ulPlaintextPartLen), outAt(pCiphertextPart, pulCiphertextPartLen), ck.Flags(flags))
 	if tellsLength(err) {
@@ -1145,10 +1145,10 @@ func vtokenDecryptMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DecryptMessage", &rv)
+	defer recoverIn("C_DecryptMessage", hSession, &rv)
 	v1, err := messageAt(pParameter, ulParameterLen)
 	if err != nil {
-		return fail(c, "C_DecryptMessage", err)
+		return refuse(c, "C_DecryptMessage", hSession, err)
 	}
 	r0, err := c.DecryptMessage(ck.SessionHandle(hSession), v1, bytesAt(pAssociatedData, ulAssociatedDataLen), bytesAt(pCiphertext, ulCiphertextLen), outAt(pPlaintext, pulPlaintextLen))
 	if tellsLength(err) {
@@ -1184,10 +1184,10 @@ func vtokenDecryptMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_DecryptMessageNext", &rv)
+	defer recoverIn("C_DecryptMessageNext", hSession, &rv)
 	v1, err := messageAt(pParameter, ulParameterLen)
 	if err != nil {
-		return fail(c, "C_DecryptMessageNext", err)
+		return refuse(c, "C_DecryptMessageNext", hSession, err)
 	}
 	r0, err := c.DecryptMessageNext(ck.SessionHandle(hSession), v1, bytesAt(pCiphertextPart, ulCiphertextPartLen), outAt(pPlaintextPart, pulPlaintextPartLen), ck.Flags(flags))
 	if tellsLength(err) {
@@ -1237,7 +1237,7 @@ func vtokenSignMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR, u
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_SignMessage", &rv)
+	defer recoverIn("C_SignMessage", hSession, &rv)
 	r0, err := c.SignMessage(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), outAt(pSignature, pulSignatureLen))
 	if tellsLength(err) {
 		*pulSignatureLen = C.CK_ULONG(r0)
@@ -1268,7 +1268,7 @@ func vtokenSignMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PT
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_SignMessageNext", &rv)
+	defer recoverIn("C_SignMessageNext", hSession, &rv)
 	r0, err := c.SignMessageNext(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), lastOutAt(pSignature, pulSignatureLen))
 	if tellsLength(err) {
 		putLength(pulSignatureLen, r0)
@@ -1317,7 +1317,7 @@ func vtokenVerifyMessage(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_PTR,
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifyMessage", &rv)
+	defer recoverIn("C_VerifyMessage", hSession, &rv)
 	err := c.VerifyMessage(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), bytesAt(pSignature, ulSignatureLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_VerifyMessage", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)), remote.Data("pSignature", bytesAt(pSignature, ulSignatureLen)))
@@ -1345,7 +1345,7 @@ func vtokenVerifyMessageNext(hSession C.CK_SESSION_HANDLE, pParameter C.CK_VOID_
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifyMessageNext", &rv)
+	defer recoverIn("C_VerifyMessageNext", hSession, &rv)
 	err := c.VerifyMessageNext(ck.SessionHandle(hSession), memory(pParameter, ulParameterLen), bytesAt(pData, ulDataLen), bytesAt(pSignature, ulSignatureLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_VerifyMessageNext", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)), remote.Data("pSignature", bytesAt(pSignature, ulSignatureLen)))
@@ -1444,7 +1444,7 @@ func vtokenVerifySignature(hSession C.CK_SESSION_HANDLE, pData C.CK_BYTE_PTR, ul
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifySignature", &rv)
+	defer recoverIn("C_VerifySignature", hSession, &rv)
 	err := c.VerifySignature(ck.SessionHandle(hSession), bytesAt(pData, ulDataLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_VerifySignature", err, remote.Number("hSession", uint64(hSession)), remote.Data("pData", bytesAt(pData, ulDataLen)))
@@ -1458,7 +1458,7 @@ func vtokenVerifySignatureUpdate(hSession C.CK_SESSION_HANDLE, pPart C.CK_BYTE_P
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifySignatureUpdate", &rv)
+	defer recoverIn("C_VerifySignatureUpdate", hSession, &rv)
 	err := c.VerifySignatureUpdate(ck.SessionHandle(hSession), bytesAt(pPart, ulPartLen))
 	if t := c.Trace(); t != nil {
 		t.Call("C_VerifySignatureUpdate", err, remote.Number("hSession", uint64(hSession)), remote.Data("pPart", bytesAt(pPart, ulPartLen)))
@@ -1472,7 +1472,7 @@ func vtokenVerifySignatureFinal(hSession C.CK_SESSION_HANDLE) (rv C.CK_RV) {
 	if c == nil {
 		return notInitialized
 	}
-	defer recoverTo("C_VerifySignatureFinal", &rv)
+	defer recoverIn("C_VerifySignatureFinal", hSession, &rv)
 	err := c.VerifySignatureFinal(ck.SessionHandle(hSession))
 	if t := c.Trace(); t != nil {
 		t.Call("C_VerifySignatureFinal", err, remote.Number("hSession", uint64(hSession)))

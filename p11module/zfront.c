@@ -200,7 +200,7 @@ CK_RV C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR phObject, C
 {
 	FRONT_ENTER(C_FindObjects, (hSession, phObject, ulMaxObjectCount, pulObjectCount));
 	if (phObject == NULL || pulObjectCount == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_FindObjects");
 	return vtokenFindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount);
 }
 
@@ -220,9 +220,9 @@ CK_RV C_Encrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLe
 {
 	FRONT_ENTER(C_Encrypt, (hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen));
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Encrypt");
 	if (pulEncryptedDataLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Encrypt");
 	return vtokenEncrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen);
 }
 
@@ -230,9 +230,9 @@ CK_RV C_EncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ul
 {
 	FRONT_ENTER(C_EncryptUpdate, (hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen));
 	if (pPart == NULL && ulPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptUpdate");
 	if (pulEncryptedPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptUpdate");
 	return vtokenEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen);
 }
 
@@ -240,7 +240,7 @@ CK_RV C_EncryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastEncryptedPart,
 {
 	FRONT_ENTER(C_EncryptFinal, (hSession, pLastEncryptedPart, pulLastEncryptedPartLen));
 	if (pulLastEncryptedPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptFinal");
 	return vtokenEncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen);
 }
 
@@ -254,9 +254,9 @@ CK_RV C_Decrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedData, CK_ULONG
 {
 	FRONT_ENTER(C_Decrypt, (hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen));
 	if (pEncryptedData == NULL && ulEncryptedDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Decrypt");
 	if (pulDataLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Decrypt");
 	return vtokenDecrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen);
 }
 
@@ -264,9 +264,9 @@ CK_RV C_DecryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedPart, CK
 {
 	FRONT_ENTER(C_DecryptUpdate, (hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen));
 	if (pEncryptedPart == NULL && ulEncryptedPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptUpdate");
 	if (pulPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptUpdate");
 	return vtokenDecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen);
 }
 
@@ -274,7 +274,7 @@ CK_RV C_DecryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastPart, CK_ULONG
 {
 	FRONT_ENTER(C_DecryptFinal, (hSession, pLastPart, pulLastPartLen));
 	if (pulLastPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptFinal");
 	return vtokenDecryptFinal(hSession, pLastPart, pulLastPartLen);
 }
 
@@ -288,9 +288,9 @@ CK_RV C_Digest(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen
 {
 	FRONT_ENTER(C_Digest, (hSession, pData, ulDataLen, pDigest, pulDigestLen));
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Digest");
 	if (pulDigestLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Digest");
 	return vtokenDigest(hSession, pData, ulDataLen, pDigest, pulDigestLen);
 }
 
@@ -298,7 +298,7 @@ CK_RV C_DigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulP
 {
 	FRONT_ENTER(C_DigestUpdate, (hSession, pPart, ulPartLen));
 	if (pPart == NULL && ulPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DigestUpdate");
 	return vtokenDigestUpdate(hSession, pPart, ulPartLen);
 }
 
@@ -312,7 +312,7 @@ CK_RV C_DigestFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pDigest, CK_ULONG_PT
 {
 	FRONT_ENTER(C_DigestFinal, (hSession, pDigest, pulDigestLen));
 	if (pulDigestLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DigestFinal");
 	return vtokenDigestFinal(hSession, pDigest, pulDigestLen);
 }
 
@@ -326,9 +326,9 @@ CK_RV C_Sign(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, 
 {
 	FRONT_ENTER(C_Sign, (hSession, pData, ulDataLen, pSignature, pulSignatureLen));
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Sign");
 	if (pulSignatureLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Sign");
 	return vtokenSign(hSession, pData, ulDataLen, pSignature, pulSignatureLen);
 }
 
@@ -336,7 +336,7 @@ CK_RV C_SignUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPar
 {
 	FRONT_ENTER(C_SignUpdate, (hSession, pPart, ulPartLen));
 	if (pPart == NULL && ulPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignUpdate");
 	return vtokenSignUpdate(hSession, pPart, ulPartLen);
 }
 
@@ -344,7 +344,7 @@ CK_RV C_SignFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULONG_P
 {
 	FRONT_ENTER(C_SignFinal, (hSession, pSignature, pulSignatureLen));
 	if (pulSignatureLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignFinal");
 	return vtokenSignFinal(hSession, pSignature, pulSignatureLen);
 }
 
@@ -358,9 +358,9 @@ CK_RV C_SignRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDa
 {
 	FRONT_ENTER(C_SignRecover, (hSession, pData, ulDataLen, pSignature, pulSignatureLen));
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignRecover");
 	if (pulSignatureLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignRecover");
 	return vtokenSignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen);
 }
 
@@ -374,9 +374,9 @@ CK_RV C_Verify(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen
 {
 	FRONT_ENTER(C_Verify, (hSession, pData, ulDataLen, pSignature, ulSignatureLen));
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Verify");
 	if (pSignature == NULL && ulSignatureLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_Verify");
 	return vtokenVerify(hSession, pData, ulDataLen, pSignature, ulSignatureLen);
 }
 
@@ -384,7 +384,7 @@ CK_RV C_VerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulP
 {
 	FRONT_ENTER(C_VerifyUpdate, (hSession, pPart, ulPartLen));
 	if (pPart == NULL && ulPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyUpdate");
 	return vtokenVerifyUpdate(hSession, pPart, ulPartLen);
 }
 
@@ -392,7 +392,7 @@ CK_RV C_VerifyFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULONG
 {
 	FRONT_ENTER(C_VerifyFinal, (hSession, pSignature, ulSignatureLen));
 	if (pSignature == NULL && ulSignatureLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyFinal");
 	return vtokenVerifyFinal(hSession, pSignature, ulSignatureLen);
 }
 
@@ -406,9 +406,9 @@ CK_RV C_VerifyRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULO
 {
 	FRONT_ENTER(C_VerifyRecover, (hSession, pSignature, ulSignatureLen, pData, pulDataLen));
 	if (pSignature == NULL && ulSignatureLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyRecover");
 	if (pulDataLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyRecover");
 	return vtokenVerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen);
 }
 
@@ -416,9 +416,9 @@ CK_RV C_DigestEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_UL
 {
 	FRONT_ENTER(C_DigestEncryptUpdate, (hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen));
 	if (pPart == NULL && ulPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DigestEncryptUpdate");
 	if (pulEncryptedPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DigestEncryptUpdate");
 	return vtokenDigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen);
 }
 
@@ -426,9 +426,9 @@ CK_RV C_DecryptDigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedPa
 {
 	FRONT_ENTER(C_DecryptDigestUpdate, (hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen));
 	if (pEncryptedPart == NULL && ulEncryptedPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptDigestUpdate");
 	if (pulPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptDigestUpdate");
 	return vtokenDecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen);
 }
 
@@ -436,9 +436,9 @@ CK_RV C_SignEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULON
 {
 	FRONT_ENTER(C_SignEncryptUpdate, (hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen));
 	if (pPart == NULL && ulPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignEncryptUpdate");
 	if (pulEncryptedPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignEncryptUpdate");
 	return vtokenSignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen);
 }
 
@@ -446,9 +446,9 @@ CK_RV C_DecryptVerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedPa
 {
 	FRONT_ENTER(C_DecryptVerifyUpdate, (hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen));
 	if (pEncryptedPart == NULL && ulEncryptedPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptVerifyUpdate");
 	if (pulPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptVerifyUpdate");
 	return vtokenDecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen);
 }
 
@@ -578,13 +578,13 @@ CK_RV C_EncryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_UL
 {
 	FRONT_ENTER(C_EncryptMessage, (hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen));
 	if (pParameter == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptMessage");
 	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptMessage");
 	if (pPlaintext == NULL && ulPlaintextLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptMessage");
 	if (pulCiphertextLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptMessage");
 	return vtokenEncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen);
 }
 
@@ -602,11 +602,11 @@ CK_RV C_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, C
 {
 	FRONT_ENTER(C_EncryptMessageNext, (hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags));
 	if (pParameter == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptMessageNext");
 	if (pPlaintextPart == NULL && ulPlaintextPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptMessageNext");
 	if (pulCiphertextPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_EncryptMessageNext");
 	return vtokenEncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags);
 }
 
@@ -626,13 +626,13 @@ CK_RV C_DecryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_UL
 {
 	FRONT_ENTER(C_DecryptMessage, (hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen));
 	if (pParameter == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptMessage");
 	if (pAssociatedData == NULL && ulAssociatedDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptMessage");
 	if (pCiphertext == NULL && ulCiphertextLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptMessage");
 	if (pulPlaintextLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptMessage");
 	return vtokenDecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen);
 }
 
@@ -650,11 +650,11 @@ CK_RV C_DecryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, C
 {
 	FRONT_ENTER(C_DecryptMessageNext, (hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags));
 	if (pParameter == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptMessageNext");
 	if (pCiphertextPart == NULL && ulCiphertextPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptMessageNext");
 	if (pulPlaintextPartLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_DecryptMessageNext");
 	return vtokenDecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags);
 }
 
@@ -674,11 +674,11 @@ CK_RV C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG
 {
 	FRONT_ENTER(C_SignMessage, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen));
 	if (pParameter == NULL && ulParameterLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignMessage");
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignMessage");
 	if (pulSignatureLen == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignMessage");
 	return vtokenSignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen);
 }
 
@@ -694,9 +694,9 @@ CK_RV C_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_U
 {
 	FRONT_ENTER(C_SignMessageNext, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen));
 	if (pParameter == NULL && ulParameterLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignMessageNext");
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_SignMessageNext");
 	return vtokenSignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen);
 }
 
@@ -716,11 +716,11 @@ CK_RV C_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULO
 {
 	FRONT_ENTER(C_VerifyMessage, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen));
 	if (pParameter == NULL && ulParameterLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyMessage");
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyMessage");
 	if (pSignature == NULL && ulSignatureLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyMessage");
 	return vtokenVerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen);
 }
 
@@ -736,11 +736,11 @@ CK_RV C_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK
 {
 	FRONT_ENTER(C_VerifyMessageNext, (hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen));
 	if (pParameter == NULL && ulParameterLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyMessageNext");
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyMessageNext");
 	if (pSignature == NULL && ulSignatureLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifyMessageNext");
 	return vtokenVerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen);
 }
 
@@ -790,7 +790,7 @@ CK_RV C_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG 
 {
 	FRONT_ENTER(C_VerifySignature, (hSession, pData, ulDataLen));
 	if (pData == NULL && ulDataLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifySignature");
 	return vtokenVerifySignature(hSession, pData, ulDataLen);
 }
 
@@ -798,7 +798,7 @@ CK_RV C_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_
 {
 	FRONT_ENTER(C_VerifySignatureUpdate, (hSession, pPart, ulPartLen));
 	if (pPart == NULL && ulPartLen != 0)
-		return CKR_ARGUMENTS_BAD;
+		return vtokenBadArguments(hSession, "C_VerifySignatureUpdate");
 	return vtokenVerifySignatureUpdate(hSession, pPart, ulPartLen);
 }
 

@@ -84,8 +84,14 @@
 //   - C_SeedRandom mixes the seed into the random numbers that the application gets from
 //     C_GenerateRandom. Keys, nonces and salts are made without it: the kernel's generator
 //     needs no seed.
-//   - A one-part call during a multi-part operation is CKR_OPERATION_ACTIVE and does not
-//     change the operation.
+//   - An error ends the operation of its call (section 5.2), and so does one that the library
+//     finds by itself, such as a null pointer to data; CKR_BUFFER_TOO_SMALL and a size query do
+//     not. A one-part call during a multi-part operation is CKR_OPERATION_ACTIVE and ends it.
+//     A call of two operations ends both, also where only one of them is there. Of an operation
+//     on messages the message under way ends, and the operation goes on. An error of an Init
+//     function, or of one that begins a message, ends nothing that was begun before.
+//   - The functions that use a key with CKA_ALWAYS_AUTHENTICATE without its PIN answer
+//     CKR_USER_NOT_LOGGED_IN, which ends the operation. A size query before the PIN is no use.
 //   - If the exact length of a decryption is not known in advance, a size query returns an
 //     upper bound. If the buffer is too short, the result is kept for the next call.
 //   - A key with CKA_ALWAYS_AUTHENTICATE can be used once right after a login without

@@ -25,14 +25,19 @@ func (c *Client) DecryptVerifyUpdate(h ck.SessionHandle, in []byte, buf ck.Buffe
 }
 
 // dualUpdate updates a cipher, and adds the plaintext to a digest, a signature or a
-// verification. A missing operation or a short buffer changes nothing; any other error ends
-// both operations.
-func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck.Buffer) (ck.Output, error) {
+// verification. A question for the length and a short buffer change nothing; an error ends both
+// operations, also where one of them is missing: the other would go on without the data.
+func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck.Buffer) (answer ck.Output, err error) {
 	s, err := c.enter(h)
 	if err != nil {
 		return ck.Output{}, err
 	}
 	defer s.leave()
+	defer func() {
+		if err != nil && ck.CodeOf(err) != ck.CKR_BUFFER_TOO_SMALL {
+			s.ops[k], s.ops[other] = nil, nil
+		}
+	}()
 	op, err := s.active(k)
 	if err != nil {
 		return ck.Output{}, err
@@ -41,18 +46,14 @@ func (c *Client) dualUpdate(h ck.SessionHandle, k, other kind, in []byte, buf ck
 	if err != nil {
 		return ck.Output{}, err
 	}
+	if answer, done, err := s.cipherFits(k, op, in, buf); done {
+		return answer, err
+	}
 	if err := second.requirePIN(); err != nil {
 		return ck.Output{}, err
 	}
-	answer, done, err := op.cipherFits(in, buf)
-	if done {
-		return answer, err
-	}
 	out, err := s.runBoth(k, other, op, second, in)
 	if err != nil {
-		if !op.waits {
-			s.ops[k], s.ops[other] = nil, nil
-		}
 		return ck.Output{}, err
 	}
 	op.multi, second.multi = true, true

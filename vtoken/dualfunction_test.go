@@ -87,7 +87,7 @@ func TestDualSignature(t *testing.T) {
 }
 
 // A dual call needs both operations; a short buffer changes neither, another
-// error ends both.
+// error ends both, also that one of them is missing.
 func TestDualErrors(t *testing.T) {
 	w, c, h, aes, mac := dualWorld(t)
 	in := make([]byte, 32)
@@ -111,6 +111,7 @@ func TestDualErrors(t *testing.T) {
 		require.NoError(w.t, d.init())
 		_, err = d.f(h, in, big1K)
 		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
+		require.NoError(w.t, d.init(), "the one that was there has ended")
 		require.NoError(w.t, d.second())
 		out, err := d.f(h, in, query)
 		require.NoError(w.t, err)

@@ -97,6 +97,9 @@ func (c *Client) cipherAll(h ck.SessionHandle, k kind, in []byte, buf ck.Buffer)
 	}
 	bound := func() int { return op.cipher.UpdateLen(len(in)) + op.cipher.FinalLen(len(in)) }
 	return s.finish(k, op, in, buf, bound, func() ([]byte, error) {
+		if one, ok := op.cipher.Cipher.(mech.OneParter); ok {
+			return one.Whole(in)
+		}
 		out, err := op.cipher.Update(in)
 		if err != nil {
 			return nil, err
@@ -135,7 +138,7 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 	if err != nil {
 		return ck.Output{}, err
 	}
-	if answer, done, err := op.cipherFits(in, buf); done {
+	if answer, done, err := s.cipherFits(k, op, in, buf); done {
 		return answer, err
 	}
 	var out []byte
@@ -150,10 +153,12 @@ func (c *Client) cipherUpdate(h ck.SessionHandle, k kind, in []byte, buf ck.Buff
 	return output(out), nil
 }
 
-// cipherFits is fitsBuffer for the output of an Update.
-func (op *operation) cipherFits(in []byte, buf ck.Buffer) (answer ck.Output, done bool, err error) {
+// cipherFits is fitsBuffer for the output of an Update, which ends an operation that was done
+// in one part.
+func (s *session) cipherFits(k kind, op *operation, in []byte, buf ck.Buffer) (answer ck.Output, done bool, err error) {
 	if op.cipher.kept != nil {
-		return ck.Output{}, true, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waits for a call with a longer buffer")
+		s.ops[k] = nil
+		return ck.Output{}, true, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "a result waited for a call with a longer buffer; the operation has ended")
 	}
 	return fitsBuffer(op.cipher.UpdateLen(len(in)), buf)
 }
@@ -169,7 +174,8 @@ func (c *Client) cipherFinal(h ck.SessionHandle, k kind, buf ck.Buffer) (ck.Outp
 		return ck.Output{}, err
 	}
 	if r := op.cipher.kept; r != nil && !op.multi {
-		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the result of a one-part call waits for that call")
+		s.ops[k] = nil
+		return ck.Output{}, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the result of a one-part call waited for that call; the operation has ended")
 	}
 	bound := func() int { return op.cipher.FinalLen(0) }
 	return s.finish(k, op, nil, buf, bound, op.cipher.Final)

@@ -96,8 +96,6 @@ func TestDecryptShortBuffer(t *testing.T) {
 	if out.Len != 10 || out.Data != nil {
 		t.Errorf("a short buffer answers %d bytes and data %v", out.Len, out.Data != nil)
 	}
-	_, err = c.DecryptUpdate(h, one, big1K)
-	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
 	out, err = c.Decrypt(h, one, query)
 	require.NoError(w.t, err)
 	require.EqualValues(t, 10, out.Len, "a query now answers %d", out.Len)
@@ -105,6 +103,13 @@ func TestDecryptShortBuffer(t *testing.T) {
 	require.NoError(w.t, err)
 	require.Equal(t, "0123456789", string(out.Data), "%q", out.Data)
 
+	require.NoError(w.t, c.DecryptInit(h, m, key))
+	_, err = c.Decrypt(h, one, ck.Buffer{Len: 9})
+	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
+	_, err = c.DecryptUpdate(h, one, big1K)
+	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
+	_, err = c.Decrypt(h, one, big1K)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err), "the error has ended it")
 }
 
 // Whoever comes back with other data gets that, not the kept result.
@@ -127,6 +132,9 @@ func TestDecryptFinalShortBuffer(t *testing.T) {
 	require.NoError(w.t, err)
 	_, err = c.Decrypt(h, one, big1K)
 	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
+	require.NoError(w.t, c.DecryptInit(h, ciphers[0], key), "the error has ended it")
+	_, err = c.DecryptUpdate(h, one, big1K)
+	require.NoError(w.t, err)
 	out, err := c.DecryptFinal(h, ck.Buffer{Len: 1})
 	require.Equal(t, ck.CKR_BUFFER_TOO_SMALL, ck.CodeOf(err))
 	out, err = c.DecryptFinal(h, ck.Buffer{Len: out.Len})

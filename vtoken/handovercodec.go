@@ -30,7 +30,7 @@ var ErrState = errors.New("bad state of the engine")
 
 // stateMeaning counts the changes of what states mean that their fields do not show, such as
 // those of what a mechanism saves.
-const stateMeaning = 1
+const stateMeaning = 2
 
 // magic begins every state.
 const magic = "vtoken state "

@@ -180,9 +180,9 @@ func TestContextLoginGoesOn(t *testing.T) {
 	require.NoError(t, fresh.SignInit(h, ecdsaMech, priv))
 
 	c := w.handOver(fresh)[0]
-	_, err = c.Sign(h, make([]byte, 32), big1K)
-	require.Equal(t, ck.CKR_USER_NOT_LOGGED_IN, ck.CodeOf(err))
-	require.NoError(t, c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)))
+	_, err = c.Sign(h, make([]byte, 32), query)
+	require.NoError(t, err)
+	require.NoError(t, c.Login(h, ck.CKU_CONTEXT_SPECIFIC, pinOf(userPIN)), "it waits for the PIN")
 
 	given := w.handOver(c)[0]
 	_, err = given.Sign(h, make([]byte, 32), big1K)
@@ -307,8 +307,8 @@ func TestChargesGoOn(t *testing.T) {
 	_, err := old.CreateObject(h2, data("large", string(bytes.Repeat([]byte("x"), mib/2)), public))
 	require.NoError(t, err)
 	require.NoError(t, old.FindObjectsInit(h2, nil))
-	require.NoError(t, old.EncryptInit(h, gcm, key))
-	require.NoError(t, errorOf(old.EncryptUpdate(h, make([]byte, mib), big1K)))
+	require.NoError(t, old.DecryptInit(h, gcm, key))
+	require.NoError(t, errorOf(old.DecryptUpdate(h, make([]byte, mib), big1K)))
 	before, _ := a.state()
 	restore := w.save(old)
 	old.Close()

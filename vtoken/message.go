@@ -37,6 +37,27 @@ func (op *operation) beginMessages(k *mech.Key, renew func(*mech.Key) error) err
 	return renew(k)
 }
 
+// dropMessage ends the message under way, and the operation goes on with the next one.
+func (s *session) dropMessage(k kind, op *operation) {
+	if !op.key.acquire() {
+		s.ops[k] = nil
+		return
+	}
+	defer op.key.release()
+	op.message.begun, op.waits = false, op.message.always
+	if op.message.renew(op.key.key) != nil {
+		s.ops[k] = nil
+	}
+}
+
+// refuseMessage ends the message under way because of an error, and returns that.
+func (s *session) refuseMessage(k kind, op *operation, err error) error {
+	if err != nil && op.message.begun {
+		s.dropMessage(k, op)
+	}
+	return err
+}
+
 // idleMessageOp returns the operation of that kind, between messages.
 func (s *session) idleMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
@@ -49,6 +70,16 @@ func (s *session) idleMessageOp(k kind, parameter []byte) (*operation, error) {
 	return op, noMessageParameter(op, parameter)
 }
 
+// wholeMessageOp is idleMessageOp for a message in one part, which ends one in parts: an error
+// does. That of a Begin function does not, as that of an Init function does not.
+func (s *session) wholeMessageOp(k kind, parameter []byte) (*operation, error) {
+	op, err := s.idleMessageOp(k, parameter)
+	if running := s.ops[k]; err != nil && running != nil {
+		return nil, s.refuseMessage(k, running, err)
+	}
+	return op, err
+}
+
 // begunMessageOp returns the operation of that kind, in the middle of a message.
 func (s *session) begunMessageOp(k kind, parameter []byte) (*operation, error) {
 	op, err := s.active(k)
@@ -58,7 +89,7 @@ func (s *session) begunMessageOp(k kind, parameter []byte) (*operation, error) {
 	case !op.message.begun:
 		return nil, ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "no message was begun")
 	}
-	return op, noMessageParameter(op, parameter)
+	return op, s.refuseMessage(k, op, noMessageParameter(op, parameter))
 }
 
 // noMessageParameter refuses a parameter: no mechanism that signs has one for each message.
@@ -73,7 +104,7 @@ func noMessageParameter(op *operation, parameter []byte) error {
 // operations, not the operation.
 func (s *session) runMessageStep(k kind, op *operation, last bool, step func() error) error {
 	if err := op.requirePIN(); err != nil {
-		return err
+		return s.refuseMessage(k, op, err)
 	}
 	run := s.runStep
 	if last {

@@ -63,10 +63,19 @@ func TestMessagesInWrongOrder(t *testing.T) {
 	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err))
 	_, err = c.SignMessage(h, []byte{1}, nil, big1K)
 	require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err))
-	require.NoError(w.t, c.SignMessageBegin(h, nil))
-	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(c.SignMessageBegin(h, nil)))
-	_, err = c.SignMessage(h, nil, nil, big1K)
-	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
+	for name, bad := range map[string]func() error{
+		"one part":  func() error { return errorOf(c.SignMessage(h, nil, nil, big1K)) },
+		"parameter": func() error { return errorOf(c.SignMessageNext(h, []byte{1}, nil, true, big1K)) },
+		"elsewhere": func() error { return failing(c.EndAfterError(h, ck.CKF_MESSAGE_SIGN)) },
+	} {
+		require.NoError(w.t, c.SignMessageBegin(h, nil))
+		require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(c.SignMessageBegin(h, nil)))
+		require.Error(t, bad(), name)
+		_, err = c.SignMessageNext(h, nil, nil, true, big1K)
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err), name)
+		_, err = c.SignMessage(h, nil, []byte("the next message"), big1K)
+		require.NoError(t, err, name)
+	}
 	_, err = c.GetOperationState(h, big1K)
 	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
 	require.NoError(w.t, c.SessionCancel(h, ck.CKF_MESSAGE_SIGN))

@@ -21,6 +21,9 @@ type messageCipher struct {
 }
 
 func beginMessageEncrypt(op *operation, d *mech.Descriptor, k *mech.Key, p ck.Parameter) error {
+	if d.EncryptMessage != nil {
+		return op.beginMessageCipher(d, d.EncryptMessage, k, p)
+	}
 	return op.beginMessageCipher(d, d.Encrypt, k, p)
 }
 
@@ -102,7 +105,7 @@ func (c *Client) wholeMessage(h ck.SessionHandle, k kind, p *ck.MessageParams, a
 		return ck.Output{}, err
 	}
 	defer s.leave()
-	op, err := s.idleMessageOp(k, nil)
+	op, err := s.wholeMessageOp(k, nil)
 	if err != nil {
 		return ck.Output{}, err
 	}
@@ -155,9 +158,10 @@ func (c *Client) cipherNext(h ck.SessionHandle, k kind, p *ck.MessageParams, in 
 	case err != nil:
 		return ck.Output{}, err
 	case flags&^ck.CKF_END_OF_MESSAGE != 0:
-		return ck.Output{}, ck.Errorf(ck.CKR_ARGUMENTS_BAD, "%#x: the only flag of a message part is CKF_END_OF_MESSAGE", flags)
+		return ck.Output{}, s.refuseMessage(k, op,
+			ck.Errorf(ck.CKR_ARGUMENTS_BAD, "%#x: the only flag of a message part is CKF_END_OF_MESSAGE", flags))
 	}
-	if err := op.checkMessageParameter(p); err != nil {
+	if err := s.refuseMessage(k, op, op.checkMessageParameter(p)); err != nil {
 		return ck.Output{}, err
 	}
 	last := flags.Has(ck.CKF_END_OF_MESSAGE)

@@ -261,8 +261,11 @@ func TestMessageCiphersRefuse(t *testing.T) {
 	require.NoError(w.t, c.EncryptMessageBegin(h, a.parameter(w), nil))
 	_, err = c.EncryptMessage(h, a.parameter(w), nil, nil, big1K)
 	require.Equal(t, ck.CKR_OPERATION_ACTIVE, ck.CodeOf(err))
+	require.NoError(w.t, c.EncryptMessageBegin(h, a.parameter(w), nil), "the error has ended the message")
 	_, err = c.EncryptMessageNext(h, a.parameter(w), nil, big1K, 2)
 	require.Equal(t, ck.CKR_ARGUMENTS_BAD, ck.CodeOf(err))
+	_, err = c.EncryptMessageNext(h, a.parameter(w), nil, big1K, 0)
+	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err), "the error has ended the message")
 	require.NoError(w.t, c.SessionCancel(h, ck.CKF_MESSAGE_ENCRYPT))
 	require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(c.MessageEncryptFinal(h)))
 	require.NoError(w.t, c.MessageDecryptFinal(h)) // was not cancelled

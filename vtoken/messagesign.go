@@ -18,7 +18,7 @@ func (c *Client) SignMessage(h ck.SessionHandle, parameter, data []byte, buf ck.
 		return ck.Output{}, err
 	}
 	defer s.leave()
-	op, err := s.idleMessageOp(messageSigning, parameter)
+	op, err := s.wholeMessageOp(messageSigning, parameter)
 	if err != nil {
 		return ck.Output{}, err
 	}
@@ -85,7 +85,7 @@ func (c *Client) VerifyMessage(h ck.SessionHandle, parameter, data, signature []
 		return err
 	}
 	defer s.leave()
-	op, err := s.idleMessageOp(messageVerifying, parameter)
+	op, err := s.wholeMessageOp(messageVerifying, parameter)
 	if err != nil {
 		return err
 	}

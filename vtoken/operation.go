@@ -299,16 +299,20 @@ func (s *session) active(k kind) (*operation, error) {
 	return op, nil
 }
 
-// onePart is active for functions that do an operation in one call.
+// onePart is active for functions that do an operation in one call. One that was begun in
+// parts is ended: an error ends it (section 5.2), and what the caller gets at the end would be
+// of other data than it thinks.
 func (s *session) onePart(k kind) (*operation, error) {
 	op, err := s.active(k)
 	if err == nil && op.multi {
-		return nil, ck.Errorf(ck.CKR_OPERATION_ACTIVE, "the operation was begun in parts; end it with the Final function")
+		s.ops[k] = nil
+		return nil, ck.Errorf(ck.CKR_OPERATION_ACTIVE,
+			"the operation was begun in parts, which end with the Final function; it has ended, begin it again")
 	}
 	return op, err
 }
 
-// requirePIN refuses an operation that waits for its PIN.
+// requirePIN refuses an operation that waits for its PIN. The caller ends it.
 func (op *operation) requirePIN() error {
 	if !op.mayProceed() {
 		return ck.Errorf(ck.CKR_USER_NOT_LOGGED_IN, "the key asks for the PIN at each use: C_Login with CKU_CONTEXT_SPECIFIC first")
@@ -317,10 +321,11 @@ func (op *operation) requirePIN() error {
 }
 
 // runStep runs one step of an operation while it holds the key. An error ends the operation,
-// except for a missing PIN. So does a panic, which releases the key: a request that panics
-// must not stop the others (thin-edge/thin-edge.io#3548).
+// a missing PIN too. So does a panic, which releases the key: a request that panics must not
+// stop the others (thin-edge/thin-edge.io#3548).
 func (s *session) runStep(k kind, op *operation, step func() error) (err error) {
 	if err := op.requirePIN(); err != nil {
+		s.ops[k] = nil
 		return err
 	}
 	if op.key != nil && !op.key.acquire() {
@@ -376,6 +381,30 @@ func output(data []byte) ck.Output {
 		data = []byte{}
 	}
 	return ck.Output{Data: data, Len: uint64(len(data))}
+}
+
+// EndAfterError ends what an error of a call ends, where the call did not come as far as its
+// function here: the operations whose CKF_ flags are given, and of operations on messages the
+// message under way.
+func (c *Client) EndAfterError(h ck.SessionHandle, flags ck.Flags) error {
+	s, err := c.enter(h)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	for k, r := range rules {
+		switch op := s.ops[k]; {
+		case op == nil || !flags.Has(cmp.Or(r.cancel, r.flag)):
+		case op.message != nil:
+			s.dropMessage(kind(k), op)
+		default:
+			s.ops[k] = nil
+		}
+	}
+	if flags.Has(ck.CKF_FIND_OBJECTS) {
+		s.finder = nil
+	}
+	return nil
 }
 
 // SessionCancel is C_SessionCancel (section 5.6). It ends the operations whose CKF_ flags are

@@ -48,6 +48,10 @@ func (c *Client) GetOperationState(h ck.SessionHandle, buf ck.Buffer) (ck.Output
 	if err != nil {
 		return ck.Output{}, err
 	}
+	if len(sealed) > mech.MaxGCM {
+		return ck.Output{}, ck.Errorf(ck.CKR_STATE_UNSAVEABLE,
+			"the operation has gathered %d bytes, and one answer holds %d", len(sealed), mech.MaxGCM)
+	}
 	if answer, done, err := fitsBuffer(len(sealed), buf); done {
 		return answer, err
 	}

@@ -47,7 +47,7 @@ func initCall(call func() error) orderCall {
 }
 
 func updateCall(call func() error) orderCall {
-	return orderCall{"Update", call, [4]ck.Error{missing, 0, 0, active}, [4]stage{idle, inParts, inParts, fetch}}
+	return orderCall{"Update", call, [4]ck.Error{missing, 0, 0, active}, [4]stage{idle, inParts, inParts, idle}}
 }
 
 func cancelCall(call func() error) orderCall {
@@ -64,27 +64,27 @@ func outputs(all, final func(ck.Buffer) error, n uint64, keeps bool) []orderCall
 		afterShort = fetch
 	}
 	list := []orderCall{
-		{"all(null)", func() error { return all(null) }, [4]ck.Error{missing, 0, active, 0}, [4]stage{idle, begun, inParts, fetch}},
-		{"all(short)", func() error { return all(little) }, [4]ck.Error{missing, short, active, short}, [4]stage{idle, afterShort, inParts, fetch}},
-		{"all(exact)", func() error { return all(exact) }, [4]ck.Error{missing, 0, active, 0}, [4]stage{idle, idle, inParts, idle}},
+		{"all(null)", func() error { return all(null) }, [4]ck.Error{missing, 0, active, 0}, [4]stage{idle, begun, idle, fetch}},
+		{"all(short)", func() error { return all(little) }, [4]ck.Error{missing, short, active, short}, [4]stage{idle, afterShort, idle, fetch}},
+		{"all(exact)", func() error { return all(exact) }, [4]ck.Error{missing, 0, active, 0}, [4]stage{}},
 	}
 	if final == nil {
 		return list
 	}
 	return append(list,
-		orderCall{"Final(null)", func() error { return final(null) }, [4]ck.Error{missing, 0, 0, active}, [4]stage{idle, begun, inParts, fetch}},
-		orderCall{"Final(exact)", func() error { return final(exact) }, [4]ck.Error{missing, 0, 0, active}, [4]stage{idle, idle, idle, fetch}})
+		orderCall{"Final(null)", func() error { return final(null) }, [4]ck.Error{missing, 0, 0, active}, [4]stage{idle, begun, inParts, idle}},
+		orderCall{"Final(exact)", func() error { return final(exact) }, [4]ck.Error{missing, 0, 0, active}, [4]stage{}})
 }
 
 // shortFinal is a Final whose output has a length before it is made.
 func shortFinal(final func(ck.Buffer) error, n uint64) orderCall {
 	return orderCall{"Final(short)", func() error { return final(ck.Buffer{Len: n - 1}) },
-		[4]ck.Error{missing, short, short, active}, [4]stage{idle, begun, inParts, fetch}}
+		[4]ck.Error{missing, short, short, active}, [4]stage{idle, begun, inParts, idle}}
 }
 
 // badCall is a call whose input is wrong: it ends the operation.
 func badCall(name string, call func() error, code ck.Error) orderCall {
-	return orderCall{name, call, [4]ck.Error{missing, code, active, code}, [4]stage{idle, idle, inParts, idle}}
+	return orderCall{name, call, [4]ck.Error{missing, code, active, code}, [4]stage{}}
 }
 
 // errorOf drops an output.
@@ -128,7 +128,7 @@ func orderFamilies(w *world, c *vtoken.Client, h ck.SessionHandle) map[string][]
 			badCall("all(bad)", func() error { return errorOf(c.Decrypt(h, data, big1K)) }, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)),
 		"verify": {
 			initCall(func() error { return c.VerifyInit(h, hmacMech, mac) }), cancel(ck.CKF_VERIFY),
-			{"all", func() error { return c.Verify(h, data, sig.Data) }, [4]ck.Error{missing, 0, active, active}, [4]stage{idle, idle, inParts}},
+			{"all", func() error { return c.Verify(h, data, sig.Data) }, [4]ck.Error{missing, 0, active, active}, [4]stage{}},
 			badCall("all(bad)", func() error { return c.Verify(h, block, sig.Data) }, ck.CKR_SIGNATURE_INVALID),
 			badCall("all(cut)", func() error { return c.Verify(h, data, sig.Data[1:]) }, ck.CKR_SIGNATURE_LEN_RANGE),
 			{"Update", func() error { return c.VerifyUpdate(h, nil) }, [4]ck.Error{missing, 0, 0}, [4]stage{idle, inParts, inParts}},
@@ -228,6 +228,7 @@ func sessionCalls(c *vtoken.Client, h ck.SessionHandle) map[string]func() error 
 		"CloseSession":   func() error { return c.CloseSession(h) },
 		"GetSessionInfo": func() error { _, err := c.GetSessionInfo(h); return err },
 		"SessionCancel":  func() error { return c.SessionCancel(h, 0) },
+		"EndAfterError":  func() error { return c.EndAfterError(h, 0) },
 		"Login":          func() error { return c.Login(h, ck.CKU_USER, pinOf(userPIN)) },
 		"LoginUser":      func() error { return c.LoginUser(h, ck.CKU_USER, pinOf(userPIN), nil) },
 		"Logout":         func() error { return c.Logout(h) },

@@ -196,8 +196,8 @@ func TestTooMuchToSign(t *testing.T) {
 	}
 }
 
-// What is wrong with the parameter of a message is said at its beginning and at each part, and the
-// message goes on.
+// What is wrong with the parameter of a message is said at its beginning and at each part, where
+// it ends the message. The next one is well.
 func TestParametersOfMessageParts(t *testing.T) {
 	w := newWorld(t)
 	c, h := w.loggedIn(rw)
@@ -220,6 +220,7 @@ func TestParametersOfMessageParts(t *testing.T) {
 		_, err = call.next(h, wrong, []byte("x"), big1K, 0)
 		require.Equal(t, ck.CKR_MECHANISM_PARAM_INVALID, ck.CodeOf(err), name)
 		_, err = call.next(h, a.parameter(w), []byte("x"), big1K, 0)
-		require.NoError(t, err, name)
+		require.Equal(t, ck.CKR_OPERATION_NOT_INITIALIZED, ck.CodeOf(err), "%s: it has ended", name)
+		require.NoError(t, call.begin(h, a.parameter(w), nil), name)
 	}
 }

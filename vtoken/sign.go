@@ -137,7 +137,8 @@ func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
 		}
 		return op.verifier.Final(signature)
 	})
-	return s.endUnlessWaiting(verifying, err)
+	s.ops[verifying] = nil
+	return err
 }
 
 // VerifyUpdate is C_VerifyUpdate (section 5.15).
@@ -170,14 +171,6 @@ func (c *Client) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 		return err
 	}
 	err = s.runLastStep(verifying, op, func() error { return op.verifier.Final(signature) })
-	return s.endUnlessWaiting(verifying, err)
-}
-
-// endUnlessWaiting ends an operation after its last step, unless that step did not run because
-// its PIN is missing.
-func (s *session) endUnlessWaiting(k kind, err error) error {
-	if op := s.ops[k]; op != nil && !op.waits {
-		s.ops[k] = nil
-	}
+	s.ops[verifying] = nil
 	return err
 }

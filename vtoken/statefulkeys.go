@@ -12,7 +12,7 @@ import (
 
 // advance is the step before the last of an operation. If the mechanism uses up a state of the
 // key ([mech.Stateful]), it commits the next state before anything is made with this one. For
-// all other mechanisms it does nothing. An error ends the operation, except for a missing PIN.
+// all other mechanisms it does nothing. An error ends the operation.
 //
 // The key is not held during the commit, because applyChanges may have to wipe it.
 func (s *session) advance(k kind, op *operation, part any) error {
@@ -20,10 +20,10 @@ func (s *session) advance(k kind, op *operation, part any) error {
 	if !ok {
 		return nil
 	}
-	if err := op.requirePIN(); err != nil {
-		return err
+	err := op.requirePIN()
+	if err == nil {
+		err = s.commitAdvance(op.handle, stateful)
 	}
-	err := s.commitAdvance(op.handle, stateful)
 	if err != nil {
 		s.ops[k] = nil
 	}

@@ -32,6 +32,7 @@ func (agreeable) GetSessionInfo(ck.SessionHandle) (ck.SessionInfo, error) {
 	return ck.SessionInfo{}, nil
 }
 func (agreeable) SessionCancel(ck.SessionHandle, ck.Flags) error                      { return nil }
+func (agreeable) EndAfterError(ck.SessionHandle, ck.Flags) error                      { return nil }
 func (agreeable) InitPIN(ck.SessionHandle, secret.Bytes) error                        { return nil }
 func (agreeable) SetPIN(ck.SessionHandle, secret.Bytes, secret.Bytes) error           { return nil }
 func (agreeable) Login(ck.SessionHandle, ck.UserType, secret.Bytes) error             { return nil }

@@ -58,6 +58,9 @@ type Sessions interface {
 	CloseAllSessions(ck.SlotID) error
 	GetSessionInfo(ck.SessionHandle) (ck.SessionInfo, error)
 	SessionCancel(ck.SessionHandle, ck.Flags) error
+	// EndAfterError ends what an error of a call ends that did not come as far as its
+	// function: the operations, and of an operation on messages the message under way.
+	EndAfterError(ck.SessionHandle, ck.Flags) error
 	GetOperationState(ck.SessionHandle, ck.Buffer) (ck.Output, error)
 	SetOperationState(h ck.SessionHandle, state []byte, encryptionKey, authenticationKey ck.ObjectHandle) error
 	InitPIN(h ck.SessionHandle, newPIN secret.Bytes) error

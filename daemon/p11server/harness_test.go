@@ -3,6 +3,7 @@ package p11server
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -91,7 +92,12 @@ func (f *fakeClient) OpenSession(s ck.SlotID, _ ck.Flags) (ck.SessionHandle, err
 }
 
 func (f *fakeClient) CloseSession(ck.SessionHandle) error { return nil }
-func (f *fakeClient) CloseAllSessions(ck.SlotID) error    { return nil }
+
+func (f *fakeClient) EndAfterError(h ck.SessionHandle, flags ck.Flags) error {
+	f.note(fmt.Sprintf("end %d %#x", h, uint64(flags)))
+	return nil
+}
+func (f *fakeClient) CloseAllSessions(ck.SlotID) error { return nil }
 func (f *fakeClient) FindObjectsFinal(ck.SessionHandle) error {
 	return ck.CKR_OPERATION_NOT_INITIALIZED
 }

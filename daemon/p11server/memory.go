@@ -83,12 +83,30 @@ func (c *conn) detach(t *task) *task {
 	return own
 }
 
-// refuse answers a request for which the user's account has no memory.
+// errNoMemory is what a request ends with for which the user's account has no memory.
+var errNoMemory = ck.Errorf(ck.CKR_DEVICE_MEMORY, "no memory for the request")
+
+// refuse answers a request for which the user's account has no memory. The operation that its
+// error ends is that of the requests before it, so it waits for those.
 func (c *conn) refuse(t *task, err error) {
 	c.srv.opts.Observer.Called(t.call, ck.CKR_DEVICE_MEMORY, 0)
 	c.log.Debug("PKCS#11 request refused", "call", t.call.String(), "error", err)
 	t.wipe()
-	t.out.Error(t.code, ck.CKR_DEVICE_MEMORY)
+	if t.call.Ends() == 0 || !c.queues.has(t.session) {
+		c.endAfterError(t, errNoMemory)
+		t.out.Error(t.code, ck.CKR_DEVICE_MEMORY)
+		return
+	}
+	if !c.queues.hasRoom(0) {
+		c.flush(t) // before waiting
+		defer c.watchHangup()()
+	}
+	own := c.srv.newTask(c.version)
+	own.code, own.call, own.session, own.refused = t.code, t.call, t.session, true
+	if c.queues.join(own) {
+		c.srv.poll.working.Add(1)
+		go c.runQueue(own)
+	}
 }
 
 // giveBack refunds the charge for a task whose answers are sent.
@@ -128,6 +146,9 @@ func (c *conn) answerSkipped(t *task, err error) bool {
 		return false
 	}
 	t.code, t.call, t.session = refused.Code, 0, 0
+	if refused.Call.Valid() {
+		t.call, t.session = refused.Call, refused.Session
+	}
 	c.refuse(t, err)
 	return true
 }

@@ -91,6 +91,7 @@ func (refusing) GetSessionInfo(ck.SessionHandle) (ck.SessionInfo, error) {
 	return ck.SessionInfo{}, errRefused
 }
 func (refusing) SessionCancel(ck.SessionHandle, ck.Flags) error            { return errRefused }
+func (refusing) EndAfterError(ck.SessionHandle, ck.Flags) error            { return errRefused }
 func (refusing) InitPIN(ck.SessionHandle, secret.Bytes) error              { return errRefused }
 func (refusing) SetPIN(ck.SessionHandle, secret.Bytes, secret.Bytes) error { return errRefused }
 func (refusing) Login(ck.SessionHandle, ck.UserType, secret.Bytes) error   { return errRefused }

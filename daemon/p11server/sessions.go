@@ -2,6 +2,7 @@ package p11server
 
 import (
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
 	"vtoken/vtoken/secret"
 )
 
@@ -38,6 +39,9 @@ func sessionCancel(r *request) error {
 	h, flags := r.Session(), ck.Flags(r.Ulong())
 	if err := r.Done(); err != nil {
 		return err
+	}
+	if p11rpc.EndsMessages(flags) {
+		return r.client.EndAfterError(h, flags)
 	}
 	return r.client.SessionCancel(h, flags)
 }

@@ -19,6 +19,7 @@ type task struct {
 	session ck.SessionHandle // 0 where the call has none
 	body    []byte
 	begun   time.Time
+	refused bool // there was no memory for it, and its body is not there
 
 	own []byte // memory of the task's own for a body
 	dec p11rpc.Decoder
@@ -31,7 +32,7 @@ type task struct {
 
 // load makes f the request of the task, without copying the body.
 func (t *task) load(f p11rpc.Frame) {
-	t.code, t.body = f.Code, f.Body
+	t.code, t.body, t.refused = f.Code, f.Body, false
 	t.call, t.session = p11rpc.Peek(f.Body)
 }
 
@@ -87,6 +88,7 @@ func (s *Server) freeTask(t *task) {
 	t.wipe()
 	t.out.Reset()
 	t.giveBack()
+	t.refused = false
 	s.tasks.Put(t)
 }
 
@@ -99,6 +101,11 @@ func (c *conn) doGated(g *gate, t *task) {
 	t.begun = time.Now()
 	now := t.begun.UnixNano()
 	c.used.Store(now)
+	if t.refused {
+		c.endAfterError(t, errNoMemory)
+		t.out.Error(t.code, ck.CKR_DEVICE_MEMORY)
+		return
+	}
 	if c.srv.freezing.Load() {
 		c.hand(t)
 		t.wipe()
@@ -152,6 +159,9 @@ func (c *conn) answer(t *task) error {
 		return nil
 	}
 	t.wipe()
+	if err != nil {
+		c.endAfterError(t, err)
+	}
 	if !errors.Is(err, p11rpc.ErrMalformed) {
 		c.srv.opts.Observer.Called(t.call, ck.CodeOf(err), time.Since(t.begun))
 	}
@@ -166,6 +176,17 @@ func (c *conn) answer(t *task) error {
 	c.logFailure(t, rv, err)
 	t.out.Error(t.code, rv)
 	return nil
+}
+
+// endAfterError ends the operation that an error of the request ends (PKCS#11 section 5.2). The
+// engine does so itself with its own errors; here it is about requests that it does not hear
+// of, and answers that cannot be sent.
+func (c *conn) endAfterError(t *task, err error) {
+	flags, client := t.call.Ends(), c.app.Load().get()
+	if flags == 0 || t.session == 0 || client == nil || ck.CodeOf(err) == ck.CKR_BUFFER_TOO_SMALL || errors.Is(err, p11rpc.ErrMalformed) {
+		return
+	}
+	_ = client.EndAfterError(t.session, flags) // an error says that there is no session
 }
 
 // handle decodes the request, calls the client and encodes the answer, except for its end.

@@ -103,6 +103,16 @@
 // A call that waits for a daemon that is away has the limit for that, and then the limit for
 // the answer.
 //
+// # Errors end operations
+//
+// PKCS#11 ends an operation with every error but CKR_BUFFER_TOO_SMALL (section 5.2). The daemon
+// does so with its own errors. Where the library has the error, because it refused the call, the
+// call did not reach the daemon or the answer was none, the next call of the session has
+// C_SessionCancel in front of it ([Client.Refuse], underway.go); a C_SignInit that is held back
+// is dropped. Of an operation on messages it is the message under way that ends. A server
+// that does not know C_SessionCancel, as p11-kit up to 0.24 or before an older module, is made to
+// finish the operation, and the result is dropped.
+//
 // # Environment
 //
 // All variables are ignored in a program that runs with more rights than its

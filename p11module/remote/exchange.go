@@ -121,9 +121,18 @@ func (x *exchange) finish(f fate) {
 	futexWake(&x.state)
 }
 
+// end ends the request. One that cannot be carried ends its operation in the daemon, too.
+func (x *exchange) end() error {
+	err := x.enc.End()
+	if err != nil && x.session != nil {
+		x.session.refuse(x.call)
+	}
+	return err
+}
+
 // run ends the request, sends it, waits, and opens the answer.
 func (x *exchange) run() error {
-	if err := x.enc.End(); err != nil {
+	if err := x.end(); err != nil {
 		return err
 	}
 	return x.send()
@@ -146,7 +155,7 @@ func (x *exchange) open() error {
 
 // plain runs a request whose answer is nothing but success.
 func (x *exchange) plain() error {
-	if err := x.enc.End(); err != nil {
+	if err := x.end(); err != nil {
 		return err
 	}
 	return x.sendPlain()
@@ -172,6 +181,9 @@ func (x *exchange) check(err error) error {
 	}
 	err = ck.Errorf(ck.CKR_DEVICE_ERROR, "answer to %v: %w", x.call, err)
 	x.conn.lose(err)
+	if x.session != nil {
+		x.session.refuse(x.call)
+	}
 	return err
 }
 

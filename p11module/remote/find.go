@@ -124,6 +124,8 @@ func (c *Client) FindObjects(h ck.SessionHandle, most uint64) ([]ck.ObjectHandle
 	}
 	for uint64(len(s.search.found)) < most && !s.search.whole {
 		if err := s.findMore(min(most-uint64(len(s.search.found)), mostObjects)); err != nil {
+			s.search = search{} // an error ends it (section 5.2)
+			s.refuse(p11rpc.CallFindObjects)
 			return nil, err
 		}
 	}

@@ -95,12 +95,12 @@ func (c *Client) EncryptInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectH
 
 // Encrypt is C_Encrypt (section 5.8.2).
 func (c *Client) Encrypt(h ck.SessionHandle, data []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallEncrypt, data, out)
+	return c.wholeOut(h, encryption, data, out)
 }
 
 // EncryptUpdate is C_EncryptUpdate (section 5.8.3).
 func (c *Client) EncryptUpdate(h ck.SessionHandle, part []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallEncryptUpdate, part, out)
+	return c.updateOut(h, p11rpc.CallEncryptUpdate, part, out)
 }
 
 // EncryptFinal is C_EncryptFinal (section 5.8.4).
@@ -115,12 +115,12 @@ func (c *Client) DecryptInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectH
 
 // Decrypt is C_Decrypt (section 5.10.2).
 func (c *Client) Decrypt(h ck.SessionHandle, data []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallDecrypt, data, out)
+	return c.wholeOut(h, decryption, data, out)
 }
 
 // DecryptUpdate is C_DecryptUpdate (section 5.10.3).
 func (c *Client) DecryptUpdate(h ck.SessionHandle, part []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallDecryptUpdate, part, out)
+	return c.updateOut(h, p11rpc.CallDecryptUpdate, part, out)
 }
 
 // DecryptFinal is C_DecryptFinal (section 5.10.4).
@@ -141,12 +141,18 @@ func (c *Client) DigestInit(h ck.SessionHandle, m *ck.Mechanism) error {
 
 // Digest is C_Digest (section 5.12.2).
 func (c *Client) Digest(h ck.SessionHandle, data []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallDigest, data, out)
+	if len(data) <= largest {
+		return c.inOut(h, p11rpc.CallDigest, data, out)
+	}
+	return c.wholeResult(data, out,
+		func(data []byte, out Out) (uint64, error) { return c.Digest(h, data, out) },
+		func(data []byte) error { return c.DigestUpdate(h, data) },
+		func(out Out) (uint64, error) { return c.DigestFinal(h, out) })
 }
 
 // DigestUpdate is C_DigestUpdate (section 5.12.3).
 func (c *Client) DigestUpdate(h ck.SessionHandle, part []byte) error {
-	return c.in(h, p11rpc.CallDigestUpdate, part)
+	return c.update(h, p11rpc.CallDigestUpdate, part)
 }
 
 // DigestKey is C_DigestKey (section 5.12.4).
@@ -171,12 +177,25 @@ func (c *Client) SignRecover(h ck.SessionHandle, data []byte, out Out) (uint64, 
 
 // VerifyInit is C_VerifyInit (section 5.15.1).
 func (c *Client) VerifyInit(h ck.SessionHandle, m *ck.Mechanism, key ck.ObjectHandle) error {
-	return c.start(h, p11rpc.CallVerifyInit, m, key)
+	err := c.start(h, p11rpc.CallVerifyInit, m, key)
+	if err == nil {
+		c.forgetSignature(h)
+	}
+	return err
 }
 
 // Verify is C_Verify (section 5.15.2).
 func (c *Client) Verify(h ck.SessionHandle, data, signature []byte) error {
-	return c.verify(h, p11rpc.CallVerify, data, signature)
+	if len(data) <= largest {
+		return c.verify(h, p11rpc.CallVerify, data, signature)
+	}
+	if err := c.untouched(h, p11rpc.CallVerify, kindVerify); err != nil {
+		return err
+	}
+	if err := c.VerifyUpdate(h, data); err != nil {
+		return err
+	}
+	return c.VerifyFinal(h, signature)
 }
 
 // VerifyUpdate is C_VerifyUpdate (section 5.15.3).
@@ -201,22 +220,22 @@ func (c *Client) VerifyRecover(h ck.SessionHandle, signature []byte, out Out) (u
 
 // DigestEncryptUpdate is C_DigestEncryptUpdate (section 5.17.1).
 func (c *Client) DigestEncryptUpdate(h ck.SessionHandle, part []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallDigestEncryptUpdate, part, out)
+	return c.updateOut(h, p11rpc.CallDigestEncryptUpdate, part, out)
 }
 
 // DecryptDigestUpdate is C_DecryptDigestUpdate (section 5.17.2).
 func (c *Client) DecryptDigestUpdate(h ck.SessionHandle, part []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallDecryptDigestUpdate, part, out)
+	return c.updateOut(h, p11rpc.CallDecryptDigestUpdate, part, out)
 }
 
 // SignEncryptUpdate is C_SignEncryptUpdate (section 5.17.3).
 func (c *Client) SignEncryptUpdate(h ck.SessionHandle, part []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallSignEncryptUpdate, part, out)
+	return c.updateOut(h, p11rpc.CallSignEncryptUpdate, part, out)
 }
 
 // DecryptVerifyUpdate is C_DecryptVerifyUpdate (section 5.17.4).
 func (c *Client) DecryptVerifyUpdate(h ck.SessionHandle, part []byte, out Out) (uint64, error) {
-	return c.inOut(h, p11rpc.CallDecryptVerifyUpdate, part, out)
+	return c.updateOut(h, p11rpc.CallDecryptVerifyUpdate, part, out)
 }
 
 // SeedRandom is C_SeedRandom (section 5.19.1).

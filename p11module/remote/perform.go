@@ -17,6 +17,14 @@ const mostLosses = 16
 // has no answer. Where the connection is lost, perform sends them again if they may be (see
 // resend.go). The session is nil for calls that need none.
 func (c *Client) perform(s *session, list ...*exchange) error {
+	err := c.performUntil(s, list)
+	if err != nil && s != nil {
+		s.refuse(list[len(list)-1].call)
+	}
+	return err
+}
+
+func (c *Client) performUntil(s *session, list []*exchange) error {
 	x := list[len(list)-1]
 	limit := x.limit()
 	var doubt uint64 // the life in which the daemon may have done it; 0 is none
@@ -84,8 +92,12 @@ func deadline(now time.Time, limit time.Duration) time.Time {
 // what the daemon said to that.
 func (c *Client) attempt(s *session, n *conn, deadline time.Time, list []*exchange, resent bool) error {
 	var front []*exchange
-	if s != nil {
+	switch {
+	case s == nil:
+	case n.version == p11rpc.Joined:
 		front = s.ahead(n, list, resent)
+	default:
+		s.endByCalls(n, deadline)
 	}
 	if front == nil {
 		n.roundTrip(deadline, list)

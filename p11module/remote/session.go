@@ -25,6 +25,8 @@ type session struct {
 	state  sync.Mutex // of what follows; see underway.go
 	ops    [kinds]operation
 	cancel ck.Flags // operations that the daemon may have, and is to end
+	// abandon is the operations whose message under way the daemon is to end.
+	abandon ck.Flags
 
 	mu      sync.Mutex // of what follows: what waits for another call
 	held    *exchange  // a SignInit that was answered with CKR_OK and not sent, see sign.go
@@ -35,8 +37,7 @@ type session struct {
 	replays uint64 // counts the searches that were started again
 	// signature is what C_VerifySignatureInit was given; nil where no such
 	// operation is under way.
-	signature       []byte
-	signatureDoubts uint64 // doubts when it was
+	signature []byte
 }
 
 // sessionTable finds sessions by the handle that the host has.

@@ -88,6 +88,9 @@ func (s *session) drop() {
 
 // Sign is C_Sign (section 5.13.2).
 func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) {
+	if len(data) > largest {
+		return c.signLarge(h, data, out)
+	}
 	s, err := c.session(h)
 	if err != nil {
 		return 0, err
@@ -102,7 +105,8 @@ func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) 
 	defer x.free()
 	x.enc.Data(data)
 	x.offer(out)
-	if err := x.enc.End(); err != nil {
+	if err := x.end(); err != nil {
+		s.drop()
 		return 0, err
 	}
 	if err := s.sendSign(x); err != nil {
@@ -112,6 +116,15 @@ func (c *Client) Sign(h ck.SessionHandle, data []byte, out Out) (uint64, error) 
 	n, err := x.outputRead(out)
 	s.place(out, n, err)
 	return n, err
+}
+
+// signLarge is Sign for data that one frame does not hold. (It is not part of Sign, whose
+// memory it would cost.)
+func (c *Client) signLarge(h ck.SessionHandle, data []byte, out Out) (uint64, error) {
+	return c.wholeResult(data, out,
+		func(data []byte, out Out) (uint64, error) { return c.Sign(h, data, out) },
+		func(data []byte) error { return c.SignUpdate(h, data) },
+		func(out Out) (uint64, error) { return c.SignFinal(h, out) })
 }
 
 // sendSign sends a Sign and what is held back in front of it, and opens the
@@ -148,14 +161,10 @@ func (s *session) signatureCounts() bool {
 
 // SignUpdate is C_SignUpdate (section 5.13.3).
 func (c *Client) SignUpdate(h ck.SessionHandle, data []byte) error {
-	s, err := c.flushed(h)
-	if err != nil {
+	if _, err := c.flushed(h); err != nil {
 		return err
 	}
-	x := s.begin(p11rpc.CallSignUpdate)
-	defer x.free()
-	x.enc.Data(data)
-	return x.plain()
+	return c.update(h, p11rpc.CallSignUpdate, data)
 }
 
 // SignFinal is C_SignFinal (section 5.13.4).
@@ -200,7 +209,7 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	s.mu.Unlock()
 	x := s.begin(p11rpc.CallSessionCancel)
 	defer x.free()
-	x.enc.Ulong(uint64(flags))
+	x.enc.Ulong(uint64(flags &^ ck.CKF_END_OF_MESSAGE)) // which means something else between our ends
 	if err := x.plain(); err != nil {
 		return err
 	}
@@ -215,9 +224,6 @@ func (c *Client) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	defer s.mu.Unlock()
 	if flags.Has(ck.CKF_SIGN) {
 		s.failed = nil
-	}
-	if flags.Has(ck.CKF_VERIFY) {
-		s.signature = nil
 	}
 	if flags.Has(ck.CKF_FIND_OBJECTS) {
 		s.search = search{}

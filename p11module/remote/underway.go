@@ -2,6 +2,7 @@ package remote
 
 import (
 	"slices"
+	"time"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/p11rpc"
@@ -113,7 +114,7 @@ func (o *operation) begin(init *exchange) {
 
 // settle notes what the daemon's answer means for the operations of the session.
 // An error other than CKR_BUFFER_TOO_SMALL ends one (section 5.2), and so does a result
-// that is not a length.
+// that is not a length. Errors of the client itself are the matter of refuse.
 func (x *exchange) settle(err error) {
 	step := steps[x.call]
 	s := x.session
@@ -141,6 +142,60 @@ func (x *exchange) settle(err error) {
 	}
 }
 
+// refuse ends what an error of the call ends, where the daemon may not know of it: the host
+// has the error for an answer. The next call of the session tells the daemon.
+func (s *session) refuse(call p11rpc.CallID) {
+	operations, messages := p11rpc.SplitEnds(call.Ends())
+	if operations != 0 {
+		s.doubt(operations)
+	}
+	if messages != 0 {
+		s.state.Lock()
+		s.abandon |= messages
+		s.state.Unlock()
+	}
+}
+
+// Refuse is for a call that the library has refused before a method of the client was called,
+// such as one with a null pointer. It is named as in C, and ends what its error ends.
+func (c *Client) Refuse(h ck.SessionHandle, function string) {
+	s, err := c.session(h)
+	if err != nil {
+		return
+	}
+	call := functionCalls[function]
+	flags := call.Ends()
+	s.mu.Lock()
+	if flags.Has(ck.CKF_SIGN) {
+		s.drop()
+		s.failed = nil
+	}
+	if flags.Has(ck.CKF_FIND_OBJECTS) {
+		s.search = search{}
+	}
+	s.mu.Unlock()
+	s.refuse(call)
+}
+
+// functionCalls is the call of each function that ends an operation with an error.
+var functionCalls = func() map[string]p11rpc.CallID {
+	all := map[string]p11rpc.CallID{
+		// The protocol has no calls of their own for these.
+		"C_VerifySignature":       p11rpc.CallVerify,
+		"C_VerifySignatureUpdate": p11rpc.CallVerifyUpdate,
+		"C_VerifySignatureFinal":  p11rpc.CallVerifyFinal,
+	}
+	for id := range p11rpc.NumCalls {
+		if id.Ends() != 0 {
+			all[id.String()] = id
+		}
+	}
+	return all
+}()
+
+// Ends reports whether an error of the function, named as in C, ends an operation.
+func Ends(function string) bool { return functionCalls[function].Ends() != 0 }
+
 // ahead is what goes before a request on the connection n: what ends operations of which
 // nobody knows how far they are, and the Init of one that another daemon had. resent says
 // that the request may have been with the daemon already.
@@ -149,7 +204,7 @@ func (s *session) ahead(n *conn, list []*exchange, resent bool) []*exchange {
 	step := steps[x.call]
 	s.state.Lock()
 	defer s.state.Unlock()
-	if s.cancel == 0 && step.step == stepNone || n.version != p11rpc.Joined {
+	if s.cancel == 0 && s.abandon == 0 && step.step == stepNone || n.version != p11rpc.Joined {
 		return nil
 	}
 	cancel := s.cancel
@@ -166,14 +221,13 @@ func (s *session) ahead(n *conn, list []*exchange, resent bool) []*exchange {
 			init = slices.Clone(o.init)
 		}
 	}
-	if cancel == 0 {
-		return nil
+	var front []*exchange
+	if cancel != 0 {
+		front = append(front, s.cancelRequest(n.version, cancel))
 	}
-	first := s.client.request(s, p11rpc.CallSessionCancel, n.version)
-	first.enc.Ulong(s.remote)
-	first.enc.Ulong(uint64(cancel))
-	_ = first.enc.End() // two numbers fit
-	front := []*exchange{first}
+	if messages := s.abandon &^ cancel; messages != 0 {
+		front = append(front, s.cancelRequest(n.version, p11rpc.EndMessages(messages)))
+	}
 	if init != nil {
 		second := s.client.new(s, initOf[step.kinds[0]], n.version)
 		second.again = init
@@ -181,6 +235,61 @@ func (s *session) ahead(n *conn, list []*exchange, resent bool) []*exchange {
 		front = append(front, second)
 	}
 	return front
+}
+
+// cancelRequest is a C_SessionCancel.
+func (s *session) cancelRequest(version byte, flags ck.Flags) *exchange {
+	x := s.client.request(s, p11rpc.CallSessionCancel, version)
+	x.enc.Ulong(s.remote)
+	x.enc.Ulong(uint64(flags))
+	_ = x.enc.End() // two numbers fit
+	return x
+}
+
+// endByCalls ends the operations that ahead has ended, with a server of an older protocol, and
+// before anything else is sent. A server that cannot cancel is made to finish them, and what
+// comes of that is dropped. An operation on messages cannot be finished so.
+func (s *session) endByCalls(n *conn, until time.Time) {
+	s.state.Lock()
+	flags := s.cancel | s.abandon
+	s.cancel, s.abandon = 0, 0
+	s.state.Unlock()
+	if flags == 0 {
+		return
+	}
+	if s.since(1, p11rpc.CallSessionCancel) == nil {
+		x := s.cancelRequest(n.version, flags)
+		defer x.free()
+		n.roundTrip(until, []*exchange{x})
+		if x.fate != answered || x.open() == nil {
+			return
+		}
+	}
+	for _, final := range finals {
+		if !flags.Has(final.Ends()) {
+			continue
+		}
+		x := s.client.request(s, final, n.version)
+		x.enc.Ulong(s.remote)
+		switch sig := final.Describe().Request; sig {
+		case "ufy":
+			x.enc.Buffer(ck.Buffer{Len: keepBody})
+		case "uay":
+			x.enc.Data([]byte{0})
+		case "uayfy":
+			x.enc.Data([]byte{0})
+			x.enc.Buffer(ck.Buffer{Len: keepBody})
+		}
+		_ = x.enc.End() // they are small
+		n.roundTrip(until, []*exchange{x})
+		x.free()
+	}
+}
+
+// finals are the calls that end each kind of operation, whatever comes of it.
+var finals = [...]p11rpc.CallID{
+	p11rpc.CallEncryptFinal, p11rpc.CallDecryptFinal, p11rpc.CallDigestFinal, p11rpc.CallSignFinal, p11rpc.CallVerifyFinal,
+	p11rpc.CallSignRecover, p11rpc.CallVerifyRecover, p11rpc.CallFindObjectsFinal,
 }
 
 // initOf is the call that starts each kind.
@@ -192,16 +301,17 @@ var initOf = [kinds]p11rpc.CallID{
 
 // passed notes the answers to what went ahead, and returns what the daemon said to an Init.
 func (s *session) passed(front []*exchange) error {
-	if front[0].fate != answered {
+	last := front[len(front)-1]
+	if last.fate != answered {
 		return nil // the request behind it has no answer either
 	}
 	s.state.Lock()
-	s.cancel = 0
+	s.cancel, s.abandon = 0, 0
 	s.state.Unlock()
-	if len(front) == 1 || front[1].fate != answered {
+	if last.call == p11rpc.CallSessionCancel {
 		return nil
 	}
-	init := front[1]
+	init := last
 	err := init.open()
 	if err == nil {
 		err = init.done()

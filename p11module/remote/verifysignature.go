@@ -19,7 +19,6 @@ func (c *Client) VerifySignatureInit(h ck.SessionHandle, m *ck.Mechanism, key ck
 		s.signature = nil
 		if m != nil {
 			s.signature = slices.Concat([]byte{}, signature) // not nil
-			s.signatureDoubts = s.doubts.Load()
 		}
 		s.mu.Unlock()
 	}
@@ -32,6 +31,15 @@ func (c *Client) VerifySignature(h ck.SessionHandle, data []byte) error {
 	if err != nil {
 		return err
 	}
+	if len(data) > largest {
+		if err := c.untouched(h, p11rpc.CallVerify, kindVerify); err != nil {
+			return err
+		}
+		if err := c.VerifySignatureUpdate(h, data); err != nil {
+			return err
+		}
+		return c.VerifySignatureFinal(h)
+	}
 	defer c.forgetSignature(h)
 	return c.in(h, p11rpc.CallVerify, data, signature)
 }
@@ -41,7 +49,7 @@ func (c *Client) VerifySignatureUpdate(h ck.SessionHandle, part []byte) error {
 	if _, err := c.signatureGiven(h); err != nil {
 		return err
 	}
-	err := c.in(h, p11rpc.CallVerifyUpdate, part)
+	err := c.update(h, p11rpc.CallVerifyUpdate, part)
 	if err != nil {
 		c.forgetSignature(h)
 	}
@@ -67,7 +75,10 @@ func (c *Client) signatureGiven(h ck.SessionHandle) ([]byte, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.signature == nil || s.signatureDoubts != s.doubts.Load() {
+	s.state.Lock()
+	active := s.ops[kindVerify].active
+	s.state.Unlock()
+	if s.signature == nil || !active {
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	return s.signature, nil
@@ -86,6 +97,9 @@ func (c *Client) forgetSignature(h ck.SessionHandle) {
 func (c *Client) verify(h ck.SessionHandle, call p11rpc.CallID, data ...[]byte) error {
 	if _, err := c.signatureGiven(h); err == nil {
 		return ck.Errorf(ck.CKR_OPERATION_NOT_INITIALIZED, "%v in an operation of C_VerifySignatureInit", call)
+	}
+	if call == p11rpc.CallVerifyUpdate {
+		return c.update(h, call, data[0])
 	}
 	return c.in(h, call, data...)
 }

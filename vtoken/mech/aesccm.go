@@ -60,8 +60,8 @@ func newCCM(k *Key, p ck.Parameter) (*ccm, error) {
 		return nil, badParameter("a nonce of %d bytes; it has 7 to 13", len(v.Nonce))
 	case v.MACLen < 4 || v.MACLen > 16 || v.MACLen%2 != 0:
 		return nil, badParameter("a tag of %d bytes; it has 4, 6, 8, 10, 12, 14 or 16", v.MACLen)
-	case v.DataLen > MaxWhole || bitsOf(v.DataLen) > 8*(15-len(v.Nonce)):
-		return nil, badParameter("%d bytes of data; the nonce allows less, or they are more than %d", v.DataLen, MaxWhole)
+	case v.DataLen > MaxGCM || bitsOf(v.DataLen) > 8*(15-len(v.Nonce)):
+		return nil, badParameter("%d bytes of data; the nonce allows less, or they are more than %d", v.DataLen, MaxGCM)
 	}
 	return &ccm{b, bytes.Clone(v.Nonce), bytes.Clone(v.AAD), int(v.DataLen), int(v.MACLen)}, nil
 }

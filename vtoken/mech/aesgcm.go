@@ -8,9 +8,11 @@ import (
 	"vtoken/vtoken/ck"
 )
 
-// MaxGCM is the most bytes that one message of CKM_AES_GCM has: it is collected
-// in memory, because nothing of it may be put out before the tag is verified.
-const MaxGCM = 64 << 20
+// MaxGCM is the most bytes that a decryption with CKM_AES_GCM has, and an encryption of one of
+// many messages: they are collected in memory, because nothing may be put out before the tag is
+// verified. So are those of CKM_AES_CCM and CKM_CHACHA20_POLY1305, both ways. The output comes in
+// one answer, and larger ones no protocol of ours carries. (CKM_AES_GCM encrypts more.)
+const MaxGCM = 16<<20 - 64<<10
 
 // gcmTagSize is the size of the full tag in bytes.
 const gcmTagSize = 16
@@ -20,7 +22,8 @@ func aesGCMMechanisms() []*Descriptor {
 	d := aesMechanism(ck.CKM_AES_GCM)
 	d.Message = gcmMessage
 	sealing(d, newGCM)
-	d.Encrypt = func(k *Key, p ck.Parameter) (Cipher, error) {
+	d.Encrypt = newGCMEncrypter
+	d.EncryptMessage = func(k *Key, p ck.Parameter) (Cipher, error) {
 		g, err := newGCM(k, p)
 		if err != nil {
 			return nil, err

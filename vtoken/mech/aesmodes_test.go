@@ -94,7 +94,7 @@ func TestCCMRefuses(t *testing.T) {
 	for _, p := range []ck.CCMParams{
 		{Nonce: count(0, 6), MACLen: 16}, {Nonce: count(0, 14), MACLen: 16}, {Nonce: count(0, 12), MACLen: 2},
 		{Nonce: count(0, 12), MACLen: 7}, {Nonce: count(0, 12), MACLen: 18}, {Nonce: count(0, 13), MACLen: 16, DataLen: 1 << 16},
-		{Nonce: count(0, 7), MACLen: 16, DataLen: mech.MaxWhole + 1}, {Nonce: count(0, 7), MACLen: 16, DataLen: 1 << 63},
+		{Nonce: count(0, 7), MACLen: 16, DataLen: mech.MaxGCM + 1}, {Nonce: count(0, 7), MACLen: 16, DataLen: 1 << 63},
 	} {
 		_, err := d.Encrypt(k, p)
 		wantCode(t, err, ck.CKR_MECHANISM_PARAM_INVALID)

@@ -23,7 +23,7 @@ func chachaMechanisms() []*Descriptor {
 				return nil, err
 			}
 			return &whole{
-				collector{max: MaxWhole, code: ck.CKR_DATA_LEN_RANGE},
+				collector{max: MaxGCM, code: ck.CKR_DATA_LEN_RANGE},
 				func(n int) int { return n + chacha20poly1305.Overhead },
 				func(in []byte) ([]byte, error) { return c.Seal(in[:0], c.nonce, in, c.aad), nil },
 			}, nil
@@ -34,7 +34,7 @@ func chachaMechanisms() []*Descriptor {
 				return nil, err
 			}
 			return &whole{
-				collector{max: MaxWhole + chacha20poly1305.Overhead, code: ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+				collector{max: MaxGCM + chacha20poly1305.Overhead, code: ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
 				func(n int) int { return max(0, n-chacha20poly1305.Overhead) }, c.decrypt,
 			}, nil
 		},

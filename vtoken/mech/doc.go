@@ -28,14 +28,17 @@
 //   - CKM_AES_GCM, CKM_AES_CCM and CKM_CHACHA20_POLY1305 take the caller's nonce in
 //     C_EncryptInit, as programs bring their own. In messages the token makes it
 //     where it is asked to, and for wrapping always.
-//   - CKM_AES_GCM releases no plaintext before the tag is verified, and so
-//     collects its input: up to [MaxGCM] bytes in one message. Tags have 96 to
-//     128 bits, as the shorter ones of the standard need limits that a token
-//     does not keep (NIST SP 800-38D appendix C).
+//   - CKM_AES_GCM encrypts up to 64 GiB and puts its output out as the data come. It
+//     releases no plaintext before the tag is verified, and so a decryption collects its
+//     input: up to 16,711,680 bytes ([MaxGCM]), and so do CKM_AES_CCM and
+//     CKM_CHACHA20_POLY1305, both ways, and the functions for messages. The call that passes
+//     the limit is refused with CKR_DATA_LEN_RANGE, or CKR_ENCRYPTED_DATA_LEN_RANGE of a
+//     decryption. Tags have 96 to 128 bits, as the shorter ones of the standard need limits
+//     that a token does not keep (NIST SP 800-38D appendix C).
 //   - CKM_AES_GMAC takes CK_GCM_PARAMS without associated data, as PKCS#11 3.2 has it,
 //     and an IV of 12 bytes alone, as the versions before have it; p11-kit's protocol
 //     carries the second only. An IV that serves twice with one key gives the key away, so
-//     there are no multi-message calls. It collects its input as CKM_AES_GCM does.
+//     there are no multi-message calls. It collects its input, up to 64 MiB, as CKM_EDDSA does.
 //   - CKM_AES_CCM takes every length of tag of the standard, and exactly as much
 //     data as its parameter says. CKM_CHACHA20_POLY1305 takes nonces of 96 bits.
 //   - CKM_AES_KEY_WRAP_PAD is RFC 5649, as CKM_AES_KEY_WRAP_KWP is: the standard's

@@ -13,7 +13,7 @@ import (
 
 // MaxWhole bounds, in bytes, a message that is collected because it is read twice
 // (EdDSA) or released in one go.
-const MaxWhole = MaxGCM
+const MaxWhole = 64 << 20
 
 // maxEdDSAContext is the longest context (RFC 8032 section 5.1).
 const maxEdDSAContext = 255

@@ -355,14 +355,31 @@ func TestGCMReleasesNothingUnverified(t *testing.T) {
 	}
 }
 
-func TestGCMIsBounded(t *testing.T) {
-	k := secretKey(t, ck.CKK_AES, random(16))
-	c, err := lookup(t, ck.CKM_AES_GCM).Encrypt(k, ck.GCMParams{IV: random(12), TagBits: 128})
-	require.NoError(t, err)
-	_, err = c.Update(make([]byte, mech.MaxGCM))
-	require.NoError(t, err)
-	_, err = c.Update([]byte{1})
-	wantCode(t, err, ck.CKR_DATA_LEN_RANGE)
+// What comes out at the end is bounded, by what one answer holds; the update that passes the
+// bound is refused.
+func TestWholeOutputsAreBounded(t *testing.T) {
+	aes, chacha := secretKey(t, ck.CKK_AES, random(16)), secretKey(t, ck.CKK_CHACHA20, random(32))
+	gcm := ck.GCMParams{IV: random(12), TagBits: 128}
+	poly := ck.ChaCha20Poly1305Params{Nonce: random(12)}
+	for name, c := range map[string]struct {
+		start func(*mech.Key, ck.Parameter) (mech.Cipher, error)
+		k     *mech.Key
+		p     ck.Parameter
+		most  int
+		code  ck.Error
+	}{
+		"GCM decrypt":    {lookup(t, ck.CKM_AES_GCM).Decrypt, aes, gcm, mech.MaxGCM + 16, ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		"GCM message":    {lookup(t, ck.CKM_AES_GCM).EncryptMessage, aes, gcm, mech.MaxGCM, ck.CKR_DATA_LEN_RANGE},
+		"ChaCha encrypt": {lookup(t, ck.CKM_CHACHA20_POLY1305).Encrypt, chacha, poly, mech.MaxGCM, ck.CKR_DATA_LEN_RANGE},
+		"ChaCha decrypt": {lookup(t, ck.CKM_CHACHA20_POLY1305).Decrypt, chacha, poly, mech.MaxGCM + 16, ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+	} {
+		running, err := c.start(c.k, c.p)
+		require.NoError(t, err, name)
+		_, err = running.Update(make([]byte, c.most))
+		require.NoError(t, err, name)
+		_, err = running.Update([]byte{1})
+		wantCode(t, err, c.code)
+	}
 }
 
 // A long stream through the modes that have no bound: what comes out is what one

@@ -52,7 +52,7 @@ func TestOperationsThatGather(t *testing.T) {
 	require.NoError(t, err)
 	v, err := gmac.Verify(k, p)
 	require.NoError(t, err)
-	c, err := lookup(t, ck.CKM_AES_GCM).Encrypt(k, ck.GCMParams{IV: make([]byte, 12), TagBits: 128})
+	c, err := lookup(t, ck.CKM_AES_GCM).Decrypt(k, ck.GCMParams{IV: make([]byte, 12), TagBits: 128})
 	require.NoError(t, err)
 	for name, update := range map[string]func([]byte) error{
 		"signer": s.Update, "verifier": v.Update, "cipher": func(in []byte) error { _, err := c.Update(in); return err },

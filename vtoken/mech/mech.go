@@ -48,7 +48,10 @@ type Descriptor struct {
 	// Message is the parameter of Encrypt and Decrypt for one of many messages
 	// (C_MessageEncryptInit), and nil where these are not supported.
 	Message func(m ck.MessageParams, aad []byte) ck.Parameter
-	Digest  func(p ck.Parameter) (hash.Hash, error)
+	// EncryptMessage is Encrypt for one of many messages, whose output comes with its end. Nil
+	// is Encrypt.
+	EncryptMessage func(k *Key, p ck.Parameter) (Cipher, error)
+	Digest         func(p ck.Parameter) (hash.Hash, error)
 	// GenerateKey returns the attributes that the mechanism contributes to the
 	// new secret key (CKA_VALUE and so on), given the caller's template. Where that
 	// takes many steps, it calls pause between them, and fails with its error; pause

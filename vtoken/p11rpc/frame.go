@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"vtoken/vtoken/ck"
 )
 
 const headerLen = 12 // code, length of options, length of body
@@ -46,7 +48,11 @@ type Host interface {
 // the next frame can be read.
 type Refused struct {
 	Code uint32
-	Err  error
+	// Call and Session are those of the request, as far as it began with them; else NumCalls
+	// and 0.
+	Call    CallID
+	Session ck.SessionHandle
+	Err     error
 }
 
 func (r *Refused) Error() string { return r.Err.Error() }
@@ -95,6 +101,7 @@ func (d *Reader) Next() (Frame, error) {
 		var refused *Refused
 		if errors.As(err, &refused) {
 			refused.Code = code
+			refused.Call, refused.Session = Peek(d.buf[min(d.r+headerLen+options, d.w):d.w])
 			if skipped := d.skip(headerLen + options + body); skipped != nil {
 				err = skipped
 			}

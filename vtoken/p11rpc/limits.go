@@ -14,8 +14,8 @@ const Magic = "PRIVATE-GNOME-KEYRING-PKCS11-PROTOCOL-V-1"
 
 // Limits of what one frame may hold. A peer that goes beyond one is cut off.
 const (
-	// MaxBody bounds the body of a frame in bytes: 16 MiB, so the largest input
-	// of one C_Encrypt or C_DigestUpdate is a little below that.
+	// MaxBody bounds the body of a frame in bytes: 16 MiB. Our client makes several requests
+	// of a call with more data.
 	MaxBody = 16 << 20
 	// MaxOptions bounds the options of a frame in bytes. The stock client sends
 	// the name of its module there, and everybody ignores it.

@@ -103,10 +103,19 @@ func (f function) writeFront(b *bytes.Buffer) {
 	}
 	for _, p := range f.Params {
 		if check := shapes[p.Kind].check; check != "" {
-			fmt.Fprintf(b, "\tif (%s)\n\t\treturn CKR_ARGUMENTS_BAD;\n", fill(p, check))
+			fmt.Fprintf(b, "\tif (%s)\n\t\treturn %s;\n", fill(p, check), f.badArguments())
 		}
 	}
 	fmt.Fprintf(b, "\treturn %s(%s);\n}\n", f.exported(), f.cargs())
+}
+
+// badArguments is what answers arguments that are bad. An error ends the operation, of which
+// only the Go edge knows.
+func (f function) badArguments() string {
+	if f.Ends {
+		return fmt.Sprintf("vtokenBadArguments(%s, \"%s\")", f.Params[0].Names[0], f.Name)
+	}
+	return "CKR_ARGUMENTS_BAD"
 }
 
 // exports writes the version script. It exports the functions of the table and nothing

@@ -25,7 +25,11 @@ func goEdge(list []function) ([]byte, error) {
 func (f function) writeEdge(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n//export %s\nfunc %s(%s) (rv C.CK_RV) {\n", f.exported(), f.exported(), f.goParams())
 	b.WriteString("\tc := client()\n\tif c == nil {\n\t\treturn notInitialized\n\t}\n")
-	fmt.Fprintf(b, "\tdefer recoverTo(%q, &rv)\n", f.Name)
+	if f.Ends {
+		fmt.Fprintf(b, "\tdefer recoverIn(%q, %s, &rv)\n", f.Name, f.Params[0].Names[0])
+	} else {
+		fmt.Fprintf(b, "\tdefer recoverTo(%q, &rv)\n", f.Name)
+	}
 	var args, results []string
 	var stores, late []string
 	for _, p := range f.Params {
@@ -33,7 +37,7 @@ func (f function) writeEdge(b *bytes.Buffer) {
 		switch {
 		case s.fails:
 			v := fmt.Sprintf("v%d", len(args))
-			fmt.Fprintf(b, "\t%s, err := %s\n\tif err != nil {\n\t\treturn fail(c, %q, err)\n\t}\n", v, fill(p, s.goIn), f.Name)
+			fmt.Fprintf(b, "\t%s, err := %s\n\tif err != nil {\n\t\treturn %s\n\t}\n", v, fill(p, s.goIn), f.failure())
 			args = append(args, v)
 		case s.goIn != "":
 			args = append(args, fill(p, s.goIn))
@@ -50,6 +54,14 @@ func (f function) writeEdge(b *bytes.Buffer) {
 		}
 	}
 	f.writeCall(b, args, results, stores, late)
+}
+
+// failure is what answers arguments that cannot be converted.
+func (f function) failure() string {
+	if f.Ends {
+		return fmt.Sprintf("refuse(c, %q, %s, err)", f.Name, f.Params[0].Names[0])
+	}
+	return fmt.Sprintf("fail(c, %q, err)", f.Name)
 }
 
 func (f function) writeCall(b *bytes.Buffer, args, results, stores, late []string) {

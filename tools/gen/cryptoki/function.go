@@ -44,6 +44,9 @@ type Function struct {
 	Params []Param
 	Answer Answer
 	Since  Version
+	// Ends says that an error of the function ends an operation of its session, or the message
+	// under way: all that continue or end one.
+	Ends bool
 }
 
 // Param is one or more C parameters that mean one thing: its kind is a word that
@@ -78,6 +81,10 @@ func Functions() ([]Function, error) {
 }
 
 func (f *Function) add(field string) error {
+	if field == "@ends" {
+		f.Ends = true
+		return nil
+	}
 	if a, ok := answers[field]; ok {
 		f.Answer = a
 		return nil

@@ -2,8 +2,8 @@ package cryptoki
 
 // The table: every function of PKCS#11 2.40, then those that 3.0 added, then
 // those of 3.2, in the order of the function lists. A line is the name, "@" and
-// who answers where it is not the generated edge, and the parameters as
-// kind:name or kind:name,name.
+// who answers where it is not the generated edge, "@ends" where an error ends an
+// operation, and the parameters as kind:name or kind:name,name.
 const table = `-- 2.40
 C_Initialize @byHand initargs:pInitArgs
 C_Finalize @byHand reserved:pReserved
@@ -32,37 +32,37 @@ C_GetObjectSize session:hSession object:hObject size:pulSize
 C_GetAttributeValue @toGoByHand session:hSession object:hObject attrs:pTemplate,ulCount
 C_SetAttributeValue session:hSession object:hObject template:pTemplate,ulCount
 C_FindObjectsInit session:hSession template:pTemplate,ulCount
-C_FindObjects @toGoByHand session:hSession objects:phObject,ulMaxObjectCount,pulObjectCount
-C_FindObjectsFinal session:hSession
+C_FindObjects @ends @toGoByHand session:hSession objects:phObject,ulMaxObjectCount,pulObjectCount
+C_FindObjectsFinal @ends session:hSession
 C_EncryptInit session:hSession startmech:pMechanism object:hKey
-C_Encrypt session:hSession in:pData,ulDataLen out:pEncryptedData,pulEncryptedDataLen
-C_EncryptUpdate session:hSession in:pPart,ulPartLen out:pEncryptedPart,pulEncryptedPartLen
-C_EncryptFinal session:hSession out:pLastEncryptedPart,pulLastEncryptedPartLen
+C_Encrypt @ends session:hSession in:pData,ulDataLen out:pEncryptedData,pulEncryptedDataLen
+C_EncryptUpdate @ends session:hSession in:pPart,ulPartLen out:pEncryptedPart,pulEncryptedPartLen
+C_EncryptFinal @ends session:hSession out:pLastEncryptedPart,pulLastEncryptedPartLen
 C_DecryptInit session:hSession startmech:pMechanism object:hKey
-C_Decrypt session:hSession in:pEncryptedData,ulEncryptedDataLen out:pData,pulDataLen
-C_DecryptUpdate session:hSession in:pEncryptedPart,ulEncryptedPartLen out:pPart,pulPartLen
-C_DecryptFinal session:hSession out:pLastPart,pulLastPartLen
+C_Decrypt @ends session:hSession in:pEncryptedData,ulEncryptedDataLen out:pData,pulDataLen
+C_DecryptUpdate @ends session:hSession in:pEncryptedPart,ulEncryptedPartLen out:pPart,pulPartLen
+C_DecryptFinal @ends session:hSession out:pLastPart,pulLastPartLen
 C_DigestInit session:hSession startmech:pMechanism
-C_Digest session:hSession in:pData,ulDataLen out:pDigest,pulDigestLen
-C_DigestUpdate session:hSession in:pPart,ulPartLen
-C_DigestKey session:hSession object:hKey
-C_DigestFinal session:hSession out:pDigest,pulDigestLen
+C_Digest @ends session:hSession in:pData,ulDataLen out:pDigest,pulDigestLen
+C_DigestUpdate @ends session:hSession in:pPart,ulPartLen
+C_DigestKey @ends session:hSession object:hKey
+C_DigestFinal @ends session:hSession out:pDigest,pulDigestLen
 C_SignInit session:hSession startmech:pMechanism object:hKey
-C_Sign session:hSession in:pData,ulDataLen out:pSignature,pulSignatureLen
-C_SignUpdate session:hSession in:pPart,ulPartLen
-C_SignFinal session:hSession out:pSignature,pulSignatureLen
+C_Sign @ends session:hSession in:pData,ulDataLen out:pSignature,pulSignatureLen
+C_SignUpdate @ends session:hSession in:pPart,ulPartLen
+C_SignFinal @ends session:hSession out:pSignature,pulSignatureLen
 C_SignRecoverInit session:hSession startmech:pMechanism object:hKey
-C_SignRecover session:hSession in:pData,ulDataLen out:pSignature,pulSignatureLen
+C_SignRecover @ends session:hSession in:pData,ulDataLen out:pSignature,pulSignatureLen
 C_VerifyInit session:hSession startmech:pMechanism object:hKey
-C_Verify session:hSession in:pData,ulDataLen in:pSignature,ulSignatureLen
-C_VerifyUpdate session:hSession in:pPart,ulPartLen
-C_VerifyFinal session:hSession in:pSignature,ulSignatureLen
+C_Verify @ends session:hSession in:pData,ulDataLen in:pSignature,ulSignatureLen
+C_VerifyUpdate @ends session:hSession in:pPart,ulPartLen
+C_VerifyFinal @ends session:hSession in:pSignature,ulSignatureLen
 C_VerifyRecoverInit session:hSession startmech:pMechanism object:hKey
-C_VerifyRecover session:hSession in:pSignature,ulSignatureLen out:pData,pulDataLen
-C_DigestEncryptUpdate session:hSession in:pPart,ulPartLen out:pEncryptedPart,pulEncryptedPartLen
-C_DecryptDigestUpdate session:hSession in:pEncryptedPart,ulEncryptedPartLen out:pPart,pulPartLen
-C_SignEncryptUpdate session:hSession in:pPart,ulPartLen out:pEncryptedPart,pulEncryptedPartLen
-C_DecryptVerifyUpdate session:hSession in:pEncryptedPart,ulEncryptedPartLen out:pPart,pulPartLen
+C_VerifyRecover @ends session:hSession in:pSignature,ulSignatureLen out:pData,pulDataLen
+C_DigestEncryptUpdate @ends session:hSession in:pPart,ulPartLen out:pEncryptedPart,pulEncryptedPartLen
+C_DecryptDigestUpdate @ends session:hSession in:pEncryptedPart,ulEncryptedPartLen out:pPart,pulPartLen
+C_SignEncryptUpdate @ends session:hSession in:pPart,ulPartLen out:pEncryptedPart,pulEncryptedPartLen
+C_DecryptVerifyUpdate @ends session:hSession in:pEncryptedPart,ulEncryptedPartLen out:pPart,pulPartLen
 C_GenerateKey session:hSession mech:pMechanism template:pTemplate,ulCount newobject:phKey
 C_GenerateKeyPair session:hSession mech:pMechanism template:pPublicKeyTemplate,ulPublicKeyAttributeCount template:pPrivateKeyTemplate,ulPrivateKeyAttributeCount newobject:phPublicKey newobject:phPrivateKey
 C_WrapKey session:hSession mech:pMechanism object:hWrappingKey object:hKey out:pWrappedKey,pulWrappedKeyLen
@@ -79,32 +79,32 @@ C_GetInterface @byHand interfacename:pInterfaceName version:pVersion interface:p
 C_LoginUser session:hSession user:userType pin:pPin,ulPinLen pin:pUsername,ulUsernameLen
 C_SessionCancel session:hSession flags:flags
 C_MessageEncryptInit session:hSession messagemech:pMechanism object:hKey
-C_EncryptMessage session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pPlaintext,ulPlaintextLen out:pCiphertext,pulCiphertextLen
+C_EncryptMessage @ends session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pPlaintext,ulPlaintextLen out:pCiphertext,pulCiphertextLen
 C_EncryptMessageBegin session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen
-C_EncryptMessageNext session:hSession message:pParameter,ulParameterLen in:pPlaintextPart,ulPlaintextPartLen out:pCiphertextPart,pulCiphertextPartLen flags:flags
+C_EncryptMessageNext @ends session:hSession message:pParameter,ulParameterLen in:pPlaintextPart,ulPlaintextPartLen out:pCiphertextPart,pulCiphertextPartLen flags:flags
 C_MessageEncryptFinal session:hSession
 C_MessageDecryptInit session:hSession messagemech:pMechanism object:hKey
-C_DecryptMessage session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pCiphertext,ulCiphertextLen out:pPlaintext,pulPlaintextLen
+C_DecryptMessage @ends session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen in:pCiphertext,ulCiphertextLen out:pPlaintext,pulPlaintextLen
 C_DecryptMessageBegin session:hSession message:pParameter,ulParameterLen in:pAssociatedData,ulAssociatedDataLen
-C_DecryptMessageNext session:hSession message:pParameter,ulParameterLen in:pCiphertextPart,ulCiphertextPartLen out:pPlaintextPart,pulPlaintextPartLen flags:flags
+C_DecryptMessageNext @ends session:hSession message:pParameter,ulParameterLen in:pCiphertextPart,ulCiphertextPartLen out:pPlaintextPart,pulPlaintextPartLen flags:flags
 C_MessageDecryptFinal session:hSession
 C_MessageSignInit session:hSession startmech:pMechanism object:hKey
-C_SignMessage session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen out:pSignature,pulSignatureLen
+C_SignMessage @ends session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen out:pSignature,pulSignatureLen
 C_SignMessageBegin session:hSession opaque:pParameter,ulParameterLen
-C_SignMessageNext session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen lastout:pSignature,pulSignatureLen
+C_SignMessageNext @ends session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen lastout:pSignature,pulSignatureLen
 C_MessageSignFinal session:hSession
 C_MessageVerifyInit session:hSession startmech:pMechanism object:hKey
-C_VerifyMessage session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
+C_VerifyMessage @ends session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
 C_VerifyMessageBegin session:hSession opaque:pParameter,ulParameterLen
-C_VerifyMessageNext session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
+C_VerifyMessageNext @ends session:hSession opaque:pParameter,ulParameterLen in:pData,ulDataLen in:pSignature,ulSignatureLen
 C_MessageVerifyFinal session:hSession
 -- 3.2
 C_EncapsulateKey session:hSession mech:pMechanism object:hPublicKey template:pTemplate,ulAttributeCount out:pCiphertext,pulCiphertextLen newencapsulated:phKey
 C_DecapsulateKey session:hSession mech:pMechanism object:hPrivateKey template:pTemplate,ulAttributeCount in:pCiphertext,ulCiphertextLen newobject:phKey
 C_VerifySignatureInit session:hSession startmech:pMechanism object:hKey in:pSignature,ulSignatureLen
-C_VerifySignature session:hSession in:pData,ulDataLen
-C_VerifySignatureUpdate session:hSession in:pPart,ulPartLen
-C_VerifySignatureFinal session:hSession
+C_VerifySignature @ends session:hSession in:pData,ulDataLen
+C_VerifySignatureUpdate @ends session:hSession in:pPart,ulPartLen
+C_VerifySignatureFinal @ends session:hSession
 C_GetSessionValidationFlags session:hSession validation:flagType validationflags:pFlags
 C_AsyncComplete @unsupported session:hSession text:pFunctionName async:pResult
 C_AsyncGetID @unsupported session:hSession text:pFunctionName size:pulID
