@@ -430,6 +430,7 @@ func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn, a arri
 	var f p11server.Frozen
 	place := make([]int, len(h.Applications))
 	there := make(map[resume.ID]bool, len(h.Applications))
+	restored := d.engine.Restoring()
 	for i, a := range h.Applications {
 		place[i] = -1
 		one, err := d.restoreApplication(a)
@@ -464,8 +465,10 @@ func (d *daemon) restore(h *handedOver, sockets map[uint64]*net.UnixConn, a arri
 	for _, sock := range sockets {
 		sock.Close()
 	}
+	restored()
 	d.resumption.findAway(func(id resume.ID) bool { return there[id] })
 	d.p11.Adopt(f)
+	d.store.Begin()
 	d.log.Info("took the place of a daemon",
 		append([]any{"applications", len(f.Applications), "connections", len(f.Connections)}, h.parts(a)...)...)
 }

@@ -60,9 +60,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.dropKept(s.path(), time.Now().Add(-keptFor))
+	if !o.Later {
+		s.Begin()
+	}
+	return s, nil
+}
+
+// Begin has a store that was opened with Options.Later overwrite the remains of deleted records,
+// and verify all others, in the background from now on. It is called once.
+func (s *Store) Begin() {
 	s.scrub()
 	s.patrol()
-	return s, nil
 }
 
 // offerRecovery logs at each start that a store has no recovery passphrase.

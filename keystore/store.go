@@ -31,6 +31,9 @@ type Options struct {
 	// The store uses a URI that reaches beyond the data folder and the machine's TPM
 	// (kek.Reach) only if it is one of these, even if the store names others.
 	KEKs []string
+	// Later leaves what the store does all the time, besides what it is asked for, until
+	// [Store.Begin], so that those who wait for the opening have the processors.
+	Later bool
 	// Root is the root key, from the daemon whose place this one takes (Store.RootKey); nil
 	// asks a KEK for it. The caller wipes it.
 	Root secret.Bytes

@@ -20,6 +20,7 @@ type effect struct {
 // there. The store calls it inside of Update, so it waits for no session, no PIN check and no
 // store call.
 func (e *Engine) applyChanges(changes []record.Change) {
+	e.restoring.Store(nil) // before an application is told to look again
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
 	effects, doomed, stale := e.updateMemory(changes)

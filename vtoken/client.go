@@ -120,11 +120,7 @@ func (c *Client) refresh() error {
 	c.acting.Lock()
 	defer c.acting.Unlock()
 	c.stale.Store(false)
-	var users []*record.User
-	err := c.engine.store.View(func(tx ReadTx) (err error) {
-		users, err = tx.UsersOf(c.peer)
-		return err
-	})
+	users, err := c.engine.usersOf(c.peer)
 	if err == nil {
 		err = c.setUsers(users)
 	}
@@ -132,6 +128,24 @@ func (c *Client) refresh() error {
 		c.stale.Store(true)
 	}
 	return err
+}
+
+// usersOf looks for the users that a process acts for.
+func (e *Engine) usersOf(peer record.Peer) (users []*record.User, err error) {
+	known := e.restoring.Load()
+	if known != nil {
+		if users, ok := known.of(peer); ok {
+			return users, nil
+		}
+	}
+	err = e.store.View(func(tx ReadTx) (err error) {
+		users, err = tx.UsersOf(peer)
+		return err
+	})
+	if err == nil && known != nil {
+		known.keep(peer, users)
+	}
+	return users, err
 }
 
 // setUsers sets the users that the process acts for. If they changed, it closes sessions that

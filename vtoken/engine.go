@@ -80,6 +80,8 @@ type Engine struct {
 
 	uses uses
 
+	restoring atomic.Pointer[knownUsers]
+
 	pinStates map[record.TokenID]PINState // of the engine before, until their token is loaded; mu
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"vtoken/vtoken/ck"
 	"vtoken/vtoken/mech"
@@ -32,6 +33,37 @@ func (e *Engine) Restore(peer record.Peer, s ClientState) (*Client, error) {
 		return nil, fmt.Errorf("restore the application of process %d: %w", peer.PID, err)
 	}
 	return c, nil
+}
+
+// Restoring tells the engine that many applications are restored one after the other. Until end
+// is called, or anything is committed, it looks the users of an OS user up once.
+func (e *Engine) Restoring() (end func()) {
+	e.restoring.Store(&knownUsers{})
+	return func() { e.restoring.Store(nil) }
+}
+
+// knownUsers are the users that OS users act for.
+type knownUsers struct {
+	mu   sync.Mutex
+	list map[record.Peer][]*record.User // by what of the process decides
+}
+
+func ownerOfProcess(p record.Peer) record.Peer { return record.Peer{UID: p.UID, GID: p.GID} }
+
+func (k *knownUsers) of(p record.Peer) ([]*record.User, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	users, ok := k.list[ownerOfProcess(p)]
+	return users, ok
+}
+
+func (k *knownUsers) keep(p record.Peer, users []*record.User) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.list == nil {
+		k.list = make(map[record.Peer][]*record.User)
+	}
+	k.list[ownerOfProcess(p)] = users
 }
 
 // NotRestored is what of the state of a restored application was left out, and why, for people
