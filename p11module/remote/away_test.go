@@ -589,6 +589,18 @@ func TestCloseTellsTheDaemonAfterALoss(t *testing.T) {
 				return lost
 			})
 		},
+		"no room at first": func(d *fakeDaemon, c *Client) {
+			c.first.Load().lose(errIdle)
+			refusals := 0
+			d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+				if call != p11rpc.CallJoin || refusals == 3 {
+					return false
+				}
+				refusals++
+				f.refuse(code, ck.CKR_DEVICE_MEMORY)
+				return true
+			})
+		},
 		"handed over": func(d *fakeDaemon, _ *Client) {
 			var once sync.Once
 			d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) (ends bool) {

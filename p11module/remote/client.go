@@ -142,7 +142,7 @@ func (c *Client) sayGoodbye(n *conn) {
 			}
 			c.leaving = true
 			var err error
-			if n, _, err = c.dialAs(p11rpc.Joined, until); err != nil {
+			if n, err = c.dialGoodbye(until); err != nil {
 				return
 			}
 		}
@@ -155,6 +155,19 @@ func (c *Client) sayGoodbye(n *conn) {
 		if over || !time.Now().Before(until) {
 			return
 		}
+	}
+}
+
+// dialGoodbye connects once more. A daemon that has no room for the connection has as soon as it
+// has noticed the end of the others.
+func (c *Client) dialGoodbye(until time.Time) (*conn, error) {
+	for {
+		n, _, err := c.dialAs(p11rpc.Joined, until)
+		now := time.Now()
+		if ck.CodeOf(err) != ck.CKR_DEVICE_MEMORY || !now.Before(until) {
+			return n, err
+		}
+		futexWait(&c.closing, 1, now.Add(firstPause))
 	}
 }
 
