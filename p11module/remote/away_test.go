@@ -560,3 +560,79 @@ func TestDaemonEndsWhileItResumes(t *testing.T) {
 		})
 	}
 }
+
+// C_Finalize tells the daemon also where the connection was lost before, or is lost with that
+// very request: the daemon keeps the sessions of a process that lives.
+func TestCloseTellsTheDaemonAfterALoss(t *testing.T) {
+	finals := func(d *fakeDaemon) (n int) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, app := range d.apps {
+			app.mu.Lock()
+			n += app.finals
+			app.mu.Unlock()
+		}
+		return n
+	}
+	for name, lose := range map[string]func(d *fakeDaemon, c *Client){
+		"before": func(_ *fakeDaemon, c *Client) { c.first.Load().lose(errIdle) },
+		"unseen": func(d *fakeDaemon, _ *Client) { d.hangUp() },
+		"with it": func(d *fakeDaemon, _ *Client) {
+			var once sync.Once
+			d.handle(func(f *fakeConn, _ uint32, call p11rpc.CallID, _ *p11rpc.Decoder) (lost bool) {
+				if call == p11rpc.CallFinalize {
+					once.Do(func() { f.Close(); lost = true })
+				}
+				return lost
+			})
+		},
+		"no room at first": func(d *fakeDaemon, c *Client) {
+			c.first.Load().lose(errIdle)
+			refusals := 0
+			d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) bool {
+				if call != p11rpc.CallJoin || refusals == 3 {
+					return false
+				}
+				refusals++
+				f.refuse(code, ck.CKR_DEVICE_MEMORY)
+				return true
+			})
+		},
+		"handed over": func(d *fakeDaemon, _ *Client) {
+			var once sync.Once
+			d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, _ *p11rpc.Decoder) (ends bool) {
+				if call == p11rpc.CallFinalize {
+					once.Do(func() { f.refuse(code, ck.CKR_FUNCTION_CANCELED); ends = true })
+				}
+				return ends
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startJoined(t)
+			c := d.client(patience)
+			openSession(t, c)
+			lose(d, c)
+			c.Close()
+			require.Equal(t, 1, finals(d))
+		})
+	}
+}
+
+// A daemon that does not answer, and one that is not there, do not hold C_Finalize up.
+func TestCloseIsBounded(t *testing.T) {
+	for name, fail := range map[string]func(d *fakeDaemon){
+		"frozen": func(d *fakeDaemon) {
+			d.handle(func(*fakeConn, uint32, p11rpc.CallID, *p11rpc.Decoder) bool { return true })
+		},
+		"away": (*fakeDaemon).down,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startJoined(t)
+			c := d.client(short)
+			openSession(t, c)
+			fail(d)
+			c.Close() // returns
+		})
+	}
+}

@@ -90,11 +90,11 @@ func (c *Client) identify() error {
 func (c *Client) Trace() *Trace { return c.options.Trace }
 
 // goodbye is how long Close waits for the daemon.
-const goodbye = time.Second
+const goodbye = 3 * time.Second
 
 // Close ends the client: C_Finalize. Every call under way answers
 // CKR_CRYPTOKI_NOT_INITIALIZED at once, which NSS waits for in C_WaitForSlotEvent. When Close
-// returns, the daemon has let go of the sessions, unless it takes longer than a second.
+// returns, the daemon has let go of the sessions, unless it takes longer than three seconds.
 func (c *Client) Close() {
 	c.closed.Store(true)
 	c.closing.Store(1)
@@ -119,27 +119,56 @@ func (c *Client) Close() {
 			n.lose(errClosed())
 		}
 	}
-	if alive {
+	if alive || c.sessions.any() {
 		c.sayGoodbye(last)
 	}
 	c.ticket.Wipe()
 }
 
 // sayGoodbye tells the daemon that the application ends, on a connection that nobody uses. If
-// there is none, because other threads' calls were on all, the daemon gets a new one.
+// there is none, because other threads' calls were on all, because they were lost, or because the
+// daemon gave this one up, the daemon gets a new one: it keeps the sessions of a process that
+// lives.
 func (c *Client) sayGoodbye(n *conn) {
-	until := time.Now().Add(min(goodbye, c.options.Timeout))
-	if n == nil && c.first.Load().version == p11rpc.Joined {
-		c.leaving = true
-		n, _, _ = c.dialAs(p11rpc.Joined, until)
-	}
-	if n == nil {
+	first := c.first.Load()
+	if first == nil {
 		return
 	}
-	x := c.request(nil, p11rpc.CallFinalize, n.version)
-	defer x.free()
-	_ = n.ask(x, until) // the connection's end says the same
-	n.lose(errClosed())
+	until := time.Now().Add(min(goodbye, c.options.Timeout))
+	for range mostLosses {
+		if n == nil {
+			if first.version != p11rpc.Joined {
+				return // the sessions went with the connection
+			}
+			c.leaving = true
+			var err error
+			if n, err = c.dialGoodbye(until); err != nil {
+				return
+			}
+		}
+		x := c.request(nil, p11rpc.CallFinalize, n.version)
+		err := n.ask(x, until)
+		over := x.fate == answered && !endsHere(err) || x.fate == late
+		x.free()
+		n.lose(errClosed())
+		n = nil
+		if over || !time.Now().Before(until) {
+			return
+		}
+	}
+}
+
+// dialGoodbye connects once more. A daemon that has no room for the connection has as soon as it
+// has noticed the end of the others.
+func (c *Client) dialGoodbye(until time.Time) (*conn, error) {
+	for {
+		n, _, err := c.dialAs(p11rpc.Joined, until)
+		now := time.Now()
+		if ck.CodeOf(err) != ck.CKR_DEVICE_MEMORY || !now.Before(until) {
+			return n, err
+		}
+		futexWait(&c.closing, 1, now.Add(firstPause))
+	}
 }
 
 // giveUp ends the connection that is being made.

@@ -33,7 +33,9 @@
 // Session handles are the client's own and are not used twice, so a handle of a lost session
 // never means a new one.
 //
-// C_Finalize tells the daemon, and waits up to a second until it has let go of the sessions.
+// C_Finalize tells the daemon, and waits up to three seconds until it has let go of the sessions.
+// Where the connection was lost it makes another one for that, as the daemon keeps the sessions
+// of a process that lives.
 //
 // # When the daemon is away
 //

@@ -73,6 +73,13 @@ func (t *sessionTable) find(h ck.SessionHandle) *session {
 	return t.list[h]
 }
 
+// any reports whether the host has a session open.
+func (t *sessionTable) any() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.list) > 0
+}
+
 func (t *sessionTable) remove(h ck.SessionHandle) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -90,15 +90,15 @@ func (f field) put(to []byte) {
 }
 
 func (f field) times(g field) (product field) {
+	high, low := f.high, f.low // f times one more power with each bit of g
 	for range 128 {
 		take := -(g.high >> 63)
-		product.high ^= f.high & take
-		product.low ^= f.low & take
-		reduce := -(f.low & 1)
-		f.low = f.low>>1 | f.high<<63
-		f.high = f.high>>1 ^ reduce&(0xe1<<56)
-		g.high = g.high<<1 | g.low>>63
-		g.low <<= 1
+		product.high ^= high & take
+		product.low ^= low & take
+		reduce := -(low & 1)
+		low = low>>1 | high<<63
+		high = high>>1 ^ reduce&(0xe1<<56)
+		g = field{g.high<<1 | g.low>>63, g.low << 1}
 	}
 	return product
 }
