@@ -8,6 +8,7 @@ import (
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
 )
 
 // saved is the state of a session's operations, by way of its length.
@@ -151,4 +152,59 @@ func TestStateOfKeysThatAsk(t *testing.T) {
 		_, err := c.SignFinal(h, big1K)
 		require.NoError(t, err)
 	}
+}
+
+// Every signature and verification is saved and goes on in another session, or says that it cannot
+// be: none is saved that comes to another end.
+func TestEveryOperationState(t *testing.T) {
+	b := newBench(t)
+	c, h := b.c, b.h
+	other := b.session(c, rw)
+	saved, unsaveable := 0, 0
+	for _, m := range mech.List() {
+		d, _ := mech.Lookup(m)
+		if !d.Info().Flags.Has(ck.CKF_SIGN|ck.CKF_VERIFY) || d.Stateful {
+			continue
+		}
+		var key, pair ck.ObjectHandle
+		var used ck.Mechanism
+		for i, k := range b.keys { // a public key stands two before its private one
+			pair = k.h
+			if k.class == ck.CKO_PRIVATE_KEY {
+				pair = b.keys[i-2].h
+			}
+			if begin(m, func(m ck.Mechanism) error { used = m; return c.SignInit(h, m, k.h) }) {
+				key = k.h
+				break
+			}
+		}
+		require.NotZero(t, key, "%v: nothing begins", m)
+		data := inputOf(d)
+		require.NoError(t, c.SignUpdate(h, data[:8]), "%v", m)
+		out, err := c.GetOperationState(h, ck.Buffer{Len: 1 << 20})
+		if err != nil {
+			require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err), "%v", m)
+			require.NoError(t, c.SessionCancel(h, everyOperation))
+			unsaveable++
+			continue
+		}
+		saved++
+		for range 2 {
+			require.NoError(t, c.SetOperationState(other, out.Data, 0, 0), "%v", m)
+			require.NoError(t, c.SignUpdate(other, data[8:]), "%v", m)
+			signature, err := c.SignFinal(other, ck.Buffer{Len: 1 << 20})
+			require.NoError(t, err, "%v", m)
+			require.NoError(t, c.VerifyInit(other, used, pair), "%v", m)
+			require.NoError(t, c.VerifyUpdate(other, data[:8]), "%v", m)
+			verifying, err := c.GetOperationState(other, ck.Buffer{Len: 1 << 20})
+			require.NoError(t, err, "%v verifying", m)
+			require.NoError(t, c.SessionCancel(other, everyOperation))
+			require.NoError(t, c.SetOperationState(other, verifying.Data, 0, pair), "%v", m)
+			require.NoError(t, c.VerifyUpdate(other, data[8:]), "%v", m)
+			require.NoError(t, c.VerifyFinal(other, signature.Data), "%v", m)
+		}
+		require.NoError(t, c.SessionCancel(h, everyOperation))
+	}
+	require.Greater(t, saved, 20)
+	require.Greater(t, unsaveable, 20)
 }

@@ -25,6 +25,8 @@ type token struct {
 
 	keys  map[string]keys // of all families, for uses of mechanisms
 	point []byte          // CKA_EC_POINT of the pair of "EC"
+
+	offered ck.Flags // the uses of the mechanism that is played
 }
 
 // newToken starts a daemon with one token, and loads the library, which finds the

@@ -284,6 +284,14 @@ func TestCertificate(t *testing.T) {
 	wantCode(t, err, ck.CKR_ATTRIBUTE_READ_ONLY)
 	elsewhere := build(t, object.CertificateTemplate(nil), ck.String(ck.CKA_URL, "https://x"), ck.Bytes(ck.CKA_SUBJECT, parsed.RawSubject))
 	require.Equal(t, parsed.RawSubject, elsewhere.Attrs.Get(ck.CKA_SUBJECT), "a certificate elsewhere has no subject")
+	for _, typ := range []ck.AttributeType{
+		ck.CKA_VALUE, ck.CKA_ISSUER, ck.CKA_SERIAL_NUMBER, ck.CKA_PUBLIC_KEY_INFO, ck.CKA_CHECK_VALUE, ck.CKA_ID,
+	} {
+		v, err := elsewhere.Read(typ)
+		require.NoError(t, err, "%v of a certificate elsewhere", typ)
+		require.Empty(t, v, "%v of a certificate elsewhere", typ)
+		require.True(t, elsewhere.Match(ck.Template{{Type: typ}}), "%v", typ)
+	}
 }
 
 func TestSize(t *testing.T) {
