@@ -30,7 +30,7 @@ RACE_MECH := TestKeysAreShared
 
 # Tests that do one thing after another, thousands of times: the detector has
 # nothing to see in them, and would take minutes for it. They run without it.
-RACE_SKIP := EveryByte|PowerCut|OnlySealed|BadInput|ImportMany|AgainstModel|NeedsThePepper|NoKeyInTheFolder|Migrate|StorageFaults|RenewFails|PutBack
+RACE_SKIP := EveryByte|PowerCut|OnlySealed|BadInput|ImportMany|AgainstModel|NeedsThePepper|NoKeyInTheFolder|Migrate|StorageFaults|RenewFails|PutBack|LargeFile|LargestFile|FailingDisk|TestNewline|TestProvider/(RoundTrip|Reopened|WrongKey|Changed|Refused|Silent)
 
 # See p11module/doc.go for what these flags are for.
 MODULE_LDFLAGS := -s -w -extldflags '-Wl,--version-script=$(CURDIR)/p11module/exports.map -Wl,-Bsymbolic -Wl,-z,nodelete'
