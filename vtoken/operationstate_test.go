@@ -8,6 +8,7 @@ import (
 
 	"vtoken/vtoken"
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/mech"
 )
 
 // saved is the state of a session's operations, by way of its length.
@@ -125,4 +126,22 @@ func TestUnsaveableState(t *testing.T) {
 	require.NoError(w.t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, hmac))
 	_, err = c.GetOperationState(h, query)
 	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+}
+
+// A state that one answer does not hold cannot be saved, and the operation goes on.
+func TestStateThatIsTooLarge(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	pair := ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, []byte("\x13\x0cedwards25519"))}
+	_, ed, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN}, pair, nil)
+	require.NoError(t, err)
+	require.NoError(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_EDDSA}, ed))
+	require.NoError(t, c.SignUpdate(h, make([]byte, 1<<20)))
+	_, err = c.GetOperationState(h, query)
+	require.NoError(t, err)
+	require.NoError(t, c.SignUpdate(h, make([]byte, mech.MaxGCM)))
+	_, err = c.GetOperationState(h, query)
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+	_, err = c.SignFinal(h, big1K)
+	require.NoError(t, err)
 }
