@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"vtoken/vtoken/ck"
+	"vtoken/vtoken/p11rpc"
 )
 
 const (
@@ -15,6 +16,8 @@ const (
 	attributeLen = uint64(unsafe.Sizeof(C.CK_ATTRIBUTE{}))
 	canonicalLen = 8 // of a CK_ULONG
 	maxTemplate  = 1024
+	// maxValue is far more than the daemon stores in a value, and leaves room in a frame.
+	maxValue = p11rpc.MaxBody / 2
 )
 
 // attributesAt is the host's array of attributes.
@@ -43,7 +46,7 @@ func templateAt(p C.CK_ATTRIBUTE_PTR, n C.CK_ULONG) (ck.Template, error) {
 
 func attribute(a C.CK_ATTRIBUTE_PTR, nested bool) (ck.Attribute, error) {
 	typ := ck.AttributeType(a._type)
-	if !valid(unsafe.Pointer(a.pValue), a.ulValueLen) {
+	if !valid(unsafe.Pointer(a.pValue), a.ulValueLen) || a.ulValueLen > maxValue {
 		return ck.Attribute{}, ck.Errorf(ck.CKR_ATTRIBUTE_VALUE_INVALID,
 			"%v has a length of %d without a value, or one that was never set or is over the limit of 1 MiB", typ, uint64(a.ulValueLen))
 	}

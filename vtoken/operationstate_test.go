@@ -208,3 +208,21 @@ func TestEveryOperationState(t *testing.T) {
 	require.Greater(t, saved, 20)
 	require.Greater(t, unsaveable, 20)
 }
+
+// A state that one answer does not hold cannot be saved, and the operation goes on.
+func TestStateThatIsTooLarge(t *testing.T) {
+	w := newWorld(t)
+	c, h := w.loggedIn(rw)
+	pair := ck.Template{ck.Bytes(ck.CKA_EC_PARAMS, []byte("\x13\x0cedwards25519"))}
+	_, ed, err := c.GenerateKeyPair(h, ck.Mechanism{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN}, pair, nil)
+	require.NoError(t, err)
+	require.NoError(t, c.SignInit(h, ck.Mechanism{Type: ck.CKM_EDDSA}, ed))
+	require.NoError(t, c.SignUpdate(h, make([]byte, 1<<20)))
+	_, err = c.GetOperationState(h, query)
+	require.NoError(t, err)
+	require.NoError(t, c.SignUpdate(h, make([]byte, mech.MaxGCM)))
+	_, err = c.GetOperationState(h, query)
+	require.Equal(t, ck.CKR_STATE_UNSAVEABLE, ck.CodeOf(err))
+	_, err = c.SignFinal(h, big1K)
+	require.NoError(t, err)
+}

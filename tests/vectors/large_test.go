@@ -331,3 +331,21 @@ func TestLargeDataEnds(t *testing.T) {
 	require.NoError(t, c.VerifyMessageNext(h, nil, data, nil))
 	require.Equal(t, ck.CKR_SIGNATURE_INVALID, ck.CodeOf(c.VerifyMessageNext(h, nil, []byte("more"), out[:n])))
 }
+
+// TestLargeValues: the value of an attribute has a limit, which has one code however far it is
+// passed.
+func TestLargeValues(t *testing.T) {
+	k := newToken(t, func(_ *testing.T, socket string) string { return socket })
+	create := func(size int) error {
+		_, err := k.note(k.p.CreateObject(k.h, []*pkcs11.Attribute{
+			attr(ck.CKA_CLASS, uint(ck.CKO_DATA)), attr(ck.CKA_VALUE, make([]byte, size)),
+		}))
+		return err
+	}
+	const limit = 1 << 20
+	require.NoError(t, create(limit))
+	for _, size := range []int{limit + 1, p11rpc.MaxBody - 1000, p11rpc.MaxBody, p11rpc.MaxBody + 1, 64 << 20} {
+		require.Equal(t, ck.CKR_ATTRIBUTE_VALUE_INVALID, code(create(size)), "%d bytes", size)
+	}
+	require.NoError(t, k.sweep())
+}
