@@ -16,36 +16,13 @@ var errTimeout = fmt.Errorf("no answer in time: %w", os.ErrDeadlineExceeded)
 // socket is a Unix stream socket with a deadline for reads, which the one who
 // reads sets before it does. One thread reads and one writes at a time.
 type socket struct {
-	fd       int
-	device   uint64 // with inode, which file the descriptor was when it was made
-	inode    uint64
+	descriptor
 	deadline time.Time // of reads; zero is none
 	spin     spinner
 }
 
 // errNotOurs is a descriptor that the host closed.
 var errNotOurs = errors.New("the host closed the descriptor of the connection")
-
-// made takes a new descriptor.
-func (s *socket) made(fd int) {
-	s.fd = fd
-	var st syscall.Stat_t
-	if fstat(fd, &st) == 0 {
-		s.device, s.inode = uint64(st.Dev), st.Ino
-	}
-}
-
-// ours reports whether the descriptor still is the socket that was made. A program that
-// closes all descriptors it does not know opens its own files under their numbers.
-func (s *socket) ours() bool {
-	var st syscall.Stat_t
-	return fstat(s.fd, &st) == 0 && st.Ino == s.inode && uint64(st.Dev) == s.device
-}
-
-func fstat(fd int, st *syscall.Stat_t) syscall.Errno {
-	_, _, errno := syscall.RawSyscall(syscall.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(st)), 0)
-	return errno
-}
 
 const (
 	pollIn    = 1

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"vtoken/vtoken/ck"
@@ -13,24 +14,27 @@ import (
 // Trace writes a line for each call. A nil Trace writes nothing.
 type Trace struct {
 	mu      sync.Mutex
-	to      *os.File
+	to      descriptor
 	secrets bool
 }
 
 // openTrace is nil where nothing is to be written or the file cannot be opened:
 // there is nobody to tell.
 func openTrace(to string, secrets bool) *Trace {
+	t := &Trace{secrets: secrets}
 	switch to {
 	case "":
 		return nil
 	case "stderr":
-		return &Trace{to: os.Stderr, secrets: secrets}
+		t.to.made(syscall.Stderr)
+		return t
 	}
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	fd, err := syscall.Open(to, syscall.O_WRONLY|syscall.O_APPEND|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil
 	}
-	return &Trace{to: f, secrets: secrets}
+	t.to.made(fd)
+	return t
 }
 
 // Arg is an argument of a call in a trace.
@@ -89,7 +93,14 @@ func (t *Trace) note(err error) {
 func (t *Trace) line(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, _ = fmt.Fprintf(t.to, "%s vtoken[%d] %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"), os.Getpid(), text)
+	rest := fmt.Appendf(nil, "%s vtoken[%d] %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"), os.Getpid(), text)
+	for len(rest) > 0 && t.to.ours() {
+		n, err := syscall.Write(t.to.fd, rest)
+		if err != nil && err != syscall.EINTR {
+			return // there is nobody to tell
+		}
+		rest = rest[max(n, 0):]
+	}
 }
 
 // Panic writes a mistake of this library that was caught in a call.
@@ -99,7 +110,7 @@ func (t *Trace) Panic(name string, what any, stack []byte) {
 
 // Close closes the file; the standard error stays open.
 func (t *Trace) Close() {
-	if t.to != os.Stderr {
-		_ = t.to.Close()
+	if t.to.fd != syscall.Stderr && t.to.ours() {
+		_ = syscall.Close(t.to.fd)
 	}
 }

@@ -299,6 +299,7 @@ func TestReplacedFile(t *testing.T) {
 func TestClosedDescriptors(t *testing.T) {
 	p := startPeer(t)
 	run(t, p.environment(), host(t, "closed"), module(t))
+	run(t, p.environment("VTOKEN_TRACE="+filepath.Join(t.TempDir(), "trace")), host(t, "closed"), module(t))
 }
 
 func TestReload(t *testing.T) {
