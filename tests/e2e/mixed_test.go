@@ -383,8 +383,9 @@ func TestMixedAPIs(t *testing.T) {
 	tried := make(chan error, 1)
 	go func() {
 		for i := range 10 {
-			if _, err := tool(d, append(login(lockedSerial, fmt.Sprint("wrong", i)), "-O")...); err == nil {
-				tried <- fmt.Errorf("the wrong PIN %d was taken", i)
+			out, err := tool(d, append(login(lockedSerial, fmt.Sprint("wrong", i)), "-O")...)
+			if err == nil || !strings.Contains(fmt.Sprint(out, err), "CKR_PIN_") {
+				tried <- fmt.Errorf("the wrong PIN %d: %w: %s", i, err, out)
 				return
 			}
 		}
