@@ -582,7 +582,7 @@ var notRecorded = map[string]string{
 		MessageVerifyInit VerifyMessage VerifyMessageBegin VerifyMessageNext MessageVerifyFinal
 		MessageEncryptInit EncryptMessage EncryptMessageBegin EncryptMessageNext MessageEncryptFinal
 		MessageDecryptInit DecryptMessage DecryptMessageBegin DecryptMessageNext MessageDecryptFinal`,
-	"no functions of PKCS#11": `OnSlow Cancel Close`,
+	"no functions of PKCS#11": `OnSlow Cancel Close EndAfterError`,
 }
 
 // TestEveryFunction: each function that the server of the wire calls has a line in the steps

@@ -287,19 +287,20 @@ func hoarder(args []string) error {
 			case "gcm":
 				key, err := c.CreateObject(h, ck.Template{
 					ck.Ulong(ck.CKA_CLASS, ck.CKO_SECRET_KEY), ck.Ulong(ck.CKA_KEY_TYPE, ck.CKK_AES), ck.Bool(ck.CKA_PRIVATE, false),
-					ck.Bool(ck.CKA_ENCRYPT, true), ck.Bool(ck.CKA_SENSITIVE, false), ck.Bytes(ck.CKA_VALUE, make([]byte, 32)),
+					ck.Bool(ck.CKA_DECRYPT, true), ck.Bool(ck.CKA_SENSITIVE, false), ck.Bytes(ck.CKA_VALUE, make([]byte, 32)),
 				})
 				if err != nil {
 					refused[ck.CodeOf(err)]++
 					continue
 				}
 				gcm := &ck.Mechanism{Type: ck.CKM_AES_GCM, Parameter: ck.GCMParams{IV: make([]byte, 12), IVBits: 96, TagBits: 128}}
-				if err := c.EncryptInit(h, gcm, key); err != nil {
+				if err := c.DecryptInit(h, gcm, key); err != nil {
 					refused[ck.CodeOf(err)]++
 					continue
 				}
-				try("MiB of GCM", 16, func() error {
-					_, err := c.EncryptUpdate(h, large, remote.Out{To: []byte{0}})
+				// A decryption is held back until its tag is verified, and is 16 MiB at most.
+				try("MiB of GCM", 15, func() error {
+					_, err := c.DecryptUpdate(h, large, remote.Out{To: []byte{0}})
 					return err
 				})
 			case "sessions":

@@ -382,11 +382,15 @@ func TestMixedAPIs(t *testing.T) {
 	m.do("dualshield", "", "tokenAssignment/set", map[string]any{"id": locked + "." + m.alice, "attrs": map[string]any{"pin": "987654"}})
 	tried := make(chan error, 1)
 	go func() {
-		for i := range 10 {
+		for i := 0; i < 10; {
 			out, err := tool(d, append(login(lockedSerial, fmt.Sprint("wrong", i)), "-O")...)
-			if err == nil || !strings.Contains(fmt.Sprint(out, err), "CKR_PIN_") {
+			switch said := fmt.Sprint(out, err); {
+			case strings.Contains(said, "CKR_BUFFER_TOO_SMALL"): // a slot came between its two questions for the list
+			case err == nil || !strings.Contains(said, "CKR_PIN_"):
 				tried <- fmt.Errorf("the wrong PIN %d: %w: %s", i, err, out)
 				return
+			default:
+				i++
 			}
 		}
 		tried <- nil
