@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
 // answerWriter writes answers to a socket. It sets a deadline only if the socket is full, so
@@ -107,15 +106,4 @@ func (w *answerWriter) write(fd uintptr) (done bool) {
 		}
 	}
 	return true
-}
-
-// write writes what the socket has room for. A short one is over in a moment, so that the
-// scheduler need not know of it.
-func write(fd uintptr, b []byte) (int, syscall.Errno) {
-	if len(b) > maxTogether {
-		n, _, errno := syscall.Syscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-		return int(n), errno
-	}
-	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-	return int(n), errno
 }

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
 // A client that has its answer often sends the next request within
@@ -148,11 +147,10 @@ func (p *pollReader) askAgain(fd uintptr) (done bool) {
 }
 
 func (p *pollReader) readOnce(fd uintptr) (done bool) {
-	// It never sleeps, so the scheduler need not know of it.
-	n, _, err := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p.into))), uintptr(len(p.into)))
+	n, err := read(fd, p.into)
 	switch err {
 	case 0:
-		p.n = int(n)
+		p.n = n
 		p.budget.note(p)
 		return true
 	case syscall.EAGAIN, syscall.EINTR:

@@ -3,6 +3,7 @@ package remote
 import (
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,15 +12,19 @@ import (
 	"vtoken/vtoken/p11rpc"
 )
 
-// cancelled notes the flags of each C_SessionCancel, which that code answers.
-func cancelled(d *fakeDaemon, rv ck.Error) *[]ck.Flags {
-	flags := new([]ck.Flags)
+// cancelled notes the flags of each C_SessionCancel, which that code answers. The result returns
+// them.
+func cancelled(d *fakeDaemon, rv ck.Error) func() []ck.Flags {
+	var mu sync.Mutex
+	var flags []ck.Flags
 	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, dec *p11rpc.Decoder) bool {
 		if call != p11rpc.CallSessionCancel {
 			return false
 		}
 		dec.Ulong()
-		*flags = append(*flags, ck.Flags(dec.Ulong()))
+		mu.Lock()
+		flags = append(flags, ck.Flags(dec.Ulong()))
+		mu.Unlock()
 		if rv == ck.CKR_OK {
 			f.reply(code, call, func(*p11rpc.Encoder) {})
 		} else {
@@ -27,7 +32,11 @@ func cancelled(d *fakeDaemon, rv ck.Error) *[]ck.Flags {
 		}
 		return true
 	})
-	return flags
+	return func() []ck.Flags {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(flags)
+	}
 }
 
 // wantCancel is what the daemon is to hear after an error of the call.
@@ -59,13 +68,13 @@ func TestRefusedByTheLibrary(t *testing.T) {
 		for _, name := range names {
 			require.True(t, Ends(name))
 			c.Refuse(h, name)
-			before := len(*flags)
+			before := len(flags())
 			for range 2 {
 				_, err := c.GetObjectSize(h, 1)
 				require.NoError(t, err)
 			}
-			require.Len(t, *flags, before+1, "%s, version %d", name, version)
-			got := (*flags)[before]
+			require.Len(t, flags(), before+1, "%s, version %d", name, version)
+			got := flags()[before]
 			want := wantCancel(functionCalls[name])
 			if version != p11rpc.Joined {
 				want &^= ck.CKF_END_OF_MESSAGE
@@ -135,7 +144,7 @@ func TestNoAnswerEndsTheOperation(t *testing.T) {
 	d.path = path
 	_, err := c.GetObjectSize(h, 1)
 	require.NoError(t, err)
-	require.Equal(t, []ck.Flags{ck.CKF_DIGEST}, *flags)
+	require.Equal(t, []ck.Flags{ck.CKF_DIGEST}, flags())
 }
 
 // An answer that is not the protocol, and a request that no frame holds, end the operation.
@@ -159,5 +168,5 @@ func TestOtherErrorsOfTheLibrary(t *testing.T) {
 	}
 	require.Equal(t, []ck.Flags{
 		ck.CKF_SIGN_RECOVER, ck.CKF_VERIFY, p11rpc.EndMessages(ck.CKF_MESSAGE_ENCRYPT),
-	}, *flags)
+	}, flags())
 }

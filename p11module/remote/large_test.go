@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,12 +13,15 @@ import (
 // What a frame holds is one request, and a byte more is several; nothing is lost in between.
 func TestPartsOfLargeData(t *testing.T) {
 	d := startJoined(t)
+	var mu sync.Mutex // of calls and bytes
 	var calls []p11rpc.CallID
 	var bytes int
 	d.handle(func(f *fakeConn, code uint32, call p11rpc.CallID, dec *p11rpc.Decoder) bool {
 		if call.Ends() == 0 {
 			return false
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		calls = append(calls, call)
 		dec.Ulong()
 		switch sig := call.Describe().Request; {
@@ -59,10 +63,14 @@ func TestPartsOfLargeData(t *testing.T) {
 			}},
 	} {
 		for n, want := range map[int][]p11rpc.CallID{largest: call.one, largest + 1: call.more} {
+			mu.Lock()
 			calls, bytes = nil, 0
+			mu.Unlock()
 			require.NoError(t, call.run(make([]byte, n)), call.name)
+			mu.Lock()
 			require.Equal(t, want, calls, "%s of %d bytes", call.name, n)
 			require.Equal(t, n, bytes, "%s of %d bytes", call.name, n)
+			mu.Unlock()
 		}
 	}
 }
