@@ -67,6 +67,10 @@ func code(err error) ck.Error {
 	return ck.Error(err.(pkcs11.Error))
 }
 
+// signedEach says that one of so many mechanisms for signatures is played, unless LARGE_BYTES is
+// set: most differ in the hash alone.
+const signedEach = 4
+
 // TestLargeData puts more than a frame holds through each use of each mechanism, in one call
 // and in parts that are larger than a frame, too. It is done right, or refused at once, and
 // nothing is made of a part of the data.
@@ -80,7 +84,11 @@ func TestLargeData(t *testing.T) {
 	k.keys = k.makeKeys(t)
 	size := largeSize(t)
 	data := large(min(size, onePart))
-	done := map[string]int{}
+	each := 1
+	if os.Getenv("LARGE_BYTES") == "" {
+		each = signedEach
+	}
+	done, met := map[string]int{}, map[string]int{}
 	for _, offered := range list {
 		m := ck.MechanismType(offered.Mechanism)
 		info, err := k.p.GetMechanismInfo(slots[0], []*pkcs11.Mechanism{offered})
@@ -95,6 +103,9 @@ func TestLargeData(t *testing.T) {
 			if !ck.Flags(info.Flags).Has(u.flag) || m == ck.CKM_HOTP {
 				continue
 			}
+			if met[u.name]++; u.name == "sign" && met[u.name]%each != 0 {
+				continue
+			}
 			t.Run(m.String()+"/"+u.name, func(t *testing.T) {
 				if u.play(t, m, data, max(1, size/onePart)) {
 					done[u.name]++
@@ -103,7 +114,7 @@ func TestLargeData(t *testing.T) {
 		}
 	}
 	require.Greater(t, done["digest"], 8)
-	require.Greater(t, done["sign"], 20)
+	require.Greater(t, done["sign"], 20/each)
 	require.GreaterOrEqual(t, done["encrypt"], 5)
 	t.Logf("%d MiB with mechanisms that %v", size>>20, done)
 }
