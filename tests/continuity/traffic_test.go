@@ -19,7 +19,7 @@ const (
 	hangsAfter = 2 * time.Minute
 	// recoversWithin is how long a program that had a failure is watched. It has failed the
 	// test already, if that was not a failure that may be.
-	recoversWithin = 10 * time.Second
+	recoversWithin = 30 * time.Second
 	// mostFailures is how many are remembered.
 	mostFailures = 10
 	// looksEach is how often a condition is looked at.
