@@ -108,7 +108,8 @@ func start(ctx context.Context, cfg config.Config, passed service.Received, log 
 		defer root.Wipe()
 	}
 	store, err := keystore.Open(ctx, known.expect(keystore.Options{
-		Root: root, Later: before != nil, Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(), Log: log.Logger, Committed: counts.Store.Committed,
+		Root: root, Later: before != nil, Dir: cfg.DataDir, KEKs: cfg.KEKs, Providers: kekall.Providers(),
+		Log: log.Logger, Committed: counts.Store.Committed,
 		Tampered: changed.Note,
 	}))
 	if err != nil {

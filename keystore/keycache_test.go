@@ -129,7 +129,7 @@ type fakeKey struct{ wiped bool }
 
 func (k *fakeKey) Wipe() { k.wiped = true }
 
-// A cache that is full begins anew. What it had is wiped with the transaction that filled it.
+// A cache that is full is emptied. What it had is wiped with the transaction that filled it.
 func TestFullCacheIsWiped(t *testing.T) {
 	var uses keyUses
 	c := keyCache[*fakeKey]{uses: &uses}

@@ -140,7 +140,7 @@ func refuse(c *remote.Client, name string, h C.CK_SESSION_HANDLE, err error) C.C
 	return code(err)
 }
 
-var errNull = ck.Errorf(ck.CKR_ARGUMENTS_BAD, "a null pointer where there has to be memory; the operation has ended")
+var errNull = ck.Errorf(ck.CKR_ARGUMENTS_BAD, "a null pointer in place of memory; the operation has ended")
 
 // vtokenBadArguments is the end of a call whose errors end an operation, and which the front
 // refuses.

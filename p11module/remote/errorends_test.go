@@ -170,3 +170,18 @@ func TestOtherErrorsOfTheLibrary(t *testing.T) {
 		ck.CKF_SIGN_RECOVER, ck.CKF_VERIFY, p11rpc.EndMessages(ck.CKF_MESSAGE_ENCRYPT),
 	}, flags())
 }
+
+// What a call may have done to the operations of its session is what its error ends, unless it
+// starts one.
+func TestStepsAgreeWithTheProtocol(t *testing.T) {
+	compared := 0
+	for call := range p11rpc.NumCalls {
+		if steps[call].step == stepNone || steps[call].step == stepInit {
+			continue
+		}
+		compared++
+		operations, _ := p11rpc.SplitEnds(call.Ends())
+		require.Equal(t, disturbs(call), operations, "%v", call)
+	}
+	require.Greater(t, compared, 20)
+}

@@ -98,7 +98,9 @@ func (c *Client) foretell(h ck.SessionHandle, call p11rpc.CallID, data []byte) (
 
 // wholeResult does in parts what C_Digest and C_Sign do in one: all of the output comes at the
 // end, and is as long whatever the data is.
-func (c *Client) wholeResult(data []byte, out Out, whole func([]byte, Out) (uint64, error), update func([]byte) error, final func(Out) (uint64, error)) (uint64, error) {
+func (c *Client) wholeResult(
+	data []byte, out Out, whole func([]byte, Out) (uint64, error), update func([]byte) error, final func(Out) (uint64, error),
+) (uint64, error) {
 	n, err := whole(data[:0], Out{Null: true})
 	switch {
 	case err != nil || out.Null:
