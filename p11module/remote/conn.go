@@ -26,8 +26,7 @@ type conn struct {
 	used   atomic.Int64 // when the last of them began, as of time.UnixNano
 	isDead atomic.Bool
 
-	yielded atomic.Int64  // when it was last asked whether to call the scheduler, as of time.UnixNano
-	calls   atomic.Uint32 // since then
+	yielded atomic.Int64 // when a call last called the scheduler, as of time.UnixNano
 
 	sending sync.Mutex    // one frame, or several in a row, at a time
 	last    atomic.Uint32 // code of the last frame that was written, or is being written
